@@ -1,0 +1,124 @@
+"""Gain and offset of a pixel in one Poisson likelihood over all blocks of the line table.
+
+Free parameters of a pixel: its energies at two pivot positions on the channel axis (that is gain
+and offset, in coordinates that hardly correlate), the logarithm of the factor on its resolution,
+and the normalisation of every continuum and line group relative to what the camera's mean pixel
+has. The shapes are the camera's (`templates.py`). One pixel is fitted in `joint_kernel.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pixelcal.eclairs.goodness import moment_table, p_value
+from pixelcal.eclairs.joint_kernel import fit_pixel
+from pixelcal.eclairs.joint_model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
+from pixelcal.eclairs.relation import NO_ANSWER, Status, empty_fits
+from pixelcal.eclairs.templates import Templates
+
+MISSING_SHARE = 0.3
+MISSING_SIGNIFICANCE = 4.0
+"""A line group is missing where it has less than this share of the camera's, by so many sigma."""
+
+
+@dataclass(frozen=True)
+class JointOptions:
+    """Options of the joint fit.
+
+    Attributes
+    ----------
+    min_counts : int
+        Fewer counts than this in the blocks: no answer.
+    pvalue_limit : float
+        A smaller p-value sets STATUS bit 32.
+    normalisation_spread : float
+        Standard deviation of the prior of each normalisation around the camera's mean ratio: wide
+        against how pixels differ, so that it matters only where a line cannot be seen at all.
+    log_resolution_spread : float
+        The same for the logarithm of the resolution.
+    """
+
+    min_counts: int = 100
+    pvalue_limit: float = 1e-4
+    normalisation_spread: float = 0.5
+    log_resolution_spread: float = 0.3
+
+
+def fit_joint(
+    counts: np.ndarray,
+    detnum: np.ndarray,
+    gain: np.ndarray,
+    offset: np.ndarray,
+    templates: Templates,
+    options: JointOptions | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit gain and offset of many pixels.
+
+    Parameters
+    ----------
+    counts : (n, n_channels) int
+    detnum : (n,) int
+    gain, offset : (n,) float, keV/channel and keV
+        Where each fit starts.
+    templates : Templates
+    options : JointOptions, optional
+
+    Returns
+    -------
+    fits : (n,) of `relation.FIT_DTYPE`
+        NaN and a STATUS where there is no answer.
+    normalisations : (n, n_blocks + n_groups) float
+        Continua, then line groups, relative to the camera's mean pixel.
+    """
+    options = options or JointOptions()
+    n_components = len(templates.limits) + len(templates.group_block)
+    fits = empty_fits(detnum)
+    normalisations = np.full((len(counts), n_components), np.nan)
+    moments = moment_table()
+    for i in range(len(counts)):
+        result = fit_pixel(
+            np.ascontiguousarray(counts[i], dtype=np.int32),
+            float(gain[i]),
+            float(offset[i]),
+            templates,
+            moments,
+            float(options.min_counts),
+            options.normalisation_spread,
+            options.log_resolution_spread,
+        )
+        _fill_row(fits[i : i + 1], normalisations[i], result, templates, options)
+    return fits, normalisations
+
+
+def _fill_row(row, norms, result, templates: Templates, options: JointOptions) -> None:
+    """Turn the result of one pixel into a row of the product, with its STATUS."""
+    status, used, iterations, theta, covariance, scale, goodness, n_channels = result
+    row["COUNTS"], row["NITER"], row["STATUS"] = used, iterations, status
+    if status & int(NO_ANSWER):
+        return
+    span = PIVOT_HIGH - PIVOT_LOW
+    to_relation = np.array([[-1.0 / span, 1.0 / span], [PIVOT_HIGH / span, -PIVOT_LOW / span]])
+    gain, offset = to_relation @ theta[:2]
+    own = to_relation @ covariance[:2, :2] @ to_relation.T
+    row["GAIN"], row["OFFSET"] = gain, offset
+    row["GAIN_ERR"], row["OFFSET_ERR"] = np.sqrt(np.diag(own))
+    row["GAIN_OFFSET_COV"] = own[0, 1]
+    row["FWHM_60"] = templates.fwhm_60 * np.exp(theta[2])
+    norms[:] = theta[N_SHARED:] * scale
+    stat, mean, variance = goodness
+    n_free = len(theta)
+    row["STAT"], row["DOF"] = stat, n_channels - n_free
+    # The fit takes the deviance down by one a parameter, and its variance in proportion.
+    left = max(1.0 - n_free / n_channels, 0.05)
+    row["PVALUE"] = p_value(stat, max(mean - n_free, 0.05 * mean), variance * left)
+    n_blocks = len(templates.limits)
+    line = theta[N_SHARED + n_blocks :]
+    line_err = np.sqrt(np.diag(covariance)[N_SHARED + n_blocks :])
+    if np.any((line < MISSING_SHARE) & (1.0 - line > MISSING_SIGNIFICANCE * line_err)):
+        row["STATUS"] |= int(Status.LINE_MISSING)
+    if not LOG_RESOLUTION_LIMITS[0] + 1e-6 < theta[2] < LOG_RESOLUTION_LIMITS[1] - 1e-6:
+        row["STATUS"] |= int(Status.AT_LIMIT)
+    if row["PVALUE"] < options.pvalue_limit:
+        row["STATUS"] |= int(Status.POOR_FIT)

@@ -1,0 +1,148 @@
+"""Line tables: which fluorescence lines are fitted, in which blocks, and the source of each."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from pixelcal.errors import InputError
+
+COLUMNS = (
+    "element",
+    "transition",
+    "energy_keV",
+    "intensity",
+    "block",
+    "block_min_keV",
+    "block_max_keV",
+    "source",
+)
+
+
+@dataclass(frozen=True)
+class LineTable:
+    """Lines in blocks: a block is an energy interval that is fitted as one piece.
+
+    Attributes
+    ----------
+    element, transition, source : tuple of str, one an entry of the table
+    energy_keV, intensity : (n_lines,) float
+        `intensity` is relative within one element (shares of its K series).
+    block : (n_lines,) int
+        Index of the block that each line belongs to.
+    block_names : tuple of str
+    block_limits_keV : (n_blocks, 2) float, increasing and apart
+    """
+
+    element: tuple[str, ...]
+    transition: tuple[str, ...]
+    source: tuple[str, ...]
+    energy_keV: np.ndarray
+    intensity: np.ndarray
+    block: np.ndarray
+    block_names: tuple[str, ...]
+    block_limits_keV: np.ndarray
+
+    @property
+    def n_lines(self) -> int:
+        """Number of lines."""
+        return len(self.energy_keV)
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return len(self.block_names)
+
+
+def read_line_table(path: str | Path) -> LineTable:
+    """Read a CSV line table; lines that start with # are comments.
+
+    Raises
+    ------
+    InputError
+        With file, row and reason, where the table is missing, malformed or contradicts itself.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"line table {path}: cannot be read ({error.__class__.__name__})"
+        ) from None
+    numbered = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if not numbered:
+        raise InputError(f"line table {path}: is empty; expected the columns {', '.join(COLUMNS)}")
+    reader = csv.DictReader(
+        [line for _, line in numbered], restkey="surplus", skipinitialspace=True
+    )
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError(f"line table {path}: lacks the column(s) {', '.join(missing)}")
+    rows = [
+        _parse_row(path, number, row) for (number, _), row in zip(numbered[1:], reader, strict=True)
+    ]
+    return _assemble(path, rows)
+
+
+def _parse_row(path: Path, number: int, row: dict) -> dict:
+    """One row of the table with its numbers converted and checked."""
+    where = f"line table {path}, line {number}"
+    if row.get("surplus") or any(row[name] in (None, "") for name in COLUMNS):
+        raise InputError(f"{where}: expected exactly {len(COLUMNS)} filled fields")
+    parsed = {name: row[name].strip() for name in COLUMNS}
+    for name in ("energy_keV", "intensity", "block_min_keV", "block_max_keV"):
+        try:
+            parsed[name] = float(row[name])
+        except ValueError:
+            raise InputError(f"{where}: {name} is '{row[name]}', not a number") from None
+        if not math.isfinite(parsed[name]) or parsed[name] <= 0:
+            raise InputError(f"{where}: {name} is {row[name]}; it must be positive and finite")
+    low, high = parsed["block_min_keV"], parsed["block_max_keV"]
+    if low >= high:
+        raise InputError(f"{where}: block {parsed['block']} runs from {low} to {high} keV")
+    if not low < parsed["energy_keV"] < high:
+        raise InputError(
+            f"{where}: the line at {parsed['energy_keV']} keV lies outside its block"
+            f" {parsed['block']} ({low} to {high} keV)"
+        )
+    return parsed
+
+
+def _assemble(path: Path, rows: list[dict]) -> LineTable:
+    """Order the blocks by energy and check that they agree and do not overlap."""
+    limits: dict[str, tuple[float, float]] = {}
+    for row in rows:
+        own = (row["block_min_keV"], row["block_max_keV"])
+        if limits.setdefault(row["block"], own) != own:
+            raise InputError(
+                f"line table {path}: block {row['block']} has two different intervals,"
+                f" {limits[row['block']]} and {own} keV"
+            )
+    if len({row["energy_keV"] for row in rows}) < 2:
+        raise InputError(
+            f"line table {path}: gain and offset need at least two lines at different energies"
+        )
+    names = sorted(limits, key=lambda name: limits[name])
+    for lower, upper in pairwise(names):
+        if limits[lower][1] > limits[upper][0]:
+            raise InputError(f"line table {path}: the blocks {lower} and {upper} overlap")
+    rows = sorted(rows, key=lambda row: (names.index(row["block"]), row["energy_keV"]))
+    return LineTable(
+        element=tuple(row["element"] for row in rows),
+        transition=tuple(row["transition"] for row in rows),
+        source=tuple(row["source"] for row in rows),
+        energy_keV=np.array([row["energy_keV"] for row in rows]),
+        intensity=np.array([row["intensity"] for row in rows]),
+        block=np.array([names.index(row["block"]) for row in rows]),
+        block_names=tuple(names),
+        block_limits_keV=np.array([limits[name] for name in names]),
+    )

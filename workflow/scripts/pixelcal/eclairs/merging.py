@@ -1,0 +1,233 @@
+"""The fits of all chunks as one relation: the full product and the mission's three columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.lib import recfunctions
+
+from pixelcal.camera import rows_of
+from pixelcal.eclairs.outliers import find_outliers
+from pixelcal.eclairs.prior import read_prior
+from pixelcal.eclairs.relation import FIT_DTYPE, FIT_UNITS, N_PIXELS, NO_ANSWER, Status
+from pixelcal.errors import InputError
+from pixelcal.products import read_table
+
+RELATION_EXTENSION = "RELATION"
+MISSION_EXTENSION = "AUX-ECL-PIX-CAL"
+STATUS_EXTENSION = "PIXEL-STATUS"
+
+MISSION_DTYPE = np.dtype([("DETNUM", "i2"), ("GAIN", "f4"), ("OFFSET", "f4")])
+STATUS_DTYPE = np.dtype([("DETNUM", "i2"), ("UPDATED", "?"), ("STATUS", "i4")])
+RELATION_UNITS = {"X": "pixel", "Y": "pixel", **FIT_UNITS}
+
+MISSION_EPOCH_UTC = datetime(2017, 1, 1)
+"""Zero of mission time (MJDREFI 57754, TT). UTC has had no leap second since, so seconds of mission
+time are seconds of UTC."""
+
+MISSION_TIME_CARDS = (
+    ("MJDREFI", 57754, "[d] epoch of mission time, whole days"),
+    ("MJDREFF", 69.184 / 86400, "[d] epoch of mission time, TT less UTC in 2017"),
+    ("TIMESYS", "TT", "time system"),
+)
+
+
+def merge_chunks(chunks: Sequence, detnum: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Rows of all chunks in the order of `detnum`.
+
+    Parameters
+    ----------
+    chunks : sequence of tables or structured arrays with the columns of FIT_DTYPE
+    detnum : (n,) int
+        The pixels of the spectra.
+    names : sequence of str
+        What to call each chunk in an error.
+
+    Returns
+    -------
+    (n,) structured array of FIT_DTYPE
+
+    Raises
+    ------
+    InputError
+        Where a column is missing, or where the chunks do not hold each pixel of the spectra exactly
+        once.
+    """
+    parts = []
+    for name, chunk in zip(names, chunks, strict=True):
+        columns = chunk.dtype.names
+        missing = [column for column in FIT_DTYPE.names if column not in columns]
+        if missing:
+            raise InputError(f"{name}: lacks the column(s) {', '.join(missing)}; fit it again")
+        part = np.empty(len(chunk), FIT_DTYPE)
+        for column in FIT_DTYPE.names:
+            part[column] = chunk[column]
+        parts.append(part)
+    rows = np.concatenate(parts) if parts else np.empty(0, FIT_DTYPE)
+    rows = rows[np.argsort(rows["DETNUM"], kind="stable")]
+    found, times = np.unique(rows["DETNUM"], return_counts=True)
+    for problem, pixels in (
+        ("is in two chunks", found[times > 1]),
+        ("is in a chunk and not in the spectra", np.setdiff1d(found, detnum)),
+        ("of the spectra is in no chunk", np.setdiff1d(detnum, found)),
+    ):
+        if len(pixels):
+            raise InputError(
+                f"chunks of fits: the pixel DETNUM {pixels[0]} {problem} ({len(pixels)} such"
+                " pixels); remove the chunks and fit again"
+            )
+    return rows[np.searchsorted(rows["DETNUM"], detnum)]
+
+
+def read_bad_pixels(path) -> np.ndarray:
+    """DETNUM (m,) int of the pixels to leave out, from any table that astropy reads.
+
+    Raises
+    ------
+    InputError
+        Where the table cannot be read, or a DETNUM is not that of a pixel.
+    """
+    detnum = np.ma.filled(read_table(path, ["DETNUM"])["DETNUM"], -1)
+    if not len(detnum):
+        return np.array([], int)
+    if detnum.dtype.kind not in "iu" or detnum.min() < 0 or detnum.max() >= N_PIXELS:
+        raise InputError(
+            f"bad-pixel table {path}: DETNUM must be whole numbers from 0 to {N_PIXELS - 1}"
+        )
+    return np.unique(detnum)
+
+
+def complete_status(rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndarray) -> np.ndarray:
+    """A copy of the fits (n,) with masked pixels, outliers, and NaN wherever there is no answer.
+
+    Parameters
+    ----------
+    rows : (n,) structured array of FIT_DTYPE
+    x, y : (n,) int
+        Place of each pixel.
+    bad : (m,) int
+        DETNUM of the pixels that the user leaves out: they get STATUS bit 1 and no values, and are
+        no neighbours to compare with.
+    """
+    rows = rows.copy()
+    rows["STATUS"][np.isin(rows["DETNUM"], bad)] |= Status.MASKED
+    unanswered = (rows["STATUS"] & NO_ANSWER) != 0
+    for name in FIT_DTYPE.names:
+        if FIT_DTYPE[name].kind == "f":
+            rows[name][unanswered] = np.nan
+    silent = ~unanswered & ~(np.isfinite(rows["GAIN"]) & np.isfinite(rows["OFFSET"]))
+    if silent.any():
+        raise ValueError(
+            f"pixel {rows['DETNUM'][silent][0]}: no answer, and STATUS does not say why"
+        )
+    names = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
+    outlier = find_outliers(x, y, *(rows[name] for name in names))
+    rows["STATUS"] |= np.where(outlier, Status.OUTLIER, 0).astype(np.int32)
+    return rows
+
+
+def relation_rows(rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The rows (n,) of the product: X and Y after DETNUM, then the columns of the fit."""
+    names = ("DETNUM", "X", "Y", *FIT_DTYPE.names[1:])
+    placed = recfunctions.append_fields(
+        rows, ("X", "Y"), (x.astype(np.int16), y.astype(np.int16)), usemask=False
+    )
+    return recfunctions.repack_fields(placed[list(names)])
+
+
+def place_of(detnum: np.ndarray, pixel_map) -> tuple[np.ndarray, np.ndarray]:
+    """X and Y (n,) of the pixels `detnum` (n,) from the pixel map."""
+    found = rows_of(detnum, pixel_map)
+    return np.asarray(pixel_map["X"])[found], np.asarray(pixel_map["Y"])[found]
+
+
+def previous_relation(path, detnum: np.ndarray, gain_keV: float, offset_keV: float):
+    """Gain and offset of every pixel of the camera before the fit, (6400,) each.
+
+    From the relation file for the pixels `detnum` of the run at least. Where that file holds
+    nothing for the others, they have the nominal relation.
+    """
+    camera = np.arange(N_PIXELS)
+    try:
+        return read_prior(path, camera, gain_keV, offset_keV)
+    except InputError:
+        gain, offset = read_prior(None, camera, gain_keV, offset_keV)
+        gain[detnum], offset[detnum] = read_prior(path, detnum, gain_keV, offset_keV)
+        return gain, offset
+
+
+def mission_tables(rows: np.ndarray, previous) -> tuple[np.ndarray, np.ndarray]:
+    """The mission's calibration of the whole camera, and what became of each pixel.
+
+    Parameters
+    ----------
+    rows : (n,) structured array of FIT_DTYPE
+    previous : gain and offset before the fit, (6400,) each
+
+    Returns
+    -------
+    calibration : (6400,) DETNUM, GAIN, OFFSET
+        Finite for every pixel: without an answer it keeps its previous value.
+    status : (6400,) DETNUM, UPDATED, STATUS
+        A pixel that the user did not choose has the STATUS of a masked one.
+    """
+    calibration, status = np.empty(N_PIXELS, MISSION_DTYPE), np.empty(N_PIXELS, STATUS_DTYPE)
+    calibration["DETNUM"] = status["DETNUM"] = np.arange(N_PIXELS)
+    calibration["GAIN"], calibration["OFFSET"] = previous
+    status["UPDATED"], status["STATUS"] = False, Status.MASKED
+    status["STATUS"][rows["DETNUM"]] = rows["STATUS"]
+    answered = rows[(rows["STATUS"] & NO_ANSWER) == 0]
+    for name in ("GAIN", "OFFSET"):
+        calibration[name][answered["DETNUM"]] = answered[name]
+    status["UPDATED"][answered["DETNUM"]] = True
+    return calibration, status
+
+
+def telescope_cards(carried: Sequence[tuple] = ()) -> list[tuple]:
+    """TELESCOP, INSTRUME and ORIGIN; the first two as an earlier product has them."""
+    known = {keyword: value for keyword, value, *_ in carried}
+    return [
+        ("TELESCOP", known.get("TELESCOP", "SVOM"), "mission"),
+        ("INSTRUME", known.get("INSTRUME", "ECL"), "instrument"),
+        ("ORIGIN", "pixelcal", "who made this file"),
+    ]
+
+
+def mission_cards(start_s: float, stop_s: float | None) -> list[tuple]:
+    """Header of the mission's calibration file: validity and calibration data base keywords.
+
+    Parameters
+    ----------
+    start_s, stop_s : float, s of mission time
+        Validity; without a stop it is open.
+    """
+    valid_from = MISSION_EPOCH_UTC + timedelta(seconds=start_s)
+    cards = [
+        ("CARD", MISSION_EXTENSION, "name of the calibration product"),
+        *MISSION_TIME_CARDS,
+        ("TSTART", start_s, "[s] start of validity"),
+    ]
+    if stop_s is not None:
+        cards.append(("TSTOP", stop_s, "[s] end of validity"))
+    return [
+        *cards,
+        ("CCLS0001", "CPF", "calibration product file"),
+        ("CDTP0001", "DATA", "holds data"),
+        ("CCNM0001", "GAIN_OFFSET", "content"),
+        ("CBD10001", "NONE", "no parameter limits"),
+        ("CVSD0001", valid_from.strftime("%Y-%m-%d"), "UTC date of the start of validity"),
+        ("CVST0001", valid_from.strftime("%H:%M:%S"), "UTC time of the start of validity"),
+        ("CDES0001", "Gain and offset of the ECLAIRs pixels", "description"),
+    ]
+
+
+def status_comments() -> list[tuple]:
+    """COMMENT cards that say what the bits of STATUS mean."""
+    bits = [f"{bit.value} {bit.name}" for bit in Status]
+    return [
+        ("COMMENT", "STATUS bits: " + ", ".join(bits[:4]) + ","),
+        ("COMMENT", "  " + ", ".join(bits[4:]) + "; 0 is good."),
+        ("COMMENT", "GAIN and OFFSET are NaN with bit 1, 2 or 4: no answer."),
+    ]

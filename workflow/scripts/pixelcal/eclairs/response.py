@@ -1,0 +1,329 @@
+"""The response of the camera, learnt from all its pixels together.
+
+What the pixels share is learnt from the stack of their spectra on an energy axis: the resolution
+against energy, the low-energy tail, the escape peaks, the ratios of the lines and the shape of the
+continuum in each block. 6400 pixels bring 6400 times the statistics of one; what is left to the fit
+of a pixel is its gain and offset, its normalisations and one factor on its resolution.
+
+The absolute energy scale comes from the line table alone: the lines stand where the table says, and
+a common shift of the stack is a nuisance that is fitted and thrown away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.special import ndtr
+
+from pixelcal.eclairs.lines import LineTable
+from pixelcal.eclairs.profile import SIGMA_PER_FWHM, profile_cdf, profile_pdf
+
+STACK_STEP_KEV = 0.1
+
+ESCAPES_KEV = ((26.711, 23.174), (31.814, 27.473))
+"""(K edge, energy carried away) of Cd and of Te."""
+
+CONTINUUM_ORDER = 3
+"""Order of the polynomial in energy that is the continuum of a block: bends, never a line."""
+
+
+@dataclass(frozen=True)
+class LineShape:
+    """Laws of the line profile against energy; the parameters that are learnt.
+
+    Attributes
+    ----------
+    fwhm_10, fwhm_60 : float, keV
+        Full width at half maximum of the core at 10 and 60 keV; its square is linear in energy.
+    tail_60 : float
+        Share of events in the tail at 60 keV; proportional to energy, as deeper interactions lose
+        more holes.
+    tail_scale : float
+        Mean loss in the tail as a share of the energy.
+    escape_cd, escape_te : float
+        Probability of an escape at the K edge; falls as 1/E above it.
+    """
+
+    fwhm_10: float = 1.2
+    fwhm_60: float = 1.6
+    tail_60: float = 0.10
+    tail_scale: float = 0.04
+    escape_cd: float = 0.02
+    escape_te: float = 0.02
+
+    def sigma(self, energy):
+        """Standard deviation (keV) of the core at `energy` (keV)."""
+        slope = (self.fwhm_60**2 - self.fwhm_10**2) / 50.0
+        square = self.fwhm_10**2 + slope * (np.asarray(energy, float) - 10.0)
+        return SIGMA_PER_FWHM * np.sqrt(np.maximum(square, 0.2**2))
+
+    def tail_share(self, energy):
+        """Share of events at `energy` (keV) in the tail, at most 0.8."""
+        return np.minimum(self.tail_60 * np.asarray(energy, float) / 60.0, 0.8)
+
+    def tail_mean(self, energy):
+        """Mean loss (keV) in the tail at `energy` (keV)."""
+        return self.tail_scale * np.asarray(energy, float)
+
+    def escapes(self, energy):
+        """List of (energy of the escape peaks, probability), for lines at `energy` (n,) keV."""
+        energy = np.asarray(energy, float)
+        shares = (self.escape_cd, self.escape_te)
+        return [
+            (energy - lost, np.where(energy > edge, share * edge / energy, 0.0))
+            for (edge, lost), share in zip(ESCAPES_KEV, shares, strict=True)
+        ]
+
+
+SHAPE_PARAMETERS = ("fwhm_10", "fwhm_60", "tail_60", "tail_scale", "escape_cd", "escape_te")
+
+SHAPE_PRIOR_SIGMA = np.array([0.3, 0.3, 0.1, 0.02, 0.02, 0.02])
+"""How far (1 sigma) a parameter may be expected from its default: wide, so that it only matters for
+a run of few pixels and short exposure, which could not tell a tail from a continuum."""
+
+SHAPE_LIMITS = (
+    np.array([0.3, 0.3, 0.0, 0.005, 0.0, 0.0]),
+    np.array([4.0, 5.0, 0.8, 0.3, 0.3, 0.3]),
+)
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the pixels of a camera share.
+
+    Attributes
+    ----------
+    shape : LineShape
+    line_strength : (n_lines,) float
+        Mean counts of each line per pixel.
+    continuum : (n_blocks, CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)) float
+        Mean counts/keV per pixel: coefficients of the Legendre polynomials over the block, then of
+        the steps at the K edges of the detector.
+    chi_square, dof : float, int
+        How well the stack is described.
+    """
+
+    shape: LineShape
+    line_strength: np.ndarray
+    continuum: np.ndarray
+    chi_square: float = np.nan
+    dof: int = 0
+
+
+def empty_response(table: LineTable) -> Response:
+    """The default shape with nothing in it: what is known without counts."""
+    n_basis = CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)
+    return Response(LineShape(), np.zeros(table.n_lines), np.zeros((table.n_blocks, n_basis)))
+
+
+def series_of_lines(table: LineTable) -> tuple[list[str], np.ndarray]:
+    """Names of the series (element and K alpha or K beta) and the index (n_lines,) of each line's.
+
+    Within a series the intensities of the table hold; between series the efficiency of the detector
+    changes them, and the ratio is learnt.
+    """
+    names = [f"{e} {t[:2]}" for e, t in zip(table.element, table.transition, strict=True)]
+    unique = list(dict.fromkeys(names))
+    return unique, np.array([unique.index(name) for name in names])
+
+
+def stack_edges(table: LineTable) -> list[np.ndarray]:
+    """Edges (keV) of the stack's bins in each block of the table."""
+    return [
+        np.linspace(low, high, max(2, round((high - low) / STACK_STEP_KEV)) + 1)
+        for low, high in table.block_limits_keV
+    ]
+
+
+def stack_spectra(counts, gain, offset, edges_keV) -> np.ndarray:
+    """Sum of the pixels' spectra on an energy axis.
+
+    The counts of a channel are spread evenly over it. As the channels of different pixels lie
+    differently on the energy axis, the stack is the spectrum folded with a triangle of the width
+    of a channel, of variance gain^2/6.
+
+    Parameters
+    ----------
+    counts : (n, n_channels) int
+    gain, offset : (n,) float, keV/channel and keV
+    edges_keV : (m + 1,) float
+
+    Returns
+    -------
+    (m,) float, counts
+    """
+    x = np.arange(counts.shape[1] + 1, dtype=float)
+    total = np.zeros(len(edges_keV))
+    for row, g, o in zip(counts, gain, offset, strict=True):
+        cumulative = np.concatenate([[0.0], np.cumsum(row)])
+        total += np.interp((edges_keV - o) / g, x, cumulative)
+    return np.diff(total)
+
+
+def continuum_basis(block_limits_keV, at_keV, sigma_at_edge) -> np.ndarray:
+    """Integrals of the continuum's basis functions from the lower limit of the block to `at_keV`.
+
+    Legendre polynomials on the block, then a smeared step at each K edge of the detector that lies
+    in it (a photon above the edge can lose its energy to an escape). Returns (n_basis, len(at)).
+    """
+    low, high = block_limits_keV
+    half = (high - low) / 2
+    t = (np.asarray(at_keV, float) - low) / half - 1
+    rows = []
+    for order in range(CONTINUUM_ORDER + 1):
+        antiderivative = np.polynomial.legendre.Legendre.basis(order).integ()
+        rows.append(half * (antiderivative(t) - antiderivative(-1.0)))
+    for (edge, _), sigma in zip(ESCAPES_KEV, sigma_at_edge, strict=True):
+        z, z0 = (np.asarray(at_keV) - edge) / sigma, (low - edge) / sigma
+        inside = low < edge < high
+        rows.append(sigma * (_ramp(z) - _ramp(z0)) if inside else np.zeros_like(t))
+    return np.array(rows)
+
+
+def continuum_density(coefficients, block_limits_keV, at_keV, sigma_at_edge) -> np.ndarray:
+    """Counts/keV (len(at),) of the continuum whose integrals `continuum_basis` gives."""
+    low, high = block_limits_keV
+    t = (np.asarray(at_keV, float) - low) / ((high - low) / 2) - 1
+    density = np.polynomial.legendre.legval(t, coefficients[: CONTINUUM_ORDER + 1])
+    steps = coefficients[CONTINUUM_ORDER + 1 :]
+    for (edge, _), sigma, height in zip(ESCAPES_KEV, sigma_at_edge, steps, strict=True):
+        if low < edge < high:
+            density = density + height * ndtr((np.asarray(at_keV) - edge) / sigma)
+    return density
+
+
+def _ramp(z):
+    """Integral of the normal cumulative distribution: a step, smeared, and then integrated."""
+    return z * ndtr(z) + np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+
+
+def line_cdf(shape: LineShape, energy, at_keV, resolution=1.0, extra_variance=0.0) -> np.ndarray:
+    """Cumulative profiles (n, len(at)) of lines at `energy` (n,), without their escape peaks' loss.
+
+    `resolution` scales the width of the core, `extra_variance` (keV^2) is added to its square.
+    """
+    energy = np.asarray(energy, float)[:, None]
+    sigma = np.sqrt((shape.sigma(energy) * resolution) ** 2 + extra_variance)
+    return profile_cdf(
+        np.asarray(at_keV, float), energy, sigma, shape.tail_share(energy), shape.tail_mean(energy)
+    )
+
+
+def line_pdf(shape: LineShape, energy, at_keV, resolution=1.0) -> np.ndarray:
+    """Densities (n, len(at)) in 1/keV: the derivative of `line_cdf` against `at_keV`."""
+    energy = np.asarray(energy, float)[:, None]
+    return profile_pdf(
+        np.asarray(at_keV, float),
+        energy,
+        shape.sigma(energy) * resolution,
+        shape.tail_share(energy),
+        shape.tail_mean(energy),
+    )
+
+
+def escape_peaks(shape: LineShape, energy, at_keV, profile=line_cdf, **options) -> np.ndarray:
+    """Escape peaks (n, len(at)) of lines at `energy` (n,), per count of the line.
+
+    `profile` is `line_cdf` or `line_pdf`, and `options` go to it.
+    """
+    total = np.zeros((len(energy), len(at_keV)))
+    for position, share in shape.escapes(energy):
+        used = share > 0
+        if used.any():
+            total[used] += share[used, None] * profile(shape, position[used], at_keV, **options)
+    return total
+
+
+def _design(shape, table, edges, stretch, shift, extra_variance):
+    """Columns of the stack's linear model: a series of lines each, then the continua."""
+    series, of_line = series_of_lines(table)
+    n_basis = CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)
+    sizes = [len(e) - 1 for e in edges]
+    design = np.zeros((sum(sizes), len(series) + n_basis * table.n_blocks))
+    energy = table.energy_keV * stretch + shift
+    sigma_at_edge = shape.sigma([edge for edge, _ in ESCAPES_KEV])
+    row = 0
+    for block, e in enumerate(edges):
+        part = slice(row, row + sizes[block])
+        profiles = line_cdf(shape, energy, e, extra_variance=extra_variance)
+        profiles += escape_peaks(shape, energy, e, extra_variance=extra_variance)
+        per_line = np.diff(profiles, axis=1) * table.intensity[:, None]
+        np.add.at(design[part].T, of_line, per_line)
+        first = len(series) + n_basis * block
+        basis = continuum_basis(table.block_limits_keV[block], e, sigma_at_edge)
+        design[part, first : first + n_basis] = np.diff(basis, axis=1).T
+        row += sizes[block]
+    return design
+
+
+def learn_response(
+    stacks, table: LineTable, gain: float, n_pixels: int, start: LineShape
+) -> Response:
+    """Fit the camera's response to the stacked spectra of its pixels.
+
+    Poisson maximum likelihood by iteratively reweighted least squares: strengths and continua enter
+    linearly and are solved for at each trial of the shape (variable projection, Golub & Pereyra
+    1973); the weights come from the model of the round before.
+
+    Parameters
+    ----------
+    stacks : list of (m_b,) float
+        Stacked counts in the bins of `stack_edges(table)`.
+    table : LineTable
+    gain : float, keV/channel
+        Mean gain: the width of a channel, which the stack is smeared by.
+    n_pixels : int
+        Number of pixels in the stack; strengths are returned per pixel.
+    start : LineShape
+
+    Returns
+    -------
+    Response
+    """
+    edges = stack_edges(table)
+    data = np.concatenate(stacks)
+    extra_variance = gain**2 / 6.0
+    prior = np.array([getattr(LineShape(), name) for name in SHAPE_PARAMETERS])
+    theta = np.array([getattr(start, name) for name in SHAPE_PARAMETERS] + [0.0, 0.0])
+    weights = 1.0 / np.sqrt(np.maximum(_smooth(data), 0.5))
+
+    def model(theta):
+        shape = LineShape(*theta[:6])
+        design = _design(shape, table, edges, 1.0 + theta[6], theta[7], extra_variance)
+        used = design.any(axis=0)
+        scaled = design[:, used] * weights[:, None]
+        norms = np.linalg.norm(scaled, axis=0)
+        solution, *_ = np.linalg.lstsq(scaled / norms, data * weights, rcond=1e-10)
+        strengths = np.zeros(design.shape[1])
+        strengths[used] = solution / norms
+        return strengths, design @ strengths
+
+    def residuals(theta):
+        pulls = (theta[:6] - prior) / SHAPE_PRIOR_SIGMA
+        shift_pulls = theta[6:] / (0.02, 1.0)
+        return np.concatenate([(model(theta)[1] - data) * weights, pulls, shift_pulls])
+
+    limits = (np.append(SHAPE_LIMITS[0], [-0.1, -3.0]), np.append(SHAPE_LIMITS[1], [0.1, 3.0]))
+    theta = np.clip(theta, limits[0] + 1e-6, limits[1] - 1e-6)
+    scale = np.append(SHAPE_PRIOR_SIGMA, [0.001, 0.1])
+    for _ in range(3):
+        theta = least_squares(
+            residuals, theta, bounds=limits, x_scale=scale, xtol=1e-6, ftol=1e-9
+        ).x
+        strengths, expected = model(theta)
+        weights = 1.0 / np.sqrt(np.maximum(expected, 0.1))
+    series, of_line = series_of_lines(table)
+    return Response(
+        shape=LineShape(*(float(value) for value in theta[:6])),
+        line_strength=strengths[of_line] * table.intensity / n_pixels,
+        continuum=strengths[len(series) :].reshape(table.n_blocks, -1) / n_pixels,
+        chi_square=float(np.sum((data - expected) ** 2 * weights**2)),
+        dof=len(data) - int(np.count_nonzero(strengths)) - len(theta),
+    )
+
+
+def _smooth(data):
+    """Running mean over seven bins: the first weights, before there is a model."""
+    return np.convolve(np.pad(data, 3, mode="edge"), np.full(7, 1 / 7), mode="valid")

@@ -1,0 +1,58 @@
+"""Positive definite systems of a dozen unknowns, compiled: cheaper here than a call to LAPACK."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixelcal.compiled import njit
+
+
+@njit
+def cholesky(matrix):
+    """Lower triangle of the factor; its first element is NaN where the matrix is not positive."""
+    n = matrix.shape[0]
+    lower = np.zeros((n, n))
+    for i in range(n):
+        for j in range(i + 1):
+            total = matrix[i, j]
+            for k in range(j):
+                total -= lower[i, k] * lower[j, k]
+            if i == j:
+                if not total > 0.0:
+                    lower[0, 0] = np.nan
+                    return lower
+                lower[i, i] = np.sqrt(total)
+            else:
+                lower[i, j] = total / lower[j, j]
+    return lower
+
+
+@njit
+def solve(matrix, vector):
+    """Solution of a positive definite system; NaN where it is not."""
+    lower = cholesky(matrix)
+    n = vector.shape[0]
+    if np.isnan(lower[0, 0]):
+        return np.full(n, np.nan)
+    x = vector.copy()
+    for i in range(n):
+        for k in range(i):
+            x[i] -= lower[i, k] * x[k]
+        x[i] /= lower[i, i]
+    for i in range(n - 1, -1, -1):
+        for k in range(i + 1, n):
+            x[i] -= lower[k, i] * x[k]
+        x[i] /= lower[i, i]
+    return x
+
+
+@njit
+def inverse(matrix):
+    """Inverse of a positive definite matrix, a column at a time."""
+    n = matrix.shape[0]
+    inverse = np.empty((n, n))
+    for p in range(n):
+        unit = np.zeros(n)
+        unit[p] = 1.0
+        inverse[:, p] = solve(matrix, unit)
+    return inverse

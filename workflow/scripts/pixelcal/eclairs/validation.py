@@ -1,0 +1,178 @@
+"""How good a calibration is: signed energy errors against truth, or what the errors predict.
+
+Use `validate` with the truth where it was injected; without it (flight data) the same table holds
+what the covariance of the fits predicts, and null where only the truth could tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from pixelcal.eclairs.relation import (
+    NO_ANSWER,
+    REFERENCE_ENERGIES_KEV,
+    Status,
+    energy_error,
+    energy_sigma,
+    requirement_keV,
+)
+
+COVERAGE_1_SIGMA = math.erf(math.sqrt(0.5))
+"""Share of a normal distribution within one standard deviation: 0.6827."""
+
+
+def validate(
+    rows: Mapping,
+    prior: tuple[np.ndarray, np.ndarray],
+    truth: tuple[np.ndarray, np.ndarray] | None = None,
+    energies_keV=REFERENCE_ENERGIES_KEV,
+) -> dict:
+    """Numbers of one exposure.
+
+    Parameters
+    ----------
+    rows : table or structured array, (n,) in each column
+        Columns of a relation: GAIN, OFFSET, GAIN_ERR, OFFSET_ERR, GAIN_OFFSET_COV, STATUS.
+    prior : gain and offset before the fit, (n,) each, keV/channel and keV
+    truth : gain and offset as injected, (n,) each, or None
+
+    Returns
+    -------
+    dict
+        `n_pixels`, `n_masked` (by the user), `n_no_answer` (not masked, yet without an answer),
+        `n_answers`, `n_good` (STATUS 0), `truth` (bool), `status_counts` (pixels with each bit;
+        a pixel may have several), and `energies`: for each energy, written as "4", the numbers of
+        `energy_numbers` over all answers, with the same over the good pixels under `good`.
+    """
+    status = np.asarray(rows["STATUS"])
+    gain, offset = (np.asarray(rows[name], float) for name in ("GAIN", "OFFSET"))
+    covariance = [
+        np.asarray(rows[name], float) for name in ("GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
+    ]
+    wanted = (status & Status.MASKED) == 0
+    answered = wanted & ((status & NO_ANSWER) == 0)
+    good = status == 0
+    energies = {}
+    for energy in energies_keV:
+        sigma = np.where(answered, energy_sigma(energy, gain, offset, *covariance), np.nan)
+        change = np.where(answered, energy_error(energy, gain, offset, *prior), np.nan)
+        error = None
+        if truth is not None:
+            error = np.where(answered, energy_error(energy, gain, offset, *truth), np.nan)
+        limit = float(requirement_keV(energy))
+        numbers = energy_numbers(sigma, change, limit, wanted, error)
+        numbers["good"] = energy_numbers(sigma, change, limit, good, error)
+        energies[f"{energy:g}"] = numbers
+    return {
+        "n_pixels": len(status),
+        "n_masked": int((~wanted).sum()),
+        "n_no_answer": int((wanted & ~answered).sum()),
+        "n_answers": int(answered.sum()),
+        "n_good": int(good.sum()),
+        "truth": truth is not None,
+        "status_counts": {bit.name: int(((status & bit) != 0).sum()) for bit in Status},
+        "energies": energies,
+    }
+
+
+def energy_numbers(sigma, change, requirement, wanted, error=None) -> dict:
+    """Statistics at one energy over the pixels `wanted`.
+
+    Parameters
+    ----------
+    sigma, change, error : (n,) float, keV
+        Predicted standard deviation from the covariance of the fit, change against the prior, and
+        signed error against the truth (None without one); NaN without an answer.
+    requirement : float, keV
+        Largest allowed |error|.
+    wanted : (n,) bool
+        The pixels that count. Pixels masked by the user are not the fit's fault and should not be
+        among them; pixels without an answer should, and do not pass.
+
+    Returns
+    -------
+    dict of float, energies in keV; NaN where it cannot be told
+        - `requirement_keV`, `n` (pixels with an answer), `sigma_median_keV`
+        - `rms_bound_keV`: root mean square of sigma. The covariance is the inverse of the Fisher
+          information of the fit, so this is the Cramer-Rao bound on the rms of the error.
+        - `predicted_pass_fraction`: mean over the pixels of the normal probability
+          erf(requirement / (sqrt(2) sigma)), 0 without an answer.
+        - `change_mean_keV`, `change_rms_keV`: against the prior
+        - `bias_keV` (mean error), `rms_keV`, `rms_over_bound`
+        - `pull_mean`, `pull_std` of error / sigma
+        - `coverage_68`: share of |error| <= sigma; 0.6827 where sigma is right
+        - `pass_fraction`: share of |error| <= requirement
+        - standard errors of the above as `..._err`, those of pull_std and coverage_68 for normal
+          pulls.
+    """
+    n_wanted = int(wanted.sum())
+    sigma, change = sigma[wanted], change[wanted]
+    known = np.isfinite(sigma)
+    inside = [math.erf(requirement / (math.sqrt(2) * s)) if s > 0 else 1.0 for s in sigma[known]]
+    numbers = {
+        "requirement_keV": requirement,
+        "n": int(np.isfinite(change).sum()),
+        "sigma_median_keV": _median(sigma[known]),
+        "rms_bound_keV": _rms(sigma[known]),
+        "predicted_pass_fraction": _share(sum(inside), n_wanted),
+        "change_mean_keV": _mean(change),
+        "change_rms_keV": _rms(change),
+    }
+    error = np.full(len(sigma), np.nan) if error is None else error[wanted]
+    has_truth = np.isfinite(error)
+    pull = error[known & has_truth] / sigma[known & has_truth]
+    bias_err, pull_mean_err = _mean_err(error), _mean_err(pull)
+    n_pulls = len(pull)
+    rms = _rms(error)
+    numbers |= {
+        "bias_keV": _mean(error),
+        "bias_err_keV": bias_err,
+        "rms_keV": rms,
+        "rms_over_bound": rms / _rms(sigma[known & has_truth]),
+        "pull_mean": _mean(pull),
+        "pull_mean_err": pull_mean_err,
+        "pull_std": float(np.std(pull, ddof=1)) if n_pulls > 1 else np.nan,
+        "pull_std_err": float(1 / np.sqrt(2 * (n_pulls - 1))) if n_pulls > 1 else np.nan,
+        "coverage_68": _share((np.abs(pull) <= 1).sum(), n_pulls),
+        "coverage_68_err": _share_err(COVERAGE_1_SIGMA, n_pulls),
+    }
+    passed = _share((np.abs(error) <= requirement).sum(), n_wanted) if has_truth.any() else np.nan
+    numbers["pass_fraction"] = passed
+    numbers["pass_fraction_err"] = _share_err(passed, n_wanted)
+    return numbers
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]
+
+
+def _mean(values: np.ndarray) -> float:
+    values = _finite(values)
+    return float(np.mean(values)) if len(values) else np.nan
+
+
+def _mean_err(values: np.ndarray) -> float:
+    """Standard error of the mean."""
+    values = _finite(values)
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values)) if len(values) else np.nan
+
+
+def _rms(values: np.ndarray) -> float:
+    values = _finite(values)
+    return float(np.sqrt(np.mean(values**2))) if len(values) else np.nan
+
+
+def _share(part: float, whole: int) -> float:
+    return float(part / whole) if whole else np.nan
+
+
+def _share_err(share: float, whole: int) -> float:
+    """Binomial standard error of a share."""
+    return float(np.sqrt(share * (1 - share) / whole)) if whole else np.nan
