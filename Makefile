@@ -1,0 +1,62 @@
+# make run: the default workflow. make test: all tests. Each makes what it needs first.
+
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 1)
+BIN := .venv/bin
+UV := $(BIN)/uv
+INSTALL := $(UV) pip install --python $(BIN)/python --require-hashes
+COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --no-annotate --quiet \
+	--python-version 3.11
+
+# Without bytecode every job compiles what it imports anew: 7 s instead of 2.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: run test lint format bench docs requirements clean
+
+run: .venv/run.stamp
+	$(BIN)/snakemake --cores $(CORES)
+
+test: .venv/test.stamp
+	$(BIN)/python -m pytest
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: .venv/test.stamp
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow
+
+bench: .venv/test.stamp
+	$(BIN)/python benchmarks/run.py
+
+# What is written from the sources: config/README.md.
+docs: .venv/run.stamp
+	PYTHONPATH=workflow/scripts $(BIN)/python -m pixelcal.config_reference
+
+# Raise the pinned versions; the versions in envs/ follow by hand, and a test compares them.
+requirements: .venv/uv.stamp
+	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) --upgrade requirements/run.in -o requirements/run.txt
+	$(COMPILE) --upgrade requirements/test.in -c requirements/run.txt -o requirements/test.txt
+
+# Products and caches; .venv stays.
+clean:
+	rm -rf results .snakemake .pytest_cache .ruff_cache
+
+.venv/uv.stamp: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pixelcal needs Python 3.11 or later")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	touch $@
+
+.venv/run.stamp: .venv/uv.stamp requirements/run.txt
+	$(INSTALL) -r requirements/run.txt
+	touch $@
+
+.venv/test.stamp: .venv/run.stamp requirements/test.txt
+	$(INSTALL) -r requirements/test.txt
+	touch $@

@@ -1,0 +1,61 @@
+"""What tests share: a copy of the project, Snakemake in it, and one run of the CI workflow."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+USED = ("Snakefile", "config", "envs", "profiles", "resources", "workflow")
+CORES = str(min(os.cpu_count() or 1, 4))
+
+
+def copy_project(folder):
+    """What the workflow needs, copied into `folder` (made here); returns it."""
+    folder.mkdir(parents=True)
+    for name in USED:
+        source = PROJECT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", ".*_cache")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def run_snakemake(folder, *arguments, python=sys.executable, environment=None):
+    """Run Snakemake in `folder` and return what it said (stdout and stderr apart)."""
+    command = [python, "-m", "snakemake", "--cores", CORES, *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def snakemake():
+    """Function: run Snakemake in a folder."""
+    return run_snakemake
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A fresh copy of the project without results."""
+    return copy_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def ci_project(tmp_path_factory):
+    """A copy of the project in which the CI workflow has run, for all tests; do not change it."""
+    folder = copy_project(tmp_path_factory.mktemp("ci") / "project")
+    run = run_snakemake(folder, "--configfile", "config/ci.yaml")
+    assert run.returncode == 0, f"the CI workflow failed:\n{run.stderr[-6000:]}"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ci_results(ci_project):
+    """`results/` of the CI workflow: eclairs/{exposure}/..., report.html."""
+    return ci_project / "results"

@@ -1,0 +1,83 @@
+"""A small simulated camera for tests: spectra drawn from the exact density, truths known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from pixelcal.eclairs.background import Background, make_background, read_attenuation
+from pixelcal.eclairs.detector import Detector, expected_counts
+from pixelcal.eclairs.lines import LineTable, read_line_table
+
+PROJECT = Path(__file__).parents[2]
+LINE_TABLE = PROJECT / "resources" / "lines" / "all_blocks.csv"
+LINE_RATES = {"Cu": 0.010, "Cd": 0.009, "Te": 0.011, "Ta": 0.007, "W": 0.018, "Pb": 0.024}
+CONTINUUM_RATES = {"cxb": 0.315, "internal": 0.045, "albedo": 0.08}
+NOMINAL_GAIN, NOMINAL_OFFSET = 0.145, 3.0
+FINE_EDGES = np.arange(3.0, 156.0, 0.02)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Spectra (n, 1024) with the relation they were made with."""
+
+    counts: np.ndarray
+    gain_true: np.ndarray
+    offset_true: np.ndarray
+
+
+@lru_cache
+def line_table() -> LineTable:
+    return read_line_table(LINE_TABLE)
+
+
+@lru_cache
+def background() -> Background:
+    attenuation = read_attenuation(PROJECT / "resources" / "attenuation" / "cdte.csv")
+    return make_background(line_table(), LINE_RATES, CONTINUUM_RATES, attenuation)
+
+
+@lru_cache
+def fine_cumulative(detector: Detector, resolution: float) -> np.ndarray:
+    """Cumulative expected counts/s below each of FINE_EDGES."""
+    rate = expected_counts(FINE_EDGES, background(), detector, 1.0, resolution=resolution)
+    return np.concatenate([[0.0], np.cumsum(rate)])
+
+
+def expected_spectrum(gain, offset, seconds, efficiency=1.0, resolution=1.0, detector=None):
+    """Expected counts (1024,) of a pixel."""
+    cumulative = fine_cumulative(detector or Detector(), resolution)
+    edges = gain * np.arange(1025) + offset
+    return np.diff(np.interp(edges, FINE_EDGES, cumulative)) * seconds * efficiency
+
+
+def make_camera(
+    n,
+    seconds,
+    seed,
+    detector=None,
+    gain_sigma=0.003,
+    offset_sigma=0.1,
+    resolutions=(0.95, 1.0, 1.05),
+) -> Camera:
+    """Draw the spectra of `n` pixels with injected errors and spread."""
+    rng = np.random.default_rng(seed)
+    gain = NOMINAL_GAIN * (1 + gain_sigma * rng.standard_normal(n))
+    offset = NOMINAL_OFFSET + offset_sigma * rng.standard_normal(n)
+    efficiency = np.exp(0.05 * rng.standard_normal(n))
+    resolution = rng.choice(resolutions, n)
+    counts = np.array(
+        [
+            rng.poisson(expected_spectrum(g, o, seconds, e, r, detector))
+            for g, o, e, r in zip(gain, offset, efficiency, resolution, strict=True)
+        ]
+    )
+    return Camera(counts.astype(np.int32), gain, offset)
+
+
+def prior(n):
+    """The nominal relation for `n` pixels."""
+    return np.full(n, NOMINAL_GAIN), np.full(n, NOMINAL_OFFSET)

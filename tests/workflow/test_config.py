@@ -1,0 +1,188 @@
+"""The configuration: defaults, one-line errors, and its reference."""
+
+import re
+
+import pytest
+import yaml
+
+from pixelcal import config, config_reference
+from pixelcal.errors import InputError
+
+SCHEMA = config.read_schema(config_reference.SCHEMA)
+CHATTER = re.compile(r"Using (workflow specific )?profile|Config file .* is extended|host: ")
+
+# What stands in the file, and what the one line must name: the key, the value, what is allowed.
+MISTAKES = {
+    "fit: {method: jont}": ("fit.method", '"jont"', "joint, two-step"),
+    "fit: {methd: joint}": ("fit.methd", '"joint"', "did you mean method?"),
+    "fitt: {method: joint}": ("fitt", "joint", "did you mean fit?"),
+    "fit: {chunk_pixels: 0}": ("fit.chunk_pixels", " 0 ", "at least 1"),
+    "fit: {pvalue_limit: 1e-4}": ("fit.pvalue_limit", '"1e-4"', "1.0e-4 without quotes"),
+    "fit: {min_counts: 1.5}": ("fit.min_counts", "1.5", "a whole number"),
+    'pixels: "0-6400"': ("pixels", "0-6400", "0 to 6399"),
+    'pixels: "9-3"': ("pixels", "9-3", "3-9"),
+    "pixels: some": ("pixels", "some", '"all"'),
+    "pixels: [1, 2.5]": ("pixels[1]", "2.5", "a whole number"),
+    "exposures: {}": ("exposures", "{}", "at least 1"),
+    "exposures:": ("exposures", "null", "keys with values"),
+    "exposures: [1000]": ("exposures", "[1000]", "keys with values"),
+    "exposures: {a: 1000}": ("exposures.a", "1000", "keys with values"),
+    "exposures: {a: {}}": ("exposures.a.seconds", "missing", "no default"),
+    'exposures: {a: {seconds: "9"}}': ("exposures.a.seconds", '"9"', "a number"),
+    "exposures: {a: {seconds: -1}}": ("exposures.a.seconds", "-1", "more than 0"),
+    "exposures: {a: {seconds: .inf}}": ("exposures.a.seconds", "inf", "finite"),
+    "exposures: {a: {second: 9}}": ("exposures.a.second", "9", "did you mean seconds?"),
+    "exposures: {1.5: {seconds: 9}}": ("exposures", "1.5", '"1.5"'),
+    "exposures: {10: {seconds: 9}}": ("exposures", "10", '"10"'),
+    "exposures: {a/b: {seconds: 9}}": ("exposures", "a/b", "letters"),
+    "exposures: {events: {seconds: 9}}": ("exposures", "events", "not 'events'"),
+    "exposures: {a: {seconds: 20000}}": ("exposures.a.seconds", "20000", "10000 s of good time"),
+    "exposures: {a: {seconds: 9, fit: {method: x}}}": ("exposures.a.fit.method", '"x"', "joint"),
+    "events: {gti: {criteria: [NEO]}}": ("events.gti.criteria[0]", '"NEO"', "GTICAL-NEO"),
+    "events: {layout: ecl-evt-cal}": ("events.multiplicity", "'single'", "all"),
+    "events: {layout: fits}": ("events.layout", '"fits"', "pira, ecl-evt-cal"),
+    "events: {files: [none.fits]}": ("events.files[0]", "none.fits", "an existing file"),
+    "events: {files: none.fits}": ("events.files", "none.fits", "a list"),
+    "events: {columns: {energy: E}}": ("events.columns.energy", "'E'", "events.files"),
+    "events: {gti: {file: README.md}}": ("events.gti.file", "README.md", "events.files"),
+    "relation: {gain_keV: 0}": ("relation.gain_keV", " 0 ", "more than 0"),
+    "relation: {gain_keV: .nan}": ("relation.gain_keV", "nan", "finite"),
+    "relation: {file: none.fits}": ("relation.file", "none.fits", "an existing file"),
+    "bad_pixels: none.csv": ("bad_pixels", "none.csv", "an existing file"),
+    "lines: none.csv": ("lines", "none.csv", "an existing file"),
+    "date: yesterday": ("date", "yesterday", "2026-01-31"),
+    "simulation: {dead_fraction: 1}": ("simulation.dead_fraction", " 1 ", "less than 1"),
+    "sstcam: {gain: 1}": ("sstcam", "gain", "reserved"),
+}
+
+
+@pytest.fixture(autouse=True)
+def at_the_project(monkeypatch):
+    """Paths in a configuration are relative to the folder of the project."""
+    monkeypatch.chdir(config_reference.PROJECT)
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_a_mistake_is_one_line_with_key_value_and_what_is_allowed(text):
+    with pytest.raises(InputError) as caught:
+        config.resolve(yaml.safe_load(text), SCHEMA)
+    line = str(caught.value)
+    assert "\n" not in line
+    key, *rest = MISTAKES[text]
+    assert line.startswith(f"{key}:")
+    for part in rest:
+        assert part in line
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a: [1", ("line 1", "not YAML")),
+        ("a:\n\tb: 1", ("line 2", "not YAML")),
+        ("a: 1\nb: 2\na: 3", ("line 3", "a stands there a second time", "line 1")),
+        ("- 1", ("top level",)),
+        ("", ("top level",)),
+    ],
+)
+def test_a_file_that_is_not_a_configuration(tmp_path, text, parts):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        config.check_yaml(path)
+    assert "\n" not in str(caught.value)
+    for part in ("config.yaml", *parts):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["fit: {methd: joint}", "exposures: {1.5: {seconds: 9}}", "exposures: {a: {seconds: 20000}}"],
+)
+def test_snakemake_says_it_in_one_line_before_any_job(project, snakemake, text):
+    (project / "own.yaml").write_text(text)
+    run = snakemake(project, "--configfile", "own.yaml")
+    assert run.returncode != 0
+    said = [line for line in run.stderr.splitlines() if line and not CHATTER.match(line)]
+    assert len(said) == 1, run.stderr
+    assert said[0].startswith(f"configuration: {MISTAKES[text][0]}:")
+    assert not (project / "results").exists()
+
+
+def test_snakemake_names_the_line_of_broken_yaml(project, snakemake):
+    path = project / "config" / "config.yaml"
+    path.write_text(path.read_text() + "\nfit: {method: [joint}\n")
+    run = snakemake(project, "--dry-run")
+    assert run.returncode != 0
+    said = [line for line in run.stderr.splitlines() if line and not CHATTER.match(line)]
+    assert len(said) == 1, run.stderr
+    assert re.match(r"configuration: config/config.yaml, line \d+.* not YAML", said[0])
+
+
+def test_the_default_file_holds_the_defaults():
+    written = yaml.safe_load((config_reference.PROJECT / "config/config.yaml").read_text())
+    assert config.resolve(written, SCHEMA) == config.resolve({}, SCHEMA)
+    assert set(written) == set(SCHEMA["properties"])
+
+
+def test_defaults_are_themselves_allowed():
+    defaults = config.load_defaults(SCHEMA)
+    assert config.resolve(defaults, SCHEMA) == config.resolve({}, SCHEMA)
+
+
+def test_an_exposure_overrides_key_by_key():
+    resolved = config.resolve(
+        {
+            "fit": {"two_step": {"line_fwhm_keV": 2}},
+            "exposures": {
+                "a": {"seconds": 9},
+                "b": {
+                    "seconds": 9,
+                    "multiplicity": "all",
+                    "lines": "resources/lines/strongest.csv",
+                    "injection": {"seed": 5},
+                    "fit": {"two_step": {"tolerance_sigma": 3}},
+                },
+            },
+        },
+        SCHEMA,
+    )
+    a, b = (config.exposure_settings(resolved, name) for name in "ab")
+    assert (a["multiplicity"], b["multiplicity"]) == ("single", "all")
+    assert b["injection"] == a["injection"] | {"seed": 5}
+    assert b["fit"]["two_step"] == a["fit"]["two_step"] | {"tolerance_sigma": 3.0}
+    assert b["fit"]["two_step"]["line_fwhm_keV"] == 2.0
+    assert b["lines"].endswith("strongest.csv")
+
+
+def test_numbers_have_the_type_of_the_schema():
+    resolved = config.resolve(
+        {"exposures": {"a": {"seconds": 9}}, "fit": {"chunk_pixels": 8.0}}, SCHEMA
+    )
+    assert type(resolved["exposures"]["a"]["seconds"]) is float
+    assert type(resolved["fit"]["chunk_pixels"]) is int
+
+
+def test_a_date_without_quotes_is_text():
+    assert config.resolve(yaml.safe_load("date: 2026-01-31"), SCHEMA)["date"] == "2026-01-31"
+
+
+# --- the reference --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [name for name, _ in config_reference.keys(SCHEMA)])
+def test_every_key_has_a_description_and_a_default(key):
+    own = dict(config_reference.keys(SCHEMA))[key]
+    assert own.get("description", "").strip().endswith(".")
+    assert "default" in own
+
+
+def test_unknown_keys_are_refused_everywhere():
+    for name, own in config_reference.keys(SCHEMA):
+        if own.get("properties"):
+            assert own["additionalProperties"] is False, name
+
+
+def test_the_reference_is_written_from_the_schema():
+    assert config_reference.README.read_text(encoding="utf-8") == config_reference.reference(
+        SCHEMA
+    ), "config/README.md is out of date: run `make docs`"

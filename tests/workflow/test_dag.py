@@ -1,0 +1,157 @@
+"""Which jobs a configuration asks for: the workflow's plan, by dry run."""
+
+import re
+import shutil
+
+import pytest
+import yaml
+
+CI = "config/ci.yaml"
+CHAIN = {
+    "simulate_events",
+    "bin_spectra",
+    "learn_response",
+    "fit_lines",
+    "merge_relation",
+    "validate_relation",
+    "plot_camera",
+    "plot_energy_errors",
+    "report",
+    "all",
+}
+THREE = {"1ks": {"seconds": 1000}, "3ks": {"seconds": 3000}, "10ks": {"seconds": 10000}}
+
+
+@pytest.fixture
+def plan(snakemake, tmp_path):
+    """Function: jobs per rule that Snakemake would run in a folder, with settings on top of CI."""
+
+    def planned(folder, settings=None, *arguments):
+        extra = tmp_path / "extra.yaml"
+        extra.write_text(yaml.safe_dump(settings or {"date": None}, sort_keys=False))
+        run = snakemake(folder, "--dry-run", "--configfile", CI, extra, *arguments)
+        assert run.returncode == 0, run.stderr
+        said = run.stdout + run.stderr
+        if "Nothing to be done" in said:
+            return {}
+        table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", said, re.DOTALL)
+        return {row.split()[0]: int(row.split()[1]) for row in table[1].splitlines()}
+
+    return planned
+
+
+def test_the_chain(project, plan):
+    jobs = plan(project)
+    assert set(jobs) == CHAIN
+    assert jobs["fit_lines"] == 6  # 64 pixels in chunks of 32, for three exposures
+    one_each = ("bin_spectra", "learn_response", "merge_relation", "validate_relation")
+    assert [jobs[name] for name in one_each] == [3, 3, 3, 3]
+    assert jobs["simulate_events"] == jobs["report"] == 1
+
+
+def test_the_full_camera_is_the_same_chain(project, snakemake):
+    run = snakemake(project, "--dry-run", "--quiet", "rules")
+    assert run.returncode == 0, run.stderr
+    assert re.search(r"^fit_lines +24$", run.stdout + run.stderr, re.MULTILINE)
+
+
+def test_two_step_learns_no_response(project, plan):
+    assert set(plan(project, {"fit": {"method": "two-step"}})) == CHAIN - {"learn_response"}
+
+
+def test_method_of_one_exposure(project, plan):
+    exposures = THREE | {"old": {"seconds": 1000, "fit": {"method": "two-step"}}}
+    jobs = plan(project, {"exposures": exposures})
+    assert jobs["learn_response"] == 3
+    assert jobs["bin_spectra"] == 4
+
+
+def test_own_files_are_not_simulated(project, plan):
+    (project / "own.fits").touch()
+    jobs = plan(project, {"events": {"files": ["own.fits"]}})
+    assert set(jobs) == CHAIN - {"simulate_events"}
+
+
+def test_good_times_are_an_input_of_own_files(project, snakemake, tmp_path):
+    for name in ("own.fits", "gti.fits"):
+        (project / name).touch()
+    extra = tmp_path / "extra.yaml"
+    extra.write_text("events: {files: [own.fits], gti: {file: gti.fits}}")
+    run = snakemake(project, "--dry-run", "--configfile", CI, extra)
+    assert "input: own.fits, gti.fits" in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        {"layout": "ecl-evt-cal", "multiplicity": "all"},
+        {"files": ["own.fits"], "columns": {"channel": "PHA"}},
+    ],
+)
+def test_channels_have_no_truth(project, snakemake, tmp_path, events):
+    (project / "own.fits").touch()
+    extra = tmp_path / "extra.yaml"
+    extra.write_text(yaml.safe_dump({"events": events}))
+    run = snakemake(project, "--dry-run", "--configfile", CI, extra)
+    assert run.returncode == 0, run.stderr
+    assert "spectra.fits" in run.stdout + run.stderr
+    assert "truth.ecsv" not in run.stdout + run.stderr
+
+
+def test_exposures_of_a_configfile_replace_the_default_ones(project, plan):
+    jobs = plan(project, {"exposures": {"5ks": {"seconds": 5000}}})
+    assert jobs["bin_spectra"] == 1
+
+
+def test_the_catalog_entry_has_the_same_target(project, plan):
+    assert plan(project, None, "--snakefile", "workflow/Snakefile") == plan(project)
+
+
+# --- what an edit makes stale ---------------------------------------------------------------------
+
+
+def test_nothing_to_do_after_a_run(ci_project, plan):
+    assert plan(ci_project) == {}
+
+
+def test_an_appended_exposure_runs_its_branch_alone(ci_project, plan):
+    jobs = plan(ci_project, {"exposures": THREE | {"2ks": {"seconds": 2000}}})
+    assert jobs == dict.fromkeys(CHAIN - {"simulate_events"}, 1) | {"fit_lines": 2}
+
+
+def test_the_order_of_keys_makes_nothing_stale(ci_project, plan):
+    settings = {"injection": {"seed": 1, "offset_sigma_keV": 0.1, "gain_sigma": 0.003}}
+    assert plan(ci_project, {"exposures": THREE | {"1ks": {"seconds": 1000.0}}} | settings) == {}
+
+
+def test_a_limit_of_the_fit_leaves_spectra_and_response(ci_project, plan):
+    jobs = plan(ci_project, {"fit": {"pvalue_limit": 1.0e-3}})
+    assert set(jobs) == CHAIN - {"simulate_events", "bin_spectra", "learn_response"}
+
+
+def test_options_of_the_other_method_leave_the_fit(ci_project, plan):
+    assert plan(ci_project, {"fit": {"two_step": {"tolerance_sigma": 3.0}}}) == {}
+
+
+def test_an_override_reruns_its_exposure(ci_project, plan):
+    exposures = THREE | {"1ks": {"seconds": 1000, "injection": {"seed": 2}}}
+    jobs = plan(ci_project, {"exposures": exposures})
+    assert jobs["bin_spectra"] == jobs["merge_relation"] == 1
+    assert "simulate_events" not in jobs
+
+
+@pytest.fixture
+def edited(ci_project, tmp_path):
+    """The CI run as a copy whose files may be edited."""
+    return shutil.copytree(ci_project, tmp_path / "edited", symlinks=True)
+
+
+def test_an_edit_of_the_library_reruns_what_uses_it(edited, plan):
+    module = edited / "workflow/scripts/pixelcal/eclairs/validation.py"
+    before = module.read_text()
+    module.write_text(before + "\n# a comment changes nothing\n")
+    assert plan(edited) == {}
+    module.write_text(before + "\nADDED = 1\n")
+    jobs = plan(edited)
+    assert "validate_relation" in jobs
+    assert not {"simulate_events", "bin_spectra", "learn_response", "fit_lines"} & set(jobs)

@@ -1,0 +1,140 @@
+"""An environment per rule: complete, nothing beyond, in the versions of the requirements."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pixelcal.provenance import library_files
+
+PROJECT = Path(__file__).resolve().parents[2]
+ENVIRONMENTS = {path.stem: path for path in sorted((PROJECT / "envs").glob("*.yaml"))}
+PYPI_NAMES = {"matplotlib-base": "matplotlib"}
+
+
+def dependencies(path):
+    """Name -> version of one environment file, by the names that PyPI has."""
+    pairs = [entry.split(" =") for entry in yaml.safe_load(path.read_text())["dependencies"]]
+    return {PYPI_NAMES.get(name, name): version for name, version in pairs}
+
+
+def rules():
+    """(rule, environment, script) of every rule with a script."""
+    text = "\n".join(path.read_text() for path in sorted((PROJECT / "workflow/rules").iterdir()))
+    pattern = (
+        r'^rule (\w+):.*?^ +conda:\n +"../../envs/(\w+).yaml"'
+        r'.*?^ +script:\n +"../scripts/(\w+).py"'
+    )
+    found = re.findall(pattern, text, re.MULTILINE | re.DOTALL)
+    assert len(found) == len(re.findall(r"^rule ", text, re.MULTILINE))
+    return found
+
+
+def imported_packages(path):
+    """Top-level packages that a file imports and that Python does not bring."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.split(".")[0])
+    return names - set(sys.stdlib_module_names) - {"pixelcal"}
+
+
+def pinned():
+    """Name -> version in the requirements of the workflow."""
+    text = (PROJECT / "requirements/run.txt").read_text()
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_versions_are_those_of_the_requirements(name):
+    given = dependencies(ENVIRONMENTS[name])
+    assert given.pop("python") == "3.11"
+    versions = pinned()
+    assert given == {package: versions[package] for package in given}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_one_channel_and_no_other(name):
+    given = yaml.safe_load(ENVIRONMENTS[name].read_text())
+    assert given["channels"] == ["conda-forge", "nodefaults"]
+
+
+def test_every_environment_is_used():
+    assert {environment for _, environment, _ in rules()} == set(ENVIRONMENTS)
+
+
+@pytest.mark.parametrize(("rule", "environment", "script"), rules())
+def test_an_environment_holds_what_its_script_imports(rule, environment, script):
+    path = PROJECT / "workflow" / "scripts" / f"{script}.py"
+    needed = set().union(*(imported_packages(file) for file in [path, *library_files(path)]))
+    given = set(dependencies(ENVIRONMENTS[environment])) - {"python"}
+    assert needed <= given, f"{rule}: {environment}.yaml lacks {needed - given}"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_an_environment_holds_nothing_else(environment):
+    needed = set()
+    for _, used, script in rules():
+        if used == environment:
+            path = PROJECT / "workflow" / "scripts" / f"{script}.py"
+            needed.update(*(imported_packages(file) for file in [path, *library_files(path)]))
+    assert set(dependencies(ENVIRONMENTS[environment])) - {"python"} == needed
+
+
+def test_test_requirements_are_a_superset():
+    run, test = ((PROJECT / f"requirements/{name}.txt").read_text() for name in ("run", "test"))
+    versions = [dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE)) for text in (run, test)]
+    assert versions[0].items() <= versions[1].items()
+
+
+@pytest.mark.parametrize("name", ["run", "test", "uv"])
+def test_requirements_have_hashes_and_no_addresses(name):
+    text = (PROJECT / f"requirements/{name}.txt").read_text()
+    assert "://" not in text
+    for entry in re.split(r"\n(?=\S)", text.strip()):
+        assert "--hash=sha256:" in entry, entry.splitlines()[0]
+
+
+@pytest.fixture(scope="module")
+def bare_snakemake(tmp_path_factory):
+    """Python of an environment that holds Snakemake and what it needs, nothing else.
+
+    A script falls back on the packages of its caller: only there is a missing dependency seen.
+    """
+    uv = Path(sys.executable).parent / "uv"
+    folder = tmp_path_factory.mktemp("bare") / "venv"
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
+    python = folder / "bin" / "python"
+    constraints = PROJECT / "requirements" / "run.txt"
+    install = [uv, "pip", "install", "--quiet", "--python", python, "--constraint", constraints]
+    subprocess.run([*install, "snakemake"], check=True)
+    for package in ("numpy", "astropy", "numba"):
+        assert subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode
+    return python
+
+
+@pytest.mark.skipif(shutil.which("conda") is None, reason="no conda command on PATH")
+def test_the_workflow_runs_in_its_environments(project, snakemake, bare_snakemake, ci_results):
+    run = snakemake(
+        project,
+        "--configfile",
+        "config/ci.yaml",
+        "--software-deployment-method",
+        "conda",
+        python=bare_snakemake,
+        environment={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+    )
+    assert run.returncode == 0, run.stderr[-6000:]
+    made = list((project / ".snakemake" / "conda").glob("*/conda-meta"))
+    assert len(made) == len({path.read_text() for path in ENVIRONMENTS.values()})
+    for exposure in ("1ks", "3ks", "10ks"):
+        name = f"eclairs/{exposure}/relation.fits"
+        assert (project / "results" / name).read_bytes() == (ci_results / name).read_bytes()

@@ -1,0 +1,151 @@
+"""Helpers of the rules: which inputs a configuration asks for, and the leaves of it that a rule uses.
+
+Everything that a rule takes from the configuration goes through its `params`, in a fixed order of
+keys: an edit then makes stale exactly what it touches.
+"""
+
+import json
+import re
+
+from pixelcal.chunks import chunk_names, parse_pixels
+from pixelcal.provenance import file_sha256, library_hash
+
+PIXELS = list(parse_pixels(config["pixels"], configuration.N_PIXELS))
+EXPOSURES = {name: configuration.exposure_settings(config, name) for name in config["exposures"]}
+SIMULATED = not config["events"]["files"]
+COLUMNS = {key: name for key, name in config["events"]["columns"].items() if name is not None}
+HAS_TRUTH = config["events"]["layout"] != "ecl-evt-cal" and "channel" not in COLUMNS
+PIXEL_MAP = "resources/eclairs_pixels.csv"
+
+
+wildcard_constraints:
+    exposure="|".join(map(re.escape, EXPOSURES)),
+    chunk=r"\d{4}",
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def ordered(settings):
+    """Settings with sorted keys: the order in which a file names them makes nothing stale."""
+    return json.loads(json.dumps(settings, sort_keys=True))
+
+
+def leaves(section, *names):
+    """Some of the settings of a section."""
+    return ordered({name: section[name] for name in names})
+
+
+def setting(*path):
+    """A function that finds one setting of the exposure in the wildcards."""
+
+    def find(wildcards):
+        value = EXPOSURES[wildcards.exposure]
+        for key in path:
+            value = value[key]
+        return value
+
+    return find
+
+
+def prior_relation():
+    """The relation of all pixels; a relation file is an input instead."""
+    return leaves(config["relation"], "gain_keV", "offset_keV")
+
+
+def response_settings(wildcards):
+    """What the response of the camera depends on."""
+    return leaves(EXPOSURES[wildcards.exposure]["fit"], "min_counts")
+
+
+def fit_settings(wildcards):
+    """What the fit of a chunk depends on: the options of one method do not touch the other."""
+    fit = EXPOSURES[wildcards.exposure]["fit"]
+    own = ["two_step"] if fit["method"] == "two-step" else []
+    return leaves(fit, "method", "chunk_pixels", "min_counts", "pvalue_limit", *own)
+
+
+def common_settings():
+    """What all exposures share and products depend on."""
+    used = ["bad_pixels", "date", "events", "relation"] + ["simulation"] * SIMULATED
+    return leaves(config, *used) | {"pixels": PIXELS}
+
+
+def product_settings(wildcards):
+    """All that the relation of an exposure depends on. The size of a chunk is not among it."""
+    exposure = EXPOSURES[wildcards.exposure]
+    fit = {key: value for key, value in fit_settings(wildcards).items() if key != "chunk_pixels"}
+    return ordered(common_settings() | {"exposure": exposure | {"fit": fit}})
+
+
+def report_exposures():
+    """The exposures in the order of the configuration, for the tables of the report."""
+    return [
+        {
+            "name": name,
+            "seconds": own["seconds"],
+            "multiplicity": own["multiplicity"],
+            "lines": own["lines"],
+            "method": own["fit"]["method"],
+        }
+        for name, own in EXPOSURES.items()
+    ]
+
+
+def library(script):
+    """Hash of the library behind a script: an edit there makes stale what the script made."""
+    return library_hash(PROJECT / "workflow" / "scripts" / f"{script}.py")
+
+
+def template(name):
+    """Hash of a template of the report, which is not among the files that Python imports."""
+    return file_sha256(PROJECT / "workflow" / "scripts" / "pixelcal" / "templates" / name)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def per_exposure(name):
+    """One product of every exposure, in the order of the configuration."""
+    return [f"results/eclairs/{exposure}/{name}" for exposure in EXPOSURES]
+
+
+def optional(**files):
+    """Those of the named files that are configured."""
+    return {name: path for name, path in files.items() if path is not None}
+
+
+def event_inputs():
+    """The event files and their good times: the user's, or the simulated ones."""
+    if SIMULATED:
+        folder = "results/eclairs/events"
+        return {"events": [f"{folder}/events.fits"], "gti": f"{folder}/gti.fits"}
+    return {"events": config["events"]["files"]} | optional(gti=config["events"]["gti"]["file"])
+
+
+def prior_input():
+    """The relation file, where one is configured."""
+    return optional(prior=config["relation"]["file"])
+
+
+def bad_pixels_input():
+    """The table of bad pixels, where one is configured."""
+    return optional(bad_pixels=config["bad_pixels"])
+
+
+def truth_of(folder):
+    """The injected relation, where there is one."""
+    return {"truth": f"{folder}/truth.ecsv"} if HAS_TRUTH else {}
+
+
+def response_input(wildcards):
+    """The response of the camera, which the joint method needs."""
+    if EXPOSURES[wildcards.exposure]["fit"]["method"] != "joint":
+        return {}
+    return {"response": f"results/eclairs/{wildcards.exposure}/response.fits"}
+
+
+def chunk_files(wildcards):
+    """The fits of all chunks of an exposure."""
+    names = chunk_names(len(PIXELS), EXPOSURES[wildcards.exposure]["fit"]["chunk_pixels"])
+    return [f"results/eclairs/{wildcards.exposure}/chunks/{name}.fits" for name in names]

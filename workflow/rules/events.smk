@@ -1,0 +1,38 @@
+rule simulate_events:
+    """
+    What: an event list of the camera in orbit, its good times, the spectrum without energy
+        redistribution, and the properties of each pixel. Only where no event file is configured.
+    Physics: cosmic X-ray background, internal continuum and fluorescence lines through the CdTe
+        efficiency; resolution, hole tails and escape peaks; multiples share their energy.
+    Wildcards: none.
+    """
+    input:
+        **({} if HAS_TRUTH else prior_input()),
+        lines="resources/lines/all_blocks.csv",
+        attenuation="resources/attenuation/cdte.csv",
+    output:
+        events="results/eclairs/events/events.fits",
+        gti="results/eclairs/events/gti.fits",
+        undistributed="results/eclairs/events/undistributed.fits",
+        pixels="results/eclairs/events/pixels.ecsv",
+    log:
+        "results/logs/simulate_events/events.log",
+    benchmark:
+        "results/benchmarks/simulate_events/events.tsv"
+    conda:
+        "../../envs/simulation.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        simulation=config["simulation"],
+        layout=config["events"]["layout"],
+        pixels=PIXELS,
+        relation=prior_relation(),
+        injection=None if HAS_TRUTH else config["injection"],  # only channels hold it already
+        criteria=config["events"]["gti"]["criteria"],
+        date=config["date"],
+        library=library("simulate_events"),
+    script:
+        "../scripts/simulate_events.py"

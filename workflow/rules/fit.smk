@@ -1,0 +1,35 @@
+rule fit_lines:
+    """
+    What: gain and offset of the pixels of one chunk, with their covariance and the reason where
+        there is no answer.
+    Physics: method `joint`, one Poisson likelihood over all blocks of lines, channel by channel;
+        method `two-step`, line positions by least squares, then a straight line through them.
+    Wildcards: exposure, a name under `exposures` in the configuration; chunk, the counter of a run
+        of `fit.chunk_pixels` pixels.
+    """
+    input:
+        unpack(response_input),
+        **prior_input(),
+        spectra="results/eclairs/{exposure}/spectra.fits",
+        lines=setting("lines"),
+    output:
+        fits="results/eclairs/{exposure}/chunks/{chunk}.fits",
+    log:
+        "results/logs/fit_lines/{exposure}/{chunk}.log",
+    benchmark:
+        "results/benchmarks/fit_lines/{exposure}/{chunk}.tsv"
+    conda:
+        "../../envs/fit.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        relation=prior_relation(),
+        fit=fit_settings,
+        chunk="{chunk}",
+        exposure="{exposure}",
+        date=config["date"],
+        library=library("fit_lines"),
+    script:
+        "../scripts/fit_lines.py"

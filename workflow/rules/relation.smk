@@ -1,0 +1,36 @@
+rule merge_relation:
+    """
+    What: the fits of all chunks as one relation of the camera, with positions, bad pixels and
+        outliers marked; and the calibration file of the mission, usable for every pixel.
+    Physics: a pixel is compared with its neighbours; where there is no answer the mission's file
+        keeps the relation known before.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        **prior_input(),
+        **bad_pixels_input(),
+        chunks=chunk_files,
+        spectra="results/eclairs/{exposure}/spectra.fits",
+        lines=setting("lines"),
+        pixel_map=PIXEL_MAP,
+    output:
+        relation="results/eclairs/{exposure}/relation.fits",
+        mission="results/eclairs/{exposure}/AUX-ECL-PIX-CAL.fits",
+    log:
+        "results/logs/merge_relation/{exposure}.log",
+    benchmark:
+        "results/benchmarks/merge_relation/{exposure}.tsv"
+    conda:
+        "../../envs/relation.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        relation=prior_relation(),
+        exposure="{exposure}",
+        settings=product_settings,
+        date=config["date"],
+        library=library("merge_relation"),
+    script:
+        "../scripts/merge_relation.py"

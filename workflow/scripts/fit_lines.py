@@ -1,0 +1,57 @@
+"""Rule fit_lines: gain and offset of one chunk of pixels, by the method of the configuration."""
+
+import numpy as np
+
+from pixelcal.chunks import chunk_slice
+from pixelcal.eclairs.lines import read_line_table
+from pixelcal.eclairs.prior import read_prior
+from pixelcal.eclairs.relation import FIT_UNITS
+from pixelcal.products import read_columns, table_hdu, write_fits
+from pixelcal.script import running
+
+
+def fit_two_step_chunk(counts, detnum, gain, offset, table, options, progress):
+    """The original method on lmfit, which only this method imports."""
+    from pixelcal.eclairs.two_step_fit import TwoStepOptions, fit_two_step
+
+    own = TwoStepOptions(
+        **options["two_step"],
+        min_counts=options["min_counts"],
+        pvalue_limit=options["pvalue_limit"],
+    )
+    return fit_two_step(counts, detnum, gain, offset, table, own, progress)
+
+
+def fit_joint_chunk(counts, detnum, gain, offset, table, options, path):
+    """The joint fit with the learnt response."""
+    from pixelcal.eclairs.joint_fit import JointOptions, fit_joint
+    from pixelcal.eclairs.response_files import read_response
+    from pixelcal.eclairs.templates import make_templates
+
+    own = JointOptions(min_counts=options["min_counts"], pvalue_limit=options["pvalue_limit"])
+    templates = make_templates(read_response(path, table), table)
+    return fit_joint(counts, detnum, gain, offset, templates, own)[0]
+
+
+with running(snakemake) as progress:
+    params = snakemake.params
+    table = read_line_table(snakemake.input.lines)
+    spectra = read_columns(snakemake.input.spectra, "SPECTRA")
+    chunk = chunk_slice(params.chunk, params.fit["chunk_pixels"])
+    detnum, counts = np.asarray(spectra["DETNUM"])[chunk], np.asarray(spectra["COUNTS"])[chunk]
+    gain, offset = read_prior(
+        snakemake.input.get("prior"),
+        detnum,
+        params.relation["gain_keV"],
+        params.relation["offset_keV"],
+    )
+    data = (counts, detnum, gain, offset, table, params.fit)
+    if params.fit["method"] == "joint":
+        fits = fit_joint_chunk(*data, snakemake.input.response)
+    else:
+        fits = fit_two_step_chunk(*data, progress)
+    cards = [
+        ("EXPNAME", params.exposure, "exposure"),
+        ("METHOD", params.fit["method"], "method of the fit"),
+    ]
+    write_fits(snakemake.output.fits, [table_hdu(fits, "FIT", FIT_UNITS, cards)], params.date)

@@ -1,0 +1,72 @@
+"""Rule merge_relation: the fits of all chunks to the relation of one exposure.
+
+input: chunks (list), spectra, pixel_map, lines; where configured bad_pixels and prior
+output: relation, mission
+params: relation (gain_keV, offset_keV), settings (all that the relation depends on), date
+"""
+
+from pixelcal.script import running
+
+with running(snakemake) as progress:  # noqa: F821
+    import logging
+    from pathlib import Path
+
+    import numpy as np
+
+    from pixelcal.camera import read_pixel_map
+    from pixelcal.eclairs import merging
+    from pixelcal.eclairs.relation import N_PIXELS, NO_ANSWER
+    from pixelcal.products import read_columns, table_hdu, write_fits
+    from pixelcal.provenance import carried_cards, provenance_cards
+
+    given, made, params = snakemake.input, snakemake.output, snakemake.params  # noqa: F821
+    prior, bad_pixels = given.get("prior"), given.get("bad_pixels")
+
+    spectra = read_columns(given.spectra, "SPECTRA")
+    detnum = np.asarray(spectra["DETNUM"])
+    x, y = merging.place_of(detnum, read_pixel_map(given.pixel_map))
+    paths = [given.chunks] if isinstance(given.chunks, str) else list(given.chunks)
+    rows = merging.merge_chunks([read_columns(path, "FIT") for path in paths], detnum, paths)
+    bad = merging.read_bad_pixels(bad_pixels) if bad_pixels else np.array([], int)
+    rows = merging.complete_status(rows, x, y, bad)
+
+    before = spectra.meta
+    carried = [(card.keyword, card.value, card.comment) for card in before.cards]
+    cards = [
+        *merging.telescope_cards(carried),
+        *(
+            card
+            for card in carried
+            if card[0] in ("EXPNAME", "EXPOSURE", "ONTIME", "MULTIPLI", "LAYOUT")
+        ),
+        *provenance_cards("merge_relation", line_table=given.lines, settings=params.settings),
+        *carried_cards(before),
+        ("HISTORY", f"relations of {len(detnum)} pixels"),
+    ]
+    if bad_pixels:
+        cards.append(("HISTORY", f"{len(bad)} pixels masked by {Path(bad_pixels).name}"))
+    unanswered = int(((rows["STATUS"] & NO_ANSWER) != 0).sum())
+    cards.append(
+        ("HISTORY", f"{len(rows) - unanswered} pixels with an answer, {unanswered} without")
+    )
+    logging.getLogger("pixelcal").info(cards[-1][1])
+    relation = table_hdu(
+        merging.relation_rows(rows, x, y),
+        merging.RELATION_EXTENSION,
+        merging.RELATION_UNITS,
+        [*cards, *merging.status_comments()],
+    )
+    write_fits(made.relation, [relation], params.date)
+
+    previous = merging.previous_relation(prior, detnum, **params.relation)
+    calibration, status = merging.mission_tables(rows, previous)
+    validity = merging.mission_cards(float(before.get("TSTART", 0.0)), None)
+    note = ("HISTORY", f"{N_PIXELS - status['UPDATED'].sum()} pixels keep their previous value")
+    units = {"GAIN": "keV/chan", "OFFSET": "keV"}
+    hdus = [
+        table_hdu(calibration, merging.MISSION_EXTENSION, units, [*cards, *validity, note]),
+        table_hdu(
+            status, merging.STATUS_EXTENSION, None, [*cards, note, *merging.status_comments()]
+        ),
+    ]
+    write_fits(made.mission, hdus, params.date)

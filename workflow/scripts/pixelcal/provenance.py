@@ -1,0 +1,180 @@
+"""Where a product comes from: versions, checksums, and the hash of the code behind a script.
+
+Uses the standard library alone: the Snakefile needs `library_hash` where there is no numpy.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pixelcal import __version__
+
+PACKAGE = "pixelcal"
+_ROOT = Path(__file__).resolve().parent.parent
+_CARRIED = ("NINFILE", "INFIL", "INSHA")
+
+
+def software_version() -> str:
+    """Version of pixelcal."""
+    return __version__
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file (64 hexadecimal digits), read in pieces: memory does not grow with it."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def configuration_hash(settings: Mapping) -> str:
+    """SHA-256 (64 hexadecimal digits) of resolved settings; the order of keys does not count."""
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- header cards ---------------------------------------------------------------------------------
+
+
+def provenance_cards(
+    creator: str,
+    *,
+    inputs: Iterable[str | Path] = (),
+    line_table: str | Path | None = None,
+    settings: Mapping | None = None,
+) -> list[tuple[str, str | int, str]]:
+    """FITS header cards (keyword, value, comment) that say where a product comes from.
+
+    Parameters
+    ----------
+    creator : str
+        The rule that writes the product.
+    inputs : paths
+        Input files: INFILnnn holds the name (without its folder, which differs from machine to
+        machine), INSHAnnn the SHA-256. They are numbered in the order given.
+    line_table : path, optional
+        LINETAB and LINESHA: its name and SHA-256.
+    settings : dict, optional
+        Resolved settings: CONFHASH is their hash.
+
+    A checksum fills its card, so those cards have no comment.
+    """
+    cards: list[tuple[str, str | int, str]] = [
+        ("CREATOR", f"{PACKAGE} {creator}", "software and rule that wrote this file"),
+        ("SOFTVERS", software_version(), f"version of {PACKAGE}"),
+    ]
+    if settings is not None:
+        cards.append(("CONFHASH", configuration_hash(settings), ""))
+    if line_table is not None:
+        cards.append(("LINETAB", _ascii_name(line_table), "line table"))
+        cards.append(("LINESHA", file_sha256(line_table), ""))
+    paths = list(inputs)
+    if paths:
+        cards.append(("NINFILE", len(paths), "number of input files"))
+    for number, path in enumerate(paths, 1):
+        cards.append((f"INFIL{number:03d}", _ascii_name(path), "input file"))
+        cards.append((f"INSHA{number:03d}", file_sha256(path), ""))
+    return cards
+
+
+def carried_cards(header) -> list[tuple[str, str | int, str]]:
+    """The cards of the input files in the astropy header of an earlier product.
+
+    A later product repeats them, so that it names the files that everything began with.
+    """
+    return [
+        (card.keyword, card.value, card.comment)
+        for card in header.cards
+        if card.keyword.startswith(_CARRIED)
+    ]
+
+
+def _ascii_name(path: str | Path) -> str:
+    """Name of a file in the characters that a FITS header may hold."""
+    return Path(path).name.encode("ascii", "backslashreplace").decode()
+
+
+# --- the code behind a script ---------------------------------------------------------------------
+
+
+def library_hash(script: str | Path, root: str | Path = _ROOT) -> str:
+    """Hash (16 hexadecimal digits) of the library modules that a script reaches.
+
+    Follows the imports of `pixelcal` from the script through the library, those inside functions
+    as well, and hashes the syntax trees without docstrings: an edit of a comment, of a docstring or
+    of the layout changes nothing. The script itself is left out: Snakemake watches it.
+
+    Parameters
+    ----------
+    script : path
+        The script of a rule.
+    root : path
+        The folder that holds the package.
+    """
+    root = Path(root)
+    digest = hashlib.sha256()
+    for path in library_files(script, root):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(_tree_dump(path).encode())
+    return digest.hexdigest()[:16]
+
+
+def library_files(script: str | Path, root: str | Path = _ROOT) -> list[Path]:
+    """Files of the library that a script imports, directly or through others; sorted."""
+    reached: set[Path] = set()
+    waiting = [Path(script)]
+    while waiting:
+        new = _imported(waiting.pop(), Path(root)) - reached
+        reached |= new
+        waiting.extend(new)
+    return sorted(reached)
+
+
+def _imported(path: Path, root: Path) -> set[Path]:
+    """Files of the package that the file `path` names in its own import statements."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute_module(node, path, root)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+    files: set[Path] = set()
+    for name in names:
+        parts = name.split(".")
+        if parts[0] != PACKAGE:
+            continue
+        # Importing a.b.c runs a/__init__ and a/b/__init__ too; c may be a name inside of b.
+        for length in range(1, len(parts) + 1):
+            base = root.joinpath(*parts[:length])
+            files.update(p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file())
+    return files
+
+
+def _absolute_module(node: ast.ImportFrom, path: Path, root: Path) -> str:
+    """The module that `from ... import` reads, with a relative one written out."""
+    if not node.level:
+        return node.module or ""
+    package = path.resolve().relative_to(root.resolve()).parts[: -node.level]
+    return ".".join((*package, *([node.module] if node.module else [])))
+
+
+def _tree_dump(path: Path) -> str:
+    """Syntax tree of a file as text, without comments, positions and docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            # Texts that stand alone are docstrings, of attributes too; they do nothing.
+            node.body = [statement for statement in body if not _is_text(statement)]
+    return ast.dump(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

@@ -1,0 +1,30 @@
+"""Rule validate_relation: the numbers that say how good one exposure is.
+
+input: relation; truth where it was injected, prior where configured (relation.file)
+output: validation
+params: relation (gain_keV, offset_keV), exposure
+"""
+
+from pixelcal.script import running
+
+with running(snakemake):  # noqa: F821
+    import numpy as np
+
+    from pixelcal.eclairs.prior import read_prior
+    from pixelcal.eclairs.truth import read_truth
+    from pixelcal.eclairs.validation import validate
+    from pixelcal.products import read_columns, write_json
+
+    given, params = snakemake.input, snakemake.params  # noqa: F821
+    relation = read_columns(given.relation, "RELATION")
+    detnum = np.asarray(relation["DETNUM"])
+    prior = read_prior(given.get("prior"), detnum, **params.relation)
+    truth = read_truth(given.truth, detnum) if given.get("truth") else None
+    numbers = validate(relation, prior, truth)
+    header = relation.meta
+    numbers |= {
+        "exposure": params.exposure,
+        "exposure_s": header["EXPOSURE"],
+        "multiplicity": header["MULTIPLI"],
+    }
+    write_json(snakemake.output.validation, numbers)  # noqa: F821
