@@ -15,6 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 run: .venv/run.stamp
 	$(BIN)/snakemake --cores $(CORES)
+	@echo "The report: results/report.html"
 
 test: .venv/test.stamp
 	$(BIN)/python -m pytest

@@ -16,7 +16,7 @@ sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 from pixelcal import config as configuration
 
 CONFIG_FILE = "config/config.yaml"
-overrides = workflow.config_settings.overwrite_config  # from --configfile and --config
+overrides = workflow.config_settings.overwrite_config  # what --configfile gave
 
 with configuration.mistakes_in_one_line():
     for path in (CONFIG_FILE, *workflow.config_settings.configfiles):

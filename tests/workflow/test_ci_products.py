@@ -11,7 +11,7 @@ from astropy.table import Table
 
 from pixelcal.eclairs.relation import NO_ANSWER, REFERENCE_ENERGIES_KEV
 
-EXPOSURES = {"1ks": 1000, "3ks": 3000, "10ks": 10000}
+EXPOSURES = {"3ks": 3000, "5ks": 5000, "10ks": 10000}
 N_PIXELS, N_CHANNELS = 64, 1024
 RELATION_COLUMNS = [
     *("DETNUM", "X", "Y", "GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV"),
@@ -143,12 +143,12 @@ def test_pages_and_figures(ci_results):
 
 def test_the_size_of_a_chunk_changes_no_byte(ci_project, snakemake, tmp_path):
     copy = shutil.copytree(ci_project, tmp_path / "copy", symlinks=True)
-    targets = [f"results/eclairs/1ks/{name}" for name in ("relation.fits", "AUX-ECL-PIX-CAL.fits")]
+    targets = [f"results/eclairs/3ks/{name}" for name in ("relation.fits", "AUX-ECL-PIX-CAL.fits")]
     before = [(copy / name).read_bytes() for name in targets]
     (copy / "other.yaml").write_text("fit: {chunk_pixels: 23}")
     run = snakemake(copy, *targets, "--configfile", "config/ci.yaml", "other.yaml")
     assert run.returncode == 0, run.stderr[-4000:]
-    assert (copy / "results/eclairs/1ks/chunks/0002.fits").exists()
+    assert (copy / "results/eclairs/3ks/chunks/0002.fits").exists()
     assert [(copy / name).read_bytes() for name in targets] == before
 
 

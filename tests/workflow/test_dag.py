@@ -19,7 +19,7 @@ CHAIN = {
     "report",
     "all",
 }
-THREE = {"1ks": {"seconds": 1000}, "3ks": {"seconds": 3000}, "10ks": {"seconds": 10000}}
+THREE = {"3ks": {"seconds": 3000}, "5ks": {"seconds": 5000}, "10ks": {"seconds": 10000}}
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_two_step_learns_no_response(project, plan):
 
 
 def test_method_of_one_exposure(project, plan):
-    exposures = THREE | {"old": {"seconds": 1000, "fit": {"method": "two-step"}}}
+    exposures = THREE | {"old": {"seconds": 3000, "fit": {"method": "two-step"}}}
     jobs = plan(project, {"exposures": exposures})
     assert jobs["learn_response"] == 3
     assert jobs["bin_spectra"] == 4
@@ -121,7 +121,7 @@ def test_an_appended_exposure_runs_its_branch_alone(ci_project, plan):
 
 def test_the_order_of_keys_makes_nothing_stale(ci_project, plan):
     settings = {"injection": {"seed": 1, "offset_sigma_keV": 0.1, "gain_sigma": 0.003}}
-    assert plan(ci_project, {"exposures": THREE | {"1ks": {"seconds": 1000.0}}} | settings) == {}
+    assert plan(ci_project, {"exposures": THREE | {"3ks": {"seconds": 3000.0}}} | settings) == {}
 
 
 def test_a_limit_of_the_fit_leaves_spectra_and_response(ci_project, plan):
@@ -134,7 +134,7 @@ def test_options_of_the_other_method_leave_the_fit(ci_project, plan):
 
 
 def test_an_override_reruns_its_exposure(ci_project, plan):
-    exposures = THREE | {"1ks": {"seconds": 1000, "injection": {"seed": 2}}}
+    exposures = THREE | {"3ks": {"seconds": 3000, "injection": {"seed": 2}}}
     jobs = plan(ci_project, {"exposures": exposures})
     assert jobs["bin_spectra"] == jobs["merge_relation"] == 1
     assert "simulate_events" not in jobs

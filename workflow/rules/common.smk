@@ -139,10 +139,11 @@ def truth_of(folder):
 
 
 def response_input(wildcards):
-    """The response of the camera, which the joint method needs."""
-    if EXPOSURES[wildcards.exposure]["fit"]["method"] != "joint":
+    """The response of the camera, which the joint method needs: learnt here, or given."""
+    fit = EXPOSURES[wildcards.exposure]["fit"]
+    if fit["method"] != "joint":
         return {}
-    return {"response": f"results/eclairs/{wildcards.exposure}/response.fits"}
+    return {"response": fit["response"] or f"results/eclairs/{wildcards.exposure}/response.fits"}
 
 
 def chunk_files(wildcards):

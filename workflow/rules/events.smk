@@ -29,8 +29,9 @@ rule simulate_events:
         simulation=config["simulation"],
         layout=config["events"]["layout"],
         pixels=PIXELS,
-        relation=prior_relation(),
-        injection=None if HAS_TRUTH else config["injection"],  # only channels hold it already
+        # energies know no relation; only channels hold it already
+        relation=None if HAS_TRUTH else prior_relation(),
+        injection=None if HAS_TRUTH else config["injection"],
         criteria=config["events"]["gti"]["criteria"],
         date=config["date"],
         library=library("simulate_events"),

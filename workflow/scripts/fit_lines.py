@@ -39,12 +39,7 @@ with running(snakemake) as progress:
     spectra = read_columns(snakemake.input.spectra, "SPECTRA")
     chunk = chunk_slice(params.chunk, params.fit["chunk_pixels"])
     detnum, counts = np.asarray(spectra["DETNUM"])[chunk], np.asarray(spectra["COUNTS"])[chunk]
-    gain, offset = read_prior(
-        snakemake.input.get("prior"),
-        detnum,
-        params.relation["gain_keV"],
-        params.relation["offset_keV"],
-    )
+    gain, offset = read_prior(snakemake.input.get("prior"), detnum, **params.relation)
     data = (counts, detnum, gain, offset, table, params.fit)
     if params.fit["method"] == "joint":
         fits = fit_joint_chunk(*data, snakemake.input.response)

@@ -15,12 +15,7 @@ with running(snakemake) as progress:
     spectra = read_columns(snakemake.input.spectra, "SPECTRA")
     table = read_line_table(snakemake.input.lines)
     detnum, counts = np.asarray(spectra["DETNUM"]), np.asarray(spectra["COUNTS"])
-    gain, offset = read_prior(
-        snakemake.input.get("prior"),
-        detnum,
-        params.relation["gain_keV"],
-        params.relation["offset_keV"],
-    )
+    gain, offset = read_prior(snakemake.input.get("prior"), detnum, **params.relation)
     used = np.ones(len(detnum), bool)
     if snakemake.input.get("bad_pixels"):
         used = ~np.isin(detnum, read_table(snakemake.input.bad_pixels, ["DETNUM"])["DETNUM"])

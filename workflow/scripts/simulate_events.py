@@ -46,14 +46,9 @@ with running(snakemake) as progress:
     )
     flight = params.layout == "ecl-evt-cal"
     everyone = np.arange(N_PIXELS)
-    gain, offset = read_prior(
-        snakemake.input.get("prior"),
-        everyone,
-        params.relation["gain_keV"],
-        params.relation["offset_keV"],
-    )
     if flight:
-        gain, offset = inject_errors(everyone, gain, offset, exposure="flight", **params.injection)
+        known = read_prior(snakemake.input.get("prior"), everyone, **params.relation)
+        gain, offset = inject_errors(everyone, *known, exposure="flight", **params.injection)
 
     def blocks():
         for segment in segments:

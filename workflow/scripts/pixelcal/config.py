@@ -263,6 +263,11 @@ def _check_files(config: Mapping) -> None:
     named += [
         (f"exposures.{name}.lines", own["lines"]) for name, own in config["exposures"].items()
     ]
+    named += [("fit.response", config["fit"]["response"])]
+    named += [
+        (f"exposures.{name}.fit.response", (own["fit"] or {}).get("response"))
+        for name, own in config["exposures"].items()
+    ]
     for key, path in named:
         if path is not None and not Path(path).is_file():
             raise InputError(f"{key}: {path!r} does not exist; allowed: an existing file")

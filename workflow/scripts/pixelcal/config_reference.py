@@ -25,7 +25,6 @@ Written from `workflow/schemas/config.schema.yaml` by `make docs`: do not edit i
 
 A file given with `--configfile` is merged onto `config.yaml`, key by key: it names only what it
 changes. One key is different: `exposures` in such a file **replace** those of `config.yaml`.
-`--config` on the command line does the same: `--config 'exposures={5ks: {seconds: 5000}}'`.
 
 Paths are relative to the folder in which `snakemake` is started. A key that is not in this list, or
 a value that is not allowed, stops the workflow before any job, with one line that says what is

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelcal.eclairs.goodness import moment_table, p_value
-from pixelcal.eclairs.joint_kernel import fit_pixel
+from pixelcal.eclairs.joint_kernel import Prior, fit_pixel
 from pixelcal.eclairs.joint_model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
 from pixelcal.eclairs.relation import NO_ANSWER, Status, empty_fits
 from pixelcal.eclairs.templates import Templates
@@ -77,6 +77,7 @@ def fit_joint(
     fits = empty_fits(detnum)
     normalisations = np.full((len(counts), n_components), np.nan)
     moments = moment_table()
+    prior = Prior(float(options.normalisation_spread), float(options.log_resolution_spread))
     for i in range(len(counts)):
         result = fit_pixel(
             np.ascontiguousarray(counts[i], dtype=np.int32),
@@ -85,8 +86,7 @@ def fit_joint(
             templates,
             moments,
             float(options.min_counts),
-            options.normalisation_spread,
-            options.log_resolution_spread,
+            prior,
         )
         _fill_row(fits[i : i + 1], normalisations[i], result, templates, options)
     return fits, normalisations

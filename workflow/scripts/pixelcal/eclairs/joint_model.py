@@ -7,6 +7,8 @@ of the line groups, both relative to the mean pixel of the camera times the pixe
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from pixelcal.compiled import njit
@@ -24,6 +26,63 @@ _LOG_RESOLUTION_START = float(LOG_RESOLUTION_NODES[0])
 _LOG_RESOLUTION_STEP = float(LOG_RESOLUTION_NODES[1] - LOG_RESOLUTION_NODES[0])
 _N_RESOLUTION = len(LOG_RESOLUTION_NODES)
 LOG_RESOLUTION_LIMITS = (float(LOG_RESOLUTION_NODES[2]), float(LOG_RESOLUTION_NODES[-3]))
+
+
+class Spectrum(NamedTuple):
+    """The data of one pixel.
+
+    Attributes
+    ----------
+    counts : (n_channels,) int32
+    first, last : (n_blocks,) int
+        First and one past the last channel of each block.
+    scale : float
+        Counts in the blocks relative to the camera's mean pixel.
+    """
+
+    counts: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    scale: float
+
+
+class Workspace(NamedTuple):
+    """Arrays that the model of a block is written to; made once a pixel.
+
+    Attributes
+    ----------
+    table : (6, n_grid) float
+        A line group at the pixel's resolution, see `at_resolution`.
+    mu : (n,) float
+        Expected counts of the block's channels.
+    jacobian : (n, n_own) float
+        Their derivatives against the block's own parameters.
+    unit : (n, n_own, 3) float
+        Derivatives of a normalisation's column against the three shared parameters.
+    bend : (n, 6) float
+        Second derivatives against the shared parameters: low-low, low-high, high-high,
+        low-resolution, high-resolution, resolution-resolution.
+    """
+
+    table: np.ndarray
+    mu: np.ndarray
+    jacobian: np.ndarray
+    unit: np.ndarray
+    bend: np.ndarray
+
+
+@njit
+def make_workspace(spectrum, templates):
+    """Arrays for the longest block."""
+    n = np.max(spectrum.last - spectrum.first) + 1
+    n_own = N_SHARED + 1 + templates.group_block.shape[0]
+    return Workspace(
+        np.zeros((6, templates.continuum.shape[2])),
+        np.empty(n),
+        np.empty((n, n_own)),
+        np.empty((n, n_own, 3)),
+        np.empty((n, 6)),
+    )
 
 
 @njit
@@ -63,55 +122,65 @@ def choose_channels(theta, templates, n_channels):
 
 @njit
 def hermite(values, slopes, u):
-    """Value and derivative (per keV) at `u` steps along a grid, from node values and slopes."""
-    i = int(u)
-    i = min(max(i, 0), values.shape[0] - 2)
+    """Cubic interpolation `u` steps along a grid: value, first and second derivative (per keV)."""
+    i = min(max(int(u), 0), values.shape[0] - 2)
     t = min(max(u - i, 0.0), 1.0)
     h = GRID_STEP_KEV
     a, b = values[i], values[i + 1]
     p, q = slopes[i] * h, slopes[i + 1] * h
     c2 = 3.0 * (b - a) - 2.0 * p - q
     c3 = 2.0 * (a - b) + p + q
-    return a + t * (p + t * (c2 + t * c3)), (p + t * (2.0 * c2 + 3.0 * t * c3)) / h
+    value = a + t * (p + t * (c2 + t * c3))
+    slope = (p + t * (2.0 * c2 + 3.0 * t * c3)) / h
+    return value, slope, (2.0 * c2 + 6.0 * t * c3) / h**2
 
 
 @njit
-def at_resolution(table, log_resolution, out):
-    """Interpolate a group's tables to a resolution; out (4, n_grid) is also its derivatives.
+def _lagrange(t):
+    """Weights of four nodes at 0, 1, 2, 3 for the value at `t`, its slope and its bend."""
+    weights = np.empty((3, 4))
+    for k in range(4):
+        a, b, c = (k + 1) % 4, (k + 2) % 4, (k + 3) % 4
+        scale = 1.0 / ((k - a) * (k - b) * (k - c))
+        weights[0, k] = (t - a) * (t - b) * (t - c) * scale
+        weights[1, k] = ((t - a) * (t - b) + (t - a) * (t - c) + (t - b) * (t - c)) * scale
+        weights[2, k] = 2.0 * (3.0 * t - a - b - c) * scale
+    return weights
 
-    Cubic Lagrange on four nodes. Rows of `out`: cumulative, density, and their derivatives against
-    the logarithm of the resolution.
+
+@njit
+def at_resolution(table, log_resolution, low, high, out):
+    """Interpolate the nodes `low` to `high` of a group's tables to a resolution.
+
+    Rows of `out`: cumulative and density; their first derivatives against the logarithm of the
+    resolution; their second derivatives.
     """
     u = (log_resolution - _LOG_RESOLUTION_START) / _LOG_RESOLUTION_STEP
     i = min(max(int(u) - 1, 0), _N_RESOLUTION - 4)
-    t = u - i
-    w0 = -(t - 1) * (t - 2) * (t - 3) / 6
-    w1 = t * (t - 2) * (t - 3) / 2
-    w2 = -t * (t - 1) * (t - 3) / 2
-    w3 = t * (t - 1) * (t - 2) / 6
-    d0 = -((t - 2) * (t - 3) + (t - 1) * (t - 3) + (t - 1) * (t - 2)) / 6 / _LOG_RESOLUTION_STEP
-    d1 = ((t - 2) * (t - 3) + t * (t - 3) + t * (t - 2)) / 2 / _LOG_RESOLUTION_STEP
-    d2 = -((t - 1) * (t - 3) + t * (t - 3) + t * (t - 1)) / 2 / _LOG_RESOLUTION_STEP
-    d3 = ((t - 1) * (t - 2) + t * (t - 2) + t * (t - 1)) / 6 / _LOG_RESOLUTION_STEP
+    weights = _lagrange(u - i)
+    weights[1] /= _LOG_RESOLUTION_STEP
+    weights[2] /= _LOG_RESOLUTION_STEP**2
     for row in range(2):
         a, b, c, d = table[i, row], table[i + 1, row], table[i + 2, row], table[i + 3, row]
-        value, slope = out[row], out[row + 2]
-        for k in range(value.shape[0]):
-            value[k] = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
-            slope[k] = d0 * a[k] + d1 * b[k] + d2 * c[k] + d3 * d[k]
+        for order in range(3):
+            w0, w1, w2, w3 = weights[order]
+            target = out[2 * order + row]
+            for k in range(low, high):
+                target[k] = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
 
 
 @njit
-def total_counts(counts, theta, first, last, templates):
+def total_counts(spectrum, theta, templates):
     """Counts in the chosen channels, and what the camera's mean pixel has between their limits."""
     gain, offset = relation_of(theta)
     nominal = int(np.round(-_LOG_RESOLUTION_START / _LOG_RESOLUTION_STEP))
     used, expected = 0, 0.0
-    for b in range(first.shape[0]):
-        for c in range(first[b], last[b]):
-            used += counts[c]
-        u0 = (gain * first[b] + offset - templates.grid_start[b]) / GRID_STEP_KEV
-        u1 = (gain * last[b] + offset - templates.grid_start[b]) / GRID_STEP_KEV
+    for b in range(spectrum.first.shape[0]):
+        first, last = spectrum.first[b], spectrum.last[b]
+        for c in range(first, last):
+            used += spectrum.counts[c]
+        u0 = (gain * first + offset - templates.grid_start[b]) / GRID_STEP_KEV
+        u1 = (gain * last + offset - templates.grid_start[b]) / GRID_STEP_KEV
         own = templates.continuum[b]
         expected += hermite(own[0], own[1], u1)[0] - hermite(own[0], own[1], u0)[0]
         for k in range(templates.group_block.shape[0]):
@@ -122,44 +191,63 @@ def total_counts(counts, theta, first, last, templates):
 
 
 @njit
-def block_model(theta, b, first, last, scale, templates, work, mu, jacobian):
-    """Expected counts of a block's channels and their derivatives against its own parameters.
+def block_model(theta, b, spectrum, templates, work):
+    """Expected counts of a block's channels with their first and second derivatives.
 
-    The block's parameters: the three shared ones, its continuum, its line groups in order.
-    `jacobian` is (n_channels, n_own); returns n_own and the index of its first line group.
+    The block's own parameters: the three shared ones, its continuum, its line groups in order.
+    Fills `work`; returns the number of own parameters and the index of the first line group.
     """
-    span = PIVOT_HIGH - PIVOT_LOW
     gain, offset = relation_of(theta)
     n_blocks = templates.limits.shape[0]
-    n = last[b] - first[b]
+    n = spectrum.last[b] - spectrum.first[b]
     k0, k1 = np.searchsorted(templates.group_block, np.array([b, b + 1]))
     n_own = N_SHARED + 1 + k1 - k0
-    mu[:n] = 0.0
-    jacobian[:n, :n_own] = 0.0
-    for own in range(N_SHARED, n_own):
-        is_line = own > N_SHARED
-        if is_line:
-            k = k0 + own - N_SHARED - 1
-            at_resolution(templates.group[k], theta[2], work)
-            amplitude = theta[N_SHARED + n_blocks + k] * scale
-            value, slope = work[0], work[1]
-        else:
-            amplitude = theta[N_SHARED + b] * scale
-            value, slope = templates.continuum[b, 0], templates.continuum[b, 1]
-        below, below_low, below_high, below_width = 0.0, 0.0, 0.0, 0.0
-        for i in range(n + 1):
-            x = float(first[b] + i)
-            u = (gain * x + offset - templates.grid_start[b]) / GRID_STEP_KEV
-            cumulative, density = hermite(value, slope, u)
-            low = density * (PIVOT_HIGH - x) / span
-            high = density * (x - PIVOT_LOW) / span
-            width = hermite(work[2], work[3], u)[0] if is_line else 0.0
-            if i > 0:
-                inside = cumulative - below
-                mu[i - 1] += amplitude * inside
-                jacobian[i - 1, 0] += amplitude * (low - below_low)
-                jacobian[i - 1, 1] += amplitude * (high - below_high)
-                jacobian[i - 1, 2] += amplitude * (width - below_width)
-                jacobian[i - 1, own] = scale * inside
-            below, below_low, below_high, below_width = cumulative, low, high, width
+    work.mu[:n] = 0.0
+    work.jacobian[:n] = 0.0
+    work.bend[:n] = 0.0
+    start = (gain * spectrum.first[b] + offset - templates.grid_start[b]) / GRID_STEP_KEV
+    step = gain / GRID_STEP_KEV
+    n_grid = templates.continuum.shape[2]
+    low = min(max(int(start) - 1, 0), n_grid - 2)
+    high = min(max(int(start + n * step) + 3, low + 2), n_grid)
+    # The continuum does not know the resolution: its derivatives against it are these zeros.
+    work.table[2:, low:high] = 0.0
+    own_table = templates.continuum[b]
+    _add_component(theta[N_SHARED + b], N_SHARED, b, spectrum, start, step, own_table, work)
+    for k in range(k0, k1):
+        at_resolution(templates.group[k], theta[2], low, high, work.table)
+        amplitude = theta[N_SHARED + n_blocks + k]
+        own = N_SHARED + 1 + k - k0
+        _add_component(amplitude, own, b, spectrum, start, step, work.table[:2], work)
     return n_own, k0
+
+
+@njit
+def _add_component(amplitude, own, b, spectrum, start, step, table, work):
+    """Add a component of normalisation `amplitude`: `own` is its place among the parameters."""
+    span = PIVOT_HIGH - PIVOT_LOW
+    first, n = spectrum.first[b], spectrum.last[b] - spectrum.first[b]
+    strength = amplitude * spectrum.scale
+    below = np.zeros(10)
+    edge = np.empty(10)
+    for i in range(n + 1):
+        u = start + i * step
+        low = (PIVOT_HIGH - first - i) / span
+        high = 1.0 - low
+        value, density, slope = hermite(table[0], table[1], u)
+        width, width_slope, _ = hermite(work.table[2], work.table[3], u)
+        width_bend = hermite(work.table[4], work.table[5], u)[0]
+        edge[0], edge[1], edge[2], edge[3] = value, density * low, density * high, width
+        edge[4], edge[5], edge[6] = slope * low * low, slope * low * high, slope * high * high
+        edge[7], edge[8], edge[9] = width_slope * low, width_slope * high, width_bend
+        if i > 0:
+            inside = edge[0] - below[0]
+            work.mu[i - 1] += strength * inside
+            work.jacobian[i - 1, own] = spectrum.scale * inside
+            for p in range(3):
+                change = edge[1 + p] - below[1 + p]
+                work.jacobian[i - 1, p] += strength * change
+                work.unit[i - 1, own, p] = spectrum.scale * change
+            for p in range(6):
+                work.bend[i - 1, p] += strength * (edge[4 + p] - below[4 + p])
+        below[:] = edge

@@ -25,8 +25,10 @@ STACK_STEP_KEV = 0.1
 ESCAPES_KEV = ((26.711, 23.174), (31.814, 27.473))
 """(K edge, energy carried away) of Cd and of Te."""
 
-CONTINUUM_ORDER = 3
-"""Order of the polynomial in energy that is the continuum of a block: bends, never a line."""
+CONTINUUM_INDEX = -1.5
+CONTINUUM_ORDER = 2
+"""The continuum of a block is a power law of this index, near that of the sky, times a polynomial
+of this order: free to bend, too stiff to take a line's place."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,7 @@ class Response:
     line_strength : (n_lines,) float
         Mean counts of each line per pixel.
     continuum : (n_blocks, CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)) float
-        Mean counts/keV per pixel: coefficients of the Legendre polynomials over the block, then of
-        the steps at the K edges of the detector.
+        Mean counts/keV per pixel: coefficients of `continuum_functions`.
     chi_square, dof : float, int
         How well the stack is described.
     """
@@ -162,41 +163,35 @@ def stack_spectra(counts, gain, offset, edges_keV) -> np.ndarray:
     return np.diff(total)
 
 
-def continuum_basis(block_limits_keV, at_keV, sigma_at_edge) -> np.ndarray:
-    """Integrals of the continuum's basis functions from the lower limit of the block to `at_keV`.
+def continuum_functions(block_limits_keV, at_keV, sigma_at_edge) -> np.ndarray:
+    """Functions (n_basis, len(at)) whose sum is the continuum of a block, per keV.
 
-    Legendre polynomials on the block, then a smeared step at each K edge of the detector that lies
-    in it (a photon above the edge can lose its energy to an escape). Returns (n_basis, len(at)).
+    A power law times Legendre polynomials on the block, then a step at each K edge of the detector
+    that lies in it, smeared by the resolution there `sigma_at_edge` (keV): a photon above the edge
+    can lose its energy to an escape. All are 1 in size.
     """
     low, high = block_limits_keV
-    half = (high - low) / 2
-    t = (np.asarray(at_keV, float) - low) / half - 1
-    rows = []
-    for order in range(CONTINUUM_ORDER + 1):
-        antiderivative = np.polynomial.legendre.Legendre.basis(order).integ()
-        rows.append(half * (antiderivative(t) - antiderivative(-1.0)))
-    for (edge, _), sigma in zip(ESCAPES_KEV, sigma_at_edge, strict=True):
-        z, z0 = (np.asarray(at_keV) - edge) / sigma, (low - edge) / sigma
-        inside = low < edge < high
-        rows.append(sigma * (_ramp(z) - _ramp(z0)) if inside else np.zeros_like(t))
-    return np.array(rows)
+    at_keV = np.asarray(at_keV, float)
+    middle, half = (low + high) / 2, (high - low) / 2
+    falling = (at_keV / middle) ** CONTINUUM_INDEX
+    polynomials = np.polynomial.legendre.legvander((at_keV - middle) / half, CONTINUUM_ORDER).T
+    steps = [
+        ndtr((at_keV - edge) / sigma) * (low < edge < high)
+        for (edge, _), sigma in zip(ESCAPES_KEV, sigma_at_edge, strict=True)
+    ]
+    return np.concatenate([falling * polynomials, steps])
 
 
-def continuum_density(coefficients, block_limits_keV, at_keV, sigma_at_edge) -> np.ndarray:
-    """Counts/keV (len(at),) of the continuum whose integrals `continuum_basis` gives."""
-    low, high = block_limits_keV
-    t = (np.asarray(at_keV, float) - low) / ((high - low) / 2) - 1
-    density = np.polynomial.legendre.legval(t, coefficients[: CONTINUUM_ORDER + 1])
-    steps = coefficients[CONTINUUM_ORDER + 1 :]
-    for (edge, _), sigma, height in zip(ESCAPES_KEV, sigma_at_edge, steps, strict=True):
-        if low < edge < high:
-            density = density + height * ndtr((np.asarray(at_keV) - edge) / sigma)
-    return density
+def continuum_integrals(block_limits_keV, edges_keV, sigma_at_edge) -> np.ndarray:
+    """Integrals (n_basis, m) of `continuum_functions` over the bins between `edges_keV` (m + 1,).
 
-
-def _ramp(z):
-    """Integral of the normal cumulative distribution: a step, smeared, and then integrated."""
-    return z * ndtr(z) + np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+    Gauss-Legendre with three points a bin: exact for what is smooth over a bin.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(3)
+    width = np.diff(edges_keV)
+    at = edges_keV[:-1, None] + width[:, None] * (1.0 + nodes) / 2.0
+    values = continuum_functions(block_limits_keV, at.ravel(), sigma_at_edge)
+    return values.reshape(len(values), *at.shape) @ (weights / 2.0) * width
 
 
 def line_cdf(shape: LineShape, energy, at_keV, resolution=1.0, extra_variance=0.0) -> np.ndarray:
@@ -252,8 +247,8 @@ def _design(shape, table, edges, stretch, shift, extra_variance):
         per_line = np.diff(profiles, axis=1) * table.intensity[:, None]
         np.add.at(design[part].T, of_line, per_line)
         first = len(series) + n_basis * block
-        basis = continuum_basis(table.block_limits_keV[block], e, sigma_at_edge)
-        design[part, first : first + n_basis] = np.diff(basis, axis=1).T
+        integrals = continuum_integrals(table.block_limits_keV[block], e, sigma_at_edge)
+        design[part, first : first + n_basis] = integrals.T
         row += sizes[block]
     return design
 

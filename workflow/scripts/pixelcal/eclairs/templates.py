@@ -17,7 +17,7 @@ from pixelcal.eclairs.lines import LineTable
 from pixelcal.eclairs.response import (
     ESCAPES_KEV,
     Response,
-    continuum_density,
+    continuum_functions,
     escape_peaks,
     line_cdf,
     line_pdf,
@@ -106,9 +106,8 @@ def _block_continuum(response: Response, table: LineTable, block: int, grid) -> 
     low, high = table.block_limits_keV[block]
     # Beyond the block nothing was learnt: the continuum goes on as it is at the limit.
     inside = np.clip(grid, low, high)
-    density = continuum_density(
-        response.continuum[block], (low, high), inside, shape.sigma([e for e, _ in ESCAPES_KEV])
-    )
+    sigma_at_edge = shape.sigma([edge for edge, _ in ESCAPES_KEV])
+    density = response.continuum[block] @ continuum_functions((low, high), inside, sigma_at_edge)
     other = table.block != block
     density += response.line_strength[other] @ line_pdf(shape, table.energy_keV[other], inside)
     density += response.line_strength @ escape_peaks(shape, table.energy_keV, inside, line_pdf)
