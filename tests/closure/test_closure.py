@@ -71,12 +71,12 @@ def test_pass_fraction(recovered, energy):
     assert passed >= 0.95 - 4 * np.sqrt(0.95 * 0.05 / N)
 
 
-@each_energy
+@pytest.mark.parametrize("energy", [50.0, 80.0, 150.0])
 def test_better_than_what_was_known_before(recovered, energy):
-    """The prior is the nominal relation: the fit must be closer to the truth, by far."""
+    """The prior is the nominal relation, wrong by 0.2 keV and more: the fit is closer by far."""
     _, truth = recovered
     before = energy_error(energy, 0.145, 3.0, **truth)
-    assert np.sqrt(np.mean(errors(recovered, energy) ** 2)) < 0.9 * np.sqrt(np.mean(before**2))
+    assert np.sqrt(np.mean(errors(recovered, energy) ** 2)) < 0.7 * np.sqrt(np.mean(before**2))
 
 
 def test_validation_says_the_same(recovered, ci_results):
