@@ -25,7 +25,7 @@ from pixelcal.eclairs.joint_model import (
     total_counts,
 )
 from pixelcal.eclairs.relation import Status
-from pixelcal.eclairs.small_matrices import cholesky, inverse, solve
+from pixelcal.eclairs.small_matrices import cholesky, copy_into, dot, inverse, quadratic_form, solve
 
 MAX_ITERATIONS = 100
 
@@ -95,7 +95,10 @@ def fit_pixel(counts, gain, offset, templates, moments, min_counts, prior):
             status = _NOT_CONVERGED
             break
         new_first, new_last = choose_channels(theta, templates, counts.shape[0])
-        if np.all(new_first == first) and np.all(new_last == last) and not held:
+        moved = held
+        for b in range(first.shape[0]):
+            moved = moved or new_first[b] != first[b] or new_last[b] != last[b]
+        if not moved:
             break
         first, last = new_first, new_last
     used, _ = total_counts(spectrum, theta, templates)
@@ -187,10 +190,11 @@ def empty_likelihood(n_free):
 @njit
 def _limits(n_free, n_blocks):
     """Lowest and highest values of the parameters: a count is never negative."""
-    lowest, highest = np.full(n_free, -np.inf), np.full(n_free, np.inf)
+    lowest, highest = np.zeros(n_free), np.full(n_free, np.inf)
+    lowest[0] = lowest[1] = -np.inf
     lowest[2], highest[2] = LOG_RESOLUTION_LIMITS
-    lowest[N_SHARED : N_SHARED + n_blocks] = LOWEST_CONTINUUM
-    lowest[N_SHARED + n_blocks :] = 0.0
+    for b in range(n_blocks):
+        lowest[N_SHARED + b] = LOWEST_CONTINUUM
     return lowest, highest
 
 
@@ -212,8 +216,9 @@ def _without(matrix, held):
     cut = matrix.copy()
     for p in range(held.shape[0]):
         if held[p]:
-            cut[p, :] = 0.0
-            cut[:, p] = 0.0
+            for q in range(held.shape[0]):
+                cut[p, q] = 0.0
+                cut[q, p] = 0.0
             cut[p, p] = matrix[p, p] if matrix[p, p] > 0.0 else 1.0
     return cut
 
@@ -227,21 +232,21 @@ def _minimise(spectrum, theta, templates, prior, covariance):
     n_free = theta.shape[0]
     work = make_workspace(spectrum, templates)
     here, there = empty_likelihood(n_free), empty_likelihood(n_free)
-    start = theta[:2].copy()
+    start = theta.copy()
+    held, downhill = np.zeros(n_free, np.bool_), np.empty(n_free)
     lowest, highest = _limits(n_free, templates.limits.shape[0])
     value = likelihood(spectrum, theta, templates, prior, work, here)
     damping = 0.0
     for iteration in range(1, MAX_ITERATIONS + 1):
-        held = ((theta <= lowest) & (here.gradient > 0.0)) | (
-            (theta >= highest) & (here.gradient < 0.0)
-        )
-        downhill = np.where(held, 0.0, -here.gradient)
+        for p in range(n_free):
+            held[p] = _pushed_against_limit(theta[p], here.gradient[p], lowest[p], highest[p])
+            downhill[p] = 0.0 if held[p] else -here.gradient[p]
         curvature = _curvature(here, held)
-        distance = 0.5 * np.dot(solve(curvature, downhill), downhill)
+        distance = 0.5 * dot(solve(curvature, downhill), downhill)
         if not np.isfinite(distance):
             return False, iteration, False
         if distance < CONVERGED_DISTANCE:
-            covariance[:] = inverse(curvature)
+            copy_into(covariance, inverse(curvature))
             return True, iteration, False
         damped = curvature.copy()
         for p in range(n_free):
@@ -250,18 +255,18 @@ def _minimise(spectrum, theta, templates, prior, covariance):
         new_value = likelihood(spectrum, trial, templates, prior, work, there)
         # How much of the decrease that the quadratic model predicts came true.
         move = trial - theta
-        predicted = np.dot(move, downhill) - 0.5 * np.dot(move, np.dot(curvature, move))
+        predicted = dot(move, downhill) - 0.5 * quadratic_form(curvature, move)
         came_true = (value - new_value) / predicted if predicted > 0.0 else 0.0
         if came_true < 0.3:
             damping = max(3.0 * damping, 0.3)
         elif came_true > 0.7:
             damping = damping / 3.0 if damping > 0.01 else 0.0
         if new_value < value + ROUNDING:
-            theta[:] = trial
+            copy_into(theta, trial)
             value = new_value
             here, there = there, here
-            if np.max(np.abs(theta[:2] - start)) > LARGEST_SHIFT_KEV:
-                covariance[:] = inverse(_curvature(here, held))
+            if max(abs(theta[0] - start[0]), abs(theta[1] - start[1])) > LARGEST_SHIFT_KEV:
+                copy_into(covariance, inverse(_curvature(here, held)))
                 return True, iteration, True
         elif damping > 1e9:
             return False, iteration, False
@@ -275,7 +280,16 @@ def _bounded(theta, step, lowest, highest):
     for p in range(2):
         cut = min(cut, MAX_STEP_KEV / max(abs(step[p]), 1e-300))
     cut = min(cut, MAX_STEP_LOG_RESOLUTION / max(abs(step[2]), 1e-300))
-    return np.minimum(np.maximum(theta + cut * step, lowest), highest)
+    trial = np.empty(theta.shape[0])
+    for p in range(theta.shape[0]):
+        trial[p] = min(max(theta[p] + cut * step[p], lowest[p]), highest[p])
+    return trial
+
+
+@njit
+def _pushed_against_limit(value, gradient, lowest, highest):
+    """Whether a parameter stands at a limit that the likelihood pushes it against."""
+    return (value <= lowest and gradient > 0.0) or (value >= highest and gradient < 0.0)
 
 
 @njit

@@ -62,6 +62,8 @@ class Workspace(NamedTuple):
     bend : (n, 6) float
         Second derivatives against the shared parameters: low-low, low-high, high-high,
         low-resolution, high-resolution, resolution-resolution.
+    edge : (n + 1, 10) float
+        A component below each edge of the channels: its counts and their nine derivatives.
     """
 
     table: np.ndarray
@@ -69,12 +71,15 @@ class Workspace(NamedTuple):
     jacobian: np.ndarray
     unit: np.ndarray
     bend: np.ndarray
+    edge: np.ndarray
 
 
 @njit
 def make_workspace(spectrum, templates):
     """Arrays for the longest block."""
-    n = np.max(spectrum.last - spectrum.first) + 1
+    n = 1
+    for b in range(spectrum.first.shape[0]):
+        n = max(n, spectrum.last[b] - spectrum.first[b])
     n_own = N_SHARED + 1 + templates.group_block.shape[0]
     return Workspace(
         np.zeros((6, templates.continuum.shape[2])),
@@ -82,6 +87,7 @@ def make_workspace(spectrum, templates):
         np.empty((n, n_own)),
         np.empty((n, n_own, 3)),
         np.empty((n, 6)),
+        np.zeros((n + 1, 10)),
     )
 
 
@@ -158,12 +164,12 @@ def at_resolution(table, log_resolution, low, high, out):
     u = (log_resolution - _LOG_RESOLUTION_START) / _LOG_RESOLUTION_STEP
     i = min(max(int(u) - 1, 0), _N_RESOLUTION - 4)
     weights = _lagrange(u - i)
-    weights[1] /= _LOG_RESOLUTION_STEP
-    weights[2] /= _LOG_RESOLUTION_STEP**2
     for row in range(2):
         a, b, c, d = table[i, row], table[i + 1, row], table[i + 2, row], table[i + 3, row]
         for order in range(3):
-            w0, w1, w2, w3 = weights[order]
+            per_step = _LOG_RESOLUTION_STEP**-order
+            w0, w1 = weights[order, 0] * per_step, weights[order, 1] * per_step
+            w2, w3 = weights[order, 2] * per_step, weights[order, 3] * per_step
             target = out[2 * order + row]
             for k in range(low, high):
                 target[k] = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
@@ -173,7 +179,7 @@ def at_resolution(table, log_resolution, low, high, out):
 def total_counts(spectrum, theta, templates):
     """Counts in the chosen channels, and what the camera's mean pixel has between their limits."""
     gain, offset = relation_of(theta)
-    nominal = int(np.round(-_LOG_RESOLUTION_START / _LOG_RESOLUTION_STEP))
+    nominal = int(0.5 - _LOG_RESOLUTION_START / _LOG_RESOLUTION_STEP)
     used, expected = 0, 0.0
     for b in range(spectrum.first.shape[0]):
         first, last = spectrum.first[b], spectrum.last[b]
@@ -200,54 +206,85 @@ def block_model(theta, b, spectrum, templates, work):
     gain, offset = relation_of(theta)
     n_blocks = templates.limits.shape[0]
     n = spectrum.last[b] - spectrum.first[b]
-    k0, k1 = np.searchsorted(templates.group_block, np.array([b, b + 1]))
+    k0, k1 = _groups_of_block(templates.group_block, b)
     n_own = N_SHARED + 1 + k1 - k0
-    work.mu[:n] = 0.0
-    work.jacobian[:n] = 0.0
-    work.bend[:n] = 0.0
+    for i in range(n):
+        work.mu[i] = 0.0
+        for p in range(3):
+            work.jacobian[i, p] = 0.0
+        for p in range(6):
+            work.bend[i, p] = 0.0
     start = (gain * spectrum.first[b] + offset - templates.grid_start[b]) / GRID_STEP_KEV
     step = gain / GRID_STEP_KEV
     n_grid = templates.continuum.shape[2]
     low = min(max(int(start) - 1, 0), n_grid - 2)
     high = min(max(int(start + n * step) + 3, low + 2), n_grid)
-    # The continuum does not know the resolution: its derivatives against it are these zeros.
-    work.table[2:, low:high] = 0.0
-    own_table = templates.continuum[b]
-    _add_component(theta[N_SHARED + b], N_SHARED, b, spectrum, start, step, own_table, work)
+    first = spectrum.first[b]
+    own = templates.continuum[b]
+    _below_edges(own[0], own[1], n, start, step, first, work)
+    _add_component(theta[N_SHARED + b], N_SHARED, n, spectrum.scale, work)
     for k in range(k0, k1):
         at_resolution(templates.group[k], theta[2], low, high, work.table)
+        _below_edges(work.table[0], work.table[1], n, start, step, first, work)
+        _width_below_edges(n, start, step, first, work)
         amplitude = theta[N_SHARED + n_blocks + k]
-        own = N_SHARED + 1 + k - k0
-        _add_component(amplitude, own, b, spectrum, start, step, work.table[:2], work)
+        _add_component(amplitude, N_SHARED + 1 + k - k0, n, spectrum.scale, work)
     return n_own, k0
 
 
 @njit
-def _add_component(amplitude, own, b, spectrum, start, step, table, work):
-    """Add a component of normalisation `amplitude`: `own` is its place among the parameters."""
+def _groups_of_block(group_block, b):
+    """First and one past the last line group of a block."""
+    first = 0
+    while first < group_block.shape[0] and group_block[first] < b:
+        first += 1
+    last = first
+    while last < group_block.shape[0] and group_block[last] == b:
+        last += 1
+    return first, last
+
+
+@njit
+def _below_edges(cumulative, density, n, start, step, first, work):
+    """A component below the edges of the channels, and its derivatives against the pivots.
+
+    Those against the resolution are set to zero: the continuum does not know it.
+    """
     span = PIVOT_HIGH - PIVOT_LOW
-    first, n = spectrum.first[b], spectrum.last[b] - spectrum.first[b]
-    strength = amplitude * spectrum.scale
-    below = np.zeros(10)
-    edge = np.empty(10)
     for i in range(n + 1):
-        u = start + i * step
+        value, slope, bend = hermite(cumulative, density, start + i * step)
         low = (PIVOT_HIGH - first - i) / span
         high = 1.0 - low
-        value, density, slope = hermite(table[0], table[1], u)
-        width, width_slope, _ = hermite(work.table[2], work.table[3], u)
-        width_bend = hermite(work.table[4], work.table[5], u)[0]
-        edge[0], edge[1], edge[2], edge[3] = value, density * low, density * high, width
-        edge[4], edge[5], edge[6] = slope * low * low, slope * low * high, slope * high * high
-        edge[7], edge[8], edge[9] = width_slope * low, width_slope * high, width_bend
-        if i > 0:
-            inside = edge[0] - below[0]
-            work.mu[i - 1] += strength * inside
-            work.jacobian[i - 1, own] = spectrum.scale * inside
-            for p in range(3):
-                change = edge[1 + p] - below[1 + p]
-                work.jacobian[i - 1, p] += strength * change
-                work.unit[i - 1, own, p] = spectrum.scale * change
-            for p in range(6):
-                work.bend[i - 1, p] += strength * (edge[4 + p] - below[4 + p])
-        below[:] = edge
+        edge = work.edge[i]
+        edge[0], edge[1], edge[2], edge[3] = value, slope * low, slope * high, 0.0
+        edge[4], edge[5], edge[6] = bend * low * low, bend * low * high, bend * high * high
+        edge[7], edge[8], edge[9] = 0.0, 0.0, 0.0
+
+
+@njit
+def _width_below_edges(n, start, step, first, work):
+    """Derivatives of a line group below the edges that involve the resolution."""
+    span = PIVOT_HIGH - PIVOT_LOW
+    for i in range(n + 1):
+        width, slope, _ = hermite(work.table[2], work.table[3], start + i * step)
+        low = (PIVOT_HIGH - first - i) / span
+        edge = work.edge[i]
+        edge[3], edge[7], edge[8] = width, slope * low, slope * (1.0 - low)
+        edge[9] = hermite(work.table[4], work.table[5], start + i * step)[0]
+
+
+@njit
+def _add_component(amplitude, own, n, scale, work):
+    """Add a component of normalisation `amplitude`: `own` is its place among the parameters."""
+    strength = amplitude * scale
+    for i in range(n):
+        below, above = work.edge[i], work.edge[i + 1]
+        inside = above[0] - below[0]
+        work.mu[i] += strength * inside
+        work.jacobian[i, own] = scale * inside
+        for p in range(3):
+            change = above[1 + p] - below[1 + p]
+            work.jacobian[i, p] += strength * change
+            work.unit[i, own, p] = scale * change
+        for p in range(6):
+            work.bend[i, p] += strength * (above[4 + p] - below[4 + p])

@@ -54,5 +54,34 @@ def inverse(matrix):
     for p in range(n):
         unit = np.zeros(n)
         unit[p] = 1.0
-        inverse[:, p] = solve(matrix, unit)
+        column = solve(matrix, unit)
+        for i in range(n):
+            inverse[i, p] = column[i]
     return inverse
+
+
+@njit
+def dot(a, b):
+    """Scalar product of two vectors."""
+    total = 0.0
+    for i in range(a.shape[0]):
+        total += a[i] * b[i]
+    return total
+
+
+@njit
+def quadratic_form(matrix, vector):
+    """The scalar vector . matrix . vector."""
+    total = 0.0
+    for i in range(vector.shape[0]):
+        for j in range(vector.shape[0]):
+            total += vector[i] * matrix[i, j] * vector[j]
+    return total
+
+
+@njit
+def copy_into(target, source):
+    """Copy an array of one or two dimensions: assignment to a slice compiles for seconds."""
+    flat, values = target.ravel(), source.ravel()
+    for i in range(flat.shape[0]):
+        flat[i] = values[i]
