@@ -54,6 +54,11 @@ with running(snakemake) as progress:
         ("MULTIPLI", params.multiplicity, "multiplicity of the events counted"),
         ("LAYOUT", params.layout, "layout of the event files"),
     ]
+    if files[0].has_times and len(good_time):
+        cards += [
+            ("TSTART", good_time[0, 0], "[s] start of the good time used"),
+            ("TSTOP", good_time[-1, 1], "[s] end of the good time used"),
+        ]
     inputs = [*paths, *(path for path in (gti, prior) if path)]
     settings = {key: value for key, value in params.items() if key != "library"}
     cards += provenance_cards("bin_spectra", inputs=inputs, settings=settings)
