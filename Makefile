@@ -34,9 +34,10 @@ format: .venv/test.stamp
 bench: .venv/test.stamp
 	$(BIN)/python benchmarks/run.py
 
-# What is written from the sources: config/README.md.
+# What is written from the sources: config/README.md and docs/rules.md.
 docs: .venv/run.stamp
 	PYTHONPATH=workflow/scripts $(BIN)/python -m pixelcal.config_reference
+	PYTHONPATH=workflow/scripts $(BIN)/python -m pixelcal.rule_reference
 
 # Raise the pinned versions; the versions in envs/ follow by hand, and a test compares them.
 requirements: .venv/uv.stamp

@@ -64,9 +64,9 @@ def spectrum_of(counts):
     theta[2] = 0.0
     first, last = model.choose_channels(theta, templates(), 1024)
     counts = np.ascontiguousarray(counts, np.int32)
-    used, expected = model.total_counts(
-        model.Spectrum(counts, first, last, 1.0), theta, templates()
-    )
+    spectrum = model.Spectrum(counts, first, last, 1.0)
+    work = model.make_workspace(spectrum, templates())
+    used, expected = model.total_counts(spectrum, theta, templates(), work)
     return model.Spectrum(counts, first, last, used / expected), theta
 
 

@@ -81,7 +81,8 @@ def fit_pixel(counts, gain, offset, templates, moments, min_counts, prior):
     goodness = np.zeros(3)
     first, last = choose_channels(theta, templates, counts.shape[0])
     spectrum = Spectrum(counts, first, last, 1.0)
-    used, expected = total_counts(spectrum, theta, templates)
+    work = make_workspace(spectrum, templates)
+    used, expected = total_counts(spectrum, theta, templates, work)
     n_channels = int(np.sum(last - first))
     if used < min_counts or expected <= 0:
         return _TOO_FEW_COUNTS, used, 0, theta, covariance, 0.0, goodness, n_channels
@@ -101,12 +102,13 @@ def fit_pixel(counts, gain, offset, templates, moments, min_counts, prior):
         if not moved:
             break
         first, last = new_first, new_last
-    used, _ = total_counts(spectrum, theta, templates)
+    work = make_workspace(spectrum, templates)
+    used, _ = total_counts(spectrum, theta, templates, work)
     n_channels = int(np.sum(spectrum.last - spectrum.first))
     if not covariance[0, 0] > 0.0:
         status = _NOT_CONVERGED
     if status == 0:
-        _goodness(spectrum, theta, templates, moments, goodness)
+        _goodness(spectrum, theta, templates, moments, work, goodness)
     return status, used, iterations, theta, covariance, scale, goodness, n_channels
 
 
@@ -293,9 +295,8 @@ def _pushed_against_limit(value, gradient, lowest, highest):
 
 
 @njit
-def _goodness(spectrum, theta, templates, moments, out):
+def _goodness(spectrum, theta, templates, moments, work, out):
     """Deviance of the fit, and the mean and variance it would have at the truth."""
-    work = make_workspace(spectrum, templates)
     for b in range(spectrum.first.shape[0]):
         block_model(theta, b, spectrum, templates, work)
         for i in range(spectrum.last[b] - spectrum.first[b]):

@@ -142,15 +142,21 @@ def hermite(values, slopes, u):
 
 
 @njit
-def _lagrange(t):
-    """Weights of four nodes at 0, 1, 2, 3 for the value at `t`, its slope and its bend."""
+def _spline_weights(t):
+    """Weights of four coefficients of a cubic B-spline `t` after the second, and derivatives.
+
+    Rows: value, first and second derivative per step.
+    """
+    u = 1.0 - t
     weights = np.empty((3, 4))
-    for k in range(4):
-        a, b, c = (k + 1) % 4, (k + 2) % 4, (k + 3) % 4
-        scale = 1.0 / ((k - a) * (k - b) * (k - c))
-        weights[0, k] = (t - a) * (t - b) * (t - c) * scale
-        weights[1, k] = ((t - a) * (t - b) + (t - a) * (t - c) + (t - b) * (t - c)) * scale
-        weights[2, k] = 2.0 * (3.0 * t - a - b - c) * scale
+    weights[0, 0], weights[0, 3] = u**3 / 6.0, t**3 / 6.0
+    weights[0, 1] = (3.0 * t**3 - 6.0 * t**2 + 4.0) / 6.0
+    weights[0, 2] = (3.0 * u**3 - 6.0 * u**2 + 4.0) / 6.0
+    weights[1, 0], weights[1, 3] = -(u**2) / 2.0, t**2 / 2.0
+    weights[1, 1] = (3.0 * t**2 - 4.0 * t) / 2.0
+    weights[1, 2] = -(3.0 * u**2 - 4.0 * u) / 2.0
+    weights[2, 0], weights[2, 3] = u, t
+    weights[2, 1], weights[2, 2] = 3.0 * t - 2.0, 3.0 * u - 2.0
     return weights
 
 
@@ -163,7 +169,7 @@ def at_resolution(table, log_resolution, low, high, out):
     """
     u = (log_resolution - _LOG_RESOLUTION_START) / _LOG_RESOLUTION_STEP
     i = min(max(int(u) - 1, 0), _N_RESOLUTION - 4)
-    weights = _lagrange(u - i)
+    weights = _spline_weights(u - i - 1.0)
     for row in range(2):
         a, b, c, d = table[i, row], table[i + 1, row], table[i + 2, row], table[i + 3, row]
         for order in range(3):
@@ -176,23 +182,14 @@ def at_resolution(table, log_resolution, low, high, out):
 
 
 @njit
-def total_counts(spectrum, theta, templates):
-    """Counts in the chosen channels, and what the camera's mean pixel has between their limits."""
-    gain, offset = relation_of(theta)
-    nominal = int(0.5 - _LOG_RESOLUTION_START / _LOG_RESOLUTION_STEP)
+def total_counts(spectrum, theta, templates, work):
+    """Counts in the chosen channels, and those that the model expects there."""
     used, expected = 0, 0.0
     for b in range(spectrum.first.shape[0]):
-        first, last = spectrum.first[b], spectrum.last[b]
-        for c in range(first, last):
-            used += spectrum.counts[c]
-        u0 = (gain * first + offset - templates.grid_start[b]) / GRID_STEP_KEV
-        u1 = (gain * last + offset - templates.grid_start[b]) / GRID_STEP_KEV
-        own = templates.continuum[b]
-        expected += hermite(own[0], own[1], u1)[0] - hermite(own[0], own[1], u0)[0]
-        for k in range(templates.group_block.shape[0]):
-            if templates.group_block[k] == b:
-                line = templates.group[k, nominal]
-                expected += hermite(line[0], line[1], u1)[0] - hermite(line[0], line[1], u0)[0]
+        block_model(theta, b, spectrum, templates, work)
+        for i in range(spectrum.last[b] - spectrum.first[b]):
+            used += spectrum.counts[spectrum.first[b] + i]
+            expected += work.mu[i]
     return used, expected
 
 

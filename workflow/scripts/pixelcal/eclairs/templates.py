@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.ndimage import spline_filter1d
 
 from pixelcal.eclairs.lines import LineTable
 from pixelcal.eclairs.response import (
@@ -53,7 +54,8 @@ class Templates(NamedTuple):
     group_block : (n_groups,) int
         The block of each line group, not decreasing.
     group : (n_groups, n_resolution, 2, n_grid) float
-        Cumulative counts and density (counts/keV) at each factor on the resolution.
+        Cumulative counts and density (counts/keV) against the factor on the resolution, as
+        coefficients of a cubic B-spline on its nodes: smooth to the second derivative.
     fwhm_60 : float, keV
     """
 
@@ -95,7 +97,7 @@ def make_templates(response: Response, table: LineTable) -> Templates:
         grid_start=start,
         continuum=continuum,
         group_block=np.array([block for block, _ in groups]),
-        group=group_tables,
+        group=spline_filter1d(group_tables, order=3, axis=1, mode="mirror"),
         fwhm_60=response.shape.fwhm_60,
     )
 
