@@ -17,6 +17,9 @@ LINE_TABLE = PROJECT / "resources" / "lines" / "all_blocks.csv"
 LINE_RATES = {"Cu": 0.010, "Cd": 0.009, "Te": 0.011, "Ta": 0.007, "W": 0.018, "Pb": 0.024}
 CONTINUUM_RATES = {"cxb": 0.315, "internal": 0.045, "albedo": 0.08}
 NOMINAL_GAIN, NOMINAL_OFFSET = 0.145, 3.0
+RESOLUTIONS = (0.95, 1.0, 1.05)
+"""Factors on the resolution that pixels have by default, a third of them each."""
+
 FINE_EDGES = np.arange(3.0, 156.0, 0.02)
 
 
@@ -27,6 +30,7 @@ class Camera:
     counts: np.ndarray
     gain_true: np.ndarray
     offset_true: np.ndarray
+    efficiency: np.ndarray
 
 
 @lru_cache
@@ -61,7 +65,7 @@ def make_camera(
     detector=None,
     gain_sigma=0.003,
     offset_sigma=0.1,
-    resolutions=(0.95, 1.0, 1.05),
+    resolutions=RESOLUTIONS,
 ) -> Camera:
     """Draw the spectra of `n` pixels with injected errors and spread."""
     rng = np.random.default_rng(seed)
@@ -75,7 +79,7 @@ def make_camera(
             for g, o, e, r in zip(gain, offset, efficiency, resolution, strict=True)
         ]
     )
-    return Camera(counts.astype(np.int32), gain, offset)
+    return Camera(counts.astype(np.int32), gain, offset, efficiency)
 
 
 def prior(n):

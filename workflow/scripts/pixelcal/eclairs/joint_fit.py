@@ -108,9 +108,11 @@ def _fill_row(row, norms, result, templates: Templates, options: JointOptions) -
     row["FWHM_60"] = templates.fwhm_60 * np.exp(theta[2])
     norms[:] = theta[N_SHARED:] * scale
     stat, mean, variance = goodness
-    n_free = len(theta)
-    row["STAT"], row["DOF"] = stat, n_channels - n_free
-    # The fit takes the deviance down by one a parameter, and its variance in proportion.
+    # A fit takes the deviance down by one a parameter that the data, not a prior, determine.
+    spread = np.full(len(theta), np.inf)
+    spread[2], spread[N_SHARED:] = options.log_resolution_spread, options.normalisation_spread
+    n_free = len(theta) - np.sum(np.diag(covariance) / spread**2)
+    row["STAT"], row["DOF"] = stat, n_channels - len(theta)
     left = max(1.0 - n_free / n_channels, 0.05)
     row["PVALUE"] = p_value(stat, max(mean - n_free, 0.05 * mean), variance * left)
     n_blocks = len(templates.limits)

@@ -11,7 +11,7 @@ a common shift of the stack is a nuisance that is fitted and thrown away.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -24,6 +24,9 @@ STACK_STEP_KEV = 0.1
 
 ESCAPES_KEV = ((26.711, 23.174), (31.814, 27.473))
 """(K edge, energy carried away) of Cd and of Te."""
+
+ABSORPTION_INDEX = -2.75
+"""Photoelectric absorption of CdTe between its K edges and 150 keV falls with this power."""
 
 CONTINUUM_INDEX = -1.5
 CONTINUUM_ORDER = 2
@@ -46,6 +49,9 @@ class LineShape:
         Mean loss in the tail as a share of the energy.
     escape_cd, escape_te : float
         Probability of an escape at the K edge; falls as 1/E above it.
+    absorption_keV : float
+        Energy at which the crystal is one absorption length thick: what changes the ratios of the
+        lines within a series from those of the table.
     """
 
     fwhm_10: float = 1.2
@@ -54,6 +60,7 @@ class LineShape:
     tail_scale: float = 0.04
     escape_cd: float = 0.02
     escape_te: float = 0.02
+    absorption_keV: float = 100.0
 
     def sigma(self, energy):
         """Standard deviation (keV) of the core at `energy` (keV)."""
@@ -69,6 +76,11 @@ class LineShape:
         """Mean loss (keV) in the tail at `energy` (keV)."""
         return self.tail_scale * np.asarray(energy, float)
 
+    def efficiency(self, energy):
+        """Probability that a photon of `energy` (keV) is absorbed."""
+        depth = (np.asarray(energy, float) / self.absorption_keV) ** ABSORPTION_INDEX
+        return -np.expm1(-depth)
+
     def escapes(self, energy):
         """List of (energy of the escape peaks, probability), for lines at `energy` (n,) keV."""
         energy = np.asarray(energy, float)
@@ -79,15 +91,15 @@ class LineShape:
         ]
 
 
-SHAPE_PARAMETERS = ("fwhm_10", "fwhm_60", "tail_60", "tail_scale", "escape_cd", "escape_te")
+SHAPE_PARAMETERS = tuple(field.name for field in fields(LineShape))
 
-SHAPE_PRIOR_SIGMA = np.array([0.3, 0.3, 0.1, 0.02, 0.02, 0.02])
+SHAPE_PRIOR_SIGMA = np.array([0.3, 0.3, 0.1, 0.02, 0.02, 0.02, 15.0])
 """How far (1 sigma) a parameter may be expected from its default: wide, so that it only matters for
 a run of few pixels and short exposure, which could not tell a tail from a continuum."""
 
 SHAPE_LIMITS = (
-    np.array([0.3, 0.3, 0.0, 0.005, 0.0, 0.0]),
-    np.array([4.0, 5.0, 0.8, 0.3, 0.3, 0.3]),
+    np.array([0.3, 0.3, 0.0, 0.005, 0.0, 0.0, 30.0]),
+    np.array([4.0, 5.0, 0.8, 0.3, 0.3, 0.3, 300.0]),
 )
 
 
@@ -122,12 +134,17 @@ def empty_response(table: LineTable) -> Response:
 def series_of_lines(table: LineTable) -> tuple[list[str], np.ndarray]:
     """Names of the series (element and K alpha or K beta) and the index (n_lines,) of each line's.
 
-    Within a series the intensities of the table hold; between series the efficiency of the detector
-    changes them, and the ratio is learnt.
+    Within a series the intensities of the table hold, but for the efficiency of the detector;
+    between series the ratio is learnt.
     """
     names = [f"{e} {t[:2]}" for e, t in zip(table.element, table.transition, strict=True)]
     unique = list(dict.fromkeys(names))
     return unique, np.array([unique.index(name) for name in names])
+
+
+def line_weights(shape: LineShape, table: LineTable) -> np.ndarray:
+    """Relative counts (n_lines,) of the lines of a series: intensity times efficiency."""
+    return table.intensity * shape.efficiency(table.energy_keV)
 
 
 def stack_edges(table: LineTable) -> list[np.ndarray]:
@@ -244,7 +261,7 @@ def _design(shape, table, edges, stretch, shift, extra_variance):
         part = slice(row, row + sizes[block])
         profiles = line_cdf(shape, energy, e, extra_variance=extra_variance)
         profiles += escape_peaks(shape, energy, e, extra_variance=extra_variance)
-        per_line = np.diff(profiles, axis=1) * table.intensity[:, None]
+        per_line = np.diff(profiles, axis=1) * line_weights(shape, table)[:, None]
         np.add.at(design[part].T, of_line, per_line)
         first = len(series) + n_basis * block
         integrals = continuum_integrals(table.block_limits_keV[block], e, sigma_at_edge)
@@ -281,12 +298,15 @@ def learn_response(
     data = np.concatenate(stacks)
     extra_variance = gain**2 / 6.0
     prior = np.array([getattr(LineShape(), name) for name in SHAPE_PARAMETERS])
+    n_shape = len(SHAPE_PARAMETERS)
     theta = np.array([getattr(start, name) for name in SHAPE_PARAMETERS] + [0.0, 0.0])
     weights = 1.0 / np.sqrt(np.maximum(_smooth(data), 0.5))
 
     def model(theta):
-        shape = LineShape(*theta[:6])
-        design = _design(shape, table, edges, 1.0 + theta[6], theta[7], extra_variance)
+        shape = LineShape(*theta[:n_shape])
+        design = _design(
+            shape, table, edges, 1.0 + theta[n_shape], theta[n_shape + 1], extra_variance
+        )
         used = design.any(axis=0)
         scaled = design[:, used] * weights[:, None]
         norms = np.linalg.norm(scaled, axis=0)
@@ -296,8 +316,8 @@ def learn_response(
         return strengths, design @ strengths
 
     def residuals(theta):
-        pulls = (theta[:6] - prior) / SHAPE_PRIOR_SIGMA
-        shift_pulls = theta[6:] / (0.02, 1.0)
+        pulls = (theta[:n_shape] - prior) / SHAPE_PRIOR_SIGMA
+        shift_pulls = theta[n_shape:] / (0.02, 1.0)
         return np.concatenate([(model(theta)[1] - data) * weights, pulls, shift_pulls])
 
     limits = (np.append(SHAPE_LIMITS[0], [-0.1, -3.0]), np.append(SHAPE_LIMITS[1], [0.1, 3.0]))
@@ -310,9 +330,10 @@ def learn_response(
         strengths, expected = model(theta)
         weights = 1.0 / np.sqrt(np.maximum(expected, 0.1))
     series, of_line = series_of_lines(table)
+    shape = LineShape(*(float(value) for value in theta[:n_shape]))
     return Response(
-        shape=LineShape(*(float(value) for value in theta[:6])),
-        line_strength=strengths[of_line] * table.intensity / n_pixels,
+        shape=shape,
+        line_strength=strengths[of_line] * line_weights(shape, table) / n_pixels,
         continuum=strengths[len(series) :].reshape(table.n_blocks, -1) / n_pixels,
         chi_square=float(np.sum((data - expected) ** 2 * weights**2)),
         dof=len(data) - int(np.count_nonzero(strengths)) - len(theta),

@@ -18,6 +18,7 @@ SHAPE_KEYWORDS = {
     "tail_scale": ("TAILSCL", "mean loss in the tail over the energy"),
     "escape_cd": ("ESCAPECD", "escape probability at the Cd K edge"),
     "escape_te": ("ESCAPETE", "escape probability at the Te K edge"),
+    "absorption_keV": ("ABSORB", "[keV] energy of one absorption length"),
 }
 
 
