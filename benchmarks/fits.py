@@ -19,10 +19,9 @@ sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests" / "
 
 import cameras
 
-from pixelcal.eclairs.joint_fit import fit_joint
+from pixelcal.eclairs.joint_fit import fit_pixels
 from pixelcal.eclairs.learning import learn_camera
 from pixelcal.eclairs.relation import NO_ANSWER, energy_error, energy_sigma
-from pixelcal.eclairs.templates import make_templates
 from pixelcal.eclairs.two_step_fit import TwoStepOptions, fit_two_step
 
 SECONDS = 100_000.0
@@ -62,9 +61,8 @@ def main() -> None:
     start = time.perf_counter()
     response = learn_camera(camera.counts, gain, offset, table)
     learning = time.perf_counter() - start
-    templates = make_templates(response, table)
     joint_seconds, joint = timed(
-        lambda: fit_joint(camera.counts, detnum, gain, offset, templates)[0], REPEATS
+        lambda: fit_pixels(camera.counts, detnum, gain, offset, table, response), REPEATS
     )
     few = slice(0, max(4, int(TWO_STEP_SHARE * n)))
     two_step_seconds, two_step = timed(

@@ -20,7 +20,7 @@ sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests" / "
 import cameras
 
 from pixelcal.eclairs.detector import Detector, expected_counts
-from pixelcal.eclairs.joint_fit import fit_joint
+from pixelcal.eclairs.joint_fit import fit_pixels
 from pixelcal.eclairs.learning import learn_camera
 from pixelcal.eclairs.relation import (
     REFERENCE_ENERGIES_KEV,
@@ -28,7 +28,7 @@ from pixelcal.eclairs.relation import (
     energy_sigma,
     position,
 )
-from pixelcal.eclairs.templates import line_groups, make_templates
+from pixelcal.eclairs.templates import line_groups
 
 VARIANTS = {
     "default": Detector(),
@@ -85,7 +85,7 @@ def measure(detector: Detector, n: int, seconds: float, seed: int = 1) -> dict:
     camera, table = cameras.make_camera(n, seconds, seed, detector), cameras.line_table()
     gain, offset = cameras.prior(n)
     response = learn_camera(camera.counts, gain, offset, table)
-    rows, _ = fit_joint(camera.counts, np.arange(n), gain, offset, make_templates(response, table))
+    rows = fit_pixels(camera.counts, np.arange(n), gain, offset, table, response)
     good = rows["STATUS"] == 0
     rows = rows[good]
     truth = camera.gain_true[good], camera.offset_true[good]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -45,15 +45,22 @@ def background() -> Background:
 
 
 @lru_cache
-def fine_cumulative(detector: Detector, resolution: float) -> np.ndarray:
-    """Cumulative expected counts/s below each of FINE_EDGES."""
-    rate = expected_counts(FINE_EDGES, background(), detector, 1.0, resolution=resolution)
+def fine_cumulative(
+    detector: Detector, resolution: float, without: tuple[str, ...] = ()
+) -> np.ndarray:
+    """Cumulative expected counts/s below each of FINE_EDGES, some elements' lines left out."""
+    own = background()
+    kept = np.array([name.split()[0] not in without for name in own.line_name])
+    own = replace(own, line_per_s=own.line_per_s * kept)
+    rate = expected_counts(FINE_EDGES, own, detector, 1.0, resolution=resolution)
     return np.concatenate([[0.0], np.cumsum(rate)])
 
 
-def expected_spectrum(gain, offset, seconds, efficiency=1.0, resolution=1.0, detector=None):
+def expected_spectrum(
+    gain, offset, seconds, efficiency=1.0, resolution=1.0, detector=None, without=()
+):
     """Expected counts (1024,) of a pixel."""
-    cumulative = fine_cumulative(detector or Detector(), resolution)
+    cumulative = fine_cumulative(detector or Detector(), resolution, without)
     edges = gain * np.arange(1025) + offset
     return np.diff(np.interp(edges, FINE_EDGES, cumulative)) * seconds * efficiency
 

@@ -177,11 +177,16 @@ def test_a_pixel_does_not_know_its_neighbours():
 
 
 def test_result_does_not_depend_on_a_near_start():
-    """Starts 1 % and 0.3 keV off end on the same relation, within a hundredth of its error."""
+    """Starts 1 % and 0.3 keV off end on the same relation.
+
+    Where a block's limit falls on the edge of a channel, the fit with that channel and the fit
+    without it both stand; they differ by what one channel of 300 can tell.
+    """
     gain, offset = cameras.prior(N)
     other = fit(camera().counts, gain * 1.01, offset - 0.3)[0]
-    close = np.abs(other["GAIN"] - fits()["GAIN"]) < 0.02 * fits()["GAIN_ERR"]
-    assert close.mean() > 0.99
+    distance = np.abs(other["GAIN"] - fits()["GAIN"]) / fits()["GAIN_ERR"]
+    assert np.all(distance < 0.1)
+    assert np.quantile(distance, 0.95) < 0.01
 
 
 def test_scatter_is_at_the_information_limit_of_the_same_model():

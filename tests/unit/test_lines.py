@@ -138,6 +138,11 @@ def test_rows_are_ordered_by_block_energy_and_line_energy(tmp_path):
     np.testing.assert_array_equal(table.block_limits_keV, [[6.6, 10.0], [20.6, 24.9]])
 
 
+def test_a_source_may_have_any_letters(tmp_path):
+    table = read_line_table(write(tmp_path, GOOD[0].replace("NIST", "Schönfeld"), GOOD[1]))
+    assert table.source[0] == "Schönfeld"
+
+
 def test_blocks_may_touch(tmp_path):
     touching = "Cd,Ka1,23.17,0.541,cadmium,10.0,24.9,NIST"
     assert read_line_table(write(tmp_path, GOOD[0], touching)).n_blocks == 2
@@ -169,6 +174,9 @@ def test_blocks_may_touch(tmp_path):
             [*GOOD, "Pb,La1,10.5,0.1,lead,9.5,12.0,NIST"],
             "the blocks copper and lead overlap",
         ),
+        (["Cü,Ka1,8.05,0.5,copper,6.6,10.0,x"], r"line 3: element is 'C\xfc'; write it in ASCII"),
+        (["Cu,Kα1,8.05,0.5,copper,6.6,10.0,x"], r"line 3: transition is 'K\u03b11'; write it in"),
+        (["Cu,Ka1,8.05,0.5,Kupferblöcke,6.6,10.0,x"], r"line 3: block is 'Kupferbl\xf6cke'; write"),
         ([GOOD[0]], "at least two lines at different energies"),
         ([GOOD[0], GOOD[0]], "at least two lines at different energies"),
         ([], "at least two lines at different energies"),

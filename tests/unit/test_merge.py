@@ -1,5 +1,7 @@
 """Merging chunks, masking, and the two products as files."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -121,6 +123,37 @@ def test_previous_relation_of_part_of_the_camera(tmp_path, rows):
     assert np.all(gain[N:] == GAIN) and np.all(offset[N:] == OFFSET) and len(gain) == 6400
 
 
+def test_previous_relation_is_that_of_the_file_wherever_usable(tmp_path, caplog):
+    rows, _ = make_fits(6400, seed=3)
+    rows["GAIN"][[300, 6000]] = np.nan, -1.0
+    path = tmp_path / "relation.fits"
+    write_fits(path, [table_hdu(rows[rows["DETNUM"] != 500], "RELATION")])
+    gain, offset = previous_relation(path, np.arange(N), GAIN, OFFSET)
+    nominal = np.isin(np.arange(6400), [300, 500, 6000])
+    assert np.array_equal(gain[~nominal], rows["GAIN"][~nominal])
+    assert np.array_equal(offset[~nominal], rows["OFFSET"][~nominal])
+    assert np.all(gain[nominal] == GAIN) and np.all(offset[nominal] == OFFSET)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING" and "for 3 of the 6400 pixels" in record.getMessage()
+
+
+def test_previous_relation_of_a_whole_file_or_none_warns_of_nothing(tmp_path, caplog):
+    rows, _ = make_fits(6400, seed=3)
+    write_fits(tmp_path / "relation.fits", [table_hdu(rows, "RELATION")])
+    gain, _ = previous_relation(tmp_path / "relation.fits", np.arange(N), GAIN, OFFSET)
+    assert np.array_equal(gain, rows["GAIN"])
+    assert np.all(previous_relation(None, np.arange(N), GAIN, OFFSET)[1] == OFFSET)
+    assert not caplog.records
+
+
+def test_previous_relation_must_be_usable_in_the_run(tmp_path):
+    rows, _ = make_fits(6400, seed=3)
+    rows["OFFSET"][5] = np.nan
+    write_fits(tmp_path / "relation.fits", [table_hdu(rows, "RELATION")])
+    with pytest.raises(InputError, match="pixel 5 has no usable GAIN and OFFSET"):
+        previous_relation(tmp_path / "relation.fits", np.arange(N), GAIN, OFFSET)
+
+
 @pytest.fixture
 def merged(tmp_path):
     rows, truth = make_fits(N)
@@ -187,6 +220,60 @@ def test_mission_file(merged):
             assert f"{keyword}0001" in header
     gain, _ = read_prior(paths["mission"], np.arange(6400), 0, 0)
     assert np.isfinite(gain).all(), "it can be the prior of the next run"
+
+
+@pytest.mark.parametrize(
+    ("words", "start", "date", "history"),
+    [
+        (
+            {"MJDREFI": 57754, "MJDREFF": 0.00080074074074, "TIMESYS": "TT"},
+            86400.0,
+            "2017-01-02",
+            None,
+        ),
+        ({"MJDREFI": 57784, "MJDREFF": 69.184 / 86400}, 31 * 86400.0, "2017-02-01", "converted"),
+        (
+            {"MJDREFI": 57754, "MJDREFF": 0.0, "TIMESYS": "UTC"},
+            0.0,
+            "2017-01-01",
+            "are UTC, not TT",
+        ),
+    ],
+)
+def test_validity_is_in_mission_time(tmp_path, merged, words, start, date, history):
+    rows, paths = merged
+    with fits.open(paths["spectra"]) as hdus:
+        hdus["SPECTRA"].header.update(words | {"TSTART": 86400.0})
+        hdus.writeto(tmp_path / "s.fits", checksum=True)
+    made = {name: tmp_path / f"{name}.fits" for name in ("relation", "mission")}
+    given = {"chunks": paths["chunks"], "spectra": tmp_path / "s.fits"}
+    given |= {"lines": LINES, "pixel_map": PIXEL_MAP}
+    params = {"relation": {"gain_keV": GAIN, "offset_keV": OFFSET}, "settings": {}, "date": None}
+    run_script("merge_relation", tmp_path, given, made, params)
+    header = fits.getheader(made["mission"], "AUX-ECL-PIX-CAL")
+    assert header["TSTART"] == pytest.approx(start, abs=1e-5) and header["TIMESYS"] == "TT"
+    assert header["MJDREFI"] == 57754 and header["CVSD0001"] == date
+    said = " ".join(header["HISTORY"])
+    assert (history in said) if history else ("TSTART" not in said)
+
+
+def test_the_script_names_response_and_bad_pixels(tmp_path, merged):
+    _, paths = merged
+    given = {"chunks": paths["chunks"], "spectra": paths["spectra"]}
+    given |= {"lines": LINES, "pixel_map": PIXEL_MAP}
+    for name, text in (("bad_pixels", "DETNUM\n10\n"), ("response", "learnt before")):
+        given[name] = tmp_path / f"my_{name}.csv"
+        given[name].write_text(text)
+    made = {name: tmp_path / f"{name}.fits" for name in ("relation", "mission")}
+    params = {"relation": {"gain_keV": GAIN, "offset_keV": OFFSET}, "settings": {}, "date": None}
+    run_script("merge_relation", tmp_path, given, made, params)
+    for path in made.values():
+        header = fits.getheader(path, 1)
+        assert (header["RESPONSE"], header["BADPIX"]) == ("my_response.csv", "my_bad_pixels.csv")
+        assert header["RESPSHA"] == hashlib.sha256(b"learnt before").hexdigest()
+        assert header["BADSHA"] == hashlib.sha256(b"DETNUM\n10\n").hexdigest()
+    absent = fits.getheader(paths["relation"], 1)
+    assert not {"RESPONSE", "RESPSHA", "BADPIX", "BADSHA"} & set(absent)
 
 
 def test_the_script_masks_and_takes_the_prior_from_files(tmp_path, merged):

@@ -296,6 +296,23 @@ def test_script_leaves_flight_channels_alone(tmp_path):
     np.testing.assert_array_equal(rows["COUNTS"].sum(axis=0), expected)
 
 
+def test_script_carries_the_epoch_of_the_events(tmp_path):
+    data = events(2000)
+    words = {"MJDREFI": 51544, "MJDREFF": 0.25, "TIMESYS": "TT"}
+    without = pira(tmp_path / "w.fits", data)
+    _, header, _ = run(tmp_path, without)
+    assert header["TSTART"] == 100 and "MJDREFI" not in header
+    for extra in (words, {"MJDREF": 51544.25, "TIMESYS": "UTC"}):
+        path = pira(tmp_path / "e.fits", data, extra)
+        limits = np.array([[100.0, 900.0]])
+        good = gti(tmp_path / "own.fits", {"ANY": limits}, {"MJDREFI": 51544, "MJDREFF": 0.25})
+        given = {"events": [str(path)], "gti": str(good), "pixel_map": PIXEL_MAP}
+        made = {"spectra": tmp_path / "s.fits"}
+        run_script("bin_spectra", tmp_path, given, made, PARAMS | {"criteria": ["ANY"]})
+        header = fits.getheader(made["spectra"], "SPECTRA")
+        assert {key: header[key] for key in words} == words | {"TIMESYS": extra["TIMESYS"]}
+
+
 def test_script_says_in_one_line_what_is_wrong(tmp_path, capsys):
     path = pira(tmp_path / "e.fits", events(100), EPOCH)
     with pytest.raises(SystemExit):

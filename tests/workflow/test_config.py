@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from pixelcal import config, config_reference
+from pixelcal.eclairs import orbit
 from pixelcal.errors import InputError
 
 SCHEMA = config.read_schema(config_reference.SCHEMA)
@@ -38,7 +39,10 @@ MISTAKES = {
     "exposures: {events: {seconds: 9}}": ("exposures", "events", "not 'events'"),
     "exposures: {a: {seconds: 20000}}": ("exposures.a.seconds", "20000", "10000 s of good time"),
     "exposures: {a: {seconds: 9, fit: {method: x}}}": ("exposures.a.fit.method", '"x"', "joint"),
-    "events: {gti: {criteria: [NEO]}}": ("events.gti.criteria[0]", '"NEO"', "GTICAL-NEO"),
+    "events: {gti: {criteria: [NEO]}}": ("events.gti.criteria[0]", '"NEO"', "mean GTICAL-NEO?"),
+    "events: {gti: {criteria: [GTICAL-NSA, x]}}": ("events.gti.criteria[1]", '"x"', "GTICAL-TLM"),
+    "events: {gti: {criteria: ['']}}": ("events.gti.criteria[0]", '""', "not empty"),
+    "events: {gti: {criteria: [A, A]}}": ("events.gti.criteria", '["A", "A"]', "each entry once"),
     "events: {layout: ecl-evt-cal}": ("events.multiplicity", "'single'", "all"),
     "events: {layout: fits}": ("events.layout", '"fits"', "pira, ecl-evt-cal"),
     "events: {files: [none.fits]}": ("events.files[0]", "none.fits", "an existing file"),
@@ -127,6 +131,16 @@ def test_the_default_file_holds_the_defaults():
 def test_defaults_are_themselves_allowed():
     defaults = config.load_defaults(SCHEMA)
     assert config.resolve(defaults, SCHEMA) == config.resolve({}, SCHEMA)
+
+
+def test_criteria_of_own_files_have_any_names():
+    own = {"files": ["README.md"], "gti": {"file": "README.md", "criteria": ["GOOD", "NIGHT"]}}
+    resolved = config.resolve({"events": own}, SCHEMA)
+    assert resolved["events"]["gti"]["criteria"] == ["GOOD", "NIGHT"]
+
+
+def test_simulated_events_have_the_criteria_that_are_checked():
+    assert config.GTI_CRITERIA == orbit.CRITERIA
 
 
 def test_an_exposure_overrides_key_by_key():

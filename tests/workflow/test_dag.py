@@ -5,6 +5,9 @@ import shutil
 
 import pytest
 import yaml
+from astropy.io import fits
+
+from pixelcal.provenance import file_sha256
 
 CI = "config/ci.yaml"
 CHAIN = {
@@ -98,6 +101,11 @@ def test_channels_have_no_truth(project, snakemake, tmp_path, events):
     assert "truth.ecsv" not in run.stdout + run.stderr
 
 
+def test_the_profile_for_slurm_is_understood(project, plan):
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    assert set(plan(project, None, "--profile", "profiles/slurm")) == CHAIN
+
+
 def test_exposures_of_a_configfile_replace_the_default_ones(project, plan):
     jobs = plan(project, {"exposures": {"5ks": {"seconds": 5000}}})
     assert jobs["bin_spectra"] == 1
@@ -133,6 +141,16 @@ def test_options_of_the_other_method_leave_the_fit(ci_project, plan):
     assert plan(ci_project, {"fit": {"two_step": {"tolerance_sigma": 3.0}}}) == {}
 
 
+def test_a_response_that_is_not_used_leaves_everything(ci_project, plan):
+    """The method two-step uses none."""
+    response = "results/eclairs/10ks/response.fits"
+    old = {"old": {"seconds": 3000, "fit": {"method": "two-step"}}}
+    given = {"old": {"seconds": 3000, "fit": {"method": "two-step", "response": response}}}
+    without, with_it = (plan(ci_project, {"exposures": THREE | own}) for own in (old, given))
+    assert without == with_it
+    assert without["merge_relation"] == 1
+
+
 def test_an_override_reruns_its_exposure(ci_project, plan):
     exposures = THREE | {"3ks": {"seconds": 3000, "injection": {"seed": 2}}}
     jobs = plan(ci_project, {"exposures": exposures})
@@ -144,6 +162,35 @@ def test_an_override_reruns_its_exposure(ci_project, plan):
 def edited(ci_project, tmp_path):
     """The CI run as a copy whose files may be edited."""
     return shutil.copytree(ci_project, tmp_path / "edited", symlinks=True)
+
+
+def test_a_given_response_is_in_the_products_and_in_the_plan(edited, plan, snakemake, tmp_path):
+    branch = edited / "results/eclairs/3ks"
+    before = fits.getheader(branch / "relation.fits", "RELATION")
+    assert before["RESPONSE"] == "response.fits"
+    assert before["RESPSHA"] == file_sha256(branch / "response.fits")
+    fitted = fits.getdata(branch / "relation.fits", "RELATION").copy()
+
+    shutil.copy(branch / "response.fits", edited / "learnt.fits")
+    settings = {"exposures": THREE | {"3ks": {"seconds": 3000, "fit": {"response": "learnt.fits"}}}}
+    jobs = plan(edited, settings)
+    assert (jobs["fit_lines"], jobs["merge_relation"]) == (2, 1)
+    assert not {"simulate_events", "bin_spectra", "learn_response"} & set(jobs)
+
+    own = tmp_path / "own.yaml"
+    own.write_text(yaml.safe_dump(settings))
+    run = snakemake(edited, "results/eclairs/3ks/relation.fits", "--configfile", CI, own)
+    assert run.returncode == 0, run.stderr
+    after = fits.getheader(branch / "relation.fits", "RELATION")
+    assert (after["RESPONSE"], after["RESPSHA"]) == ("learnt.fits", before["RESPSHA"])
+    assert after["CONFHASH"] != before["CONFHASH"]
+    again = fits.getdata(branch / "relation.fits", "RELATION")
+    assert again.tobytes() == fitted.tobytes()  # the same response under another name
+
+    with open(edited / "learnt.fits", "ab") as file:
+        file.write(bytes(2880))
+    jobs = plan(edited, settings)
+    assert (jobs["fit_lines"], jobs["merge_relation"]) == (2, 1)
 
 
 def test_an_edit_of_the_library_reruns_what_uses_it(edited, plan):

@@ -11,6 +11,7 @@ from astropy.table import Table
 
 from pixelcal.eclairs.event_files import to_flight_layout, write_events
 from pixelcal.eclairs.relation import energy_error
+from pixelcal.provenance import file_sha256
 
 SECONDS = 10000.0
 
@@ -55,11 +56,13 @@ def test_own_column_names_in_two_files(simulated, ci_results, project, snakemake
         for key in ("TSTART", "TSTOP", "MJDREFI", "MJDREFF", "TIMESYS"):
             hdu.header[key] = header[key]
         hdu.writeto(project / f"part{number}.fits")
-    shutil.copy(gti, project / "good.fits")
+    with fits.open(gti) as hdus:  # names of one's own for the criteria too
+        hdus["GTICAL-NEO"].name, hdus["GTICAL-NSA"].name = "NIGHT", "OUTSIDE"
+        hdus.writeto(project / "good.fits", checksum=True)
     own = {
         "files": ["part0.fits", "part1.fits"],
         "columns": {"energy": "E", "pixel": "PIX", "multiplicity": "N", "time": "WHEN"},
-        "gti": {"file": "good.fits"},
+        "gti": {"file": "good.fits", "criteria": ["NIGHT", "OUTSIDE"]},
     }
     folder = run_chain(project, snakemake, "10ks", {"events": own})
     theirs = ci_results / "eclairs" / "10ks"
@@ -109,3 +112,6 @@ def test_pixel_17_in_other_company(ci_project, ci_results, project, snakemake):
         if name != "STATUS":  # neighbours are what bit 64 compares with
             assert own[name][17 - 15] == other[name][17], name
     assert not (folder / "response.fits").exists()
+    header = fits.getheader(folder / "relation.fits", "RELATION")
+    assert header["RESPONSE"] == "response.fits"
+    assert header["RESPSHA"] == file_sha256(project / "response.fits")

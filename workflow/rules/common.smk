@@ -61,7 +61,7 @@ def response_settings(wildcards):
 def fit_settings(wildcards):
     """What the fit of a chunk depends on: the options of one method do not touch the other."""
     fit = EXPOSURES[wildcards.exposure]["fit"]
-    own = ["two_step"] if fit["method"] == "two-step" else []
+    own = ["response"] if fit["method"] == "joint" else ["two_step"]
     return leaves(fit, "method", "chunk_pixels", "min_counts", "pvalue_limit", *own)
 
 

@@ -7,6 +7,7 @@ rule merge_relation:
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
+        unpack(response_input),
         **prior_input(),
         **bad_pixels_input(),
         chunks=chunk_files,

@@ -1,7 +1,7 @@
 rule learn_response:
     """
     What: the line profile and the shape of the continuum, learnt from all pixels together. Only
-        for the method `joint`.
+        for the method `joint` where no `fit.response` is given.
     Physics: resolution and hole tails against energy, continuum and line ratios of the camera,
         which one pixel has too few counts to tell.
     Wildcards: exposure, a name under `exposures` in the configuration.

@@ -1,20 +1,20 @@
 """Rule bin_spectra: event files to the spectra of one exposure."""
 
+import numpy as np
+from astropy.table import Table
+
+from pixelcal.camera import read_pixel_map
+from pixelcal.eclairs.epochs import epoch_cards
+from pixelcal.eclairs.events import detnum_of_positions, open_events, value_key
+from pixelcal.eclairs.good_times import first_seconds, good_time_of, total_seconds
+from pixelcal.eclairs.prior import read_prior
+from pixelcal.eclairs.relation import inject_errors
+from pixelcal.eclairs.spectra import bin_events, spectra_hdu
+from pixelcal.products import write_ecsv, write_fits
+from pixelcal.provenance import provenance_cards
 from pixelcal.script import running
 
 with running(snakemake) as progress:
-    import numpy as np
-    from astropy.table import Table
-
-    from pixelcal.camera import read_pixel_map
-    from pixelcal.eclairs.events import detnum_of_positions, open_events, value_key
-    from pixelcal.eclairs.good_times import first_seconds, good_time_of, total_seconds
-    from pixelcal.eclairs.prior import read_prior
-    from pixelcal.eclairs.relation import inject_errors
-    from pixelcal.eclairs.spectra import bin_events, spectra_hdu
-    from pixelcal.products import write_ecsv, write_fits
-    from pixelcal.provenance import provenance_cards
-
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     paths = [given.events] if isinstance(given.events, str) else list(given.events)
     gti, prior = given.get("gti"), given.get("prior")
@@ -58,6 +58,7 @@ with running(snakemake) as progress:
         cards += [
             ("TSTART", good_time[0, 0], "[s] start of the good time used"),
             ("TSTOP", good_time[-1, 1], "[s] end of the good time used"),
+            *epoch_cards(file.keywords for file in files),
         ]
     inputs = [*paths, *(path for path in (gti, prior) if path)]
     settings = {key: value for key, value in params.items() if key != "library"}

@@ -24,13 +24,11 @@ def fit_two_step_chunk(counts, detnum, gain, offset, table, options, progress):
 
 def fit_joint_chunk(counts, detnum, gain, offset, table, options, path):
     """The joint fit with the learnt response."""
-    from pixelcal.eclairs.joint_fit import JointOptions, fit_joint
+    from pixelcal.eclairs.joint_fit import JointOptions, fit_pixels
     from pixelcal.eclairs.response_files import read_response
-    from pixelcal.eclairs.templates import make_templates
 
     own = JointOptions(min_counts=options["min_counts"], pvalue_limit=options["pvalue_limit"])
-    templates = make_templates(read_response(path, table), table)
-    return fit_joint(counts, detnum, gain, offset, templates, own)[0]
+    return fit_pixels(counts, detnum, gain, offset, table, read_response(path, table), own)
 
 
 with running(snakemake) as progress:

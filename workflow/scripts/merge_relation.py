@@ -1,25 +1,26 @@
 """Rule merge_relation: the fits of all chunks to the relation of one exposure.
 
-input: chunks (list), spectra, pixel_map, lines; where configured bad_pixels and prior
+input: chunks (list), spectra, pixel_map, lines; where configured bad_pixels and
+    prior; for the method joint response
 output: relation, mission
 params: relation (gain_keV, offset_keV), settings (all that the relation depends on), date
 """
 
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from pixelcal.camera import read_pixel_map
+from pixelcal.eclairs import merging
+from pixelcal.eclairs.epochs import mission_start
+from pixelcal.eclairs.relation import N_PIXELS, NO_ANSWER
+from pixelcal.products import read_columns, table_hdu, write_fits
+from pixelcal.provenance import carried_cards, provenance_cards
 from pixelcal.script import running
 
-with running(snakemake) as progress:  # noqa: F821
-    import logging
-    from pathlib import Path
-
-    import numpy as np
-
-    from pixelcal.camera import read_pixel_map
-    from pixelcal.eclairs import merging
-    from pixelcal.eclairs.relation import N_PIXELS, NO_ANSWER
-    from pixelcal.products import read_columns, table_hdu, write_fits
-    from pixelcal.provenance import carried_cards, provenance_cards
-
-    given, made, params = snakemake.input, snakemake.output, snakemake.params  # noqa: F821
+with running(snakemake):
+    given, made, params = snakemake.input, snakemake.output, snakemake.params
     prior, bad_pixels = given.get("prior"), given.get("bad_pixels")
 
     spectra = read_columns(given.spectra, "SPECTRA")
@@ -39,7 +40,13 @@ with running(snakemake) as progress:  # noqa: F821
             for card in carried
             if card[0] in ("EXPNAME", "EXPOSURE", "ONTIME", "MULTIPLI", "LAYOUT")
         ),
-        *provenance_cards("merge_relation", line_table=given.lines, settings=params.settings),
+        *provenance_cards(
+            "merge_relation",
+            line_table=given.lines,
+            response=given.get("response"),
+            bad_pixels=bad_pixels,
+            settings=params.settings,
+        ),
         *carried_cards(before),
         ("HISTORY", f"relations of {len(detnum)} pixels"),
     ]
@@ -60,7 +67,10 @@ with running(snakemake) as progress:  # noqa: F821
 
     previous = merging.previous_relation(prior, detnum, **params.relation)
     calibration, status = merging.mission_tables(rows, previous)
-    validity = merging.mission_cards(float(before.get("TSTART", 0.0)), None)
+    start, remark = mission_start(before)
+    validity = merging.mission_cards(start, None)
+    if remark:
+        validity.append(("HISTORY", remark))
     note = ("HISTORY", f"{N_PIXELS - status['UPDATED'].sum()} pixels keep their previous value")
     units = {"GAIN": "keV/chan", "OFFSET": "keV"}
     hdus = [

@@ -5,18 +5,17 @@ output: figure
 params: exposure
 """
 
+import numpy as np
+
+from pixelcal import plots
+from pixelcal.camera import module_borders, read_pixel_map
+from pixelcal.eclairs.quantities import STATUS_LABELS, gravest_status, relation_quantities
+from pixelcal.eclairs.truth import read_truth
+from pixelcal.products import read_columns
 from pixelcal.script import running
 
-with running(snakemake):  # noqa: F821
-    import numpy as np
-
-    from pixelcal import plots
-    from pixelcal.camera import module_borders, read_pixel_map
-    from pixelcal.eclairs.quantities import STATUS_LABELS, gravest_status, relation_quantities
-    from pixelcal.eclairs.truth import read_truth
-    from pixelcal.products import read_columns
-
-    given, params = snakemake.input, snakemake.params  # noqa: F821
+with running(snakemake):
+    given, params = snakemake.input, snakemake.params
     rows = read_columns(given.relation, "RELATION")
     detnum = np.asarray(rows["DETNUM"])
     truth = read_truth(given.truth, detnum) if given.get("truth") else None
@@ -32,4 +31,4 @@ with running(snakemake):  # noqa: F821
         module_borders(read_pixel_map(given.pixel_map)),
         f"ECLAIRs, exposure {params.exposure} ({rows.meta['EXPOSURE']:g} s)",
     )
-    plots.save_png(figure, snakemake.output.figure)  # noqa: F821
+    plots.save_png(figure, snakemake.output.figure)

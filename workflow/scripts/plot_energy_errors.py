@@ -5,17 +5,16 @@ output: figure
 params: exposure
 """
 
+import numpy as np
+
+from pixelcal import plots
+from pixelcal.eclairs.relation import energy_error, energy_sigma, requirement_keV
+from pixelcal.eclairs.truth import read_truth
+from pixelcal.products import read_columns
 from pixelcal.script import running
 
-with running(snakemake):  # noqa: F821
-    import numpy as np
-
-    from pixelcal import plots
-    from pixelcal.eclairs.relation import energy_error, energy_sigma, requirement_keV
-    from pixelcal.eclairs.truth import read_truth
-    from pixelcal.products import read_columns
-
-    given, params = snakemake.input, snakemake.params  # noqa: F821
+with running(snakemake):
+    given, params = snakemake.input, snakemake.params
     rows = read_columns(given.relation, "RELATION")
     names = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
     relation = [np.asarray(rows[name], float) for name in names]
@@ -32,4 +31,4 @@ with running(snakemake):  # noqa: F821
         error,
         np.asarray(rows["STATUS"]) == 0,
     )
-    plots.save_png(figure, snakemake.output.figure)  # noqa: F821
+    plots.save_png(figure, snakemake.output.figure)

@@ -5,23 +5,22 @@ output: report
 params: exposures (name, seconds, multiplicity, lines, method of each), settings (what they share)
 """
 
+import json
+from pathlib import Path
+
+import astropy
+import numpy as np
+import plotly
+
+import pixelcal
+from pixelcal.eclairs.report_content import page_content, software_versions
+from pixelcal.eclairs.truth import read_truth
+from pixelcal.products import read_columns, write_text
+from pixelcal.report import render
 from pixelcal.script import running
 
-with running(snakemake):  # noqa: F821
-    import json
-    from pathlib import Path
-
-    import astropy
-    import numpy as np
-    import plotly
-
-    import pixelcal
-    from pixelcal.eclairs.report_content import page_content, software_versions
-    from pixelcal.eclairs.truth import read_truth
-    from pixelcal.products import read_columns, write_text
-    from pixelcal.report import render
-
-    given, params = snakemake.input, snakemake.params  # noqa: F821
+with running(snakemake):
+    given, params = snakemake.input, snakemake.params
     relations = [read_columns(path, "RELATION") for path in given.relations]
     validations = [json.loads(Path(path).read_text("utf-8")) for path in given.validations]
     truths = [
@@ -32,4 +31,4 @@ with running(snakemake):  # noqa: F821
     content = page_content(
         params.exposures, relations, validations, truths, params.settings, versions
     )
-    write_text(snakemake.output.report, render("report.html.j2", **content))  # noqa: F821
+    write_text(snakemake.output.report, render("report.html.j2", **content))

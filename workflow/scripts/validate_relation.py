@@ -5,17 +5,16 @@ output: validation
 params: relation (gain_keV, offset_keV), exposure
 """
 
+import numpy as np
+
+from pixelcal.eclairs.prior import read_prior
+from pixelcal.eclairs.truth import read_truth
+from pixelcal.eclairs.validation import validate
+from pixelcal.products import read_columns, write_json
 from pixelcal.script import running
 
-with running(snakemake):  # noqa: F821
-    import numpy as np
-
-    from pixelcal.eclairs.prior import read_prior
-    from pixelcal.eclairs.truth import read_truth
-    from pixelcal.eclairs.validation import validate
-    from pixelcal.products import read_columns, write_json
-
-    given, params = snakemake.input, snakemake.params  # noqa: F821
+with running(snakemake):
+    given, params = snakemake.input, snakemake.params
     relation = read_columns(given.relation, "RELATION")
     detnum = np.asarray(relation["DETNUM"])
     prior = read_prior(given.get("prior"), detnum, **params.relation)
@@ -27,4 +26,4 @@ with running(snakemake):  # noqa: F821
         "exposure_s": header["EXPOSURE"],
         "multiplicity": header["MULTIPLI"],
     }
-    write_json(snakemake.output.validation, numbers)  # noqa: F821
+    write_json(snakemake.output.validation, numbers)

@@ -25,6 +25,9 @@ from pixelcal.errors import InputError
 N_PIXELS = 6400
 """Pixels of ECLAIRs; named again here because the Snakefile may have no numpy."""
 
+GTI_CRITERIA = ("GTICAL-NEO", "GTICAL-PEO", "GTICAL-TEO", "GTICAL-NSA", "GTICAL-STA", "GTICAL-TLM")
+"""Criteria that simulated events come with; also named again."""
+
 _OVERRIDES = ("injection", "fit")
 
 
@@ -224,12 +227,23 @@ def _check_choices(config: Mapping) -> None:
             f"events.gti.file: {events['gti']['file']!r} is given, but events.files is empty and"
             " simulated events bring their own good times; name the files or set it to null"
         )
+    _check_simulated_criteria(events["gti"]["criteria"])
     for name, exposure in config["exposures"].items():
         if exposure["seconds"] > available:
             raise InputError(
                 f"exposures.{name}.seconds: {exposure['seconds']:g} s are asked for, but"
                 f" {available:g} s of good time are simulated (simulation.good_seconds);"
                 f" allowed: at most {available:g}"
+            )
+
+
+def _check_simulated_criteria(criteria: Iterable[str]) -> None:
+    """The names in a user's own file are known only to its reader; these are known here."""
+    for number, name in enumerate(criteria):
+        if name not in GTI_CRITERIA:
+            raise InputError(
+                f"events.gti.criteria[{number}]: {_shown(name)} is no criterion of simulated"
+                f" events; {_meant(name, GTI_CRITERIA, 0.4)}allowed: {', '.join(GTI_CRITERIA)}"
             )
 
 
@@ -310,12 +324,16 @@ def _unknown_key(where: str, error: jsonschema.ValidationError) -> str:
     known = list(error.schema.get("properties", {}))
     key = next(key for key in error.instance if key not in known)
     full = f"{where}.{key}" if where else key
-    close = difflib.get_close_matches(key, known, 1, 0.5)
-    meant = f"did you mean {close[0]}? " if close else ""
     return (
-        f"{full}: {_shown(error.instance[key])} is set under an unknown key; {meant}"
-        f"allowed here: {', '.join(known)}"
+        f"{full}: {_shown(error.instance[key])} is set under an unknown key;"
+        f" {_meant(key, known, 0.5)}allowed here: {', '.join(known)}"
     )
+
+
+def _meant(name: str, known: Iterable[str], likeness: float) -> str:
+    """A question about the nearest of the known names, where one is near."""
+    close = difflib.get_close_matches(name, known, 1, likeness)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def _allowed(error: jsonschema.ValidationError) -> str:

@@ -43,6 +43,8 @@ def provenance_cards(
     *,
     inputs: Iterable[str | Path] = (),
     line_table: str | Path | None = None,
+    response: str | Path | None = None,
+    bad_pixels: str | Path | None = None,
     settings: Mapping | None = None,
 ) -> list[tuple[str, str | int, str]]:
     """FITS header cards (keyword, value, comment) that say where a product comes from.
@@ -56,6 +58,10 @@ def provenance_cards(
         machine), INSHAnnn the SHA-256. They are numbered in the order given.
     line_table : path, optional
         LINETAB and LINESHA: its name and SHA-256.
+    response : path, optional
+        RESPONSE and RESPSHA, of the response of the camera.
+    bad_pixels : path, optional
+        BADPIX and BADSHA, of the table of bad pixels.
     settings : dict, optional
         Resolved settings: CONFHASH is their hash.
 
@@ -67,9 +73,14 @@ def provenance_cards(
     ]
     if settings is not None:
         cards.append(("CONFHASH", configuration_hash(settings), ""))
-    if line_table is not None:
-        cards.append(("LINETAB", _ascii_name(line_table), "line table"))
-        cards.append(("LINESHA", file_sha256(line_table), ""))
+    for keyword, checksum, path, comment in (
+        ("LINETAB", "LINESHA", line_table, "line table"),
+        ("RESPONSE", "RESPSHA", response, "response of the camera"),
+        ("BADPIX", "BADSHA", bad_pixels, "table of bad pixels"),
+    ):
+        if path is not None:
+            cards.append((keyword, _ascii_name(path), comment))
+            cards.append((checksum, file_sha256(path), ""))
     paths = list(inputs)
     if paths:
         cards.append(("NINFILE", len(paths), "number of input files"))

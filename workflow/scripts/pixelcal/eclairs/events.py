@@ -89,6 +89,7 @@ KEYWORDS = (
     "MJDREF",
     "MJDREFI",
     "MJDREFF",
+    "TIMESYS",
     "TELESCOP",
     "INSTRUME",
 )

@@ -12,16 +12,12 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
+from pixelcal.eclairs.epochs import epoch, epoch_difference_s
 from pixelcal.eclairs.events import EventFile, stream
 from pixelcal.errors import InputError
 
-EPOCH_TOLERANCE_S = 1e-6
-"""Epochs that differ by less are the same, written with a different number of decimals."""
-
 SHORTFALL_TOLERANCE = 1e-7
 """Good time may fall short of what is asked for by this share: sums of rounded limits."""
-
-SECONDS_PER_DAY = 86400.0
 
 
 # --- intervals ------------------------------------------------------------------------------------
@@ -89,15 +85,6 @@ def first_seconds(good_time: np.ndarray, seconds: float) -> np.ndarray:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def epoch(keywords) -> tuple[float, float] | None:
-    """Days and fraction of a day (MJD) that times count from; None where a header says nothing."""
-    if "MJDREFI" in keywords:
-        return float(keywords["MJDREFI"]), float(keywords.get("MJDREFF", 0.0))
-    if "MJDREF" in keywords:
-        return float(keywords["MJDREF"]), 0.0
-    return None
-
-
 def check_epochs(a, b, name_a: str, name_b: str) -> None:
     """Raise InputError where two epochs differ by more than a microsecond.
 
@@ -105,8 +92,8 @@ def check_epochs(a, b, name_a: str, name_b: str) -> None:
     """
     if a is None or b is None:
         return
-    seconds = ((a[0] - b[0]) + (a[1] - b[1])) * SECONDS_PER_DAY
-    if abs(seconds) > EPOCH_TOLERANCE_S:
+    seconds = epoch_difference_s(a, b)
+    if seconds:
         raise InputError(
             f"{name_a} and {name_b} count time from different epochs (MJDREFI/MJDREFF differ by"
             f" {seconds:g} s); give files of the same epoch"

@@ -15,8 +15,11 @@ import numpy as np
 from pixelcal.eclairs.goodness import moment_table, p_value
 from pixelcal.eclairs.joint_kernel import Prior, fit_pixel
 from pixelcal.eclairs.joint_model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
+from pixelcal.eclairs.lines import LineTable
 from pixelcal.eclairs.relation import NO_ANSWER, Status, empty_fits
-from pixelcal.eclairs.templates import Templates
+from pixelcal.eclairs.response import Response
+from pixelcal.eclairs.start import beyond_range, find_starts
+from pixelcal.eclairs.templates import Templates, make_templates
 
 MISSING_SHARE = 0.3
 MISSING_SIGNIFICANCE = 4.0
@@ -46,6 +49,39 @@ class JointOptions:
     log_resolution_spread: float = 0.3
 
 
+def fit_pixels(
+    counts: np.ndarray,
+    detnum: np.ndarray,
+    gain: np.ndarray,
+    offset: np.ndarray,
+    table: LineTable,
+    response: Response,
+    options: JointOptions | None = None,
+) -> np.ndarray:
+    """Find where the lines of each pixel stand, and fit gain and offset from there.
+
+    Parameters
+    ----------
+    counts : (n, n_channels) int
+    detnum : (n,) int
+    gain, offset : (n,) float, keV/channel and keV
+        The relation known before: the middle of the range that is searched.
+    table : LineTable
+    response : Response
+        Learnt with the same table.
+    options : JointOptions, optional
+
+    Returns
+    -------
+    (n,) of `relation.FIT_DTYPE`
+        STATUS bit 8 where the relation left the range that is searched.
+    """
+    starts = find_starts(counts, gain, offset, table, response.shape)
+    fits, _ = fit_joint(counts, detnum, *starts, make_templates(response, table), options)
+    fits["STATUS"][beyond_range(fits["GAIN"], fits["OFFSET"], gain, offset)] |= int(Status.AT_LIMIT)
+    return fits
+
+
 def fit_joint(
     counts: np.ndarray,
     detnum: np.ndarray,
@@ -54,7 +90,7 @@ def fit_joint(
     templates: Templates,
     options: JointOptions | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit gain and offset of many pixels.
+    """Fit gain and offset of many pixels, each from a start that is near.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Learning the camera's response and its pixels' relations from each other, until both stand.
 
 The stack needs aligned pixels, and aligning a pixel needs the response: the two alternate, starting
-from the relation known before.
+from where the lines stand out (`start.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pixelcal.eclairs.response import (
     stack_edges,
     stack_spectra,
 )
+from pixelcal.eclairs.start import find_starts
 from pixelcal.eclairs.templates import make_templates
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def learn_camera(
         With no counts to speak of, one whose strengths are zero: no pixel then gets an answer.
     """
     edges = stack_edges(table)
-    own_gain, own_offset = np.array(gain, float), np.array(offset, float)
+    own_gain, own_offset = find_starts(counts, gain, offset, table, LineShape())
     used = np.ones(len(counts), bool)
     response, shape = empty_response(table), LineShape()
     for turn in range(MAX_ROUNDS):

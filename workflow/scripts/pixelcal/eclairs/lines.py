@@ -99,6 +99,12 @@ def _parse_row(path: Path, number: int, row: dict) -> dict:
     if row.get("surplus") or any(row[name] in (None, "") for name in COLUMNS):
         raise InputError(f"{where}: expected exactly {len(COLUMNS)} filled fields")
     parsed = {name: row[name].strip() for name in COLUMNS}
+    for name in ("element", "transition", "block"):  # names go into products, which are ASCII
+        if not parsed[name].isascii():
+            raise InputError(
+                f"{where}: {name} is {ascii(parsed[name])}; write it in ASCII letters, as FITS"
+                " columns hold no others"
+            )
     for name in ("energy_keV", "intensity", "block_min_keV", "block_max_keV"):
         try:
             parsed[name] = float(row[name])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 from numpy.lib import recfunctions
 
 from pixelcal.camera import rows_of
+from pixelcal.eclairs.epochs import MISSION_EPOCH_UTC, MISSION_TIME_CARDS
 from pixelcal.eclairs.outliers import find_outliers
-from pixelcal.eclairs.prior import read_prior
+from pixelcal.eclairs.prior import read_prior, read_usable
 from pixelcal.eclairs.relation import FIT_DTYPE, FIT_UNITS, N_PIXELS, NO_ANSWER, Status
 from pixelcal.errors import InputError
 from pixelcal.products import read_table
@@ -23,15 +25,7 @@ MISSION_DTYPE = np.dtype([("DETNUM", "i2"), ("GAIN", "f4"), ("OFFSET", "f4")])
 STATUS_DTYPE = np.dtype([("DETNUM", "i2"), ("UPDATED", "?"), ("STATUS", "i4")])
 RELATION_UNITS = {"X": "pixel", "Y": "pixel", **FIT_UNITS}
 
-MISSION_EPOCH_UTC = datetime(2017, 1, 1)
-"""Zero of mission time (MJDREFI 57754, TT). UTC has had no leap second since, so seconds of mission
-time are seconds of UTC."""
-
-MISSION_TIME_CARDS = (
-    ("MJDREFI", 57754, "[d] epoch of mission time, whole days"),
-    ("MJDREFF", 69.184 / 86400, "[d] epoch of mission time, TT less UTC in 2017"),
-    ("TIMESYS", "TT", "time system"),
-)
+_logger = logging.getLogger(__name__)
 
 
 def merge_chunks(chunks: Sequence, detnum: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -146,16 +140,31 @@ def place_of(detnum: np.ndarray, pixel_map) -> tuple[np.ndarray, np.ndarray]:
 def previous_relation(path, detnum: np.ndarray, gain_keV: float, offset_keV: float):
     """Gain and offset of every pixel of the camera before the fit, (6400,) each.
 
-    From the relation file for the pixels `detnum` of the run at least. Where that file holds
-    nothing for the others, they have the nominal relation.
+    From the relation file; the nominal relation only for pixels outside of the run that the file
+    has nothing usable for. A warning counts those.
+
+    Raises
+    ------
+    InputError
+        As `read_prior`, for the pixels `detnum` of the run.
     """
-    camera = np.arange(N_PIXELS)
-    try:
-        return read_prior(path, camera, gain_keV, offset_keV)
-    except InputError:
-        gain, offset = read_prior(None, camera, gain_keV, offset_keV)
-        gain[detnum], offset[detnum] = read_prior(path, detnum, gain_keV, offset_keV)
+    gain, offset = read_prior(None, np.arange(N_PIXELS), gain_keV, offset_keV)
+    if path is None:
         return gain, offset
+    read_prior(path, detnum, gain_keV, offset_keV)  # every pixel of the run is usable
+    usable, usable_gain, usable_offset = read_usable(path)
+    inside = (usable >= 0) & (usable < N_PIXELS)
+    gain[usable[inside]], offset[usable[inside]] = usable_gain[inside], usable_offset[inside]
+    n_nominal = N_PIXELS - int(inside.sum())
+    if n_nominal:
+        _logger.warning(
+            "relation file %s: has no usable GAIN and OFFSET for %d of the %d pixels, all outside"
+            " of the run; they have the nominal relation in the mission's file",
+            path,
+            n_nominal,
+            N_PIXELS,
+        )
+    return gain, offset
 
 
 def mission_tables(rows: np.ndarray, previous) -> tuple[np.ndarray, np.ndarray]:

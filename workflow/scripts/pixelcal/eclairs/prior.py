@@ -39,11 +39,7 @@ def read_prior(
     detnum = np.asarray(detnum, np.int64)
     if path is None:
         return np.full(len(detnum), float(gain_keV)), np.full(len(detnum), float(offset_keV))
-    table = _read_relation(path)
-    given = np.asarray(table["DETNUM"], np.int64)
-    numbers, times = np.unique(given, return_counts=True)
-    if (times > 1).any():
-        raise InputError(f"relation file {path}: pixel {numbers[times > 1][0]} is there twice")
+    given, gain, offset = _read_relation(path)
     missing = detnum[~np.isin(detnum, given)]
     if len(missing):
         raise InputError(
@@ -52,9 +48,8 @@ def read_prior(
         )
     order = np.argsort(given)
     rows = order[np.searchsorted(given, detnum, sorter=order)]
-    gain = np.asarray(table["GAIN"], float)[rows]
-    offset = np.asarray(table["OFFSET"], float)[rows]
-    unusable = ~(np.isfinite(gain) & np.isfinite(offset) & (gain > 0))
+    gain, offset = gain[rows], offset[rows]
+    unusable = ~_is_usable(gain, offset)
     if unusable.any():
         raise InputError(
             f"relation file {path}: pixel {detnum[unusable][0]} has no usable GAIN and OFFSET;"
@@ -63,8 +58,26 @@ def read_prior(
     return gain, offset
 
 
-def _read_relation(path):
-    """The first of `EXTENSIONS` that the file has, as a table with its three columns."""
+def read_usable(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """DETNUM (n,) int, gain and offset (n,) float of the pixels of a relation file that has them
+    usable: finite, with positive gain.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read, or a pixel is there twice.
+    """
+    detnum, gain, offset = _read_relation(path)
+    usable = _is_usable(gain, offset)
+    return detnum[usable], gain[usable], offset[usable]
+
+
+def _is_usable(gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    return np.isfinite(gain) & np.isfinite(offset) & (gain > 0)
+
+
+def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """DETNUM, GAIN and OFFSET of the first of `EXTENSIONS` that the file has."""
     for extension in EXTENSIONS:
         try:
             table = read_columns(path, extension)
@@ -74,5 +87,9 @@ def _read_relation(path):
         absent = [name for name in ("DETNUM", "GAIN", "OFFSET") if name not in table.colnames]
         if absent:
             raise InputError(f"relation file {path}: {extension} lacks {', '.join(absent)}")
-        return table
+        detnum = np.asarray(table["DETNUM"], np.int64)
+        numbers, times = np.unique(detnum, return_counts=True)
+        if (times > 1).any():
+            raise InputError(f"relation file {path}: pixel {numbers[times > 1][0]} is there twice")
+        return detnum, np.asarray(table["GAIN"], float), np.asarray(table["OFFSET"], float)
     raise InputError(f"relation file: {failure}; expected {' or '.join(EXTENSIONS)}") from None

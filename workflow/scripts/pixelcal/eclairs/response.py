@@ -93,7 +93,7 @@ class LineShape:
 
 SHAPE_PARAMETERS = tuple(field.name for field in fields(LineShape))
 
-SHAPE_PRIOR_SIGMA = np.array([0.3, 0.3, 0.1, 0.02, 0.02, 0.02, 15.0])
+SHAPE_PRIOR_SIGMA = np.array([1.0, 1.0, 0.1, 0.02, 0.02, 0.02, 15.0])
 """How far (1 sigma) a parameter may be expected from its default: wide, so that it only matters for
 a run of few pixels and short exposure, which could not tell a tail from a continuum."""
 

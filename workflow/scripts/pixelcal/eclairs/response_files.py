@@ -21,25 +21,30 @@ SHAPE_KEYWORDS = {
     "absorption_keV": ("ABSORB", "[keV] energy of one absorption length"),
 }
 
+LINES_NEEDED = ("ELEMENT", "TRANSITION", "ENERGY", "INTENSITY", "STRENGTH")
+CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
+
 
 def write_response(
     path: str | Path, response: Response, table: LineTable, cards: list[tuple], date: str | None
 ) -> None:
-    """Write `response`: extensions LINES (strength of each line) and CONTINUUM (of each block)."""
-    lines = np.zeros(
-        table.n_lines,
-        [("ELEMENT", "S2"), ("TRANSITION", "S8"), ("ENERGY", "f8"), ("STRENGTH", "f8")],
+    """Write `response`: extensions LINES (strength of each line) and CONTINUUM (of each block).
+
+    Both also hold what `read_response` compares the line table with.
+    """
+    lines = _columns(
+        ELEMENT=np.array(table.element, "S"),
+        TRANSITION=np.array(table.transition, "S"),
+        ENERGY=table.energy_keV,
+        INTENSITY=table.intensity,
+        STRENGTH=response.line_strength,
     )
-    lines["ELEMENT"], lines["TRANSITION"] = table.element, table.transition
-    lines["ENERGY"], lines["STRENGTH"] = table.energy_keV, response.line_strength
-    n_basis = response.continuum.shape[1]
-    continuum = np.zeros(
-        table.n_blocks,
-        [("BLOCK", "S20"), ("E_MIN", "f8"), ("E_MAX", "f8"), ("COEFFICIENTS", "f8", (n_basis,))],
+    continuum = _columns(
+        BLOCK=np.array(table.block_names, "S"),
+        E_MIN=table.block_limits_keV[:, 0],
+        E_MAX=table.block_limits_keV[:, 1],
+        COEFFICIENTS=response.continuum,
     )
-    continuum["BLOCK"] = table.block_names
-    continuum["E_MIN"], continuum["E_MAX"] = table.block_limits_keV.T
-    continuum["COEFFICIENTS"] = response.continuum
     shape = [
         (keyword, getattr(response.shape, name), text)
         for name, (keyword, text) in SHAPE_KEYWORDS.items()
@@ -61,6 +66,15 @@ def write_response(
     )
 
 
+def _columns(**columns: np.ndarray) -> np.ndarray:
+    """A structured array of columns (n, ...), each with its own type: texts as wide as they are."""
+    types = [(name, column.dtype, column.shape[1:]) for name, column in columns.items()]
+    rows = np.empty(len(next(iter(columns.values()))), types)
+    for name, column in columns.items():
+        rows[name] = column
+    return rows
+
+
 def read_response(path: str | Path, table: LineTable) -> Response:
     """Read what `write_response` wrote for the same line table.
 
@@ -70,9 +84,25 @@ def read_response(path: str | Path, table: LineTable) -> Response:
         Where the file is broken, or was made with another line table.
     """
     lines, continuum = read_columns(path, "LINES"), read_columns(path, "CONTINUUM")
-    if not np.array_equal(np.asarray(lines["ENERGY"]), table.energy_keV):
-        raise InputError(f"{path}: was learnt with another line table; make it anew")
     header = lines.meta
+    needed = [SHAPE_KEYWORDS[name][0] for name in SHAPE_PARAMETERS] + ["DOF"]
+    absent = [name for name in (*LINES_NEEDED, *needed) if name not in (*lines.colnames, *header)]
+    absent += [name for name in CONTINUUM_NEEDED if name not in continuum.colnames]
+    if absent:
+        raise InputError(f"{path}: lacks {', '.join(absent)}; learn the response anew")
+    for what, own, wanted in (
+        ("lines", _texts(lines["ELEMENT"]), list(table.element)),
+        ("lines", _texts(lines["TRANSITION"]), list(table.transition)),
+        ("line energies", lines["ENERGY"], table.energy_keV),
+        ("intensities", lines["INTENSITY"], table.intensity),
+        ("block limits", continuum["E_MIN"], table.block_limits_keV[:, 0]),
+        ("block limits", continuum["E_MAX"], table.block_limits_keV[:, 1]),
+    ):
+        if not np.array_equal(np.asarray(own), np.asarray(wanted)):
+            raise InputError(
+                f"{path}: was learnt with another line table, with other {what}; learn the response"
+                " anew, or give the table it was learnt with"
+            )
     values = {name: float(header[SHAPE_KEYWORDS[name][0]]) for name in SHAPE_PARAMETERS}
     return Response(
         shape=LineShape(**values),
@@ -81,3 +111,8 @@ def read_response(path: str | Path, table: LineTable) -> Response:
         chi_square=float(header.get("CHISQ", np.nan)),
         dof=int(header["DOF"]),
     )
+
+
+def _texts(column) -> list[str]:
+    """Texts of a FITS column, which come as bytes."""
+    return [text.decode() if isinstance(text, bytes) else str(text) for text in column]
