@@ -20,20 +20,29 @@ from pixelcal.eclairs.joint_model import (
     Spectrum,
     block_model,
     choose_channels,
+    expected_total,
     make_workspace,
     parameter_index,
-    total_counts,
 )
 from pixelcal.eclairs.relation import Status
-from pixelcal.eclairs.small_matrices import cholesky, copy_into, dot, inverse, quadratic_form, solve
+from pixelcal.eclairs.small_matrices import (
+    cholesky,
+    copy_into,
+    dot,
+    inverse,
+    is_positive,
+    quadratic_form,
+    solve,
+)
 
 MAX_ITERATIONS = 100
 
-MAX_SELECTIONS = 4
-"""How often the channels of the blocks are chosen anew, as the relation moves them."""
+NEAR_DISTANCE = 0.01
+"""Estimated distance of -ln L from its minimum (0.14 sigma) at which the channels of the blocks are
+chosen for the last time. To choose them until nothing moves can go in circles."""
 
-CONVERGED_DISTANCE = 1e-6
-"""Estimated distance of -ln L from its minimum at which the fit stands: 0.0014 sigma."""
+LAST_STEP_DISTANCE = 1e-4
+"""The same (0.014 sigma) for the last step: what it leaves is of second order."""
 
 ROUNDING = 1e-9
 """Increase of -ln L that rounding can cause and that does not count as one."""
@@ -55,11 +64,20 @@ class Prior(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """-ln L at a point: its gradient, and its curvature as observed and as expected."""
+    """-ln L at a point.
+
+    Attributes
+    ----------
+    gradient : (n_free,) float
+    curvature : (n_free, n_free) float
+        Second derivatives.
+    mu : (n_channels,) float
+        Expected counts, in the channels of the blocks.
+    """
 
     gradient: np.ndarray
-    observed: np.ndarray
-    expected: np.ndarray
+    curvature: np.ndarray
+    mu: np.ndarray
 
 
 _TOO_FEW_COUNTS = int(Status.TOO_FEW_COUNTS)
@@ -80,113 +98,124 @@ def fit_pixel(counts, gain, offset, templates, moments, min_counts, prior):
     covariance = np.full((n_free, n_free), np.nan)
     goodness = np.zeros(3)
     first, last = choose_channels(theta, templates, counts.shape[0])
-    spectrum = Spectrum(counts, first, last, 1.0)
-    work = make_workspace(spectrum, templates)
-    used, expected = total_counts(spectrum, theta, templates, work)
-    n_channels = int(np.sum(last - first))
-    if used < min_counts or expected <= 0:
+    work = make_workspace(counts.shape[0], templates)
+    used, n_channels = _counts_in(counts, first, last)
+    expected = expected_total(first, last, theta, templates, work)
+    if used < min_counts or not expected > 0.0:
         return _TOO_FEW_COUNTS, used, 0, theta, covariance, 0.0, goodness, n_channels
-    scale = used / expected
-    iterations, status = 0, 0
-    for _ in range(MAX_SELECTIONS):
-        spectrum = Spectrum(counts, first, last, scale)
-        converged, extra, held = _minimise(spectrum, theta, templates, prior, covariance)
-        iterations += extra
-        if not converged:
-            status = _NOT_CONVERGED
-            break
-        new_first, new_last = choose_channels(theta, templates, counts.shape[0])
-        moved = held
-        for b in range(first.shape[0]):
-            moved = moved or new_first[b] != first[b] or new_last[b] != last[b]
-        if not moved:
-            break
-        first, last = new_first, new_last
-    work = make_workspace(spectrum, templates)
-    used, _ = total_counts(spectrum, theta, templates, work)
-    n_channels = int(np.sum(spectrum.last - spectrum.first))
-    if not covariance[0, 0] > 0.0:
-        status = _NOT_CONVERGED
+    spectrum = Spectrum(counts, first, last, used / expected)
+    converged, iterations, mu = _minimise(spectrum, theta, templates, prior, work, covariance)
+    used, n_channels = _counts_in(counts, first, last)
+    status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
     if status == 0:
-        _goodness(spectrum, theta, templates, moments, work, goodness)
-    return status, used, iterations, theta, covariance, scale, goodness, n_channels
+        _goodness(spectrum, mu, moments, goodness)
+    return status, used, iterations, theta, covariance, spectrum.scale, goodness, n_channels
 
 
 @njit
-def likelihood(spectrum, theta, templates, prior, work, out):
-    """-ln L less a constant, priors included; fills `out` with gradient and curvatures."""
-    n_free = theta.shape[0]
+def _counts_in(counts, first, last):
+    """Counts in the blocks, and the number of their channels."""
+    used, n_channels = 0, 0
+    for b in range(first.shape[0]):
+        n_channels += last[b] - first[b]
+        for c in range(first[b], last[b]):
+            used += counts[c]
+    return used, n_channels
+
+
+@njit
+def likelihood(spectrum, theta, templates, prior, observed, work, out):
+    """-ln L less a constant, priors included; fills `out`.
+
+    The curvature is the observed one with `observed` 1.0, and its expectation, which is never
+    negative, with 0.0.
+    """
     n_blocks = templates.limits.shape[0]
     out.gradient[:] = 0.0
-    out.observed[:] = 0.0
-    out.expected[:] = 0.0
+    out.curvature[:] = 0.0
     total = 0.0
-    n_local = work.jacobian.shape[1]
-    gradient = np.empty(n_local)
-    observed, expected = np.empty((n_local, n_local)), np.empty((n_local, n_local))
+    # A field looked up within a loop costs as much as the arithmetic.
+    mus, jacobian, mixed, bend, counts = (
+        work.mu,
+        work.jacobian,
+        work.mixed,
+        work.bend,
+        spectrum.counts,
+    )
+    n_local = jacobian.shape[1]
+    gradient, curvature = np.empty(n_local), np.empty((n_local, n_local))
     for b in range(n_blocks):
-        n_own, first_group = block_model(theta, b, spectrum, templates, work)
+        first, n = spectrum.first[b], spectrum.last[b] - spectrum.first[b]
+        n_own, first_group = block_model(theta, b, first, n, spectrum.scale, templates, work)
         gradient[:] = 0.0
-        observed[:] = 0.0
-        expected[:] = 0.0
-        for i in range(spectrum.last[b] - spectrum.first[b]):
-            mu, count = work.mu[i], spectrum.counts[spectrum.first[b] + i]
+        curvature[:] = 0.0
+        for i in range(n):
+            mu, count = mus[i], counts[first + i]
             if not mu > 0.0:
                 return np.inf
+            out.mu[first + i] = mu
             total += mu
             if count > 0:
                 total -= count * np.log(mu / count) + count
-            _add_channel(count, mu, i, n_own, work, gradient, observed, expected)
+            excess = 1.0 - count / mu
+            for p in range(n_own):
+                gradient[p] += excess * jacobian[i, p]
+            _add_products((1.0 - observed * excess) / mu, jacobian, i, n_own, curvature)
+            _add_second(observed * excess, mixed, bend, i, n_own, curvature)
         for p in range(n_own):
             at_p = parameter_index(p, b, first_group, n_blocks)
             out.gradient[at_p] += gradient[p]
             for q in range(p + 1):
                 at_q = parameter_index(q, b, first_group, n_blocks)
-                out.observed[at_p, at_q] += observed[p, q]
-                out.expected[at_p, at_q] += expected[p, q]
-    for p in range(2, n_free):
+                out.curvature[at_p, at_q] += curvature[p, q]
+    return total + _add_priors(theta, prior, out)
+
+
+@njit
+def _add_products(weight, jacobian, i, n_own, curvature):
+    """Add the products of the first derivatives of channel `i` (lower triangle)."""
+    for p in range(n_own):
+        weighted = weight * jacobian[i, p]
+        for q in range(p + 1):
+            curvature[p, q] += weighted * jacobian[i, q]
+
+
+@njit
+def _add_second(excess, mixed, bend, i, n_own, curvature):
+    """Add the second derivatives of channel `i` (lower triangle)."""
+    curvature[0, 0] += excess * bend[i, 0]
+    curvature[1, 0] += excess * bend[i, 1]
+    curvature[1, 1] += excess * bend[i, 2]
+    curvature[2, 0] += excess * bend[i, 3]
+    curvature[2, 1] += excess * bend[i, 4]
+    curvature[2, 2] += excess * bend[i, 5]
+    for p in range(N_SHARED, n_own):
+        for q in range(N_SHARED):
+            curvature[p, q] += excess * mixed[i, p, q]
+
+
+@njit
+def _add_priors(theta, prior, out):
+    """Add the priors to gradient and curvature, whose upper triangle is filled; their -ln L."""
+    total = 0.0
+    for p in range(2, theta.shape[0]):
         centre, spread = 1.0, prior.normalisation_spread
         if p == 2:
             centre, spread = 0.0, prior.log_resolution_spread
         pull = (theta[p] - centre) / spread
         total += 0.5 * pull**2
         out.gradient[p] += pull / spread
-        out.observed[p, p] += 1.0 / spread**2
-        out.expected[p, p] += 1.0 / spread**2
-    for p in range(n_free):
+        out.curvature[p, p] += 1.0 / spread**2
+    for p in range(theta.shape[0]):
         for q in range(p):
-            out.observed[q, p] = out.observed[p, q]
-            out.expected[q, p] = out.expected[p, q]
+            out.curvature[q, p] = out.curvature[p, q]
     return total
 
 
 @njit
-def _add_channel(count, mu, i, n_own, work, gradient, observed, expected):
-    """Add a channel's part of gradient and curvatures (lower triangles, own parameters)."""
-    excess = 1.0 - count / mu
-    for p in range(n_own):
-        slope = work.jacobian[i, p]
-        gradient[p] += excess * slope
-        for_expected = slope / mu
-        for_observed = for_expected * count / mu
-        for q in range(p + 1):
-            expected[p, q] += for_expected * work.jacobian[i, q]
-            observed[p, q] += for_observed * work.jacobian[i, q]
-    bend = work.bend[i]
-    observed[0, 0] += excess * bend[0]
-    observed[1, 0] += excess * bend[1]
-    observed[1, 1] += excess * bend[2]
-    observed[2, 0] += excess * bend[3]
-    observed[2, 1] += excess * bend[4]
-    observed[2, 2] += excess * bend[5]
-    for p in range(N_SHARED, n_own):
-        for q in range(N_SHARED):
-            observed[p, q] += excess * work.unit[i, p, q]
-
-
-@njit
-def empty_likelihood(n_free):
-    return Likelihood(np.empty(n_free), np.empty((n_free, n_free)), np.empty((n_free, n_free)))
+def empty_likelihood(n_free, n_channels):
+    """Room for a likelihood."""
+    return Likelihood(np.empty(n_free), np.empty((n_free, n_free)), np.zeros(n_channels))
 
 
 @njit
@@ -201,63 +230,67 @@ def _limits(n_free, n_blocks):
 
 
 @njit
-def _curvature(likelihood, held):
-    """The observed curvature where it is positive definite, else the expected one.
-
-    Parameters that are `held` at a limit are cut off from the others.
-    """
-    curvature = _without(likelihood.observed, held)
-    if np.isnan(cholesky(curvature)[0, 0]):
-        curvature = _without(likelihood.expected, held)
-    return curvature
-
-
-@njit
-def _without(matrix, held):
-    """A copy of a curvature with the parameters `held` cut off from the others."""
-    cut = matrix.copy()
+def _cut_off(matrix, held):
+    """Cut the parameters `held` off from the others, in place."""
     for p in range(held.shape[0]):
         if held[p]:
+            own = matrix[p, p]
             for q in range(held.shape[0]):
-                cut[p, q] = 0.0
-                cut[q, p] = 0.0
-            cut[p, p] = matrix[p, p] if matrix[p, p] > 0.0 else 1.0
-    return cut
+                matrix[p, q] = 0.0
+                matrix[q, p] = 0.0
+            matrix[p, p] = own if own > 0.0 else 1.0
 
 
 @njit
-def _minimise(spectrum, theta, templates, prior, covariance):
+def _minimise(spectrum, theta, templates, prior, work, covariance):
     """Newton's method from `theta`, in place; the covariance where it ends.
 
-    Returns (converged, iterations, stopped because a pivot went too far for these channels).
+    Chooses the channels of `spectrum` anew as the relation moves. Returns (converged, iterations,
+    expected counts of the channels).
     """
     n_free = theta.shape[0]
-    work = make_workspace(spectrum, templates)
-    here, there = empty_likelihood(n_free), empty_likelihood(n_free)
-    start = theta.copy()
-    held, downhill = np.zeros(n_free, np.bool_), np.empty(n_free)
     lowest, highest = _limits(n_free, templates.limits.shape[0])
-    value = likelihood(spectrum, theta, templates, prior, work, here)
+    held, downhill = np.zeros(n_free, np.bool_), np.empty(n_free)
+    n_channels = spectrum.counts.shape[0]
+    here, there = empty_likelihood(n_free, n_channels), empty_likelihood(n_free, n_channels)
+    chosen_low, chosen_high, settled = theta[0], theta[1], False
+    value = likelihood(spectrum, theta, templates, prior, 1.0, work, here)
     damping = 0.0
     for iteration in range(1, MAX_ITERATIONS + 1):
         for p in range(n_free):
             held[p] = _pushed_against_limit(theta[p], here.gradient[p], lowest[p], highest[p])
             downhill[p] = 0.0 if held[p] else -here.gradient[p]
-        curvature = _curvature(here, held)
-        distance = 0.5 * dot(solve(curvature, downhill), downhill)
+        _cut_off(here.curvature, held)
+        factor = cholesky(here.curvature)
+        if not is_positive(factor):
+            likelihood(spectrum, theta, templates, prior, 0.0, work, here)
+            _cut_off(here.curvature, held)
+            factor = cholesky(here.curvature)
+        step = solve(factor, downhill)
+        distance = 0.5 * dot(step, downhill)
         if not np.isfinite(distance):
-            return False, iteration, False
-        if distance < CONVERGED_DISTANCE:
-            copy_into(covariance, inverse(curvature))
-            return True, iteration, False
-        damped = curvature.copy()
-        for p in range(n_free):
-            damped[p, p] *= 1.0 + damping
-        trial = _bounded(theta, solve(damped, downhill), lowest, highest)
-        new_value = likelihood(spectrum, trial, templates, prior, work, there)
+            return False, iteration, here.mu
+        near = distance < NEAR_DISTANCE
+        shift = max(abs(theta[0] - chosen_low), abs(theta[1] - chosen_high))
+        if (near and not settled) or shift > LARGEST_SHIFT_KEV:
+            chosen_low, chosen_high, settled = theta[0], theta[1], near
+            if _choose_again(spectrum, theta, templates):
+                value = likelihood(spectrum, theta, templates, prior, 1.0, work, here)
+                continue
+        if distance < LAST_STEP_DISTANCE:
+            copy_into(covariance, inverse(factor))
+            copy_into(theta, _bounded(theta, step, lowest, highest))
+            return True, iteration, here.mu
+        if damping > 0.0:
+            damped = here.curvature.copy()
+            for p in range(n_free):
+                damped[p, p] *= 1.0 + damping
+            step = solve(cholesky(damped), downhill)
+        trial = _bounded(theta, step, lowest, highest)
+        new_value = likelihood(spectrum, trial, templates, prior, 1.0, work, there)
         # How much of the decrease that the quadratic model predicts came true.
         move = trial - theta
-        predicted = dot(move, downhill) - 0.5 * quadratic_form(curvature, move)
+        predicted = dot(move, downhill) - 0.5 * quadratic_form(here.curvature, move)
         came_true = (value - new_value) / predicted if predicted > 0.0 else 0.0
         if came_true < 0.3:
             damping = max(3.0 * damping, 0.3)
@@ -267,12 +300,20 @@ def _minimise(spectrum, theta, templates, prior, covariance):
             copy_into(theta, trial)
             value = new_value
             here, there = there, here
-            if max(abs(theta[0] - start[0]), abs(theta[1] - start[1])) > LARGEST_SHIFT_KEV:
-                copy_into(covariance, inverse(_curvature(here, held)))
-                return True, iteration, True
         elif damping > 1e9:
-            return False, iteration, False
-    return False, MAX_ITERATIONS, False
+            return False, iteration, here.mu
+    return False, MAX_ITERATIONS, here.mu
+
+
+@njit
+def _choose_again(spectrum, theta, templates):
+    """Choose the channels of the blocks by the relation of `theta`; whether that changes them."""
+    first, last = choose_channels(theta, templates, spectrum.counts.shape[0])
+    changed = False
+    for b in range(first.shape[0]):
+        changed = changed or first[b] != spectrum.first[b] or last[b] != spectrum.last[b]
+        spectrum.first[b], spectrum.last[b] = first[b], last[b]
+    return changed
 
 
 @njit
@@ -295,12 +336,11 @@ def _pushed_against_limit(value, gradient, lowest, highest):
 
 
 @njit
-def _goodness(spectrum, theta, templates, moments, work, out):
+def _goodness(spectrum, expected, moments, out):
     """Deviance of the fit, and the mean and variance it would have at the truth."""
     for b in range(spectrum.first.shape[0]):
-        block_model(theta, b, spectrum, templates, work)
-        for i in range(spectrum.last[b] - spectrum.first[b]):
-            mu, count = work.mu[i], spectrum.counts[spectrum.first[b] + i]
+        for c in range(spectrum.first[b], spectrum.last[b]):
+            mu, count = expected[c], spectrum.counts[c]
             out[0] += 2.0 * (mu - count)
             if count > 0:
                 out[0] += 2.0 * count * np.log(count / mu)

@@ -53,41 +53,58 @@ class Workspace(NamedTuple):
     ----------
     table : (6, n_grid) float
         A line group at the pixel's resolution, see `at_resolution`.
+    node : (n + 1,) int
+        Grid node below each edge of the channels.
+    fraction : (n + 1,) float
+        Position of the edge between that node and the next one.
+    low, high : (n + 1,) float
+        Derivatives of the edge's energy against the two pivot energies; their sum is 1.
+    below : (3, n + 1) float
+        A component below each edge: its counts; their derivatives against the edge's energy and
+        against the resolution.
+    second : (3, n + 1) float
+        The whole model below each edge: derivatives against energy twice, energy and resolution,
+        resolution twice.
     mu : (n,) float
         Expected counts of the block's channels.
     jacobian : (n, n_own) float
         Their derivatives against the block's own parameters.
-    unit : (n, n_own, 3) float
-        Derivatives of a normalisation's column against the three shared parameters.
+    mixed : (n, n_own, 3) float
+        Second derivatives against a normalisation and the three shared parameters.
     bend : (n, 6) float
         Second derivatives against the shared parameters: low-low, low-high, high-high,
         low-resolution, high-resolution, resolution-resolution.
-    edge : (n + 1, 10) float
-        A component below each edge of the channels: its counts and their nine derivatives.
     """
 
     table: np.ndarray
+    node: np.ndarray
+    fraction: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    below: np.ndarray
+    second: np.ndarray
     mu: np.ndarray
     jacobian: np.ndarray
-    unit: np.ndarray
+    mixed: np.ndarray
     bend: np.ndarray
-    edge: np.ndarray
 
 
 @njit
-def make_workspace(spectrum, templates):
-    """Arrays for the longest block."""
-    n = 1
-    for b in range(spectrum.first.shape[0]):
-        n = max(n, spectrum.last[b] - spectrum.first[b])
-    n_own = N_SHARED + 1 + templates.group_block.shape[0]
+def make_workspace(n_channels, templates):
+    """Arrays for blocks of up to `n_channels` channels."""
+    n, n_own = n_channels, N_SHARED + 1 + templates.group_block.shape[0]
     return Workspace(
         np.zeros((6, templates.continuum.shape[2])),
+        np.empty(n + 1, np.int64),
+        np.empty(n + 1),
+        np.empty(n + 1),
+        np.empty(n + 1),
+        np.zeros((3, n + 1)),
+        np.zeros((3, n + 1)),
         np.empty(n),
         np.empty((n, n_own)),
         np.empty((n, n_own, 3)),
         np.empty((n, 6)),
-        np.zeros((n + 1, 10)),
     )
 
 
@@ -127,10 +144,11 @@ def choose_channels(theta, templates, n_channels):
 
 
 @njit
-def hermite(values, slopes, u):
-    """Cubic interpolation `u` steps along a grid: value, first and second derivative (per keV)."""
-    i = min(max(int(u), 0), values.shape[0] - 2)
-    t = min(max(u - i, 0.0), 1.0)
+def hermite(values, slopes, i, t):
+    """Cubic interpolation at `t` between the nodes i and i + 1: value and first two derivatives.
+
+    Derivatives are per keV.
+    """
     h = GRID_STEP_KEV
     a, b = values[i], values[i + 1]
     p, q = slopes[i] * h, slopes[i + 1] * h
@@ -182,55 +200,37 @@ def at_resolution(table, log_resolution, low, high, out):
 
 
 @njit
-def total_counts(spectrum, theta, templates, work):
-    """Counts in the chosen channels, and those that the model expects there."""
-    used, expected = 0, 0.0
-    for b in range(spectrum.first.shape[0]):
-        block_model(theta, b, spectrum, templates, work)
-        for i in range(spectrum.last[b] - spectrum.first[b]):
-            used += spectrum.counts[spectrum.first[b] + i]
-            expected += work.mu[i]
-    return used, expected
-
-
-@njit
-def block_model(theta, b, spectrum, templates, work):
-    """Expected counts of a block's channels with their first and second derivatives.
-
-    The block's own parameters: the three shared ones, its continuum, its line groups in order.
-    Fills `work`; returns the number of own parameters and the index of the first line group.
-    """
+def expected_total(first, last, theta, templates, work):
+    """Counts that the model of scale 1 expects in the chosen channels."""
     gain, offset = relation_of(theta)
-    n_blocks = templates.limits.shape[0]
-    n = spectrum.last[b] - spectrum.first[b]
-    k0, k1 = _groups_of_block(templates.group_block, b)
-    n_own = N_SHARED + 1 + k1 - k0
-    for i in range(n):
-        work.mu[i] = 0.0
-        for p in range(3):
-            work.jacobian[i, p] = 0.0
-        for p in range(6):
-            work.bend[i, p] = 0.0
-    start = (gain * spectrum.first[b] + offset - templates.grid_start[b]) / GRID_STEP_KEV
-    step = gain / GRID_STEP_KEV
-    n_grid = templates.continuum.shape[2]
-    low = min(max(int(start) - 1, 0), n_grid - 2)
-    high = min(max(int(start + n * step) + 3, low + 2), n_grid)
-    first = spectrum.first[b]
-    own = templates.continuum[b]
-    _below_edges(own[0], own[1], n, start, step, first, work)
-    _add_component(theta[N_SHARED + b], N_SHARED, n, spectrum.scale, work)
-    for k in range(k0, k1):
-        at_resolution(templates.group[k], theta[2], low, high, work.table)
-        _below_edges(work.table[0], work.table[1], n, start, step, first, work)
-        _width_below_edges(n, start, step, first, work)
-        amplitude = theta[N_SHARED + n_blocks + k]
-        _add_component(amplitude, N_SHARED + 1 + k - k0, n, spectrum.scale, work)
-    return n_own, k0
+    n_blocks, n_grid = templates.limits.shape[0], templates.continuum.shape[2]
+    total = 0.0
+    for b in range(n_blocks):
+        start = templates.grid_start[b]
+        low, t_low = _locate((gain * first[b] + offset - start) / GRID_STEP_KEV, n_grid)
+        high, t_high = _locate((gain * last[b] + offset - start) / GRID_STEP_KEV, n_grid)
+        cumulative, density = templates.continuum[b, 0], templates.continuum[b, 1]
+        below = hermite(cumulative, density, low, t_low)[0]
+        total += theta[N_SHARED + b] * (hermite(cumulative, density, high, t_high)[0] - below)
+        k0, k1 = groups_of_block(templates.group_block, b)
+        cumulative, density = work.table[0], work.table[1]
+        for k in range(k0, k1):
+            at_resolution(templates.group[k], theta[2], low, high + 2, work.table)
+            inside = hermite(cumulative, density, high, t_high)[0]
+            inside -= hermite(cumulative, density, low, t_low)[0]
+            total += theta[N_SHARED + n_blocks + k] * inside
+    return total
 
 
 @njit
-def _groups_of_block(group_block, b):
+def _locate(u, n_grid):
+    """Node below the position `u` on a grid, and how far on to the next; at the ends the ends."""
+    node = min(max(int(u), 0), n_grid - 2)
+    return node, min(max(u - node, 0.0), 1.0)
+
+
+@njit
+def groups_of_block(group_block, b):
     """First and one past the last line group of a block."""
     first = 0
     while first < group_block.shape[0] and group_block[first] < b:
@@ -242,46 +242,110 @@ def _groups_of_block(group_block, b):
 
 
 @njit
-def _below_edges(cumulative, density, n, start, step, first, work):
-    """A component below the edges of the channels, and its derivatives against the pivots.
-
-    Those against the resolution are set to zero: the continuum does not know it.
-    """
+def _place_edges(gain, offset, first, n, grid_start, n_grid, work):
+    """Where the edges of `n` channels from `first` on stand on a block's grid."""
     span = PIVOT_HIGH - PIVOT_LOW
+    start = (gain * first + offset - grid_start) / GRID_STEP_KEV
+    step = gain / GRID_STEP_KEV
     for i in range(n + 1):
-        value, slope, bend = hermite(cumulative, density, start + i * step)
-        low = (PIVOT_HIGH - first - i) / span
-        high = 1.0 - low
-        edge = work.edge[i]
-        edge[0], edge[1], edge[2], edge[3] = value, slope * low, slope * high, 0.0
-        edge[4], edge[5], edge[6] = bend * low * low, bend * low * high, bend * high * high
-        edge[7], edge[8], edge[9] = 0.0, 0.0, 0.0
+        work.node[i], work.fraction[i] = _locate(start + i * step, n_grid)
+        work.low[i] = (PIVOT_HIGH - first - i) / span
+        work.high[i] = 1.0 - work.low[i]
 
 
 @njit
-def _width_below_edges(n, start, step, first, work):
-    """Derivatives of a line group below the edges that involve the resolution."""
-    span = PIVOT_HIGH - PIVOT_LOW
+def block_model(theta, b, first, n, scale, templates, work):
+    """Expected counts of `n` channels of a block with their first and second derivatives.
+
+    The block's own parameters: the three shared ones, its continuum, its line groups in order.
+    Fills `work`; returns the number of own parameters and the index of the first line group.
+    """
+    gain, offset = relation_of(theta)
+    n_blocks = templates.limits.shape[0]
+    k0, k1 = groups_of_block(templates.group_block, b)
+    n_grid = templates.continuum.shape[2]
+    _place_edges(gain, offset, first, n, templates.grid_start[b], n_grid, work)
     for i in range(n + 1):
-        width, slope, _ = hermite(work.table[2], work.table[3], start + i * step)
-        low = (PIVOT_HIGH - first - i) / span
-        edge = work.edge[i]
-        edge[3], edge[7], edge[8] = width, slope * low, slope * (1.0 - low)
-        edge[9] = hermite(work.table[4], work.table[5], start + i * step)[0]
+        for row in range(3):
+            work.second[row, i] = 0.0
+    for i in range(n):
+        work.mu[i] = 0.0
+        for p in range(N_SHARED):
+            work.jacobian[i, p] = 0.0
+    low, high = work.node[0], work.node[n] + 2
+    n_own = N_SHARED + 1 + k1 - k0
+    for own in range(N_SHARED, n_own):
+        if own == N_SHARED:
+            amplitude = theta[N_SHARED + b]
+            _below_edges(templates.continuum[b], amplitude * scale, n, work)
+        else:
+            k = k0 + own - N_SHARED - 1
+            amplitude = theta[N_SHARED + n_blocks + k]
+            at_resolution(templates.group[k], theta[2], low, high, work.table)
+            _below_edges(work.table, amplitude * scale, n, work)
+            _width_below_edges(amplitude * scale, n, work)
+        _add_component(amplitude, own, n, scale, work)
+    _bend_of_channels(n, work)
+    return n_own, k0
+
+
+@njit
+def _below_edges(table, strength, n, work):
+    """A component below the edges of the channels, and its derivatives against their energy.
+
+    The derivative against the resolution is set to zero: the continuum does not know it.
+    """
+    cumulative, density = table[0], table[1]
+    node, fraction = work.node, work.fraction
+    value, slope, width = work.below[0], work.below[1], work.below[2]
+    bend = work.second[0]
+    for i in range(n + 1):
+        own = hermite(cumulative, density, node[i], fraction[i])
+        value[i], slope[i], width[i] = own[0], own[1], 0.0
+        bend[i] += strength * own[2]
+
+
+@njit
+def _width_below_edges(strength, n, work):
+    """Derivatives of a line group below the edges that involve the resolution."""
+    table, node, fraction = work.table, work.node, work.fraction
+    first, first_slope, second, second_slope = table[2], table[3], table[4], table[5]
+    width, tilt, bend = work.below[2], work.second[1], work.second[2]
+    for i in range(n + 1):
+        width[i], slope, _ = hermite(first, first_slope, node[i], fraction[i])
+        tilt[i] += strength * slope
+        bend[i] += strength * hermite(second, second_slope, node[i], fraction[i])[0]
 
 
 @njit
 def _add_component(amplitude, own, n, scale, work):
     """Add a component of normalisation `amplitude`: `own` is its place among the parameters."""
-    strength = amplitude * scale
+    value, slope, width = work.below[0], work.below[1], work.below[2]
+    low, high, mu, jacobian, mixed = work.low, work.high, work.mu, work.jacobian, work.mixed
     for i in range(n):
-        below, above = work.edge[i], work.edge[i + 1]
-        inside = above[0] - below[0]
-        work.mu[i] += strength * inside
-        work.jacobian[i, own] = scale * inside
-        for p in range(3):
-            change = above[1 + p] - below[1 + p]
-            work.jacobian[i, p] += strength * change
-            work.unit[i, own, p] = scale * change
-        for p in range(6):
-            work.bend[i, p] += strength * (above[4 + p] - below[4 + p])
+        inside = scale * (value[i + 1] - value[i])
+        by_low = scale * (slope[i + 1] * low[i + 1] - slope[i] * low[i])
+        by_high = scale * (slope[i + 1] * high[i + 1] - slope[i] * high[i])
+        by_width = scale * (width[i + 1] - width[i])
+        mu[i] += amplitude * inside
+        jacobian[i, own] = inside
+        jacobian[i, 0] += amplitude * by_low
+        jacobian[i, 1] += amplitude * by_high
+        jacobian[i, 2] += amplitude * by_width
+        mixed[i, own, 0], mixed[i, own, 1], mixed[i, own, 2] = by_low, by_high, by_width
+
+
+@njit
+def _bend_of_channels(n, work):
+    """Second derivatives of the channels against the shared parameters, from those below edges."""
+    energy, tilt, width = work.second[0], work.second[1], work.second[2]
+    low, high, bend = work.low, work.high, work.bend
+    for i in range(n):
+        l0, l1, h0, h1 = low[i], low[i + 1], high[i], high[i + 1]
+        e0, e1 = energy[i], energy[i + 1]
+        bend[i, 0] = e1 * l1 * l1 - e0 * l0 * l0
+        bend[i, 1] = e1 * l1 * h1 - e0 * l0 * h0
+        bend[i, 2] = e1 * h1 * h1 - e0 * h0 * h0
+        bend[i, 3] = tilt[i + 1] * l1 - tilt[i] * l0
+        bend[i, 4] = tilt[i + 1] * h1 - tilt[i] * h0
+        bend[i, 5] = width[i + 1] - width[i]

@@ -28,9 +28,14 @@ def cholesky(matrix):
 
 
 @njit
-def solve(matrix, vector):
-    """Solution of a positive definite system; NaN where it is not."""
-    lower = cholesky(matrix)
+def is_positive(lower):
+    """Whether the matrix of the factor `lower` is positive definite."""
+    return not np.isnan(lower[0, 0])
+
+
+@njit
+def solve(lower, vector):
+    """Solution of the system whose matrix has the factor `lower`; NaN where it has none."""
     n = vector.shape[0]
     if np.isnan(lower[0, 0]):
         return np.full(n, np.nan)
@@ -47,14 +52,14 @@ def solve(matrix, vector):
 
 
 @njit
-def inverse(matrix):
-    """Inverse of a positive definite matrix, a column at a time."""
-    n = matrix.shape[0]
+def inverse(lower):
+    """Inverse of the matrix with the factor `lower`, a column at a time."""
+    n = lower.shape[0]
     inverse = np.empty((n, n))
     for p in range(n):
         unit = np.zeros(n)
         unit[p] = 1.0
-        column = solve(matrix, unit)
+        column = solve(lower, unit)
         for i in range(n):
             inverse[i, p] = column[i]
     return inverse
