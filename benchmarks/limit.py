@@ -22,13 +22,13 @@ import cameras
 from pixelcal.eclairs.detector import Detector, expected_counts
 from pixelcal.eclairs.joint_fit import fit_pixels
 from pixelcal.eclairs.learning import learn_camera
+from pixelcal.eclairs.lines import line_groups
 from pixelcal.eclairs.relation import (
     REFERENCE_ENERGIES_KEV,
     energy_error,
     energy_sigma,
     position,
 )
-from pixelcal.eclairs.templates import line_groups
 
 VARIANTS = {
     "default": Detector(),

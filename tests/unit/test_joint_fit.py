@@ -11,17 +11,16 @@ from pixelcal.eclairs import joint_kernel as kernel
 from pixelcal.eclairs import joint_model as model
 from pixelcal.eclairs.joint_fit import JointOptions, fit_joint
 from pixelcal.eclairs.learning import learn_camera
+from pixelcal.eclairs.lines import line_groups
 from pixelcal.eclairs.relation import Status, energy_error, energy_sigma
 from pixelcal.eclairs.response import line_cdf
 from pixelcal.eclairs.templates import (
     GRID_STEP_KEV,
     LOG_RESOLUTION_NODES,
-    line_groups,
     make_templates,
 )
 
 N, SECONDS = 200, 20_000.0
-PRIOR = kernel.Prior(0.5, 0.3)
 
 
 @lru_cache
@@ -70,10 +69,10 @@ def spectrum_of(counts):
     return model.Spectrum(counts, first, last, used / expected), theta
 
 
-def minus_log_likelihood(spectrum, theta, observed=1.0):
+def minus_log_likelihood(spectrum, theta, observed=1.0, templates=templates):
     work = model.make_workspace(1024, templates())
     out = kernel.empty_likelihood(len(theta), 1024)
-    value = kernel.likelihood(spectrum, theta, templates(), PRIOR, observed, work, out)
+    value = kernel.likelihood(spectrum, theta, templates(), observed, work, out)
     return value, out
 
 
@@ -112,17 +111,22 @@ def test_expected_counts_are_the_integrated_profiles():
         assert np.abs(difference).max() < 2e-5 * work.mu[:n].sum(), (block, group)
 
 
+def with_wide_laws():
+    """Templates of pixels that may differ by anything: a law's curvature is not its derivative."""
+    return templates()._replace(spread=np.full(13, 30.0))
+
+
 def test_derivatives_are_numerical_derivatives():
     spectrum, theta = spectrum_of(camera().counts[1])
     theta[:3] += (0.02, -0.03, 0.05)
-    _, out = minus_log_likelihood(spectrum, theta)
+    _, out = minus_log_likelihood(spectrum, theta, templates=with_wide_laws)
     for p in range(len(theta)):
         h = 1e-5
         up, down = theta.copy(), theta.copy()
         up[p] += h
         down[p] -= h
         (value_up, out_up), (value_down, out_down) = (
-            minus_log_likelihood(spectrum, t) for t in (up, down)
+            minus_log_likelihood(spectrum, t, templates=with_wide_laws) for t in (up, down)
         )
         assert (value_up - value_down) / (2 * h) == pytest.approx(out.gradient[p], abs=1e-4)
         row = (out_up.gradient - out_down.gradient) / (2 * h)
@@ -203,13 +207,15 @@ def test_result_does_not_depend_on_a_near_start():
     """Starts 1 % and 0.3 keV off end on the same relation.
 
     Where a block's limit falls on the edge of a channel, the fit with that channel and the fit
-    without it both stand; they differ by what one channel of 300 can tell.
+    without it both stand; they differ by what one channel of 300 can tell, a quarter of an error
+    at most. That happens to few pixels; all others agree.
     """
     gain, offset = cameras.prior(N)
     other = fit(camera().counts, gain * 1.01, offset - 0.3)[0]
     distance = np.abs(other["GAIN"] - fits()["GAIN"]) / fits()["GAIN_ERR"]
-    assert np.all(distance < 0.1)
+    assert np.all(distance < 0.25)
     assert np.quantile(distance, 0.95) < 0.02
+    assert np.median(distance) < 0.002
 
 
 def test_scatter_is_at_the_information_limit_of_the_same_model():

@@ -93,6 +93,27 @@ def test_stack_conserves_counts_and_places_them():
     np.testing.assert_allclose(stack, [0.0, 15.0, 15.0, 0.0, 12 * 0.5, 12 * 0.5], atol=1e-9)
 
 
+def test_stack_over_possible_relations_has_their_variance():
+    """A narrow line of one pixel: its variance on the energy axis is that of its energy."""
+    gain, offset, channel = 0.145, 3.0, 400
+    counts = np.zeros((1, 1024), int)
+    counts[0, channel] = 1000
+    covariance = np.array([[[2e-7, -3e-5], [-3e-5, 1e-2]]])
+    edges = np.linspace(55, 67, 2401)
+    relation = np.array([gain]), np.array([offset])
+    plain, blurred = (stack_spectra(counts, *relation, edges, c) for c in (None, covariance))
+    middle = (edges[1:] + edges[:-1]) / 2
+    position = channel + 0.5
+    h = np.array([position, 1.0])
+    for stack in (plain, blurred):
+        assert stack.sum() == pytest.approx(1000)
+        assert stack @ middle / 1000 == pytest.approx(gain * position + offset, abs=1e-3)
+    variances = [
+        stack @ (middle - gain * position - offset) ** 2 / 1000 for stack in (plain, blurred)
+    ]
+    assert variances[1] - variances[0] == pytest.approx(h @ covariance[0] @ h, rel=1e-3)
+
+
 @pytest.fixture(scope="module")
 def learnt():
     """From 300 pixels of 30 ks with a detector unlike the default, all with one resolution."""

@@ -28,6 +28,7 @@ def written(table, tmp_path):
         empty,
         line_strength=100 + np.arange(table.n_lines) / 3,
         continuum=np.arange(empty.continuum.size).reshape(empty.continuum.shape) / 7,
+        spread=np.arange(empty.spread.size) / 11,
         dof=12,
     )
     path = tmp_path / "response.fits"
@@ -41,6 +42,7 @@ def test_it_reads_back(written, table):
     assert again.shape == response.shape and again.dof == 12 and np.isnan(again.chi_square)
     np.testing.assert_array_equal(again.line_strength, response.line_strength)
     np.testing.assert_array_equal(again.continuum, response.continuum)
+    np.testing.assert_array_equal(again.spread, response.spread)
     np.testing.assert_array_equal(fits.getdata(path, "LINES")["INTENSITY"], table.intensity)
 
 

@@ -9,11 +9,13 @@ has. The shapes are the camera's (`templates.py`). One pixel is fitted in `joint
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.eclairs import spread
 from pixelcal.eclairs.goodness import moment_table, p_value
-from pixelcal.eclairs.joint_kernel import Prior, fit_pixel
+from pixelcal.eclairs.joint_kernel import fit_pixel
 from pixelcal.eclairs.joint_model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
 from pixelcal.eclairs.lines import LineTable
 from pixelcal.eclairs.relation import NO_ANSWER, Status, empty_fits
@@ -26,6 +28,23 @@ MISSING_SIGNIFICANCE = 4.0
 """A line group is missing where it has less than this share of the camera's, by so many sigma."""
 
 
+class Deviations(NamedTuple):
+    """How pixels differ from the camera, see `spread.py`.
+
+    Attributes
+    ----------
+    value, variance : (n, 1 + n_blocks + n_groups) float
+        Logarithm of the factor on the resolution; normalisations of continua and line groups less
+        their centre.
+    normalisation : (n, n_blocks + n_groups) float
+        Continua, then line groups, relative to the camera's mean pixel.
+    """
+
+    value: np.ndarray
+    variance: np.ndarray
+    normalisation: np.ndarray
+
+
 @dataclass(frozen=True)
 class JointOptions:
     """Options of the joint fit.
@@ -36,17 +55,10 @@ class JointOptions:
         Fewer counts than this in the blocks: no answer.
     pvalue_limit : float
         A smaller p-value sets STATUS bit 32.
-    normalisation_spread : float
-        Standard deviation of the prior of each normalisation around the camera's mean ratio: wide
-        against how pixels differ, so that it matters only where a line cannot be seen at all.
-    log_resolution_spread : float
-        The same for the logarithm of the resolution.
     """
 
-    min_counts: int = 100
+    min_counts: int = 200
     pvalue_limit: float = 1e-4
-    normalisation_spread: float = 0.5
-    log_resolution_spread: float = 0.3
 
 
 def fit_pixels(
@@ -89,7 +101,7 @@ def fit_joint(
     offset: np.ndarray,
     templates: Templates,
     options: JointOptions | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, Deviations]:
     """Fit gain and offset of many pixels, each from a start that is near.
 
     Parameters
@@ -105,15 +117,13 @@ def fit_joint(
     -------
     fits : (n,) of `relation.FIT_DTYPE`
         NaN and a STATUS where there is no answer.
-    normalisations : (n, n_blocks + n_groups) float
-        Continua, then line groups, relative to the camera's mean pixel.
+    deviations : Deviations
     """
     options = options or JointOptions()
-    n_components = len(templates.limits) + len(templates.group_block)
     fits = empty_fits(detnum)
-    normalisations = np.full((len(counts), n_components), np.nan)
+    unknown = np.full((len(counts), len(templates.spread)), np.nan)
+    found = Deviations(unknown, unknown.copy(), unknown[:, 1:].copy())
     moments = moment_table()
-    prior = Prior(float(options.normalisation_spread), float(options.log_resolution_spread))
     for i in range(len(counts)):
         result = fit_pixel(
             np.ascontiguousarray(counts[i], dtype=np.int32),
@@ -122,15 +132,22 @@ def fit_joint(
             templates,
             moments,
             float(options.min_counts),
-            prior,
         )
-        _fill_row(fits[i : i + 1], normalisations[i], result, templates, options)
-    return fits, normalisations
+        _fill_row(fits[i : i + 1], result, templates, options)
+        if not fits["STATUS"][i] & int(NO_ANSWER):
+            _, _, _, theta, covariance, scale, _, _ = result
+            own = spread.deviations(theta[2], theta[N_SHARED:], templates.spread)
+            found.value[i] = own
+            found.variance[i] = spread.deviation_variances(
+                covariance[2:, 2:], own, templates.spread
+            )
+            found.normalisation[i] = theta[N_SHARED:] * scale
+    return fits, found
 
 
-def _fill_row(row, norms, result, templates: Templates, options: JointOptions) -> None:
+def _fill_row(row, result, templates: Templates, options: JointOptions) -> None:
     """Turn the result of one pixel into a row of the product, with its STATUS."""
-    status, used, iterations, theta, covariance, scale, goodness, n_channels = result
+    status, used, iterations, theta, covariance, _, goodness, n_channels = result
     row["COUNTS"], row["NITER"], row["STATUS"] = used, iterations, status
     if status & int(NO_ANSWER):
         return
@@ -142,12 +159,11 @@ def _fill_row(row, norms, result, templates: Templates, options: JointOptions) -
     row["GAIN_ERR"], row["OFFSET_ERR"] = np.sqrt(np.diag(own))
     row["GAIN_OFFSET_COV"] = own[0, 1]
     row["FWHM_60"] = templates.fwhm_60 * np.exp(theta[2])
-    norms[:] = theta[N_SHARED:] * scale
     stat, mean, variance = goodness
-    # A fit takes the deviance down by one a parameter that the data, not a prior, determine.
-    spread = np.full(len(theta), np.inf)
-    spread[2], spread[N_SHARED:] = options.log_resolution_spread, options.normalisation_spread
-    n_free = len(theta) - np.sum(np.diag(covariance) / spread**2)
+    # A fit takes the deviance down by one a parameter that the data, not the camera, determine.
+    deviation = spread.deviations(theta[2], theta[N_SHARED:], templates.spread)
+    shared = spread.shared_information(deviation, templates.spread)
+    n_free = len(theta) - np.sum(covariance[2:, 2:] * shared)
     row["STAT"], row["DOF"] = stat, n_channels - len(theta)
     left = max(1.0 - n_free / n_channels, 0.05)
     row["PVALUE"] = p_value(stat, max(mean - n_free, 0.05 * mean), variance * left)

@@ -34,6 +34,7 @@ from pixelcal.eclairs.small_matrices import (
     quadratic_form,
     solve,
 )
+from pixelcal.eclairs.spread import SPREAD_FREEDOM, centre, spread_weight
 
 MAX_ITERATIONS = 100
 
@@ -56,13 +57,6 @@ LARGEST_SHIFT_KEV = 2.0
 """How far the pivots may move before the channels of the blocks are chosen anew."""
 
 
-class Prior(NamedTuple):
-    """Widths of the priors, see `joint_fit.JointOptions`."""
-
-    normalisation_spread: float
-    log_resolution_spread: float
-
-
 class Likelihood(NamedTuple):
     """-ln L at a point.
 
@@ -80,12 +74,14 @@ class Likelihood(NamedTuple):
     mu: np.ndarray
 
 
+_spread_weight = njit(spread_weight)
+_centre = njit(centre)
 _TOO_FEW_COUNTS = int(Status.TOO_FEW_COUNTS)
 _NOT_CONVERGED = int(Status.NOT_CONVERGED)
 
 
 @njit
-def fit_pixel(counts, gain, offset, templates, moments, min_counts, prior):
+def fit_pixel(counts, gain, offset, templates, moments, min_counts):
     """Fit one pixel.
 
     Returns (STATUS bits, counts used, iterations, theta, covariance, scale, goodness, channels);
@@ -104,7 +100,7 @@ def fit_pixel(counts, gain, offset, templates, moments, min_counts, prior):
     if used < min_counts or not expected > 0.0:
         return _TOO_FEW_COUNTS, used, 0, theta, covariance, 0.0, goodness, n_channels
     spectrum = Spectrum(counts, first, last, used / expected)
-    converged, iterations, mu = _minimise(spectrum, theta, templates, prior, work, covariance)
+    converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
     used, n_channels = _counts_in(counts, first, last)
     status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
     if status == 0:
@@ -124,8 +120,8 @@ def _counts_in(counts, first, last):
 
 
 @njit
-def likelihood(spectrum, theta, templates, prior, observed, work, out):
-    """-ln L less a constant, priors included; fills `out`.
+def likelihood(spectrum, theta, templates, observed, work, out):
+    """-ln L less a constant, how pixels differ included; fills `out`.
 
     The curvature is the observed one with `observed` 1.0, and its expectation, which is never
     negative, with 0.0.
@@ -168,7 +164,7 @@ def likelihood(spectrum, theta, templates, prior, observed, work, out):
             for q in range(p + 1):
                 at_q = parameter_index(q, b, first_group, n_blocks)
                 out.curvature[at_p, at_q] += curvature[p, q]
-    return total + _add_priors(theta, prior, out)
+    return total + _add_spread(theta, templates.spread, out)
 
 
 @njit
@@ -195,19 +191,29 @@ def _add_second(excess, mixed, bend, i, n_own, curvature):
 
 
 @njit
-def _add_priors(theta, prior, out):
-    """Add the priors to gradient and curvature, whose upper triangle is filled; their -ln L."""
-    total = 0.0
-    for p in range(2, theta.shape[0]):
-        centre, spread = 1.0, prior.normalisation_spread
-        if p == 2:
-            centre, spread = 0.0, prior.log_resolution_spread
-        pull = (theta[p] - centre) / spread
-        total += 0.5 * pull**2
-        out.gradient[p] += pull / spread
-        out.curvature[p, p] += 1.0 / spread**2
-    for p in range(theta.shape[0]):
-        for q in range(p):
+def _add_spread(theta, spread, out):
+    """Add how little pixels differ to gradient and curvature, fill its upper triangle; their -ln L.
+
+    The curvature is that of the normal law of the same gradient: never negative.
+    """
+    n_free = theta.shape[0]
+    centre = _centre(theta[N_SHARED:], spread[1:])
+    weights = np.zeros(n_free)
+    total, sum_of_weights = 0.0, 0.0
+    for p in range(2, n_free):
+        deviation = theta[p] if p == 2 else theta[p] - centre
+        scale = spread[p - 2]
+        weights[p] = _spread_weight(deviation, scale) / scale**2
+        if p > 2:
+            sum_of_weights += weights[p]
+        square = (deviation / scale) ** 2
+        total += 0.5 * (SPREAD_FREEDOM + 1.0) * np.log1p(square / SPREAD_FREEDOM)
+        out.gradient[p] += weights[p] * deviation
+        out.curvature[p, p] += weights[p]
+    for p in range(n_free):
+        for q in range(p + 1):
+            if q > 2:
+                out.curvature[p, q] -= weights[p] * weights[q] / sum_of_weights
             out.curvature[q, p] = out.curvature[p, q]
     return total
 
@@ -242,7 +248,7 @@ def _cut_off(matrix, held):
 
 
 @njit
-def _minimise(spectrum, theta, templates, prior, work, covariance):
+def _minimise(spectrum, theta, templates, work, covariance):
     """Newton's method from `theta`, in place; the covariance where it ends.
 
     Chooses the channels of `spectrum` anew as the relation moves. Returns (converged, iterations,
@@ -254,7 +260,7 @@ def _minimise(spectrum, theta, templates, prior, work, covariance):
     n_channels = spectrum.counts.shape[0]
     here, there = empty_likelihood(n_free, n_channels), empty_likelihood(n_free, n_channels)
     chosen_low, chosen_high, settled = theta[0], theta[1], False
-    value = likelihood(spectrum, theta, templates, prior, 1.0, work, here)
+    value = likelihood(spectrum, theta, templates, 1.0, work, here)
     damping = 0.0
     for iteration in range(1, MAX_ITERATIONS + 1):
         for p in range(n_free):
@@ -263,7 +269,7 @@ def _minimise(spectrum, theta, templates, prior, work, covariance):
         _cut_off(here.curvature, held)
         factor = cholesky(here.curvature)
         if not is_positive(factor):
-            likelihood(spectrum, theta, templates, prior, 0.0, work, here)
+            likelihood(spectrum, theta, templates, 0.0, work, here)
             _cut_off(here.curvature, held)
             factor = cholesky(here.curvature)
         step = solve(factor, downhill)
@@ -275,7 +281,7 @@ def _minimise(spectrum, theta, templates, prior, work, covariance):
         if (near and not settled) or shift > LARGEST_SHIFT_KEV:
             chosen_low, chosen_high, settled = theta[0], theta[1], near
             if _choose_again(spectrum, theta, templates):
-                value = likelihood(spectrum, theta, templates, prior, 1.0, work, here)
+                value = likelihood(spectrum, theta, templates, 1.0, work, here)
                 continue
         if distance < LAST_STEP_DISTANCE:
             copy_into(covariance, inverse(factor))
@@ -287,7 +293,7 @@ def _minimise(spectrum, theta, templates, prior, work, covariance):
                 damped[p, p] *= 1.0 + damping
             step = solve(cholesky(damped), downhill)
         trial = _bounded(theta, step, lowest, highest)
-        new_value = likelihood(spectrum, trial, templates, prior, 1.0, work, there)
+        new_value = likelihood(spectrum, trial, templates, 1.0, work, there)
         # How much of the decrease that the quadratic model predicts came true.
         move = trial - theta
         predicted = dot(move, downhill) - 0.5 * quadratic_form(here.curvature, move)

@@ -201,7 +201,10 @@ def at_resolution(table, log_resolution, low, high, out):
 
 @njit
 def expected_total(first, last, theta, templates, work):
-    """Counts that the model of scale 1 expects in the chosen channels."""
+    """Counts of the camera's mean pixel in the chosen channels.
+
+    With the relation and the resolution of `theta`; its normalisations are not looked at.
+    """
     gain, offset = relation_of(theta)
     n_blocks, n_grid = templates.limits.shape[0], templates.continuum.shape[2]
     total = 0.0
@@ -211,14 +214,13 @@ def expected_total(first, last, theta, templates, work):
         high, t_high = _locate((gain * last[b] + offset - start) / GRID_STEP_KEV, n_grid)
         cumulative, density = templates.continuum[b, 0], templates.continuum[b, 1]
         below = hermite(cumulative, density, low, t_low)[0]
-        total += theta[N_SHARED + b] * (hermite(cumulative, density, high, t_high)[0] - below)
+        total += hermite(cumulative, density, high, t_high)[0] - below
         k0, k1 = groups_of_block(templates.group_block, b)
         cumulative, density = work.table[0], work.table[1]
         for k in range(k0, k1):
             at_resolution(templates.group[k], theta[2], low, high + 2, work.table)
-            inside = hermite(cumulative, density, high, t_high)[0]
-            inside -= hermite(cumulative, density, low, t_low)[0]
-            total += theta[N_SHARED + n_blocks + k] * inside
+            total += hermite(cumulative, density, high, t_high)[0]
+            total -= hermite(cumulative, density, low, t_low)[0]
     return total
 
 

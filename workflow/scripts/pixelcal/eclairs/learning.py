@@ -2,6 +2,11 @@
 
 The stack needs aligned pixels, and aligning a pixel needs the response: the two alternate, starting
 from where the lines stand out (`start.py`).
+
+A fit follows the noise of its pixel, so pixels that are aligned by their own fits make lines that
+are too narrow and too strong. The stack is therefore the mean over the relations that each fit
+leaves possible: the expectation step of the EM algorithm (Dempster, Laird & Rubin 1977), whose
+maximisation step is the fit of the response.
 """
 
 from __future__ import annotations
@@ -23,12 +28,13 @@ from pixelcal.eclairs.response import (
     stack_edges,
     stack_spectra,
 )
+from pixelcal.eclairs.spread import learn_spread, wide_spread
 from pixelcal.eclairs.start import find_starts
 from pixelcal.eclairs.templates import make_templates
 
 logger = logging.getLogger(__name__)
 
-MAX_ROUNDS = 6
+MAX_ROUNDS = 10
 STANDS = 0.02
 """Largest change of the shape, in units of `SHAPE_PRIOR_SIGMA`, that ends the rounds."""
 
@@ -65,25 +71,27 @@ def learn_camera(
     edges = stack_edges(table)
     own_gain, own_offset = find_starts(counts, gain, offset, table, LineShape())
     used = np.ones(len(counts), bool)
-    response, shape = empty_response(table), LineShape()
+    response, shape, covariance = empty_response(table), LineShape(), None
+    spread = wide_spread(table)
     for turn in range(MAX_ROUNDS):
-        stacks = [stack_spectra(counts[used], own_gain[used], own_offset[used], e) for e in edges]
+        aligned = counts[used], own_gain[used], own_offset[used]
+        stacks = [stack_spectra(*aligned, e, covariance) for e in edges]
         if sum(stack.sum() for stack in stacks) < MIN_STACK_COUNTS:
             logger.warning("the spectra hold too few counts to learn the response from")
             return response
         mean_gain = float(own_gain[used].mean())
-        response = learn_response(stacks, table, mean_gain, int(used.sum()), shape)
+        response = learn_response(stacks, table, mean_gain, int(used.sum()), shape, spread)
         change = _change(shape, response.shape)
         shape = response.shape
         logger.info(
-            "round %d: %s, chi-square %.0f of %d, change %.3f",
-            turn, shape, response.chi_square, response.dof, change,
+            "round %d: %s, spread %s, chi-square %.0f of %d, change %.3f",
+            turn, shape, np.round(spread, 3), response.chi_square, response.dof, change,
         )  # fmt: skip
         if progress:
             progress(turn + 1, MAX_ROUNDS)
-        if turn > 0 and change < STANDS:
+        if turn > 1 and change < STANDS:
             break
-        fits, _ = fit_joint(
+        fits, deviations = fit_joint(
             counts, np.arange(len(counts)), own_gain, own_offset,
             make_templates(response, table), options,
         )  # fmt: skip
@@ -92,7 +100,16 @@ def learn_camera(
             logger.warning("no pixel could be aligned: the response is that of the prior relation")
             break
         own_gain[good], own_offset[good], used = fits["GAIN"][good], fits["OFFSET"][good], good
+        covariance = _covariance(fits[good])
+        spread = learn_spread(deviations.value[good], deviations.variance[good], spread)
     return response
+
+
+def _covariance(fits) -> np.ndarray:
+    """Covariance (n, 2, 2) of gain and offset of pixels with an answer."""
+    mixed = fits["GAIN_OFFSET_COV"]
+    rows = [[fits["GAIN_ERR"] ** 2, mixed], [mixed, fits["OFFSET_ERR"] ** 2]]
+    return np.moveaxis(np.array(rows), 2, 0)
 
 
 def _change(before: LineShape, after: LineShape) -> float:

@@ -19,6 +19,7 @@ from scipy.special import ndtr
 
 from pixelcal.eclairs.lines import LineTable
 from pixelcal.eclairs.profile import SIGMA_PER_FWHM, profile_cdf, profile_pdf
+from pixelcal.eclairs.spread import wide_spread
 
 STACK_STEP_KEV = 0.1
 
@@ -114,6 +115,9 @@ class Response:
         Mean counts of each line per pixel.
     continuum : (n_blocks, CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)) float
         Mean counts/keV per pixel: coefficients of `continuum_functions`.
+    spread : (1 + n_blocks + n_groups,) float
+        How much pixels differ in the logarithm of the resolution, in the normalisation of each
+        continuum and of each line group (`spread.py`).
     chi_square, dof : float, int
         How well the stack is described.
     """
@@ -121,6 +125,7 @@ class Response:
     shape: LineShape
     line_strength: np.ndarray
     continuum: np.ndarray
+    spread: np.ndarray
     chi_square: float = np.nan
     dof: int = 0
 
@@ -128,7 +133,12 @@ class Response:
 def empty_response(table: LineTable) -> Response:
     """The default shape with nothing in it: what is known without counts."""
     n_basis = CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)
-    return Response(LineShape(), np.zeros(table.n_lines), np.zeros((table.n_blocks, n_basis)))
+    return Response(
+        shape=LineShape(),
+        line_strength=np.zeros(table.n_lines),
+        continuum=np.zeros((table.n_blocks, n_basis)),
+        spread=wide_spread(table),
+    )
 
 
 def series_of_lines(table: LineTable) -> tuple[list[str], np.ndarray]:
@@ -155,7 +165,7 @@ def stack_edges(table: LineTable) -> list[np.ndarray]:
     ]
 
 
-def stack_spectra(counts, gain, offset, edges_keV) -> np.ndarray:
+def stack_spectra(counts, gain, offset, edges_keV, covariance=None) -> np.ndarray:
     """Sum of the pixels' spectra on an energy axis.
 
     The counts of a channel are spread evenly over it. As the channels of different pixels lie
@@ -167,17 +177,27 @@ def stack_spectra(counts, gain, offset, edges_keV) -> np.ndarray:
     counts : (n, n_channels) int
     gain, offset : (n,) float, keV/channel and keV
     edges_keV : (m + 1,) float
+    covariance : (n, 2, 2) float, optional
+        Covariance of gain and offset. With it the stack is the mean over all relations that the
+        fits leave possible, by the cubature of third degree in two dimensions.
 
     Returns
     -------
     (m,) float, counts
     """
     x = np.arange(counts.shape[1] + 1, dtype=float)
+    if covariance is None:
+        possible = [np.zeros((len(counts), 2))]
+    else:
+        axes = np.sqrt(2.0) * np.linalg.cholesky(covariance)
+        possible = [sign * axes[:, :, k] for k in range(2) for sign in (1.0, -1.0)]
     total = np.zeros(len(edges_keV))
-    for row, g, o in zip(counts, gain, offset, strict=True):
+    for i, row in enumerate(counts):
         cumulative = np.concatenate([[0.0], np.cumsum(row)])
-        total += np.interp((edges_keV - o) / g, x, cumulative)
-    return np.diff(total)
+        for change in possible:
+            at = (edges_keV - offset[i] - change[i, 1]) / (gain[i] + change[i, 0])
+            total += np.interp(at, x, cumulative)
+    return np.diff(total) / len(possible)
 
 
 def continuum_functions(block_limits_keV, at_keV, sigma_at_edge) -> np.ndarray:
@@ -271,7 +291,12 @@ def _design(shape, table, edges, stretch, shift, extra_variance):
 
 
 def learn_response(
-    stacks, table: LineTable, gain: float, n_pixels: int, start: LineShape
+    stacks,
+    table: LineTable,
+    gain: float,
+    n_pixels: int,
+    start: LineShape,
+    spread: np.ndarray | None = None,
 ) -> Response:
     """Fit the camera's response to the stacked spectra of its pixels.
 
@@ -289,6 +314,8 @@ def learn_response(
     n_pixels : int
         Number of pixels in the stack; strengths are returned per pixel.
     start : LineShape
+    spread : (1 + n_blocks + n_groups,) float, optional
+        `Response.spread`, which a stack says nothing about; wide where not given.
 
     Returns
     -------
@@ -335,6 +362,7 @@ def learn_response(
         shape=shape,
         line_strength=strengths[of_line] * line_weights(shape, table) / n_pixels,
         continuum=strengths[len(series) :].reshape(table.n_blocks, -1) / n_pixels,
+        spread=wide_spread(table) if spread is None else spread,
         chi_square=float(np.sum((data - expected) ** 2 * weights**2)),
         dof=len(data) - int(np.count_nonzero(strengths)) - len(theta),
     )

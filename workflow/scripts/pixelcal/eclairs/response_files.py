@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelcal.eclairs.lines import LineTable
+from pixelcal.eclairs.lines import LineTable, line_groups
 from pixelcal.eclairs.response import SHAPE_PARAMETERS, LineShape, Response
 from pixelcal.errors import InputError
 from pixelcal.products import read_columns, table_hdu, write_fits
@@ -21,6 +21,7 @@ SHAPE_KEYWORDS = {
     "absorption_keV": ("ABSORB", "[keV] energy of one absorption length"),
 }
 
+SPREAD_NEEDED = ("BLOCK", "WHAT", "SPREAD")
 LINES_NEEDED = ("ELEMENT", "TRANSITION", "ENERGY", "INTENSITY", "STRENGTH")
 CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
 
@@ -28,7 +29,7 @@ CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
 def write_response(
     path: str | Path, response: Response, table: LineTable, cards: list[tuple], date: str | None
 ) -> None:
-    """Write `response`: extensions LINES (strength of each line) and CONTINUUM (of each block).
+    """Write `response`: extensions LINES, CONTINUUM (of each block) and SPREAD (of the pixels).
 
     Both also hold what `read_response` compares the line table with.
     """
@@ -44,6 +45,12 @@ def write_response(
         E_MIN=table.block_limits_keV[:, 0],
         E_MAX=table.block_limits_keV[:, 1],
         COEFFICIENTS=response.continuum,
+    )
+    blocks = [table.block_names[block] for block, _ in line_groups(table)]
+    spread = _columns(
+        BLOCK=np.array(["", *table.block_names, *blocks], "S"),
+        WHAT=np.array(_spread_names(table), "S"),
+        SPREAD=response.spread,
     )
     shape = [
         (keyword, getattr(response.shape, name), text)
@@ -61,9 +68,16 @@ def write_response(
                 "CONTINUUM",
                 {"E_MIN": "keV", "E_MAX": "keV", "COEFFICIENTS": "count/keV"},
             ),
+            table_hdu(spread, "SPREAD", {}),
         ],
         date,
     )
+
+
+def _spread_names(table: LineTable) -> list[str]:
+    """What each entry of `Response.spread` is about."""
+    groups = [element for _, element in line_groups(table)]
+    return ["log resolution", *["continuum"] * table.n_blocks, *groups]
 
 
 def _columns(**columns: np.ndarray) -> np.ndarray:
@@ -84,10 +98,12 @@ def read_response(path: str | Path, table: LineTable) -> Response:
         Where the file is broken, or was made with another line table.
     """
     lines, continuum = read_columns(path, "LINES"), read_columns(path, "CONTINUUM")
+    spread = read_columns(path, "SPREAD")
     header = lines.meta
     needed = [SHAPE_KEYWORDS[name][0] for name in SHAPE_PARAMETERS] + ["DOF"]
     absent = [name for name in (*LINES_NEEDED, *needed) if name not in (*lines.colnames, *header)]
     absent += [name for name in CONTINUUM_NEEDED if name not in continuum.colnames]
+    absent += [name for name in SPREAD_NEEDED if name not in spread.colnames]
     if absent:
         raise InputError(f"{path}: lacks {', '.join(absent)}; learn the response anew")
     for what, own, wanted in (
@@ -97,6 +113,7 @@ def read_response(path: str | Path, table: LineTable) -> Response:
         ("intensities", lines["INTENSITY"], table.intensity),
         ("block limits", continuum["E_MIN"], table.block_limits_keV[:, 0]),
         ("block limits", continuum["E_MAX"], table.block_limits_keV[:, 1]),
+        ("line groups", _texts(spread["WHAT"]), _spread_names(table)),
     ):
         if not np.array_equal(np.asarray(own), np.asarray(wanted)):
             raise InputError(
@@ -108,6 +125,7 @@ def read_response(path: str | Path, table: LineTable) -> Response:
         shape=LineShape(**values),
         line_strength=np.asarray(lines["STRENGTH"], float),
         continuum=np.asarray(continuum["COEFFICIENTS"], float),
+        spread=np.asarray(spread["SPREAD"], float),
         chi_square=float(header.get("CHISQ", np.nan)),
         dof=int(header["DOF"]),
     )

@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.compiled import njit
-from pixelcal.eclairs.lines import LineTable
+from pixelcal.eclairs.lines import LineTable, line_groups
 from pixelcal.eclairs.response import LineShape, line_pdf
-from pixelcal.eclairs.templates import line_groups
 
 GAIN_RANGE = 0.06
 OFFSET_RANGE_KEV = 2.5

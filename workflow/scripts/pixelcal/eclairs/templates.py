@@ -14,7 +14,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import spline_filter1d
 
-from pixelcal.eclairs.lines import LineTable
+from pixelcal.eclairs.lines import LineTable, line_groups
 from pixelcal.eclairs.response import (
     ESCAPES_KEV,
     Response,
@@ -57,6 +57,8 @@ class Templates(NamedTuple):
         Cumulative counts and density (counts/keV) against the factor on the resolution, as
         coefficients of a cubic B-spline on its nodes: smooth to the second derivative.
     fwhm_60 : float, keV
+    spread : (1 + n_blocks + n_groups,) float
+        How much pixels differ, see `Response.spread`.
     """
 
     limits: np.ndarray
@@ -65,11 +67,7 @@ class Templates(NamedTuple):
     group_block: np.ndarray
     group: np.ndarray
     fwhm_60: float
-
-
-def line_groups(table: LineTable) -> list[tuple[int, str]]:
-    """(block, element) of each line group, in the order of the table."""
-    return list(dict.fromkeys(zip(table.block.tolist(), table.element, strict=True)))
+    spread: np.ndarray
 
 
 def make_templates(response: Response, table: LineTable) -> Templates:
@@ -99,6 +97,7 @@ def make_templates(response: Response, table: LineTable) -> Templates:
         group_block=np.array([block for block, _ in groups]),
         group=spline_filter1d(group_tables, order=3, axis=1, mode="mirror"),
         fwhm_60=response.shape.fwhm_60,
+        spread=response.spread,
     )
 
 
