@@ -31,6 +31,7 @@ with configuration.mistakes_in_one_line():
         configuration.replace_exposures(config, overrides),
         configuration.read_schema(PROJECT / "workflow" / "schemas" / "config.schema.yaml"),
     )
+    configuration.check_results("results", config["exposures"])
 
 
 include: "workflow/rules/common.smk"
@@ -40,13 +41,13 @@ include: "workflow/rules/response.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/relation.smk"
 include: "workflow/rules/validation.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
 rule all:
-    """The ECLAIRs chain for every exposure, and the report."""
+    """The ECLAIRs chain for every exposure, figures, lists, and the report."""
     default_target: True
     input:
         "results/report.html",
-        per_exposure("figures/camera.png"),
-        per_exposure("figures/energy_errors.png"),
+        pictures_and_lists(),

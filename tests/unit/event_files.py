@@ -1,7 +1,5 @@
 """Event and GTI files for the tests, written by astropy alone."""
 
-import gzip
-
 import numpy as np
 from astropy.io import fits
 
@@ -81,10 +79,3 @@ def gti(path, criteria, epoch=EPOCH):
         columns = [("START", "D", limits[:, 0]), ("STOP", "D", limits[:, 1])]
         hdus.append(table(name, columns, epoch))
     return write(path, *hdus)
-
-
-def cut_short(path, target, n_bytes):
-    """The first `n_bytes` of a file, or of its content where the target is compressed."""
-    content = path.read_bytes()[:n_bytes]
-    target.write_bytes(gzip.compress(content) if target.suffix == ".gz" else content)
-    return target

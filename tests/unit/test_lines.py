@@ -1,6 +1,5 @@
-"""Line tables: those that come along against other sources, and every mistake in its one line."""
+"""Line tables: those that come along against other sources, and how they are read."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -146,68 +145,6 @@ def test_a_source_may_have_any_letters(tmp_path):
 def test_blocks_may_touch(tmp_path):
     touching = "Cd,Ka1,23.17,0.541,cadmium,10.0,24.9,NIST"
     assert read_line_table(write(tmp_path, GOOD[0], touching)).n_blocks == 2
-
-
-# --- mistakes ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([GOOD[0] + ",surplus"], "line 3: expected exactly 8 filled fields"),
-        (["Cu,Ka1,8.05"], "line 3: expected exactly 8 filled fields"),
-        ([GOOD[0], "Cu,,8.9,0.1,copper,6.6,10.0,NIST"], "line 4: expected exactly 8 filled fields"),
-        (["Cu,Ka1,eight,0.5,copper,6.6,10.0,NIST"], "line 3: energy_keV is 'eight', not a number"),
-        (["Cu,Ka1,8.05,half,copper,6.6,10.0,NIST"], "line 3: intensity is 'half', not a number"),
-        (["Cu,Ka1,-8.05,0.5,copper,6.6,10.0,NIST"], "line 3: energy_keV is -8.05; it must be"),
-        (["Cu,Ka1,8.05,0,copper,6.6,10.0,NIST"], "line 3: intensity is 0; it must be positive"),
-        (["Cu,Ka1,nan,0.5,copper,6.6,10.0,NIST"], "line 3: energy_keV is nan; it must be"),
-        (["Cu,Ka1,8.05,0.5,copper,6.6,inf,NIST"], "line 3: block_max_keV is inf; it must be"),
-        (["Cu,Ka1,8.05,0.5,copper,10.0,6.6,NIST"], "line 3: block copper runs from 10.0 to 6.6"),
-        (["Cu,Ka1,8.05,0.5,copper,8.5,10.0,NIST"], "line 3: the line at 8.05 keV lies outside"),
-        (["Cu,Ka1,8.05,0.5,copper,8.05,10.0,NIST"], "line 3: the line at 8.05 keV lies outside"),
-        (
-            [*GOOD, "Cu,Kb1,8.9,0.1,copper,6.6,10.5,NIST"],
-            "block copper has two different intervals, (6.6, 10.0) and (6.6, 10.5) keV",
-        ),
-        (
-            [*GOOD, "Pb,La1,10.5,0.1,lead,9.5,12.0,NIST"],
-            "the blocks copper and lead overlap",
-        ),
-        (["Cü,Ka1,8.05,0.5,copper,6.6,10.0,x"], r"line 3: element is 'C\xfc'; write it in ASCII"),
-        (["Cu,Kα1,8.05,0.5,copper,6.6,10.0,x"], r"line 3: transition is 'K\u03b11'; write it in"),
-        (["Cu,Ka1,8.05,0.5,Kupferblöcke,6.6,10.0,x"], r"line 3: block is 'Kupferbl\xf6cke'; write"),
-        ([GOOD[0]], "at least two lines at different energies"),
-        ([GOOD[0], GOOD[0]], "at least two lines at different energies"),
-        ([], "at least two lines at different energies"),
-    ],
-)
-def test_mistakes_in_rows(tmp_path, rows, message):
-    path = write(tmp_path, *rows)
-    with pytest.raises(InputError, match=re.escape(message)) as error:
-        read_line_table(path)
-    assert str(path) in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "cannot be read (FileNotFoundError)"),
-        (b"\xff\xfe\x00", "cannot be read (UnicodeDecodeError)"),
-        (b"", "is empty; expected the columns element, transition"),
-        (b"# only\n\n  # comments\n", "is empty"),
-        (b"element,transition,energy_keV\nCu,Ka1,8.05\n", "lacks the column(s) intensity, block"),
-    ],
-)
-def test_mistakes_in_files(tmp_path, content, message):
-    path = tmp_path / "lines.csv"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputError, match=re.escape(message)) as error:
-        read_line_table(path)
-    assert str(path) in str(error.value)
-    assert "\n" not in str(error.value)
 
 
 def test_a_folder_is_no_table(tmp_path):

@@ -1,5 +1,6 @@
 """The frame of a script: log, warnings, errors, progress."""
 
+import errno
 import logging
 import warnings
 from types import SimpleNamespace
@@ -46,6 +47,51 @@ def test_a_fault_keeps_its_traceback(job, capsys):
     for text in (capsys.readouterr().err, job.log[0].read_text()):
         assert "Traceback" in text
         assert "ZeroDivisionError: at the bottom" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left", "a.fits"), "a.fits (No space left); make room"),
+        (OSError(errno.EFBIG, "File too large"), "cannot write (File too large); make room"),
+        (OSError("10 requested and 4 written"), "(no room, 10 requested and 4 written); make room"),
+        (OSError(errno.EROFS, "Read-only", "a"), "cannot write a (Read-only); make the folder"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_where_nothing_can_be_written_is_one_line(job, capsys, error, line, wrapped):
+    with pytest.raises(SystemExit) as stopped, script.running(job):
+        try:
+            raise error
+        except OSError:
+            if wrapped:  # as astropy does
+                raise OSError("Not enough space on disk") from None
+            raise
+    assert stopped.value.code == 1
+    said = capsys.readouterr().err
+    assert line in said and said.count("\n") == 1
+
+
+def test_other_troubles_of_the_system_are_faults(job, capsys):
+    with pytest.raises(SystemExit), script.running(job):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "a.fits")
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_log_that_cannot_be_opened(job, tmp_path, capsys):
+    job.log = [tmp_path]
+    with pytest.raises(SystemExit) as stopped, script.running(job):
+        pass
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.startswith(f"fit_lines 10ks 0003: cannot write {tmp_path} (")
+
+
+def test_names_of_files_cannot_break_a_line(job, capsys):
+    with pytest.raises(SystemExit), script.running(job):
+        raise InputError("event file a\nb\x1b[2J\udcff.fits: é, σ")
+    assert capsys.readouterr().err == (
+        "fit_lines 10ks 0003: event file a b\\x1b[2J\\udcff.fits: é, σ\n"
+    )
 
 
 def test_logging_is_put_back(job):

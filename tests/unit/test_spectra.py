@@ -313,15 +313,6 @@ def test_script_carries_the_epoch_of_the_events(tmp_path):
         assert {key: header[key] for key in words} == words | {"TIMESYS": extra["TIMESYS"]}
 
 
-def test_script_says_in_one_line_what_is_wrong(tmp_path, capsys):
-    path = pira(tmp_path / "e.fits", events(100), EPOCH)
-    with pytest.raises(SystemExit):
-        run(tmp_path, path, seconds=700)
-    line = capsys.readouterr().err.strip()
-    assert "only 600.000 s" in line and "\n" not in line
-    assert not (tmp_path / "spectra.fits").exists()
-
-
 # --- what is known before ------------------------------------------------------------------------
 
 
@@ -346,15 +337,14 @@ def test_prior_from_a_file_in_any_order(tmp_path, extension):
     np.testing.assert_allclose(offset, [0.001, 0.5, 0.009], rtol=1e-6)
 
 
-def test_prior_files_that_do_not_do(tmp_path):
-    wanted = np.array([1, 2, 3])
-    cases = {
-        "lacks 2 of the 3 pixels, the first is DETNUM 2": relation_file(tmp_path / "a.fits", [1]),
-        "pixel 2 is there twice": relation_file(tmp_path / "b.fits", [1, 2, 2, 3]),
-        "pixel 1 has no usable": relation_file(tmp_path / "c.fits", [1, 2, 3], gain=np.nan),
-        "expected AUX-ECL-PIX-CAL or RELATION": relation_file(tmp_path / "d.fits", [1], "X"),
-        "no such file": tmp_path / "absent.fits",
-    }
-    for message, path in cases.items():
-        with pytest.raises(InputError, match=message):
-            read_prior(path, wanted, 0.145, 3.0)
+@pytest.mark.parametrize(
+    ("units", "factor"),
+    [(("eV/chan", "eV"), 1e-3), (("keV/channel", "keV"), 1), (("MeV / adu", "MeV"), 1e3)],
+)
+def test_prior_in_other_units(tmp_path, units, factor):
+    path = relation_file(tmp_path / "r.fits", [1, 2])
+    for number, unit in zip((2, 3), units, strict=True):
+        fits.setval(path, f"TUNIT{number}", value=unit, ext=1)
+    gain, offset = read_prior(path, np.array([1, 2]), 0.145, 3.0)
+    np.testing.assert_allclose(gain, 0.15 * factor, rtol=1e-6)
+    np.testing.assert_allclose(offset, np.array([0.001, 0.002]) * factor, rtol=1e-6)

@@ -131,13 +131,10 @@ def test_validation_is_json_of_the_reference_energies(folder):
         assert f"{energy:g}" in text
 
 
-def test_pages_and_figures(ci_results):
+def test_the_page(ci_results):
     page = (ci_results / "report.html").read_text(encoding="utf-8")
     for exposure in EXPOSURES:
         assert exposure in page
-        for name in ("camera", "energy_errors"):
-            figure = ci_results / "eclairs" / exposure / "figures" / f"{name}.png"
-            assert figure.read_bytes().startswith(b"\x89PNG")
     assert not list(ci_results.rglob(".*")), "temporary files were left behind"
 
 

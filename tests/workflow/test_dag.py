@@ -17,8 +17,10 @@ CHAIN = {
     "fit_lines",
     "merge_relation",
     "validate_relation",
-    "plot_camera",
-    "plot_energy_errors",
+    "predict_observing_time",
+    "plot_relation",
+    "plot_spectrum",
+    "write_lists",
     "report",
     "all",
 }

@@ -1,15 +1,17 @@
 """Rule bin_spectra: event files to the spectra of one exposure."""
 
+import logging
+
 import numpy as np
 from astropy.table import Table
 
 from pixelcal.camera import read_pixel_map
 from pixelcal.eclairs.epochs import epoch_cards
-from pixelcal.eclairs.events import detnum_of_positions, open_events, value_key
+from pixelcal.eclairs.events import detnum_of_positions, open_event_files, value_key
 from pixelcal.eclairs.good_times import first_seconds, good_time_of, total_seconds
 from pixelcal.eclairs.prior import read_prior
 from pixelcal.eclairs.relation import inject_errors
-from pixelcal.eclairs.spectra import bin_events, spectra_hdu
+from pixelcal.eclairs.spectra import bin_events, check_counted, spectra_hdu, summary
 from pixelcal.products import write_ecsv, write_fits
 from pixelcal.provenance import provenance_cards
 from pixelcal.script import running
@@ -20,9 +22,7 @@ with running(snakemake) as progress:
     gti, prior = given.get("gti"), given.get("prior")
     detnum = np.array(sorted(params.pixels), np.int16)
 
-    files = [
-        open_events(path, params.layout, params.columns, params.multiplicity) for path in paths
-    ]
+    files = open_event_files(paths, params.layout, params.columns, params.multiplicity)
     available = good_time_of(files, gti, params.criteria)
     good_time = first_seconds(available, params.seconds)
 
@@ -43,6 +43,8 @@ with running(snakemake) as progress:
         detnum_of_position=positions,
         progress=progress,
     )
+    logging.getLogger("pixelcal").info(summary(spectra))
+    check_counted(spectra, files)
 
     cards = [
         ("TELESCOP", files[0].keywords.get("TELESCOP", "SVOM"), "mission"),

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import copy
 import datetime
-import difflib
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import jsonschema
 import yaml
 
 from pixelcal.chunks import parse_pixels
-from pixelcal.errors import InputError
+from pixelcal.eclairs.lines import read_lines
+from pixelcal.errors import InputError, one_line
+from pixelcal.schema_errors import check_schema, meant, named, shown
 
 N_PIXELS = 6400
 """Pixels of ECLAIRs; named again here because the Snakefile may have no numpy."""
@@ -37,7 +38,7 @@ def mistakes_in_one_line() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        print(f"configuration: {error}", file=sys.stderr)
+        print(f"configuration: {one_line(error)}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
@@ -58,38 +59,66 @@ def check_yaml(path: str | Path) -> None:
         With file, line and reason.
     """
     try:
-        root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        text = Path(path).read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: is not UTF-8 text") from None
+        raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise InputError(f"{path}{where}: is not YAML ({' '.join(problem.split())})") from None
+    except (ValueError, RecursionError) as error:  # a date that there is not; endless brackets
+        raise InputError(f"{path}: is not YAML ({error})") from None
     if not isinstance(root, yaml.MappingNode):
         raise InputError(f"{path}: expected keys with values at the top level")
-    _check_repeated_keys(path, root)
+    if "__use_yte__" in values:
+        raise InputError(f"{path}: __use_yte__ would evaluate what stands in the file; remove it")
+    _check_nodes(path, root, ())
 
 
-def _check_repeated_keys(path: str | Path, node: yaml.Node) -> None:
-    """YAML would silently keep the last of two equal keys."""
+def _check_nodes(path: str | Path, node: yaml.Node, above: tuple[yaml.Node, ...]) -> None:
+    """YAML would silently keep the last of two equal keys, and let a value hold itself."""
+    line = node.start_mark.line + 1
+    if any(node is outer for outer in above):
+        raise InputError(f"{path}, line {line}: a value holds itself; write it out")
+    above = (*above, node)
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
             if str(key.value) in seen:
-                first = seen[key.value]
+                first = seen[str(key.value)]
                 raise InputError(
                     f"{path}, line {line}: the key {key.value} stands there a second time"
                     f" (first in line {first}); keep one"
                 )
             seen[str(key.value)] = line
-            _check_repeated_keys(path, value)
+            _check_nodes(path, value, above)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _check_repeated_keys(path, item)
+            _check_nodes(path, item, above)
+
+
+def check_results(folder: str | Path, exposures: Iterable[str]) -> None:
+    """Check that products can be written to `folder`, which may not be there yet.
+
+    Raises
+    ------
+    InputError
+        Where it, or a folder in it, is no folder or cannot be written to.
+    """
+    parts = ["logs", "benchmarks", *(f"eclairs/{name}" for name in exposures)]
+    for place in (Path(folder, part) for part in parts):
+        while not os.path.lexists(place) and place != place.parent:
+            place = place.parent
+        if not place.is_dir():
+            raise InputError(f"{place}: is no folder, but products go there; move it away")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise InputError(f"{place}: is read-only, but products go there; make it writable")
 
 
 def replace_exposures(config: Mapping, overrides: Mapping) -> dict:
@@ -122,7 +151,7 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
         One line: key, value, what is allowed.
     """
     plain = _plain(config, "")
-    _check_schema(plain, schema)
+    check_schema(plain, schema)
     resolved = _filled(plain, schema, schema)
     _check_choices(resolved)
     _check_files(resolved)
@@ -194,7 +223,7 @@ def _plain(value: object, where: str) -> object:
         for key in value:
             if not isinstance(key, str):
                 raise InputError(
-                    f'{_name(where)}: the key {key!r} is not text; write it in quotes: "{key}"'
+                    f'{named(where)}: the key {key!r} is not text; write it in quotes: "{key}"'
                 )
         return {
             key: _plain(item, f"{where}.{key}" if where else key) for key, item in value.items()
@@ -242,8 +271,8 @@ def _check_simulated_criteria(criteria: Iterable[str]) -> None:
     for number, name in enumerate(criteria):
         if name not in GTI_CRITERIA:
             raise InputError(
-                f"events.gti.criteria[{number}]: {_shown(name)} is no criterion of simulated"
-                f" events; {_meant(name, GTI_CRITERIA, 0.4)}allowed: {', '.join(GTI_CRITERIA)}"
+                f"events.gti.criteria[{number}]: {shown(name)} is no criterion of simulated"
+                f" events; {meant(name, GTI_CRITERIA, 0.4)}allowed: {', '.join(GTI_CRITERIA)}"
             )
 
 
@@ -266,119 +295,58 @@ def _check_multiplicity(config: Mapping) -> None:
 
 
 def _check_files(config: Mapping) -> None:
-    """Every file that the configuration names exists."""
-    named = [
+    """Every file that the configuration names can be read, and every line table is in order."""
+    for key, path in _named_files(config):
+        if path is not None:
+            _check_file(key, path)
+    seen: dict[Path, str] = {}
+    for path in config["events"]["files"]:
+        first = seen.setdefault(Path(path).resolve(), path)
+        if first is not path:
+            raise InputError(
+                f"events.files: {path!r} is the same file as {first!r}; its events would count"
+                " twice; name it once"
+            )
+    tables = [own["lines"] for own in config["exposures"].values()]
+    for path in sorted({path or config["lines"] for path in tables}):
+        read_lines(path)
+
+
+def _named_files(config: Mapping) -> list[tuple[str, str | None]]:
+    """Keys and values of all files that a configuration can name."""
+    events, exposures = config["events"], config["exposures"].items()
+    return [
         ("bad_pixels", config["bad_pixels"]),
-        ("events.gti.file", config["events"]["gti"]["file"]),
+        ("events.gti.file", events["gti"]["file"]),
         ("relation.file", config["relation"]["file"]),
         ("lines", config["lines"]),
+        *((f"events.files[{n}]", path) for n, path in enumerate(events["files"])),
+        *((f"exposures.{name}.lines", own["lines"]) for name, own in exposures),
+        ("fit.response", config["fit"]["response"]),
+        *(
+            (f"exposures.{name}.fit.response", (own["fit"] or {}).get("response"))
+            for name, own in exposures
+        ),
     ]
-    named += [(f"events.files[{n}]", path) for n, path in enumerate(config["events"]["files"])]
-    named += [
-        (f"exposures.{name}.lines", own["lines"]) for name, own in config["exposures"].items()
-    ]
-    named += [("fit.response", config["fit"]["response"])]
-    named += [
-        (f"exposures.{name}.fit.response", (own["fit"] or {}).get("response"))
-        for name, own in config["exposures"].items()
-    ]
-    for key, path in named:
-        if path is not None and not Path(path).is_file():
-            raise InputError(f"{key}: {path!r} does not exist; allowed: an existing file")
 
 
-# --- what the schema finds, in one line -----------------------------------------------------------
-
-
-def _check_schema(config: dict, schema: Mapping) -> None:
-    """Raise the first of the errors that the schema finds, in the order of the keys."""
-    validator = jsonschema.Draft202012Validator(schema)
-    errors = sorted(validator.iter_errors(config), key=lambda error: [str(p) for p in error.path])
-    if errors:
-        raise InputError(_one_line(errors[0]))
-
-
-def _one_line(error: jsonschema.ValidationError) -> str:
-    """Key, value and what is allowed."""
-    where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.path).lstrip(".")
-    rule, limit = error.validator, error.validator_value
-    if rule == "additionalProperties":
-        return _unknown_key(where, error)
-    if rule == "required":
-        missing = next(key for key in limit if key not in error.instance)
-        return f"{where}.{missing}: is missing; it has no default"
-    if rule == "propertyNames" or "propertyNames" in error.schema_path:
-        return (
-            f"{where}: {error.instance!r} cannot be the name of an exposure; allowed: letters,"
-            " digits, _ . - with a letter or digit first, and not 'events'"
+def _check_file(key: str, path: str) -> None:
+    """A file is there, can be read, and has a name that Snakemake takes as it is."""
+    if "{" in path or "}" in path or not path.isprintable():
+        raise InputError(
+            f"{key}: {path!r} has a brace or a control character in its name; rename the file"
         )
-    hint = ""
-    if rule == "type" and isinstance(error.instance, str) and "number" in _listed(limit):
-        hint = _number_hint(error.instance)
-    return (
-        f"{_name(where)}: {_shown(error.instance)} is not allowed; allowed: {_allowed(error)}{hint}"
-    )
-
-
-def _unknown_key(where: str, error: jsonschema.ValidationError) -> str:
-    known = list(error.schema.get("properties", {}))
-    key = next(key for key in error.instance if key not in known)
-    full = f"{where}.{key}" if where else key
-    return (
-        f"{full}: {_shown(error.instance[key])} is set under an unknown key;"
-        f" {_meant(key, known, 0.5)}allowed here: {', '.join(known)}"
-    )
-
-
-def _meant(name: str, known: Iterable[str], likeness: float) -> str:
-    """A question about the nearest of the known names, where one is near."""
-    close = difflib.get_close_matches(name, known, 1, likeness)
-    return f"did you mean {close[0]}? " if close else ""
-
-
-def _allowed(error: jsonschema.ValidationError) -> str:
-    """What the broken rule of the schema allows, in words."""
-    rule, limit = error.validator, error.validator_value
-    if rule == "enum":
-        return ", ".join("null" if value is None else str(value) for value in limit)
-    if rule == "type":
-        words = {"null": "null", "array": "a list", "object": "keys with values", "string": "text"}
-        words |= {"number": "a number", "integer": "a whole number"}
-        return " or ".join(words[name] for name in _listed(limit))
-    phrases = {
-        "minimum": "at least {}",
-        "maximum": "at most {}",
-        "exclusiveMinimum": "more than {}",
-        "exclusiveMaximum": "less than {}",
-        "minLength": "a text that is not empty",
-        "minProperties": "at least {} entry",
-        "maxProperties": "nothing (reserved)",
-        "uniqueItems": "each entry once",
-        "pattern": "a text as 2026-01-31 or 2026-01-31T12:00:00",
-    }
-    return phrases[rule].format(limit)
-
-
-def _number_hint(text: str) -> str:
-    """YAML takes 1e-4 for text: say how to write it."""
     try:
-        number = float(text)
-    except ValueError:
-        return ""
-    mantissa, _, exponent = f"{number:.6e}".partition("e")
-    digits = mantissa.rstrip("0")
-    return f", written {digits}{'0' * digits.endswith('.')}e{int(exponent):+d} without quotes"
+        there = Path(path).is_file()
+    except OSError as error:
+        raise InputError(f"{key}: {shown(path)} cannot be a file ({error.strerror})") from None
+    if not there:
+        raise InputError(f"{key}: {path!r} does not exist; allowed: an existing file")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{key}: {path!r} cannot be read; check its permissions")
 
 
-def _listed(value: object) -> Iterable[str]:
-    return value if isinstance(value, list) else [value]
-
-
-def _shown(value: object) -> str:
-    """A value as it would stand in the file, on one line and not too long."""
-    text = json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _name(where: str) -> str:
-    return where or "the top level"
+if __name__ == "__main__":
+    with mistakes_in_one_line():
+        for given in sys.argv[1:]:
+            check_yaml(given)

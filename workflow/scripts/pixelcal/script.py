@@ -7,16 +7,25 @@ with running(snakemake) as progress:
 
 from __future__ import annotations
 
+import errno
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from pixelcal.errors import InputError
+from pixelcal.errors import InputError, one_line
 
 PROGRESS_INTERVAL_S = 5.0
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_WRITING = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR)
+"""What the system says of a place where nothing can be written: also the user's to mend."""
+
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+"""How numpy says that the disk is full."""
 
 
 @contextmanager
@@ -24,8 +33,9 @@ def running(snakemake) -> Iterator[Callable[[float, float], None]]:
     """Run the body of a script: yields `progress(done, total)`.
 
     Messages of the loggers under `pixelcal` from INFO upwards go to the log file of the rule, and
-    warnings, Python's own among them, to the log file and to stderr. An `InputError` ends the
-    script with one line in both and exit code 1; any other exception with its traceback in both.
+    warnings, Python's own among them, to the log file and to stderr. An `InputError`, or a file
+    system that is full or read-only, ends the script with one line in both and exit code 1; any
+    other exception with its traceback in both.
     """
     name = _job_name(snakemake)
     with _logging_to(snakemake.log[0] if snakemake.log else None, name) as logger:
@@ -33,10 +43,14 @@ def running(snakemake) -> Iterator[Callable[[float, float], None]]:
         try:
             yield _Progress(name)
         except InputError as error:
-            logger.error("%s: %s", name, error)
+            logger.error("%s: %s", name, one_line(error))
             raise SystemExit(1) from error
         except Exception as error:
-            logger.critical("%s: stopped by a fault", name, exc_info=True)
+            trouble = _trouble_of_writing(error)
+            if trouble is None:
+                logger.critical("%s: stopped by a fault", name, exc_info=True)
+            else:
+                logger.error("%s: %s", name, one_line(trouble))
             raise SystemExit(1) from error
         logger.info("%s: done", name)
 
@@ -60,6 +74,42 @@ class _Progress:
             print(f"{self._name}: {100 * done / total:.0f} %", file=sys.stderr, flush=True)
 
 
+def _trouble_of_writing(error: BaseException | None) -> str | None:
+    """One line where an exception, or what caused it, is that nothing can be written."""
+    while error is not None:
+        if isinstance(error, OSError):
+            place = f" {error.filename}" if error.filename else ""
+            if error.errno in NO_SPACE or _SHORT_WRITE.fullmatch(str(error)):
+                reason = error.strerror or f"no room, {error}"
+                return f"cannot write{place} ({reason}); make room and run again"
+            if error.errno in NO_WRITING:
+                return f"cannot write{place} ({error.strerror}); make the folder writable"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+class _LogFile(logging.FileHandler):
+    """A log file whose own troubles are not worth a traceback: the message is on stderr too."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing where the disk is full."""
+
+    def close(self) -> None:
+        """Close; what was not written by then is lost."""
+        with suppress(OSError):
+            super().close()
+
+
+def _log_file(path: str, name: str) -> logging.Handler:
+    """The handler of a log file; where it cannot be opened, exit with one line."""
+    try:
+        return _LogFile(path, mode="w", encoding="utf-8")
+    except OSError as error:
+        trouble = _trouble_of_writing(error) or error
+        print(f"{name}: {one_line(trouble)}", file=sys.stderr)
+        raise SystemExit(1) from error
+
+
 @contextmanager
 def _logging_to(path: str | None, name: str) -> Iterator[logging.Logger]:
     """Send log messages and warnings to `path` and stderr; put everything back afterwards."""
@@ -70,7 +120,7 @@ def _logging_to(path: str | None, name: str) -> Iterator[logging.Logger]:
     terminal.setFormatter(logging.Formatter("%(message)s"))
     handlers: list[logging.Handler] = [terminal]
     if path is not None:
-        file = logging.FileHandler(path, mode="w", encoding="utf-8")
+        file = _log_file(path, name)
         file.setFormatter(logging.Formatter(_FORMAT))
         handlers.append(file)
     for handler in handlers:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+
+from pixelcal.eclairs.units import unit_factor
+from pixelcal.errors import InputError
 
 EPOCH_TOLERANCE_S = 1e-6
 """Epochs that differ by less are the same, written with a different number of decimals."""
@@ -25,6 +29,112 @@ MISSION_TIME_CARDS = (
     ("MJDREFF", MISSION_EPOCH[1], "[d] epoch of mission time, TT less UTC in 2017"),
     ("TIMESYS", MISSION_TIMESYS, "time system"),
 )
+
+
+SYNONYMS = {"TDT": "TT", "ET": "TT", "IAT": "TAI"}
+"""Other names of time systems, as the FITS standard has them."""
+
+TIME_KEYWORDS = (
+    ("TSTART",),
+    ("TSTOP",),
+    ("MJDREF", "MJDREFI", "MJDREFF"),
+    ("TIMEZERO", "TIMEZERI", "TIMEZERF", "TIMEOFFS"),
+    ("TIMESYS",),
+    ("TIMEUNIT",),
+)
+"""Keywords that say what times mean, in groups that hold together."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What the times of a table mean.
+
+    Attributes
+    ----------
+    epoch : days and fraction of a day (MJD), or None
+        What times count from; None where the header says nothing.
+    system : str or None
+        Time system, as "TT".
+    unit_s, zero_s : float, s
+        Seconds since the epoch are unit_s times a time as it is written, plus zero_s.
+    """
+
+    epoch: tuple[float, float] | None = None
+    system: str | None = None
+    unit_s: float = 1.0
+    zero_s: float = 0.0
+
+
+def time_keywords(headers: Iterable[Mapping], where: str) -> dict:
+    """The keywords about time of a table; of several headers the last that has them counts.
+
+    Raises
+    ------
+    InputError
+        Where one that should be a number is none.
+    """
+    found: dict = {}
+    for header in headers:
+        for group in TIME_KEYWORDS:
+            own = {word: header[word] for word in group if _is_said(header.get(word))}
+            if own:  # MJDREF of one header and MJDREFI of another do not go together
+                found = {word: value for word, value in found.items() if word not in group} | own
+    for word, value in found.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number == (word in ("TIMESYS", "TIMEUNIT")):
+            expected = "a text" if is_number else "a number"
+            raise InputError(f"{where}: {word} is {value!r}, not {expected}; correct the header")
+    return found
+
+
+def _is_said(value) -> bool:
+    """Whether a keyword is there with a value."""
+    return isinstance(value, int | float) or (isinstance(value, str) and value.strip() != "")
+
+
+def clock_of(keywords: Mapping, where: str) -> Clock:
+    """What the times of a table mean, from `time_keywords`.
+
+    TIMEZERO (TIMEZERI and TIMEZERF; TIMEOFFS in the words of the FITS standard) is added to all
+    times of a table; it is in the unit TIMEUNIT, as TSTART and TSTOP are.
+    """
+    unit_s = unit_factor(keywords.get("TIMEUNIT"), "s", f"{where}: TIMEUNIT")
+    zero = keywords.get("TIMEZERO")
+    if zero is None:
+        zero = keywords.get("TIMEZERI", 0) + keywords.get("TIMEZERF", 0)
+        zero = zero or keywords.get("TIMEOFFS", 0)
+    system = keywords.get("TIMESYS")
+    return Clock(
+        epoch=epoch(keywords),
+        system=None if system is None else time_system(system),
+        unit_s=unit_s,
+        zero_s=float(zero * unit_s),
+    )
+
+
+def time_system(name: str) -> str:
+    """A time system by its usual name."""
+    name = str(name).strip().upper()
+    return SYNONYMS.get(name, name)
+
+
+def check_clocks(a: Clock, b: Clock, name_a: str, name_b: str) -> None:
+    """Raise InputError where two tables count time from epochs that differ by more than a
+    microsecond, or in different time systems.
+
+    What is not known (None) is taken to be the same.
+    """
+    seconds = epoch_difference_s(a.epoch, b.epoch) if a.epoch and b.epoch else 0.0
+    if seconds:
+        raise InputError(
+            f"{name_a} and {name_b} count time from different epochs (MJDREFI/MJDREFF differ by"
+            f" {seconds:g} s); give files of the same epoch"
+        )
+    if a.system and b.system and a.system != b.system:
+        raise InputError(
+            f"{name_a} and {name_b} count time in different systems (TIMESYS {a.system} and"
+            f" {b.system}); give files of the same time system"
+        )
 
 
 def epoch(keywords) -> tuple[float, float] | None:
@@ -68,7 +178,7 @@ def mission_start(header: Mapping) -> tuple[float, str | None]:
     """
     if "TSTART" not in header:
         return 0.0, None
-    system = str(header.get("TIMESYS", MISSION_TIMESYS)).strip().upper()
+    system = time_system(header.get("TIMESYS", MISSION_TIMESYS))
     if system != MISSION_TIMESYS:
         return 0.0, (
             f"TSTART is the epoch of the mission: event times are {system}, not {MISSION_TIMESYS}"

@@ -6,14 +6,15 @@ START <= t < STOP, so that an event at a common limit belongs to one interval on
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
-from pixelcal.eclairs.epochs import epoch, epoch_difference_s
+from pixelcal.eclairs.epochs import Clock, check_clocks, clock_of, time_keywords
 from pixelcal.eclairs.events import EventFile, stream
+from pixelcal.eclairs.fits_files import open_fits
+from pixelcal.eclairs.units import unit_factor
 from pixelcal.errors import InputError
 
 SHORTFALL_TOLERANCE = 1e-7
@@ -85,60 +86,46 @@ def first_seconds(good_time: np.ndarray, seconds: float) -> np.ndarray:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def check_epochs(a, b, name_a: str, name_b: str) -> None:
-    """Raise InputError where two epochs differ by more than a microsecond.
-
-    An epoch that is not known (None) is taken to be the same.
-    """
-    if a is None or b is None:
-        return
-    seconds = epoch_difference_s(a, b)
-    if seconds:
-        raise InputError(
-            f"{name_a} and {name_b} count time from different epochs (MJDREFI/MJDREFF differ by"
-            f" {seconds:g} s); give files of the same epoch"
-        )
-
-
-def read_good_time(path: str | Path, criteria: list[str], event_epoch=None) -> np.ndarray:
+def read_good_time(
+    path: str | Path, criteria: list[str], event_clock: Clock | None = None
+) -> np.ndarray:
     """Time in a GTI file that is good by every one of `criteria`.
 
     Parameters
     ----------
     path : path
-        A FITS file with an extension for each criterion, with columns START and STOP (s).
+        A FITS file with an extension for each criterion, with columns START and STOP (s, or in the
+        unit that they name).
     criteria : list of str
         Names of extensions. May be empty where the file has only one.
-    event_epoch : as from `epoch`
-        What the times of the events count from.
+    event_clock : Clock
+        What the times of the events mean.
 
     Returns
     -------
-    (n, 2) float, merged
+    (n, 2) float, s, merged
 
     Raises
     ------
     InputError
-        Where the file or an extension is missing or broken, or the epochs differ.
+        Where the file or an extension is missing, broken or there twice, or the clocks differ.
     """
-    tables = _read_gti_tables(path)
-    if not criteria:
-        if len(tables) != 1:
-            raise InputError(
-                f"GTI file {path}: name the criteria to apply in events.gti.criteria; it has"
-                f" {', '.join(tables) or 'no extension with START and STOP'}"
-            )
-        criteria = list(tables)
-    good_time = None
-    for criterion in criteria:
-        if criterion.upper() not in tables:
-            raise InputError(
-                f"GTI file {path}: has no extension {criterion} with START and STOP; it has"
-                f" {', '.join(tables) or 'none'}; check events.gti.criteria"
-            )
-        own, own_epoch = tables[criterion.upper()]
-        check_epochs(event_epoch, own_epoch, "the event files", f"GTI file {path} ({criterion})")
-        good_time = own if good_time is None else intersect(good_time, own)
+    what = f"GTI file {path}"
+    with open_fits(path, "GTI file") as hdus:
+        tables = _gti_tables(hdus)
+        if not criteria:
+            if len(tables) != 1:
+                raise InputError(
+                    f"{what}: name the criteria to apply in events.gti.criteria; it has"
+                    f" {', '.join(tables) or 'no extension with START and STOP'}"
+                )
+            criteria = list(tables)
+        good_time = None
+        for criterion in criteria:
+            hdu = _only_table(tables, criterion, what)
+            own, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
+            check_clocks(event_clock or Clock(), clock, "the event files", f"{what} ({criterion})")
+            good_time = own if good_time is None else intersect(good_time, own)
     return good_time
 
 
@@ -156,7 +143,8 @@ def good_time_of(
     Raises
     ------
     InputError
-        Where files contradict each other, or good times are asked of events without times.
+        Where files contradict each other, good times are asked of events without times, or there
+        is no good time at all.
     """
     timed = [file.has_times for file in files]
     if not any(timed):
@@ -171,16 +159,40 @@ def good_time_of(
             f"event file {files[timed.index(False)].path}: has no times, but"
             f" {files[timed.index(True)].path} has; give files of one kind"
         )
-    first = epoch(files[0].keywords)
     for file in files[1:]:
-        check_epochs(first, epoch(file.keywords), str(files[0].path), str(file.path))
-    if gti_path is None:
-        return merge(np.concatenate([_own_good_time(file) for file in files]))
-    good_time = read_good_time(gti_path, criteria, first)
+        check_clocks(files[0].clock, file.clock, str(files[0].path), str(file.path))
+    if gti_path is not None:
+        return _within_the_events(
+            read_good_time(gti_path, criteria, files[0].clock), files, gti_path
+        )
+    good_time = merge(np.concatenate([_own_good_time(file) for file in files]))
+    if not len(good_time):
+        raise InputError(
+            f"event file {files[0].path}: has no good time, as its GTI extension holds no interval"
+            " or no event has a time; name a file of good times in events.gti.file"
+        )
+    return good_time
+
+
+def _within_the_events(good_time: np.ndarray, files: list[EventFile], gti_path) -> np.ndarray:
+    """What of the good time (n, 2) of a GTI file lies between TSTART and TSTOP of event files."""
+    if not len(good_time):
+        raise InputError(
+            f"GTI file {gti_path}: there is no time that is good by all criteria; check"
+            " events.gti.criteria"
+        )
     spans = [_header_span(file) for file in files]
     if any(len(span) == 0 for span in spans):
         return good_time
-    return intersect(good_time, merge(np.concatenate(spans)))
+    span = merge(np.concatenate(spans))
+    common = intersect(good_time, span)
+    if not len(common):
+        raise InputError(
+            f"GTI file {gti_path}: its good time, from {good_time[0, 0]:g} to {good_time[-1, 1]:g}"
+            f" s, holds none of the time of the event files, TSTART {span[0, 0]:g} to TSTOP"
+            f" {span[-1, 1]:g} s; give the good times of the same observation"
+        )
+    return common
 
 
 def total_exposure(files: list[EventFile]) -> float:
@@ -204,24 +216,32 @@ def total_exposure(files: list[EventFile]) -> float:
 
 
 def _header_span(file: EventFile) -> np.ndarray:
-    """TSTART to TSTOP of an event file (1, 2), or (0, 2) where they make no interval."""
+    """TSTART to TSTOP of an event file (1, 2), or (0, 2) where they are equal or not there."""
     start, stop = (file.keywords.get(word) for word in ("TSTART", "TSTOP"))
-    if isinstance(start, int | float) and isinstance(stop, int | float) and start < stop:
-        return np.array([[start, stop]], float)
-    return np.empty((0, 2))
+    if start is None or stop is None or start == stop:
+        return np.empty((0, 2))
+    if start > stop:
+        raise InputError(
+            f"event file {file.path}: TSTART {start} is after TSTOP {stop}; correct its header"
+        )
+    return np.array([[start, stop]], float) * file.clock.unit_s + file.clock.zero_s
 
 
 def _own_good_time(file: EventFile) -> np.ndarray:
     """Good time (n, 2) of an event file by what it says itself."""
-    tables = {name: table for name, table in _read_gti_tables(file.path).items() if "GTI" in name}
-    if len(tables) > 1:
-        raise InputError(
-            f"event file {file.path}: has several GTI extensions ({', '.join(tables)}); choose with"
-            " events.gti.file (the same file) and events.gti.criteria"
-        )
-    for own, own_epoch in tables.values():
-        check_epochs(epoch(file.keywords), own_epoch, str(file.path), "its GTI extension")
-        return own
+    what = f"event file {file.path}"
+    with open_fits(file.path, "event file") as hdus:
+        tables = {name: own for name, own in _gti_tables(hdus).items() if "GTI" in name}
+        if len(tables) > 1:
+            raise InputError(
+                f"{what}: has several GTI extensions ({', '.join(tables)}); choose with"
+                " events.gti.file (the same file) and events.gti.criteria"
+            )
+        for name in tables:
+            hdu = _only_table(tables, name, what)
+            own, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
+            check_clocks(file.clock, clock, what, f"its extension {hdu.name}")
+            return own
     span = _header_span(file)
     return span if len(span) else _measured_span(file)
 
@@ -242,32 +262,61 @@ def _measured_span(file: EventFile) -> np.ndarray:
     return np.array([[first, stop]])
 
 
-def _read_gti_tables(path: str | Path) -> dict[str, tuple]:
-    """Name -> (merged intervals, epoch) of every table of a file that has START and STOP."""
-    tables = {}
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            for hdu in hdus:
-                if not isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
-                    continue
-                names = {name.upper(): name for name in hdu.columns.names}
-                if {"START", "STOP"} <= names.keys():
-                    limits = [np.asarray(hdu.data[names[n]], float) for n in ("START", "STOP")]
-                    own_epoch = epoch(hdu.header) or epoch(hdus[0].header)
-                    intervals = np.column_stack(limits)
-                    _check_intervals(path, hdu.name, intervals)
-                    tables[hdu.name.upper()] = (merge(intervals), own_epoch)
-    except (OSError, EOFError, zlib.error, fits.VerifyError, TypeError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InputError(f"GTI file {path}: cannot be read as FITS ({reason})") from None
+def _gti_tables(hdus) -> dict[str, list]:
+    """The tables of a file that have START and STOP, by their names in capital letters."""
+    tables: dict[str, list] = {}
+    for hdu in hdus:
+        if isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
+            names = {name.upper() for name in hdu.columns.names}
+            if {"START", "STOP"} <= names:
+                tables.setdefault(hdu.name.upper(), []).append(hdu)
     return tables
 
 
-def _check_intervals(path, name: str, intervals: np.ndarray) -> None:
-    broken = ~(intervals[:, 0] <= intervals[:, 1])
-    if broken.any():
-        row = int(np.argmax(broken))
+def _only_table(tables: dict[str, list], name: str, what: str):
+    """The one table of a name. Of two, nothing says whether both must hold or one is enough."""
+    own = tables.get(name.upper(), [])
+    if not own:
         raise InputError(
-            f"GTI file {path} ({name}), row {row + 1}: START {intervals[row, 0]} is not before STOP"
-            f" {intervals[row, 1]}"
+            f"{what}: has no extension {name} with START and STOP; it has"
+            f" {', '.join(tables) or 'none'}; check events.gti.criteria"
         )
+    if len(own) > 1:
+        raise InputError(
+            f"{what}: has {len(own)} extensions {name}; merge them, or give each its own name and"
+            " choose with events.gti.criteria"
+        )
+    return own[0]
+
+
+def _read_intervals(primary, hdu, where: str) -> tuple[np.ndarray, Clock]:
+    """Merged intervals (n, 2), s, of a table of good times, and what its times mean."""
+    clock = clock_of(time_keywords((primary, hdu.header), where), where)
+    limits = []
+    for wanted in ("START", "STOP"):
+        index = [name.upper() for name in hdu.columns.names].index(wanted)
+        values = np.asarray(hdu.data.field(index))
+        if values.ndim != 1 or values.dtype.kind not in "iuf":
+            raise InputError(f"{where}: column {wanted} does not hold one number a row; correct it")
+        unit = hdu.columns[index].unit
+        factor = clock.unit_s
+        if unit is not None:
+            factor = unit_factor(unit, "s", f"{where}: column {wanted}")
+        limits.append(values.astype(float) * factor + clock.zero_s)
+    intervals = np.column_stack(limits)
+    _check_intervals(intervals, where)
+    return merge(intervals), clock
+
+
+def _check_intervals(intervals: np.ndarray, where: str) -> None:
+    """Every interval (n, 2) has finite limits, and its stop is not before its start."""
+    for broken, problem in (
+        (~np.isfinite(intervals).all(axis=1), "are not both finite"),
+        (intervals[:, 0] > intervals[:, 1], "are in the wrong order"),
+    ):
+        if broken.any():
+            row = int(np.argmax(broken))
+            start, stop = intervals[row]
+            raise InputError(
+                f"{where}, row {row + 1}: START {start} and STOP {stop} {problem}; correct the row"
+            )

@@ -7,10 +7,12 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from pixelcal.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COLUMNS = (
     "element",
@@ -67,12 +69,21 @@ def read_line_table(path: str | Path) -> LineTable:
     InputError
         With file, row and reason, where the table is missing, malformed or contradicts itself.
     """
+    return _arrays(*read_lines(path))
+
+
+def read_lines(path: str | Path) -> tuple[list[dict], dict[str, tuple[float, float]]]:
+    """The rows of a line table and the limits of its blocks, checked, both by rising energy.
+
+    It needs no numpy: the workflow checks its tables before any job. Raises as `read_line_table`.
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"line table {path}: cannot be read ({error.__class__.__name__})"
+            f"line table {path}: cannot be read ({error.__class__.__name__}); give a CSV file in"
+            " UTF-8"
         ) from None
     numbered = [
         (number, line)
@@ -81,23 +92,38 @@ def read_line_table(path: str | Path) -> LineTable:
     ]
     if not numbered:
         raise InputError(f"line table {path}: is empty; expected the columns {', '.join(COLUMNS)}")
-    reader = csv.DictReader(
-        [line for _, line in numbered], restkey="surplus", skipinitialspace=True
-    )
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    header = [name.strip() for name in _fields(path, *numbered[0])]
+    missing = [name for name in COLUMNS if name not in header]
     if missing:
-        raise InputError(f"line table {path}: lacks the column(s) {', '.join(missing)}")
+        raise InputError(
+            f"line table {path}: lacks the column(s) {', '.join(missing)}; the columns are"
+            f" {', '.join(COLUMNS)}"
+        )
     rows = [
-        _parse_row(path, number, row) for (number, _), row in zip(numbered[1:], reader, strict=True)
+        _parse_row(path, number, header, _fields(path, number, line))
+        for number, line in numbered[1:]
     ]
-    return _assemble(path, rows)
+    return _checked(path, rows)
 
 
-def _parse_row(path: Path, number: int, row: dict) -> dict:
+def _fields(path: Path, number: int, line: str) -> list[str]:
+    """The fields of one line; a quoted field ends in its line."""
+    try:
+        return next(csv.reader([line], skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise InputError(
+            f"line table {path}, line {number}: is not CSV ({error}); close the quotes"
+        ) from None
+
+
+def _parse_row(path: Path, number: int, header: list[str], fields: list[str]) -> dict:
     """One row of the table with its numbers converted and checked."""
     where = f"line table {path}, line {number}"
-    if row.get("surplus") or any(row[name] in (None, "") for name in COLUMNS):
-        raise InputError(f"{where}: expected exactly {len(COLUMNS)} filled fields")
+    row = dict(zip(header, fields, strict=False))
+    gaps = [name for name in COLUMNS if not row.get(name, "").strip()]
+    if len(fields) > len(header) or gaps:
+        problem = f"{gaps[0]} is empty" if gaps else f"there are {len(fields)}"
+        raise InputError(f"{where}: expected exactly {len(header)} filled fields; {problem}")
     parsed = {name: row[name].strip() for name in COLUMNS}
     for name in ("element", "transition", "block"):  # names go into products, which are ASCII
         if not parsed[name].isascii():
@@ -114,16 +140,19 @@ def _parse_row(path: Path, number: int, row: dict) -> dict:
             raise InputError(f"{where}: {name} is {row[name]}; it must be positive and finite")
     low, high = parsed["block_min_keV"], parsed["block_max_keV"]
     if low >= high:
-        raise InputError(f"{where}: block {parsed['block']} runs from {low} to {high} keV")
+        raise InputError(
+            f"{where}: block {parsed['block']} runs from {low} to {high} keV; give its lower limit"
+            " first"
+        )
     if not low < parsed["energy_keV"] < high:
         raise InputError(
             f"{where}: the line at {parsed['energy_keV']} keV lies outside its block"
-            f" {parsed['block']} ({low} to {high} keV)"
+            f" {parsed['block']} ({low} to {high} keV); move it to its block, or widen that one"
         )
     return parsed
 
 
-def _assemble(path: Path, rows: list[dict]) -> LineTable:
+def _checked(path: Path, rows: list[dict]) -> tuple[list[dict], dict[str, tuple[float, float]]]:
     """Order the blocks by energy and check that they agree and do not overlap."""
     limits: dict[str, tuple[float, float]] = {}
     for row in rows:
@@ -131,17 +160,34 @@ def _assemble(path: Path, rows: list[dict]) -> LineTable:
         if limits.setdefault(row["block"], own) != own:
             raise InputError(
                 f"line table {path}: block {row['block']} has two different intervals,"
-                f" {limits[row['block']]} and {own} keV"
+                f" {limits[row['block']]} and {own} keV; write the same on each of its lines"
             )
     if len({row["energy_keV"] for row in rows}) < 2:
         raise InputError(
-            f"line table {path}: gain and offset need at least two lines at different energies"
+            f"line table {path}: gain and offset need at least two lines at different energies; add"
+            " one"
         )
     names = sorted(limits, key=lambda name: limits[name])
     for lower, upper in pairwise(names):
+        if limits[lower] == limits[upper]:
+            raise InputError(
+                f"line table {path}: the blocks {lower} and {upper} have the same limits; is one of"
+                " the names misspelt?"
+            )
         if limits[lower][1] > limits[upper][0]:
-            raise InputError(f"line table {path}: the blocks {lower} and {upper} overlap")
+            raise InputError(
+                f"line table {path}: the blocks {lower} and {upper} overlap; set them apart, or"
+                " make them one"
+            )
     rows = sorted(rows, key=lambda row: (names.index(row["block"]), row["energy_keV"]))
+    return rows, {name: limits[name] for name in names}
+
+
+def _arrays(rows: list[dict], limits: dict[str, tuple[float, float]]) -> LineTable:
+    """Rows and limits as `read_lines` gives them, as arrays."""
+    import numpy as np
+
+    names = list(limits)
     return LineTable(
         element=tuple(row["element"] for row in rows),
         transition=tuple(row["transition"] for row in rows),
@@ -152,3 +198,11 @@ def _assemble(path: Path, rows: list[dict]) -> LineTable:
         block_names=tuple(names),
         block_limits_keV=np.array([limits[name] for name in names]),
     )
+
+
+def line_groups(table: LineTable) -> list[tuple[int, str]]:
+    """(block, element) of each line group, in the order of the table.
+
+    A line group is the lines of one element in one block, which a pixel scales as one.
+    """
+    return list(dict.fromkeys(zip(table.block.tolist(), table.element, strict=True)))

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pixelcal.eclairs.instrument import check_instrument
+from pixelcal.eclairs.relation import N_PIXELS
+from pixelcal.eclairs.units import gain_factor, unit_factor
 from pixelcal.errors import InputError
 from pixelcal.products import read_columns
 
@@ -20,7 +23,8 @@ def read_prior(
     Parameters
     ----------
     path : path or None
-        A relation FITS with DETNUM, GAIN and OFFSET in the extension AUX-ECL-PIX-CAL or RELATION.
+        A relation FITS with DETNUM, GAIN and OFFSET in the extension AUX-ECL-PIX-CAL or RELATION;
+        gain in keV/channel and offset in keV, or in the units that the columns name.
     detnum : (n,) int
         The pixels wanted, in any order.
     gain_keV, offset_keV : float
@@ -33,8 +37,8 @@ def read_prior(
     Raises
     ------
     InputError
-        Where the file cannot be read, or a pixel is missing, there twice, or without a usable
-        relation (finite, with positive gain).
+        Where the file cannot be read or is of another camera, or a pixel is missing, there twice,
+        or without a usable relation (finite, with positive gain).
     """
     detnum = np.asarray(detnum, np.int64)
     if path is None:
@@ -84,12 +88,48 @@ def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         except InputError as error:
             failure = error
             continue
-        absent = [name for name in ("DETNUM", "GAIN", "OFFSET") if name not in table.colnames]
-        if absent:
-            raise InputError(f"relation file {path}: {extension} lacks {', '.join(absent)}")
-        detnum = np.asarray(table["DETNUM"], np.int64)
-        numbers, times = np.unique(detnum, return_counts=True)
-        if (times > 1).any():
-            raise InputError(f"relation file {path}: pixel {numbers[times > 1][0]} is there twice")
-        return detnum, np.asarray(table["GAIN"], float), np.asarray(table["OFFSET"], float)
-    raise InputError(f"relation file: {failure}; expected {' or '.join(EXTENSIONS)}") from None
+        break
+    else:
+        wanted = " or ".join(EXTENSIONS)
+        raise InputError(f"relation file {failure}; give a file with the extension {wanted}")
+    where = f"relation file {path}"
+    check_instrument(table.meta, where)
+    absent = [name for name in ("DETNUM", "GAIN", "OFFSET") if name not in table.colnames]
+    if absent:
+        raise InputError(
+            f"{where}: {extension} lacks {', '.join(absent)}; it has {', '.join(table.colnames)}"
+        )
+    columns = {name: _numbers(table[name], where) for name in ("DETNUM", "GAIN", "OFFSET")}
+    detnum = columns["DETNUM"]
+    outside = ~((detnum >= 0) & (detnum < N_PIXELS) & (detnum == np.floor(detnum)))
+    if outside.any():
+        raise InputError(
+            f"{where}: DETNUM {detnum[outside][0]:g} is no pixel of this camera (0 to"
+            f" {N_PIXELS - 1}); give a file of ECLAIRs"
+        )
+    numbers, times = np.unique(detnum.astype(np.int64), return_counts=True)
+    if (times > 1).any():
+        raise InputError(
+            f"{where}: pixel {numbers[times > 1][0]} is there twice; keep one row for each"
+        )
+    units = _units(table.meta)
+    gain = columns["GAIN"] * gain_factor(units.get("GAIN"), f"{where}: column GAIN")
+    offset = columns["OFFSET"] * unit_factor(units.get("OFFSET"), "keV", f"{where}: column OFFSET")
+    return detnum.astype(np.int64), gain, offset
+
+
+def _numbers(column, where: str) -> np.ndarray:
+    """The numbers (n,) of a column."""
+    values = np.ma.filled(column, -1) if column.dtype.kind in "iu" else np.asarray(column)
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise InputError(
+            f"{where}: column {column.name} does not hold one number a row; give a file as"
+            " docs/products.md describes"
+        )
+    return values.astype(float)
+
+
+def _units(header) -> dict[str, str]:
+    """Units of the columns of a table as its header has them."""
+    names = {header.get(f"TTYPE{n}"): n for n in range(1, header.get("TFIELDS", 0) + 1)}
+    return {name: header[f"TUNIT{n}"] for name, n in names.items() if f"TUNIT{n}" in header}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
@@ -18,6 +19,7 @@ from pixelcal.compiled import njit
 from pixelcal.eclairs.events import EventFile, stream
 from pixelcal.eclairs.good_times import total_exposure
 from pixelcal.eclairs.relation import N_CHANNELS, N_PIXELS
+from pixelcal.errors import InputError
 
 MULTIPLICITIES = {"single": (1, 1), "multiple": (2, 2**31 - 1), "all": (-(2**31), 2**31 - 1)}
 """Smallest and largest multiplicity of the events that are counted."""
@@ -38,23 +40,51 @@ TALLY = {
 """Keyword and meaning of each place in the tally."""
 
 
+class Selection(NamedTuple):
+    """What events are tested by, as arrays that compiled code reads.
+
+    Attributes
+    ----------
+    row_of_pixel : (n_pixels,) int32
+        Row of the counts for a DETNUM; -1 for a pixel that is not wanted.
+    gain, offset : (n_rows,) float64, keV/channel and keV
+        An event is counted in channel floor((value - offset) / gain).
+    lowest, highest : int
+        Limits of the multiplicity, both included.
+    starts, stops : (n_intervals + 2,) and (n_intervals + 1,) float64, from `interval_limits`
+    """
+
+    row_of_pixel: np.ndarray
+    gain: np.ndarray
+    offset: np.ndarray
+    lowest: int
+    highest: int
+    starts: np.ndarray
+    stops: np.ndarray
+
+
+ADVICE = {
+    "REJTIME": "give the good times of these events, or check their unit and epoch",
+    "REJMULT": "check events.multiplicity and events.columns.multiplicity",
+    "REJNOPIX": "check events.columns: pixel is DETNUM, row IDET and column JDET, all from 0",
+    "REJUNSEL": "choose other pixels",
+    "REJNAN": "check that column {} holds what events.columns says",
+    "REJBELOW": "check the unit of column {} and the prior relation",
+    "REJABOVE": "check the unit of column {} and the prior relation",
+}
+"""What to do where the last events are rejected for a reason."""
+
+STAGES = (
+    ("REJTIME",),
+    ("REJMULT",),
+    ("REJNOPIX", "REJUNSEL"),
+    ("REJNAN", "REJBELOW", "REJABOVE"),
+)
+"""The tests in their order, by the reasons for which an event fails them."""
+
+
 @njit
-def add_events(
-    counts,
-    tally,
-    value,
-    pixel,
-    multiplicity,
-    time,
-    row_of_pixel,
-    gain,
-    offset,
-    lowest,
-    highest,
-    starts,
-    stops,
-    interval,
-):
+def add_events(counts, tally, value, pixel, multiplicity, time, selection, interval):
     """Add a block of n events to `counts`.
 
     Parameters
@@ -68,15 +98,9 @@ def add_events(
     multiplicity : (n,) int32
         Or (0,): every event is taken.
     time : (n,) float64, s
-    row_of_pixel : (n_pixels,) int32
-        Row of `counts` for a DETNUM; -1 for a pixel that is not wanted.
-    gain, offset : (n_rows,) float64, keV/channel and keV
-        An event is counted in channel floor((value - offset) / gain).
-    lowest, highest : int
-        Limits of the multiplicity, both included.
-    starts, stops : (n_intervals + 2,) and (n_intervals + 1,) float64, from `interval_limits`
+    selection : Selection
     interval : int
-        Where in them the search for the first event begins.
+        Where in its `starts` the search for the first event begins.
 
     Returns
     -------
@@ -85,8 +109,23 @@ def add_events(
     """
     # Two passes: with the selection out of the way the scattered increments, each of them a cache
     # miss, overlap; in one loop they take three times as long.
-    n_channels = counts.shape[1]
     places = np.empty(len(value), np.int32)
+    n_used, interval = _find_places(
+        places, tally, value, pixel, multiplicity, time, selection, interval, counts.shape[1]
+    )
+    flat = counts.reshape(-1)
+    for place in places[:n_used]:
+        flat[place] += 1
+    return interval
+
+
+@njit
+def _find_places(places, tally, value, pixel, multiplicity, time, selection, interval, n_channels):
+    """Test each event; write those that count to `places`, as row * n_channels + channel.
+
+    Returns how many there are, and the interval of the last event.
+    """
+    row_of_pixel, gain, offset, lowest, highest, starts, stops = selection
     n_used = 0
     any_multiplicity = len(multiplicity) == 0
     for i in range(len(value)):
@@ -119,10 +158,7 @@ def add_events(
             places[n_used] = row * n_channels + int(position)
             n_used += 1
     tally[USED] += n_used
-    flat = counts.reshape(-1)
-    for place in places[:n_used]:
-        flat[place] += 1
-    return interval
+    return n_used, interval
 
 
 def interval_limits(good_time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -194,34 +230,23 @@ def bin_events(
     block_bytes : int, optional
         Size of the blocks in the files.
     """
-    lowest, highest = MULTIPLICITIES[multiplicity]
-    row_of_pixel = rows_of_pixels(detnum)
-    gain, offset = (np.ascontiguousarray(a, np.float64) for a in (gain, offset))
-    starts, stops = interval_limits(good_time)
+    selection = Selection(
+        rows_of_pixels(detnum),
+        np.ascontiguousarray(gain, np.float64),
+        np.ascontiguousarray(offset, np.float64),
+        *MULTIPLICITIES[multiplicity],
+        *interval_limits(good_time),
+    )
     options = {"detnum_of_position": detnum_of_position}
     if block_bytes is not None:
         options["block_bytes"] = block_bytes
-    keys = ("value", "pixel", "time") + (() if multiplicity == "all" else ("multiplicity",))
+    asked = ("multiplicity",) if multiplicity != "all" else ()
     counts = np.zeros((len(detnum), N_CHANNELS), np.int32)
     tally = np.zeros(len(TALLY), np.int64)
     n_done, n_all, interval = 0, sum(file.n_events for file in files), 0
-    for block in _complete_blocks(files, keys, seed, options):
-        interval = add_events(
-            counts,
-            tally,
-            block["value"],
-            block["pixel"],
-            block["multiplicity"],
-            block["time"],
-            row_of_pixel,
-            gain,
-            offset,
-            lowest,
-            highest,
-            starts,
-            stops,
-            interval,
-        )
+    for block in _complete_blocks(files, ("value", "pixel", "time", *asked), seed, options):
+        events = (block[key] for key in ("value", "pixel", "multiplicity", "time"))
+        interval = add_events(counts, tally, *events, selection, interval)
         n_done += len(block["value"])
         if progress is not None:
             progress(n_done, n_all)
@@ -242,6 +267,27 @@ def _complete_blocks(files, keys, seed, options) -> Iterator[dict[str, np.ndarra
             if block["time"] is None:
                 block["time"] = time_draws.random(n) * seconds
             yield not_asked | block
+
+
+def summary(spectra: Spectra) -> str:
+    """What became of the events, in one line."""
+    parts = [f"{n} {TALLY[word]}" for word, n in spectra.tally.items() if n]
+    return ", ".join([f"{spectra.n_read} events read", *parts])
+
+
+def check_counted(spectra: Spectra, files: list[EventFile]) -> None:
+    """Raise InputError where no event at all is counted: then something is not as configured.
+
+    What to do goes by the last of the tests that events came to, in the order of the tests.
+    """
+    if spectra.tally["EVUSED"]:
+        return
+    reached = [stage for stage in STAGES if any(spectra.tally[word] for word in stage)]
+    word = max(reached[-1], key=spectra.tally.get)
+    advice = ADVICE[word].format(files[0].columns["value"].name)
+    raise InputError(
+        f"event file {files[0].path}: no event is counted ({summary(spectra)}); {advice}"
+    )
 
 
 def spectra_hdu(detnum: np.ndarray, spectra: Spectra, cards: list[tuple]) -> fits.BinTableHDU:

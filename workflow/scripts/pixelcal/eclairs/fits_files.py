@@ -1,0 +1,111 @@
+"""Opening FITS files of the user's: every way in which one can be broken in one line."""
+
+from __future__ import annotations
+
+import gzip
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+
+from pixelcal.errors import InputError
+
+GZIP = b"\x1f\x8b"
+OTHER_COMPRESSIONS = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"PK\x03\x04": "zip",
+    b"\x1f\x9d": "compress",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+"""What astropy may unpack by itself, but blocks of rows cannot be read from."""
+
+BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
+"""What Python raises where compressed data end early or are damaged."""
+
+
+def is_gzip(path: str | Path) -> bool:
+    """Whether a file is gzip-compressed, whatever its name."""
+    with open(path, "rb") as file:
+        return file.read(len(GZIP)) == GZIP
+
+
+@contextmanager
+def open_fits(path: str | Path, what: str) -> Iterator[fits.HDUList]:
+    """The HDUs of a FITS file, plain or gzip-compressed; data are read when they are used.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What to call the file in an error, as "event file".
+
+    Raises
+    ------
+    InputError
+        Where the file is missing, empty, not FITS, otherwise compressed, or damaged; also where
+        that shows only in the body of the `with`.
+    """
+    _check_beginning(path, what)
+    # A file that is cut short is only warned of: who reads the data says where it ends.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        try:
+            with fits.open(path, memmap=False) as hdus:
+                yield hdus
+        except InputError:
+            check_gzip(path, what)  # what is missing may have been beyond the break
+            raise
+        except Exception as error:  # damaged headers make astropy fail in many ways
+            reason = str(error) or type(error).__name__
+            raise InputError(
+                f"{what} {path}: its FITS structure is damaged ({reason}); get the file anew"
+            ) from error
+
+
+def check_gzip(path: str | Path, what: str) -> None:
+    """Raise InputError where a file is gzip-compressed, and cannot be decompressed to its end."""
+    if not is_gzip(path):
+        return
+    try:
+        with gzip.open(path) as file:
+            while file.read(2**20):
+                pass
+    except BROKEN_GZIP as error:
+        raise InputError(
+            f"{what} {path}: its gzip compression is broken ({error}); get the file anew"
+        ) from None
+
+
+def _check_beginning(path: str | Path, what: str) -> None:
+    """The first bytes tell what a file is, before astropy guesses."""
+    try:
+        with open(path, "rb") as file:
+            first = file.read(8)
+        if first.startswith(GZIP):
+            with gzip.open(path, "rb") as file:
+                first = file.read(8)
+    except BROKEN_GZIP as error:
+        raise InputError(
+            f"{what} {path}: its gzip compression is broken ({error}); get the file anew"
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{what} {path}: cannot be read ({error.strerror}); check its name and permissions"
+        ) from None
+    if not first:
+        raise InputError(f"{what} {path}: is empty; give a FITS file with data")
+    for magic, name in OTHER_COMPRESSIONS.items():
+        if first.startswith(magic):
+            raise InputError(
+                f"{what} {path}: is compressed by {name}; unpack it, or compress it by gzip"
+            )
+    if not first.startswith(b"SIMPLE"):
+        raise InputError(
+            f"{what} {path}: is not FITS, plain or gzip-compressed (it does not begin with"
+            " SIMPLE); give a FITS file"
+        )

@@ -1,0 +1,105 @@
+"""What a JSON schema finds wrong with a configuration, in one line: key, value, what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+
+import jsonschema
+
+from pixelcal.errors import InputError
+
+
+def check_schema(config: dict, schema: Mapping) -> None:
+    """Raise the first of the errors that the schema finds, in the order of the keys."""
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(config), key=lambda error: [str(p) for p in error.path])
+    if errors:
+        raise InputError(_sentence(errors[0]))
+
+
+def _sentence(error: jsonschema.ValidationError) -> str:
+    """Key, value and what is allowed."""
+    where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.path).lstrip(".")
+    rule, limit = error.validator, error.validator_value
+    if rule == "additionalProperties":
+        return _unknown_key(where, error)
+    if rule == "required":
+        missing = next(key for key in limit if key not in error.instance)
+        return f"{where}.{missing}: is missing; it has no default"
+    if rule == "propertyNames" or "propertyNames" in error.schema_path:
+        return (
+            f"{where}: {error.instance!r} cannot be the name of an exposure; allowed: up to 64"
+            " letters, digits, _ . - with a letter or digit first, and not 'events'"
+        )
+    hint = ""
+    if rule == "type" and isinstance(error.instance, str) and "number" in _listed(limit):
+        hint = _number_hint(error.instance)
+    return (
+        f"{named(where)}: {shown(error.instance)} is not allowed; allowed: {_allowed(error)}{hint}"
+    )
+
+
+def _unknown_key(where: str, error: jsonschema.ValidationError) -> str:
+    known = list(error.schema.get("properties", {}))
+    key = next(key for key in error.instance if key not in known)
+    full = f"{where}.{key}" if where else key
+    return (
+        f"{full}: {shown(error.instance[key])} is set under an unknown key;"
+        f" {meant(key, known, 0.5)}allowed here: {', '.join(known)}"
+    )
+
+
+def meant(name: str, known: Iterable[str], likeness: float) -> str:
+    """A question about the nearest of the known names, where one is near."""
+    close = difflib.get_close_matches(name, known, 1, likeness)
+    return f"did you mean {close[0]}? " if close else ""
+
+
+def _allowed(error: jsonschema.ValidationError) -> str:
+    """What the broken rule of the schema allows, in words."""
+    rule, limit = error.validator, error.validator_value
+    if rule == "enum":
+        return ", ".join("null" if value is None else str(value) for value in limit)
+    if rule == "type":
+        words = {"null": "null", "array": "a list", "object": "keys with values", "string": "text"}
+        words |= {"number": "a number", "integer": "a whole number"}
+        return " or ".join(words[name] for name in _listed(limit))
+    phrases = {
+        "minimum": "at least {}",
+        "maximum": "at most {}",
+        "exclusiveMinimum": "more than {}",
+        "exclusiveMaximum": "less than {}",
+        "minLength": "a text that is not empty",
+        "minProperties": "at least {} entry",
+        "maxProperties": "nothing (reserved)",
+        "uniqueItems": "each entry once",
+        "pattern": "a text as 2026-01-31 or 2026-01-31T12:00:00",
+    }
+    return phrases[rule].format(limit)
+
+
+def _number_hint(text: str) -> str:
+    """YAML takes 1e-4 for text: say how to write it."""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    mantissa, _, exponent = f"{number:.6e}".partition("e")
+    digits = mantissa.rstrip("0")
+    return f", written {digits}{'0' * digits.endswith('.')}e{int(exponent):+d} without quotes"
+
+
+def _listed(value: object) -> Iterable[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def shown(value: object) -> str:
+    """A value as it would stand in the file, on one line and not too long."""
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def named(where: str) -> str:
+    return where or "the top level"
