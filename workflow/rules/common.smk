@@ -17,10 +17,24 @@ COLUMNS = {key: name for key, name in config["events"]["columns"].items() if nam
 HAS_TRUTH = config["events"]["layout"] != "ecl-evt-cal" and "channel" not in COLUMNS
 PIXEL_MAP = "resources/eclairs_pixels.csv"
 
+RELATION_FIGURES = (
+    "camera",
+    "prior",
+    "comparison",
+    "statistics",
+    "uncertainty",
+    "energy_errors",
+    "differences",
+    "changes",
+)
+SPECTRUM_FIGURES = ("spectrum",)
+LISTS = ("changed", "over_requirement", "no_answer")
+
 
 wildcard_constraints:
     exposure="|".join(map(re.escape, EXPOSURES)),
     chunk=r"\d{4}",
+    pixel=r"\d{4}",
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -65,6 +79,11 @@ def fit_settings(wildcards):
     return leaves(fit, "method", "chunk_pixels", "min_counts", "pvalue_limit", *own)
 
 
+def model_settings(wildcards):
+    """What the model of one pixel's spectrum depends on; the size of a chunk is not among it."""
+    return {key: value for key, value in fit_settings(wildcards).items() if key != "chunk_pixels"}
+
+
 def common_settings():
     """What all exposures share and products depend on."""
     used = ["bad_pixels", "date", "events", "relation"] + ["simulation"] * SIMULATED
@@ -74,8 +93,7 @@ def common_settings():
 def product_settings(wildcards):
     """All that the relation of an exposure depends on. The size of a chunk is not among it."""
     exposure = EXPOSURES[wildcards.exposure]
-    fit = {key: value for key, value in fit_settings(wildcards).items() if key != "chunk_pixels"}
-    return ordered(common_settings() | {"exposure": exposure | {"fit": fit}})
+    return ordered(common_settings() | {"exposure": exposure | {"fit": model_settings(wildcards)}})
 
 
 def report_exposures():
@@ -87,6 +105,7 @@ def report_exposures():
             "multiplicity": own["multiplicity"],
             "lines": own["lines"],
             "method": own["fit"]["method"],
+            "min_counts": own["fit"]["min_counts"],
         }
         for name, own in EXPOSURES.items()
     ]
@@ -97,9 +116,10 @@ def library(script):
     return library_hash(PROJECT / "workflow" / "scripts" / f"{script}.py")
 
 
-def template(name):
-    """Hash of a template of the report, which is not among the files that Python imports."""
-    return file_sha256(PROJECT / "workflow" / "scripts" / "pixelcal" / "templates" / name)
+def templates():
+    """Hash of each template of the report; they are not among the files that Python imports."""
+    folder = PROJECT / "workflow" / "scripts" / "pixelcal" / "templates"
+    return {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -133,6 +153,12 @@ def bad_pixels_input():
     return optional(bad_pixels=config["bad_pixels"])
 
 
+def undistributed_input():
+    """The spectrum without energy redistribution, where events are simulated."""
+    path = "results/eclairs/events/undistributed.fits"
+    return {"undistributed": path} if SIMULATED else {}
+
+
 def truth_of(folder):
     """The injected relation, where there is one."""
     return {"truth": f"{folder}/truth.ecsv"} if HAS_TRUTH else {}
@@ -146,7 +172,55 @@ def response_input(wildcards):
     return {"response": fit["response"] or f"results/eclairs/{wildcards.exposure}/response.fits"}
 
 
+def response_files():
+    """The responses of all exposures that have one, in the order of the configuration."""
+    return [
+        own["fit"]["response"] or f"results/eclairs/{name}/response.fits"
+        for name, own in EXPOSURES.items()
+        if own["fit"]["method"] == "joint"
+    ]
+
+
 def chunk_files(wildcards):
     """The fits of all chunks of an exposure."""
     names = chunk_names(len(PIXELS), EXPOSURES[wildcards.exposure]["fit"]["chunk_pixels"])
     return [f"results/eclairs/{wildcards.exposure}/chunks/{name}.fits" for name in names]
+
+
+def reported_figures(names):
+    """Outputs NAME_png, which Snakemake's own report shows too, and NAME_pdf of figures."""
+    outputs = {}
+    for name in names:
+        path = f"results/eclairs/{{exposure}}/figures/{name}"
+        outputs[f"{name}_png"] = report(
+            f"{path}.png",
+            caption=f"../report/{name}.rst",
+            category="ECLAIRs",
+            subcategory="{exposure}",
+            labels={"exposure": "{exposure}", "figure": name.replace("_", " ")},
+        )
+        outputs[f"{name}_pdf"] = f"{path}.pdf"
+    return outputs
+
+
+def pictures_and_lists():
+    """The figures and lists of every exposure."""
+    figures = [*RELATION_FIGURES, *SPECTRUM_FIGURES]
+    names = [f"figures/{name}.{kind}" for name in figures for kind in ("png", "pdf")]
+    return [
+        path
+        for name in [*names, *(f"lists/{own}.txt" for own in LISTS)]
+        for path in per_exposure(name)
+    ]
+
+
+def chosen_pixel(wildcards):
+    """The pixel of a picture; one that is not in the run stops the workflow with one line."""
+    if int(wildcards.pixel) not in PIXELS:
+        print(
+            f"configuration: pixel {wildcards.pixel} is not among the {len(PIXELS)} selected by"
+            " `pixels`; select it, or ask for another",
+            file=sys.stderr,
+        )
+        raise SystemExit(1)
+    return wildcards.pixel

@@ -28,3 +28,35 @@ rule validate_relation:
         library=library("validate_relation"),
     script:
         "../scripts/validate_relation.py"
+
+
+rule predict_observing_time:
+    """
+    What: how long to observe: errors and pass fractions that one exposure predicts for exposures
+        from 1 ks to 1 Ms, and the shortest at which 95, 99 and 99.9 % of the pixels pass.
+    Physics: Fisher information of the learnt response with each pixel's counts and resolution;
+        method `two-step`, the covariances of its fits scaled with one over the exposure.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        unpack(response_input),
+        relation="results/eclairs/{exposure}/relation.fits",
+        lines=setting("lines"),
+    output:
+        prediction="results/eclairs/{exposure}/observing_time.json",
+    log:
+        "results/logs/predict_observing_time/{exposure}.log",
+    benchmark:
+        "results/benchmarks/predict_observing_time/{exposure}.tsv"
+    conda:
+        "../../envs/observing.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        min_counts=setting("fit", "min_counts"),
+        exposure="{exposure}",
+        library=library("predict_observing_time"),
+    script:
+        "../scripts/predict_observing_time.py"

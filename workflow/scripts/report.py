@@ -1,34 +1,58 @@
 """Rule report: one self-contained page about all exposures.
 
-input: relations, validations, and truths where they were injected: one an exposure, in order
+input: relations, validations, spectra, line tables, and where there are any truths, responses,
+    predictions and prior: one an exposure, in order; pixel_map
 output: report
-params: exposures (name, seconds, multiplicity, lines, method of each), settings (what they share)
+params: exposures (settings of each), relation (gain_keV, offset_keV), settings (what they share),
+    threshold (sigma from where on a change stands out)
 """
-
-import json
-from pathlib import Path
 
 import astropy
 import numpy as np
 import plotly
+import scipy
 
 import pixelcal
+from pixelcal.camera import read_pixel_map
+from pixelcal.eclairs.prior import read_prior
 from pixelcal.eclairs.report_content import page_content, software_versions
-from pixelcal.eclairs.truth import read_truth
-from pixelcal.products import read_columns, write_text
+from pixelcal.eclairs.report_products import read_products
+from pixelcal.products import write_text
 from pixelcal.report import render
 from pixelcal.script import running
 
-with running(snakemake):
+PER_EXPOSURE = {
+    "relation": "relations",
+    "validation": "validations",
+    "spectra": "spectra",
+    "truth": "truths",
+    "prediction": "predictions",
+}
+
+with running(snakemake) as progress:
     given, params = snakemake.input, snakemake.params
-    relations = [read_columns(path, "RELATION") for path in given.relations]
-    validations = [json.loads(Path(path).read_text("utf-8")) for path in given.validations]
-    truths = [
-        read_truth(path, np.asarray(relation["DETNUM"]))
-        for path, relation in zip(given.truths, relations, strict=False)
-    ] or [None] * len(relations)
-    versions = software_versions([pixelcal, astropy, np, plotly])
+    # Only exposures of the method joint have a response.
+    responses = iter(given.get("responses", []))
+    exposures = []
+    for number, settings in enumerate(params.exposures):
+        paths = {
+            kind: given[name][number] for kind, name in PER_EXPOSURE.items() if given.get(name)
+        }
+        paths["response"] = next(responses) if settings["method"] == "joint" else None
+        exposures.append(
+            read_products(
+                settings,
+                paths,
+                lambda detnum: read_prior(given.get("prior"), detnum, **params.relation),
+            )
+        )
+        progress(number + 1, len(params.exposures) + 1)
+    versions = software_versions([pixelcal, astropy, np, plotly, scipy])
     content = page_content(
-        params.exposures, relations, validations, truths, params.settings, versions
+        exposures,
+        read_pixel_map(given.pixel_map),
+        params.settings,
+        versions,
+        params.threshold,
     )
     write_text(snakemake.output.report, render("report.html.j2", **content))

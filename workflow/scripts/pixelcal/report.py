@@ -6,8 +6,10 @@ data that are JSON in the page.
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -56,26 +58,29 @@ def verdict(numbers: Mapping, labels: Mapping[str, str]) -> dict:
     Returns
     -------
     dict
-        `meets` (bool), `text` (whether the camera meets the requirement) and `reasons` (how many
-        pixels have no answer, and why).
+        `meets` (bool), `share` (pass fraction at the worst energy, as text), `text` (whether the
+        camera meets the requirement) and `reasons` (how many pixels have no answer, and why).
     """
     key = "pass_fraction" if numbers["truth"] else "predicted_pass_fraction"
     shares = {energy: own[key] for energy, own in numbers["energies"].items()}
     known = {energy: share for energy, share in shares.items() if share is not None}
-    if not known:
+    reasons = _reasons(numbers, labels)
+    if not known or not numbers["n_answers"]:
         return {
             "meets": False,
+            "share": ABSENT,
             "text": "No pixel has an answer.",
-            "reasons": _reasons(numbers, labels),
+            "reasons": reasons,
         }
     worst = min(known, key=lambda energy: (known[energy], float(energy)))
     meets = len(known) == len(shares) and known[worst] >= REQUIRED_PASS_FRACTION
     words = "of the pixels pass" if numbers["truth"] else "of the pixels are predicted to pass"
+    share = percent(known[worst], 2)
     text = (
         f"{'Meets' if meets else 'Does not meet'} the requirement: at the worst energy,"
-        f" {worst} keV, {known[worst]:.2%} {words} ({REQUIRED_PASS_FRACTION:.0%} wanted)."
+        f" {worst} keV, {share} {words} ({percent(REQUIRED_PASS_FRACTION, 0)} wanted)."
     )
-    return {"meets": meets, "text": text, "reasons": _reasons(numbers, labels)}
+    return {"meets": meets, "share": share, "text": text, "reasons": reasons}
 
 
 def _reasons(numbers: Mapping, labels: Mapping[str, str]) -> str:
@@ -86,8 +91,12 @@ def _reasons(numbers: Mapping, labels: Mapping[str, str]) -> str:
         for name in ("TOO_FEW_COUNTS", "NOT_CONVERGED")
         if counts[name]
     ]
-    text = f"{numbers['n_no_answer']} of {numbers['n_pixels']} pixels have no answer"
-    text += f" ({', '.join(lost)})." if lost and numbers["n_no_answer"] else "."
+    n, n_pixels = numbers["n_no_answer"], numbers["n_pixels"]
+    if n:
+        text = f"{n} of {n_pixels} pixel{'s have' if n_pixels > 1 else ' has'} no answer"
+        text += f" ({', '.join(lost)})." if lost else "."
+    else:
+        text = "Every pixel has an answer."
     if numbers["n_masked"]:
         text += f" {numbers['n_masked']} more are masked by the user and not counted."
     return text
@@ -107,46 +116,66 @@ def energy_table(numbers: Mapping, part: str | None = None) -> list[list[str]]:
             text = _number(own[key], form)
             error = own[ERRORS[key]] if key in ERRORS else None
             if error is not None and text != ABSENT:
-                text += f" ± {form.replace('+', '').format(error)}"
+                text += f" ± {_number(error, form.replace('+', ''))}"
             cells.append(text)
         rows.append(cells)
     return rows
 
 
+def passed(numbers: Mapping, has_truth: bool) -> dict:
+    """Pass fraction at one energy as text, and whether it is enough."""
+    share = numbers["pass_fraction" if has_truth else "predicted_pass_fraction"]
+    text = ABSENT if share is None else percent(share, 1)
+    return {"text": text, "meets": share is not None and share >= REQUIRED_PASS_FRACTION}
+
+
+def percent(share: float, digits: int) -> str:
+    """A share in per cent, with the unit."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def _number(value, form: str) -> str:
-    return ABSENT if value is None else form.format(value)
+    """A number in its format, a share with a blank before its unit."""
+    return ABSENT if value is None else form.format(value).replace("%", " %")
 
 
-def map_data(quantities: Sequence, status: np.ndarray) -> dict:
-    """The maps of one exposure, rounded to what is worth showing.
+def decimals(values, digits: int) -> list[float | None]:
+    """Numbers rounded to so many decimals; None for what is not finite."""
+    return [
+        round(v, digits) if math.isfinite(v) else None for v in np.asarray(values, float).tolist()
+    ]
 
-    Parameters
-    ----------
-    quantities : sequence with `key`, `values` (n,), `digits`
-    status : (n,) int
 
-    Returns
-    -------
-    dict of lists of n numbers, None without an answer; `status` among them
+def packed(values, kind: str) -> dict[str, str]:
+    """An array as base64 of little-endian numbers: a third of what it takes as JSON text.
+
+    `kind` is the numpy type without the byte order, such as "f4"; JavaScript has a typed array for
+    each of f4, i2, i4, u1, u2, u4. Unsigned integers of 4 bytes take less where they are small.
     """
-    data: dict = {"status": [int(value) for value in status]}
-    for quantity in quantities:
-        data[quantity.key] = [
-            rounded(value, quantity.digits) if np.isfinite(value) else None
-            for value in quantity.values
-        ]
-    return data
+    values = np.asarray(values)
+    if kind == "u4" and (not values.size or values.max() < 2**16):
+        kind = "u1" if not values.size or values.max() < 2**8 else "u2"
+    raw = np.ascontiguousarray(values, dtype=f"<{kind}").tobytes()
+    return {"type": kind, "data": base64.b64encode(raw).decode("ascii")}
 
 
-def rounded(value: float, digits: int) -> int | float:
-    """A number with so many decimals; a whole one without any."""
-    return round(float(value), digits) if digits else int(round(float(value)))
+def scaled(values: np.ndarray) -> dict:
+    """Positive numbers as 16-bit integers times `step`: right to 1e-5 of the largest."""
+    top = float(np.max(values)) if len(values) else 0.0
+    # Rounded upwards in decimal, so that the largest number still fits.
+    step = float(f"{1.001 * top / 65535:.4g}") or 1.0
+    return packed(np.round(values / step), "u2") | {"step": step}
 
 
 def compact_json(value) -> str:
     """JSON without blanks, safe inside of a script element."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
+
+
+def source(name: str) -> str:
+    """A file of the templates as it is: style and script need no filling in."""
+    return (TEMPLATES / name).read_text("utf-8")
 
 
 def render(template: str, **content) -> str:
@@ -162,4 +191,5 @@ def render(template: str, **content) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(plotly_js=get_plotlyjs(), **content)
+    page = environment.get_template(template)
+    return page.render(plotly_js=get_plotlyjs(), source=source, **content)

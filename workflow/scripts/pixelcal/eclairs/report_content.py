@@ -1,22 +1,35 @@
-"""What the report says about ECLAIRs: the content of the page, from relations and validations."""
+"""What the report says about ECLAIRs: the content of the page, from the products of all exposures.
+
+The modules `report_*` each make one section of it.
+"""
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 
-import numpy as np
+from astropy.table import Table
 
 from pixelcal import report
-from pixelcal.eclairs.quantities import GRAVEST_FIRST, STATUS_LABELS, relation_quantities
-from pixelcal.eclairs.relation import Status
-from pixelcal.labels import STATUS_COLOURS
+from pixelcal.eclairs import (
+    report_camera,
+    report_changes,
+    report_energies,
+    report_observing,
+    report_pixels,
+    report_provenance,
+    report_response,
+)
+from pixelcal.eclairs.quantities import STATUS_LABELS
+from pixelcal.eclairs.relation import Status, requirement_keV
+from pixelcal.eclairs.report_products import REFERENCE_KEV, Products
 
 TITLE = "ECLAIRs: gain and offset of every pixel"
 LEAD = (
     "The energy that the fitted relation gives is to be within 0.3 keV of the true one up to 80"
-    " keV, and within 0.5 keV above, judged at five energies."
+    " keV, and within 0.5 keV above, judged at 4, 15, 50, 80 and 150 keV. An exposure meets the"
+    f" requirement where {report.percent(report.REQUIRED_PASS_FRACTION, 0)} of the pixels do at"
+    " each of the five."
 )
 EXPLANATION = (
     "Errors are signed: energy given by the fitted relation less the true energy. The bound is the"
@@ -25,59 +38,136 @@ EXPLANATION = (
     " without an answer does not pass; pixels masked by the user are left out. ± is one standard"
     " error."
 )
-WITHOUT_TRUTH = " There is no truth for these events: what is shown is what the fits predict."
-MADE_HEADINGS = ("Multiplicity", "Method", "Line table", "Configuration hash")
+WITHOUT_TRUTH = (
+    "There is no truth for these events: what is shown is what the errors of the fits predict."
+)
 
 
 def page_content(
-    exposures: Sequence[Mapping],
-    relations: Sequence,
-    validations: Sequence[Mapping],
-    truths: Sequence,
+    exposures: Sequence[Products],
+    pixel_map: Table,
     settings: Mapping,
     versions: Mapping[str, str],
+    threshold_sigma: float,
 ) -> dict:
     """Content of the template, the same for the same products.
 
     Parameters
     ----------
-    exposures : settings of each exposure: name, seconds, multiplicity, method
-    relations : table RELATION of each, with its header as `meta`; all of the same pixels
-    validations : validation.json of each
-    truths : (gain, offset) as injected of each, or None where there is none
+    exposures : products of each exposure, all of the same pixels
+    pixel_map : as `camera.read_pixel_map` gives it
     settings : resolved settings that all exposures share
     versions : versions by name of the software
+    threshold_sigma : from where on a change stands out against the camera's
     """
     labels = {bit.name: STATUS_LABELS[bit] for bit in Status}
-    shown = [relation_quantities(*pair) for pair in zip(relations, truths, strict=True)]
+    verdicts = [report.verdict(own.validation, labels) for own in exposures]
+    chosen = [report_pixels.choose(own) for own in exposures]
+    moved = [report_changes.changes(own, threshold_sigma) for own in exposures]
     rows = [
-        _exposure_content(*one, labels)
-        for one in zip(exposures, relations, validations, strict=True)
+        _exposure_content(*one, pixel_map)
+        for one in zip(exposures, verdicts, chosen, moved, strict=True)
     ]
-    has_truth = all(numbers["truth"] for numbers in validations)
+    shortest_headings, shortest_rows = report_observing.shortest_table(exposures)
+    event_headings, event_rows = report_provenance.event_rows(exposures)
+    has_truth = all(own.truth is not None for own in exposures)
     return {
         "title": TITLE,
         "lead": LEAD,
-        "explanation": EXPLANATION + ("" if has_truth else WITHOUT_TRUTH),
+        "headline": headline(exposures, verdicts),
+        "shown": _shown_first(exposures, verdicts),
+        "has_truth": has_truth,
+        "without_truth": WITHOUT_TRUTH,
+        "explanation": EXPLANATION,
         "exposures": rows,
-        "quantities": shown[0],
+        "energies": [f"{energy:g}" for energy in REFERENCE_KEV],
         "headings": [heading for heading, *_ in report.COLUMNS],
+        "pass_words": [
+            (index, words)
+            for index, words in enumerate(_pass_words(has_truth))
+            if any(own["pass_map"][index]["n"] for own in rows)
+        ],
+        "pixel_headings": report_pixels.HEADINGS,
+        "change_headings": report_changes.HEADINGS,
         "status_headings": [f"{labels[bit.name]} ({bit.value})" for bit in Status],
-        "made_headings": MADE_HEADINGS,
+        "status_rows": [_status_row(own) for own in exposures],
+        "shortest_headings": shortest_headings,
+        "shortest_rows": shortest_rows,
+        "basis": _basis(exposures),
+        "made_headings": report_provenance.MADE_HEADINGS,
+        "made_rows": report_provenance.made_rows(exposures),
+        "input_rows": report_provenance.input_rows(exposures),
+        "event_headings": event_headings,
+        "event_rows": event_rows,
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
-        "settings": _settings_text(settings),
-        "data": report.compact_json(_data(exposures, relations, validations, shown)),
+        "settings": report_provenance.settings_text(
+            {**settings, "exposures": [dict(own.settings) for own in exposures]}
+        ),
+        "data": report.compact_json(_data(exposures, chosen, pixel_map)),
     }
 
 
-def _exposure_content(exposure: Mapping, relation, numbers: Mapping, labels: Mapping) -> dict:
-    """The lines and tables of one exposure."""
-    header = relation.meta
+def headline(exposures: Sequence[Products], verdicts: Sequence[Mapping]) -> str:
+    """The answer to what the page is opened for, in a sentence."""
+    enough = [(own.seconds, own.name) for own, said in zip(exposures, verdicts, strict=True)
+              if said["meets"]]  # fmt: skip
+    if not any(own.answered.any() for own in exposures):
+        return "No pixel of any exposure has an answer."
+    if not enough:
+        return (
+            "The exposure does not meet the requirement."
+            if len(exposures) == 1
+            else "None of the exposures meets the requirement."
+        )
+    seconds, name = min(enough)
+    if len(exposures) == 1:
+        return f"{name} ({seconds:g} s) meets the requirement."
+    return f"{name} ({seconds:g} s) is the shortest exposure that meets the requirement."
+
+
+def _shown_first(exposures: Sequence[Products], verdicts: Sequence[Mapping]) -> int:
+    """Index of the exposure to show: the shortest that meets the requirement, or the longest."""
+    order = sorted(range(len(exposures)), key=lambda i: exposures[i].seconds)
+    return next((i for i in order if verdicts[i]["meets"]), order[-1])
+
+
+def _pass_words(has_truth: bool) -> list[str]:
+    """Words for the classes of the small map."""
+    words = list(report_energies.PASS_WORDS)
+    if not has_truth:
+        words[: len(report_energies.PREDICTED_PASS_WORDS)] = report_energies.PREDICTED_PASS_WORDS
+    return words
+
+
+def _basis(exposures: Sequence[Products]) -> str:
+    """How the prediction is made, in the words of its own product."""
+    known = [own.prediction for own in exposures if own.prediction is not None]
+    return str(known[0].get("basis", "")) if known else ""
+
+
+def _status_row(own: Products) -> list:
+    """Name, pixels, answers, good ones, and the pixels with each bit."""
+    numbers = own.validation
     counts = [numbers["status_counts"][bit.name] for bit in Status]
+    return [own.name, numbers["n_pixels"], numbers["n_answers"], numbers["n_good"], *counts]
+
+
+def _exposure_content(own: Products, said, chosen, moved, pixel_map) -> dict:
+    """The verdict and the tables of one exposure."""
+    numbers = own.validation
+    rows, how_chosen = chosen
+    point = report_observing.measured(own)
     return {
-        "name": exposure["name"],
-        "seconds": f"{header['EXPOSURE']:g}",
-        "verdict": report.verdict(numbers, labels),
+        "name": own.name,
+        "seconds": f"{own.seconds:g}",
+        "method": own.settings["method"],
+        "verdict": said,
+        "together": point["passed"].get(report_observing.ALL_FIVE),
+        "pass_map": report_camera.pass_map(own, _pass_words(own.truth is not None)),
+        "passed": [
+            report.passed(numbers["energies"][f"{energy:g}"], own.truth is not None)
+            for energy in REFERENCE_KEV
+        ],
         "tables": [
             {
                 "caption": f"All {numbers['n_answers']} answers",
@@ -88,72 +178,43 @@ def _exposure_content(exposure: Mapping, relation, numbers: Mapping, labels: Map
                 "rows": report.energy_table(numbers, "good"),
             },
         ],
-        "status": [numbers["n_pixels"], numbers["n_answers"], numbers["n_good"], *counts],
-        "made": [
-            header["MULTIPLI"],
-            exposure["method"],
-            f"{header['LINETAB']} (sha256 {header['LINESHA'][:12]})",
-            header["CONFHASH"][:12],
-        ],
+        "how_chosen": how_chosen,
+        "pixels": report_pixels.table(own, rows, pixel_map),
+        "changes": moved,
+        "shape": report_response.shape_table(own.response) if own.response else [],
     }
 
 
-def _data(exposures, relations, validations, shown) -> dict:
+def _data(exposures: Sequence[Products], chosen, pixel_map: Table) -> dict:
     """What the page draws from. Places of the pixels stand there once, for all exposures."""
-    first = relations[0]
-    x, y = np.asarray(first["X"]), np.asarray(first["Y"])
-    names = [exposure["name"] for exposure in exposures]
-    statuses = [np.asarray(relation["STATUS"]) for relation in relations]
-    maps = (report.map_data(*pair) for pair in zip(shown, statuses, strict=True))
+    first = exposures[0]
     return {
-        "detnum": np.asarray(first["DETNUM"]).tolist(),
-        "x": x.tolist(),
-        "y": y.tolist(),
-        "width": 80,
-        "height": 80,
-        "quantities": [
-            {"key": own.key, "unit": own.unit, "signed": own.signed} for own in shown[0]
+        "camera": report_camera.camera(pixel_map, first.detnum),
+        "status": report_camera.status_legend(),
+        "gravest": report_camera.gravest_bits(),
+        "energies": [float(energy) for energy in REFERENCE_KEV],
+        "requirement": [float(value) for value in requirement_keV(REFERENCE_KEV)],
+        "prior": {
+            "gain": report.packed(first.prior[0], "f4"),
+            "offset": report.packed(first.prior[1], "f4"),
+        },
+        "observing": report_observing.observing(exposures),
+        "exposures": [
+            {
+                "name": own.name,
+                "method": own.settings["method"],
+                "values": report_camera.values(own),
+                "bands": report_energies.bands(own),
+                "pulls": report_energies.pulls(own),
+                "stack": report_response.stack(own),
+                "labels": report_pixels.labels_of_blocks(
+                    own.lines, report_response.line_labels(own.lines)
+                ),
+                "fits": report_pixels.fits(own, rows),
+            }
+            for own, (rows, _) in zip(exposures, chosen, strict=True)
         ],
-        "maps": dict(zip(names, maps, strict=True)),
-        "status": [
-            {"bit": int(bit), "label": label, "colour": colour}
-            for (bit, label), colour in zip(STATUS_LABELS.items(), STATUS_COLOURS, strict=True)
-        ],
-        "gravest": [int(bit) for bit in GRAVEST_FIRST],
-        "passes": _passes(names, relations, validations),
     }
-
-
-def _passes(names, relations, validations) -> dict:
-    """Pass fraction (per cent) against exposure at each energy, by rising exposure."""
-    seconds = [float(relation.meta["EXPOSURE"]) for relation in relations]
-    order = sorted(range(len(names)), key=lambda i: (seconds[i], i))
-    has_truth = all(numbers["truth"] for numbers in validations)
-    key = "pass_fraction" if has_truth else "predicted_pass_fraction"
-    lines = []
-    for energy in sorted(validations[0]["energies"], key=float):
-        shares = [validations[i]["energies"][energy][key] for i in order]
-        lines.append({"energy": energy, "shares": [_percent(share) for share in shares]})
-    return {
-        "names": [names[i] for i in order],
-        "seconds": [round(seconds[i], 3) for i in order],
-        "lines": lines,
-        "wanted": 100 * report.REQUIRED_PASS_FRACTION,
-        "title": "Pass fraction" if has_truth else "Predicted pass fraction",
-    }
-
-
-def _percent(share):
-    return None if share is None else round(100 * share, 3)
-
-
-def _settings_text(settings: Mapping) -> str:
-    """Settings as text; a long list of pixels becomes its ends."""
-    settings = dict(settings)
-    pixels = settings.get("pixels")
-    if isinstance(pixels, list) and len(pixels) > 16:
-        settings["pixels"] = f"{len(pixels)} pixels, DETNUM {pixels[0]} to {pixels[-1]}"
-    return json.dumps(settings, indent=2, sort_keys=True)
 
 
 def software_versions(modules) -> dict[str, str]:

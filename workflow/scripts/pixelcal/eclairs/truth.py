@@ -23,6 +23,8 @@ def read_truth(path: str | Path, detnum: np.ndarray) -> tuple[np.ndarray, np.nda
     given = np.asarray(table["DETNUM"])
     absent = np.setdiff1d(detnum, given)
     if len(absent):
-        raise InputError(f"truth {path}: lacks the pixel DETNUM {absent[0]}")
+        raise InputError(
+            f"truth {path}: lacks the pixel DETNUM {absent[0]}; remove the file and run again"
+        )
     rows = np.searchsorted(given, detnum)
     return np.asarray(table["GAIN"], float)[rows], np.asarray(table["OFFSET"], float)[rows]

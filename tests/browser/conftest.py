@@ -1,0 +1,28 @@
+"""One headless browser for all tests of this folder; without a browser they are skipped."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from chromium import COMMAND, MISSING, Chromium
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    if COMMAND is None:
+        pytest.skip(MISSING)
+    with Chromium(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium):
+    """The browser, with nothing noted yet; a test fails where its page complains."""
+    chromium.problems.clear()
+    chromium.requests.clear()
+    yield chromium
+    assert chromium.problems == []
+    outside = [url for url in chromium.requests if not url.startswith(("file:", "data:", "about:"))]
+    assert outside == []

@@ -1,0 +1,409 @@
+"""The report in a browser without a network: what is drawn, and what clicking does."""
+
+import base64
+import json
+import re
+
+import numpy as np
+import pytest
+
+REQUIRED_S = 3.0
+"""The page of the full camera has to open within this time."""
+
+N_BLOCKS = 5
+ENERGIES = (4, 15, 50, 80, 150)
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory):
+    """Paths of two exposures of the full camera, and the page about them."""
+    from report_pages import make_camera, write_report
+    from synthetic import silence
+
+    from pixelcal.eclairs.relation import Status
+
+    def spoil(rows):
+        silence(rows, [17, 80], Status.TOO_FEW_COUNTS)
+        rows["COUNTS"][17] = 0
+        rows["STATUS"][5] = Status.POOR_FIT
+
+    folder = tmp_path_factory.mktemp("camera")
+    paths = make_camera(folder, change=spoil, prediction=prediction())
+    return paths, write_report(folder, paths)
+
+
+def prediction():
+    seconds = np.logspace(3, 6, 31)
+    share = 100 - 50 * (seconds / 1000) ** -0.8
+    return {
+        "seconds": seconds.tolist(),
+        "energies_keV": list(ENERGIES),
+        "sigma_keV": {"rms": [(0.3 * (seconds / 1000) ** -0.5).tolist()] * 5},
+        "pass_fraction": [(share / 100).tolist()] * 5,
+        "pass_fraction_all": (share / 101).tolist(),
+        "shortest_seconds": {"0.95": 2e4, "0.99": None},
+        "why": {"0.99": "too dim"},
+        "basis": "a curve",
+    }
+
+
+@pytest.fixture
+def page(browser, camera):
+    """The browser with the page of the full camera open."""
+    browser.open(camera[1])
+    return browser
+
+
+def choose(page, identifier, value):
+    """Choose an entry of a list, as a reader does."""
+    page.run(
+        f"{{ const list = document.getElementById('{identifier}'); list.value = {value!r};"
+        " list.dispatchEvent(new Event('change')); }"
+    )
+
+
+def title(page, identifier):
+    return page.run(f"document.querySelector('#{identifier} .gtitle')?.textContent")
+
+
+def column(page, expression):
+    """Numbers of an expression that gives an array; NaN where there is none."""
+    values = page.run(f"JSON.stringify(Array.from({expression}))")
+    return np.array([np.nan if value is None else value for value in json.loads(values)])
+
+
+def draw_all(page):
+    identifiers = page.run("Object.keys(draw)")
+    for identifier in identifiers:
+        page.show(identifier)
+    return identifiers
+
+
+# --- drawn ----------------------------------------------------------------------------------------
+
+
+def test_it_opens_at_once(browser, camera):
+    assert min(browser.open(camera[1]) for _ in range(3)) < REQUIRED_S
+
+
+def test_everything_is_drawn(page):
+    assert len(draw_all(page)) == 10
+    assert page.run("document.querySelectorAll('.empty').length") == 0
+    count = lambda selector: page.run(f"document.querySelectorAll({selector!r}).length")  # noqa: E731
+    assert count("#camera .heatmaplayer image") == count("#changes .heatmaplayer image") == 1
+    assert count("#correlation .scatterlayer .point") == 6398
+    assert count("#pulls .plot") == count("#pulls .gtitle") == 5
+    assert count("#pull-50 .barlayer .point") == 40
+    assert (
+        count("#stack .scatterlayer .trace") == count("#fit .scatterlayer .trace") == 4 * N_BLOCKS
+    )
+    assert count("#bands .scatterlayer .trace") == 9
+    assert count("#passes .scatterlayer .trace") == 12  # curves and points: five energies, and all
+    assert count("#sigmas .scatterlayer .trace") == 10
+    assert count(".card svg path") >= 6
+    hover = page.run("document.getElementById('camera').data[0].text[2][40]")  # Y 2, X 40
+    for said in ("DETNUM 199<", "X 40, Y 2, module 5, sector 1", "keV/channel<br>offset", " ± "):
+        assert said in hover
+    known = column(page, "document.getElementById('camera').data[0].z.flat()")
+    assert known.size == 6400 and np.isnan(known).sum() == 2
+
+
+def test_lines_of_the_response_have_labels(page):
+    page.show("stack")
+    texts = page.run(
+        "Array.from(document.querySelectorAll('#stack .annotation-text'), own => own.textContent)"
+    )
+    assert {"Cu Kα", "Cd Kα", "Te Kβ", "W Kα1", "Pb Kα1", "Pb Kβ2"} <= set(texts)
+
+
+def test_the_page_derives_what_the_library_says(page, camera):
+    from synthetic import GAIN, OFFSET
+
+    from pixelcal.eclairs.relation import energy_error, energy_sigma
+    from pixelcal.eclairs.truth import read_truth
+    from pixelcal.products import read_columns
+
+    paths = camera[0]["10ks"]
+    rows = read_columns(paths["relation"], "RELATION")
+    own = [np.asarray(rows[name]) for name in ("GAIN", "OFFSET")]
+    covariance = [np.asarray(rows[n]) for n in ("GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")]
+    truth = read_truth(paths["truth"], np.asarray(rows["DETNUM"]))
+    for energy in ENERGIES:
+        for found, expected in (
+            (f"sigma(current(), {energy})", energy_sigma(energy, *own, *covariance)),
+            (f"error(current(), {energy})", energy_error(energy, *own, *truth)),
+            (f"change(current(), {energy})", energy_error(energy, *own, GAIN, OFFSET)),
+        ):
+            # The page holds single precision; four decimals are shown.
+            np.testing.assert_allclose(column(page, found), expected, rtol=1e-3, atol=3e-5)
+
+
+def test_numbers_of_the_table_are_those_of_the_validation(page, camera):
+    for name, paths in camera[0].items():
+        numbers = json.loads(paths["validation"].read_text())["energies"]
+        choose(page, "exposure", str(list(camera[0]).index(name)))
+        shown = page.run(
+            "Array.from(document.querySelectorAll('.of-exposure.shown table:not(.sortable) tbody"
+            " tr'), row => Array.from(row.cells, cell => cell.textContent))"
+        )
+        for energy, own in numbers.items():
+            row = next(row for row in shown if row[0] == energy)
+            assert float(row[3]) == pytest.approx(own["rms_keV"], abs=5.1e-5)
+            share = float(row[9].split(" %")[0])
+            assert share == pytest.approx(100 * own["pass_fraction"], abs=5.1e-3)
+
+
+# --- choosing -------------------------------------------------------------------------------------
+
+
+def test_every_exposure_and_quantity_can_be_chosen(page):
+    page.show("camera")
+    page.show("values")
+    parts = "document.querySelectorAll('.of-exposure.shown')"
+    options = page.run(
+        "Array.from(document.querySelectorAll('#quantity option'), own => [own.value, own.text])"
+    )
+    assert len(options) == 2 + 5 + 5 + 4 + 6
+    for index, name in enumerate(("1ks", "10ks")):
+        choose(page, "exposure", str(index))
+        shown = page.run(f"Array.from({parts}, own => own.dataset.exposure)")
+        assert set(shown) == {str(index)}
+        for value, text in options:
+            choose(page, "quantity", value)
+            assert title(page, "camera") == f"{name}: {text}"
+            check_scale(page, value)
+
+
+def check_scale(page, quantity):
+    """Magnitudes grow brighter all the way; signed errors from the middle to both ends."""
+    if quantity == "status":
+        return
+    scale = page.run("document.getElementById('camera')._fullData[0].colorscale")
+    numbers = [
+        [int(own[i : i + 2], 16) for i in (1, 3, 5)]
+        if own.startswith("#")
+        else [int(value) for value in re.findall(r"\d+", own)]
+        for _, own in scale
+    ]
+    bright = [luminance("#" + "".join(f"{c:02x}" for c in own)) for own in numbers]
+    if page.run(f"!!quantities.find(own => own.key === {quantity!r}).signed"):
+        assert np.argmax(bright) == len(bright) // 2 and abs(bright[0] - bright[-1]) < 0.05
+    else:
+        assert np.all(np.diff(bright) > 0)
+
+
+def test_borders_can_be_switched_off(page):
+    page.show("camera")
+    lines = "document.querySelectorAll('#camera .scatterlayer .trace').length"
+    marks = 2  # around the pixel that is looked at
+    assert page.run(lines) == marks + 2
+    page.run("document.getElementById('modules').click()")
+    assert page.run(lines) == marks + 1
+    page.run("document.getElementById('sectors').click()")
+    assert page.run(lines) == marks
+
+
+def test_a_click_on_the_map_shows_the_pixel(page):
+    page.show("camera")
+    place = page.run(
+        "(() => { const camera = document.getElementById('camera'), frame = camera._fullLayout,"
+        " box = camera.getBoundingClientRect();"
+        " return [box.x + frame.xaxis._offset + frame.xaxis.l2p(40),"
+        " box.y + frame.yaxis._offset + frame.yaxis.l2p(20)]; })()"
+    )
+    page.press(*place)
+    page.wait("document.getElementById('pixel').textContent.includes('X 40, Y 20,')")
+    detnum = 20 * 80 + 79 - 40
+    assert page.run("document.querySelector('#pixel h3').textContent").startswith(
+        f"Pixel {detnum} in 10ks"
+    )
+    page.show("fit")
+    assert f"snakemake results/eclairs/10ks/pixels/{detnum}.png" in page.run(
+        "document.getElementById('fit').textContent"
+    )
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+TABLE = "document.querySelector('.of-exposure.shown table.sortable')"
+
+
+def cells(page, index):
+    return page.run(f"Array.from({TABLE}.tBodies[0].rows, row => row.cells[{index}].textContent)")
+
+
+def press_heading(page, index):
+    page.run(f"{TABLE}.tHead.rows[0].cells[{index}].querySelector('button').click()")
+    return page.run(f"{TABLE}.tHead.rows[0].cells[{index}].getAttribute('aria-sort')")
+
+
+def test_the_table_sorts_numbers_and_words(page):
+    choose(page, "exposure", "0")
+    before = cells(page, 0)
+    assert len(before) == 100
+    assert press_heading(page, 0) == "ascending"
+    assert cells(page, 0) == sorted(before, key=int)
+    assert press_heading(page, 0) == "descending"
+    assert cells(page, 0) == sorted(before, key=int, reverse=True)
+    assert press_heading(page, 4) == "ascending"
+    reasons = cells(page, 4)
+    assert reasons[0].startswith("over the requirement") and reasons[-1].startswith(
+        "too few counts"
+    )
+    assert page.run(f"{TABLE}.querySelectorAll('th[aria-sort]').length") == 1
+
+
+def search(page, text):
+    page.run(
+        f"{{ const box = document.getElementById('search'); box.value = {text!r};"
+        " box.dispatchEvent(new Event('input')); }"
+    )
+    shown = f"Array.from({TABLE}.tBodies[0].rows).filter(row => row.offsetHeight > 0)"
+    return page.run(f"{shown}.map(row => row.dataset.pixel)")
+
+
+def test_the_table_can_be_searched(page):
+    choose(page, "exposure", "0")
+    assert search(page, "17") == ["17"]  # a number is a DETNUM
+    assert search(page, "Too Few") == ["17", "80"]
+    assert page.run("document.getElementById('found').textContent") == "2 of 100"
+    assert search(page, "nothing of the kind") == []
+    assert len(search(page, "")) == 100
+
+
+def test_a_row_shows_the_fit_of_its_pixel(page, camera):
+    from pixelcal.products import read_columns
+
+    page.show("fit")
+    spectra = read_columns(camera[0]["10ks"]["spectra"], "SPECTRA")["COUNTS"]
+    for detnum, said in ((5, "poor fit"), (80, "no answer: data by the previous relation")):
+        page.run(f"{TABLE}.querySelector('tr[data-pixel=\"{detnum}\"]').click()")
+        page.show("fit")
+        assert title(page, "fit").startswith(f"Pixel {detnum} in 10ks") and said in title(
+            page, "fit"
+        )
+        drawn = column(page, "document.getElementById('fit').data[0].y")[:-1]
+        first = page.run(f"current().fits[{detnum}].first[0]")
+        assert drawn.tolist() == np.asarray(spectra[detnum])[first : first + len(drawn)].tolist()
+        n_traces = page.run("document.getElementById('fit').data.length")
+        assert n_traces == (N_BLOCKS if detnum == 80 else 4 * N_BLOCKS)
+    page.run(f"{TABLE}.querySelector('tr[data-pixel=\"17\"]').click()")
+    page.wait("document.querySelector('#fit .empty')?.textContent.includes('no count')")
+
+
+# --- light, dark, narrow, printed, without script -------------------------------------------------
+
+
+def luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return np.dot(linear, (0.2126, 0.7152, 0.0722))
+
+
+def contrast(one, other):
+    """Contrast of two colours, as the accessibility guidelines (WCAG 2) define it."""
+    bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1400, 800])
+def test_it_is_readable_wide_and_narrow_light_and_dark(browser, camera, tmp_path, width, dark):
+    matplotlib_image = pytest.importorskip("matplotlib.image")
+    browser.open(camera[1], width, 1000, dark)
+    draw_all(browser)
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    style = "getComputedStyle(document.documentElement).getPropertyValue"
+    colour = {
+        name: browser.run(f"{style}('--{name}').trim()")
+        for name in ("paper", "panel", "ink", "soft", "good", "bad", "accent")
+    }
+    for ground in ("paper", "panel"):
+        for ink in ("ink", "soft", "good", "bad", "accent"):
+            assert contrast(colour[ink], colour[ground]) > 4.5, (ink, ground, dark)
+    assert (luminance(colour["paper"]) < 0.1) == dark
+    axis = browser.run("getComputedStyle(document.querySelector('#bands .xtick text')).fill")
+    channels = [int(value) for value in re.findall(r"\d+", axis)[:3]]
+    assert contrast("#" + "".join(f"{c:02x}" for c in channels), colour["paper"]) > 7
+    # A map of 6400 pixels has many colours, where text has shades of grey.
+    choose(browser, "quantity", "fwhm")
+    browser.show("camera")
+    browser.picture(tmp_path / "page.png")
+    image = matplotlib_image.imread(tmp_path / "page.png")[..., :3]
+    assert image.shape[:2] == (1000, width)
+    assert len(np.unique((image.reshape(-1, 3) * 31).astype(int), axis=0)) > 150
+
+
+def test_the_reader_may_change_to_dark(page):
+    page.show("bands")
+    before = page.run("document.getElementById('bands')._fullLayout.font.color")
+    scheme = {"name": "prefers-color-scheme", "value": "dark"}
+    page.send("Emulation.setEmulatedMedia", media="", features=[scheme])
+    page.wait(f"document.getElementById('bands')._fullLayout.font.color !== {before!r}")
+
+
+def test_it_prints_every_plot_on_paper(page):
+    page.run("window.dispatchEvent(new Event('beforeprint'))")
+    widths = page.run("Array.from(document.querySelectorAll('.main-svg'), own => own.clientWidth)")
+    assert min(widths) > 0 and max(widths) <= 680
+    assert page.run("document.getElementById('bands')._fullLayout.font.color") == "#1c2733"
+    page.run("window.dispatchEvent(new Event('afterprint'))")
+    pdf = base64.b64decode(page.send("Page.printToPDF", printBackground=True)["data"])
+    assert pdf.startswith(b"%PDF") and len(pdf) > 100_000
+    assert (
+        page.run("Object.keys(draw).filter(id => !document.querySelector(`#${id} .main-svg`))")
+        == []
+    )
+
+
+def test_without_script_the_tables_of_all_exposures_are_there(browser, camera):
+    browser.open(camera[1], script=False)
+    shown = "Array.from(document.querySelectorAll('.of-exposure'), own => own.offsetHeight > 0)"
+    assert all(browser.run(shown))
+    assert browser.run("document.querySelector('noscript').textContent.includes('JavaScript')")
+    assert browser.run("document.querySelector('nav').offsetHeight") == 0
+    assert browser.run("document.querySelector('.card svg').getBoundingClientRect().width") > 100
+
+
+# --- unusual runs ---------------------------------------------------------------------------------
+
+
+def lose_all(rows):
+    from synthetic import silence
+
+    from pixelcal.eclairs.relation import Status
+
+    silence(rows, rows["DETNUM"], Status.NOT_CONVERGED)
+
+
+@pytest.mark.parametrize(
+    ("n_pixels", "options", "method", "said"),
+    [
+        (
+            64,
+            {"change": lose_all},
+            "joint",
+            {"bands": "no pixel has an answer", "stack": "no good"},
+        ),
+        (1, {}, "joint", {}),
+        (64, {"with_truth": False}, "joint", {"pulls": "no truth"}),
+        (64, {}, "two-step", {"stack": "learns no response"}),
+    ],
+    ids=["no healthy pixel", "one pixel", "no truth", "two-step"],
+)
+def test_unusual_runs(browser, tmp_path, n_pixels, options, method, said):
+    from report_pages import make_camera, write_report
+
+    page = write_report(
+        tmp_path, make_camera(tmp_path, n_pixels, {"own": 10000}, **options), method=method
+    )
+    browser.open(page)
+    for identifier in draw_all(browser):
+        text = browser.run(f"document.querySelector('#{identifier} > .empty')?.textContent ?? ''")
+        if identifier in said:
+            assert said[identifier] in text
+        elif "change" not in options:
+            assert text == "", identifier
+    for value in browser.run("quantities.map(own => own.key)"):
+        choose(browser, "quantity", value)
+    assert title(browser, "camera").startswith("own: ")

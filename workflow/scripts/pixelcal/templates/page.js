@@ -1,0 +1,105 @@
+// What the reader does: choose, click, sort, search, print; and which plot is drawn when.
+
+const draw = {
+  camera: draw_camera, values: draw_values, bands: draw_bands, correlation: draw_correlation, pulls: draw_pulls,
+  stack: draw_stack, fit: draw_fit, passes: draw_passes, sigmas: draw_sigmas, changes: draw_changes,
+};
+const PLOTS = Object.keys(draw);
+const stale = new Set(), visible = new Set();
+
+// A plot is drawn when it comes near the window: the page opens at once, whatever it holds.
+function refresh(ids) {
+  ids.forEach(id => {
+    stale.add(id);
+    if (visible.has(id) || printing) redraw(id);
+  });
+}
+
+function redraw(id) {
+  if (!stale.delete(id)) return;
+  draw[id]();
+  if (["camera", "changes", "correlation"].includes(id)) listen(element(id));
+}
+
+// A click on a pixel in a map, or on its point, chooses it.
+function listen(place) {
+  if (place.listens || !place.on) return;
+  place.listens = true;
+  place.on("plotly_click", ({points: [point]}) => {
+    const row = point.customdata ?? camera.x.findIndex((x, i) => x === point.x && camera.y[i] === point.y);
+    if (row >= 0) select(row, true);
+  });
+}
+
+function sort_by(heading) {
+  const table = heading.closest("table"), index = heading.cellIndex, body = table.tBodies[0];
+  const down = heading.getAttribute("aria-sort") === "ascending";
+  table.querySelectorAll("th").forEach(other => other.removeAttribute("aria-sort"));
+  heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+  const value = row => row.cells[index].dataset.value;
+  const numbers = Array.from(body.rows).every(row => !Number.isNaN(Number(value(row))));
+  const compare = (a, b) => numbers ? value(a) - value(b) : value(a).localeCompare(value(b));
+  body.append(...Array.from(body.rows).sort((a, b) => (down ? -1 : 1) * compare(a, b)));
+}
+
+function search() {
+  const wanted = element("search").value.trim().toLowerCase(), is_number = /^\d+$/.test(wanted);
+  const rows = Array.from(element(`pixels-${element("exposure").value}`)?.tBodies[0].rows ?? []);
+  // A whole number is a DETNUM: 17 is not to find 1700.
+  const fits = row => is_number ? row.dataset.pixel === wanted : row.textContent.toLowerCase().includes(wanted);
+  rows.forEach(row => { row.hidden = wanted !== "" && !fits(row); });
+  element("found").textContent = `${rows.filter(row => !row.hidden).length} of ${rows.length}`;
+}
+
+function show_exposure() {
+  const index = element("exposure").value;
+  for (const part of document.querySelectorAll(".of-exposure")) {
+    part.classList.toggle("shown", part.dataset.exposure === index);
+  }
+  const rows = Array.from(element(`pixels-${index}`)?.tBodies[0].rows ?? []);
+  const listed = rows.map(row => Number(row.dataset.pixel));
+  const first = listed.find(detnum => current().fits[detnum].model) ?? listed[0];
+  if (!by_hand) selected = row_of.get(first) ?? null;
+  select(selected, false);
+  search();
+  refresh(PLOTS);
+}
+
+function offer_quantities() {
+  for (const group of new Set(quantities.map(quantity => quantity.group))) {
+    const part = Object.assign(document.createElement("optgroup"), {label: group});
+    const own = quantities.filter(quantity => quantity.group === group);
+    part.append(...own.map(quantity => new Option(title_of(quantity), quantity.key)));
+    element("quantity").append(part);
+  }
+  element("quantity").value = all_have_truth ? "error_80" : "sigma_80";
+}
+
+function listen_to_reader() {
+  element("exposure").addEventListener("change", show_exposure);
+  element("quantity").addEventListener("change", () => refresh(["camera", "values"]));
+  for (const id of ["modules", "sectors"]) element(id).addEventListener("change", () => refresh(["camera"]));
+  element("search").addEventListener("input", search);
+  for (const button of document.querySelectorAll("table.sortable thead button")) {
+    button.addEventListener("click", () => sort_by(button.closest("th")));
+  }
+  for (const row of document.querySelectorAll("tr[data-pixel]")) {
+    const choose = () => select(row_of.get(Number(row.dataset.pixel)), true);
+    row.addEventListener("click", choose);
+    row.addEventListener("keydown", event => { if (event.key === "Enter") choose(); });
+  }
+  dark.addEventListener("change", () => refresh(PLOTS));
+  const print = now => { printing = now; refresh(PLOTS); };
+  window.addEventListener("beforeprint", () => print(true));
+  window.addEventListener("afterprint", () => print(false));
+}
+
+offer_quantities();
+listen_to_reader();
+show_exposure();
+const watch = new IntersectionObserver(entries => entries.forEach(({target: {id}, isIntersecting}) => {
+  if (!isIntersecting) return visible.delete(id);
+  visible.add(id);
+  redraw(id);
+}), {rootMargin: "400px"});
+PLOTS.forEach(id => watch.observe(element(id)));
