@@ -65,6 +65,12 @@ def expected_spectrum(
     return np.diff(np.interp(edges, FINE_EDGES, cumulative)) * seconds * efficiency
 
 
+def element_spectrum(element, gain, offset, efficiency, resolution, seconds, detector=None):
+    """Expected counts (1024,) of the lines of one element."""
+    pixel = (gain, offset, seconds, efficiency, resolution, detector)
+    return expected_spectrum(*pixel) - expected_spectrum(*pixel, without=(element,))
+
+
 def make_camera(
     n,
     seconds,
@@ -73,19 +79,28 @@ def make_camera(
     gain_sigma=0.003,
     offset_sigma=0.1,
     resolutions=RESOLUTIONS,
+    line_spread=0.0,
 ) -> Camera:
-    """Draw the spectra of `n` pixels with injected errors and spread."""
+    """Draw the spectra of `n` pixels with injected errors and spread.
+
+    With `line_spread` the lines of each element are stronger or weaker in each pixel by so much
+    (standard deviation of the logarithm).
+    """
     rng = np.random.default_rng(seed)
     gain = NOMINAL_GAIN * (1 + gain_sigma * rng.standard_normal(n))
     offset = NOMINAL_OFFSET + offset_sigma * rng.standard_normal(n)
     efficiency = np.exp(0.05 * rng.standard_normal(n))
     resolution = rng.choice(resolutions, n)
-    counts = np.array(
-        [
-            rng.poisson(expected_spectrum(g, o, seconds, e, r, detector))
-            for g, o, e, r in zip(gain, offset, efficiency, resolution, strict=True)
-        ]
-    )
+    expected = [
+        expected_spectrum(g, o, seconds, e, r, detector)
+        for g, o, e, r in zip(gain, offset, efficiency, resolution, strict=True)
+    ]
+    if line_spread > 0.0:
+        for own, *pixel in zip(expected, gain, offset, efficiency, resolution, strict=True):
+            for element in LINE_RATES:
+                factor = np.exp(line_spread * rng.standard_normal())
+                own += (factor - 1.0) * element_spectrum(element, *pixel, seconds, detector)
+    counts = np.array([rng.poisson(own) for own in expected])
     return Camera(counts.astype(np.int32), gain, offset, efficiency)
 
 

@@ -36,7 +36,9 @@ def known_response(counts_per_line=60.0) -> Response:
     continuum = np.zeros((TABLE.n_blocks, CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)))
     continuum[:, 0] = 5.0
     strengths = counts_per_line * TABLE.intensity
-    return Response(LineShape(), strengths, continuum, wide_spread(TABLE), 500.0, 480)
+    return Response(
+        LineShape(), strengths, continuum, wide_spread(TABLE), np.zeros((2, 2)), 500.0, 480
+    )
 
 
 def draw_spectra(rows, response: Response, seed: int) -> np.ndarray:

@@ -29,6 +29,7 @@ def written(table, tmp_path):
         line_strength=100 + np.arange(table.n_lines) / 3,
         continuum=np.arange(empty.continuum.size).reshape(empty.continuum.shape) / 7,
         spread=np.arange(empty.spread.size) / 11,
+        scale_covariance=np.array([[2e-9, -3e-8], [-3e-8, 5e-6]]),
         dof=12,
     )
     path = tmp_path / "response.fits"
@@ -43,6 +44,7 @@ def test_it_reads_back(written, table):
     np.testing.assert_array_equal(again.line_strength, response.line_strength)
     np.testing.assert_array_equal(again.continuum, response.continuum)
     np.testing.assert_array_equal(again.spread, response.spread)
+    np.testing.assert_array_equal(again.scale_covariance, response.scale_covariance)
     np.testing.assert_array_equal(fits.getdata(path, "LINES")["INTENSITY"], table.intensity)
 
 

@@ -3,9 +3,18 @@
 import cameras
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 
-from pixelcal.eclairs.spread import SCALES, SPREAD_FREEDOM, learn_spread, spread_weight, wide_spread
+from pixelcal.eclairs import joint_kernel as kernel
+from pixelcal.eclairs.spread import (
+    SCALES,
+    SPREAD_FREEDOM,
+    centre,
+    learn_spread,
+    shared_information,
+    spread_weight,
+    wide_spread,
+)
 
 N = 3000
 WIDE = np.array([0.5])
@@ -79,3 +88,34 @@ def test_a_tenth_of_outliers_does_not_rule():
 def test_wide_scales_are_those_of_resolution_continua_and_groups():
     table = cameras.line_table()
     assert wide_spread(table).tolist() == [0.3] + [0.5] * (5 + 7)
+
+
+def test_centre_is_the_most_probable_one():
+    """A scalar search of scipy on the sum of the laws; one normalisation is an outlier."""
+    normalisation, spread = np.array([1.02, 0.97, 1.1, 0.1]), np.array([0.05, 0.1, 0.02, 0.1])
+    found = optimize.minimize_scalar(
+        lambda m: -np.sum(stats.t.logpdf(normalisation, SPREAD_FREEDOM, m, spread)),
+        bounds=(0.9, 1.2),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    assert centre(normalisation, spread) == pytest.approx(found.x, abs=1e-6)
+
+
+def test_what_the_kernel_says_of_deviations():
+    """Variances and parameters determined, from matrices: of the projection off the centre."""
+    rng = np.random.default_rng(9)
+    spread = rng.uniform(0.05, 0.3, 7)
+    theta = np.append([17.0, 72.0, 0.1], 1.0 + 0.2 * rng.standard_normal(6))
+    factor = 0.05 * rng.standard_normal((9, 9))
+    covariance = factor @ factor.T
+    value, variance, determined = kernel._deviations(theta, covariance, spread)
+    middle = centre(theta[3:], spread[1:])
+    np.testing.assert_allclose(value, np.append(0.1, theta[3:] - middle), rtol=1e-12)
+    weight = (spread_weight(value, spread) / spread**2)[1:]
+    projection = np.eye(7)
+    projection[1:, 1:] -= weight / weight.sum()
+    own = covariance[2:, 2:]
+    np.testing.assert_allclose(variance, np.diag(projection @ own @ projection.T))
+    information = shared_information(value, spread)
+    assert determined == pytest.approx(np.trace(own @ information))

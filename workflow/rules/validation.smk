@@ -7,6 +7,7 @@ rule validate_relation:
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
+        unpack(response_input),
         **truth_of("results/eclairs/{exposure}"),
         **prior_input(),
         relation="results/eclairs/{exposure}/relation.fits",
@@ -41,7 +42,7 @@ rule predict_observing_time:
     input:
         unpack(response_input),
         relation="results/eclairs/{exposure}/relation.fits",
-        lines=setting("lines"),
+        lines=line_table,
     output:
         prediction="results/eclairs/{exposure}/observing_time.json",
     log:

@@ -1,12 +1,14 @@
 """Rule validate_relation: the numbers that say how good one exposure is.
 
-input: relation; truth where it was injected, prior where configured (relation.file)
+input: relation; truth where it was injected, prior where configured (relation.file), response of
+    the joint method
 output: validation
 params: relation (gain_keV, offset_keV), exposure
 """
 
 import numpy as np
 
+from pixelcal.eclairs.common_scale import scale_covariance
 from pixelcal.eclairs.prior import read_prior
 from pixelcal.eclairs.truth import read_truth
 from pixelcal.eclairs.validation import validate
@@ -19,7 +21,10 @@ with running(snakemake):
     detnum = np.asarray(relation["DETNUM"])
     prior = read_prior(given.get("prior"), detnum, **params.relation)
     truth = read_truth(given.truth, detnum) if given.get("truth") else None
-    numbers = validate(relation, prior, truth)
+    scale = None
+    if given.get("response"):
+        scale = scale_covariance(read_columns(given.response, "LINES").meta)
+    numbers = validate(relation, prior, truth, scale_covariance=scale)
     header = relation.meta
     numbers |= {
         "exposure": params.exposure,

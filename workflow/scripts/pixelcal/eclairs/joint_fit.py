@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.eclairs import spread
 from pixelcal.eclairs.goodness import moment_table, p_value
 from pixelcal.eclairs.joint_kernel import fit_pixel
 from pixelcal.eclairs.joint_model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
@@ -135,19 +134,15 @@ def fit_joint(
         )
         _fill_row(fits[i : i + 1], result, templates, options)
         if not fits["STATUS"][i] & int(NO_ANSWER):
-            _, _, _, theta, covariance, scale, _, _ = result
-            own = spread.deviations(theta[2], theta[N_SHARED:], templates.spread)
-            found.value[i] = own
-            found.variance[i] = spread.deviation_variances(
-                covariance[2:, 2:], own, templates.spread
-            )
+            theta, scale, (found.value[i], found.variance[i], _) = (result[k] for k in (3, 5, 8))
             found.normalisation[i] = theta[N_SHARED:] * scale
     return fits, found
 
 
 def _fill_row(row, result, templates: Templates, options: JointOptions) -> None:
     """Turn the result of one pixel into a row of the product, with its STATUS."""
-    status, used, iterations, theta, covariance, _, goodness, n_channels = result
+    status, used, iterations, theta, covariance, _, goodness, n_channels, own = result
+    determined = own[2]
     row["COUNTS"], row["NITER"], row["STATUS"] = used, iterations, status
     if status & int(NO_ANSWER):
         return
@@ -161,9 +156,7 @@ def _fill_row(row, result, templates: Templates, options: JointOptions) -> None:
     row["FWHM_60"] = templates.fwhm_60 * np.exp(theta[2])
     stat, mean, variance = goodness
     # A fit takes the deviance down by one a parameter that the data, not the camera, determine.
-    deviation = spread.deviations(theta[2], theta[N_SHARED:], templates.spread)
-    shared = spread.shared_information(deviation, templates.spread)
-    n_free = len(theta) - np.sum(covariance[2:, 2:] * shared)
+    n_free = len(theta) - determined
     row["STAT"], row["DOF"] = stat, n_channels - len(theta)
     left = max(1.0 - n_free / n_channels, 0.05)
     row["PVALUE"] = p_value(stat, max(mean - n_free, 0.05 * mean), variance * left)

@@ -84,8 +84,9 @@ _NOT_CONVERGED = int(Status.NOT_CONVERGED)
 def fit_pixel(counts, gain, offset, templates, moments, min_counts):
     """Fit one pixel.
 
-    Returns (STATUS bits, counts used, iterations, theta, covariance, scale, goodness, channels);
-    `goodness` is the deviance with its expected mean and variance.
+    Returns (STATUS bits, counts used, iterations, theta, covariance, scale, goodness, channels,
+    deviations): `goodness` is the deviance with its expected mean and variance, `deviations` what
+    `_deviations` returns.
     """
     n_free = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
     theta = np.ones(n_free)
@@ -98,14 +99,17 @@ def fit_pixel(counts, gain, offset, templates, moments, min_counts):
     used, n_channels = _counts_in(counts, first, last)
     expected = expected_total(first, last, theta, templates, work)
     if used < min_counts or not expected > 0.0:
-        return _TOO_FEW_COUNTS, used, 0, theta, covariance, 0.0, goodness, n_channels
+        none = _deviations(theta, covariance, templates.spread)
+        return _TOO_FEW_COUNTS, used, 0, theta, covariance, 0.0, goodness, n_channels, none
     spectrum = Spectrum(counts, first, last, used / expected)
     converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
     used, n_channels = _counts_in(counts, first, last)
     status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
     if status == 0:
         _goodness(spectrum, mu, moments, goodness)
-    return status, used, iterations, theta, covariance, spectrum.scale, goodness, n_channels
+    own = _deviations(theta, covariance, templates.spread)
+    scale = spectrum.scale
+    return status, used, iterations, theta, covariance, scale, goodness, n_channels, own
 
 
 @njit
@@ -216,6 +220,37 @@ def _add_spread(theta, spread, out):
                 out.curvature[p, q] -= weights[p] * weights[q] / sum_of_weights
             out.curvature[q, p] = out.curvature[p, q]
     return total
+
+
+@njit
+def _deviations(theta, covariance, spread):
+    """How a pixel differs: deviations, their variances, and how many parameters they determine.
+
+    The log resolution, and the normalisations less their centre. The last is the trace of the
+    covariance times the information in the laws (`spread.shared_information`).
+    """
+    n = spread.shape[0]
+    middle = _centre(theta[N_SHARED:], spread[1:])
+    value, variance, weight = np.empty(n), np.empty(n), np.empty(n)
+    total = 0.0
+    for k in range(n):
+        value[k] = theta[2 + k] if k == 0 else theta[2 + k] - middle
+        weight[k] = _spread_weight(value[k], spread[k]) / spread[k] ** 2
+        if k > 0:
+            total += weight[k]
+    mean_variance = 0.0
+    for k in range(1, n):
+        for m in range(1, n):
+            mean_variance += weight[k] * weight[m] * covariance[2 + k, 2 + m] / total**2
+    determined = -total * mean_variance
+    for k in range(n):
+        variance[k] = covariance[2 + k, 2 + k]
+        determined += weight[k] * variance[k]
+        if k > 0:
+            variance[k] += mean_variance
+            for m in range(1, n):
+                variance[k] -= 2.0 * weight[m] / total * covariance[2 + k, 2 + m]
+    return value, variance, determined
 
 
 @njit

@@ -118,6 +118,9 @@ class Response:
     spread : (1 + n_blocks + n_groups,) float
         How much pixels differ in the logarithm of the resolution, in the normalisation of each
         continuum and of each line group (`spread.py`).
+    scale_covariance : (2, 2) float
+        Of the stretch and the shift (keV) that the stack leaves possible, all shapes free: an error
+        of the energy scale that all pixels have in common, and that no pixel's own error contains.
     chi_square, dof : float, int
         How well the stack is described.
     """
@@ -126,6 +129,7 @@ class Response:
     line_strength: np.ndarray
     continuum: np.ndarray
     spread: np.ndarray
+    scale_covariance: np.ndarray
     chi_square: float = np.nan
     dof: int = 0
 
@@ -138,6 +142,7 @@ def empty_response(table: LineTable) -> Response:
         line_strength=np.zeros(table.n_lines),
         continuum=np.zeros((table.n_blocks, n_basis)),
         spread=wide_spread(table),
+        scale_covariance=np.full((2, 2), np.nan),
     )
 
 
@@ -351,9 +356,8 @@ def learn_response(
     theta = np.clip(theta, limits[0] + 1e-6, limits[1] - 1e-6)
     scale = np.append(SHAPE_PRIOR_SIGMA, [0.001, 0.1])
     for _ in range(3):
-        theta = least_squares(
-            residuals, theta, bounds=limits, x_scale=scale, xtol=1e-6, ftol=1e-9
-        ).x
+        found = least_squares(residuals, theta, bounds=limits, x_scale=scale, xtol=1e-6, ftol=1e-9)
+        theta = found.x
         strengths, expected = model(theta)
         weights = 1.0 / np.sqrt(np.maximum(expected, 0.1))
     series, of_line = series_of_lines(table)
@@ -363,6 +367,7 @@ def learn_response(
         line_strength=strengths[of_line] * line_weights(shape, table) / n_pixels,
         continuum=strengths[len(series) :].reshape(table.n_blocks, -1) / n_pixels,
         spread=wide_spread(table) if spread is None else spread,
+        scale_covariance=np.linalg.pinv(found.jac.T @ found.jac)[n_shape:, n_shape:],
         chi_square=float(np.sum((data - expected) ** 2 * weights**2)),
         dof=len(data) - int(np.count_nonzero(strengths)) - len(theta),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pixelcal.eclairs.common_scale import scale_cards, scale_covariance
 from pixelcal.eclairs.lines import LineTable, line_groups
 from pixelcal.eclairs.response import SHAPE_PARAMETERS, LineShape, Response
 from pixelcal.errors import InputError
@@ -58,6 +59,7 @@ def write_response(
     ]
     if np.isfinite(response.chi_square):
         shape.append(("CHISQ", response.chi_square, "chi-square of the stacked spectrum"))
+    shape += scale_cards(response.scale_covariance)
     shape.append(("DOF", response.dof, "degrees of freedom of the stacked spectrum"))
     write_fits(
         path,
@@ -126,6 +128,7 @@ def read_response(path: str | Path, table: LineTable) -> Response:
         line_strength=np.asarray(lines["STRENGTH"], float),
         continuum=np.asarray(continuum["COEFFICIENTS"], float),
         spread=np.asarray(spread["SPREAD"], float),
+        scale_covariance=scale_covariance(header),
         chi_square=float(header.get("CHISQ", np.nan)),
         dof=int(header["DOF"]),
     )

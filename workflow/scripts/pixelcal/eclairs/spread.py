@@ -30,7 +30,9 @@ SCALES = np.geomspace(0.01, 1.0, 81)
 WEIGHT_ROUNDS = 10
 """How often the weights of the pixels at a scale are computed anew: then they stand."""
 
-CENTRE_ROUNDS = 20
+CENTRE_ROUNDS = 100
+CENTRE_STANDS = 1e-10
+"""Change of the centre that ends the rounds."""
 
 LEAST_INFORMATION = 1e-4
 """Information of the data relative to the law's below which a pixel has nothing to say."""
@@ -51,21 +53,26 @@ def spread_weight(deviation, spread):
 
 
 def centre(normalisation, spread):
-    """The normalisation (k,) at which their laws together are most probable.
+    """The normalisation at which the laws of all (k,) together are most probable.
 
-    Weighted means from the plain one on: for compiled code too.
+    Weighted means from the plain one on; in loops, as compiled code takes it too.
     """
-    found = np.mean(normalisation)
+    n = len(normalisation)
+    found = 0.0
+    for k in range(n):
+        found += normalisation[k] / n
     for _ in range(CENTRE_ROUNDS):
-        weight = (SPREAD_FREEDOM + 1.0) / (SPREAD_FREEDOM + ((normalisation - found) / spread) ** 2)
-        weight = weight / spread**2
-        found = np.sum(weight * normalisation) / np.sum(weight)
+        total, sum_of_weights = 0.0, 0.0
+        for k in range(n):
+            square = ((normalisation[k] - found) / spread[k]) ** 2
+            weight = (SPREAD_FREEDOM + 1.0) / ((SPREAD_FREEDOM + square) * spread[k] ** 2)
+            total += weight * normalisation[k]
+            sum_of_weights += weight
+        moved = total / sum_of_weights - found
+        found += moved
+        if abs(moved) < CENTRE_STANDS:
+            break
     return found
-
-
-def deviations(log_resolution, normalisation, spread) -> np.ndarray:
-    """What the laws are about, (1 + k,): log resolution, normalisations (k,) less their centre."""
-    return np.append(log_resolution, normalisation - centre(normalisation, spread[1:]))
 
 
 def shared_information(deviation, spread) -> np.ndarray:
@@ -78,14 +85,6 @@ def shared_information(deviation, spread) -> np.ndarray:
     own = weight[1:]
     information[1:, 1:] -= np.outer(own, own) / own.sum()
     return information
-
-
-def deviation_variances(covariance, deviation, spread) -> np.ndarray:
-    """Variances (1 + k,) of `deviations` from the covariance (1 + k, 1 + k) of what is fitted."""
-    weight = (spread_weight(deviation, spread) / spread**2)[1:]
-    off_centre = np.eye(len(spread))
-    off_centre[1:, 1:] -= weight / weight.sum()
-    return np.einsum("pi,ij,pj->p", off_centre, covariance, off_centre)
 
 
 def learn_spread(deviation, variance, spread) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pixelcal.eclairs.common_scale import common_sigma
 from pixelcal.eclairs.relation import (
     NO_ANSWER,
     REFERENCE_ENERGIES_KEV,
@@ -29,6 +30,7 @@ def validate(
     prior: tuple[np.ndarray, np.ndarray],
     truth: tuple[np.ndarray, np.ndarray] | None = None,
     energies_keV=REFERENCE_ENERGIES_KEV,
+    scale_covariance: np.ndarray | None = None,
 ) -> dict:
     """Numbers of one exposure.
 
@@ -38,6 +40,8 @@ def validate(
         Columns of a relation: GAIN, OFFSET, GAIN_ERR, OFFSET_ERR, GAIN_OFFSET_COV, STATUS.
     prior : gain and offset before the fit, (n,) each, keV/channel and keV
     truth : gain and offset as injected, (n,) each, or None
+    scale_covariance : (2, 2) float, optional
+        `response.Response.scale_covariance`: of what all pixels have in common.
 
     Returns
     -------
@@ -45,7 +49,9 @@ def validate(
         `n_pixels`, `n_masked` (by the user), `n_no_answer` (not masked, yet without an answer),
         `n_answers`, `n_good` (STATUS 0), `truth` (bool), `status_counts` (pixels with each bit;
         a pixel may have several), and `energies`: for each energy, written as "4", the numbers of
-        `energy_numbers` over all answers, with the same over the good pixels under `good`.
+        `energy_numbers` over all answers, with the same over the good pixels under `good`, and
+        `common_sigma_keV`: the error that all pixels have in common, as they share one learnt
+        response. It is not in their own errors, and the bias may be as large.
     """
     status = np.asarray(rows["STATUS"])
     gain, offset = (np.asarray(rows[name], float) for name in ("GAIN", "OFFSET"))
@@ -65,6 +71,9 @@ def validate(
         limit = float(requirement_keV(energy))
         numbers = energy_numbers(sigma, change, limit, wanted, error)
         numbers["good"] = energy_numbers(sigma, change, limit, good, error)
+        numbers["common_sigma_keV"] = np.nan
+        if scale_covariance is not None:
+            numbers["common_sigma_keV"] = float(common_sigma(energy, scale_covariance))
         energies[f"{energy:g}"] = numbers
     return {
         "n_pixels": len(status),
