@@ -11,25 +11,38 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 PROJECT = Path(str(workflow.current_basedir)).resolve()
+if not (PROJECT / "workflow" / "scripts" / "pixelcal").is_dir():
+    print(
+        "pixelcal: its library is not beside its Snakefile; clone the project and give the"
+        " `module` statement the path of workflow/Snakefile in the clone",
+        file=sys.stderr,
+    )
+    raise SystemExit(1)
 sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
 from pixelcal import config as configuration
 
 CONFIG_FILE = "config/config.yaml"
-overrides = workflow.config_settings.overwrite_config  # what --configfile gave
+# A `module` statement with a configuration of its own reads no file: not ours, nor --configfile.
+CONFIGURED = workflow.modifier.skip_configfile
 
-with configuration.mistakes_in_one_line():
-    for path in (CONFIG_FILE, *workflow.config_settings.configfiles):
-        configuration.check_yaml(path)
+if not CONFIGURED:
+    with configuration.mistakes_in_one_line():
+        for path in (CONFIG_FILE, *workflow.config_settings.configfiles):
+            configuration.check_yaml(path)
 
 
 configfile: CONFIG_FILE
 
 
 with configuration.mistakes_in_one_line():
+    if not CONFIGURED:
+        overrides = workflow.config_settings.overwrite_config  # what --configfile gave
+        config = configuration.replace_exposures(config, overrides)
     config = configuration.resolve(
-        configuration.replace_exposures(config, overrides),
+        config,
         configuration.read_schema(PROJECT / "workflow" / "schemas" / "config.schema.yaml"),
+        PROJECT,
     )
     configuration.check_results("results", config["exposures"])
 

@@ -1,5 +1,6 @@
 """What tests share: a copy of the project, Snakemake in it, and one run of the CI workflow."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -32,6 +33,22 @@ def run_snakemake(folder, *arguments, python=sys.executable, environment=None):
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
+
+
+def product_checksums(folder):
+    """SHA-256 of every product in a folder's results; logs and benchmarks hold clocks."""
+    results = folder / "results"
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(results.rglob("*"))
+        if path.is_file() and path.relative_to(results).parts[0] not in ("logs", "benchmarks")
+    }
+
+
+@pytest.fixture(scope="session")
+def checksums():
+    """Function: SHA-256 of every product in a folder."""
+    return product_checksums
 
 
 @pytest.fixture(scope="session")

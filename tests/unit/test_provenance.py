@@ -99,6 +99,12 @@ def test_code_counts_and_comments_do_not(library):
     assert library("pixelcal/c.py", "C = 2\n") != before
 
 
+def test_the_script_counts_as_its_library_does(library):
+    before = library("script.py", "from pixelcal.a import f\n")
+    assert library("script.py", '"""Rule."""\n\nfrom pixelcal.a import f  # it\n') == before
+    assert library("script.py", "from pixelcal.a import f\n\nf()\n") != before
+
+
 def test_a_function_without_its_docstring_is_the_same(library):
     before = library("pixelcal/c.py", "def C():\n    return 1\n")
     assert library("pixelcal/c.py", 'def C():\n    """Text."""\n    return 1\n') == before

@@ -138,17 +138,6 @@ def test_the_page(ci_results):
     assert not list(ci_results.rglob(".*")), "temporary files were left behind"
 
 
-def test_the_size_of_a_chunk_changes_no_byte(ci_project, snakemake, tmp_path):
-    copy = shutil.copytree(ci_project, tmp_path / "copy", symlinks=True)
-    targets = [f"results/eclairs/3ks/{name}" for name in ("relation.fits", "AUX-ECL-PIX-CAL.fits")]
-    before = [(copy / name).read_bytes() for name in targets]
-    (copy / "other.yaml").write_text("fit: {chunk_pixels: 23}")
-    run = snakemake(copy, *targets, "--configfile", "config/ci.yaml", "other.yaml")
-    assert run.returncode == 0, run.stderr[-4000:]
-    assert (copy / "results/eclairs/3ks/chunks/0002.fits").exists()
-    assert [(copy / name).read_bytes() for name in targets] == before
-
-
 def test_the_report_of_snakemake(ci_project, snakemake, tmp_path):
     path = tmp_path / "report.html"
     run = snakemake(ci_project, "--configfile", "config/ci.yaml", "--report", path)

@@ -17,6 +17,7 @@ MISTAKES = {
     "fit: {chunk_pixels: 0}": ("fit.chunk_pixels", " 0 ", "at least 1"),
     "fit: {pvalue_limit: 1e-4}": ("fit.pvalue_limit", '"1e-4"', "1.0e-4 without quotes"),
     "fit: {min_counts: 1.5}": ("fit.min_counts", "1.5", "a whole number"),
+    "fit: {leave_one_out: 1}": ("fit.leave_one_out", " 1 ", "true or false"),
     "pixels: some": ("pixels", "some", '"all"'),
     "pixels: [1, 2.5]": ("pixels[1]", "2.5", "a whole number"),
     "exposures: {}": ("exposures", "{}", "at least 1"),

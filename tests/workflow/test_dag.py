@@ -1,4 +1,7 @@
-"""Which jobs a configuration asks for: the workflow's plan, by dry run."""
+"""Which jobs a configuration asks for: the workflow's plan, by dry run.
+
+What an edit makes stale: test_stale.py.
+"""
 
 import re
 import shutil
@@ -117,30 +120,7 @@ def test_the_catalog_entry_has_the_same_target(project, plan):
     assert plan(project, None, "--snakefile", "workflow/Snakefile") == plan(project)
 
 
-# --- what an edit makes stale ---------------------------------------------------------------------
-
-
-def test_nothing_to_do_after_a_run(ci_project, plan):
-    assert plan(ci_project) == {}
-
-
-def test_an_appended_exposure_runs_its_branch_alone(ci_project, plan):
-    jobs = plan(ci_project, {"exposures": THREE | {"2ks": {"seconds": 2000}}})
-    assert jobs == dict.fromkeys(CHAIN - {"simulate_events"}, 1) | {"fit_lines": 2}
-
-
-def test_the_order_of_keys_makes_nothing_stale(ci_project, plan):
-    settings = {"injection": {"seed": 1, "offset_sigma_keV": 0.1, "gain_sigma": 0.003}}
-    assert plan(ci_project, {"exposures": THREE | {"3ks": {"seconds": 3000.0}}} | settings) == {}
-
-
-def test_a_limit_of_the_fit_leaves_spectra_and_response(ci_project, plan):
-    jobs = plan(ci_project, {"fit": {"pvalue_limit": 1.0e-3}})
-    assert set(jobs) == CHAIN - {"simulate_events", "bin_spectra", "learn_response"}
-
-
-def test_options_of_the_other_method_leave_the_fit(ci_project, plan):
-    assert plan(ci_project, {"fit": {"two_step": {"tolerance_sigma": 3.0}}}) == {}
+# --- a response that is given ---------------------------------------------------------------------
 
 
 def test_a_response_that_is_not_used_leaves_everything(ci_project, plan):
@@ -151,13 +131,6 @@ def test_a_response_that_is_not_used_leaves_everything(ci_project, plan):
     without, with_it = (plan(ci_project, {"exposures": THREE | own}) for own in (old, given))
     assert without == with_it
     assert without["merge_relation"] == 1
-
-
-def test_an_override_reruns_its_exposure(ci_project, plan):
-    exposures = THREE | {"3ks": {"seconds": 3000, "injection": {"seed": 2}}}
-    jobs = plan(ci_project, {"exposures": exposures})
-    assert jobs["bin_spectra"] == jobs["merge_relation"] == 1
-    assert "simulate_events" not in jobs
 
 
 @pytest.fixture
@@ -193,14 +166,3 @@ def test_a_given_response_is_in_the_products_and_in_the_plan(edited, plan, snake
         file.write(bytes(2880))
     jobs = plan(edited, settings)
     assert (jobs["fit_lines"], jobs["merge_relation"]) == (2, 1)
-
-
-def test_an_edit_of_the_library_reruns_what_uses_it(edited, plan):
-    module = edited / "workflow/scripts/pixelcal/eclairs/validation.py"
-    before = module.read_text()
-    module.write_text(before + "\n# a comment changes nothing\n")
-    assert plan(edited) == {}
-    module.write_text(before + "\nADDED = 1\n")
-    jobs = plan(edited)
-    assert "validate_relation" in jobs
-    assert not {"simulate_events", "bin_spectra", "learn_response", "fit_lines"} & set(jobs)

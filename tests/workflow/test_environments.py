@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import test_stale
 import yaml
 
 from pixelcal.provenance import library_files
@@ -122,19 +123,31 @@ def bare_snakemake(tmp_path_factory):
 
 
 @pytest.mark.skipif(shutil.which("conda") is None, reason="no conda command on PATH")
-def test_the_workflow_runs_in_its_environments(project, snakemake, bare_snakemake, ci_results):
-    run = snakemake(
-        project,
-        "--configfile",
-        "config/ci.yaml",
-        "--software-deployment-method",
-        "conda",
-        python=bare_snakemake,
-        environment={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-    )
-    assert run.returncode == 0, run.stderr[-6000:]
+def test_the_workflow_runs_in_its_environments(
+    project, snakemake, bare_snakemake, ci_project, checksums
+):
+    """Every product is that of the run without conda, to the byte; an edit is noticed."""
+
+    def run(*arguments):
+        done = snakemake(
+            project,
+            "--configfile",
+            "config/ci.yaml",
+            "--software-deployment-method",
+            "conda",
+            *arguments,
+            python=bare_snakemake,
+            environment={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+        )
+        assert done.returncode == 0, done.stderr[-6000:]
+        return done
+
+    run()
     made = list((project / ".snakemake" / "conda").glob("*/conda-meta"))
     assert len(made) == len({path.read_text() for path in ENVIRONMENTS.values()})
-    for exposure in ("3ks", "5ks", "10ks"):
-        name = f"eclairs/{exposure}/relation.fits"
-        assert (project / "results" / name).read_bytes() == (ci_results / name).read_bytes()
+    assert checksums(project) == checksums(ci_project)
+
+    with open(project / "envs" / "fit.yaml", "a") as file:
+        file.write("# another environment\n")
+    said = test_stale.SAID[test_stale.WITH_CONDA]
+    assert test_stale.planned_jobs(run("--dry-run")) == test_stale.expected_jobs(said)

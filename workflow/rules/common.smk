@@ -1,7 +1,7 @@
 """Helpers of the rules: which inputs a configuration asks for, and the leaves of it that a rule uses.
 
-Everything that a rule takes from the configuration goes through its `params`, in a fixed order of
-keys: an edit then makes stale exactly what it touches.
+Everything that a rule takes from the configuration goes through its `params`, leaf by leaf in a
+fixed order of keys: an edit then makes stale exactly what it touches. docs/stale.md has the table.
 """
 
 import json
@@ -12,10 +12,14 @@ from pixelcal.provenance import file_sha256, library_hash
 
 PIXELS = list(parse_pixels(config["pixels"], configuration.N_PIXELS))
 EXPOSURES = {name: configuration.exposure_settings(config, name) for name in config["exposures"]}
+# Shortest first: the order in which a configuration names them makes nothing stale.
+EXPOSURES = dict(sorted(EXPOSURES.items(), key=lambda own: (own[1]["seconds"], own[0])))
 SIMULATED = not config["events"]["files"]
 COLUMNS = {key: name for key, name in config["events"]["columns"].items() if name is not None}
 HAS_TRUTH = config["events"]["layout"] != "ecl-evt-cal" and "channel" not in COLUMNS
-PIXEL_MAP = "resources/eclairs_pixels.csv"
+LINES = configuration.own_or_shipped("resources/lines/all_blocks.csv", PROJECT)
+ATTENUATION = configuration.own_or_shipped("resources/attenuation/cdte.csv", PROJECT)
+PIXEL_MAP = configuration.own_or_shipped("resources/eclairs_pixels.csv", PROJECT)
 
 RELATION_FIGURES = (
     "camera",
@@ -29,6 +33,38 @@ RELATION_FIGURES = (
 )
 SPECTRUM_FIGURES = ("spectrum",)
 LISTS = ("changed", "over_requirement", "no_answer")
+
+# Named one by one: a key that is new in the schema makes nothing stale before a rule takes it.
+SIMULATION = (
+    "seed",
+    "good_seconds",
+    "earth_free_fraction",
+    "multiple_fraction",
+    "continuum_rates_per_s",
+    "line_rates_per_s",
+    "fwhm_keV.at_0",
+    "fwhm_keV.at_60",
+    "tail.fraction_60",
+    "tail.scale",
+    "escape_fraction",
+    "spread.efficiency",
+    "spread.resolution",
+    "dead_fraction",
+)
+INJECTION = ("gain_sigma", "offset_sigma_keV", "seed")
+TWO_STEP = (
+    "two_step.line_fwhm_keV",
+    "two_step.tolerance_sigma",
+    "two_step.block_chi_square_limit",
+)
+EVENTS = (
+    "events.files",
+    "events.layout",
+    "events.gti.file",
+    "events.gti.criteria",
+    "events.multiplicity",
+    "events.seed",
+)
 
 
 wildcard_constraints:
@@ -45,9 +81,16 @@ def ordered(settings):
     return json.loads(json.dumps(settings, sort_keys=True))
 
 
-def leaves(section, *names):
-    """Some of the settings of a section."""
-    return ordered({name: section[name] for name in names})
+def leaves(section, *paths):
+    """Some of the settings of a section; a dot leads into one of its groups."""
+    chosen = {}
+    for path in paths:
+        *groups, name = path.split(".")
+        source, target = section, chosen
+        for group in groups:
+            source, target = source[group], target.setdefault(group, {})
+        target[name] = source[name]
+    return ordered(chosen)
 
 
 def setting(*path):
@@ -67,6 +110,16 @@ def prior_relation():
     return leaves(config["relation"], "gain_keV", "offset_keV")
 
 
+def simulation_settings():
+    """What the simulated camera and its background depend on."""
+    return leaves(config["simulation"], *SIMULATION)
+
+
+def injection_settings(wildcards):
+    """The errors that are injected in the exposure."""
+    return leaves(EXPOSURES[wildcards.exposure]["injection"], *INJECTION)
+
+
 def response_settings(wildcards):
     """What the response of the camera depends on."""
     return leaves(EXPOSURES[wildcards.exposure]["fit"], "min_counts")
@@ -75,7 +128,7 @@ def response_settings(wildcards):
 def fit_settings(wildcards):
     """What the fit of a chunk depends on: the options of one method do not touch the other."""
     fit = EXPOSURES[wildcards.exposure]["fit"]
-    own = ["response"] if fit["method"] == "joint" else ["two_step"]
+    own = ["response", "leave_one_out"] if fit["method"] == "joint" else TWO_STEP
     return leaves(fit, "method", "chunk_pixels", "min_counts", "pvalue_limit", *own)
 
 
@@ -86,24 +139,30 @@ def model_settings(wildcards):
 
 def common_settings():
     """What all exposures share and products depend on."""
-    used = ["bad_pixels", "date", "events", "relation"] + ["simulation"] * SIMULATED
-    return leaves(config, *used) | {"pixels": PIXELS}
+    relation = ("relation.gain_keV", "relation.offset_keV", "relation.file")
+    settings = leaves(config, "bad_pixels", "date", *EVENTS, *relation) | {"pixels": PIXELS}
+    settings["events"]["columns"] = COLUMNS
+    if SIMULATED:
+        settings["simulation"] = simulation_settings()
+    return ordered(settings)
 
 
 def product_settings(wildcards):
     """All that the relation of an exposure depends on. The size of a chunk is not among it."""
-    exposure = EXPOSURES[wildcards.exposure]
-    return ordered(common_settings() | {"exposure": exposure | {"fit": model_settings(wildcards)}})
+    exposure = leaves(EXPOSURES[wildcards.exposure], "seconds", "multiplicity", "lines")
+    exposure["injection"] = injection_settings(wildcards)
+    exposure["fit"] = model_settings(wildcards)
+    return ordered(common_settings() | {"exposure": exposure})
 
 
 def report_exposures():
-    """The exposures in the order of the configuration, for the tables of the report."""
+    """The exposures, shortest first, for the tables of the report."""
     return [
         {
             "name": name,
             "seconds": own["seconds"],
             "multiplicity": own["multiplicity"],
-            "lines": own["lines"],
+            "lines": shipped(own["lines"]),
             "method": own["fit"]["method"],
             "min_counts": own["fit"]["min_counts"],
         }
@@ -112,8 +171,23 @@ def report_exposures():
 
 
 def library(script):
-    """Hash of the library behind a script: an edit there makes stale what the script made."""
+    """Hash of a script and the library behind it: an edit makes stale what the script made."""
     return library_hash(PROJECT / "workflow" / "scripts" / f"{script}.py")
+
+
+def contents(*files):
+    """Checksums of tables: Snakemake does not notice one that an older file has replaced."""
+    return [file_sha256(path) for path in files if path is not None]
+
+
+def response_contents(wildcards):
+    """Checksums of the tables that the response of the camera is learnt from."""
+    return contents(line_table(wildcards), config["bad_pixels"])
+
+
+def line_table_contents(wildcards):
+    """Checksum of the line table of the exposure."""
+    return contents(line_table(wildcards))
 
 
 def templates():
@@ -126,13 +200,28 @@ def templates():
 
 
 def per_exposure(name):
-    """One product of every exposure, in the order of the configuration."""
+    """One product of every exposure, shortest first."""
     return [f"results/eclairs/{exposure}/{name}" for exposure in EXPOSURES]
 
 
 def optional(**files):
     """Those of the named files that are configured."""
     return {name: path for name, path in files.items() if path is not None}
+
+
+def shipped(path):
+    """A file of the project's own, from whatever folder the workflow is used in."""
+    return configuration.own_or_shipped(path, PROJECT)
+
+
+def line_table(wildcards):
+    """The line table of the exposure."""
+    return shipped(EXPOSURES[wildcards.exposure]["lines"])
+
+
+def line_tables():
+    """The line tables of all exposures."""
+    return sorted({shipped(own["lines"]) for own in EXPOSURES.values()})
 
 
 def event_inputs():
@@ -173,7 +262,7 @@ def response_input(wildcards):
 
 
 def response_files():
-    """The responses of all exposures that have one, in the order of the configuration."""
+    """The responses of all exposures that have one, shortest first."""
     return [
         own["fit"]["response"] or f"results/eclairs/{name}/response.fits"
         for name, own in EXPOSURES.items()

@@ -8,8 +8,8 @@ rule simulate_events:
     """
     input:
         **({} if HAS_TRUTH else prior_input()),
-        lines="resources/lines/all_blocks.csv",
-        attenuation="resources/attenuation/cdte.csv",
+        lines=LINES,
+        attenuation=ATTENUATION,
     output:
         events="results/eclairs/events/events.fits",
         gti="results/eclairs/events/gti.fits",
@@ -26,13 +26,14 @@ rule simulate_events:
         mem_mb=1500,
         runtime=30,
     params:
-        simulation=config["simulation"],
+        simulation=simulation_settings(),
         layout=config["events"]["layout"],
         pixels=PIXELS,
         # energies know no relation; only channels hold it already
         relation=None if HAS_TRUTH else prior_relation(),
-        injection=None if HAS_TRUTH else config["injection"],
+        injection=None if HAS_TRUTH else leaves(config["injection"], *INJECTION),
         criteria=config["events"]["gti"]["criteria"],
+        contents=contents(LINES, None if HAS_TRUTH else config["relation"]["file"]),
         date=config["date"],
         library=library("simulate_events"),
     script:

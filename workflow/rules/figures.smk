@@ -48,7 +48,7 @@ rule plot_spectrum:
         **undistributed_input(),
         relation="results/eclairs/{exposure}/relation.fits",
         spectra="results/eclairs/{exposure}/spectra.fits",
-        lines=setting("lines"),
+        lines=line_table,
     output:
         **reported_figures(SPECTRUM_FIGURES),
     log:
@@ -85,7 +85,7 @@ rule plot_pixel:
         **undistributed_input(),
         relation="results/eclairs/{exposure}/relation.fits",
         spectra="results/eclairs/{exposure}/spectra.fits",
-        lines=setting("lines"),
+        lines=line_table,
     output:
         png=report(
             "results/eclairs/{exposure}/pixels/{pixel}.png",

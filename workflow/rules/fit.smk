@@ -11,7 +11,7 @@ rule fit_lines:
         unpack(response_input),
         **prior_input(),
         spectra="results/eclairs/{exposure}/spectra.fits",
-        lines=setting("lines"),
+        lines=line_table,
     output:
         fits="results/eclairs/{exposure}/chunks/{chunk}.fits",
     log:
@@ -29,6 +29,7 @@ rule fit_lines:
         fit=fit_settings,
         chunk="{chunk}",
         exposure="{exposure}",
+        contents=line_table_contents,
         date=config["date"],
         library=library("fit_lines"),
     script:

@@ -12,7 +12,7 @@ rule merge_relation:
         **bad_pixels_input(),
         chunks=chunk_files,
         spectra="results/eclairs/{exposure}/spectra.fits",
-        lines=setting("lines"),
+        lines=line_table,
         pixel_map=PIXEL_MAP,
     output:
         relation="results/eclairs/{exposure}/relation.fits",
@@ -31,6 +31,7 @@ rule merge_relation:
         relation=prior_relation(),
         exposure="{exposure}",
         settings=product_settings,
+        contents=contents(config["bad_pixels"]),
         date=config["date"],
         library=library("merge_relation"),
     script:

@@ -14,7 +14,7 @@ rule report:
         spectra=per_exposure("spectra.fits"),
         truths=per_exposure("truth.ecsv") if HAS_TRUTH else [],
         responses=response_files(),
-        lines=sorted({own["lines"] for own in EXPOSURES.values()}),
+        lines=line_tables(),
         pixel_map=PIXEL_MAP,
     output:
         report=report(

@@ -10,7 +10,7 @@ rule learn_response:
         **prior_input(),
         **bad_pixels_input(),
         spectra="results/eclairs/{exposure}/spectra.fits",
-        lines=setting("lines"),
+        lines=line_table,
     output:
         response="results/eclairs/{exposure}/response.fits",
     log:
@@ -27,6 +27,7 @@ rule learn_response:
         relation=prior_relation(),
         fit=response_settings,
         exposure="{exposure}",
+        contents=response_contents,
         date=config["date"],
         library=library("learn_response"),
     script:

@@ -31,9 +31,11 @@ rule bin_spectra:
         seconds=setting("seconds"),
         pixels=PIXELS,
         relation=prior_relation(),
-        injection=setting("injection"),
+        injection=injection_settings,
         exposure="{exposure}",
         seed=config["events"]["seed"],
+        files=config["events"]["files"],
+        contents=contents(config["relation"]["file"]),
         date=config["date"],
         library=library("bin_spectra"),
     script:

@@ -5,7 +5,7 @@ import numpy as np
 from pixelcal.chunks import chunk_slice
 from pixelcal.eclairs.lines import read_line_table
 from pixelcal.eclairs.prior import read_prior
-from pixelcal.eclairs.relation import FIT_UNITS
+from pixelcal.eclairs.relation import FIT_UNITS, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS
 from pixelcal.products import read_columns, table_hdu, write_fits
 from pixelcal.script import running
 
@@ -23,12 +23,17 @@ def fit_two_step_chunk(counts, detnum, gain, offset, table, options, progress):
 
 
 def fit_joint_chunk(counts, detnum, gain, offset, table, options, path):
-    """The joint fit with the learnt response."""
+    """The joint fit with the learnt response; on request, that without each block, else None."""
     from pixelcal.eclairs.joint_fit import JointOptions, fit_pixels
+    from pixelcal.eclairs.leave_out import leave_blocks_out
     from pixelcal.eclairs.response_files import read_response
 
     own = JointOptions(min_counts=options["min_counts"], pvalue_limit=options["pvalue_limit"])
-    return fit_pixels(counts, detnum, gain, offset, table, read_response(path, table), own)
+    response = read_response(path, table)
+    fits = fit_pixels(counts, detnum, gain, offset, table, response, own)
+    if not options["leave_one_out"]:
+        return fits, None
+    return fits, leave_blocks_out(counts, fits, table, response, own)
 
 
 with running(snakemake) as progress:
@@ -40,11 +45,14 @@ with running(snakemake) as progress:
     gain, offset = read_prior(snakemake.input.get("prior"), detnum, **params.relation)
     data = (counts, detnum, gain, offset, table, params.fit)
     if params.fit["method"] == "joint":
-        fits = fit_joint_chunk(*data, snakemake.input.response)
+        fits, left_out = fit_joint_chunk(*data, snakemake.input.response)
     else:
-        fits = fit_two_step_chunk(*data, progress)
+        fits, left_out = fit_two_step_chunk(*data, progress), None
     cards = [
         ("EXPNAME", params.exposure, "exposure"),
         ("METHOD", params.fit["method"], "method of the fit"),
     ]
-    write_fits(snakemake.output.fits, [table_hdu(fits, "FIT", FIT_UNITS, cards)], params.date)
+    hdus = [table_hdu(fits, "FIT", FIT_UNITS, cards)]
+    if left_out is not None:
+        hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
+    write_fits(snakemake.output.fits, hdus, params.date)

@@ -14,7 +14,12 @@ import numpy as np
 from pixelcal.camera import read_pixel_map
 from pixelcal.eclairs import merging
 from pixelcal.eclairs.epochs import mission_start
-from pixelcal.eclairs.relation import N_PIXELS, NO_ANSWER
+from pixelcal.eclairs.relation import (
+    LEAVE_OUT_EXTENSION,
+    LEAVE_OUT_UNITS,
+    N_PIXELS,
+    NO_ANSWER,
+)
 from pixelcal.products import read_columns, table_hdu, write_fits
 from pixelcal.provenance import carried_cards, provenance_cards
 from pixelcal.script import running
@@ -63,7 +68,13 @@ with running(snakemake):
         merging.RELATION_UNITS,
         [*cards, *merging.status_comments()],
     )
-    write_fits(made.relation, [relation], params.date)
+    hdus = [relation]
+    if params.settings.get("exposure", {}).get("fit", {}).get("leave_one_out"):
+        parts = [read_columns(path, LEAVE_OUT_EXTENSION) for path in paths]
+        columns = parts[0].as_array().dtype.newbyteorder("=")
+        left_out = merging.merge_chunks(parts, detnum, paths, columns)
+        hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
+    write_fits(made.relation, hdus, params.date)
 
     previous = merging.previous_relation(prior, detnum, **params.relation)
     calibration, status = merging.mission_tables(rows, previous)

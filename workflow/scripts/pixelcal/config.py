@@ -139,11 +139,12 @@ def load_defaults(schema: Mapping) -> dict:
     return _filled({}, schema, schema)
 
 
-def resolve(config: Mapping, schema: Mapping) -> dict:
+def resolve(config: Mapping, schema: Mapping, project: str | Path = ".") -> dict:
     """The configuration with defaults filled in, keys sorted, and everything checked.
 
     Numbers that the schema calls numbers become float, so 1000 and 1000.0 are the same setting.
-    What an exposure overrides stays as given there; see `exposure_settings`.
+    What an exposure overrides stays as given there; see `exposure_settings`. Line tables may also
+    be those that `project` brings; see `own_or_shipped`.
 
     Raises
     ------
@@ -154,8 +155,17 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
     check_schema(plain, schema)
     resolved = _filled(plain, schema, schema)
     _check_choices(resolved)
-    _check_files(resolved)
+    _check_files(resolved, project)
     return json.loads(json.dumps(resolved, sort_keys=True)) | {"exposures": resolved["exposures"]}
+
+
+def own_or_shipped(path: str, project: str | Path) -> str:
+    """`path` itself, or where there is no such file, that of the folder `project`, if it has it.
+
+    So `resources/lines/all_blocks.csv` is found from any folder that the workflow is used in.
+    """
+    shipped = os.path.join(project, path)
+    return shipped if not os.path.exists(path) and os.path.isfile(shipped) else path
 
 
 def exposure_settings(config: Mapping, name: str) -> dict:
@@ -294,11 +304,11 @@ def _check_multiplicity(config: Mapping) -> None:
             )
 
 
-def _check_files(config: Mapping) -> None:
+def _check_files(config: Mapping, project: str | Path) -> None:
     """Every file that the configuration names can be read, and every line table is in order."""
     for key, path in _named_files(config):
         if path is not None:
-            _check_file(key, path)
+            _check_file(key, own_or_shipped(path, project) if key.endswith("lines") else path)
     seen: dict[Path, str] = {}
     for path in config["events"]["files"]:
         first = seen.setdefault(Path(path).resolve(), path)
@@ -309,7 +319,7 @@ def _check_files(config: Mapping) -> None:
             )
     tables = [own["lines"] for own in config["exposures"].values()]
     for path in sorted({path or config["lines"] for path in tables}):
-        read_lines(path)
+        read_lines(own_or_shipped(path, project))
 
 
 def _named_files(config: Mapping) -> list[tuple[str, str | None]]:

@@ -33,6 +33,7 @@ allowed. YAML takes `1e-4` for text: write `1.0e-4`.
 
 _WORDS = {
     "array": "list",
+    "boolean": "`true` or `false`",
     "integer": "whole number",
     "null": "`null`",
     "number": "number",

@@ -9,6 +9,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 from pixelcal import __version__
@@ -111,11 +112,11 @@ def _ascii_name(path: str | Path) -> str:
 
 
 def library_hash(script: str | Path, root: str | Path = _ROOT) -> str:
-    """Hash (16 hexadecimal digits) of the library modules that a script reaches.
+    """Hash (16 hexadecimal digits) of a script and of the library modules that it reaches.
 
     Follows the imports of `pixelcal` from the script through the library, those inside functions
     as well, and hashes the syntax trees without docstrings: an edit of a comment, of a docstring or
-    of the layout changes nothing. The script itself is left out: Snakemake watches it.
+    of the layout changes nothing.
 
     Parameters
     ----------
@@ -125,10 +126,10 @@ def library_hash(script: str | Path, root: str | Path = _ROOT) -> str:
         The folder that holds the package.
     """
     root = Path(root)
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(_code(_text(Path(script)))[1].encode())
     for path in library_files(script, root):
         digest.update(path.relative_to(root).as_posix().encode())
-        digest.update(_tree_dump(path).encode())
+        digest.update(_code(_text(path))[1].encode())
     return digest.hexdigest()[:16]
 
 
@@ -146,10 +147,10 @@ def library_files(script: str | Path, root: str | Path = _ROOT) -> list[Path]:
 def _imported(path: Path, root: Path) -> set[Path]:
     """Files of the package that the file `path` names in its own import statements."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    for node in _code(_text(path))[0]:
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             module = _absolute_module(node, path, root)
             names.update(f"{module}.{alias.name}" for alias in node.names)
     files: set[Path] = set()
@@ -172,15 +173,26 @@ def _absolute_module(node: ast.ImportFrom, path: Path, root: Path) -> str:
     return ".".join((*package, *([node.module] if node.module else [])))
 
 
-def _tree_dump(path: Path) -> str:
-    """Syntax tree of a file as text, without comments, positions and docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache  # by text: the scripts share most of the library, and each job reads the Snakefile anew
+def _code(text: str) -> tuple[list[ast.Import | ast.ImportFrom], str]:
+    """The import statements of a module, those inside functions as well, and its syntax tree.
+
+    The tree is text, without comments, positions and docstrings.
+    """
+    tree = ast.parse(text)
+    imports = []
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
         body = getattr(node, "body", None)
         if isinstance(body, list):
             # Texts that stand alone are docstrings, of attributes too; they do nothing.
             node.body = [statement for statement in body if not _is_text(statement)]
-    return ast.dump(tree)
+    return imports, ast.dump(tree)
 
 
 def _is_text(statement: ast.stmt) -> bool:

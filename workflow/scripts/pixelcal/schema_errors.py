@@ -64,7 +64,7 @@ def _allowed(error: jsonschema.ValidationError) -> str:
         return ", ".join("null" if value is None else str(value) for value in limit)
     if rule == "type":
         words = {"null": "null", "array": "a list", "object": "keys with values", "string": "text"}
-        words |= {"number": "a number", "integer": "a whole number"}
+        words |= {"number": "a number", "integer": "a whole number", "boolean": "true or false"}
         return " or ".join(words[name] for name in _listed(limit))
     phrases = {
         "minimum": "at least {}",

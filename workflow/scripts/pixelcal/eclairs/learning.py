@@ -18,6 +18,7 @@ import numpy as np
 
 from pixelcal.eclairs.joint_fit import JointOptions, fit_joint
 from pixelcal.eclairs.lines import LineTable
+from pixelcal.eclairs.relation import relation_covariance
 from pixelcal.eclairs.response import (
     SHAPE_PARAMETERS,
     SHAPE_PRIOR_SIGMA,
@@ -100,16 +101,9 @@ def learn_camera(
             logger.warning("no pixel could be aligned: the response is that of the prior relation")
             break
         own_gain[good], own_offset[good], used = fits["GAIN"][good], fits["OFFSET"][good], good
-        covariance = _covariance(fits[good])
+        covariance = relation_covariance(fits[good])
         spread = learn_spread(deviations.value[good], deviations.variance[good], spread)
     return response
-
-
-def _covariance(fits) -> np.ndarray:
-    """Covariance (n, 2, 2) of gain and offset of pixels with an answer."""
-    mixed = fits["GAIN_OFFSET_COV"]
-    rows = [[fits["GAIN_ERR"] ** 2, mixed], [mixed, fits["OFFSET_ERR"] ** 2]]
-    return np.moveaxis(np.array(rows), 2, 0)
 
 
 def _change(before: LineShape, after: LineShape) -> float:

@@ -28,20 +28,24 @@ RELATION_UNITS = {"X": "pixel", "Y": "pixel", **FIT_UNITS}
 _logger = logging.getLogger(__name__)
 
 
-def merge_chunks(chunks: Sequence, detnum: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def merge_chunks(
+    chunks: Sequence, detnum: np.ndarray, names: Sequence[str], dtype: np.dtype = FIT_DTYPE
+) -> np.ndarray:
     """Rows of all chunks in the order of `detnum`.
 
     Parameters
     ----------
-    chunks : sequence of tables or structured arrays with the columns of FIT_DTYPE
+    chunks : sequence of tables or structured arrays with the columns of `dtype`
     detnum : (n,) int
         The pixels of the spectra.
     names : sequence of str
         What to call each chunk in an error.
+    dtype : structured dtype
+        With DETNUM among its columns.
 
     Returns
     -------
-    (n,) structured array of FIT_DTYPE
+    (n,) structured array of `dtype`
 
     Raises
     ------
@@ -52,14 +56,14 @@ def merge_chunks(chunks: Sequence, detnum: np.ndarray, names: Sequence[str]) -> 
     parts = []
     for name, chunk in zip(names, chunks, strict=True):
         columns = chunk.dtype.names
-        missing = [column for column in FIT_DTYPE.names if column not in columns]
+        missing = [column for column in dtype.names if column not in columns]
         if missing:
             raise InputError(f"{name}: lacks the column(s) {', '.join(missing)}; fit it again")
-        part = np.empty(len(chunk), FIT_DTYPE)
-        for column in FIT_DTYPE.names:
+        part = np.empty(len(chunk), dtype)
+        for column in dtype.names:
             part[column] = chunk[column]
         parts.append(part)
-    rows = np.concatenate(parts) if parts else np.empty(0, FIT_DTYPE)
+    rows = np.concatenate(parts) if parts else np.empty(0, dtype)
     rows = rows[np.argsort(rows["DETNUM"], kind="stable")]
     found, times = np.unique(rows["DETNUM"], return_counts=True)
     for problem, pixels in (

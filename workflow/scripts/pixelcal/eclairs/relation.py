@@ -66,6 +66,14 @@ FIT_UNITS = {
 }
 
 
+LEAVE_OUT_EXTENSION = "LEAVEOUT"
+LEAVE_OUT_UNITS = {
+    name: FIT_UNITS[name]
+    for name in ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
+}
+"""Extension of the fits without each of the blocks, see `leave_out.py`."""
+
+
 def empty_fits(detnum: np.ndarray) -> np.ndarray:
     """Rows without an answer for the pixels `detnum` (n,): NaN everywhere, STATUS 0, counts 0."""
     rows = np.zeros(len(detnum), FIT_DTYPE)
@@ -94,6 +102,15 @@ def energy_error(energy_keV, gain, offset, gain_true, offset_true):
     says there, less the energy. Arguments broadcast; NaN where there is no answer.
     """
     return gain * position(energy_keV, gain_true, offset_true) + offset - energy_keV
+
+
+def relation_covariance(rows) -> np.ndarray:
+    """Covariance (n, 2, 2) of gain and offset from the columns of a relation."""
+    names = (("GAIN_ERR", "GAIN_OFFSET_COV"), ("GAIN_OFFSET_COV", "OFFSET_ERR"))
+    covariance = np.array([[np.asarray(rows[name], float) for name in pair] for pair in names])
+    for k in range(2):
+        covariance[k, k] **= 2
+    return np.moveaxis(covariance, 2, 0)
 
 
 def energy_sigma(energy_keV, gain, offset, gain_err, offset_err, gain_offset_cov):

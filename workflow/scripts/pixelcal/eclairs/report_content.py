@@ -33,7 +33,7 @@ LEAD = (
 )
 EXPLANATION = (
     "Errors are signed: energy given by the fitted relation less the true energy. The bound is the"
-    " Cramér-Rao bound: the RMS of the error that the fit's own covariance predicts. A pull is"
+    " RMS of the error that the fits' own covariances predict. A pull is"
     " error / predicted error; 68.3 % of the pixels should lie within one predicted error. A pixel"
     " without an answer does not pass; pixels masked by the user are left out. ± is one standard"
     " error."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.eclairs.lines import LineTable
+from pixelcal.eclairs.relation import relation_covariance
 from pixelcal.eclairs.report_products import Products
 from pixelcal.eclairs.response import (
     ESCAPES_KEV,
@@ -90,7 +91,10 @@ def stack(own: Products) -> dict | None:
     gain, offset = own.column("GAIN")[good], own.column("OFFSET")[good]
     counts = np.asarray(own.spectra["COUNTS"])[good]
     edges = stack_edges(own.lines)
-    data = [stack_spectra(counts, gain, offset, e) for e in edges]
+    # As in learning: over all relations that the fits leave possible.
+    names = ("GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
+    covariance = relation_covariance({name: own.column(name)[good] for name in names})
+    data = [stack_spectra(counts, gain, offset, e, covariance) for e in edges]
     parts = [
         stack_model(own.response, own.lines, block, e, float(gain.mean()))
         for block, e in enumerate(edges)
