@@ -21,7 +21,7 @@ import cameras
 
 from pixelcal.eclairs.joint_fit import fit_pixels
 from pixelcal.eclairs.learning import learn_camera
-from pixelcal.eclairs.relation import NO_ANSWER, energy_error, energy_sigma
+from pixelcal.eclairs.relation import NO_ANSWER, energy_error, energy_sigma, relation_columns
 from pixelcal.eclairs.two_step_fit import TwoStepOptions, fit_two_step
 
 SECONDS = 100_000.0
@@ -46,8 +46,7 @@ def summary(rows, camera, energy=50.0):
     error = energy_error(
         energy, rows["GAIN"], rows["OFFSET"], camera.gain_true[:n], camera.offset_true[:n]
     )[answered]
-    names = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-    sigma = energy_sigma(energy, *(rows[name][answered] for name in names))
+    sigma = energy_sigma(energy, *relation_columns(rows[answered]))
     return np.sqrt(np.mean(error**2)), np.std(error / sigma), answered.mean()
 
 

@@ -30,6 +30,7 @@ from pixelcal.eclairs.relation import (
     energy_error,
     energy_sigma,
     position,
+    relation_columns,
 )
 
 VARIANTS = {
@@ -40,7 +41,6 @@ VARIANTS = {
     "resolution / 2": (Detector(fwhm_0=0.55, fwhm_60=0.8), {}),
     "pixels differ": (Detector(), {"line_spread": 0.15, "resolutions": (0.85, 1.0, 1.15)}),
 }
-FIT_COLUMNS = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
 
 
 def bound_keV(detector: Detector, resolution: float) -> np.ndarray:
@@ -95,7 +95,7 @@ def measure(variant: str, n: int, seconds: float, seed: int = 1) -> dict:
     truth = camera.gain_true[good], camera.offset_true[good]
     energy = np.array(REFERENCE_ENERGIES_KEV)[:, None]
     error = energy_error(energy, rows["GAIN"], rows["OFFSET"], *truth)
-    sigma = energy_sigma(energy, *(rows[name] for name in FIT_COLUMNS))
+    sigma = energy_sigma(energy, *relation_columns(rows))
     squares = [bound_keV(detector, r) ** 2 for r in options.get("resolutions", cameras.RESOLUTIONS)]
     bound = np.sqrt(np.mean(squares, axis=0) * np.mean(1 / camera.efficiency) / seconds)
     pull = error / sigma

@@ -21,9 +21,13 @@ import cameras
 
 from pixelcal.eclairs.joint_fit import fit_pixels
 from pixelcal.eclairs.learning import learn_camera
-from pixelcal.eclairs.relation import REFERENCE_ENERGIES_KEV, energy_error, energy_sigma
+from pixelcal.eclairs.relation import (
+    REFERENCE_ENERGIES_KEV,
+    energy_error,
+    energy_sigma,
+    relation_columns,
+)
 
-FIT_COLUMNS = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
 SICK_SHARE = 0.1
 
 
@@ -73,7 +77,7 @@ def pulls(rows, gain, offset):
     """Energy errors (keV) and pulls, (5, n)."""
     energy = np.array(REFERENCE_ENERGIES_KEV)[:, None]
     error = energy_error(energy, rows["GAIN"], rows["OFFSET"], gain, offset)
-    return error, error / energy_sigma(energy, *(rows[name] for name in FIT_COLUMNS))
+    return error, error / energy_sigma(energy, *relation_columns(rows))
 
 
 def fit_camera(counts):

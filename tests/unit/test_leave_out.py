@@ -8,8 +8,8 @@ import numpy as np
 
 from pixelcal.eclairs.joint_fit import fit_joint, fit_pixels
 from pixelcal.eclairs.learning import learn_camera
-from pixelcal.eclairs.leave_out import FITTED, leave_blocks_out, without_block
-from pixelcal.eclairs.relation import Status, energy_error, energy_sigma
+from pixelcal.eclairs.leave_out import leave_blocks_out, without_block
+from pixelcal.eclairs.relation import RELATION_COLUMNS, Status, energy_error, energy_sigma
 from pixelcal.eclairs.templates import make_templates
 
 N, SECONDS = 60, 100_000.0
@@ -37,7 +37,7 @@ def test_it_is_the_fit_of_the_other_blocks():
         counts, fits["DETNUM"], fits["GAIN"], fits["OFFSET"],
         without_block(make_templates(response, table), 1),
     )  # fmt: skip
-    for name in FITTED:
+    for name in RELATION_COLUMNS:
         np.testing.assert_array_equal(rows[name][:, 1], own[name])
     assert np.all(rows["GAIN_ERR"] >= 0.99 * fits["GAIN_ERR"][:, None]), "a block less knows less"
 
@@ -50,9 +50,9 @@ def test_changes_have_the_variance_of_hausman():
     counts, table, response, fits = fitted()
     rows = leave_blocks_out(counts, fits, table, response)
     for energy in (15.0, 80.0):
-        whole = energy_sigma(energy, *(fits[name] for name in FITTED))
+        whole = energy_sigma(energy, *(fits[name] for name in RELATION_COLUMNS))
         for block in range(table.n_blocks):
-            part = energy_sigma(energy, *(rows[name][:, block] for name in FITTED))
+            part = energy_sigma(energy, *(rows[name][:, block] for name in RELATION_COLUMNS))
             relation = rows["GAIN"][:, block], rows["OFFSET"][:, block]
             change = energy_error(energy, *relation, fits["GAIN"], fits["OFFSET"])
             variance = part**2 - whole**2

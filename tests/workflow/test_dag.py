@@ -9,25 +9,9 @@ import shutil
 import pytest
 import yaml
 from astropy.io import fits
+from walk import CHAIN, CI, THREE
 
 from pixelcal.provenance import file_sha256
-
-CI = "config/ci.yaml"
-CHAIN = {
-    "simulate_events",
-    "bin_spectra",
-    "learn_response",
-    "fit_lines",
-    "merge_relation",
-    "validate_relation",
-    "predict_observing_time",
-    "plot_relation",
-    "plot_spectrum",
-    "write_lists",
-    "report",
-    "all",
-}
-THREE = {"3ks": {"seconds": 3000}, "5ks": {"seconds": 5000}, "10ks": {"seconds": 10000}}
 
 
 @pytest.fixture

@@ -14,25 +14,12 @@ from types import FunctionType
 
 import pytest
 import yaml
+from walk import CI, PER_EXPOSURE, THREE, WALK
 
 from pixelcal.chunks import chunk_names
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "stale.md"
-CI = "config/ci.yaml"
 N_PIXELS, CHUNK_PIXELS = 64, 32
-THREE = {"3ks": {"seconds": 3000}, "5ks": {"seconds": 5000}, "10ks": {"seconds": 10000}}
-PER_EXPOSURE = (
-    "bin_spectra",
-    "learn_response",
-    "fit_lines",
-    "merge_relation",
-    "validate_relation",
-    "predict_observing_time",
-    "plot_relation",
-    "plot_spectrum",
-    "write_lists",
-)
-WALK = ("simulate_events", *PER_EXPOSURE, "report")
 OWN_FILES = ("a.fits", "b.fits", "gti.fits", "prior.fits", "lines.csv", "bad.csv")
 OWN = {
     "events": {"files": ["a.fits", "b.fits"], "gti": {"file": "gti.fits"}},

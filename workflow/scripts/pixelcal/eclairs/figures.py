@@ -22,7 +22,7 @@ from pixelcal.eclairs.changes import (
     change_classes,
 )
 from pixelcal.eclairs.quantities import STATUS_LABELS, gravest_status, relation_quantities
-from pixelcal.eclairs.relation import Status
+from pixelcal.eclairs.relation import Status, relation_columns
 from pixelcal.labels import OKABE_ITO, STATUS_COLOURS
 
 PRIOR_COLOUR, TRUE_COLOUR, FITTED_COLOUR = (
@@ -80,8 +80,7 @@ class Scene:
     @property
     def relation(self) -> list[np.ndarray]:
         """GAIN, OFFSET and their covariance, as `relation.energy_sigma` takes them."""
-        names = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-        return [self.column(name) for name in names]
+        return relation_columns(self.rows)
 
     @property
     def reference(self) -> tuple[tuple[np.ndarray, np.ndarray], str]:

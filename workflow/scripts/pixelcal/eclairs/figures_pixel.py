@@ -23,7 +23,13 @@ from pixelcal.eclairs.figures_spectrum import (
 )
 from pixelcal.eclairs.lines import LineTable
 from pixelcal.eclairs.quantities import status_words
-from pixelcal.eclairs.relation import N_CHANNELS, energy_sigma, position, requirement_keV
+from pixelcal.eclairs.relation import (
+    N_CHANNELS,
+    energy_sigma,
+    position,
+    relation_columns,
+    requirement_keV,
+)
 from pixelcal.labels import OKABE_ITO
 
 
@@ -154,9 +160,8 @@ def _draw_relation(left, right, row, prior, truth, table: LineTable) -> None:
         right.set_yticks([])
         plots.say(right, f"no answer: {status_words(int(row['STATUS']))}")
         return
-    names = ("GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
     energy = np.unique([*np.linspace(*SHOWN_KEV, 147), 80.001])
-    sigma = energy_sigma(energy, gain, offset, *(float(row[name]) for name in names))
+    sigma = energy_sigma(energy, *relation_columns(row))
     for times, alpha in ((2, 0.2), (1, 0.4)):
         label = f"± {times} σ(E)" if times > 1 else "± σ(E)"
         ends = (-times * sigma, times * sigma)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.eclairs.goodness import moment_table, p_value
-from pixelcal.eclairs.joint_kernel import fit_pixel
+from pixelcal.eclairs.joint_kernel import PixelFit, fit_pixel
 from pixelcal.eclairs.joint_model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
 from pixelcal.eclairs.lines import LineTable
 from pixelcal.eclairs.relation import NO_ANSWER, Status, empty_fits
@@ -124,28 +124,29 @@ def fit_joint(
     found = Deviations(unknown, unknown.copy(), unknown[:, 1:].copy())
     moments = moment_table()
     for i in range(len(counts)):
-        result = fit_pixel(
-            np.ascontiguousarray(counts[i], dtype=np.int32),
-            float(gain[i]),
-            float(offset[i]),
-            templates,
-            moments,
-            float(options.min_counts),
+        result = PixelFit(
+            *fit_pixel(
+                np.ascontiguousarray(counts[i], dtype=np.int32),
+                float(gain[i]),
+                float(offset[i]),
+                templates,
+                moments,
+                float(options.min_counts),
+            )
         )
         _fill_row(fits[i : i + 1], result, templates, options)
-        if not fits["STATUS"][i] & int(NO_ANSWER):
-            theta, scale, (found.value[i], found.variance[i], _) = (result[k] for k in (3, 5, 8))
-            found.normalisation[i] = theta[N_SHARED:] * scale
+        if not result.status & int(NO_ANSWER):
+            found.value[i], found.variance[i], _ = result.deviations
+            found.normalisation[i] = result.theta[N_SHARED:] * result.scale
     return fits, found
 
 
-def _fill_row(row, result, templates: Templates, options: JointOptions) -> None:
+def _fill_row(row, result: PixelFit, templates: Templates, options: JointOptions) -> None:
     """Turn the result of one pixel into a row of the product, with its STATUS."""
-    status, used, iterations, theta, covariance, _, goodness, n_channels, own = result
-    determined = own[2]
-    row["COUNTS"], row["NITER"], row["STATUS"] = used, iterations, status
-    if status & int(NO_ANSWER):
+    row["COUNTS"], row["NITER"], row["STATUS"] = result.used, result.iterations, result.status
+    if result.status & int(NO_ANSWER):
         return
+    theta, covariance, n_channels = result.theta, result.covariance, result.n_channels
     span = PIVOT_HIGH - PIVOT_LOW
     to_relation = np.array([[-1.0 / span, 1.0 / span], [PIVOT_HIGH / span, -PIVOT_LOW / span]])
     gain, offset = to_relation @ theta[:2]
@@ -154,7 +155,8 @@ def _fill_row(row, result, templates: Templates, options: JointOptions) -> None:
     row["GAIN_ERR"], row["OFFSET_ERR"] = np.sqrt(np.diag(own))
     row["GAIN_OFFSET_COV"] = own[0, 1]
     row["FWHM_60"] = templates.fwhm_60 * np.exp(theta[2])
-    stat, mean, variance = goodness
+    stat, mean, variance = result.goodness
+    *_, determined = result.deviations
     # A fit takes the deviance down by one a parameter that the data, not the camera, determine.
     n_free = len(theta) - determined
     row["STAT"], row["DOF"] = stat, n_channels - len(theta)

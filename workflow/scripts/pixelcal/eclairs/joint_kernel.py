@@ -34,7 +34,7 @@ from pixelcal.eclairs.small_matrices import (
     quadratic_form,
     solve,
 )
-from pixelcal.eclairs.spread import SPREAD_FREEDOM, centre, spread_weight
+from pixelcal.eclairs.spread import LOWEST_CONTINUUM, SPREAD_FREEDOM, centre, spread_weight
 
 MAX_ITERATIONS = 100
 
@@ -50,11 +50,39 @@ ROUNDING = 1e-9
 
 MAX_STEP_KEV = 0.6
 MAX_STEP_LOG_RESOLUTION = 0.25
-LOWEST_CONTINUUM = 0.02
-"""Smallest continuum relative to the camera's: where nothing is expected a count is impossible."""
 
 LARGEST_SHIFT_KEV = 2.0
 """How far the pivots may move before the channels of the blocks are chosen anew."""
+
+
+class PixelFit(NamedTuple):
+    """What `fit_pixel` returns.
+
+    Attributes
+    ----------
+    status : int
+        STATUS bits.
+    used, iterations : int
+        Counts in the blocks, and steps.
+    theta, covariance : (n_free,) and (n_free, n_free) float
+    scale : float
+        Counts relative to the camera's mean pixel, which the normalisations refer to.
+    goodness : (3,) float
+        Deviance with its expected mean and variance.
+    n_channels : int
+    deviations : tuple
+        What `_deviations` returns.
+    """
+
+    status: int
+    used: int
+    iterations: int
+    theta: np.ndarray
+    covariance: np.ndarray
+    scale: float
+    goodness: np.ndarray
+    n_channels: int
+    deviations: tuple[np.ndarray, np.ndarray, float]
 
 
 class Likelihood(NamedTuple):
@@ -82,12 +110,7 @@ _NOT_CONVERGED = int(Status.NOT_CONVERGED)
 
 @njit
 def fit_pixel(counts, gain, offset, templates, moments, min_counts):
-    """Fit one pixel.
-
-    Returns (STATUS bits, counts used, iterations, theta, covariance, scale, goodness, channels,
-    deviations): `goodness` is the deviance with its expected mean and variance, `deviations` what
-    `_deviations` returns.
-    """
+    """Fit one pixel: the fields of `PixelFit`, as a plain tuple."""
     n_free = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
     theta = np.ones(n_free)
     theta[0], theta[1] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset

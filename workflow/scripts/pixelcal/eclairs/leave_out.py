@@ -14,11 +14,9 @@ import numpy as np
 
 from pixelcal.eclairs.joint_fit import JointOptions, fit_joint
 from pixelcal.eclairs.lines import LineTable
-from pixelcal.eclairs.relation import NO_ANSWER, Status
+from pixelcal.eclairs.relation import NO_ANSWER, RELATION_COLUMNS, Status
 from pixelcal.eclairs.response import Response
 from pixelcal.eclairs.templates import Templates, make_templates
-
-FITTED = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
 
 MIN_BLOCKS = 2
 """Blocks that must be left: one alone does not give gain and offset together."""
@@ -51,10 +49,10 @@ def leave_blocks_out(
         a pixel that had none keeps its STATUS.
     """
     n_blocks = table.n_blocks
-    types = [("DETNUM", "i4"), *((name, "f8", (n_blocks,)) for name in FITTED)]
+    types = [("DETNUM", "i4"), *((name, "f8", (n_blocks,)) for name in RELATION_COLUMNS)]
     rows = np.zeros(len(fits), [*types, ("STATUS", "i4", (n_blocks,))])
     rows["DETNUM"] = fits["DETNUM"]
-    for name in FITTED:
+    for name in RELATION_COLUMNS:
         rows[name] = np.nan
     answered = (fits["STATUS"] & int(NO_ANSWER)) == 0
     rows["STATUS"] = np.where(answered, 0, fits["STATUS"])[:, None]
@@ -72,7 +70,7 @@ def leave_blocks_out(
             without_block(templates, block),
             options,
         )
-        for name in (*FITTED, "STATUS"):
+        for name in (*RELATION_COLUMNS, "STATUS"):
             column = rows[name]
             column[answered, block] = own[name]
     return rows

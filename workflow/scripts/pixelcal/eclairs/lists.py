@@ -19,6 +19,7 @@ from pixelcal.eclairs.relation import (
     Status,
     energy_error,
     energy_sigma,
+    relation_columns,
     requirement_keV,
 )
 
@@ -120,8 +121,7 @@ def over_requirement_list(rows: Mapping, truth, title: str) -> str:
     With truth (gain and offset, (n,) each) by their measured error, without by the predicted
     standard deviation.
     """
-    names = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-    relation = [np.asarray(rows[name], float) for name in names]
+    relation = relation_columns(rows)
     energies = np.array(REFERENCE_ENERGIES_KEV)
     if truth is not None:
         values = energy_error(energies[:, None], *relation[:2], *truth)

@@ -13,7 +13,14 @@ from pixelcal.camera import rows_of
 from pixelcal.eclairs.epochs import MISSION_EPOCH_UTC, MISSION_TIME_CARDS
 from pixelcal.eclairs.outliers import find_outliers
 from pixelcal.eclairs.prior import read_prior, read_usable
-from pixelcal.eclairs.relation import FIT_DTYPE, FIT_UNITS, N_PIXELS, NO_ANSWER, Status
+from pixelcal.eclairs.relation import (
+    FIT_DTYPE,
+    FIT_UNITS,
+    N_PIXELS,
+    NO_ANSWER,
+    Status,
+    relation_columns,
+)
 from pixelcal.errors import InputError
 from pixelcal.products import read_table
 
@@ -120,8 +127,7 @@ def complete_status(rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndar
         raise ValueError(
             f"pixel {rows['DETNUM'][silent][0]}: no answer, and STATUS does not say why"
         )
-    names = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-    outlier = find_outliers(x, y, *(rows[name] for name in names))
+    outlier = find_outliers(x, y, *relation_columns(rows))
     rows["STATUS"] |= np.where(outlier, Status.OUTLIER, 0).astype(np.int32)
     return rows
 

@@ -21,6 +21,7 @@ from pixelcal.eclairs.relation import (
     REFERENCE_ENERGIES_KEV,
     Status,
     energy_sigma,
+    relation_columns,
     requirement_keV,
 )
 from pixelcal.eclairs.response import Response
@@ -152,10 +153,7 @@ def predict_observing_time(
 
 def measured_numbers(rows: Mapping, wanted, answered, seconds: float) -> dict:
     """The errors that the fits of this exposure quote themselves, at the same energies."""
-    columns = [
-        np.asarray(rows[name], float)[answered]
-        for name in ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-    ]
+    columns = [column[answered] for column in relation_columns(rows)]
     own = np.array([energy_sigma(energy, *columns) for energy in REFERENCE_ENERGIES_KEV])
     some = bool(answered.any())
     return {
@@ -316,8 +314,7 @@ def _joint_pixels(rows, wanted, answered, seconds, information, response) -> Pix
 def _two_step_pixels(rows, wanted, answered, seconds) -> Pixels:
     """The covariances that the fits quote, about the pivot; pixels without an answer left out."""
     gain, offset, gain_err, offset_err, mixed = (
-        np.asarray(rows[name], float)[answered]
-        for name in ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
+        column[answered] for column in relation_columns(rows)
     )
     # An energy E stands at x = (E - offset) / gain, so its error is x dgain + doffset.
     x = (PIVOT_KEV - offset) / gain

@@ -16,11 +16,8 @@ from pixelcal.eclairs.components import block_channels, components
 from pixelcal.eclairs.lines import LineTable, line_groups
 from pixelcal.eclairs.relation import NO_ANSWER
 from pixelcal.eclairs.response import Response
-from pixelcal.eclairs.spread import SPREAD_FREEDOM, centre, spread_weight
+from pixelcal.eclairs.spread import LOWEST_CONTINUUM, SPREAD_FREEDOM, centre, spread_weight
 from pixelcal.eclairs.templates import Templates, make_templates
-
-LOWEST_CONTINUUM = 0.02
-"""Smallest normalisation of a continuum, as in `joint_kernel`."""
 
 MAX_STEPS = 100
 
@@ -151,17 +148,17 @@ def two_step_blocks(
     if _has_no_answer(row):
         return data_blocks(counts, table, prior)
     groups = two_step.line_groups(table, options.line_fwhm_keV)
-    blocks = two_step._cut_blocks(np.asarray(counts), *prior, table, groups)
+    blocks = two_step.cut_blocks(np.asarray(counts), *prior, table, groups)
     fittable = [block for block in blocks if block.fittable]
     fwhm = options.line_fwhm_keV / prior[0]
-    values = two_step._fit_blocks(fittable, np.max(counts), fwhm).params.valuesdict()
+    values = two_step.fit_blocks(fittable, np.max(counts), fwhm).params.valuesdict()
     no_lines = {name: 0.0 if name.startswith("height") else values[name] for name in values}
     relation = float(row["GAIN"]), float(row["OFFSET"])
     views = []
     for block in blocks:
         first, n = int(block.x[0]) if len(block.x) else 0, len(block.x)
         model, continuum = (
-            two_step._model(block, own) if block.fittable else np.full(n, np.nan)
+            two_step.model_counts(block, own) if block.fittable else np.full(n, np.nan)
             for own in (values, no_lines)
         )
         edges = _edges(first, first + n, *relation)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pixelcal.eclairs.relation import Status, energy_error, energy_sigma
+from pixelcal.eclairs.relation import Status, energy_error, energy_sigma, relation_columns
 
 MAPPED_ENERGIES_KEV = (4.0, 80.0)
 """Energies of the maps of error and sigma: the threshold, and where the requirement changes."""
@@ -73,9 +73,7 @@ def relation_quantities(rows, truth=None) -> list[Quantity]:
     rows : table or structured array with the columns of a relation, n rows
     truth : gain and offset as injected, (n,) each, or None: then there are no errors to show
     """
-    gain, offset = (np.asarray(rows[name], float) for name in ("GAIN", "OFFSET"))
-    names = ("GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-    covariance = [np.asarray(rows[name], float) for name in names]
+    gain, offset, *covariance = relation_columns(rows)
     shown = [
         Quantity("gain", "Gain", "keV/channel", gain, digits=6),
         Quantity("offset", "Offset", "keV", offset, digits=4),

@@ -65,12 +65,11 @@ FIT_UNITS = {
     "COUNTS": "count",
 }
 
+RELATION_COLUMNS = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
+"""A relation with its covariance, in the order in which `energy_sigma` takes them."""
 
 LEAVE_OUT_EXTENSION = "LEAVEOUT"
-LEAVE_OUT_UNITS = {
-    name: FIT_UNITS[name]
-    for name in ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-}
+LEAVE_OUT_UNITS = {name: FIT_UNITS[name] for name in RELATION_COLUMNS}
 """Extension of the fits without each of the blocks, see `leave_out.py`."""
 
 
@@ -82,6 +81,11 @@ def empty_fits(detnum: np.ndarray) -> np.ndarray:
         if FIT_DTYPE[name].kind == "f":
             rows[name] = np.nan
     return rows
+
+
+def relation_columns(rows) -> list[np.ndarray]:
+    """`RELATION_COLUMNS` of a table, structured array or row, as float."""
+    return [np.asarray(rows[name], float) for name in RELATION_COLUMNS]
 
 
 def requirement_keV(energy_keV: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from pixelcal.eclairs.relation import (
     Status,
     energy_error,
     energy_sigma,
+    relation_columns,
     requirement_keV,
 )
 from pixelcal.eclairs.response import Response
@@ -25,7 +26,6 @@ from pixelcal.eclairs.truth import read_truth
 from pixelcal.products import read_columns
 
 REFERENCE_KEV = np.array(REFERENCE_ENERGIES_KEV)
-COVARIANCE = ("GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ class Products:
     def sigma(self, energies_keV=REFERENCE_KEV) -> np.ndarray:
         """Predicted standard deviation (m, n) of the energy, keV; NaN without an answer."""
         energies = np.asarray(energies_keV)[:, None]
-        covariance = (self.column(name) for name in COVARIANCE)
-        return energy_sigma(energies, self.column("GAIN"), self.column("OFFSET"), *covariance)
+        return energy_sigma(energies, *relation_columns(self.relation))
 
     def error(self, energies_keV=REFERENCE_KEV) -> np.ndarray | None:
         """Signed error (m, n) of the energy against truth, keV; None where there is no truth."""

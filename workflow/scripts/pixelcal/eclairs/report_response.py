@@ -92,8 +92,7 @@ def stack(own: Products) -> dict | None:
     counts = np.asarray(own.spectra["COUNTS"])[good]
     edges = stack_edges(own.lines)
     # As in learning: over all relations that the fits leave possible.
-    names = ("GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-    covariance = relation_covariance({name: own.column(name)[good] for name in names})
+    covariance = relation_covariance(own.relation[good])
     data = [stack_spectra(counts, gain, offset, e, covariance) for e in edges]
     parts = [
         stack_model(own.response, own.lines, block, e, float(gain.mean()))

@@ -20,6 +20,9 @@ WIDE_LOG_RESOLUTION = 0.3
 WIDE_NORMALISATION = 0.5
 """Scales where nothing was learnt yet."""
 
+LOWEST_CONTINUUM = 0.02
+"""Smallest normalisation of a continuum: where nothing is expected a count is impossible."""
+
 EXPECTED_SPREAD = 0.05
 """A learnt scale is that of the pixels and of one more that deviates by so much: a few pixels could
 seem to be all the same."""

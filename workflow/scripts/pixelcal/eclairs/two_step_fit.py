@@ -244,13 +244,13 @@ def _fit_pixel(row, counts, gain, offset, table, groups, options) -> None:
     if not (np.isfinite(gain) and gain > 0 and np.isfinite(offset)):
         row["STATUS"] |= Status.NOT_CONVERGED
         return
-    blocks = _cut_blocks(counts, gain, offset, table, groups)
+    blocks = cut_blocks(counts, gain, offset, table, groups)
     row["COUNTS"] = sum(block.counts.sum() for block in blocks)
     if row["COUNTS"] < options.min_counts:
         row["STATUS"] |= Status.TOO_FEW_COUNTS
         return
     blocks = [block for block in blocks if block.fittable]
-    result = _fit_blocks(blocks, counts.max(), options.line_fwhm_keV / gain) if blocks else None
+    result = fit_blocks(blocks, counts.max(), options.line_fwhm_keV / gain) if blocks else None
     if result is None:
         row["STATUS"] |= Status.NOT_CONVERGED
         return
@@ -292,7 +292,7 @@ def _fit_relation(row, lines, used, result, gain, offset) -> None:
     row["GAIN_OFFSET_COV"] = covariance[0, 1]
 
 
-def _cut_blocks(counts, gain, offset, table, groups) -> list[_Block]:
+def cut_blocks(counts, gain, offset, table, groups) -> list[_Block]:
     """The blocks of one pixel, cut out by the prior relation."""
     centres = np.arange(N_CHANNELS) + 0.5
     energy = gain * centres + offset
@@ -315,7 +315,7 @@ def _cut_blocks(counts, gain, offset, table, groups) -> list[_Block]:
     return blocks
 
 
-def _fit_blocks(blocks: list[_Block], highest: float, fwhm: float):
+def fit_blocks(blocks: list[_Block], highest: float, fwhm: float):
     """Step 1: all blocks in one lmfit `least_squares`; None where it fails. `fwhm` in channels."""
     parameters = lmfit.Parameters()
     for block in blocks:
@@ -325,7 +325,7 @@ def _fit_blocks(blocks: list[_Block], highest: float, fwhm: float):
         values = parameters.valuesdict()
         return np.concatenate(
             [
-                (block.counts - _model(block, values)) / np.sqrt(np.maximum(block.counts, 1))
+                (block.counts - model_counts(block, values)) / np.sqrt(np.maximum(block.counts, 1))
                 for block in blocks
             ]
         )
@@ -360,7 +360,7 @@ def _add_parameters(parameters, block: _Block, highest: float, sigma: float) -> 
         parameters.add(f"height_{i}_{j}", value=min(height, limit), min=0.0, max=limit)
 
 
-def _model(block: _Block, values) -> np.ndarray:
+def model_counts(block: _Block, values) -> np.ndarray:
     """Counts that the parameters predict at the channel centres of the block, (n,)."""
     i = block.index
     heights = np.array([values[f"height_{i}_{j}"] for j in range(block.n_groups)])
@@ -375,7 +375,7 @@ def _usable(block: _Block, result, options: TwoStepOptions) -> bool:
     shift = result.params[f"shift_{block.index}"]
     if shift.stderr is None or not np.isfinite(shift.stderr) or shift.stderr <= 0:
         return False
-    model = _model(block, result.params.valuesdict())
+    model = model_counts(block, result.params.valuesdict())
     statistic = np.sum((block.counts - model) ** 2 / np.maximum(block.counts, 1))
     reduced = statistic / (len(block.x) - block.n_parameters)
     distant = abs(shift.value) > options.tolerance_sigma * shift.stderr

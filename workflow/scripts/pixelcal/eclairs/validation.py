@@ -18,6 +18,7 @@ from pixelcal.eclairs.relation import (
     Status,
     energy_error,
     energy_sigma,
+    relation_columns,
     requirement_keV,
 )
 
@@ -54,10 +55,7 @@ def validate(
         response. It is not in their own errors, and the bias may be as large.
     """
     status = np.asarray(rows["STATUS"])
-    gain, offset = (np.asarray(rows[name], float) for name in ("GAIN", "OFFSET"))
-    covariance = [
-        np.asarray(rows[name], float) for name in ("GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-    ]
+    gain, offset, *covariance = relation_columns(rows)
     wanted = (status & Status.MASKED) == 0
     answered = wanted & ((status & NO_ANSWER) == 0)
     good = status == 0
