@@ -1,7 +1,9 @@
-# make run: the default workflow. make test: all tests. Each makes what it needs first.
+# make run: the default workflow. make test: all tests but the long ones, which are make test-long.
+# Each makes what it needs first.
 
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 1)
+ARGS ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --python $(BIN)/python --require-hashes
@@ -11,14 +13,26 @@ COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --no-anno
 # Without bytecode every job compiles what it imports anew: 7 s instead of 2.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test lint format bench docs requirements clean
+.PHONY: run resume test test-long slurm lint format bench docs requirements clean
 
 run: .venv/run.stamp
-	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) $(ARGS)
+	@echo "The report: results/report.html"
+
+# After a crash; see docs/resume.md.
+resume: .venv/run.stamp
+	$(BIN)/snakemake --unlock
+	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 	@echo "The report: results/report.html"
 
 test: .venv/test.stamp
 	$(BIN)/python -m pytest
+
+test-long: .venv/test.stamp .venv-slurm/stamp
+	$(BIN)/python -m pytest tests/long
+
+slurm: .venv-slurm/stamp
+	@echo "Slurm: source .venv-slurm/bin/activate, then snakemake --profile profiles/slurm"
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check
@@ -31,7 +45,7 @@ format: .venv/test.stamp
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
 
-bench: .venv/test.stamp
+bench: .venv/test.stamp .venv-spefit/spefit.stamp
 	$(BIN)/python benchmarks/run.py
 
 # What is written from the sources: config/README.md and docs/rules.md.
@@ -44,8 +58,10 @@ requirements: .venv/uv.stamp
 	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) --upgrade requirements/run.in -o requirements/run.txt
 	$(COMPILE) --upgrade requirements/test.in -c requirements/run.txt -o requirements/test.txt
+	$(COMPILE) --upgrade requirements/slurm.in -c requirements/run.txt -o requirements/slurm.txt
+	$(COMPILE) --upgrade requirements/spefit.in -o requirements/spefit.txt
 
-# Products and caches; .venv stays.
+# Products and caches; the environments stay.
 clean:
 	rm -rf results .snakemake .pytest_cache .ruff_cache
 
@@ -61,4 +77,19 @@ clean:
 
 .venv/test.stamp: .venv/run.stamp requirements/test.txt
 	$(INSTALL) -r requirements/test.txt
+	touch $@
+
+# An environment of its own: where Slurm's clients are installed and its controller is down, the
+# executor costs every start of Snakemake 10 s.
+.venv-slurm/stamp: .venv/uv.stamp requirements/slurm.txt
+	$(COMPILE) --upgrade requirements/spefit.in -o requirements/spefit.txt
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-slurm
+	$(UV) pip install --python .venv-slurm/bin/python --require-hashes -r requirements/slurm.txt
+	$(COMPILE) --upgrade requirements/spefit.in -o requirements/spefit.txt
+	touch $@
+
+# The reference of benchmarks/spe.py needs an older numpy than we do.
+.venv-spefit/spefit.stamp: .venv/uv.stamp requirements/spefit.txt
+	$(PYTHON) -m venv .venv-spefit
+	$(UV) pip install --python .venv-spefit/bin/python --require-hashes -r requirements/spefit.txt
 	touch $@

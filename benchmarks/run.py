@@ -18,6 +18,7 @@ BENCHMARKS = {
     "binning": ("Binning", ["binning.py"]),
     "fits": ("Fitting", ["fits.py", "6400"]),
     "scaling": ("What the cost of a fit grows with", ["scaling.py"]),
+    "workflow": ("What the cost of the workflow grows with", ["workflow_scale.py"]),
     "limit": ("The information limit", ["limit.py"]),
     "variants": (
         "Detectors that the default simulation does not have",
@@ -25,6 +26,7 @@ BENCHMARKS = {
          "resolution x 2", "resolution / 2", "pixels differ"],
     ),
     "troubles": ("Sick pixels, and pixels whose relation has gone far", ["troubles.py"]),
+    "sstcam_charges": ("SSTCAM: charges", ["sstcam_charges.py"]),
 }  # fmt: skip
 HEAD = """# Benchmarks
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pixelcal.eclairs.goodness import (
+from pixelcal.goodness import (
     LOG_MU_START,
     LOG_MU_STEP,
     deviance,

@@ -11,15 +11,14 @@ from synthetic import GAIN, LINES, OFFSET, PIXEL_MAP, make_fits, run_script, sil
 from pixelcal.camera import read_pixel_map
 from pixelcal.eclairs.merging import (
     complete_status,
-    merge_chunks,
     mission_cards,
     place_of,
     previous_relation,
-    read_bad_pixels,
 )
 from pixelcal.eclairs.prior import read_prior
-from pixelcal.eclairs.relation import FIT_DTYPE, FIT_UNITS, Status
+from pixelcal.eclairs.relation import FIT_DTYPE, FIT_UNITS, N_PIXELS, Status
 from pixelcal.errors import InputError
+from pixelcal.merging import merge_chunks, read_bad_pixels
 from pixelcal.products import table_hdu, write_fits
 
 N = 200
@@ -36,7 +35,7 @@ def test_chunks_in_any_order_make_the_same_rows(rows):
     detnum = rows["DETNUM"]
     shuffled = np.random.default_rng(1).permutation(N)
     for parts in ((rows,), (rows[150:], rows[:150]), np.array_split(rows[shuffled], 7)):
-        merged = merge_chunks(parts, detnum, [""] * len(parts))
+        merged = merge_chunks(parts, detnum, [""] * len(parts), FIT_DTYPE, "DETNUM")
         assert merged.dtype == FIT_DTYPE and merged.tobytes() == rows.tobytes()
 
 
@@ -50,19 +49,21 @@ def test_chunks_in_any_order_make_the_same_rows(rows):
 )
 def test_each_pixel_exactly_once(rows, parts, reason):
     with pytest.raises(InputError, match=reason):
-        merge_chunks([rows[part] for part in parts], rows["DETNUM"], [""] * len(parts))
+        merge_chunks(
+            [rows[part] for part in parts], rows["DETNUM"], [""] * len(parts), FIT_DTYPE, "DETNUM"
+        )
 
 
 def test_a_pixel_that_has_no_spectrum(rows):
     with pytest.raises(InputError, match="DETNUM 199 is in a chunk and not in the spectra"):
-        merge_chunks([rows], rows["DETNUM"][:-1], ["a"])
+        merge_chunks([rows], rows["DETNUM"][:-1], ["a"], FIT_DTYPE, "DETNUM")
 
 
 def test_a_chunk_without_a_column(rows):
     table = Table(rows)
     table.remove_column("PVALUE")
     with pytest.raises(InputError, match=r"0003.fits: lacks the column\(s\) PVALUE"):
-        merge_chunks([table.as_array()], rows["DETNUM"], ["0003.fits"])
+        merge_chunks([table.as_array()], rows["DETNUM"], ["0003.fits"], FIT_DTYPE, "DETNUM")
 
 
 def test_masked_pixels_lose_their_values_and_keep_their_counts(rows):
@@ -98,14 +99,14 @@ def test_no_answer_without_a_reason_is_a_fault(rows):
 def test_a_bad_pixel_table_with_nonsense(tmp_path, text):
     (tmp_path / "bad.csv").write_text(text)
     with pytest.raises(InputError, match="whole numbers from 0 to 6399"):
-        read_bad_pixels(tmp_path / "bad.csv")
+        read_bad_pixels(tmp_path / "bad.csv", "DETNUM", N_PIXELS)
 
 
 def test_bad_pixels_once_each_and_perhaps_none(tmp_path):
     (tmp_path / "bad.csv").write_text("DETNUM\n7\n5\n7\n")
-    assert read_bad_pixels(tmp_path / "bad.csv").tolist() == [5, 7]
+    assert read_bad_pixels(tmp_path / "bad.csv", "DETNUM", N_PIXELS).tolist() == [5, 7]
     (tmp_path / "none.csv").write_text("DETNUM\n")
-    assert len(read_bad_pixels(tmp_path / "none.csv")) == 0
+    assert len(read_bad_pixels(tmp_path / "none.csv", "DETNUM", N_PIXELS)) == 0
 
 
 def test_validity_in_utc():

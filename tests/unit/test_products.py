@@ -1,7 +1,6 @@
 """Writing whole and the same bytes, reading with reasons."""
 
 import json
-import os
 import time
 
 import numpy as np
@@ -11,7 +10,6 @@ from astropy.table import Table
 
 from pixelcal.errors import InputError
 from pixelcal.products import (
-    atomic,
     read_columns,
     read_table,
     table_hdu,
@@ -66,24 +64,6 @@ def test_date_only_when_given(tmp_path, rows):
     for extension in (0, 1):
         header = fits.getheader(write(tmp_path / "b.fits", rows, "2026-01-01"), extension)
         assert header["DATE"] == "2026-01-01"
-
-
-def test_nothing_appears_after_a_failure(tmp_path):
-    path = tmp_path / "deep" / "a.txt"
-    with pytest.raises(ZeroDivisionError), atomic(path) as temporary:
-        temporary.write_text("half")
-        assert temporary.parent == path.parent and not path.exists()
-        _ = 1 / 0
-    assert os.listdir(path.parent) == []
-
-
-def test_a_failure_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.txt"
-    write_text(path, "old\n")
-    with pytest.raises(ZeroDivisionError), atomic(path) as temporary:
-        temporary.write_text("new")
-        _ = 1 / 0
-    assert path.read_text() == "old\n"
 
 
 def test_text_keeps_its_line_ends(tmp_path):

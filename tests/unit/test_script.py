@@ -14,7 +14,8 @@ from pixelcal.errors import InputError
 @pytest.fixture
 def job(tmp_path):
     """What a script knows of Snakemake, as far as the frame uses it."""
-    return SimpleNamespace(rule="fit_lines", wildcards=["10ks", "0003"], log=[tmp_path / "job.log"])
+    log = [tmp_path / "job.log"]
+    return SimpleNamespace(rule="fit_lines", wildcards=["10ks", "0003"], log=log, output=[])
 
 
 def test_messages_and_warnings_are_logged(job, capsys):
@@ -54,7 +55,10 @@ def test_a_fault_keeps_its_traceback(job, capsys):
     [
         (OSError(errno.ENOSPC, "No space left", "a.fits"), "a.fits (No space left); make room"),
         (OSError(errno.EFBIG, "File too large"), "cannot write (File too large); make room"),
-        (OSError("10 requested and 4 written"), "(no room, 10 requested and 4 written); make room"),
+        (
+            OSError("10 requested and 4 written"),
+            "(no space left, 10 requested and 4 written)",
+        ),
         (OSError(errno.EROFS, "Read-only", "a"), "cannot write a (Read-only); make the folder"),
     ],
 )

@@ -90,11 +90,6 @@ def test_channels_have_no_truth(project, snakemake, tmp_path, events):
     assert "truth.ecsv" not in run.stdout + run.stderr
 
 
-def test_the_profile_for_slurm_is_understood(project, plan):
-    pytest.importorskip("snakemake_executor_plugin_slurm")
-    assert set(plan(project, None, "--profile", "profiles/slurm")) == CHAIN
-
-
 def test_exposures_of_a_configfile_replace_the_default_ones(project, plan):
     jobs = plan(project, {"exposures": {"5ks": {"seconds": 5000}}})
     assert jobs["bin_spectra"] == 1

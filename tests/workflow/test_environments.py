@@ -96,7 +96,7 @@ def test_test_requirements_are_a_superset():
     assert versions[0].items() <= versions[1].items()
 
 
-@pytest.mark.parametrize("name", ["run", "test", "uv"])
+@pytest.mark.parametrize("name", ["run", "slurm", "test", "uv"])
 def test_requirements_have_hashes_and_no_addresses(name):
     text = (PROJECT / f"requirements/{name}.txt").read_text()
     assert "://" not in text

@@ -1,14 +1,19 @@
 """The workflow used from another folder, through a `module` statement with its own configuration.
 
 It runs alone there: one exposure, one core, one chunk, another seed of Python's hashes. What it
-makes is what the CI run in the project made, to the byte.
+makes is what the CI run in the project made, to the byte. Out of a git repository, the address that
+`github(...)` stands for leads to a repository on this machine.
 """
 
 import os
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
 
+PROJECT = Path(__file__).resolve().parents[2]
 SNAKEFILE = """
 configfile: "mine.yaml"
 
@@ -97,8 +102,129 @@ def test_alone_in_another_folder_the_products_are_the_same(mine, snakemake, chec
 def test_a_snakefile_without_its_library_says_so(project, snakemake, tmp_path):
     lone = tmp_path / "lone"
     lone.mkdir()
-    (project / "Snakefile").rename(lone / "Snakefile")
+    (project / "workflow" / "Snakefile").rename(lone / "Snakefile")
     run = snakemake(lone, "--dry-run")
     assert run.returncode != 0
-    assert "pixelcal: its library is not beside its Snakefile; clone the project" in run.stderr
+    assert "pixelcal: its library is not beside its Snakefile; give the" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+# --- out of a git repository ----------------------------------------------------------------------
+
+GITFILE = 'gitfile("../owner/pixelcal", path="workflow/Snakefile", tag="v1")'
+GITHUB = 'github("owner/pixelcal", path="workflow/Snakefile", tag="v1")'
+DEPLOYED = """
+configfile: "config/config.yaml"
+
+
+module pixelcal:
+    snakefile:
+        github("owner/pixelcal", path="workflow/Snakefile", tag="v1")
+    config:
+        config
+
+
+use rule * from pixelcal
+"""
+"""What `snakedeploy deploy-workflow` writes to workflow/Snakefile."""
+NEEDS_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+
+
+@pytest.fixture
+def repository(project, tmp_path):
+    """Function: commit the project as it is, and give it a tag; returns its folder."""
+    folder = tmp_path / "owner" / "pixelcal"
+    folder.parent.mkdir()
+    project.rename(folder)
+
+    def git(*arguments):
+        identity = ("-c", "user.name=pixelcal", "-c", "user.email=pixelcal@example.org")
+        subprocess.run(["git", "-C", folder, *identity, *arguments], check=True)
+
+    def commit(tag):
+        git("add", "--all")
+        git("commit", "--quiet", "--message", tag)
+        git("tag", tag)
+        return folder
+
+    git("init", "--quiet")
+    return commit
+
+
+@pytest.fixture
+def offline(tmp_path):
+    """The environment in which github.com is `tmp_path`, and Snakemake's cache is an empty one."""
+    return os.environ | {
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{tmp_path.as_uri()}/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/",
+    }
+
+
+@NEEDS_GIT
+@pytest.mark.parametrize("source", [GITFILE, GITHUB], ids=["gitfile", "github"])
+def test_a_tag_of_a_git_repository_is_enough(repository, offline, snakemake, tmp_path, source):
+    repository("v1")
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "Snakefile").write_text(SNAKEFILE.replace('"../clone/workflow/Snakefile"', source))
+    (folder / "mine.yaml").write_text(yaml.safe_dump(OTHERS | {"calibration": ALONE}))
+    run = snakemake(folder, "--dry-run", environment=offline)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("rule calibration_fit_lines:") == 1
+    table = folder / ".snakemake/pixelcal/resources/lines/all_blocks.csv"
+    assert str(table) in run.stdout
+    assert (
+        table.read_bytes()
+        == (tmp_path / "owner/pixelcal/resources/lines" / table.name).read_bytes()
+    )
+
+
+@NEEDS_GIT
+def test_deployed_as_from_the_catalog(
+    repository, offline, snakemake, checksums, ci_project, tmp_path
+):
+    source = repository("v1")
+    folder = tmp_path / "deployed"
+    (folder / "workflow").mkdir(parents=True)
+    snakefile = folder / "workflow" / "Snakefile"
+    snakefile.write_text(DEPLOYED)
+    for name in ("config", "profiles"):
+        shutil.copytree(source / name, folder / name)
+
+    spectra = f"{EXPOSURE}/spectra.fits"
+    wanted = (spectra, "--configfile", "config/ci.yaml")
+    run = snakemake(folder, *wanted, environment=offline)
+    assert run.returncode == 0, run.stderr[-4000:]
+    assert checksums(folder)[spectra] == checksums(ci_project)[spectra]
+
+    # The next version: another comment in the library is nothing, another rejection is.
+    for tag, code, said in (
+        ("v2", "# a comment\n", "Nothing to be done"),
+        ("v3", "ANOTHER = 1\n", "rule bin_spectra:"),
+    ):
+        with open(source / "workflow/scripts/pixelcal/eclairs/spectra.py", "a") as file:
+            file.write(code)
+        repository(tag)
+        snakefile.write_text(DEPLOYED.replace("v1", tag))
+        run = snakemake(folder, *wanted, "--dry-run", environment=offline)
+        assert run.returncode == 0, run.stderr
+        assert said in run.stdout + run.stderr
+        assert "rule simulate_events:" not in run.stdout
+
+
+# --- what the workflow catalog asks for -----------------------------------------------------------
+
+
+def test_standardized_usage():
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8").lower()
+    assert "snakemake" in readme and "workflow" in readme
+    assert (PROJECT / "workflow" / "Snakefile").is_file()
+    assert (PROJECT / "config" / "README.md").is_file()
+    assert list((PROJECT / "workflow" / "rules").glob("*.smk"))
+    text = (PROJECT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8")
+    usage = yaml.safe_load(text)["usage"]
+    assert usage["software-stack-deployment"]["conda"] is True
+    assert usage["report"] is True
+    assert not usage["mandatory-flags"]["flags"]

@@ -4,6 +4,7 @@ Everything that a rule takes from the configuration goes through its `params`, l
 fixed order of keys: an edit then makes stale exactly what it touches. docs/stale.md has the table.
 """
 
+import functools
 import json
 import re
 
@@ -175,9 +176,15 @@ def library(script):
     return library_hash(PROJECT / "workflow" / "scripts" / f"{script}.py")
 
 
+@functools.cache  # a plan reads a table once, however many chunks are fitted with it
+def checksum(path):
+    """SHA-256 of a table."""
+    return file_sha256(path)
+
+
 def contents(*files):
     """Checksums of tables: Snakemake does not notice one that an older file has replaced."""
-    return [file_sha256(path) for path in files if path is not None]
+    return [checksum(path) for path in files if path is not None]
 
 
 def response_contents(wildcards):

@@ -22,7 +22,7 @@ rule plot_relation:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=800,
         runtime=10,
     params:
         exposure="{exposure}",
@@ -59,7 +59,7 @@ rule plot_spectrum:
         "../../envs/spectrum_figures.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=800,
         runtime=10,
     params:
         exposure="{exposure}",
@@ -103,7 +103,7 @@ rule plot_pixel:
         "../../envs/spectrum_figures.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=800,
         runtime=10,
     params:
         exposure="{exposure}",
@@ -135,6 +135,7 @@ rule write_lists:
         "results/logs/write_lists/{exposure}.log",
     benchmark:
         "results/benchmarks/write_lists/{exposure}.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../envs/relation.yaml"
     threads: 1

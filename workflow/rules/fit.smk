@@ -22,7 +22,7 @@ rule fit_lines:
         "../../envs/fit.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=1000,
         runtime=60,
     params:
         relation=prior_relation(),

@@ -21,11 +21,12 @@ rule merge_relation:
         "results/logs/merge_relation/{exposure}.log",
     benchmark:
         "results/benchmarks/merge_relation/{exposure}.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../envs/relation.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=600,
         runtime=10,
     params:
         relation=prior_relation(),

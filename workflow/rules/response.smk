@@ -21,7 +21,7 @@ rule learn_response:
         "../../envs/response.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=1200,
         runtime=30,
     params:
         relation=prior_relation(),

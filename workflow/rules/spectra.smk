@@ -21,7 +21,7 @@ rule bin_spectra:
         "../../envs/spectra.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=1000,
         runtime=30,
     params:
         layout=config["events"]["layout"],

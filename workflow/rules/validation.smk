@@ -17,6 +17,7 @@ rule validate_relation:
         "results/logs/validate_relation/{exposure}.log",
     benchmark:
         "results/benchmarks/validate_relation/{exposure}.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../envs/relation.yaml"
     threads: 1
@@ -49,11 +50,12 @@ rule predict_observing_time:
         "results/logs/predict_observing_time/{exposure}.log",
     benchmark:
         "results/benchmarks/predict_observing_time/{exposure}.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../envs/observing.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=600,
         runtime=10,
     params:
         min_counts=setting("fit", "min_counts"),

@@ -15,11 +15,13 @@ from pixelcal.camera import read_pixel_map
 from pixelcal.eclairs import merging
 from pixelcal.eclairs.epochs import mission_start
 from pixelcal.eclairs.relation import (
+    FIT_DTYPE,
     LEAVE_OUT_EXTENSION,
     LEAVE_OUT_UNITS,
     N_PIXELS,
     NO_ANSWER,
 )
+from pixelcal.merging import merge_chunks, read_bad_pixels
 from pixelcal.products import read_columns, table_hdu, write_fits
 from pixelcal.provenance import carried_cards, provenance_cards
 from pixelcal.script import running
@@ -32,8 +34,11 @@ with running(snakemake):
     detnum = np.asarray(spectra["DETNUM"])
     x, y = merging.place_of(detnum, read_pixel_map(given.pixel_map))
     paths = [given.chunks] if isinstance(given.chunks, str) else list(given.chunks)
-    rows = merging.merge_chunks([read_columns(path, "FIT") for path in paths], detnum, paths)
-    bad = merging.read_bad_pixels(bad_pixels) if bad_pixels else np.array([], int)
+    fits = [read_columns(path, "FIT") for path in paths]
+    rows = merge_chunks(fits, detnum, paths, FIT_DTYPE, "DETNUM")
+    bad = np.array([], int)
+    if bad_pixels:
+        bad = read_bad_pixels(bad_pixels, "DETNUM", N_PIXELS)
     rows = merging.complete_status(rows, x, y, bad)
 
     before = spectra.meta
@@ -72,7 +77,7 @@ with running(snakemake):
     if params.settings.get("exposure", {}).get("fit", {}).get("leave_one_out"):
         parts = [read_columns(path, LEAVE_OUT_EXTENSION) for path in paths]
         columns = parts[0].as_array().dtype.newbyteorder("=")
-        left_out = merging.merge_chunks(parts, detnum, paths, columns)
+        left_out = merge_chunks(parts, detnum, paths, columns, "DETNUM")
         hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
     write_fits(made.relation, hdus, params.date)
 

@@ -1,7 +1,8 @@
 """Writing and reading products: whole or not at all, and the same bytes for the same content.
 
-Every file of the project goes through `atomic`: it appears under its own name only when it is
-complete, so a killed run never leaves half a product that the next run takes for a whole one.
+Every file of the project goes through `pixelcal.files.atomic`: it appears under its own name only
+when it is complete, so a killed run never leaves half a product that the next run takes for a whole
+one.
 """
 
 from __future__ import annotations
@@ -9,11 +10,8 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-import uuid
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,37 +23,10 @@ from astropy.units import UnitsWarning
 from astropy.utils.exceptions import AstropyUserWarning
 
 from pixelcal.errors import InputError
+from pixelcal.files import atomic
 
 CHECKSUM_COMMENT = "FITS checksum convention"
 """In place of astropy's comment, which is the time of writing."""
-
-
-@contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`, with the same suffix; renamed to `path` on success.
-
-    The content is on the disk before the rename. After an exception the temporary file is removed
-    and what stood under `path` before is untouched.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:12]}{path.suffix}")
-    try:
-        yield temporary
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Have the system put a file, or the names in a directory, on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_text(path: str | Path, text: str) -> None:

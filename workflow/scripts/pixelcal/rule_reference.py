@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROJECT = Path(__file__).resolve().parents[3]
-SNAKEFILE = PROJECT / "Snakefile"
+SNAKEFILE = PROJECT / "workflow" / "Snakefile"
 PAGE = PROJECT / "docs" / "rules.md"
 
 PARTS = ("What", "Physics", "Wildcards")
@@ -27,7 +27,7 @@ The rules stand in the order of the walk, a file for each stage. [The chain](cha
 hang together, [the products](products.md) what they write.
 """
 
-_INCLUDE = re.compile(r'^include: "(.+\.smk)"$', re.MULTILINE)
+_INCLUDE = re.compile(r'^include: RULES / "(.+\.smk)"$', re.MULTILINE)
 _RULE = re.compile(r'^rule (\w+):\n    """\n(.*?)\n    """$', re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"^rule (\w+):", re.MULTILINE)
 
@@ -42,7 +42,7 @@ class Rule(NamedTuple):
 def rule_files(snakefile: Path = SNAKEFILE) -> list[Path]:
     """The rule files that a Snakefile includes, in its order."""
     text = snakefile.read_text(encoding="utf-8")
-    return [snakefile.parent / name for name in _INCLUDE.findall(text)]
+    return [snakefile.parent / "rules" / name for name in _INCLUDE.findall(text)]
 
 
 def rules(text: str) -> Iterator[Rule]:
@@ -77,7 +77,7 @@ def reference(snakefile: Path = SNAKEFILE) -> str:
     lines = [_INTRODUCTION]
     for path in rule_files(snakefile):
         for rule in rules(path.read_text(encoding="utf-8")):
-            lines += [f"## `{rule.name}`", "", f"`{path.relative_to(snakefile.parent)}`", ""]
+            lines += [f"## `{rule.name}`", "", f"`{path.relative_to(snakefile.parents[1])}`", ""]
             lines += [f"- **{part}.** {_sentence(rule.parts[part])}" for part in PARTS]
             lines.append("")
     return "\n".join(lines)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
+from pixelcal import files
 from pixelcal.errors import InputError, one_line
 
 PROGRESS_INTERVAL_S = 5.0
@@ -36,17 +38,22 @@ def running(snakemake) -> Iterator[Callable[[float, float], None]]:
     warnings, Python's own among them, to the log file and to stderr. An `InputError`, or a file
     system that is full or read-only, ends the script with one line in both and exit code 1; any
     other exception with its traceback in both.
+
+    What a killed run of the same job left behind is removed, and where it still runs it writes
+    nothing any more (`pixelcal.files`).
     """
     name = _job_name(snakemake)
     with _logging_to(snakemake.log[0] if snakemake.log else None, name) as logger:
         logger.info("%s: started", name)
+        files.remove_leftovers(snakemake.output)
         try:
             yield _Progress(name)
         except InputError as error:
             logger.error("%s: %s", name, one_line(error))
             raise SystemExit(1) from error
         except Exception as error:
-            trouble = _trouble_of_writing(error)
+            lost = files.turn_is_lost()
+            trouble = files.TURN_IS_LOST if lost else _trouble_of_writing(error)
             if trouble is None:
                 logger.critical("%s: stopped by a fault", name, exc_info=True)
             else:
@@ -76,11 +83,12 @@ class _Progress:
 
 def _trouble_of_writing(error: BaseException | None) -> str | None:
     """One line where an exception, or what caused it, is that nothing can be written."""
+    product = getattr(error, "product", None)
     while error is not None:
         if isinstance(error, OSError):
-            place = f" {error.filename}" if error.filename else ""
+            place = f" {name}" if (name := product or error.filename) else ""
             if error.errno in NO_SPACE or _SHORT_WRITE.fullmatch(str(error)):
-                reason = error.strerror or f"no room, {error}"
+                reason = error.strerror or f"no space left, {error}"
                 return f"cannot write{place} ({reason}); make room and run again"
             if error.errno in NO_WRITING:
                 return f"cannot write{place} ({error.strerror}); make the folder writable"
@@ -100,9 +108,14 @@ class _LogFile(logging.FileHandler):
             super().close()
 
 
-def _log_file(path: str, name: str) -> logging.Handler:
-    """The handler of a log file; where it cannot be opened, exit with one line."""
+def _log_file(path: str, name: str) -> logging.FileHandler:
+    """The handler of a log file, always a new one; where it cannot be opened, exit with one line.
+
+    A run of the job that was left behind keeps its own, which has no name any more.
+    """
     try:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
         return _LogFile(path, mode="w", encoding="utf-8")
     except OSError as error:
         trouble = _trouble_of_writing(error) or error
@@ -119,16 +132,19 @@ def _logging_to(path: str | None, name: str) -> Iterator[logging.Logger]:
     terminal.setLevel(logging.WARNING)
     terminal.setFormatter(logging.Formatter("%(message)s"))
     handlers: list[logging.Handler] = [terminal]
+    turn = ExitStack()
     if path is not None:
         file = _log_file(path, name)
         file.setFormatter(logging.Formatter(_FORMAT))
         handlers.append(file)
+        turn.enter_context(files.turn(path, file.stream.fileno()))
     for handler in handlers:
         root.addHandler(handler)
     logger.setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
-        yield logger
+        with turn:
+            yield logger
     finally:
         logging.captureWarnings(False)
         logger.setLevel(before)

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.eclairs.goodness import moment_table, p_value
 from pixelcal.eclairs.joint_kernel import PixelFit, fit_pixel
 from pixelcal.eclairs.joint_model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
 from pixelcal.eclairs.lines import LineTable
@@ -21,6 +20,7 @@ from pixelcal.eclairs.relation import NO_ANSWER, Status, empty_fits
 from pixelcal.eclairs.response import Response
 from pixelcal.eclairs.start import beyond_range, find_starts
 from pixelcal.eclairs.templates import Templates, make_templates
+from pixelcal.goodness import moment_table, p_value
 
 MISSING_SHARE = 0.3
 MISSING_SIGNIFICANCE = 4.0

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.compiled import njit
-from pixelcal.eclairs.goodness import LOG_MU_START, LOG_MU_STEP
 from pixelcal.eclairs.joint_model import (
     LOG_RESOLUTION_LIMITS,
     N_SHARED,
@@ -25,7 +24,9 @@ from pixelcal.eclairs.joint_model import (
     parameter_index,
 )
 from pixelcal.eclairs.relation import Status
-from pixelcal.eclairs.small_matrices import (
+from pixelcal.eclairs.spread import LOWEST_CONTINUUM, SPREAD_FREEDOM, centre, spread_weight
+from pixelcal.goodness import LOG_MU_START, LOG_MU_STEP
+from pixelcal.small_matrices import (
     cholesky,
     copy_into,
     dot,
@@ -34,7 +35,6 @@ from pixelcal.eclairs.small_matrices import (
     quadratic_form,
     solve,
 )
-from pixelcal.eclairs.spread import LOWEST_CONTINUUM, SPREAD_FREEDOM, centre, spread_weight
 
 MAX_ITERATIONS = 100
 

@@ -21,8 +21,6 @@ from pixelcal.eclairs.relation import (
     Status,
     relation_columns,
 )
-from pixelcal.errors import InputError
-from pixelcal.products import read_table
 
 RELATION_EXTENSION = "RELATION"
 MISSION_EXTENSION = "AUX-ECL-PIX-CAL"
@@ -33,75 +31,6 @@ STATUS_DTYPE = np.dtype([("DETNUM", "i2"), ("UPDATED", "?"), ("STATUS", "i4")])
 RELATION_UNITS = {"X": "pixel", "Y": "pixel", **FIT_UNITS}
 
 _logger = logging.getLogger(__name__)
-
-
-def merge_chunks(
-    chunks: Sequence, detnum: np.ndarray, names: Sequence[str], dtype: np.dtype = FIT_DTYPE
-) -> np.ndarray:
-    """Rows of all chunks in the order of `detnum`.
-
-    Parameters
-    ----------
-    chunks : sequence of tables or structured arrays with the columns of `dtype`
-    detnum : (n,) int
-        The pixels of the spectra.
-    names : sequence of str
-        What to call each chunk in an error.
-    dtype : structured dtype
-        With DETNUM among its columns.
-
-    Returns
-    -------
-    (n,) structured array of `dtype`
-
-    Raises
-    ------
-    InputError
-        Where a column is missing, or where the chunks do not hold each pixel of the spectra exactly
-        once.
-    """
-    parts = []
-    for name, chunk in zip(names, chunks, strict=True):
-        columns = chunk.dtype.names
-        missing = [column for column in dtype.names if column not in columns]
-        if missing:
-            raise InputError(f"{name}: lacks the column(s) {', '.join(missing)}; fit it again")
-        part = np.empty(len(chunk), dtype)
-        for column in dtype.names:
-            part[column] = chunk[column]
-        parts.append(part)
-    rows = np.concatenate(parts) if parts else np.empty(0, dtype)
-    rows = rows[np.argsort(rows["DETNUM"], kind="stable")]
-    found, times = np.unique(rows["DETNUM"], return_counts=True)
-    for problem, pixels in (
-        ("is in two chunks", found[times > 1]),
-        ("is in a chunk and not in the spectra", np.setdiff1d(found, detnum)),
-        ("of the spectra is in no chunk", np.setdiff1d(detnum, found)),
-    ):
-        if len(pixels):
-            raise InputError(
-                f"chunks of fits: the pixel DETNUM {pixels[0]} {problem} ({len(pixels)} such"
-                " pixels); remove the chunks and fit again"
-            )
-    return rows[np.searchsorted(rows["DETNUM"], detnum)]
-
-
-def read_bad_pixels(path) -> np.ndarray:
-    """DETNUM (m,) int of the pixels to leave out, from any table that astropy reads.
-
-    Raises
-    ------
-    InputError
-        Where the table cannot be read, or a DETNUM is not that of a pixel.
-    """
-    detnum = np.ma.filled(read_table(path, ["DETNUM"])["DETNUM"], -1)
-    if not len(detnum):
-        return np.array([], int)
-    if detnum.dtype.kind not in "iu" or detnum.min() < 0 or detnum.max() >= N_PIXELS:
-        raise InputError(
-            f"bad-pixel table {path}: DETNUM must be whole numbers from 0 to {N_PIXELS - 1}"
-        )
-    return np.unique(detnum)
 
 
 def complete_status(rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndarray) -> np.ndarray:

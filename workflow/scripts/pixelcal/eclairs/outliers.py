@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.camera import to_image
+from pixelcal.statistics import stands_out
 
 JUDGED_KEV = (15.0, 80.0)
 """One energy near each end of what the lines span: two points fix a straight line."""
@@ -24,8 +25,6 @@ with 64 pixels) and the median of few neighbours adds to it; even 4.5 sigma at w
 MIN_NEIGHBOURS = 3
 MIN_PIXELS = 20
 """Fewer neighbours give no median, fewer pixels no spread: nothing is flagged then."""
-
-SIGMA_PER_MAD = 1.4826
 
 
 def find_outliers(x, y, gain, offset, gain_err, offset_err, gain_offset_cov) -> np.ndarray:
@@ -58,22 +57,8 @@ def find_outliers(x, y, gain, offset, gain_err, offset_err, gain_offset_cov) -> 
         place = (energy - np.median(offset[answered])) / np.median(gain[answered])
         deviation = _minus_neighbours(gain * place + offset, np.asarray(x), np.asarray(y))
         variance = place**2 * gain_err**2 + 2 * place * gain_offset_cov + offset_err**2
-        outlier |= _stands_out(deviation, np.asarray(variance, float))
+        outlier |= stands_out(deviation, np.asarray(variance, float), THRESHOLD_SIGMA, MIN_PIXELS)
     return outlier
-
-
-def _stands_out(deviation: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Pixels whose deviation (n,) is larger than the camera's spread and their own variance say."""
-    judged = np.isfinite(deviation)
-    if judged.sum() < MIN_PIXELS:
-        return np.zeros(len(deviation), bool)
-    own = np.where(np.isfinite(variance), variance, 0.0)
-    typical = np.median(own[judged])
-    centre = np.median(deviation[judged])
-    spread = SIGMA_PER_MAD * np.median(np.abs(deviation[judged] - centre))
-    scale = np.sqrt(np.maximum(spread**2, typical) + np.maximum(own - typical, 0.0))
-    with np.errstate(invalid="ignore"):
-        return np.abs(deviation - centre) > THRESHOLD_SIGMA * scale
 
 
 def _minus_neighbours(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

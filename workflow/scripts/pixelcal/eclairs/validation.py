@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pixelcal import statistics
 from pixelcal.eclairs.common_scale import common_sigma
 from pixelcal.eclairs.relation import (
     NO_ANSWER,
@@ -21,9 +22,6 @@ from pixelcal.eclairs.relation import (
     relation_columns,
     requirement_keV,
 )
-
-COVERAGE_1_SIGMA = math.erf(math.sqrt(0.5))
-"""Share of a normal distribution within one standard deviation: 0.6827."""
 
 
 def validate(
@@ -122,64 +120,26 @@ def energy_numbers(sigma, change, requirement, wanted, error=None) -> dict:
     numbers = {
         "requirement_keV": requirement,
         "n": int(np.isfinite(change).sum()),
-        "sigma_median_keV": _median(sigma[known]),
-        "rms_bound_keV": _rms(sigma[known]),
-        "predicted_pass_fraction": _share(sum(inside), n_wanted),
-        "change_mean_keV": _mean(change),
-        "change_rms_keV": _rms(change),
+        "sigma_median_keV": statistics.median(sigma[known]),
+        "rms_bound_keV": statistics.rms(sigma[known]),
+        "predicted_pass_fraction": statistics.share(sum(inside), n_wanted),
+        "change_mean_keV": statistics.mean(change),
+        "change_rms_keV": statistics.rms(change),
     }
     error = np.full(len(sigma), np.nan) if error is None else error[wanted]
     has_truth = np.isfinite(error)
-    pull = error[known & has_truth] / sigma[known & has_truth]
-    bias_err, pull_mean_err = _mean_err(error), _mean_err(pull)
-    n_pulls = len(pull)
-    rms = _rms(error)
     numbers |= {
-        "bias_keV": _mean(error),
-        "bias_err_keV": bias_err,
-        "rms_keV": rms,
-        "rms_over_bound": rms / _rms(sigma[known & has_truth]),
-        "pull_mean": _mean(pull),
-        "pull_mean_err": pull_mean_err,
-        "pull_std": float(np.std(pull, ddof=1)) if n_pulls > 1 else np.nan,
-        "pull_std_err": float(1 / np.sqrt(2 * (n_pulls - 1))) if n_pulls > 1 else np.nan,
-        "coverage_68": _share((np.abs(pull) <= 1).sum(), n_pulls),
-        "coverage_68_err": _share_err(COVERAGE_1_SIGMA, n_pulls),
+        "bias_keV": statistics.mean(error),
+        "bias_err_keV": statistics.mean_err(error),
+        "rms_keV": statistics.rms(error),
+        "rms_over_bound": statistics.rms(error) / statistics.rms(sigma[known & has_truth]),
+        **statistics.pull_numbers(error, sigma),
     }
-    passed = _share((np.abs(error) <= requirement).sum(), n_wanted) if has_truth.any() else np.nan
+    passed = (
+        statistics.share((np.abs(error) <= requirement).sum(), n_wanted)
+        if has_truth.any()
+        else np.nan
+    )
     numbers["pass_fraction"] = passed
-    numbers["pass_fraction_err"] = _share_err(passed, n_wanted)
+    numbers["pass_fraction_err"] = statistics.share_err(passed, n_wanted)
     return numbers
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return values[np.isfinite(values)]
-
-
-def _mean(values: np.ndarray) -> float:
-    values = _finite(values)
-    return float(np.mean(values)) if len(values) else np.nan
-
-
-def _mean_err(values: np.ndarray) -> float:
-    """Standard error of the mean."""
-    values = _finite(values)
-    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
-
-
-def _median(values: np.ndarray) -> float:
-    return float(np.median(values)) if len(values) else np.nan
-
-
-def _rms(values: np.ndarray) -> float:
-    values = _finite(values)
-    return float(np.sqrt(np.mean(values**2))) if len(values) else np.nan
-
-
-def _share(part: float, whole: int) -> float:
-    return float(part / whole) if whole else np.nan
-
-
-def _share_err(share: float, whole: int) -> float:
-    """Binomial standard error of a share."""
-    return float(np.sqrt(share * (1 - share) / whole)) if whole else np.nan

@@ -1,0 +1,33 @@
+"""Rule convert_run: a run that ctapipe opens, as waveforms in the open layout."""
+
+import logging
+from pathlib import Path
+
+from pixelcal.provenance import file_sha256
+from pixelcal.script import running
+from pixelcal.sstcam.event_source import open_source
+from pixelcal.sstcam.open_layout import BLOCK_BYTES, RunWriter
+
+with running(snakemake) as progress:
+    params = snakemake.params
+    with open_source(snakemake.input.run, params.telescope, params.gain_channel) as source:
+        own = source.properties
+        logging.getLogger("pixelcal").info(
+            "telescope %d, %s waveforms of %d pixels and %d samples of %s",
+            source.telescope, source.level, len(own.pixel), own.n_samples, own.dtype,
+        )  # fmt: skip
+        event_bytes = len(own.pixel) * own.n_samples * own.dtype.itemsize
+        n_read, wanted = 0, params.max_events
+        path = snakemake.input.run
+        origin = {"source": Path(path).name, "source_sha256": file_sha256(path)}
+        with RunWriter(
+            snakemake.output.run,
+            own,
+            with_truth=source.has_truth,
+            attributes=origin,
+            compression=None,
+        ) as run:
+            for block in source.blocks(max(1, BLOCK_BYTES // event_bytes), wanted):
+                run.append(block)
+                n_read += len(block.flags)
+                progress(n_read, wanted or 0)

@@ -1,0 +1,1 @@
+"""SSTCAM: single-photoelectron spectra and charge resolution."""
