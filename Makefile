@@ -28,8 +28,9 @@ resume: .venv/run.stamp
 test: .venv/test.stamp
 	$(BIN)/python -m pytest
 
-test-long: .venv/test.stamp .venv-slurm/stamp
+test-long: .venv/test.stamp .venv-slurm/stamp .venv-source/stamp
 	$(BIN)/python -m pytest tests/long
+	.venv-source/bin/python -m pytest tests/unit/test_sstcam_source.py
 
 slurm: .venv-slurm/stamp
 	@echo "Slurm: source .venv-slurm/bin/activate, then snakemake --profile profiles/slurm"
@@ -60,6 +61,7 @@ requirements: .venv/uv.stamp
 	$(COMPILE) --upgrade requirements/test.in -c requirements/run.txt -o requirements/test.txt
 	$(COMPILE) --upgrade requirements/slurm.in -c requirements/run.txt -o requirements/slurm.txt
 	$(COMPILE) --upgrade requirements/spefit.in -o requirements/spefit.txt
+	$(COMPILE) --upgrade requirements/source.in -o requirements/source.txt
 
 # Products and caches; the environments stay.
 clean:
@@ -92,4 +94,10 @@ clean:
 .venv-spefit/spefit.stamp: .venv/uv.stamp requirements/spefit.txt
 	$(PYTHON) -m venv .venv-spefit
 	$(UV) pip install --python .venv-spefit/bin/python --require-hashes -r requirements/spefit.txt
+	touch $@
+
+# ctapipe wants an older astropy than the rest.
+.venv-source/stamp: .venv/uv.stamp requirements/source.txt
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-source
+	$(UV) pip install --python .venv-source/bin/python --require-hashes -r requirements/source.txt
 	touch $@

@@ -27,6 +27,7 @@ BENCHMARKS = {
     ),
     "troubles": ("Sick pixels, and pixels whose relation has gone far", ["troubles.py"]),
     "sstcam_charges": ("SSTCAM: charges", ["sstcam_charges.py"]),
+    "spe": ("Single-photoelectron fits", ["spe.py"]),
 }  # fmt: skip
 HEAD = """# Benchmarks
 

@@ -45,7 +45,7 @@ MISTAKES = {
     "lines: none.csv": ("lines", "none.csv", "an existing file"),
     "date: yesterday": ("date", "yesterday", "2026-01-31"),
     "simulation: {dead_fraction: 1}": ("simulation.dead_fraction", " 1 ", "less than 1"),
-    "sstcam: {gain: 1}": ("sstcam", "gain", "reserved"),
+    "sstcam: {gain: 1}": ("sstcam.gain", "unknown key", "charge_resolution"),
 }
 
 

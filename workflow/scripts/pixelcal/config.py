@@ -333,6 +333,8 @@ def _named_files(config: Mapping) -> list[tuple[str, str | None]]:
         *((f"events.files[{n}]", path) for n, path in enumerate(events["files"])),
         *((f"exposures.{name}.lines", own["lines"]) for name, own in exposures),
         ("fit.response", config["fit"]["response"]),
+        ("sstcam.bad_pixels", config["sstcam"]["bad_pixels"]),
+        ("sstcam.pixel_map", config["sstcam"]["pixel_map"]),
         *(
             (f"exposures.{name}.fit.response", (own["fit"] or {}).get("response"))
             for name, own in exposures

@@ -10,6 +10,8 @@ import enum
 
 import numpy as np
 
+from pixelcal.streams import pixel_stream
+
 N_CHANNELS = 1024
 N_PIXELS = 6400
 
@@ -129,15 +131,6 @@ def energy_sigma(energy_keV, gain, offset, gain_err, offset_err, gain_offset_cov
 def pivot_energy(gain, offset, gain_err, gain_offset_cov):
     """Energy (keV) at which gain and energy are uncorrelated, and sigma(E) is smallest."""
     return offset - gain * gain_offset_cov / gain_err**2
-
-
-def pixel_stream(seed: int, label: str, detnum: int) -> np.random.Generator:
-    """The random stream of one pixel: it depends on (seed, label, detnum) and nothing else.
-
-    `label` is the name of the exposure, or of what is simulated: pixel 17 is the same pixel in a
-    run of 64 and in a run of 6400.
-    """
-    return np.random.default_rng([seed, detnum, *label.encode()])
 
 
 def inject_errors(detnum, gain, offset, gain_sigma, offset_sigma_keV, seed, exposure):

@@ -16,7 +16,8 @@ from pixelcal.compiled import njit
 from pixelcal.eclairs.background import ENERGY_GRID_KEV, Background
 from pixelcal.eclairs.detector import ESCAPES_KEV, SHARING_MINIMUM_KEV, Detector
 from pixelcal.eclairs.orbit import Segment
-from pixelcal.eclairs.relation import N_PIXELS, pixel_stream
+from pixelcal.eclairs.relation import N_PIXELS
+from pixelcal.streams import pixel_stream
 
 SIDE = 80
 """Pixels along a side of the detection plane; DETNUM = 80 row + column, an assumption."""
