@@ -80,13 +80,13 @@ def compare_with_spefit(n_pixels):
 def show_accuracy(n_pixels):
     """Bias, rms over the bound and pulls at 3 x 50 000 flashes."""
     rng = np.random.default_rng(2)
-    pixel = Sipm(flashes=50_000)
+    pixel = Sipm(flashes=50_000, eped=4500.0)
     parts = [fit(draw_spectra(rng, [pixel] * 100))[0] for _ in range(n_pixels // 100)]
     fits = np.concatenate(parts)
     n = len(fits)
     truth = {name: np.full(n, getattr(pixel, name.lower())) for name in
              ("SIGMA_PED", "PE", "SIGMA_PE", "OPCT")}  # fmt: skip
-    truth |= {"EPED": np.zeros((n, 3)), "LAMBDA": np.tile(pixel.light, (n, 1))}
+    truth |= {"EPED": np.full((n, 3), pixel.eped), "LAMBDA": np.tile(pixel.light, (n, 1))}
     numbers = validate(fits, truth)
     print(f"\n{n} pixels, 3 runs x 50 000 flashes; {numbers['n_good']} good\n")
     print(f"{'':10s}  bias (%)   +-      rms/bound  pull mean  width  68 % interval")

@@ -20,6 +20,7 @@ from pixelcal.sstcam.waveforms import Block
 
 N_PIXELS, N_SAMPLES, BLOCK_EVENTS = 2048, 128, 32
 WINDOW = Window(16, 6, 16)
+ADC_RANGE = (0, 4095)
 REPEATS = 3
 
 
@@ -34,7 +35,7 @@ def by_pixelcal(block: Block, peaks: Peaks) -> np.ndarray:
     """The chain's own way: one compiled pass."""
     first = first_samples(peaks, N_SAMPLES, WINDOW)
     rows = np.arange(N_PIXELS)
-    charges, _ = extract_block(block, rows, first, WINDOW, peaks.live)
+    charges, _, _ = extract_block(block, rows, first, WINDOW, peaks.live, ADC_RANGE)
     return charges * charge_step(np.uint16, WINDOW)
 
 
@@ -83,7 +84,7 @@ def streamed_ms(blocks: list[Block], peaks: Peaks) -> float:
     rows = np.arange(N_PIXELS)
     start = time.perf_counter()
     for block in blocks:
-        extract_block(block, rows, first, WINDOW, peaks.live)
+        extract_block(block, rows, first, WINDOW, peaks.live, ADC_RANGE)
     return 1000 * (time.perf_counter() - start) / sum(len(block.flags) for block in blocks)
 
 

@@ -42,8 +42,13 @@ def samples(n_events=6, n_pixels=5, n_samples=40, dtype=np.uint16, peak=20):
     return (noise + pulse).astype(dtype)
 
 
-def write_run(path, waveforms=None, *, pixels=None, unit="adu", sample_ns=1.0, chunks=None, **own):
-    """An open-layout file; `own` are more datasets, and None leaves out what is named."""
+def write_run(
+    path, waveforms=None, *, pixels=None, unit="adu", sample_ns=1.0, adc=None, chunks=None, **own
+):
+    """An open-layout file; `own` are more datasets, and None leaves out what is named.
+
+    `adc` has the attributes adc_min and adc_max.
+    """
     waveforms = samples() if waveforms is None else waveforms
     with h5py.File(path, "w") as file:
         data = file.create_dataset("waveforms", data=waveforms, chunks=chunks)
@@ -51,6 +56,7 @@ def write_run(path, waveforms=None, *, pixels=None, unit="adu", sample_ns=1.0, c
             data.attrs["unit"] = unit
         if sample_ns is not None:
             data.attrs["sample_ns"] = sample_ns
+        data.attrs.update(adc or {})
         if pixels is None and waveforms.ndim > 1:
             pixels = np.arange(waveforms.shape[1])
         if pixels is not False:

@@ -22,9 +22,10 @@ from pixelcal.eclairs import (
 from pixelcal.eclairs.quantities import STATUS_LABELS, gravest_status, status_words
 from pixelcal.eclairs.relation import REFERENCE_ENERGIES_KEV, Status
 from pixelcal.eclairs.report_products import Products, read_products
+from pixelcal.eclairs.report_verdict import COLUMNS, verdict
 from pixelcal.labels import STATUS_COLOURS
 from pixelcal.products import read_columns
-from pixelcal.report import COLUMNS, compact_json, decimals, packed, scaled, verdict
+from pixelcal.report import compact_json, decimals, packed, scaled
 
 SETTINGS = {"pixels": list(range(6400)), "note": "</script><b>&"}
 MAP = read_pixel_map(PIXEL_MAP)
@@ -463,7 +464,7 @@ def test_significance_of_a_change():
 def test_the_list_of_changes_begins_with_the_largest(exposure):
     found = report_changes.changes(exposure, 5.0)
     size = report_changes.significance(exposure)
-    assert found["rows"][0]["detnum"] == int(np.nanargmax(size))
+    assert found["rows"][0]["pixel"] == int(np.nanargmax(size))
     assert len(found["rows"]) == report_changes.MOST_CHANGES
     assert f"{int((size > 3).sum())} of 6397 pixels with an answer changed" in found["text"]
 

@@ -24,18 +24,19 @@ SETTINGS = {
     "pde": 0.5,
     "nsb_per_ns": [0.125, 1.25],
     "calibrating_runs": None,
+    "transfer": "pixel",
 }
 SPE_SHA = "a" * 64
 
 
-def write_charges(path, own, pixel=None, checksum="b" * 64):
+def write_charges(path, own, pixel=None, checksum="b" * 64, clipped=None):
     """A file of charges as the chain writes it."""
     n_pixels, n_flashes = own.charge.shape
     pixel = np.arange(n_pixels) if pixel is None else pixel
     none = np.zeros(n_pixels, bool)
     peaks = Peaks(pixel.astype(np.int32), np.full(n_pixels, 40, np.int32), none, none, None)
     bad = {"stale": 0, "incomplete": 0, "other": 0}
-    charges = Charges(own.charge, np.arange(n_flashes), own.true_pe, n_flashes, bad)
+    charges = Charges(own.charge, np.arange(n_flashes), own.true_pe, n_flashes, bad, clipped)
     write_fits(path, charge_hdus(charges, peaks, 1.0, [("INSHA001", checksum)]))
 
 
@@ -111,6 +112,24 @@ def test_a_transfer_function_and_its_runs_are_stated(scene, tmp_path):
     assert text["calibrating_runs"] == sorted(names[::2])
     assert [own["use"] for own in text["runs"]] == ["calibrates", "judges"] * 2 + ["calibrates"]
     assert [own["good"]["resolution"] is None for own in text["runs"]] == [True, False] * 2 + [True]
+
+
+@pytest.mark.parametrize("scope", ["pixel", "camera"])
+def test_what_has_a_transfer_function_of_its_own(scene, tmp_path, scope):
+    settings = {"conversion": "transfer", "transfer": scope}
+    made = measure(tmp_path, scene, settings=settings)
+    assert fits.getheader(made["resolution"], "CAMERA")["TRANSFER"] == scope
+    assert json.loads(made["summary"].read_text())["transfer"] == scope
+
+
+def test_a_run_that_saturates_has_no_resolution_and_says_why(scene, tmp_path):
+    name = scene[1][-1]["name"]
+    path = tmp_path / f"{name}.fits"
+    write_charges(path, scene[2][name], clipped=np.full(N_PIXELS, 1))
+    given = {"charges": [*scene[0]["charges"][:-1], str(path)]}
+    last = json.loads(measure(tmp_path, scene, given)["summary"].read_text())["runs"][-1]
+    assert last["reason"] == "every pixel saturates"
+    assert last["good"]["resolution"] is None and last["n_saturated"] == N_PIXELS
 
 
 def test_a_run_of_the_spe_fits_calibrates(scene, tmp_path):

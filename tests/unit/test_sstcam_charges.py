@@ -1,15 +1,23 @@
 """Charges against numpy, peaks, and the files of both."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from scipy.stats import norm
 from sstcam_runs import samples, write_run
 
 from pixelcal.errors import InputError
 from pixelcal.products import write_fits
-from pixelcal.sstcam.charge_files import charge_hdus, peak_hdus, read_charges, read_peaks
+from pixelcal.sstcam.charge_files import (
+    SATURATED_SHARE,
+    charge_hdus,
+    peak_hdus,
+    read_charges,
+    read_peaks,
+)
 from pixelcal.sstcam.charges import (
     Charges,
     MeanWaveform,
@@ -119,6 +127,44 @@ def test_an_event_with_a_sample_that_is_no_number_is_bad():
     first = first_samples(peaks_at([20] * 5), 40, window)
     made = extract_charges([block_of(waveforms)], np.arange(5), first, window, live)
     assert made.event_id.tolist() == [7, 9, 10] and made.bad["other"] == 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
+@pytest.mark.parametrize("baseline_samples", [0, 10])
+def test_flashes_at_an_end_of_the_adc_are_counted(dtype, baseline_samples):
+    """Against numpy; samples outside of the window and of the baseline do not count."""
+    rng = np.random.default_rng(4)
+    waveforms = rng.integers(0, 4096, (200, 5, 40)).astype(dtype)
+    waveforms[rng.random(waveforms.shape) > 0.01] = 2000
+    waveforms[rng.random(waveforms.shape) < 0.02] = 4095
+    waveforms[rng.random(waveforms.shape) < 0.01] = 0
+    flags = (np.arange(200) % 7 == 0).astype(np.uint8)
+    window, peak = Window(16, 6, baseline_samples), [18, 19, 20, 21, 23]
+    first = first_samples(peaks_at(peak), 40, window)
+    blocks = [block_of(waveforms[:90], flags[:90]), block_of(waveforms[90:], flags[90:])]
+    arguments = np.arange(5), first, window, np.ones(5, bool)
+    made = extract_charges(blocks, *arguments, adc_range=(0.0, 4095.0))
+    at_end = (waveforms <= 0) | (waveforms >= 4095)
+    expected = [
+        (at_end[:, i, f : f + 16].any(axis=1) | at_end[:, i, :baseline_samples].any(axis=1))
+        & (flags == 0)
+        for i, f in enumerate(first)
+    ]
+    assert made.clipped.tolist() == [own.sum() for own in expected]
+    assert 20 < made.clipped.min() < made.clipped.max() < 150
+    without = extract_charges(blocks, *arguments)
+    assert without.clipped is None and np.array_equal(without.charges, made.charges)
+
+
+def test_an_event_that_became_bad_is_not_among_those_clipped():
+    waveforms = samples(n_events=4, dtype=np.float32)
+    waveforms[:2, 0, 20] = 4095.0
+    waveforms[1, 2, 20] = np.nan
+    window = Window(16, 6)
+    first = first_samples(peaks_at([20] * 5), 40, window)
+    arguments = np.arange(5), first, window, np.ones(5, bool)
+    made = extract_charges([block_of(waveforms)], *arguments, adc_range=(0.0, 4095.0))
+    assert made.clipped.tolist() == [1, 0, 0, 0, 0] and made.n_read == 4
 
 
 @pytest.mark.parametrize(
@@ -250,6 +296,29 @@ def test_charges_are_read_as_they_were_written(tmp_path, whole, brightest):
     assert [header[name] for name in ("NREAD", "NUSED", "NSTALE", "NOTHER", "WINDOW")] == [
         5, 3, 1, 1, 16,
     ]  # fmt: skip
+
+
+def test_a_pixel_saturates_where_more_than_a_thousandth_of_its_flashes_do(tmp_path):
+    peaks = peaks_at([20, 20, 20])
+    none = {"stale": 0, "incomplete": 0, "other": 0}
+    charges = Charges(np.zeros((3, 2000), np.int32), np.arange(2000), None, 2000, none)
+    path = tmp_path / "run.fits"
+    write_fits(path, charge_hdus(charges, peaks, 1.0))
+    found = read_charges(path)
+    assert found.clipped.tolist() == [-1, -1, -1] and not found.saturated.any()
+    charges = replace(charges, clipped=np.array([0, 2, 3]))
+    write_fits(path, charge_hdus(charges, peaks, 1.0))
+    assert read_charges(path).saturated.tolist() == [False, False, True]
+
+
+def test_what_is_lost_below_the_share_of_saturation():
+    """Normal charges without their highest share lose 0.1 % of the standard deviation."""
+    z = norm.isf(SATURATED_SHARE)
+    x = np.linspace(-9.0, 9.0, 400_001)
+    weight = norm.pdf(x) * (x[1] - x[0])
+    cut = np.minimum(x, z)
+    sigma = np.sqrt((weight * cut**2).sum() - (weight * cut).sum() ** 2)
+    assert 0.0005 < 1 - sigma < 0.0015
 
 
 def test_a_file_of_charges_that_was_changed_is_noticed(tmp_path):

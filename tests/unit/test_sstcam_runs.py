@@ -94,6 +94,25 @@ def test_blocks_are_whole_chunks(tmp_path):
         assert [len(b.flags) for b in run.blocks(max_events=4, block_bytes=1)] == [3, 1]
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, None),
+        ({"adc_min": -5}, None),
+        ({"adc_max": 4095}, (0.0, 4095.0)),
+        ({"adc_min": np.int16(-2048), "adc_max": np.float32(2047)}, (-2048.0, 2047.0)),
+    ],
+)
+def test_the_range_of_the_adc(tmp_path, given, expected):
+    with open_run(write_run(tmp_path / "run.h5", adc=given)) as run:
+        (block,), own = run.blocks(), run.properties
+        assert own.adc_range == expected
+    with RunWriter(tmp_path / "copy.h5", own, with_truth=False) as copy:
+        copy.append(block)
+    with open_run(tmp_path / "copy.h5") as run:
+        assert run.properties.adc_range == expected
+
+
 @pytest.mark.parametrize("compression", [1, None])
 def test_bytes_do_not_depend_on_blocks(tmp_path, compression):
     waveforms = samples(n_events=5000, n_pixels=2, n_samples=34)
@@ -204,6 +223,33 @@ def test_the_table_of_a_scan_is_ordered_by_what_was_measured(tmp_path):
     runs = read_run_table(folder, "scan")
     assert [run.name for run in runs] == ["b", "a"]
     assert runs[0].light == {"n_ph": 11.0, "n_ph_meas": 11.5, "nsb": 125.0, "nsb_meas": 0.2}
+
+
+def test_a_background_in_hz(tmp_path):
+    header = "name,n_ph,n_ph_meas,nsb,nsb_meas,nsb_unit"
+    rows = ("a,10,12,1.25e8,1.3e8,Hz", "b,20,21,0,0,Hz", "c,30,31,0.125,0,pe/ns")
+    folder = table(tmp_path / "lab", *rows, header=header)
+    for name in "abc":
+        (folder / f"{name}.h5").touch()
+    light = [run.light for run in read_run_table(folder, "scan")]
+    assert [own["nsb"] for own in light] == [0.125, 0.0, 0.125]
+    assert [own["nsb_meas"] for own in light] == [0.13, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("nsb", "unit", "said"),
+    [
+        ("1.25e8", "pe/ns", "nsb is 1.25e8, which cannot be in pe/ns; where it is in Hz, write Hz"),
+        ("0.125", "Hz", "nsb is 0.125, which cannot be in Hz; where it is in pe/ns, write pe/ns"),
+        ("0.125", "MHz", "line 2: nsb_unit is 'MHz'; allowed: pe/ns, Hz"),
+    ],
+)
+def test_a_background_that_must_be_in_another_unit(tmp_path, nsb, unit, said):
+    header = "name,n_ph,n_ph_meas,nsb,nsb_meas,nsb_unit"
+    folder = table(tmp_path / "lab", f"a,10,12,{nsb},0,{unit}", header=header)
+    (folder / "a.h5").touch()
+    with pytest.raises(InputError, match=said):
+        read_run_table(folder, "scan")
 
 
 def test_the_table_of_simulated_runs_is_one_of_real_runs(tmp_path):

@@ -11,7 +11,7 @@ import simtel_files
 from synthetic import run_script
 
 from pixelcal.errors import InputError
-from pixelcal.sstcam.event_source import open_source
+from pixelcal.sstcam.event_source import adc_range_of, open_source
 from pixelcal.sstcam.open_layout import RunWriter, open_run
 
 N_EVENTS, N_PIXELS, N_SAMPLES = 7, 55, 40
@@ -243,7 +243,7 @@ def test_the_rule_that_converts_a_run(tmp_path):
     """The script as Snakemake runs it; the file says what it was made from."""
     ctapipe_or_skip()
     source = simtel_files.write(tmp_path / "run.simtel", waveforms(2))
-    params = {"telescope": 1, "gain_channel": 1, "max_events": 5}
+    params = {"telescope": 1, "gain_channel": 1, "adc_range": [0, 4095], "max_events": 5}
     path = tmp_path / "run.h5"
     run_script("convert_run", tmp_path, {"run": source}, {"run": path}, params)
     with open_run(path) as run:
@@ -251,7 +251,14 @@ def test_the_rule_that_converts_a_run(tmp_path):
         assert run.attributes["source"] == "run.simtel"
         sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
         assert run.attributes["source_sha256"] == sha256
+        assert run.properties.adc_range == (0.0, 4095.0)
     assert np.array_equal(block.waveforms, waveforms(2)[:5, 1])
+
+
+def test_the_range_of_the_adc():
+    assert adc_range_of(None) is None and adc_range_of([-5, 5]) == (-5.0, 5.0)
+    with pytest.raises(InputError, match=r"sstcam.source.adc_range: 5 is not below 5; give"):
+        adc_range_of([5, 5])
 
 
 def test_an_unknown_file(tmp_path):

@@ -160,7 +160,7 @@ EDITS = {
     "the script of the fit": Edit(change=append(FIT_SCRIPT, "\nADDED = 1\n")),
     "a module of the validation": Edit(change=append(VALIDATION, "\nADDED = 1\n")),
     "a template of the report": Edit(
-        change=append("workflow/scripts/pixelcal/templates/report.html.j2", "<!-- more -->")
+        change=append("workflow/scripts/pixelcal/templates/eclairs/report.html.j2", "<!-- more -->")
     ),
     "a comment or a docstring in a script or module": Edit(change=comment),
     "a key with a default added to each section of the schema": Edit(change=add_keys),

@@ -197,10 +197,11 @@ def line_table_contents(wildcards):
     return contents(line_table(wildcards))
 
 
-def templates():
-    """Hash of each template of the report; they are not among the files that Python imports."""
+def templates(camera):
+    """Hash of each template of a report; they are not among the files that Python imports."""
     folder = PROJECT / "workflow" / "scripts" / "pixelcal" / "templates"
-    return {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
+    paths = [path for own in (folder, folder / camera) for path in own.iterdir() if path.is_file()]
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(paths)}
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -39,6 +39,6 @@ rule report:
         settings=common_settings(),
         threshold=config["changes"]["threshold_sigma"],
         library=library("report"),
-        templates=templates(),
+        templates=templates("eclairs"),
     script:
         "../scripts/report.py"

@@ -66,6 +66,7 @@ CHARGES = (
     "solo_pixels",
     "max_events",
 )
+CHARGE_RESOLUTION = ("conversion", "convention", "pde", "nsb_per_ns", "calibrating_runs")
 
 
 wildcard_constraints:
@@ -181,3 +182,62 @@ def spe_truth():
     if not FLASHES_SIMULATED:
         return {}
     return {"pixels": "results/sstcam/runs/pixels.ecsv", "peaks": "results/sstcam/peaks.fits"}
+
+
+# --- charge resolution ----------------------------------------------------------------------------
+
+
+def resolution_settings():
+    """What the charge resolution depends on; the option of a conversion not used does not count."""
+    own = SSTCAM["charge_resolution"]
+    transfer = ("transfer",) if own["conversion"] == "transfer" else ()
+    return leaves(own, *CHARGE_RESOLUTION, *transfer)
+
+
+# --- report ---------------------------------------------------------------------------------------
+
+SSTCAM_FIGURES = {
+    "spe": ("spe_camera", "spe_parameters", "spe_spectrum", "charges"),
+    "scan": ("charge_resolution", "extracted_charge"),
+}
+
+
+def sstcam_figures(which):
+    """The figures of the single photoelectrons, or of the scan."""
+    names = SSTCAM_FIGURES[which]
+    return [f"results/sstcam/figures/{name}.{kind}" for name in names for kind in ("png", "pdf")]
+
+
+def scan_products():
+    """The charge resolution, where there is a scan."""
+    if not RUNS["scan"]:
+        return {}
+    folder = "results/sstcam/charge_resolution"
+    return {
+        "resolution": f"{folder}/resolution.fits",
+        "summary": f"{folder}/charge_resolution.json",
+    }
+
+
+def all_charge_files(wildcards):
+    """The charges of the runs of both sets, those of single photoelectrons first."""
+    return charge_files("spe") + (charge_files("scan") if RUNS["scan"] else [])
+
+
+def sstcam_page_settings():
+    """What the report says that was configured."""
+    settings = spe_settings()
+    if RUNS["scan"]:
+        settings["charge_resolution"] = resolution_settings()
+    if FLASHES_SIMULATED:
+        simulated = dict.fromkeys(SIMULATED_PIXELS + SIMULATED_FLASHES)
+        settings["simulation"] = leaves(SSTCAM["simulation"], *simulated)
+    return ordered(settings)
+
+
+def sstcam_truth_settings():
+    """What the truth of simulated pixels follows from; nothing for real runs."""
+    if not FLASHES_SIMULATED:
+        return None
+    fwhm = SSTCAM["simulation"]["fwhm_ns"]
+    return {"charges": charge_settings(), "light": spe_light(), "fwhm_ns": fwhm}

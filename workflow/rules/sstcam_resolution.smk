@@ -26,14 +26,7 @@ rule measure_charge_resolution:
         runtime=30,
     params:
         runs=[{"name": run.name} | ordered(run.light) for run in RUNS["scan"]],
-        settings=leaves(
-            SSTCAM["charge_resolution"],
-            "conversion",
-            "convention",
-            "pde",
-            "nsb_per_ns",
-            "calibrating_runs",
-        ),
+        settings=resolution_settings(),
         date=config["date"],
         library=library("measure_charge_resolution"),
     script:

@@ -113,6 +113,7 @@ rule convert_run:
     params:
         telescope=SSTCAM["source"]["telescope"],
         gain_channel=SSTCAM["source"]["gain_channel"],
+        adc_range=SSTCAM["source"]["adc_range"],
         max_events=SSTCAM["charges"]["max_events"],
         library=library("convert_run"),
     script:

@@ -1,17 +1,19 @@
 """Rule convert_run: a run that ctapipe opens, as waveforms in the open layout."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from pixelcal.provenance import file_sha256
 from pixelcal.script import running
-from pixelcal.sstcam.event_source import open_source
+from pixelcal.sstcam.event_source import adc_range_of, open_source
 from pixelcal.sstcam.open_layout import BLOCK_BYTES, RunWriter
 
 with running(snakemake) as progress:
     params = snakemake.params
+    adc_range = adc_range_of(params.adc_range)
     with open_source(snakemake.input.run, params.telescope, params.gain_channel) as source:
-        own = source.properties
+        own = replace(source.properties, adc_range=adc_range)
         logging.getLogger("pixelcal").info(
             "telescope %d, %s waveforms of %d pixels and %d samples of %s",
             source.telescope, source.level, len(own.pixel), own.n_samples, own.dtype,

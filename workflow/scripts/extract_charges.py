@@ -6,16 +6,9 @@ from pixelcal.products import write_fits
 from pixelcal.provenance import provenance_cards
 from pixelcal.script import running
 from pixelcal.sstcam.charge_files import charge_hdus, read_peaks
+from pixelcal.sstcam.charge_options import adc_cards, light_cards, option_cards, window_of
 from pixelcal.sstcam.charges import charge_step, extract_charges, first_samples
-from pixelcal.sstcam.extraction import (
-    check_any_used,
-    check_same_kind,
-    light_cards,
-    option_cards,
-    rows_of,
-    source_cards,
-    window_of,
-)
+from pixelcal.sstcam.extraction import check_any_used, check_same_kind, rows_of, source_cards
 from pixelcal.sstcam.open_layout import open_run
 
 with running(snakemake) as progress:
@@ -34,6 +27,7 @@ with running(snakemake) as progress:
             window,
             peaks.live,
             lambda n_read: progress(n_read, n_events),
+            properties.adc_range,
         )
     check_any_used(len(charges.event_id), charges.bad, given.run)
     logging.getLogger("pixelcal").info(
@@ -45,6 +39,7 @@ with running(snakemake) as progress:
         *light_cards(params.light),
         ("UNITSAMP", properties.unit, "unit of a sample; of a charge, times samples"),
         ("SAMPLENS", properties.sample_ns, "[ns] time between samples"),
+        *adc_cards(properties.adc_range),
         *option_cards(own),
         *source,
     ]

@@ -8,8 +8,9 @@ from pixelcal.products import write_fits
 from pixelcal.provenance import provenance_cards
 from pixelcal.script import running
 from pixelcal.sstcam.charge_files import peak_hdus
+from pixelcal.sstcam.charge_options import bad_cards
 from pixelcal.sstcam.charges import MeanWaveform, find_peaks
-from pixelcal.sstcam.extraction import bad_cards, check_any_used, rows_of, source_cards
+from pixelcal.sstcam.extraction import check_any_used, rows_of, source_cards
 from pixelcal.sstcam.open_layout import open_run
 from pixelcal.sstcam.waveforms import count_reasons
 

@@ -35,7 +35,6 @@ with running(snakemake) as progress:
         inputs=[given.spe, *sorted(paths)],
         settings={"runs": params.runs, "charge_resolution": params.settings},
     )
-    cards[0] = cards[0][:2]  # the name of this rule leaves no room for the comment
     write_fits(made.resolution, resolution_hdus(measured, settings, cards), params.date)
     status = np.asarray(spe["STATUS"])
     write_json(made.summary, resolution_json(measured, settings, status))

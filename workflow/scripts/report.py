@@ -55,4 +55,4 @@ with running(snakemake) as progress:
         versions,
         params.threshold,
     )
-    write_text(snakemake.output.report, render("report.html.j2", **content))
+    write_text(snakemake.output.report, render("eclairs/report.html.j2", **content))

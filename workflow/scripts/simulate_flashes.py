@@ -4,7 +4,7 @@ import numpy as np
 
 from pixelcal.products import read_table
 from pixelcal.script import running
-from pixelcal.sstcam.flash_simulation import ADC_DTYPE, Light, flash_blocks
+from pixelcal.sstcam.flash_simulation import ADC_DTYPE, HIGHEST_ADC, Light, flash_blocks
 from pixelcal.sstcam.open_layout import RunWriter
 from pixelcal.sstcam.waveforms import RunProperties
 
@@ -26,6 +26,7 @@ with running(snakemake) as progress:
         dtype=np.dtype(ADC_DTYPE),
         unit="adu",
         sample_ns=1.0,
+        adc_range=(0, HIGHEST_ADC),
     )
     known = {"n_ph": params.n_ph, "nsb_per_ns": own["nsb_per_ns"]}
     with RunWriter(snakemake.output.run, properties, with_truth=True, attributes=known) as run:

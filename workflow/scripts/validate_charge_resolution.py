@@ -10,7 +10,7 @@ from pixelcal.errors import InputError
 from pixelcal.products import read_columns, read_table, write_json
 from pixelcal.script import running
 from pixelcal.sstcam.charge_files import read_peaks
-from pixelcal.sstcam.extraction import window_of
+from pixelcal.sstcam.charge_options import window_of
 from pixelcal.sstcam.resolution_files import read_spe
 from pixelcal.sstcam.resolution_truth import compare_with_truth
 

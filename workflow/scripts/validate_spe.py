@@ -11,7 +11,7 @@ import numpy as np
 from pixelcal.products import read_columns, read_table, write_json
 from pixelcal.script import running
 from pixelcal.sstcam.charge_files import read_peaks
-from pixelcal.sstcam.extraction import window_of
+from pixelcal.sstcam.charge_options import window_of
 from pixelcal.sstcam.flash_simulation import true_parameters
 from pixelcal.sstcam.spe_merging import SPE_EXTENSION
 from pixelcal.sstcam.spe_validation import validate

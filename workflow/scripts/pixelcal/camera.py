@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,17 @@ def rows_of(detnum: np.ndarray, pixel_map: Table) -> np.ndarray:
     return rows
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where pixels are drawn: `x`, `y` (n,) int, pieces of module border, (x, y) of (2, m), and the
+    `shape` of the camera, rows and columns."""
+
+    x: np.ndarray
+    y: np.ndarray
+    borders: tuple[np.ndarray, np.ndarray]
+    shape: tuple[int, int] = (80, 80)
+
+
 def to_image(values: np.ndarray, x: np.ndarray, y: np.ndarray, shape=(80, 80)) -> np.ndarray:
     """Image (n_y, n_x) of one value a pixel, first index Y; NaN where there is no pixel.
 
@@ -80,7 +92,8 @@ def to_image(values: np.ndarray, x: np.ndarray, y: np.ndarray, shape=(80, 80)) -
 def module_borders(pixel_map: Table) -> tuple[np.ndarray, np.ndarray]:
     """Line pieces between pixels of different modules, in pixel coordinates.
 
-    A pixel covers x - 0.5 to x + 0.5. The outer border of the camera is not part of them.
+    A pixel covers x - 0.5 to x + 0.5. The outer border of the camera is not part of them, but where
+    it stands back from a corner.
 
     Returns
     -------
@@ -89,6 +102,7 @@ def module_borders(pixel_map: Table) -> tuple[np.ndarray, np.ndarray]:
     """
     shape = (int(np.max(pixel_map["Y"])) + 1, int(np.max(pixel_map["X"])) + 1)
     module = to_image(pixel_map["MODULE"], pixel_map["X"], pixel_map["Y"], shape)
+    module[np.isnan(module)] = -1  # where there is no pixel there is no border
     y, x = np.nonzero(module[:, 1:] != module[:, :-1])
     upright = np.array([x + 0.5, x + 0.5]), np.array([y - 0.5, y + 0.5])
     y, x = np.nonzero(module[1:] != module[:-1])

@@ -117,7 +117,7 @@ def camera_map(figure, axes, values, places, title: str, unit="", signed=False) 
     """
     low, high = colour_range(np.asarray(values, float), signed)
     colours = SIGNED_MAP if signed else matplotlib.colormaps["viridis"]
-    present = to_image(np.zeros(len(places.x)), places.x, places.y)
+    present = to_image(np.zeros(len(places.x)), places.x, places.y, places.shape)
     axes.imshow(
         np.ma.masked_invalid(present),
         origin="lower",
@@ -125,7 +125,7 @@ def camera_map(figure, axes, values, places, title: str, unit="", signed=False) 
         interpolation="nearest",
     )
     drawn = axes.imshow(
-        np.ma.masked_invalid(to_image(values, places.x, places.y)),
+        np.ma.masked_invalid(to_image(values, places.x, places.y, places.shape)),
         origin="lower",
         cmap=colours,
         vmin=low,
@@ -144,7 +144,7 @@ def class_map(axes, index, labels: Sequence[str], colours, places, title: str) -
     """Draw one class a pixel, `index` (n,) into `labels`, with a legend of those that occur."""
     colours = list(colours)[: len(labels)]
     axes.imshow(
-        np.ma.masked_invalid(to_image(np.asarray(index, float), places.x, places.y)),
+        np.ma.masked_invalid(to_image(np.asarray(index, float), places.x, places.y, places.shape)),
         origin="lower",
         cmap=ListedColormap(colours),
         norm=BoundaryNorm(np.arange(len(labels) + 1) - 0.5, len(labels)),

@@ -69,7 +69,7 @@ def provenance_cards(
     A checksum fills its card, so those cards have no comment.
     """
     cards: list[tuple[str, str | int, str]] = [
-        ("CREATOR", f"{PACKAGE} {creator}", "software and rule that wrote this file"),
+        ("CREATOR", f"{PACKAGE} {creator}", "software and rule"),
         ("SOFTVERS", software_version(), f"version of {PACKAGE}"),
     ]
     if settings is not None:

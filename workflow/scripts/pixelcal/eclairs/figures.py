@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelcal import plots
+from pixelcal.camera import Places
 from pixelcal.eclairs.changes import (
     BOTH_CHANGED,
     CHANGE_LABELS,
@@ -38,15 +39,6 @@ CHANGE_COLOURS = {
 }
 QUANTITIES = (("Gain", "keV/channel", "GAIN", 5), ("Offset", "keV", "OFFSET", 3))
 """Name, unit, column, and decimals worth telling."""
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the pixels are: `x`, `y` (n,) int, and pieces of module border, (x, y) of (2, m)."""
-
-    x: np.ndarray
-    y: np.ndarray
-    borders: tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)

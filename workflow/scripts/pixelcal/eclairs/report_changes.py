@@ -71,7 +71,7 @@ def changes(own: Products, threshold_sigma: float) -> dict:
             (f"{at_80[row]:+.3f}", float(at_80[row])),
             (words, words),
         ]
-        rows.append({"detnum": place[0], "cells": cells})
+        rows.append({"pixel": place[0], "cells": cells})
     return {"text": _text(size[known], classes[known], at_15, at_80, threshold_sigma), "rows": rows}
 
 

@@ -19,6 +19,7 @@ from pixelcal.eclairs import (
     report_pixels,
     report_provenance,
     report_response,
+    report_verdict,
 )
 from pixelcal.eclairs.quantities import STATUS_LABELS
 from pixelcal.eclairs.relation import Status, requirement_keV
@@ -28,8 +29,8 @@ TITLE = "ECLAIRs: gain and offset of every pixel"
 LEAD = (
     "The energy that the fitted relation gives is to be within 0.3 keV of the true one up to 80"
     " keV, and within 0.5 keV above, judged at 4, 15, 50, 80 and 150 keV. An exposure meets the"
-    f" requirement where {report.percent(report.REQUIRED_PASS_FRACTION, 0)} of the pixels do at"
-    " each of the five."
+    f" requirement where {report.percent(report_verdict.REQUIRED_PASS_FRACTION, 0)} of the pixels"
+    " do at each of the five."
 )
 EXPLANATION = (
     "Errors are signed: energy given by the fitted relation less the true energy. The bound is the"
@@ -61,7 +62,7 @@ def page_content(
     threshold_sigma : from where on a change stands out against the camera's
     """
     labels = {bit.name: STATUS_LABELS[bit] for bit in Status}
-    verdicts = [report.verdict(own.validation, labels) for own in exposures]
+    verdicts = [report_verdict.verdict(own.validation, labels) for own in exposures]
     chosen = [report_pixels.choose(own) for own in exposures]
     moved = [report_changes.changes(own, threshold_sigma) for own in exposures]
     rows = [
@@ -81,7 +82,7 @@ def page_content(
         "explanation": EXPLANATION,
         "exposures": rows,
         "energies": [f"{energy:g}" for energy in REFERENCE_KEV],
-        "headings": [heading for heading, *_ in report.COLUMNS],
+        "headings": [heading for heading, *_ in report_verdict.COLUMNS],
         "pass_words": [
             (index, words)
             for index, words in enumerate(_pass_words(has_truth))
@@ -165,17 +166,17 @@ def _exposure_content(own: Products, said, chosen, moved, pixel_map) -> dict:
         "together": point["passed"].get(report_observing.ALL_FIVE),
         "pass_map": report_camera.pass_map(own, _pass_words(own.truth is not None)),
         "passed": [
-            report.passed(numbers["energies"][f"{energy:g}"], own.truth is not None)
+            report_verdict.passed(numbers["energies"][f"{energy:g}"], own.truth is not None)
             for energy in REFERENCE_KEV
         ],
         "tables": [
             {
                 "caption": f"All {numbers['n_answers']} answers",
-                "rows": report.energy_table(numbers),
+                "rows": report_verdict.energy_table(numbers),
             },
             {
                 "caption": f"The {numbers['n_good']} good pixels (STATUS 0)",
-                "rows": report.energy_table(numbers, "good"),
+                "rows": report_verdict.energy_table(numbers, "good"),
             },
         ],
         "how_chosen": how_chosen,

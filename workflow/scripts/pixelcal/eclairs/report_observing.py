@@ -8,7 +8,8 @@ import numpy as np
 
 from pixelcal.eclairs.report_energies import PASSES, pass_classes
 from pixelcal.eclairs.report_products import REFERENCE_KEV, Products
-from pixelcal.report import ABSENT, REQUIRED_PASS_FRACTION, decimals
+from pixelcal.eclairs.report_verdict import REQUIRED_PASS_FRACTION
+from pixelcal.report import ABSENT, decimals
 
 ALL_FIVE = "all five"
 

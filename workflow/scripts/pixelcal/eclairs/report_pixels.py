@@ -120,7 +120,7 @@ def _detail(own: Products, bit: int, relation) -> str:
 
 
 def table(own: Products, rows: np.ndarray, pixel_map) -> list[dict]:
-    """Rows of the table: `detnum`, and `cells` of (text, value to sort by)."""
+    """Rows of the table: `pixel`, and `cells` of (text, value to sort by)."""
     excess, sigma, error = own.excess(), own.sigma(), own.error()
     size = sigma if error is None else error
     module = np.asarray(pixel_map["MODULE"])[rows_of(own.detnum, pixel_map)]
@@ -147,7 +147,7 @@ def table(own: Products, rows: np.ndarray, pixel_map) -> list[dict]:
             (f"{pvalue:.2g}", pvalue) if np.isfinite(pvalue) else (ABSENT, 2.0),
             (str(int(relation["COUNTS"])), int(relation["COUNTS"])),
         ]
-        content.append({"detnum": place[0], "cells": cells})
+        content.append({"pixel": place[0], "cells": cells})
     return content
 
 

@@ -11,12 +11,20 @@ from astropy.io import fits
 
 from pixelcal.errors import InputError
 from pixelcal.products import append_cards, read_columns, table_hdu
+from pixelcal.sstcam.charge_options import charge_cards
 from pixelcal.sstcam.charges import Charges, Peaks
-from pixelcal.sstcam.extraction import charge_cards
 
 __all__ = ["ChargeFile", "charge_hdus", "peak_hdus", "read_charges", "read_peaks"]
 
+SATURATED_SHARE = 0.001
+"""Share of clipped flashes from which on a pixel is saturated in a run. Cut off there, charges that
+are normal lose 0.1 % of their standard deviation."""
+
+NOT_JUDGED = -1
+"""CLIPPED where the range of the ADC is not known."""
+
 PEAK_DTYPE = np.dtype([("PIXEL", "i2"), ("PEAK", "i2"), ("DEAD", "?"), ("OFF", "?")])
+CHARGE_DTYPE = np.dtype([*PEAK_DTYPE.descr, ("CLIPPED", "i4")])
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class ChargeFile:
         As in `charges.Peaks`: no light seen, and ignored on purpose.
     peak : (n_pixels,) int32
         Sample of the peak that the window stood at.
+    clipped : (n_pixels,) int32
+        Events in which a sample stands at the end of the ADC; `NOT_JUDGED` where that is not known.
     event_id : (n_events,) int64
     true_pe : (n_pixels, n_events) int32, or None
         Photoelectrons that the light itself set free, in a simulated run.
@@ -47,6 +57,7 @@ class ChargeFile:
     dead: np.ndarray
     off: np.ndarray
     peak: np.ndarray
+    clipped: np.ndarray
     event_id: np.ndarray
     true_pe: np.ndarray | None
     header: fits.Header
@@ -54,6 +65,11 @@ class ChargeFile:
     def values(self) -> np.ndarray:
         """The charges (n_pixels, n_events) in units of a sample, float64."""
         return self.charges * (self.step or 1.0)
+
+    @property
+    def saturated(self) -> np.ndarray:
+        """Pixels (n_pixels,) of which more than `SATURATED_SHARE` of the events are clipped."""
+        return self.clipped > SATURATED_SHARE * len(self.event_id)
 
 
 def peak_hdus(peaks: Peaks, cards: Iterable[tuple] = ()) -> list:
@@ -93,7 +109,11 @@ def charge_hdus(charges: Charges, peaks: Peaks, step: float, cards: Iterable[tup
         small = charges.true_pe.size == 0 or charges.true_pe.max() <= np.iinfo(np.int16).max
         truth = charges.true_pe.astype(np.int16 if small else np.int32)
         hdus.append(fits.ImageHDU(truth, name="TRUE_PE"))
-    pixels = table_hdu(_pixel_rows(peaks), "PIXELS", {"PEAK": "sample"})
+    rows = np.zeros(len(peaks.pixel), CHARGE_DTYPE)
+    for name in PEAK_DTYPE.names:
+        rows[name] = _pixel_rows(peaks)[name]
+    rows["CLIPPED"] = NOT_JUDGED if charges.clipped is None else charges.clipped
+    pixels = table_hdu(rows, "PIXELS", {"PEAK": "sample"})
     return [*hdus, pixels, table_hdu(ids, "EVENTS")]
 
 
@@ -118,6 +138,7 @@ def read_charges(path: str | Path) -> ChargeFile:
         dead=np.asarray(pixels["DEAD"]),
         off=np.asarray(pixels["OFF"]),
         peak=np.asarray(pixels["PEAK"]).astype(np.int32),
+        clipped=np.asarray(pixels["CLIPPED"]).astype(np.int32),
         event_id=np.asarray(events["EVENT_ID"]),
         true_pe=images["TRUE_PE"][0].astype(np.int32) if "TRUE_PE" in images else None,
         header=header,

@@ -224,8 +224,13 @@ def first_samples(peaks: Peaks, n_samples: int, window: Window) -> np.ndarray:
 
 
 def extract_block(
-    block: Block, rows: np.ndarray, first: np.ndarray, window: Window, live: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    block: Block,
+    rows: np.ndarray,
+    first: np.ndarray,
+    window: Window,
+    live: np.ndarray,
+    adc_range: tuple[float, float] | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Charges of the good events of a block.
 
     Parameters
@@ -238,6 +243,8 @@ def extract_block(
     window : Window
     live : (n_pixels,) bool
         Pixels whose charge must be finite.
+    adc_range : (float, float), optional
+        Lowest and highest value of a sample; `waveforms.RunProperties`.
 
     Returns
     -------
@@ -245,6 +252,9 @@ def extract_block(
         Integers count steps (`charge_step`).
     flags : (n,) uint8
         Of the events; one in which the charge of a live pixel is not finite has become a bad one.
+    clipped : (n_pixels,) int64
+        Good events in which a sample of the window, or of the baseline that is taken off, stands at
+        the lowest or highest value; 0 without `adc_range`.
     """
     flags = block.flags.copy()
     good = np.flatnonzero(flags == 0)
@@ -257,12 +267,25 @@ def extract_block(
     else:
         charges = np.empty(shape, np.float64)
         a, b = np.float64(1.0), np.float64(n_window / n_baseline if n_baseline else 0.0)
-    _sum_windows(block.waveforms, good, rows, first, n_window, n_baseline, a, b, charges)
+    clipped = np.zeros(shape, np.bool_)
+    low, high = _limits(block.waveforms.dtype, adc_range)
+    _sum_windows(
+        block.waveforms, good, rows, first, n_window, n_baseline, a, b, low, high, charges, clipped
+    )
     if whole:
-        return _in_32_bits(charges), flags
+        return _in_32_bits(charges), flags, clipped.sum(axis=1)
     finite = np.isfinite(charges[live]).all(axis=0)
     flags[good[~finite]] |= FLAGS["other"]
-    return charges[:, finite].astype(np.float32), flags
+    return charges[:, finite].astype(np.float32), flags, clipped[:, finite].sum(axis=1)
+
+
+def _limits(dtype: np.dtype, adc_range: tuple[float, float] | None) -> tuple:
+    """Numbers of the kind of the samples that a clipped sample does not stand strictly between."""
+    low, high = adc_range or (-math.inf, math.inf)
+    if dtype.kind == "f":
+        return np.float64(low), np.float64(high)
+    reach = 2.0**40  # beyond 32 bits
+    return np.int64(math.floor(max(low, -reach))), np.int64(math.ceil(min(high, reach)))
 
 
 def _in_32_bits(charges: np.ndarray) -> np.ndarray:
@@ -277,19 +300,28 @@ def _in_32_bits(charges: np.ndarray) -> np.ndarray:
 
 
 @njit
-def _sum_windows(waveforms, events, rows, first, n_window, n_baseline, a, b, charges):
-    """Fill `charges` (n_pixels, n_events) with a times the window less b times the baseline."""
+def _sum_windows(
+    waveforms, events, rows, first, n_window, n_baseline, a, b, low, high, charges, clipped
+):
+    """Fill `charges` (n_pixels, n_events) with a times the window less b times the baseline.
+
+    `clipped`, of the same shape, becomes true where one of the samples is not between low and high.
+    """
     for k in range(events.shape[0]):
         for i in range(rows.shape[0]):
             # Sliced, the indices begin at 0: no test for negative ones in the inner loops.
             wave = waveforms[events[k], rows[i]]
             part, head = wave[first[i] : first[i] + n_window], wave[:n_baseline]
             total, before = 0 * a, 0 * b
+            outside = 0
             for j in range(part.shape[0]):
                 total += part[j]
+                outside += (part[j] <= low) | (part[j] >= high)
             for j in range(head.shape[0]):
                 before += head[j]
+                outside += (head[j] <= low) | (head[j] >= high)
             charges[i, k] = a * total - b * before
+            clipped[i, k] = outside > 0
 
 
 @dataclass(frozen=True)
@@ -306,6 +338,8 @@ class Charges:
         Events read, good and bad ones.
     bad : dict
         Bad events by reason.
+    clipped : (n_pixels,) int, or None
+        Events in which a sample stands at the end of the ADC; None where that is not known.
     """
 
     charges: np.ndarray
@@ -313,6 +347,7 @@ class Charges:
     true_pe: np.ndarray | None
     n_read: int
     bad: dict[str, int]
+    clipped: np.ndarray | None = None
 
 
 def extract_charges(
@@ -322,15 +357,17 @@ def extract_charges(
     window: Window,
     live: np.ndarray,
     seen: Callable[[int], None] = lambda n_read: None,
+    adc_range: tuple[float, float] | None = None,
 ) -> Charges:
-    """Charges of a run, block by block; `rows`, `first`, `live` as for `extract_block`.
+    """Charges of a run, block by block; the other arguments as for `extract_block`.
 
     `seen` is told how many events have been read.
     """
     parts, ids, truths, flags = [], [], [], []
-    n_read = 0
+    n_read, n_clipped = 0, np.zeros(len(rows), np.int64)
     for block in blocks:
-        charges, own = extract_block(block, rows, first, window, live)
+        charges, own, clipped = extract_block(block, rows, first, window, live, adc_range)
+        n_clipped += clipped
         good = own == 0
         parts.append(charges)
         ids.append(block.event_id[good])
@@ -345,4 +382,5 @@ def extract_charges(
         true_pe=np.concatenate(truths, axis=1) if truths else None,
         n_read=n_read,
         bad=count_reasons(np.concatenate(flags)),
+        clipped=None if adc_range is None else n_clipped,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -161,6 +161,25 @@ class SourceRun:
         camera = None if simulation is None else simulation.tel.get(self.telescope)
         image = None if camera is None else camera.true_image
         return None if image is None or np.min(image) < 0 else np.asarray(image)
+
+
+def adc_range_of(given: Sequence[float] | None) -> tuple[float, float] | None:
+    """`sstcam.source.adc_range` as the properties of a run have it.
+
+    Raises
+    ------
+    InputError
+        Where the lowest value is not below the highest.
+    """
+    if given is None:
+        return None
+    low, high = given
+    if not low < high:
+        raise InputError(
+            f"sstcam.source.adc_range: {low:g} is not below {high:g}; give the lowest value of a"
+            " sample, then the highest"
+        )
+    return float(low), float(high)
 
 
 def _channels(waveform) -> int:

@@ -70,6 +70,7 @@ class OpenRun:
             dtype=self._waveforms.dtype.newbyteorder("="),
             unit=self._unit(),
             sample_ns=self._sample_ns(),
+            adc_range=self._adc_range(),
         )
 
     @property
@@ -208,6 +209,22 @@ class OpenRun:
             )
         return sample_ns
 
+    def _adc_range(self) -> tuple[float, float] | None:
+        """Lowest and highest value of a sample; None where the file does not say the highest."""
+        given = [self._attribute(name) for name in ("adc_min", "adc_max")]
+        if given[1] is None:
+            return None
+        try:
+            low, high = float(0 if given[0] is None else given[0]), float(given[1])
+        except (TypeError, ValueError):
+            low = high = np.nan
+        if not 0.0 < high - low < np.inf:
+            raise InputError(
+                f"{self._where}: waveforms has adc_min {given[0]} and adc_max {given[1]}; write the"
+                " lowest and highest value of a sample"
+            )
+        return low, high
+
     def _texts(self, file) -> dict[str, str]:
         """The attributes of the file that are plain ASCII text."""
         try:
@@ -306,6 +323,8 @@ class RunWriter:
         self._create("waveforms", (n_pixels, properties.n_samples), properties.dtype)
         self._file["waveforms"].attrs["unit"] = properties.unit
         self._file["waveforms"].attrs["sample_ns"] = properties.sample_ns
+        for name, value in zip(("adc_min", "adc_max"), properties.adc_range or (), strict=False):
+            self._file["waveforms"].attrs[name] = value
         self._create("event_ids", (), np.int64, 4096)
         self._create("event_flags", (), np.uint8, 4096)
         if self._with_truth:

@@ -91,12 +91,11 @@ def scan_loader(files: Mapping[str, str | Path], spe: Table) -> Callable[[str], 
             raise InputError(f"{where} is of other pixels than the SPE fits; make both anew")
         if not own.charges.shape[1]:
             raise InputError(f"{where} holds no event; leave the run out of the table of the scan")
-        saturated = getattr(own, "saturated", np.zeros(len(pixel), bool))
         return ScanCharges(
             own.charges,
             own.step or 1.0,
             own.dead | own.off,
-            saturated,
+            own.saturated,
             own.true_pe,
             own.header.get("INSHA001") in fitted,
         )

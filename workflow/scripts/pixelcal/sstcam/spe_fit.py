@@ -54,8 +54,9 @@ DOUBTFUL_SIGMA = 3.1
 DOUBTFUL_PEAK_VALLEY = 1.5
 """... and so is one with hardly any valley: both are checked against all other starts."""
 SEMIFINALISTS, TRIAL_ITERATIONS, FINALISTS = 8, 8, 3
-"""Of all starts as they are, those with the least deviance go some steps, of these the best to the
-end."""
+"""Of all starts those with the least deviance go some steps, of these the best to the end."""
+SAME = 0.01
+"""Difference of deviance, a tenth of an error, within which two are at the same maximum."""
 SHIFTS = (0.0, -1.0, 1.0)
 """The pedestal may be another tooth than the one that looks like it."""
 
@@ -252,25 +253,32 @@ def fit_pixel(counts, start, width, guess, moments):
     dark = _pedestal_deviance(spectra)
     if _convincing(best):
         return best, dark - best.deviance
-    starts = _all_starts(spectra, spacings)
+    best = _search(_all_starts(spectra, spacings), best, spectra, judged, moments)
+    return best, dark - best.deviance
+
+
+@njit
+def _search(starts, best, spectra, judged, moments):
+    """The best of `best` and of where the starts (m, p) lead to; the starts are used up."""
     deviance = np.empty(len(starts))
-    for finalists in (len(starts), SEMIFINALISTS, FINALISTS):
-        iterations = 0
-        if finalists == SEMIFINALISTS:
-            iterations = TRIAL_ITERATIONS
-        elif finalists == FINALISTS:
-            iterations = MAX_ITERATIONS
-        finalists = min(finalists, len(starts))
-        for i in range(finalists):
+    for iterations, n in ((0, len(starts)), (TRIAL_ITERATIONS, SEMIFINALISTS)):
+        n = min(n, len(starts))
+        for i in range(n):
             trial = maximise(starts[i], spectra, judged, moments, iterations)
             starts[i], deviance[i] = trial.theta, trial.deviance
-            if iterations == MAX_ITERATIONS and (
-                trial.deviance < best.deviance or not best.converged
-            ):
-                best = trial
-        order = np.argsort(deviance[:finalists])
-        starts = starts[order]
-    return best, dark - best.deviance
+        starts[:n] = starts[:n][np.argsort(deviance[:n])]
+    deviance[:n].sort()
+    before = -math.inf
+    for i in range(min(FINALISTS, n)):
+        # Those that came as far as another one are on their way to the same maximum.
+        known = abs(deviance[i] - before) < SAME or abs(deviance[i] - best.deviance) < SAME
+        before = deviance[i]
+        if known and best.converged:
+            continue
+        trial = maximise(starts[i], spectra, judged, moments, MAX_ITERATIONS)
+        if trial.deviance < best.deviance or not best.converged:
+            best = trial
+    return best
 
 
 @njit

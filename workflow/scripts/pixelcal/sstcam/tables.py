@@ -23,6 +23,13 @@ COLUMNS = {
     "spe": ("name", "n_ph"),
     "scan": ("name", "n_ph", "n_ph_meas", "nsb", "nsb_meas"),
 }
+BACKGROUND = ("nsb", "nsb_meas")
+UNIT_COLUMN = "nsb_unit"
+PER_NS = {"pe/ns": 1.0, "Hz": 1e-9}
+"""Units that the background may be given in, and each in photoelectrons per ns."""
+PARTING = 1000.0
+"""No camera sees 1000 photoelectrons per ns, none only 1000 per s: the number must be of the other
+unit."""
 TABLE = "table.csv"
 OPEN_LAYOUT = (".h5", ".hdf5")
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -41,7 +48,7 @@ class RunEntry:
         The file.
     light : dict
         The numbers in the other columns: n_ph, photons a pixel and flash as set; in a scan also
-        n_ph_meas, as measured, and nsb and nsb_meas, the night-sky background.
+        n_ph_meas, as measured, and nsb and nsb_meas, the night-sky background (photoelectrons/ns).
     """
 
     name: str
@@ -77,6 +84,7 @@ def read_run_table(folder: str | Path, which: str) -> list[RunEntry]:
     for number, row in rows:
         where = f"{path}, line {number}"
         light = {name: _number(where, name, row[name]) for name in COLUMNS[which][1:]}
+        light |= {name: _per_ns(where, name, row) for name in BACKGROUND if name in light}
         name, file = _find_run(where, Path(folder), row["name"])
         if name in lines:
             raise InputError(
@@ -190,6 +198,20 @@ def _number(where: str, name: str, text: str) -> float:
     if not (math.isfinite(value) and value >= 0.0):
         raise InputError(f"{where}: {name} is {text!r}; write a number from 0 upwards")
     return value
+
+
+def _per_ns(where: str, name: str, row: Mapping[str, str]) -> float:
+    """A background in photoelectrons per ns, which it is in where no column says another unit."""
+    value, unit = float(row[name]), row.get(UNIT_COLUMN, "pe/ns")
+    if unit not in PER_NS:
+        raise InputError(f"{where}: {UNIT_COLUMN} is {unit!r}; allowed: {', '.join(PER_NS)}")
+    if value and (value < PARTING) != (unit == "pe/ns"):
+        (other,) = PER_NS.keys() - {unit}
+        raise InputError(
+            f"{where}: {name} is {row[name]}, which cannot be in {unit}; where it is in {other},"
+            f" write {other} in a column {UNIT_COLUMN}"
+        )
+    return value * PER_NS[unit]
 
 
 def _find_run(where: str, folder: Path, given: str) -> tuple[str, str]:

@@ -30,6 +30,9 @@ class RunProperties:
         Of a sample, of `UNITS`.
     sample_ns : float
         Time between samples (ns).
+    adc_range : (float, float) or None
+        Lowest and highest value that the ADC gives; a sample there may have been beyond. None where
+        that is not known.
     """
 
     pixel: np.ndarray
@@ -37,6 +40,7 @@ class RunProperties:
     dtype: np.dtype
     unit: str
     sample_ns: float
+    adc_range: tuple[float, float] | None = None
 
 
 class Block(NamedTuple):

@@ -1,6 +1,5 @@
 "use strict";
-// Numbers of the page, and what follows from them. The formulae are those of docs/joint-fit.md:
-// x = (E - OFFSET) / GAIN, errors from the full covariance.
+// Numbers of the page: what it holds, unpacked, and statistics of them.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const element = id => document.getElementById(id);
@@ -21,46 +20,16 @@ function unpack(array) {
 }
 
 const camera = {};
-for (const key of ["detnum", "x", "y", "module", "sector"]) camera[key] = unpack(data.camera[key]);
-const N = camera.detnum.length;
-const row_of = new Map(Array.from(camera.detnum, (detnum, row) => [detnum, row]));
-const prior = {gain: unpack(data.prior.gain), offset: unpack(data.prior.offset)};
+for (const [key, array] of Object.entries(data.camera)) if (array.data) camera[key] = unpack(array);
+const N = camera.pixel.length;
+const row_of = new Map(Array.from(camera.pixel, (pixel, row) => [pixel, row]));
 
-const current = () => data.exposures[element("exposure").value];
-const has_truth = own => "gain_true" in own.values;
-const all_have_truth = data.exposures.every(has_truth);
+// A page of one exposure has no list to choose it from.
+const shown_exposure = () => element("exposure")?.value ?? "0";
+const current = () => data.exposures[shown_exposure()];
 const columns = (own, ...keys) => keys.map(key => unpack(own.values[key]));
 const column = (own, key) => columns(own, key)[0];
 const each = value_of => Float64Array.from({length: N}, (_, row) => value_of(row));
-
-function sigma(own, energy) {
-  const [gain, offset, gain_err, offset_err, covariance] =
-    columns(own, "gain", "offset", "gain_err", "offset_err", "covariance");
-  return each(row => {
-    const x = (energy - offset[row]) / gain[row];
-    return Math.sqrt((x * gain_err[row]) ** 2 + 2 * x * covariance[row] + offset_err[row] ** 2);
-  });
-}
-
-// What the fitted relation says where another one puts `energy`, less `energy`.
-function difference(own, energy, other_gain, other_offset) {
-  const [gain, offset] = columns(own, "gain", "offset");
-  return each(row => gain[row] * (energy - other_offset[row]) / other_gain[row] + offset[row] - energy);
-}
-
-const error = (own, energy) => difference(own, energy, ...columns(own, "gain_true", "offset_true"));
-const change = (own, energy) => difference(own, energy, prior.gain, prior.offset);
-
-// Change of gain and offset together in units of the fit's error: sqrt(d' C^-1 d).
-function significance(own) {
-  const [gain, offset, gain_err, offset_err, covariance] =
-    columns(own, "gain", "offset", "gain_err", "offset_err", "covariance");
-  return each(row => {
-    const g = gain[row] - prior.gain[row], o = offset[row] - prior.offset[row];
-    const square = (g * offset_err[row]) ** 2 - 2 * g * o * covariance[row] + (o * gain_err[row]) ** 2;
-    return Math.sqrt(square / ((gain_err[row] * offset_err[row]) ** 2 - covariance[row] ** 2));
-  });
-}
 
 const finite = values => Array.from(values).filter(Number.isFinite);
 const rising = values => finite(values).sort((a, b) => a - b);

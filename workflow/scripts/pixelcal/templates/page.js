@@ -1,9 +1,5 @@
 // What the reader does: choose, click, sort, search, print; and which plot is drawn when.
 
-const draw = {
-  camera: draw_camera, values: draw_values, bands: draw_bands, correlation: draw_correlation, pulls: draw_pulls,
-  stack: draw_stack, fit: draw_fit, passes: draw_passes, sigmas: draw_sigmas, changes: draw_changes,
-};
 const PLOTS = Object.keys(draw);
 const stale = new Set(), visible = new Set();
 
@@ -18,7 +14,7 @@ function refresh(ids) {
 function redraw(id) {
   if (!stale.delete(id)) return;
   draw[id]();
-  if (["camera", "changes", "correlation"].includes(id)) listen(element(id));
+  if (CLICKABLE.includes(id)) listen(element(id));
 }
 
 // A click on a pixel in a map, or on its point, chooses it.
@@ -44,21 +40,21 @@ function sort_by(heading) {
 
 function search() {
   const wanted = element("search").value.trim().toLowerCase(), is_number = /^\d+$/.test(wanted);
-  const rows = Array.from(element(`pixels-${element("exposure").value}`)?.tBodies[0].rows ?? []);
-  // A whole number is a DETNUM: 17 is not to find 1700.
+  const rows = Array.from(element(`pixels-${shown_exposure()}`)?.tBodies[0].rows ?? []);
+  // A whole number is a pixel: 17 is not to find 1700.
   const fits = row => is_number ? row.dataset.pixel === wanted : row.textContent.toLowerCase().includes(wanted);
   rows.forEach(row => { row.hidden = wanted !== "" && !fits(row); });
   element("found").textContent = `${rows.filter(row => !row.hidden).length} of ${rows.length}`;
 }
 
 function show_exposure() {
-  const index = element("exposure").value;
+  const index = shown_exposure();
   for (const part of document.querySelectorAll(".of-exposure")) {
     part.classList.toggle("shown", part.dataset.exposure === index);
   }
   const rows = Array.from(element(`pixels-${index}`)?.tBodies[0].rows ?? []);
   const listed = rows.map(row => Number(row.dataset.pixel));
-  const first = listed.find(detnum => current().fits[detnum].model) ?? listed[0];
+  const first = listed.find(pixel => current().fits[pixel].model) ?? listed[0];
   if (!by_hand) selected = row_of.get(first) ?? null;
   select(selected, false);
   search();
@@ -72,13 +68,13 @@ function offer_quantities() {
     part.append(...own.map(quantity => new Option(title_of(quantity), quantity.key)));
     element("quantity").append(part);
   }
-  element("quantity").value = all_have_truth ? "error_80" : "sigma_80";
+  element("quantity").value = FIRST_QUANTITY;
 }
 
 function listen_to_reader() {
-  element("exposure").addEventListener("change", show_exposure);
+  element("exposure")?.addEventListener("change", show_exposure);
   element("quantity").addEventListener("change", () => refresh(["camera", "values"]));
-  for (const id of ["modules", "sectors"]) element(id).addEventListener("change", () => refresh(["camera"]));
+  for (const name of BORDERS) element(`${name}s`).addEventListener("change", () => refresh(["camera"]));
   element("search").addEventListener("input", search);
   for (const button of document.querySelectorAll("table.sortable thead button")) {
     button.addEventListener("click", () => sort_by(button.closest("th")));

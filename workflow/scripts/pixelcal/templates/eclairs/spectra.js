@@ -91,7 +91,7 @@ function blocks_of(fit) {
 
 function draw_fit() {
   if (selected === null) return say("fit", "No pixel is chosen.");
-  const own = current(), detnum = camera.detnum[selected], fit = own.fits[detnum];
+  const own = current(), detnum = camera.pixel[selected], fit = own.fits[detnum];
   if (!fit) {
     const file = `results/eclairs/${own.name}/pixels/${String(detnum).padStart(4, "0")}.png`;
     return say("fit", `The page holds the fits of the pixels in the table. For pixel ${detnum}: snakemake ${file}`);

@@ -76,7 +76,7 @@ function draw_correlation() {
   plot("correlation", [{
     type: "scatter", mode: "markers", x, y, customdata: rows, name: "pixel",
     marker: {color: main, size: many ? 3 : 5, opacity: many ? .4 : .8},
-    text: rows.map(row => `DETNUM ${camera.detnum[row]}`),
+    text: rows.map(row => `DETNUM ${camera.pixel[row]}`),
     hovertemplate: "%{text}<br>%{x:.3f} eV/channel, %{y:.3f} keV<extra></extra>",
   }, ...ellipses], layout(`${own.name}: gain and offset, correlation ${found} (by the fits ${fixed(r, 3)})`, {
     xaxis: axis(`Gain, ${less} (eV/channel)`, {range: reach(x, a), zeroline: true}),

@@ -1,0 +1,214 @@
+"""The SSTCAM's report in a browser without a network: what is drawn, and what clicking does."""
+
+import base64
+
+import numpy as np
+import pytest
+from test_page import (
+    REQUIRED_S,
+    choose,
+    column,
+    contrast,
+    draw_all,
+    luminance,
+    press_heading,
+    search,
+    title,
+)
+
+from pixelcal.products import read_columns
+
+N_RUNS = 3
+PLOTS = (
+    "camera", "values", "histograms", "waveform", "fit", "together", "resolution", "ratio", "bias",
+    "extracted",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory):
+    """Paths of the products of a small camera, and the page about them."""
+    from sstcam_pages import make_products, write_page
+
+    from pixelcal.sstcam.spe_table import Status
+
+    def spoil(rows):
+        rows["STATUS"][3] = Status.NOT_CONVERGED
+        rows["STATUS"][5] |= Status.POOR_FIT
+        rows["PE"][7] *= 1.6
+
+    folder = tmp_path_factory.mktemp("sstcam")
+    paths = make_products(folder, change=spoil)
+    return paths, write_page(folder, paths)
+
+
+@pytest.fixture
+def page(browser, camera):
+    """The browser with the page open."""
+    browser.open(camera[1])
+    return browser
+
+
+def count(page, selector):
+    return page.run(f"document.querySelectorAll({selector!r}).length")
+
+
+def test_it_opens_at_once(browser, camera):
+    assert min(browser.open(camera[1]) for _ in range(3)) < REQUIRED_S
+
+
+def test_everything_is_drawn(page):
+    assert tuple(draw_all(page)) == PLOTS
+    assert count(page, ".empty") == 0
+    assert count(page, "#camera .heatmaplayer image") == 1
+    assert count(page, "#extracted .heatmaplayer image") == 1
+    assert count(page, "#histograms .plot") == count(page, "#histograms .gtitle") == 8
+    assert count(page, "#histogram-pe .barlayer .point") == 2 * 40
+    # Data, model and residuals of each run.
+    assert count(page, "#together .scatterlayer .trace") == 3 * N_RUNS
+    assert count(page, "#resolution .scatterlayer .point") == 2 * 5
+    assert count(page, "#resolution .errorbars path.yerror") == 5
+    assert count(page, "#ratio .errorbars path.yerror") == 2 * 4  # 900 p.e. is the last, 0.5 out
+    assert count(page, ".card") == 4 and count(page, ".card svg path") >= 3
+    known = column(page, "document.getElementById('camera').data[0].z.flat()")
+    assert known.size == 48 * 48 and np.isfinite(known).sum() == 63
+
+
+def test_peaks_of_the_chosen_pixel_add_up_to_its_model(page):
+    page.run("document.querySelector('tr[data-pixel=\"5\"]').click()")
+    page.show("fit")
+    assert title(page, "fit").startswith("Pixel 5 (poor fit")
+    traces = "document.getElementById('fit').data"
+    peaks = page.run(f"{traces}.filter(own => own.name === 'one peak').length")
+    assert peaks >= 3 * N_RUNS
+    assert page.run(f"{traces}.filter(own => own.name === 'model').length") == N_RUNS
+    model = column(page, f"{traces}.find(own => own.name === 'model').y")
+    counts = column(page, f"{traces}.find(own => own.name === 'data').y")[:-1]
+    assert model.sum() == pytest.approx(counts.sum(), rel=2e-3)
+    highest = page.run(
+        f"Math.max(...{traces}.filter(own => own.name === 'one peak').slice(0, 2)"
+        ".flatMap(own => own.y))"
+    )
+    assert highest == pytest.approx(model.max(), rel=0.05)
+
+
+def test_numbers_of_a_pixel_are_those_of_the_table(page, camera):
+    rows = read_columns(camera[0]["spe"], "SPE")
+    page.run("document.querySelector('tr[data-pixel=\"7\"]').click()")
+    text = page.run("document.getElementById('pixel').textContent")
+    assert text.startswith("Pixel 7: ")
+    for name in ("PE", "SIGMA_PED", "SIGMA_PE"):
+        value, error = (np.float32(rows[f"{name}{kind}"][7]) for kind in ("", "_ERR"))
+        assert f"{value:.3f} ± {error:.3f}" in text
+    assert f"{np.float32(rows['LAMBDA'][7][1]):.4f}" in text
+
+
+def test_every_quantity_and_run_can_be_chosen(page):
+    page.show("camera")
+    page.show("values")
+    options = page.run(
+        "Array.from(document.querySelectorAll('#quantity option'), own => [own.value, own.text])"
+    )
+    assert len(options) == 4 + 2 * N_RUNS + 4 + N_RUNS + 4 + N_RUNS + 4 + N_RUNS
+    for value, text in options:
+        choose(page, "quantity", value)
+        assert title(page, "camera") == f"SSTCAM: {text}"
+    page.show("histograms")
+    for run in range(N_RUNS):
+        choose(page, "run", str(run))
+        assert "Illumination" in title(page, "histogram-lambda")
+    for which, names in (("good", ["good"]), ("bad", ["in question"])):
+        choose(page, "which", which)
+        shown = page.run("document.getElementById('histogram-pe').data.map(own => own.name)")
+        assert shown == names
+    page.show("fit")
+    page.run("document.getElementById('logarithmic').click()")
+    assert page.run("document.getElementById('fit')._fullLayout.yaxis.type") == "log"
+
+
+def test_a_click_on_the_map_shows_the_pixel(page, camera):
+    page.show("camera")
+    x, y = (page.run(f"camera.{name}[40]") for name in ("x", "y"))
+    place = page.run(
+        "(() => { const camera = document.getElementById('camera'), frame = camera._fullLayout,"
+        " box = camera.getBoundingClientRect();"
+        f" return [box.x + frame.xaxis._offset + frame.xaxis.l2p({x}),"
+        f" box.y + frame.yaxis._offset + frame.yaxis.l2p({y})]; }})()"
+    )
+    page.press(*place)
+    page.wait("document.getElementById('pixel').textContent.includes('Pixel 40: good')")
+
+
+def test_the_table_sorts_and_can_be_searched(page):
+    assert press_heading(page, 0) == "ascending"
+    assert search(page, "3") == ["3"]
+    assert search(page, "not converged") == ["3"]
+    assert len(search(page, "")) > 10
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1400, 800])
+def test_it_is_readable_wide_and_narrow_light_and_dark(browser, camera, width, dark):
+    browser.open(camera[1], width, 1000, dark)
+    draw_all(browser)
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    style = "getComputedStyle(document.documentElement).getPropertyValue"
+    colour = {
+        name: browser.run(f"{style}('--{name}').trim()")
+        for name in ("paper", "panel", "ink", "soft", "good", "bad")
+    }
+    for ink in ("ink", "soft", "good", "bad"):
+        assert contrast(colour[ink], colour["panel"]) > 4.5
+    assert (luminance(colour["paper"]) < 0.1) == dark
+
+
+def test_it_prints_every_plot(page):
+    page.run("window.dispatchEvent(new Event('beforeprint'))")
+    widths = page.run("Array.from(document.querySelectorAll('.main-svg'), own => own.clientWidth)")
+    assert min(widths) > 0 and max(widths) <= 680
+    pdf = base64.b64decode(page.send("Page.printToPDF", printBackground=True)["data"])
+    assert pdf.startswith(b"%PDF") and len(pdf) > 100_000
+    missing = "Object.keys(draw).filter(id => !document.querySelector(`#${id} .main-svg`))"
+    assert page.run(missing) == []
+
+
+def test_without_script_the_tables_are_there(browser, camera):
+    browser.open(camera[1], script=False)
+    assert browser.run("document.querySelectorAll('table')[0].offsetHeight > 0")
+    assert browser.run("document.querySelector('.of-exposure').offsetHeight > 0")
+    assert browser.run("document.querySelector('nav').offsetHeight") == 0
+
+
+def lose_all(rows):
+    from pixelcal.sstcam.spe_table import Status
+
+    rows["STATUS"] = Status.NOT_CONVERGED
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"scan": False}, {}),
+        ({"truth": False}, {}),
+        ({"light": (1.0,)}, {}),
+        ({"pixel": (17,)}, {}),
+        (
+            {"change": lose_all},
+            {"histograms": "No pixel", "together": "no good pixel", "resolution": "can judge"},
+        ),
+    ],
+    ids=["no scan", "no truth", "one run", "one pixel", "all bad"],
+)
+def test_unusual_runs(browser, tmp_path, options, said):
+    from sstcam_pages import make_products, write_page
+
+    paths = make_products(tmp_path, **({"pixel": range(8), "flashes": 800} | options))
+    browser.open(write_page(tmp_path, paths))
+    for identifier in draw_all(browser):
+        text = browser.run(f"document.querySelector('#{identifier} > .empty')?.textContent ?? ''")
+        if identifier in said:
+            assert said[identifier] in text
+        elif not said:
+            assert text == "", identifier
+    for value in browser.run("quantities.map(own => own.key)"):
+        choose(browser, "quantity", value)

@@ -1,0 +1,153 @@
+// What the page knows of the fits of single photoelectrons: maps, histograms, the pixel looked at.
+
+const RUNS = data.runs;
+const has_truth = own => "pe_true" in own.values;
+const relative = (own, key) => {
+  const [value, error] = columns(own, key, `${key}_err`);
+  return each(row => 100 * error[row] / value[row]);
+};
+// Against truth: in per cent of it, or as it is.
+function deviation(own, key, in_percent) {
+  const [value, truth] = columns(own, key, `${key}_true`);
+  return each(row => in_percent ? 100 * (value[row] / truth[row] - 1) : value[row] - truth[row]);
+}
+const of_runs = make => RUNS.flatMap((name, run) => make(name, run));
+
+const quantities = [
+  {key: "pe", group: "Single photoelectrons", label: "Gain, charge of a photoelectron", unit: data.unit, digits: 3},
+  {key: "sigma_ped", group: "Single photoelectrons", label: "Width of the pedestal", unit: data.unit, digits: 3},
+  {key: "sigma_pe", group: "Single photoelectrons", label: "Width of a photoelectron", unit: data.unit, digits: 3},
+  {key: "opct", group: "Single photoelectrons", label: "Optical crosstalk", unit: "", digits: 4},
+  ...of_runs((name, run) => [
+    {key: `lambda_${run}`, group: "Runs", label: `Illumination λ, ${name}`, unit: "p.e.", digits: 4},
+    {key: `eped_${run}`, group: "Runs", label: `Pedestal, ${name}`, unit: data.unit, digits: 2},
+  ]),
+  ...[["pe", "gain"], ["sigma_ped", "width of the pedestal"], ["sigma_pe", "width of a photoelectron"],
+    ["opct", "crosstalk"], ...RUNS.map((name, run) => [`lambda_${run}`, `illumination, ${name}`])].map(([key, words]) => ({
+    key: `relative_${key}`, group: "Relative errors", label: `Error of the ${words}`, unit: "%", digits: 3,
+    of: own => relative(own, key),
+  })),
+  {key: "status", group: "Fit", label: "Status", unit: ""},
+  {key: "pvalue", group: "Fit", label: "p-value of the fit", unit: "", digits: 4, log: true, range: [-4, 0]},
+  {key: "chi", group: "Fit", label: "Deviance / degrees of freedom", unit: "", digits: 3},
+  ...RUNS.map((name, run) => (
+    {key: `peak_valley_${run}`, group: "Fit", label: `Peak to valley, ${name}`, unit: "", digits: 2})),
+  {key: "peak", group: "Fit", label: "Sample of the peak", unit: "", digits: 0},
+  ...(data.exposures.every(has_truth) ? [
+    ...[["pe", "gain"], ["sigma_ped", "width of the pedestal"], ["sigma_pe", "width of a photoelectron"]].map(
+      ([key, words]) => ({key: `true_${key}`, group: "Error against truth", label: `Error of the ${words}`, unit: "%",
+        digits: 2, signed: true, of: own => deviation(own, key, true)})),
+    {key: "true_opct", group: "Error against truth", label: "Error of the crosstalk", unit: "", digits: 4, signed: true,
+      of: own => deviation(own, "opct", false)},
+    ...RUNS.map((name, run) => ({key: `true_lambda_${run}`, group: "Error against truth",
+      label: `Error of the illumination, ${name}`, unit: "%", digits: 2, signed: true,
+      of: own => deviation(own, `lambda_${run}`, true)})),
+  ] : []),
+];
+const FIRST_QUANTITY = "pe";
+
+// Which values a scale has to span: those of the good pixels, as a dead one may have any.
+function for_scale(own, values) {
+  const status = column(own, "status"), good = values.filter((_, row) => status[row] === 0);
+  return finite(good).length ? good : values;
+}
+
+function hover_texts(own, quantity) {
+  const values = values_of(quantity, own), [pe, pe_err, opct, status] = columns(own, "pe", "pe_err", "opct", "status");
+  const {pixel, module, x_m, y_m} = camera, is_basic = ["pe", "opct", "status"].includes(quantity.key);
+  return Array.from({length: N}, (_, row) => {
+    const place = `module ${module[row]}, ${fixed(1000 * x_m[row], 1)} mm, ${fixed(1000 * y_m[row], 1)} mm`;
+    const lines = [`<b>Pixel ${pixel[row]}</b>  ${place}`];
+    if (!is_basic) lines.push(`${quantity.label}: ${fixed(values[row], quantity.digits, quantity.signed)} ${quantity.unit}`);
+    if (Number.isFinite(pe[row])) {
+      lines.push(`gain ${fixed(pe[row], 2)} ± ${fixed(pe_err[row], 2)} ${data.unit}`, `crosstalk ${fixed(opct[row], 3)}`);
+    }
+    return [...lines, status_words(status[row])].join("<br>");
+  });
+}
+
+function show_pixel() {
+  if (selected === null) return element("pixel").replaceChildren();
+  const own = current(), value = key => column(own, key)[selected], {pixel, module, x_m, y_m} = camera;
+  const pair = (key, digits) => `${fixed(value(key), digits)} ± ${fixed(value(`${key}_err`), digits)}`;
+  const heading = document.createElement("h3");
+  heading.textContent = `Pixel ${pixel[selected]}: ${status_words(value("status"))}`;
+  const basic = document.createElement("table"), pvalue = value("pvalue");
+  const known = has_truth(own), truth = (key, digits) => known ? [fixed(value(`${key}_true`), digits)] : [];
+  basic.createTHead().append(table_row("th", ["", "Fitted", ...(known ? ["True"] : [])]));
+  basic.createTBody().append(...[
+    [`Gain (${data.unit})`, pair("pe", 3), ...truth("pe", 3)],
+    [`Width of the pedestal (${data.unit})`, pair("sigma_ped", 3), ...truth("sigma_ped", 3)],
+    [`Width of a photoelectron (${data.unit})`, pair("sigma_pe", 3), ...truth("sigma_pe", 3)],
+    ["Crosstalk", pair("opct", 4), ...truth("opct", 4)],
+    ["p-value", Number.isFinite(pvalue) ? pvalue.toPrecision(2) : "–"],
+    ["Module, sample of the peak", `${module[selected]}, ${fixed(value("peak"), 0)}`],
+    ["Place (mm)", `${fixed(1000 * x_m[selected], 1)}, ${fixed(1000 * y_m[selected], 1)}`],
+  ].map(texts => table_row("td", texts)));
+  const runs = document.createElement("table");
+  runs.createTHead().append(table_row("th", ["Run", "Illumination λ", ...(known ? ["True"] : []), "Pedestal", "Peak / valley"]));
+  runs.createTBody().append(...RUNS.map((name, run) => table_row("td", [
+    name, pair(`lambda_${run}`, 4), ...truth(`lambda_${run}`, 4), pair(`eped_${run}`, 2), fixed(value(`peak_valley_${run}`), 2),
+  ])));
+  element("pixel").replaceChildren(heading, basic, runs);
+}
+
+// --- histograms -----------------------------------------------------------------------------------
+
+const HISTOGRAMS = [
+  {key: "pe", label: "Gain"}, {key: "sigma_ped", label: "Width of the pedestal"},
+  {key: "sigma_pe", label: "Width of a photoelectron"}, {key: "opct", label: "Optical crosstalk", unit: ""},
+  {key: "lambda", label: "Illumination λ", unit: "p.e.", run: true}, {key: "eped", label: "Pedestal", run: true},
+  {key: "peak_valley", label: "Peak to valley", unit: "", run: true}, {key: "pvalue", label: "log₁₀ p-value", unit: "", log: true},
+];
+const N_BINS = 40;
+
+// Good pixels below, those in question on top of them: together all.
+function draw_histograms() {
+  const own = current(), {main, mark, ink} = theme(), place = element("histograms");
+  const run = element("run").value, which = element("which").value, status = column(own, "status");
+  if (!finite(column(own, "pe")).length) return say("histograms", "No pixel has an answer.");
+  if (!place.querySelector(".plot")) {
+    place.replaceChildren(...HISTOGRAMS.map(({key}) =>
+      Object.assign(document.createElement("div"), {id: `histogram-${key}`, className: "plot"})));
+  }
+  for (const {key, label, unit = data.unit, run: of_run, log} of HISTOGRAMS) {
+    const raw = column(own, of_run ? `${key}_${run}` : key);
+    const values = log ? Float64Array.from(raw, value => Math.log10(Math.max(value, 1e-6))) : raw;
+    const good = finite(values.filter((_, row) => status[row] === 0)), bad = finite(values.filter((_, row) => status[row] !== 0));
+    const shown = which === "good" ? good : which === "bad" ? bad : [...good, ...bad];
+    const [first, last] = span(which === "bad" ? bad : good.length ? good : bad, false), margin = .25 * (last - first);
+    const low = first - margin, step = (last - first + 2 * margin) / N_BINS;
+    const count = list => {
+      const counts = Array(N_BINS).fill(0);
+      for (const value of list) counts[Math.min(Math.max(Math.floor((value - low) / step), 0), N_BINS - 1)]++;
+      return counts;
+    };
+    const bars = (list, name, color) => ({
+      type: "bar", x: Array.from({length: N_BINS}, (_, i) => low + (i + .5) * step), y: count(list), width: step, name,
+      marker: {color}, showlegend: false, hovertemplate: `%{x:.4g}: %{y} ${name}<extra></extra>`,
+    });
+    const traces = [];
+    if (which !== "bad") traces.push(bars(good, "good", main));
+    if (which !== "good") traces.push(bars(bad, "in question", mark));
+    const middle = shown.length ? `median ${Number(median(shown).toPrecision(4))}` : "none";
+    plot(`histogram-${key}`, traces, layout("", {
+      title: {text: `<b>${label}</b>: ${middle}`, font: {size: 12, color: ink}, x: .03, xref: "container", xanchor: "left", y: .97},
+      barmode: "stack", bargap: 0, margin: {t: 34, r: 8, b: 44, l: 40},
+      xaxis: axis(unit, {nticks: 5}), yaxis: axis("", {nticks: 4}),
+    }));
+  }
+}
+
+function draw_waveform() {
+  const {mean: y, low, high, window: [first, last]} = data.waveform, {main, band, second} = theme();
+  if (!y.length) return say("waveform", "There is no mean waveform.");
+  const x = y.map((_, i) => i);
+  plot("waveform", [
+    guide(x, low, {width: 0}), {...guide(x, high, {width: 0}), fill: "tonexty", fillcolor: band[0]},
+    curve(x, y, "median", {color: main, width: 2}, {showlegend: false}),
+  ], layout("Mean waveform of the brightest run", {
+    margin: {t: 40, r: 12, b: 44, l: 58}, xaxis: axis("Sample"), yaxis: axis(`Amplitude (${data.unit})`),
+    shapes: [{type: "rect", x0: first - .5, x1: last + .5, y0: 0, y1: 1, yref: "paper", fillcolor: second, opacity: .12, line: {width: 0}}],
+  }));
+}

@@ -1,0 +1,11 @@
+// Which plots the page has, and what chooses among them.
+
+const draw = {
+  camera: draw_camera, values: draw_values, histograms: draw_histograms, waveform: draw_waveform, fit: draw_fit,
+  together: draw_together,
+  ...(SCAN ? {resolution: draw_resolution, ratio: draw_ratio, bias: draw_bias, extracted: draw_extracted} : {}),
+};
+const CLICKABLE = ["camera"], OF_ONE_PIXEL = ["camera", "fit"];
+
+for (const id of ["run", "which"]) element(id).addEventListener("change", () => refresh(["histograms"]));
+element("logarithmic").addEventListener("change", () => refresh(["fit"]));

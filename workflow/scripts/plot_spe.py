@@ -1,0 +1,38 @@
+"""Rule plot_spe: the figures of the single-photoelectron fits.
+
+input: spe, spectra, pixel_map
+output: NAME_png and NAME_pdf of spe_camera, spe_parameters and spe_spectrum
+"""
+
+import numpy as np
+
+from pixelcal import plots
+from pixelcal.products import read_columns
+from pixelcal.script import running
+from pixelcal.sstcam import figures_spe as figures
+from pixelcal.sstcam.pixel_grid import pixel_grid
+from pixelcal.sstcam.spe_files import SPECTRA_EXTENSION
+from pixelcal.sstcam.spe_merging import SPE_EXTENSION
+from pixelcal.sstcam.tables import read_pixel_map
+from pixelcal.sstcam.typical import typical_pixel
+
+with running(snakemake) as progress:
+    given, made = snakemake.input, snakemake.output
+    rows = read_columns(given.spe, SPE_EXTENSION)
+    spectra = read_columns(given.spectra, SPECTRA_EXTENSION)
+    runs = [rows.meta[f"RUN{i}"] for i in range(rows.meta["NRUNS"])]
+    good = int((np.asarray(rows["STATUS"]) == 0).sum())
+    title = f"SSTCAM: {good} of {len(rows)} pixels good"
+    example = typical_pixel(rows)
+    drawn = {
+        "spe_camera": lambda: figures.camera_figure(
+            rows, pixel_grid(read_pixel_map(given.pixel_map)), title
+        ),
+        "spe_parameters": lambda: figures.parameters_figure(rows, title),
+        "spe_spectrum": lambda: figures.spectrum_figure(
+            spectra[example], rows[example], runs, "SSTCAM"
+        ),
+    }
+    for number, (name, draw) in enumerate(drawn.items(), 1):
+        plots.save_figure(draw(), made[f"{name}_png"], made[f"{name}_pdf"])
+        progress(number, len(drawn))

@@ -1,0 +1,30 @@
+"""Rule report_sstcam: one self-contained page about the SSTCAM.
+
+input: spe, spectra, validation, peaks, pixel_map, charges (list, of both sets); where flashes are
+    simulated pixels; where there is a scan resolution and summary
+output: report
+params: settings (resolved); where flashes are simulated truth (charges, light, fwhm_ns)
+"""
+
+import astropy
+import numpy as np
+import plotly
+
+import pixelcal
+from pixelcal.products import write_text
+from pixelcal.report import render
+from pixelcal.script import running
+from pixelcal.sstcam.report_content import page_content, software_versions
+from pixelcal.sstcam.report_products import read_products
+
+NAMES = ("spe", "spectra", "validation", "peaks", "pixel_map", "pixels", "resolution", "summary")
+
+with running(snakemake) as progress:
+    given, params = snakemake.input, snakemake.params
+    charges = [given.charges] if isinstance(given.charges, str) else list(given.charges)
+    paths = {name: given.get(name) for name in NAMES} | {"charges": charges}
+    products = read_products(paths, params.settings, params.truth)
+    progress(1, 3)
+    content = page_content(products, software_versions([pixelcal, astropy, np, plotly]))
+    progress(2, 3)
+    write_text(snakemake.output.report, render("sstcam/report.html.j2", **content))
