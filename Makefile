@@ -84,10 +84,8 @@ clean:
 # An environment of its own: where Slurm's clients are installed and its controller is down, the
 # executor costs every start of Snakemake 10 s.
 .venv-slurm/stamp: .venv/uv.stamp requirements/slurm.txt
-	$(COMPILE) --upgrade requirements/spefit.in -o requirements/spefit.txt
 	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-slurm
 	$(UV) pip install --python .venv-slurm/bin/python --require-hashes -r requirements/slurm.txt
-	$(COMPILE) --upgrade requirements/spefit.in -o requirements/spefit.txt
 	touch $@
 
 # The reference of benchmarks/spe.py needs an older numpy than we do.

@@ -76,3 +76,26 @@ def ci_project(tmp_path_factory):
 def ci_results(ci_project):
     """`results/` of the CI workflow: eclairs/{exposure}/..., report.html."""
     return ci_project / "results"
+
+
+SSTCAM_CI = """
+pixels: "0-63"
+sstcam:
+  pixels: "0-15"
+  simulation:
+    illuminations_pe: [0.7, 2.0]
+    flashes: 1000
+    scan: {runs: 2, highest_pe: 60, flashes: 40}
+"""
+"""Fewer pixels, runs and flashes than in config/ci.yaml. One chunk: two at once would compile the
+fit twice."""
+
+
+@pytest.fixture(scope="session")
+def sstcam_project(tmp_path_factory):
+    """A copy of the project in which `sstcam` has run with sstcam.yaml; do not change it."""
+    folder = copy_project(tmp_path_factory.mktemp("sstcam") / "project")
+    (folder / "sstcam.yaml").write_text(SSTCAM_CI)
+    run = run_snakemake(folder, "--configfile", "sstcam.yaml", "--", "sstcam")
+    assert run.returncode == 0, f"the SSTCAM workflow failed:\n{run.stderr[-6000:]}"
+    return folder

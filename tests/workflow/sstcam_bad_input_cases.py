@@ -132,6 +132,7 @@ CASES = [
     peaks("no unit", light(unit=None)),
     peaks("another unit", light(unit="V")),
     peaks("a time between samples that is none", light(sample_ns=-1.0)),
+    peaks("an ADC without a range", light(adc={"adc_max": 0})),
     peaks("no events", light(samples()[:0]), by_snakemake=True),
     peaks("no pixel numbers", light(pixels=False)),
     peaks("fewer pixel numbers than pixels", light(pixels=np.arange(4))),

@@ -67,7 +67,7 @@ def append(name, text, seconds_later=10):
 
 def touch_everything(folder):
     """New dates for all that is read, the bytes as before."""
-    read = [folder / name for name in OWN_FILES]
+    read = [folder / name for name in OWN_FILES if (folder / name).exists()]
     for place in ("resources", "workflow", "envs", "config"):
         read += [path for path in (folder / place).rglob("*") if path.is_file()]
     for path in [*read, folder / "Snakefile"]:
@@ -173,15 +173,21 @@ WITH_CONDA = "`envs/fit.yaml`, with `--sdm conda`"
 # --- the page -------------------------------------------------------------------------------------
 
 
-def read_page():
-    """Edit -> what runs again, as the tables of the page say."""
-    rows = re.findall(r"^\| (.*) \| (.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+def read_page(sstcam=False):
+    """Edit -> what runs again, as the tables of the page say: of ECLAIRs, or of the SSTCAM."""
+    before, heading, after = PAGE.read_text(encoding="utf-8").partition("\n## SSTCAM\n")
+    assert heading
+    own, _, rest = after.partition("\n## ")
+    text = own if sstcam else before + rest
+    rows = re.findall(r"^\| (.*) \| (.*) \|$", text, re.MULTILINE)
     said = {edit: again for edit, again in rows if edit != "Edit"}
     assert len(said) == len([row for row in rows if row[0] != "Edit"]), "an edit stands there twice"
     return said
 
 
 SAID = read_page()
+SSTCAM_SAID = read_page(sstcam=True)
+TARGETS = {"all", "sstcam", "spe", "charge_resolution"}
 
 
 def jobs_of(rule, exposures, chunk_pixels=CHUNK_PIXELS):
@@ -212,7 +218,7 @@ def expected_jobs(again, chunk_pixels=CHUNK_PIXELS):
 
 
 def planned_jobs(run):
-    """The jobs (rule, wildcards) of a dry run, without the target `all`, which makes nothing."""
+    """The jobs (rule, wildcards) of a dry run, without the targets, which make nothing."""
     assert run.returncode == 0, run.stdout + run.stderr
     blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", run.stdout, re.MULTILINE)
     jobs = set()
@@ -221,7 +227,7 @@ def planned_jobs(run):
         jobs.add((rule, wildcards[1] if wildcards else ""))
     counted = re.search(r"^total +(\d+)$", run.stdout, re.MULTILINE)
     assert len(jobs) == (int(counted[1]) if counted else 0)
-    return jobs - {("all", "")}
+    return {job for job in jobs if job[0] not in TARGETS}
 
 
 # --- the plans ------------------------------------------------------------------------------------

@@ -16,3 +16,22 @@ PER_EXPOSURE = (
 WALK = ("simulate_events", *PER_EXPOSURE, "report")
 CHAIN = {*WALK, "all"}
 """The rules of a run of everything."""
+
+SSTCAM_WALK = (
+    "simulate_pixels",
+    "list_runs",
+    "simulate_flashes",
+    "find_peaks",
+    "extract_charges",
+    "fill_spe_spectra",
+    "plot_charges",
+    "fit_spe",
+    "merge_spe",
+    "validate_spe",
+    "plot_spe",
+    "measure_charge_resolution",
+    "validate_charge_resolution",
+    "plot_charge_resolution",
+    "report_sstcam",
+)
+"""The rules of the target `sstcam`: each before all that use what it makes."""

@@ -128,6 +128,14 @@ def charge_files(which):
     return [f"results/sstcam/charges/{which}/{name}.fits" for name in run_names(which)]
 
 
+def simulated_beside(*sets):
+    """What is there of simulated flashes alone: tables of the runs; resolution against truth."""
+    if not FLASHES_SIMULATED:
+        return []
+    truth = ["results/sstcam/charge_resolution/validation.json"] if "scan" in sets else []
+    return [f"results/sstcam/runs/{which}/table.csv" for which in sets] + truth
+
+
 def flashes(wildcards):
     """How many flashes of a run are simulated."""
     own = SSTCAM["simulation"]

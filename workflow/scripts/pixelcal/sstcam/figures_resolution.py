@@ -70,7 +70,9 @@ def _charges(camera, judge) -> tuple[float, float]:
 def _nsb_groups(camera, judge) -> list[tuple[str, np.ndarray]]:
     """Runs of the same background, as set: label and (n,) bool."""
     nsb = _column(camera, "NSB")
-    groups = [(f"NSB set to {value:g}", judge & (nsb == value)) for value in np.unique(nsb[judge])]
+    groups = [
+        (f"NSB set to {value:g} p.e./ns", judge & (nsb == value)) for value in np.unique(nsb[judge])
+    ]
     unknown = judge & ~np.isfinite(nsb)
     known = [own for own in groups if own[1].any()]
     if unknown.any():

@@ -211,16 +211,16 @@ class OpenRun:
 
     def _adc_range(self) -> tuple[float, float] | None:
         """Lowest and highest value of a sample; None where the file does not say the highest."""
-        given = [self._attribute(name) for name in ("adc_min", "adc_max")]
-        if given[1] is None:
+        lowest, highest = self._attribute("adc_min", 0), self._attribute("adc_max")
+        if highest is None:
             return None
         try:
-            low, high = float(0 if given[0] is None else given[0]), float(given[1])
+            low, high = float(lowest), float(highest)
         except (TypeError, ValueError):
             low = high = np.nan
         if not 0.0 < high - low < np.inf:
             raise InputError(
-                f"{self._where}: waveforms has adc_min {given[0]} and adc_max {given[1]}; write the"
+                f"{self._where}: waveforms has adc_min {lowest} and adc_max {highest}; write the"
                 " lowest and highest value of a sample"
             )
         return low, high
@@ -237,9 +237,9 @@ class OpenRun:
             if isinstance(value, str) and value.isascii() and value.isprintable()
         }
 
-    def _attribute(self, name: str):
+    def _attribute(self, name: str, default=None):
         try:
-            return self._waveforms.attrs.get(name)
+            return self._waveforms.attrs.get(name, default)
         except (OSError, RuntimeError) as error:
             raise InputError(f"{self._where}: is damaged ({_first_line(error)}); {_ANEW}") from None
 

@@ -31,6 +31,8 @@ CHARGES = ("EXPECTED", "MEAN_PE")
 CAMERA_UNITS = {
     "N_PH": "photon",
     "N_PH_MEAS": "photon",
+    "NSB": "electron/ns",
+    "NSB_MEAS": "electron/ns",
 } | {f"{name}{suffix}": "electron" for name in CHARGES for suffix in ("", ANSWER)}
 PIXEL_UNITS = dict.fromkeys(CHARGES, "electron")
 

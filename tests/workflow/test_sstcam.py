@@ -1,0 +1,199 @@
+"""The SSTCAM's workflow: what its targets run, what an edit makes stale, and the same bytes.
+
+What every rule makes is tested with its module; a run that is killed: tests/long/test_crash.py.
+"""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+from sstcam_runs import table, write_run
+from test_stale import SSTCAM_SAID, Edit, append, planned_jobs, touch_everything
+from walk import SSTCAM_WALK
+
+CONFIG = "sstcam.yaml"
+RUNS = {"spe": ("spe_00", "spe_01"), "scan": ("scan_00", "scan_01")}
+PER_RUN = ("simulate_flashes", "extract_charges")
+N_PIXELS = 16
+LIBRARY = "workflow/scripts/pixelcal/sstcam"
+
+
+def sstcam(**settings):
+    """Settings of the SSTCAM on top of the finished run."""
+    return {"sstcam": settings}
+
+
+EDITS = {
+    "`charges.window`": Edit(sstcam(charges={"window": 12})),
+    "`charges.time_skew`": Edit(sstcam(charges={"time_skew": False})),
+    "`charges.baseline_samples`, where none is subtracted": Edit(
+        sstcam(charges={"baseline_samples": 8})
+    ),
+    "`fit.pe_guess`": Edit(sstcam(fit={"pe_guess": 25})),
+    "`fit.chunk_pixels`": Edit(sstcam(fit={"chunk_pixels": 6})),
+    "`bad_pixels`, where there were none": Edit(
+        sstcam(bad_pixels="bad.csv"), lambda folder: (folder / "bad.csv").write_text("PIXEL\n5\n")
+    ),
+    "`charge_resolution.pde`": Edit(sstcam(charge_resolution={"pde": 0.4})),
+    "`charge_resolution.transfer`, with the conversion `spe`": Edit(
+        sstcam(charge_resolution={"transfer": "camera"})
+    ),
+    "`simulation.scan.flashes`": Edit(sstcam(simulation={"scan": {"flashes": 50}})),
+    "`simulation.seed`": Edit(sstcam(simulation={"seed": 2})),
+    "`pixels`": Edit(sstcam(pixels="1-16")),
+    "settings of ECLAIRs": Edit({"pixels": "0-31", "fit": {"chunk_pixels": 9}}),
+    "a module of the charge resolution": Edit(
+        change=append(f"{LIBRARY}/resolution_measure.py", "\nADDED = 1\n")
+    ),
+    "all that is read touched, the bytes as before": Edit(change=touch_everything),
+}
+
+
+def jobs_of(rule, sets=("spe", "scan"), chunks=1):
+    """The jobs (rule, wildcards) of a rule."""
+    if rule in PER_RUN:
+        return {(rule, f"set={which}, run={name}") for which in sets for name in RUNS[which]}
+    if rule == "list_runs":
+        return {(rule, f"set={which}") for which in sets}
+    if rule == "fit_spe":
+        return {(rule, f"chunk={chunk:04d}") for chunk in range(chunks)}
+    return {(rule, "")}
+
+
+def expected_jobs(again, chunks=1):
+    """The jobs that a cell of the page means: clauses, parted by semicolons.
+
+    A clause is "from `rule` on", or rules; `scan:` before them leaves the runs of `spe` out.
+    """
+    again = f"from `{SSTCAM_WALK[0]}` on" if again == "everything" else again
+    jobs = set()
+    for clause in again.replace("nothing", "").split(";"):
+        rules = [name for name in clause.split("`")[1::2] if name != "scan"]
+        assert set(rules) <= set(SSTCAM_WALK), clause
+        if "from" in clause:
+            # The table of the runs follows from the configuration alone.
+            rules = [r for r in SSTCAM_WALK[SSTCAM_WALK.index(rules[0]) :] if r != "list_runs"]
+        sets = ("scan",) if "`scan`:" in clause else ("spe", "scan")
+        for rule in rules:
+            jobs |= jobs_of(rule, sets, chunks)
+    return jobs
+
+
+@pytest.fixture(scope="module")
+def plans(sstcam_project, snakemake, tmp_path_factory):
+    """Edit -> the dry run after it; as many at a time as there are cores."""
+
+    def plan(edit):
+        place = tmp_path_factory.mktemp("edit")
+        folder = sstcam_project
+        if edit.change is not None:
+            folder = shutil.copytree(
+                folder, place / "project", symlinks=True, copy_function=os.link
+            )
+            edit.change(folder)
+        (place / "edit.yaml").write_text(yaml.safe_dump(edit.settings))
+        files = (CONFIG, place / "edit.yaml")
+        return snakemake(folder, "--dry-run", "--configfile", *files, "--", "sstcam")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(EDITS, pool.map(plan, EDITS.values()), strict=True))
+
+
+def test_the_page_has_every_edit_and_no_other():
+    assert set(SSTCAM_SAID) == set(EDITS)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_reruns_what_the_page_says(edit, plans):
+    chunk_pixels = EDITS[edit].settings.get("sstcam", {}).get("fit", {}).get("chunk_pixels", 16)
+    chunks = -(-N_PIXELS // chunk_pixels)
+    assert planned_jobs(plans[edit]) == expected_jobs(SSTCAM_SAID[edit], chunks)
+
+
+def test_nothing_runs_without_an_edit(sstcam_project, snakemake):
+    run = snakemake(sstcam_project, "--dry-run", "--configfile", CONFIG, "--", "sstcam")
+    assert planned_jobs(run) == set()
+
+
+# --- targets --------------------------------------------------------------------------------------
+
+
+def planned_rules(run):
+    """The rules of a dry run."""
+    return {rule for rule, _ in planned_jobs(run)}
+
+
+@pytest.fixture
+def plan_of(project, sstcam_project, snakemake):
+    """Function: the rules that a target runs in a fresh project."""
+
+    def plan(target, *files):
+        shutil.copy(sstcam_project / CONFIG, project)
+        return planned_rules(
+            snakemake(project, "--dry-run", "--configfile", CONFIG, *files, "--", target)
+        )
+
+    return plan
+
+
+RESOLUTION = {name for name in SSTCAM_WALK if name.endswith("charge_resolution")}
+FIGURES = {"plot_spe", "plot_charges"}
+PAGE = {"report_sstcam"}
+
+
+def test_what_the_targets_run(plan_of):
+    assert plan_of("sstcam") == set(SSTCAM_WALK)
+    assert plan_of("spe") == set(SSTCAM_WALK) - RESOLUTION - PAGE
+    alone = {"validate_spe", *FIGURES, *PAGE}
+    assert plan_of("charge_resolution") == set(SSTCAM_WALK) - alone
+
+
+def test_own_runs_are_not_simulated_and_have_no_truth(plan_of, project):
+    columns = "name,n_ph,n_ph_meas,nsb,nsb_meas"
+    table(project / "dark", "a,0.5", "b,2.5")
+    table(project / "scan", "c,1,1,0,0", "d,100,100,0,0", header=columns)
+    for name in ("dark/a", "dark/b", "scan/c", "scan/d"):
+        write_run(project / f"{name}.h5")
+    own = {"spe": {"folder": "dark"}, "pixels": "0-4"}
+    (project / "own.yaml").write_text(yaml.safe_dump(sstcam(**own)))
+    made = {"simulate_pixels", "simulate_flashes", "list_runs"}
+    rest = set(SSTCAM_WALK) - made - {"validate_charge_resolution"}
+    assert plan_of("sstcam", "own.yaml") == rest - RESOLUTION
+    both = own | {"dynamic_range": {"folder": "scan"}}
+    (project / "own.yaml").write_text(yaml.safe_dump(sstcam(**both)))
+    assert plan_of("sstcam", "own.yaml") == rest
+
+
+def test_the_other_camera_is_left_alone(project, snakemake):
+    """Neither target takes a rule of the other: what they share is code."""
+    run = snakemake(project, "--dry-run", "--configfile", "config/ci.yaml")
+    assert not planned_rules(run) & set(SSTCAM_WALK)
+
+
+# --- the same bytes -------------------------------------------------------------------------------
+
+
+def test_cores_chunks_and_hashes_change_no_byte(sstcam_project, snakemake, checksums, tmp_path):
+    """A second run of everything, in a folder of its own, with the code of the first."""
+    folder = tmp_path / "second"
+    shutil.copytree(sstcam_project / "config", folder / "config")
+    shutil.copy(sstcam_project / CONFIG, folder)
+    (folder / "edit.yaml").write_text(yaml.safe_dump(sstcam(fit={"chunk_pixels": 6})))
+    run = snakemake(
+        folder,
+        *("--cores", 1, "--snakefile", sstcam_project / "Snakefile"),
+        *("--configfile", CONFIG, "edit.yaml", "--", "sstcam"),
+        environment=os.environ | {"PYTHONHASHSEED": "7"},
+    )
+    assert run.returncode == 0, run.stderr[-4000:]
+    assert (folder / "results/sstcam/spe/chunks/0002.fits").exists()
+    first, second = (
+        {name: sha for name, sha in checksums(place).items() if "chunks/" not in name}
+        for place in (sstcam_project, folder)
+    )
+    assert {os.path.splitext(name)[1] for name in first} == {
+        ".csv", ".ecsv", ".fits", ".h5", ".html", ".json", ".pdf", ".png",
+    }  # fmt: skip
+    assert second == first
