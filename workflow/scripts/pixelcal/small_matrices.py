@@ -90,3 +90,21 @@ def copy_into(target, source):
     flat, values = target.ravel(), source.ravel()
     for i in range(flat.shape[0]):
         flat[i] = values[i]
+
+
+@njit
+def any_of(flags):
+    """Whether any of the flags (n,) is set."""
+    for flag in flags:  # noqa: SIM110 - compiled in a tenth of the time of numpy's
+        if flag:
+            return True
+    return False
+
+
+@njit
+def inside(values, lowest, highest):
+    """The values (n,), those beyond their limits (n,) put on them."""
+    limited = np.empty(values.shape[0])
+    for i in range(values.shape[0]):
+        limited[i] = min(max(values[i], lowest[i]), highest[i])
+    return limited

@@ -15,6 +15,7 @@ import numpy as np
 from pixelcal.compiled import njit
 from pixelcal.errors import InputError
 from pixelcal.goodness import moment_table, p_value
+from pixelcal.small_matrices import any_of, copy_into
 from pixelcal.sstcam.spe_kernel import (
     LOWEST_LAMBDA,
     LOWEST_WIDTH,
@@ -261,13 +262,14 @@ def fit_pixel(counts, start, width, guess, moments):
 def _search(starts, best, spectra, judged, moments):
     """The best of `best` and of where the starts (m, p) lead to; the starts are used up."""
     deviance = np.empty(len(starts))
-    for iterations, n in ((0, len(starts)), (TRIAL_ITERATIONS, SEMIFINALISTS)):
-        n = min(n, len(starts))
+    n = len(starts)
+    for iterations in (0, TRIAL_ITERATIONS):
         for i in range(n):
             trial = maximise(starts[i], spectra, judged, moments, iterations)
-            starts[i], deviance[i] = trial.theta, trial.deviance
-        starts[:n] = starts[:n][np.argsort(deviance[:n])]
-    deviance[:n].sort()
+            copy_into(starts[i], trial.theta)
+            deviance[i] = trial.deviance
+        _sort(starts, deviance, n)
+        n = min(n, SEMIFINALISTS)
     before = -math.inf
     for i in range(min(FINALISTS, n)):
         # Those that came as far as another one are on their way to the same maximum.
@@ -279,6 +281,23 @@ def _search(starts, best, spectra, judged, moments):
         if trial.deviance < best.deviance or not best.converged:
             best = trial
     return best
+
+
+@njit
+def _sort(starts, deviance, n):
+    """Put the first `n` starts (m, p) in the order of their deviance.
+
+    By insertion: there are few, and numpy's sorting compiles for seconds.
+    """
+    for i in range(1, n):
+        own, start = deviance[i], starts[i].copy()
+        j = i
+        while j > 0 and deviance[j - 1] > own:
+            deviance[j] = deviance[j - 1]
+            copy_into(starts[j], starts[j - 1])
+            j -= 1
+        deviance[j] = own
+        copy_into(starts[j], start)
 
 
 @njit
@@ -309,7 +328,7 @@ def _all_starts(spectra, spacings):
     n = 0
     for spacing in spacings:
         for shift in SHIFTS:
-            starts[n] = start_at(spectra, spacing, shift)
+            copy_into(starts[n], start_at(spectra, spacing, shift))
             n += 1
     return starts
 
@@ -324,13 +343,13 @@ def dark_spread(spectra):
 @njit
 def _convincing(found):
     """Whether no other start needs to be tried: a normal approximation of the p-value will do."""
-    if not found.converged or found.at_limit.any():
+    if not found.converged or any_of(found.at_limit):
         return False
     deviance, mean, variance, _ = found.goodness
     if deviance > mean + DOUBTFUL_SIGMA * math.sqrt(variance):
         return False
     ratio, _ = peak_to_valley(found.theta, np.ones((len(found.theta) - N_SHARED) // N_OWN))
-    return bool((ratio >= DOUBTFUL_PEAK_VALLEY).all())
+    return ratio.min() >= DOUBTFUL_PEAK_VALLEY
 
 
 @njit

@@ -18,7 +18,7 @@ import numpy as np
 
 from pixelcal.compiled import njit
 from pixelcal.goodness import LOG_MU_START, LOG_MU_STEP
-from pixelcal.small_matrices import cholesky, dot, inverse, is_positive, solve
+from pixelcal.small_matrices import cholesky, dot, inside, inverse, is_positive, solve
 from pixelcal.sstcam.spe_model import (
     N_OWN,
     N_PARAMETERS,
@@ -91,8 +91,8 @@ def likelihood(theta, spectra, probability, gradient, score, information):
     `probability` (n,) and `gradient` (6, n) are room to work in.
     """
     n_runs, n = spectra.counts.shape
-    score[:] = 0.0
-    information[:, :] = 0.0
+    score.fill(0.0)
+    information.fill(0.0)
     deviance = 0.0
     own = np.empty(N_PARAMETERS)
     block = np.empty((N_PARAMETERS, N_PARAMETERS))
@@ -102,7 +102,7 @@ def likelihood(theta, spectra, probability, gradient, score, information):
         total = 0.0
         for j in range(n):
             total += spectra.counts[run, j]
-        block[:, :] = 0.0
+        block.fill(0.0)
         for j in range(n):
             p = probability[j]
             count = spectra.counts[run, j]
@@ -189,7 +189,7 @@ def maximise(theta, spectra, group, moments, max_iterations):
     new_score, new_information = np.empty(n_theta), np.empty((n_theta, n_theta))
     lowest, highest = limits(spectra)
     free = np.ones(n_theta, np.bool_)
-    theta = np.minimum(np.maximum(theta, lowest), highest)
+    theta = inside(theta, lowest, highest)
     deviance = likelihood(theta, spectra, probability, gradient, score, information)
     damping, converged, iterations = DAMPING_START, False, 0
     while iterations < max_iterations:
@@ -203,7 +203,7 @@ def maximise(theta, spectra, group, moments, max_iterations):
         if np.isnan(step[0]):
             damping *= DAMPING_UP
         else:
-            trial = np.minimum(np.maximum(theta + step, lowest), highest)
+            trial = inside(theta + step, lowest, highest)
             found = likelihood(trial, spectra, probability, gradient, new_score, new_information)
             if found <= deviance:
                 theta, deviance = trial, found

@@ -100,10 +100,13 @@ def propose_spacings(spectra, guess):
             if value > height[k]:
                 value, height[k] = height[k], value
                 spacing, found[k] = found[k], spacing
-    n_found = int(np.sum(height > 0.0))
+    n_found = 0
+    while n_found < N_MAXIMA and height[n_found] > 0.0:
+        n_found += 1
     n_guess = 0 if math.isnan(guess) else 1
     spacings = np.empty(n_found + n_guess + len(WIDTHS_WITHOUT_COMB))
-    spacings[:n_found] = found[:n_found]
+    for i in range(n_found):
+        spacings[i] = found[i]
     if n_guess:
         spacings[n_found] = guess
     for i, factor in enumerate(WIDTHS_WITHOUT_COMB):
