@@ -14,14 +14,13 @@ from astropy.table import Table
 from pixelcal.errors import InputError
 from pixelcal.products import read_columns, read_table
 from pixelcal.sstcam.charge_files import read_peaks
-from pixelcal.sstcam.charge_options import window_of
 from pixelcal.sstcam.charges import Peaks
-from pixelcal.sstcam.flash_simulation import true_parameters
 from pixelcal.sstcam.pixel_grid import PixelGrid, pixel_grid
 from pixelcal.sstcam.report_labels import answered
 from pixelcal.sstcam.spe_files import SPECTRA_EXTENSION
 from pixelcal.sstcam.spe_merging import SPE_EXTENSION
 from pixelcal.sstcam.spe_table import Status
+from pixelcal.sstcam.spe_truth import true_values
 from pixelcal.sstcam.tables import read_pixel_map
 
 
@@ -148,15 +147,6 @@ def read_products(paths: Mapping, settings: Mapping, truth: Mapping | None) -> P
         charges=[fits.getheader(path, "CHARGES") for path in paths["charges"]],
         settings=settings,
     )
-
-
-def true_values(pixels: Table, peak: np.ndarray, charges, light, fwhm_ns) -> dict[str, np.ndarray]:
-    """What the fits of simulated pixels should find; arguments as `read_products` has them."""
-    truth = true_parameters(pixels, peak, window_of(charges), fwhm_ns)
-    light = np.asarray(light, float)
-    truth["LAMBDA"] = np.asarray(pixels["EFFICIENCY"])[:, np.newaxis] * light
-    truth["EPED"] = np.repeat(truth["EPED"][:, np.newaxis], len(light), axis=1)
-    return truth
 
 
 def _read_json(path) -> dict:
