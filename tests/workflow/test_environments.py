@@ -1,15 +1,14 @@
-"""An environment per rule: complete, nothing beyond, in the versions of the requirements."""
+"""An environment per rule: complete, nothing beyond, in the versions of the requirements.
+
+tests/long/test_conda.py runs the workflow in them.
+"""
 
 import ast
-import os
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import test_stale
 import yaml
 
 from pixelcal.provenance import library_files
@@ -101,59 +100,9 @@ def test_test_requirements_are_a_superset():
     assert versions[0].items() <= versions[1].items()
 
 
-@pytest.mark.parametrize("name", ["run", "slurm", "source", "test", "uv"])
+@pytest.mark.parametrize("name", ["run", "slurm", "source", "spefit", "test", "uv"])
 def test_requirements_have_hashes_and_no_addresses(name):
     text = (PROJECT / f"requirements/{name}.txt").read_text()
     assert "://" not in text
     for entry in re.split(r"\n(?=\S)", text.strip()):
         assert "--hash=sha256:" in entry, entry.splitlines()[0]
-
-
-@pytest.fixture(scope="module")
-def bare_snakemake(tmp_path_factory):
-    """Python of an environment that holds Snakemake and what it needs, nothing else.
-
-    A script falls back on the packages of its caller: only there is a missing dependency seen.
-    """
-    uv = Path(sys.executable).parent / "uv"
-    folder = tmp_path_factory.mktemp("bare") / "venv"
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-    python = folder / "bin" / "python"
-    constraints = PROJECT / "requirements" / "run.txt"
-    install = [uv, "pip", "install", "--quiet", "--python", python, "--constraint", constraints]
-    subprocess.run([*install, "snakemake"], check=True)
-    for package in ("numpy", "astropy", "numba"):
-        assert subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode
-    return python
-
-
-@pytest.mark.skipif(shutil.which("conda") is None, reason="no conda command on PATH")
-def test_the_workflow_runs_in_its_environments(
-    project, snakemake, bare_snakemake, ci_project, checksums
-):
-    """Every product is that of the run without conda, to the byte; an edit is noticed."""
-
-    def run(*arguments):
-        done = snakemake(
-            project,
-            "--configfile",
-            "config/ci.yaml",
-            "--software-deployment-method",
-            "conda",
-            *arguments,
-            python=bare_snakemake,
-            environment={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-        )
-        assert done.returncode == 0, done.stderr[-6000:]
-        return done
-
-    run()
-    made = list((project / ".snakemake" / "conda").glob("*/conda-meta"))
-    used = [path.read_text() for name, path in ENVIRONMENTS.items() if name not in LOCKS]
-    assert len(made) == len(set(used))
-    assert checksums(project) == checksums(ci_project)
-
-    with open(project / "envs" / "fit.yaml", "a") as file:
-        file.write("# another environment\n")
-    said = test_stale.SAID[test_stale.WITH_CONDA]
-    assert test_stale.planned_jobs(run("--dry-run")) == test_stale.expected_jobs(said)

@@ -167,7 +167,7 @@ EDITS = {
     "an environment file, without `--sdm conda`": Edit(change=append("envs/fit.yaml", "# more\n")),
 }
 WITH_CONDA = "`envs/fit.yaml`, with `--sdm conda`"
-"""In test_environments.py, where a run with conda is."""
+"""In tests/long/test_conda.py, where a run with conda is."""
 
 
 # --- the page -------------------------------------------------------------------------------------
