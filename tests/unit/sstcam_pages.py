@@ -13,6 +13,7 @@ from astropy.io import fits
 from flashes import draw_charges, draw_photoelectrons
 from synthetic import ROOT, run_script
 
+from pixelcal.merging import placed_rows
 from pixelcal.products import table_hdu, write_ecsv, write_fits, write_json
 from pixelcal.sstcam.charge_files import charge_hdus, peak_hdus
 from pixelcal.sstcam.charge_options import light_cards, option_cards, window_of
@@ -23,7 +24,7 @@ from pixelcal.sstcam.resolution_measure import ScanCharges, Settings, measure_sc
 from pixelcal.sstcam.resolution_scan import ScanRun
 from pixelcal.sstcam.spe_files import SPECTRA_EXTENSION, run_cards
 from pixelcal.sstcam.spe_fit import SpeOptions, fit_pixels
-from pixelcal.sstcam.spe_merging import SPE_EXTENSION, complete_status, placed_rows
+from pixelcal.sstcam.spe_merging import SPE_EXTENSION, complete_status
 from pixelcal.sstcam.spe_spectra import bin_widths, fill_run, spectra_rows
 from pixelcal.sstcam.spe_validation import validate
 from pixelcal.sstcam.tables import read_pixel_map

@@ -7,9 +7,9 @@ import pytest
 from spe_flashes import Sipm, draw_charges, draw_spectra
 
 from pixelcal.errors import InputError
-from pixelcal.merging import merge_chunks
+from pixelcal.merging import merge_chunks, placed_rows
 from pixelcal.sstcam.spe_fit import SpeOptions, fit_pixels
-from pixelcal.sstcam.spe_merging import complete_status, placed_rows
+from pixelcal.sstcam.spe_merging import complete_status
 from pixelcal.sstcam.spe_spectra import bin_widths, fill_run, spectra_rows
 from pixelcal.sstcam.spe_table import Status, fit_dtype
 from pixelcal.sstcam.spe_validation import validate

@@ -3,6 +3,7 @@
 import re
 
 from pixelcal.sstcam.tables import (
+    SETS,
     chosen_pixels,
     read_pixel_map,
     read_run_table,
@@ -20,7 +21,7 @@ with configuration.mistakes_in_one_line():
     SSTCAM_PIXELS = chosen_pixels(SSTCAM["pixels"], len(read_pixel_map(SSTCAM_MAP).pixel))
     FLASHES_SIMULATED = not (SSTCAM["spe"]["folder"] or SSTCAM["dynamic_range"]["folder"])
     RUNS = {}
-    for which, section in (("spe", "spe"), ("scan", "dynamic_range")):
+    for which, section in SETS.items():
         folder = SSTCAM[section]["folder"]
         if FLASHES_SIMULATED:
             RUNS[which] = simulated_runs(
@@ -66,6 +67,7 @@ CHARGES = (
     "solo_pixels",
     "max_events",
 )
+SPE_FIT = ("chunk_pixels", "pe_guess", "min_flashes", "pvalue_limit", "peak_to_valley")
 CHARGE_RESOLUTION = ("conversion", "convention", "pde", "nsb_per_ns", "calibrating_runs")
 
 
@@ -77,9 +79,9 @@ wildcard_constraints:
 # --- runs -----------------------------------------------------------------------------------------
 
 
-def run_names(which, converted=False):
-    """Names of the runs of a set, by rising light; or of those that are converted alone."""
-    return [run.name for run in RUNS[which] if not (converted and run.in_open_layout)]
+def run_names(which):
+    """Names of the runs of a set, by rising light."""
+    return [run.name for run in RUNS[which]]
 
 
 def run_entry(wildcards):
@@ -111,10 +113,10 @@ def brightest_run(wildcards):
     return waveform_file(RUNS["spe"][-1], "spe") if RUNS["spe"] else no_runs("spe")
 
 
-def no_runs(section):
+def no_runs(which):
     """One line, and the end, where a rule needs runs that the configuration does not name."""
     print(
-        f"configuration: sstcam.{section}.folder: names no folder, but runs of it are needed; name"
+        f"configuration: sstcam.{SETS[which]}.folder: names no folder, but runs of it are needed; name"
         " one, or leave both folders null to simulate both",
         file=sys.stderr,
     )
@@ -124,7 +126,7 @@ def no_runs(section):
 def charge_files(which):
     """The charges of all runs of a set, by rising light."""
     if not RUNS[which]:
-        no_runs({"spe": "spe", "scan": "dynamic_range"}[which])
+        no_runs(which)
     return [f"results/sstcam/charges/{which}/{name}.fits" for name in run_names(which)]
 
 
@@ -154,9 +156,6 @@ def charge_settings(wildcards=None):
     """What the charges depend on; samples of a baseline that is not subtracted do not count."""
     own = leaves(SSTCAM["charges"], *CHARGES)
     return own | ({} if own["baseline"] == "event" else {"baseline_samples": 0})
-
-
-SPE_FIT = ("chunk_pixels", "pe_guess", "min_flashes", "pvalue_limit", "peak_to_valley")
 
 
 # --- single photoelectrons ------------------------------------------------------------------------

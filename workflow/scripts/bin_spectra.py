@@ -14,11 +14,11 @@ from pixelcal.eclairs.relation import inject_errors
 from pixelcal.eclairs.spectra import bin_events, check_counted, spectra_hdu, summary
 from pixelcal.products import write_ecsv, write_fits
 from pixelcal.provenance import provenance_cards
-from pixelcal.script import running
+from pixelcal.script import listed, running
 
 with running(snakemake) as progress:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
-    paths = [given.events] if isinstance(given.events, str) else list(given.events)
+    paths = listed(given.events)
     gti, prior = given.get("gti"), given.get("prior")
     detnum = np.array(sorted(params.pixels), np.int16)
 

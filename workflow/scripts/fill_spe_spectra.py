@@ -10,14 +10,14 @@ import numpy as np
 from pixelcal.errors import InputError
 from pixelcal.products import table_hdu, write_fits
 from pixelcal.provenance import carried_cards, provenance_cards
-from pixelcal.script import running
+from pixelcal.script import listed, running
 from pixelcal.sstcam.charge_files import read_charges
 from pixelcal.sstcam.spe_files import SPECTRA_EXTENSION, option_cards, run_cards
 from pixelcal.sstcam.spe_spectra import bin_widths, fill_run, spectra_rows
 
 with running(snakemake) as progress:
     given, params = snakemake.input, snakemake.params
-    paths = [given.charges] if isinstance(given.charges, str) else list(given.charges)
+    paths = listed(given.charges)
     pixel, width, step, cards, spectra = None, None, None, [], []
     for number, path in enumerate(paths):
         own = read_charges(path)

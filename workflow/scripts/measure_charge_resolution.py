@@ -13,7 +13,7 @@ import numpy as np
 
 from pixelcal.products import write_fits, write_json
 from pixelcal.provenance import provenance_cards
-from pixelcal.script import running
+from pixelcal.script import listed, running
 from pixelcal.sstcam.resolution_files import (
     read_spe,
     resolution_hdus,
@@ -26,7 +26,7 @@ from pixelcal.sstcam.resolution_scan import scan_runs
 with running(snakemake) as progress:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     settings = Settings(**params.settings)
-    paths = [given.charges] if isinstance(given.charges, str) else list(given.charges)
+    paths = listed(given.charges)
     spe = read_spe(given.spe)
     load = scan_loader({Path(path).stem: path for path in paths}, spe)
     measured = measure_scan(scan_runs(params.runs), load, spe, settings, progress)

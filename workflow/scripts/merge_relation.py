@@ -24,7 +24,7 @@ from pixelcal.eclairs.relation import (
 from pixelcal.merging import merge_chunks, read_bad_pixels
 from pixelcal.products import read_columns, table_hdu, write_fits
 from pixelcal.provenance import carried_cards, provenance_cards
-from pixelcal.script import running
+from pixelcal.script import listed, running
 
 with running(snakemake):
     given, made, params = snakemake.input, snakemake.output, snakemake.params
@@ -33,7 +33,7 @@ with running(snakemake):
     spectra = read_columns(given.spectra, "SPECTRA")
     detnum = np.asarray(spectra["DETNUM"])
     x, y = merging.place_of(detnum, read_pixel_map(given.pixel_map))
-    paths = [given.chunks] if isinstance(given.chunks, str) else list(given.chunks)
+    paths = listed(given.chunks)
     fits = [read_columns(path, "FIT") for path in paths]
     rows = merge_chunks(fits, detnum, paths, FIT_DTYPE, "DETNUM")
     bad = np.array([], int)

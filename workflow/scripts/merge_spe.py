@@ -9,16 +9,15 @@ import logging
 
 import numpy as np
 
-from pixelcal.merging import merge_chunks, read_bad_pixels
+from pixelcal.merging import merge_chunks, placed_rows, read_bad_pixels
 from pixelcal.products import read_columns, table_hdu, write_fits
 from pixelcal.provenance import carried_cards, provenance_cards
-from pixelcal.script import running
+from pixelcal.script import listed, running
 from pixelcal.sstcam.charge_files import read_peaks
 from pixelcal.sstcam.spe_files import FIT_EXTENSION, SPECTRA_EXTENSION, option_cards
 from pixelcal.sstcam.spe_merging import (
     SPE_EXTENSION,
     complete_status,
-    placed_rows,
     status_comments,
 )
 from pixelcal.sstcam.spe_table import NO_ANSWER, UNITS, fit_dtype
@@ -28,7 +27,7 @@ with running(snakemake):
     given, params = snakemake.input, snakemake.params
     spectra = read_columns(given.spectra, SPECTRA_EXTENSION)
     pixel, n_runs = np.asarray(spectra["PIXEL"]), spectra["START"].shape[1]
-    paths = [given.chunks] if isinstance(given.chunks, str) else list(given.chunks)
+    paths = listed(given.chunks)
     fits = [read_columns(path, FIT_EXTENSION) for path in paths]
     rows = merge_chunks(fits, pixel, paths, fit_dtype(n_runs), "PIXEL")
 

@@ -13,7 +13,7 @@ import plotly
 import pixelcal
 from pixelcal.products import write_text
 from pixelcal.report import render
-from pixelcal.script import running
+from pixelcal.script import listed, running
 from pixelcal.sstcam.report_content import page_content, software_versions
 from pixelcal.sstcam.report_products import read_products
 
@@ -21,7 +21,7 @@ NAMES = ("spe", "spectra", "validation", "peaks", "pixel_map", "pixels", "resolu
 
 with running(snakemake) as progress:
     given, params = snakemake.input, snakemake.params
-    charges = [given.charges] if isinstance(given.charges, str) else list(given.charges)
+    charges = listed(given.charges)
     paths = {name: given.get(name) for name in NAMES} | {"charges": charges}
     products = read_products(paths, params.settings, params.truth)
     progress(1, 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.lib import recfunctions
 
 from pixelcal.errors import InputError
 from pixelcal.products import read_table
@@ -78,3 +79,10 @@ def read_bad_pixels(path, key: str, n_pixels: int) -> np.ndarray:
             f"bad-pixel table {path}: {key} must be whole numbers from 0 to {n_pixels - 1}"
         )
     return np.unique(numbers)
+
+
+def placed_rows(rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The rows (n,) of a product: X and Y (n,) after the number of the pixel, then the rest."""
+    first, *rest = rows.dtype.names
+    placed = recfunctions.append_fields(rows, ("X", "Y"), (x, y), usemask=False)
+    return recfunctions.repack_fields(placed[[first, "X", "Y", *rest]])

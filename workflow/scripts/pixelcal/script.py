@@ -62,6 +62,11 @@ def running(snakemake) -> Iterator[Callable[[float, float], None]]:
         logger.info("%s: done", name)
 
 
+def listed(files) -> list[str]:
+    """The paths of an input that may be several: Snakemake gives a single one as text."""
+    return [files] if isinstance(files, str) else list(files)
+
+
 def _job_name(snakemake) -> str:
     """The rule and the values of its wildcards, as "fit_lines 10ks 0003"."""
     return " ".join([snakemake.rule, *map(str, snakemake.wildcards)])

@@ -31,7 +31,8 @@ def mean_err(values: np.ndarray) -> float:
 
 
 def median(values: np.ndarray) -> float:
-    """Median of the values; NaN where there are none."""
+    """Median of the finite values."""
+    values = finite(values)
     return float(np.median(values)) if len(values) else np.nan
 
 

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
-from numpy.lib import recfunctions
 
 from pixelcal.camera import rows_of
 from pixelcal.eclairs.epochs import MISSION_EPOCH_UTC, MISSION_TIME_CARDS
 from pixelcal.eclairs.outliers import find_outliers
 from pixelcal.eclairs.prior import read_prior, read_usable
 from pixelcal.eclairs.relation import (
-    FIT_DTYPE,
     FIT_UNITS,
     N_PIXELS,
     NO_ANSWER,
     Status,
     relation_columns,
 )
+from pixelcal.merging import placed_rows
+from pixelcal.status import bit_comments, blank_unanswered
 
 RELATION_EXTENSION = "RELATION"
 MISSION_EXTENSION = "AUX-ECL-PIX-CAL"
@@ -47,15 +47,7 @@ def complete_status(rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndar
     """
     rows = rows.copy()
     rows["STATUS"][np.isin(rows["DETNUM"], bad)] |= Status.MASKED
-    unanswered = (rows["STATUS"] & NO_ANSWER) != 0
-    for name in FIT_DTYPE.names:
-        if FIT_DTYPE[name].kind == "f":
-            rows[name][unanswered] = np.nan
-    silent = ~unanswered & ~(np.isfinite(rows["GAIN"]) & np.isfinite(rows["OFFSET"]))
-    if silent.any():
-        raise ValueError(
-            f"pixel {rows['DETNUM'][silent][0]}: no answer, and STATUS does not say why"
-        )
+    blank_unanswered(rows, NO_ANSWER, ("GAIN", "OFFSET"))
     outlier = find_outliers(x, y, *relation_columns(rows))
     rows["STATUS"] |= np.where(outlier, Status.OUTLIER, 0).astype(np.int32)
     return rows
@@ -63,11 +55,7 @@ def complete_status(rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndar
 
 def relation_rows(rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The rows (n,) of the product: X and Y after DETNUM, then the columns of the fit."""
-    names = ("DETNUM", "X", "Y", *FIT_DTYPE.names[1:])
-    placed = recfunctions.append_fields(
-        rows, ("X", "Y"), (x.astype(np.int16), y.astype(np.int16)), usemask=False
-    )
-    return recfunctions.repack_fields(placed[list(names)])
+    return placed_rows(rows, x.astype(np.int16), y.astype(np.int16))
 
 
 def place_of(detnum: np.ndarray, pixel_map) -> tuple[np.ndarray, np.ndarray]:
@@ -173,9 +161,5 @@ def mission_cards(start_s: float, stop_s: float | None) -> list[tuple]:
 
 def status_comments() -> list[tuple]:
     """COMMENT cards that say what the bits of STATUS mean."""
-    bits = [f"{bit.value} {bit.name}" for bit in Status]
-    return [
-        ("COMMENT", "STATUS bits: " + ", ".join(bits[:4]) + ","),
-        ("COMMENT", "  " + ", ".join(bits[4:]) + "; 0 is good."),
-        ("COMMENT", "GAIN and OFFSET are NaN with bit 1, 2 or 4: no answer."),
-    ]
+    without = "GAIN and OFFSET are NaN with bit 1, 2 or 4: no answer."
+    return bit_comments(Status, without)

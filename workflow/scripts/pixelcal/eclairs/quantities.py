@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelcal.eclairs.relation import Status, energy_error, energy_sigma, relation_columns
+from pixelcal.status import StatusWords
 
 MAPPED_ENERGIES_KEV = (4.0, 80.0)
 """Energies of the maps of error and sigma: the threshold, and where the requirement changes."""
@@ -33,6 +34,9 @@ GRAVEST_FIRST = (
     Status.POOR_FIT,
 )
 """Which bit a map shows where a pixel has several."""
+
+_WORDS = StatusWords(STATUS_LABELS, GRAVEST_FIRST)
+gravest_status, rank_of_status, status_words = _WORDS.gravest, _WORDS.rank, _WORDS.words
 
 
 @dataclass(frozen=True)
@@ -91,19 +95,3 @@ def relation_quantities(rows, truth=None) -> list[Quantity]:
         Quantity("fwhm_60", "Resolution (FWHM) at 60 keV", "keV", np.asarray(rows["FWHM_60"])),
         Quantity("counts", "Counts", "", np.asarray(rows["COUNTS"], float), digits=0),
     ]
-
-
-def gravest_status(status: np.ndarray) -> np.ndarray:
-    """Index (n,) into STATUS_LABELS of the one bit that says most about each pixel."""
-    order = list(STATUS_LABELS)
-    status = np.asarray(status)
-    result = np.zeros(len(status), int)
-    for bit in reversed(GRAVEST_FIRST):
-        result[(status & bit) != 0] = order.index(bit)
-    return result
-
-
-def status_words(status: int) -> str:
-    """All bits of one STATUS in words."""
-    words = [label for bit, label in STATUS_LABELS.items() if bit and status & bit]
-    return ", ".join(words) or STATUS_LABELS[0]

@@ -7,7 +7,7 @@ import numpy as np
 from pixelcal.camera import rows_of
 from pixelcal.eclairs.lines import LineTable
 from pixelcal.eclairs.pixel_model import BlockView, data_blocks, pixel_blocks
-from pixelcal.eclairs.quantities import GRAVEST_FIRST, STATUS_LABELS, gravest_status
+from pixelcal.eclairs.quantities import STATUS_LABELS, rank_of_status
 from pixelcal.eclairs.relation import Status, requirement_keV
 from pixelcal.eclairs.report_products import REFERENCE_KEV, Products
 from pixelcal.eclairs.templates import make_templates
@@ -44,7 +44,7 @@ def choose(own: Products) -> tuple[np.ndarray, str]:
     status = own.status
     excess = _largest(own)
     flagged = np.flatnonzero((status != 0) & own.wanted)
-    rank = _rank_of_status(status[flagged])
+    rank = rank_of_status(status[flagged])
     flagged = flagged[np.lexsort((-excess[flagged], rank))]
     good = np.flatnonzero(status == 0)
     good = good[np.argsort(-excess[good], kind="stable")]
@@ -54,13 +54,6 @@ def choose(own: Products) -> tuple[np.ndarray, str]:
     n_worst = min(n_worst, MOST_PIXELS - n_flagged)
     rows = np.concatenate([flagged[:n_flagged], good[:n_worst]])
     return rows, _how_chosen(own, n_flagged, len(flagged), n_worst, over)
-
-
-def _rank_of_status(status: np.ndarray) -> np.ndarray:
-    """0 for the gravest bit, then rising."""
-    legend = list(STATUS_LABELS)
-    order = [*GRAVEST_FIRST, 0]
-    return np.array([order.index(legend[index]) for index in gravest_status(status)], int)
 
 
 def _largest(own: Products) -> np.ndarray:

@@ -29,7 +29,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-CONVENTIONS = ("lab", "simulation")
 BLOCK_PIXELS = 64
 """Pixels that are converted at once; sums run in this order whatever the computer."""
 
@@ -65,6 +64,16 @@ def charge_edges(bins_per_decade=40, lowest_decade=-1, highest_decade=4) -> np.n
     return 10.0 ** (lowest_decade + np.arange(n_bins + 1) / bins_per_decade)
 
 
+def edges_around(charge: np.ndarray) -> np.ndarray:
+    """Edges (n + 1,) half way between rising charges on a logarithmic axis."""
+    place = np.log(charge)
+    if len(place) == 1:
+        return np.exp(place[0] + np.array([-0.2, 0.2]))
+    middle = (place[1:] + place[:-1]) / 2
+    ends = 2 * place[0] - middle[0], 2 * place[-1] - middle[-1]
+    return np.exp(np.concatenate([ends[:1], middle, ends[1:]]))
+
+
 # --- measured -------------------------------------------------------------------------------------
 
 
@@ -83,7 +92,7 @@ def measure_run(
     expected_pe : float, or (n_pixels, n_flashes)
         One number (lab), or the true photoelectrons of each flash (simulation).
     convention : str
-        One of `CONVENTIONS`.
+        `lab` or `simulation`.
     selections : dict of (n_pixels,) bool
         The pixels to pool, by name; those with a charge that is not finite are left out. The first
         fills the histogram.
@@ -241,7 +250,7 @@ def expected_resolution(
         not hold them whole; jitter, relative fluctuation of the light from flash to flash; step
         (ADC*sample).
     convention : str
-        One of `CONVENTIONS`.
+        `lab` or `simulation`.
     conversion : pedestal, pe, opct that charges are converted with, optional
         Those of the truth where not given.
 

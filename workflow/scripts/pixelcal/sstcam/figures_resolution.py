@@ -13,7 +13,7 @@ from matplotlib.colors import LogNorm
 
 from pixelcal import plots
 from pixelcal.labels import OKABE_ITO
-from pixelcal.sstcam.charge_resolution import charge_edges
+from pixelcal.sstcam.charge_resolution import charge_edges, edges_around
 from pixelcal.sstcam.requirement import RANGE_PE, poisson_limit, required_resolution
 
 NOTHING = "no run that judges"
@@ -211,7 +211,7 @@ def extracted_figure(camera: Mapping, title: str):
     shares = np.array([counts[rows].sum(axis=0) / counts[rows].sum() for rows in same])
     colours = matplotlib.colormaps["viridis"]
     drawn = axes.pcolormesh(
-        _edges_around(charge),
+        edges_around(charge),
         charge_edges(),
         np.ma.masked_less_equal(shares.T, 0),
         norm=LogNorm(max(shares[shares > 0].min(), 1e-6), shares.max()),
@@ -231,13 +231,3 @@ def extracted_figure(camera: Mapping, title: str):
     axes.set_ylim(charge_edges()[reach[0]], charge_edges()[reach[-1] + 1])
     axes.legend(loc="upper left")
     return figure
-
-
-def _edges_around(charge: np.ndarray) -> np.ndarray:
-    """Edges (n + 1,) half way between rising charges on a logarithmic axis."""
-    place = np.log(charge)
-    if len(place) == 1:
-        return np.exp(place[0] + np.array([-0.2, 0.2]))
-    middle = (place[1:] + place[:-1]) / 2
-    ends = 2 * place[0] - middle[0], 2 * place[-1] - middle[-1]
-    return np.exp(np.concatenate([ends[:1], middle, ends[1:]]))

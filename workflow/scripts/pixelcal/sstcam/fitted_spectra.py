@@ -10,7 +10,17 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.sstcam.spe_fit import group_bins
-from pixelcal.sstcam.spe_model import MAX_AVALANCHES, N_PARAMETERS, avalanche_terms
+from pixelcal.sstcam.spe_model import (
+    EPED,
+    LAMBDA,
+    MAX_AVALANCHES,
+    N_PARAMETERS,
+    OPCT,
+    PE,
+    V_PE,
+    V_PED,
+    avalanche_terms,
+)
 from pixelcal.sstcam.spe_model import bin_probabilities as model_probabilities
 
 BINS_PER_PE = 15
@@ -54,11 +64,15 @@ def signed_deviance(counts: np.ndarray, model: np.ndarray) -> np.ndarray:
     return np.sign(n - m) * np.sqrt(deviance)
 
 
-def run_parameters(row, run: int) -> np.ndarray:
-    """The six parameters of `spe_model` of one run of a fitted pixel, a row of the table SPE."""
-    shared = float(row["SIGMA_PED"]) ** 2, float(row["PE"]), float(row["SIGMA_PE"]) ** 2
-    own = float(row["EPED"][run]), float(row["LAMBDA"][run])
-    return np.array([*shared, float(row["OPCT"]), *own])
+def run_parameters(rows) -> np.ndarray:
+    """The six parameters of `spe_model` of every run, (n, R, 6); of one row of SPE, (R, 6)."""
+    eped = np.asarray(rows["EPED"], float)
+    parameters = np.empty((*eped.shape, N_PARAMETERS))
+    for place, name in ((V_PED, "SIGMA_PED"), (PE, "PE"), (V_PE, "SIGMA_PE"), (OPCT, "OPCT")):
+        parameters[..., place] = np.asarray(rows[name], float)[..., np.newaxis]
+    parameters[..., [V_PED, V_PE]] **= 2  # variances, as the model has them
+    parameters[..., EPED], parameters[..., LAMBDA] = eped, np.asarray(rows["LAMBDA"], float)
+    return parameters
 
 
 def expected_counts(parameters, start: float, width: float, n: int, flashes: float) -> np.ndarray:
@@ -91,13 +105,14 @@ def pixel_views(spectrum, row, bins_per_pe: int = BINS_PER_PE) -> list[RunView]:
         group = max(int((used[-1] - used[0]) / BINS_WITHOUT_ANSWER), 1)
     # All runs get as many bins as the longest: those that are empty in data and model go.
     grouped = group_bins(counts, start, width, group, MARGIN_BINS, MARGIN_BINS)
+    parameters = run_parameters(row)
     views = []
     for run, own in enumerate(grouped.counts):
         n = int(np.flatnonzero(own)[-1]) + 1 + MARGIN_BINS if own.any() else 1
         first, size = float(grouped.start[run]), float(grouped.width)
         model = np.full(n, np.nan)
         if np.isfinite(pe):
-            model = expected_counts(run_parameters(row, run), first, size, n, own.sum())
+            model = expected_counts(parameters[run], first, size, n, own.sum())
         views.append(RunView(first, size, own[:n], model))
     return views
 
@@ -107,14 +122,12 @@ def peak_curves(row, run: int, charges: np.ndarray) -> np.ndarray:
 
     Those with less than LEAST_SHARE of the flashes are left out at the far end.
     """
-    v_ped, pe, v_pe, opct, eped, mean = run_parameters(row, run)
-    weight, unused = np.zeros(MAX_AVALANCHES), np.empty((2, MAX_AVALANCHES))
-    n = avalanche_terms(mean, opct, MAX_AVALANCHES, weight, *unused)
-    kept = np.flatnonzero(weight[:n] >= LEAST_SHARE)
-    k = np.arange(kept[-1] + 1 if len(kept) else 1)
+    v_ped, pe, v_pe, _, eped, _ = run_parameters(row)[run]
+    weight = peak_shares(row, run)
+    k = np.arange(len(weight))
     variance = (v_ped + k * v_pe)[:, None]
     z2 = (np.asarray(charges, float) - (eped + k * pe)[:, None]) ** 2 / variance
-    return weight[k][:, None] * np.exp(-0.5 * z2) / np.sqrt(2 * np.pi * variance)
+    return weight[:, None] * np.exp(-0.5 * z2) / np.sqrt(2 * np.pi * variance)
 
 
 def peak_shares(row, run: int) -> np.ndarray:

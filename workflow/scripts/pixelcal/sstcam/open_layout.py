@@ -24,7 +24,6 @@ from pixelcal.sstcam.waveforms import UNITS, Block, RunProperties
 
 LAYOUT = "pixelcal waveforms"
 VERSION = 1
-SUFFIXES = (".h5", ".hdf5")
 
 BLOCK_BYTES = 16 * 2**20
 CHUNK_BYTES = 2**20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.sstcam.spe_table import NO_ANSWER, Status
+from pixelcal.status import StatusWords
 
 STATUS_LABELS = {
     0: "good",
@@ -29,6 +30,9 @@ GRAVEST_FIRST = (
 )
 """Which bit a map shows where a pixel has several."""
 
+_WORDS = StatusWords(STATUS_LABELS, GRAVEST_FIRST)
+gravest_status, rank_of_status, status_words = _WORDS.gravest, _WORDS.rank, _WORDS.words
+
 PARAMETERS = {
     "PE": "Gain (pe)",
     "SIGMA_PED": "Width of the pedestal",
@@ -37,22 +41,6 @@ PARAMETERS = {
     "EPED": "Pedestal",
     "LAMBDA": "Illumination λ",
 }
-
-
-def gravest_status(status: np.ndarray) -> np.ndarray:
-    """Index (n,) into STATUS_LABELS of the one bit that says most about each pixel."""
-    order = list(STATUS_LABELS)
-    status = np.asarray(status)
-    result = np.zeros(len(status), int)
-    for bit in reversed(GRAVEST_FIRST):
-        result[(status & bit) != 0] = order.index(bit)
-    return result
-
-
-def status_words(status: int) -> str:
-    """All bits of one STATUS in words."""
-    words = [label for bit, label in STATUS_LABELS.items() if bit and status & bit]
-    return ", ".join(words) or STATUS_LABELS[0]
 
 
 def answered(status: np.ndarray) -> np.ndarray:

@@ -19,18 +19,9 @@ import numpy as np
 
 from pixelcal.compiled import njit
 from pixelcal.report import decimals
-from pixelcal.sstcam.spe_kernel import own_parameters
-from pixelcal.sstcam.spe_model import (
-    EPED,
-    N_OWN,
-    N_PARAMETERS,
-    N_SHARED,
-    OPCT,
-    PE,
-    V_PE,
-    V_PED,
-    bin_probabilities,
-)
+from pixelcal.sstcam.fitted_spectra import run_parameters
+from pixelcal.sstcam.spe_fit import MARGIN_ABOVE, MARGIN_BELOW, occupied
+from pixelcal.sstcam.spe_model import EPED, N_PARAMETERS, PE, V_PED, bin_probabilities
 
 BIN_PE = 0.05
 LOWEST_PE, HIGHEST_PE = -3.0, 20.0
@@ -39,8 +30,6 @@ N_BINS = round((HIGHEST_PE - LOWEST_PE) / BIN_PE)
 
 LEAST_COUNTS = 25.0
 """Neighbouring bins are added up until the model expects so many: their residuals are normal."""
-MARGIN_SIGMA, MARGIN_PE = 4.0, 4.0
-"""Followed beyond the data, in widths of the pedestal below and in photoelectrons above."""
 
 MISFIT_LIMIT = 0.01
 """From this misfit on the model is called wrong, ..."""
@@ -129,30 +118,17 @@ def pool(spectra, rows) -> list[Pooled]:
     good = np.flatnonzero(np.asarray(rows["STATUS"]) == 0)
     if not len(good):
         return []
-    theta = _theta(rows[good])
-    n_runs = (theta.shape[1] - N_SHARED) // N_OWN
-    counts, model = np.zeros((2, n_runs, N_BINS))
+    parameters = run_parameters(rows[good])
+    counts, model = np.zeros((2, parameters.shape[1], N_BINS))
     _add_pixels(
         np.asarray(spectra["COUNTS"])[good].astype(np.int32),
         np.asarray(spectra["START"])[good].astype(float),
         np.asarray(spectra["WIDTH"])[good].astype(float),
-        theta,
+        parameters,
         counts,
         model,
     )
     return [_pooled(*own, len(good)) for own in zip(counts, model, strict=True)]
-
-
-def _theta(rows) -> np.ndarray:
-    """Parameters (n, p) as the fit has them: variances instead of widths."""
-    eped, light = np.asarray(rows["EPED"], float), np.asarray(rows["LAMBDA"], float)
-    theta = np.empty((len(rows), N_SHARED + N_OWN * eped.shape[1]))
-    theta[:, V_PED] = np.asarray(rows["SIGMA_PED"]) ** 2
-    theta[:, PE] = np.asarray(rows["PE"])
-    theta[:, V_PE] = np.asarray(rows["SIGMA_PE"]) ** 2
-    theta[:, OPCT] = np.asarray(rows["OPCT"])
-    theta[:, N_SHARED::N_OWN], theta[:, N_SHARED + 1 :: N_OWN] = eped, light
-    return theta
 
 
 def _pooled(counts: np.ndarray, model: np.ndarray, n_pixels: int) -> Pooled:
@@ -178,20 +154,15 @@ def _pooled(counts: np.ndarray, model: np.ndarray, n_pixels: int) -> Pooled:
 
 
 @njit
-def _add_pixels(counts, start, width, theta, pooled, expected):
+def _add_pixels(counts, start, width, parameters, pooled, expected):
     """Add data and model of pixels, counts (n, R, m), to the pooled bins (R, N_BINS)."""
     n_pixels, n_runs, n = counts.shape
-    own = np.empty(N_PARAMETERS)
     for i in range(n_pixels):
         for run in range(n_runs):
-            own_parameters(theta[i], run, own)
-            low, high = 0, n
-            while low < n - 1 and counts[i, run, low] == 0:
-                low += 1
-            while high > low + 1 and counts[i, run, high - 1] == 0:
-                high -= 1
-            low -= int(MARGIN_SIGMA * np.sqrt(own[V_PED]) / width[i]) + 1
-            high += int(MARGIN_PE * own[PE] / width[i]) + 1
+            own = parameters[i, run]
+            low, high = occupied(counts[i, run])
+            low -= int(MARGIN_BELOW * np.sqrt(own[V_PED]) / width[i]) + 1
+            high += int(MARGIN_ABOVE * own[PE] / width[i]) + 1
             first = start[i, run] + low * width[i]
             probability, unused = np.empty(high - low), np.empty((N_PARAMETERS, high - low))
             bin_probabilities(own, first, width[i], probability, unused)

@@ -6,7 +6,7 @@ import numpy as np
 
 from pixelcal.report import ABSENT, packed, scaled
 from pixelcal.sstcam.fitted_spectra import peak_shares, pixel_views
-from pixelcal.sstcam.report_labels import GRAVEST_FIRST, PARAMETERS, STATUS_LABELS
+from pixelcal.sstcam.report_labels import GRAVEST_FIRST, PARAMETERS, STATUS_LABELS, rank_of_status
 from pixelcal.sstcam.report_products import Products
 from pixelcal.sstcam.spe_fit import PE_ERROR_LIMIT
 from pixelcal.sstcam.spe_table import SHARED, Status
@@ -50,7 +50,7 @@ def choose(own: Products) -> tuple[np.ndarray, str, dict[int, str]]:
     """
     off = np.nan_to_num(furthest(own.spe), nan=0.0)
     flagged = np.flatnonzero((own.status != 0) & own.wanted)
-    rank = _rank_of_status(own.status[flagged])
+    rank = rank_of_status(own.status[flagged])
     flagged = flagged[np.lexsort((-off[flagged], rank))]
     good, why = np.flatnonzero(own.good), {}
     if len(good):
@@ -74,14 +74,6 @@ def choose(own: Products) -> tuple[np.ndarray, str, dict[int, str]]:
     return rows, words, why
 
 
-def _rank_of_status(status: np.ndarray) -> np.ndarray:
-    """0 for the gravest bit, then rising."""
-    rank = np.full(len(status), len(GRAVEST_FIRST))
-    for number, bit in reversed(list(enumerate(GRAVEST_FIRST))):
-        rank[(status & bit) != 0] = number
-    return rank
-
-
 def reason(own: Products, row: int, off: np.ndarray) -> str:
     """Why the pixel in `row` is in question, in words; `off` as `deviations` gives it."""
     status = int(own.status[row])
@@ -99,8 +91,8 @@ def _detail(own: Products, bit: int, row: int, off: np.ndarray) -> str:
     """What a STATUS bit stands on."""
     spe = own.spe[row]
     if bit == Status.TOO_FEW:
-        flashes, wanted = np.asarray(spe["FLASHES"]), own.settings["fit"]["min_flashes"]
-        if flashes.min() < wanted:
+        if _lacks_flashes(own, row):
+            flashes, wanted = np.asarray(spe["FLASHES"]), own.settings["fit"]["min_flashes"]
             run = int(np.argmin(flashes))
             return f": {flashes[run]} in {own.runs[run]}, {wanted} needed"
         return " with light in them"

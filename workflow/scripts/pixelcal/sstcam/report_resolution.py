@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pixelcal.report import ABSENT, decimals
-from pixelcal.sstcam.charge_resolution import charge_edges
+from pixelcal.sstcam.charge_resolution import charge_edges, edges_around
 from pixelcal.sstcam.report_products import Products, Resolution
 from pixelcal.sstcam.requirement import RANGE_PE, poisson_limit, required_resolution
 
@@ -97,22 +97,12 @@ def _extracted(camera) -> dict | None:
         log = np.where(shares > LOWEST_SHARE, np.log10(shares), np.nan)[:, first:last]
     means = [np.nanmean(_column(camera, "MEAN_PE")[charge == own]) for own in places]
     return {
-        "x": decimals(_edges_around(places), 5),
+        "x": decimals(edges_around(places), 5),
         "y": decimals(charge_edges()[first : last + 1], 5),
         "share": [decimals(own, 2) for own in log.T],
         "charge": decimals(places, 4),
         "mean": decimals(means, 4),
     }
-
-
-def _edges_around(charge: np.ndarray) -> np.ndarray:
-    """Edges (n + 1,) half way between rising charges on a logarithmic axis."""
-    place = np.log(charge)
-    if len(place) == 1:
-        return np.exp(place[0] + np.array([-0.2, 0.2]))
-    middle = (place[1:] + place[:-1]) / 2
-    ends = 2 * place[0] - middle[0], 2 * place[-1] - middle[-1]
-    return np.exp(np.concatenate([ends[:1], middle, ends[1:]]))
 
 
 # --- in words and tables --------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal import statistics
 from pixelcal.errors import InputError
 from pixelcal.sstcam.charge_resolution import (
     BLOCK_PIXELS,
@@ -272,16 +273,11 @@ def _pedestal_check(runs, pixels, spe, settings) -> dict | None:
     return {
         "run": runs[0].name,
         "n_pixels": int(use.sum()),
-        "median_pe": _median(off),
+        "median_pe": statistics.median(off),
         "scatter_pe": float(np.std(off)) if len(off) else np.nan,
-        "error_pe": _median(error),
-        "spe_runs_differ_pe": _median(reach),
+        "error_pe": statistics.median(error),
+        "spe_runs_differ_pe": statistics.median(reach),
     }
-
-
-def _median(values: np.ndarray) -> float:
-    values = values[np.isfinite(values)]
-    return float(np.median(values)) if len(values) else np.nan
 
 
 def _verdicts(camera: np.ndarray, settings: Settings) -> list[dict]:

@@ -19,8 +19,8 @@ from pixelcal.small_matrices import any_of, copy_into
 from pixelcal.sstcam.spe_kernel import (
     LOWEST_LAMBDA,
     LOWEST_WIDTH,
-    MAX_ITERATIONS,
     Spectra,
+    climb,
     likelihood,
     maximise,
     own_parameters,
@@ -250,7 +250,7 @@ def fit_pixel(counts, start, width, guess, moments):
     above = int(MARGIN_ABOVE * theta[PE] / (width * grouping)) + 1
     spectra = group_bins(counts, start, width, grouping, below, above)
     judged = max(int(pedestal / spectra.width), 1)
-    best = maximise(theta, spectra, judged, moments, MAX_ITERATIONS)
+    best = maximise(theta, spectra, judged, moments)
     dark = _pedestal_deviance(spectra)
     if _convincing(best):
         return best, dark - best.deviance
@@ -265,9 +265,9 @@ def _search(starts, best, spectra, judged, moments):
     n = len(starts)
     for iterations in (0, TRIAL_ITERATIONS):
         for i in range(n):
-            trial = maximise(starts[i], spectra, judged, moments, iterations)
-            copy_into(starts[i], trial.theta)
-            deviance[i] = trial.deviance
+            reached = climb(starts[i], spectra, iterations)
+            copy_into(starts[i], reached[0])
+            deviance[i] = reached[1]
         _sort(starts, deviance, n)
         n = min(n, SEMIFINALISTS)
     before = -math.inf
@@ -277,7 +277,7 @@ def _search(starts, best, spectra, judged, moments):
         before = deviance[i]
         if known and best.converged:
             continue
-        trial = maximise(starts[i], spectra, judged, moments, MAX_ITERATIONS)
+        trial = maximise(starts[i], spectra, judged, moments)
         if trial.deviance < best.deviance or not best.converged:
             best = trial
     return best
@@ -353,20 +353,27 @@ def _convincing(found):
 
 
 @njit
+def occupied(counts):
+    """First bin of a spectrum (n,) that is not empty, and the one after the last."""
+    low, high = 0, counts.shape[0]
+    while low < counts.shape[0] - 1 and counts[low] == 0:
+        low += 1
+    while high > low + 1 and counts[high - 1] == 0:
+        high -= 1
+    return low, high
+
+
+@njit
 def group_bins(counts, start, width, group, below, above):
     """Spectra with `group` bins in one, with `below` and `above` empty bins around the data.
 
     All runs have the same number of bins.
     """
-    n_runs, n = counts.shape
+    n_runs = counts.shape[0]
     low, high = np.zeros(n_runs, np.int64), np.zeros(n_runs, np.int64)
     longest = 0
     for run in range(n_runs):
-        while low[run] < n - 1 and counts[run, low[run]] == 0:
-            low[run] += 1
-        high[run] = n
-        while high[run] > low[run] + 1 and counts[run, high[run] - 1] == 0:
-            high[run] -= 1
+        low[run], high[run] = occupied(counts[run])
         longest = max(longest, high[run] - low[run])
     n_grouped = -(-longest // group) + below + above
     grouped, edge = np.zeros((n_runs, n_grouped)), np.empty(n_runs)

@@ -84,6 +84,23 @@ def place(run, i):
 
 
 @njit
+def model_run(theta, spectra, run, own, probability, gradient):
+    """Model the bins of one run, for `likelihood`; its parameters go into `own` (6,).
+
+    Returns
+    -------
+    float
+        Flashes of the run.
+    """
+    own_parameters(theta, run, own)
+    bin_probabilities(own, spectra.start[run], spectra.width, probability, gradient)
+    total = 0.0
+    for count in spectra.counts[run]:
+        total += count
+    return total
+
+
+@njit
 def likelihood(theta, spectra, probability, gradient, score, information):
     """Deviance of all runs; its score (p,) and the expected information (p, p) are written.
 
@@ -97,11 +114,7 @@ def likelihood(theta, spectra, probability, gradient, score, information):
     own = np.empty(N_PARAMETERS)
     block = np.empty((N_PARAMETERS, N_PARAMETERS))
     for run in range(n_runs):
-        own_parameters(theta, run, own)
-        bin_probabilities(own, spectra.start[run], spectra.width, probability, gradient)
-        total = 0.0
-        for j in range(n):
-            total += spectra.counts[run, j]
+        total = model_run(theta, spectra, run, own, probability, gradient)
         block.fill(0.0)
         for j in range(n):
             p = probability[j]
@@ -169,19 +182,19 @@ def let_go(theta, score, lowest, highest, free):
 
 
 @njit
-def maximise(theta, spectra, group, moments, max_iterations):
-    """Climb from `theta` (p,) to the maximum of the likelihood; returns a Maximum.
+def climb(theta, spectra, max_iterations):
+    """Climb from `theta` (p,) towards the maximum, at most `max_iterations` steps.
 
-    Parameters
-    ----------
+    Returns
+    -------
     theta : (p,) float
-        The start; it is not changed.
-    spectra : Spectra
-    group : int
-        Bins that are one for the goodness of fit.
-    moments : (n, 2) float
-        `goodness.moment_table()`.
-    max_iterations : int
+        The start is not changed.
+    deviance : float
+    information : (p, p) float
+    free : (p,) bool
+        Parameters that do not rest at a limit.
+    iterations : int
+    converged : bool
     """
     n_theta, n = theta.shape[0], spectra.counts.shape[1]
     probability, gradient = np.empty(n), np.empty((N_PARAMETERS, n))
@@ -215,8 +228,28 @@ def maximise(theta, spectra, group, moments, max_iterations):
         if damping > DAMPING_END:
             break
     let_go(theta, score, lowest, highest, free)
+    return theta, deviance, information, free, iterations, converged
+
+
+@njit
+def maximise(theta, spectra, group, moments):
+    """Climb from `theta` (p,) to the maximum of the likelihood; returns a Maximum.
+
+    Parameters
+    ----------
+    theta : (p,) float
+        The start; it is not changed.
+    spectra : Spectra
+    group : int
+        Bins that are one for the goodness of fit.
+    moments : (n, 2) float
+        `goodness.moment_table()`.
+    """
+    theta, deviance, information, free, iterations, converged = climb(
+        theta, spectra, MAX_ITERATIONS
+    )
     covariance = _covariance(information, free)
-    goodness = goodness_of_fit(theta, spectra, group, moments, probability, gradient)
+    goodness = goodness_of_fit(theta, spectra, group, moments)
     return Maximum(theta, covariance, ~free, deviance, goodness, iterations, converged)
 
 
@@ -242,21 +275,17 @@ def _covariance(information, free):
 
 
 @njit
-def goodness_of_fit(theta, spectra, group, moments, probability, gradient):
+def goodness_of_fit(theta, spectra, group, moments):
     """Deviance in bins of `group` bins, the mean and variance Poisson counts would have, and bins.
 
     The pedestal blurs every spectrum, so what a wrong model leaves is smooth: bins as wide as the
     pedestal see it best, narrower ones only add fluctuations.
     """
     n_runs, n = spectra.counts.shape
-    own = np.empty(N_PARAMETERS)
+    own, probability, gradient = np.empty(N_PARAMETERS), np.empty(n), np.empty((N_PARAMETERS, n))
     deviance, mean, variance, n_bins = 0.0, 0.0, 0.0, 0
     for run in range(n_runs):
-        own_parameters(theta, run, own)
-        bin_probabilities(own, spectra.start[run], spectra.width, probability, gradient)
-        total = 0.0
-        for j in range(n):
-            total += spectra.counts[run, j]
+        total = model_run(theta, spectra, run, own, probability, gradient)
         for first in range(0, n, group):
             mu, count = 0.0, 0.0
             for j in range(first, min(first + group, n)):

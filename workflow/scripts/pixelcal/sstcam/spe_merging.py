@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib import recfunctions
 
 from pixelcal.sstcam.spe_table import NO_ANSWER, Status
 from pixelcal.statistics import stands_out
+from pixelcal.status import bit_comments, blank_unanswered
 
 SPE_EXTENSION = "SPE"
 
@@ -29,15 +29,7 @@ def complete_status(rows: np.ndarray, bad: np.ndarray, off: np.ndarray) -> np.nd
     """
     rows = rows.copy()
     rows["STATUS"][np.isin(rows["PIXEL"], bad) | off] |= int(Status.MASKED)
-    unanswered = (rows["STATUS"] & NO_ANSWER) != 0
-    for name in rows.dtype.names:
-        if rows.dtype[name].base.kind == "f":
-            rows[name][unanswered] = np.nan
-    silent = ~unanswered & ~np.isfinite(rows["PE"])
-    if silent.any():
-        raise ValueError(
-            f"pixel {rows['PIXEL'][silent][0]}: no answer, and STATUS does not say why"
-        )
+    blank_unanswered(rows, NO_ANSWER, ("PE",))
     rows["STATUS"] |= np.where(find_outliers(rows), Status.OUTLIER, 0).astype(np.int32)
     return rows
 
@@ -59,20 +51,6 @@ def find_outliers(rows: np.ndarray) -> np.ndarray:
     return outlier
 
 
-def placed_rows(rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The rows (n,) of the product: X and Y (m) after PIXEL, then the columns of the fit."""
-    names = ("PIXEL", "X", "Y", *rows.dtype.names[1:])
-    placed = recfunctions.append_fields(
-        rows, ("X", "Y"), (np.asarray(x, float), np.asarray(y, float)), usemask=False
-    )
-    return recfunctions.repack_fields(placed[list(names)])
-
-
 def status_comments() -> list[tuple]:
     """COMMENT cards that say what the bits of STATUS mean."""
-    bits = [f"{bit.value} {bit.name}" for bit in Status]
-    return [
-        ("COMMENT", "STATUS bits: " + ", ".join(bits[:4]) + ","),
-        ("COMMENT", "  " + ", ".join(bits[4:]) + "; 0 is good."),
-        ("COMMENT", "Values are NaN with bit 1, 2 or 4: no answer."),
-    ]
+    return bit_comments(Status, "Values are NaN with bit 1, 2 or 4: no answer.")
