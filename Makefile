@@ -51,8 +51,8 @@ bench: .venv/test.stamp .venv-spefit/spefit.stamp
 
 # What is written from the sources: config/README.md and docs/rules.md.
 docs: .venv/run.stamp
-	PYTHONPATH=workflow/scripts $(BIN)/python -m pixelcal.config_reference
-	PYTHONPATH=workflow/scripts $(BIN)/python -m pixelcal.rule_reference
+	PYTHONPATH=workflow/scripts $(BIN)/python docs/tools/config_reference.py
+	PYTHONPATH=workflow/scripts $(BIN)/python docs/tools/rule_reference.py
 
 # Raise the pinned versions; the versions in envs/ follow by hand, and a test compares them.
 requirements: .venv/uv.stamp

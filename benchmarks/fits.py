@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests" / "unit")]
+sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
 
-import cameras
+from helpers import cameras
 
-from pixelcal.eclairs.joint_fit import fit_pixels
-from pixelcal.eclairs.learning import learn_camera
-from pixelcal.eclairs.relation import NO_ANSWER, energy_error, energy_sigma, relation_columns
-from pixelcal.eclairs.two_step_fit import TwoStepOptions, fit_two_step
+from pixelcal.energy.fit.joint import fit_pixels
+from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.fit.two_step import TwoStepOptions, fit_two_step
+from pixelcal.energy.relation import NO_ANSWER, energy_error, energy_sigma, relation_columns
 
 SECONDS = 100_000.0
 TWO_STEP_SHARE = 0.1

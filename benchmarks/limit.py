@@ -16,22 +16,22 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests" / "unit")]
+sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
 
-import cameras
+from helpers import cameras
 
-from pixelcal.eclairs.common_scale import common_sigma
-from pixelcal.eclairs.detector import Detector, expected_counts
-from pixelcal.eclairs.joint_fit import fit_pixels
-from pixelcal.eclairs.learning import learn_camera
-from pixelcal.eclairs.lines import line_groups
-from pixelcal.eclairs.relation import (
+from pixelcal.energy.fit.joint import fit_pixels
+from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.lines import line_groups
+from pixelcal.energy.relation import (
     REFERENCE_ENERGIES_KEV,
     energy_error,
     energy_sigma,
     position,
     relation_columns,
 )
+from pixelcal.energy.response.energy_scale import common_sigma
+from pixelcal.energy.simulation.detector import Detector, expected_counts
 
 VARIANTS = {
     "default": (Detector(), {}),

@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests" / "unit")]
+sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
 
-from spe_flashes import TROUBLES, Sipm, as_spectra, draw_charges, draw_spectra
+from helpers.spe_flashes import TROUBLES, Sipm, as_spectra, draw_charges, draw_spectra
 
-from pixelcal.sstcam.spe_fit import SpeOptions, fit_pixels
-from pixelcal.sstcam.spe_table import NO_ANSWER
-from pixelcal.sstcam.spe_validation import validate
+from pixelcal.charge.spe.columns import NO_ANSWER
+from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
+from pixelcal.charge.spe.validation import validate
 
 REFERENCE_PYTHON = PROJECT / ".venv-spefit" / "bin" / "python"
 STARTS = {

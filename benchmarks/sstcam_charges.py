@@ -15,8 +15,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 
-from pixelcal.sstcam.charges import Peaks, Window, charge_step, extract_block, first_samples
-from pixelcal.sstcam.waveforms import Block
+from pixelcal.charge.extraction.charges import (
+    Peaks,
+    Window,
+    charge_step,
+    extract_block,
+    first_samples,
+)
+from pixelcal.charge.runs.waveforms import Block
 
 N_PIXELS, N_SAMPLES, BLOCK_EVENTS = 2048, 128, 32
 WINDOW = Window(16, 6, 16)

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests" / "unit")]
+sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
 
-import cameras
+from helpers import cameras
 
-from pixelcal.eclairs.joint_fit import fit_pixels
-from pixelcal.eclairs.learning import learn_camera
-from pixelcal.eclairs.relation import (
+from pixelcal.energy.fit.joint import fit_pixels
+from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.relation import (
     REFERENCE_ENERGIES_KEV,
     energy_error,
     energy_sigma,

@@ -1,12 +1,7 @@
 """One headless browser for all tests of this folder; without a browser they are skipped."""
 
-import sys
-from pathlib import Path
-
 import pytest
-from chromium import COMMAND, MISSING, Chromium
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))
+from helpers.chromium import COMMAND, MISSING, Chromium
 
 
 @pytest.fixture(scope="session")

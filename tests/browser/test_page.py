@@ -6,9 +6,19 @@ import re
 
 import numpy as np
 import pytest
-
-REQUIRED_S = 3.0
-"""The page of the full camera has to open within this time."""
+from helpers.page_actions import (
+    REQUIRED_S,
+    TABLE,
+    cells,
+    choose,
+    column,
+    contrast,
+    draw_all,
+    luminance,
+    press_heading,
+    search,
+    title,
+)
 
 N_BLOCKS = 5
 ENERGIES = (4, 15, 50, 80, 150)
@@ -17,10 +27,10 @@ ENERGIES = (4, 15, 50, 80, 150)
 @pytest.fixture(scope="module")
 def camera(tmp_path_factory):
     """Paths of two exposures of the full camera, and the page about them."""
-    from report_pages import make_camera, write_report
-    from synthetic import silence
+    from helpers.report_pages import make_camera, write_report
+    from helpers.synthetic import silence
 
-    from pixelcal.eclairs.relation import Status
+    from pixelcal.energy.relation import Status
 
     def spoil(rows):
         silence(rows, [17, 80], Status.TOO_FEW_COUNTS)
@@ -52,31 +62,6 @@ def page(browser, camera):
     """The browser with the page of the full camera open."""
     browser.open(camera[1])
     return browser
-
-
-def choose(page, identifier, value):
-    """Choose an entry of a list, as a reader does."""
-    page.run(
-        f"{{ const list = document.getElementById('{identifier}'); list.value = {value!r};"
-        " list.dispatchEvent(new Event('change')); }"
-    )
-
-
-def title(page, identifier):
-    return page.run(f"document.querySelector('#{identifier} .gtitle')?.textContent")
-
-
-def column(page, expression):
-    """Numbers of an expression that gives an array; NaN where there is none."""
-    values = page.run(f"JSON.stringify(Array.from({expression}))")
-    return np.array([np.nan if value is None else value for value in json.loads(values)])
-
-
-def draw_all(page):
-    identifiers = page.run("Object.keys(draw)")
-    for identifier in identifiers:
-        page.show(identifier)
-    return identifiers
 
 
 # --- drawn ----------------------------------------------------------------------------------------
@@ -117,11 +102,11 @@ def test_lines_of_the_response_have_labels(page):
 
 
 def test_the_page_derives_what_the_library_says(page, camera):
-    from synthetic import GAIN, OFFSET
+    from helpers.synthetic import GAIN, OFFSET
 
-    from pixelcal.eclairs.relation import energy_error, energy_sigma
-    from pixelcal.eclairs.truth import read_truth
-    from pixelcal.products import read_columns
+    from pixelcal.energy.relation import energy_error, energy_sigma
+    from pixelcal.energy.truth import read_truth
+    from pixelcal.io.tables import read_columns
 
     paths = camera[0]["10ks"]
     rows = read_columns(paths["relation"], "RELATION")
@@ -225,17 +210,6 @@ def test_a_click_on_the_map_shows_the_pixel(page):
 
 # --- the table ------------------------------------------------------------------------------------
 
-TABLE = "document.querySelector('.of-exposure.shown table.sortable')"
-
-
-def cells(page, index):
-    return page.run(f"Array.from({TABLE}.tBodies[0].rows, row => row.cells[{index}].textContent)")
-
-
-def press_heading(page, index):
-    page.run(f"{TABLE}.tHead.rows[0].cells[{index}].querySelector('button').click()")
-    return page.run(f"{TABLE}.tHead.rows[0].cells[{index}].getAttribute('aria-sort')")
-
 
 def test_the_table_sorts_numbers_and_words(page):
     choose(page, "exposure", "0")
@@ -253,15 +227,6 @@ def test_the_table_sorts_numbers_and_words(page):
     assert page.run(f"{TABLE}.querySelectorAll('th[aria-sort]').length") == 1
 
 
-def search(page, text):
-    page.run(
-        f"{{ const box = document.getElementById('search'); box.value = {text!r};"
-        " box.dispatchEvent(new Event('input')); }"
-    )
-    shown = f"Array.from({TABLE}.tBodies[0].rows).filter(row => row.offsetHeight > 0)"
-    return page.run(f"{shown}.map(row => row.dataset.pixel)")
-
-
 def test_the_table_can_be_searched(page):
     choose(page, "exposure", "0")
     assert search(page, "17") == ["17"]  # a number is a DETNUM
@@ -272,7 +237,7 @@ def test_the_table_can_be_searched(page):
 
 
 def test_a_row_shows_the_fit_of_its_pixel(page, camera):
-    from pixelcal.products import read_columns
+    from pixelcal.io.tables import read_columns
 
     page.show("fit")
     spectra = read_columns(camera[0]["10ks"]["spectra"], "SPECTRA")["COUNTS"]
@@ -292,18 +257,6 @@ def test_a_row_shows_the_fit_of_its_pixel(page, camera):
 
 
 # --- light, dark, narrow, printed, without script -------------------------------------------------
-
-
-def luminance(colour):
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return np.dot(linear, (0.2126, 0.7152, 0.0722))
-
-
-def contrast(one, other):
-    """Contrast of two colours, as the accessibility guidelines (WCAG 2) define it."""
-    bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
-    return (bright + 0.05) / (dim + 0.05)
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -369,9 +322,9 @@ def test_without_script_the_tables_of_all_exposures_are_there(browser, camera):
 
 
 def lose_all(rows):
-    from synthetic import silence
+    from helpers.synthetic import silence
 
-    from pixelcal.eclairs.relation import Status
+    from pixelcal.energy.relation import Status
 
     silence(rows, rows["DETNUM"], Status.NOT_CONVERGED)
 
@@ -392,7 +345,7 @@ def lose_all(rows):
     ids=["no healthy pixel", "one pixel", "no truth", "two-step"],
 )
 def test_unusual_runs(browser, tmp_path, n_pixels, options, method, said):
-    from report_pages import make_camera, write_report
+    from helpers.report_pages import make_camera, write_report
 
     page = write_report(
         tmp_path, make_camera(tmp_path, n_pixels, {"own": 10000}, **options), method=method

@@ -4,7 +4,7 @@ import base64
 
 import numpy as np
 import pytest
-from test_page import (
+from helpers.page_actions import (
     REQUIRED_S,
     choose,
     column,
@@ -16,7 +16,7 @@ from test_page import (
     title,
 )
 
-from pixelcal.products import read_columns
+from pixelcal.io.tables import read_columns
 
 N_RUNS = 3
 PLOTS = (
@@ -28,9 +28,9 @@ PLOTS = (
 @pytest.fixture(scope="module")
 def camera(tmp_path_factory):
     """Paths of the products of a small camera, and the page about them."""
-    from sstcam_pages import make_products, write_page
+    from helpers.sstcam_pages import make_products, write_page
 
-    from pixelcal.sstcam.spe_table import Status
+    from pixelcal.charge.spe.columns import Status
 
     def spoil(rows):
         rows["STATUS"][3] = Status.NOT_CONVERGED
@@ -180,7 +180,7 @@ def test_without_script_the_tables_are_there(browser, camera):
 
 
 def lose_all(rows):
-    from pixelcal.sstcam.spe_table import Status
+    from pixelcal.charge.spe.columns import Status
 
     rows["STATUS"] = Status.NOT_CONVERGED
 
@@ -200,7 +200,7 @@ def lose_all(rows):
     ids=["no scan", "no truth", "one run", "one pixel", "all bad"],
 )
 def test_unusual_runs(browser, tmp_path, options, said):
-    from sstcam_pages import make_products, write_page
+    from helpers.sstcam_pages import make_products, write_page
 
     paths = make_products(tmp_path, **({"pixel": range(8), "flashes": 800} | options))
     browser.open(write_page(tmp_path, paths))

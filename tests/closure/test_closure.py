@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from pixelcal.eclairs.relation import (
+from pixelcal.energy.relation import (
     REFERENCE_ENERGIES_KEV,
     energy_error,
     energy_sigma,

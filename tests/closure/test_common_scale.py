@@ -1,13 +1,13 @@
 """The error that all pixels have in common, quoted by the stack: is it the one they have?"""
 
-import cameras
 import numpy as np
+from helpers import cameras
 from scipy.stats import chi2
 
-from pixelcal.eclairs.common_scale import common_sigma
-from pixelcal.eclairs.joint_fit import fit_pixels
-from pixelcal.eclairs.learning import learn_camera
-from pixelcal.eclairs.relation import energy_error
+from pixelcal.energy.fit.joint import fit_pixels
+from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.relation import energy_error
+from pixelcal.energy.response.energy_scale import common_sigma
 
 N, SECONDS, CAMERAS = 100, 300_000.0, 6
 

@@ -7,15 +7,15 @@ reached only for many counts: at 10 ks errors may be 4 % larger than predicted.
 
 from functools import lru_cache
 
-import cameras
 import numpy as np
 import pytest
+from helpers import cameras
 
-from pixelcal.eclairs.joint_fit import fit_pixels
-from pixelcal.eclairs.learning import learn_camera
-from pixelcal.eclairs.observing_time import predict_observing_time
-from pixelcal.eclairs.relation import REFERENCE_ENERGIES_KEV, energy_error, requirement_keV
-from pixelcal.eclairs.response import learn_response, stack_edges, stack_spectra
+from pixelcal.energy.fit.joint import fit_pixels
+from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.relation import REFERENCE_ENERGIES_KEV, energy_error, requirement_keV
+from pixelcal.energy.response.learn import learn_response, stack_edges, stack_spectra
+from pixelcal.energy.results.observing_time import predict_observing_time
 
 N = 1500
 MIN_COUNTS = 200

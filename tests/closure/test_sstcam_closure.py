@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from astropy.io import fits
-from synthetic import run_script
+from helpers.synthetic import run_script
 
-from pixelcal import config as configuration
-from pixelcal import config_reference
+import config_reference
+from pixelcal.workflow import config as configuration
 
 N_PIXELS, N_FLASHES = 256, 1050
 SCAN_PE = (0.5, 2.0, 10.0, 60.0)

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import test_stale
-from test_environments import ENVIRONMENTS, LOCKS, PROJECT, rules
+from helpers import staleness
+from helpers.environments import ENVIRONMENTS, LOCKS, PROJECT, rules
 
 NEEDS_CONDA = pytest.mark.skipif(shutil.which("conda") is None, reason="no conda command on PATH")
 
@@ -65,7 +65,7 @@ def contents(sstcam):
 
 def is_sstcam(rule):
     """Whether a rule stands in a file of the SSTCAM's."""
-    files = (PROJECT / "workflow" / "rules").glob("sstcam_*.smk")
+    files = (PROJECT / "workflow" / "rules" / "charge").glob("*.smk")
     return any(f"rule {rule}:" in path.read_text() for path in files)
 
 
@@ -78,9 +78,9 @@ def test_eclairs_runs_in_its_environments(project, run_with_conda, ci_project, c
 
     with open(project / "envs" / "fit.yaml", "a") as file:
         file.write("# another environment\n")
-    said = test_stale.SAID[test_stale.WITH_CONDA]
-    planned = test_stale.planned_jobs(run_with_conda("config/ci.yaml", "--dry-run"))
-    assert planned == test_stale.expected_jobs(said)
+    said = staleness.SAID[staleness.WITH_CONDA]
+    planned = staleness.planned_jobs(run_with_conda("config/ci.yaml", "--dry-run"))
+    assert planned == staleness.expected_jobs(said)
 
 
 @NEEDS_CONDA

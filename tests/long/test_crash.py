@@ -16,8 +16,8 @@ import psutil
 import pytest
 import yaml
 from astropy.io import fits
-from killing import DOCUMENTED, PROJECT, Clock, Run, resume, scripts_left, whole_products
-from walk import WALK
+from helpers.killing import DOCUMENTED, PROJECT, Clock, Run, resume, scripts_left, whole_products
+from helpers.walk import WALK
 
 CI = ("--cores", "2", "--configfile", "config/ci.yaml")
 N_KILLS = 10

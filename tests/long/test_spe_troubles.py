@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from spe_flashes import TROUBLES, Sipm, draw_spectra
+from helpers.spe_flashes import TROUBLES, Sipm, draw_spectra
 
-from pixelcal.sstcam.spe_fit import SpeOptions, fit_pixels
+from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 
 N_PIXELS = 2000
 EACH = math.ceil(N_PIXELS / len(TROUBLES))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from synthetic import PIXEL_MAP
+from helpers.paths import PIXEL_MAP
 
 from pixelcal.camera import module_borders, read_pixel_map, rows_of, to_image
 from pixelcal.errors import InputError

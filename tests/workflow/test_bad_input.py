@@ -14,21 +14,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bad_input_cases as table
-import bad_input_files as files
 import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
-from event_files import write
-from synthetic import run_script
+from helpers import bad_input_cases as table
+from helpers import bad_input_files as files
+from helpers.event_files import write
+from helpers.synthetic import run_script
 
-from pixelcal import config as configuration
-from pixelcal import config_reference
-from pixelcal.eclairs.events import open_event_files, stream
-from pixelcal.eclairs.good_times import good_time_of, read_good_time
-from pixelcal.eclairs.prior import read_prior
+import config_reference
+from pixelcal.energy.events.good_times import good_time_of, read_good_time
+from pixelcal.energy.events.reader import open_event_files, stream
+from pixelcal.energy.prior import read_prior
 from pixelcal.errors import InputError
+from pixelcal.workflow import config as configuration
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGE = PROJECT / "docs" / "bad-input.md"
@@ -204,7 +204,7 @@ def test_broken_yaml_that_snakemake_reads_itself(project, snakemake):
     assert "Config file is not valid JSON or YAML" in run.stderr
     assert "Traceback" not in run.stderr
     own = subprocess.run(
-        [sys.executable, "-m", "pixelcal.config", "own.yaml"],
+        [sys.executable, "-m", "pixelcal.workflow.config", "own.yaml"],
         cwd=project,
         env=ENVIRONMENT | {"PYTHONPATH": "workflow/scripts"},
         capture_output=True,

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from pixelcal.eclairs.relation import NO_ANSWER, REFERENCE_ENERGIES_KEV
+from pixelcal.energy.relation import NO_ANSWER, REFERENCE_ENERGIES_KEV
 
 EXPOSURES = {"3ks": 3000, "5ks": 5000, "10ks": 10000}
 N_PIXELS, N_CHANNELS = 64, 1024

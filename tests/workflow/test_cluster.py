@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from walk import WALK
+from helpers.walk import WALK
 
 PROJECT = Path(__file__).resolve().parents[2]
 RULES = "\n".join(path.read_text() for path in sorted((PROJECT / "workflow/rules").glob("*.smk")))

@@ -3,9 +3,10 @@
 import pytest
 import yaml
 
-from pixelcal import config, config_reference
-from pixelcal.eclairs import orbit
+import config_reference
+from pixelcal.energy.simulation import orbit
 from pixelcal.errors import InputError
+from pixelcal.workflow import config
 
 SCHEMA = config.read_schema(config_reference.SCHEMA)
 

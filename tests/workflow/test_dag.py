@@ -9,9 +9,9 @@ import shutil
 import pytest
 import yaml
 from astropy.io import fits
-from walk import CHAIN, CI, THREE
+from helpers.walk import CHAIN, CI, THREE
 
-from pixelcal.provenance import file_sha256
+from pixelcal.io.provenance import file_sha256
 
 
 @pytest.fixture

@@ -6,18 +6,14 @@ tests/long/test_conda.py runs the workflow in them.
 import ast
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
+from helpers.environments import ENVIRONMENTS, LOCKS, PROJECT, rules
 
-from pixelcal.provenance import library_files
+from pixelcal.io.provenance import library_files
 
-PROJECT = Path(__file__).resolve().parents[2]
-ENVIRONMENTS = {path.stem: path for path in sorted((PROJECT / "envs").glob("*.yaml"))}
 PYPI_NAMES = {"matplotlib-base": "matplotlib"}
-LOCKS = {"sstcam_source": "source"}
-"""Environments whose versions are not those of a run: ctapipe wants an older astropy."""
 UNSEEN = {"sstcam_source": {"eventio"}}
 """What is imported by a package alone, where it finds it."""
 
@@ -28,18 +24,6 @@ def dependencies(path):
     return {PYPI_NAMES.get(name, name): version for name, version in pairs}
 
 
-def rules():
-    """(rule, environment, script) of every rule with a script."""
-    text = "\n".join(path.read_text() for path in sorted((PROJECT / "workflow/rules").iterdir()))
-    pattern = (
-        r'^rule (\w+):.*?^ +conda:\n +"../../envs/(\w+).yaml"'
-        r'.*?^ +script:\n +"../scripts/(\w+).py"'
-    )
-    found = re.findall(pattern, text, re.MULTILINE | re.DOTALL)
-    assert len(found) == len(re.findall(r"^rule ", text, re.MULTILINE))
-    return found
-
-
 def imported_packages(path):
     """Top-level packages that a file imports and that Python does not bring."""
     names = set()
@@ -48,7 +32,7 @@ def imported_packages(path):
             names.update(alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(node.module.split(".")[0])
-    return names - set(sys.stdlib_module_names) - {"pixelcal"}
+    return names - set(sys.stdlib_module_names) - {"pixelcal", "_path"}
 
 
 def pinned(lock="run"):

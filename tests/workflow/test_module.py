@@ -204,7 +204,7 @@ def test_deployed_as_from_the_catalog(
         ("v2", "# a comment\n", "Nothing to be done"),
         ("v3", "ANOTHER = 1\n", "rule bin_spectra:"),
     ):
-        with open(source / "workflow/scripts/pixelcal/eclairs/spectra.py", "a") as file:
+        with open(source / "workflow/scripts/pixelcal/energy/events/binning.py", "a") as file:
             file.write(code)
         repository(tag)
         snakefile.write_text(DEPLOYED.replace("v1", tag))
@@ -222,7 +222,7 @@ def test_standardized_usage():
     assert "snakemake" in readme and "workflow" in readme
     assert (PROJECT / "workflow" / "Snakefile").is_file()
     assert (PROJECT / "config" / "README.md").is_file()
-    assert list((PROJECT / "workflow" / "rules").glob("*.smk"))
+    assert list((PROJECT / "workflow" / "rules").rglob("*.smk"))
     text = (PROJECT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8")
     usage = yaml.safe_load(text)["usage"]
     assert usage["software-stack-deployment"]["conda"] is True

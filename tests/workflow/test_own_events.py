@@ -9,9 +9,9 @@ import yaml
 from astropy.io import fits
 from astropy.table import Table
 
-from pixelcal.eclairs.event_files import to_flight_layout, write_events
-from pixelcal.eclairs.relation import energy_error
-from pixelcal.provenance import file_sha256
+from pixelcal.energy.relation import energy_error
+from pixelcal.energy.simulation.writer import to_flight_layout, write_events
+from pixelcal.io.provenance import file_sha256
 
 SECONDS = 10000.0
 

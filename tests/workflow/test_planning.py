@@ -69,5 +69,5 @@ def reads(project, tmp_path):
 def test_more_jobs_read_no_file_more_often(reads):
     few, many = reads(2, 2), reads(6, 32)
     assert few["resources/lines/all_blocks.csv"] > 0
-    assert few["workflow/scripts/pixelcal/eclairs/joint_fit.py"] > 0
+    assert few["workflow/scripts/pixelcal/energy/fit/joint.py"] > 0
     assert many == few

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
-from synthetic import LINES, PIXEL_MAP, run_script
+from helpers.paths import LINES, PIXEL_MAP
+from helpers.synthetic import run_script
 
-from pixelcal import config as configuration
-from pixelcal import config_reference
-from pixelcal.chunks import chunk_names
-from pixelcal.products import table_hdu, write_fits
+import config_reference
+from pixelcal.io.chunks import chunk_names
+from pixelcal.io.tables import table_hdu, write_fits
+from pixelcal.workflow import config as configuration
 
 CI = "config/ci.yaml"
 KINDS = {".fits", ".json", ".ecsv", ".html", ".png", ".pdf", ".txt"}

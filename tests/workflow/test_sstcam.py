@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
-from sstcam_runs import table, write_run
-from test_stale import SSTCAM_SAID, Edit, append, planned_jobs, touch_everything
-from walk import SSTCAM_WALK
+from helpers.sstcam_runs import table, write_run
+from helpers.staleness import SSTCAM_SAID, Edit, append, planned_jobs, touch_everything
+from helpers.walk import SSTCAM_WALK
 
 CONFIG = "sstcam.yaml"
 RUNS = {"spe": ("spe_00", "spe_01"), "scan": ("scan_00", "scan_01")}
 PER_RUN = ("simulate_flashes", "extract_charges")
 N_PIXELS = 16
-LIBRARY = "workflow/scripts/pixelcal/sstcam"
+LIBRARY = "workflow/scripts/pixelcal/charge"
 
 
 def sstcam(**settings):
@@ -45,7 +45,7 @@ EDITS = {
     "`pixels`": Edit(sstcam(pixels="1-16")),
     "settings of ECLAIRs": Edit({"pixels": "0-31", "fit": {"chunk_pixels": 9}}),
     "a module of the charge resolution": Edit(
-        change=append(f"{LIBRARY}/resolution_measure.py", "\nADDED = 1\n")
+        change=append(f"{LIBRARY}/resolution/measure.py", "\nADDED = 1\n")
     ),
     "all that is read touched, the bytes as before": Edit(change=touch_everything),
 }

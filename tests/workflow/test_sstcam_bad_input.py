@@ -11,14 +11,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-import sstcam_bad_input_cases as cases
 import yaml
 from astropy.io import fits
-from synthetic import run_script
+from helpers import sstcam_bad_input_cases as cases
+from helpers.synthetic import run_script
 
-from pixelcal import config as configuration
-from pixelcal import config_reference
-from pixelcal.sstcam.tables import chosen_pixels, read_pixel_map, read_run_table
+import config_reference
+from pixelcal.charge.runs.run_table import chosen_pixels, read_pixel_map, read_run_table
+from pixelcal.workflow import config as configuration
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGE = PROJECT / "docs" / "sstcam-runs.md"

@@ -5,73 +5,30 @@ checksums and settings, no events. For own files a finished run is claimed with 
 """
 
 import os
-import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import FunctionType
 
 import pytest
 import yaml
-from walk import CI, PER_EXPOSURE, THREE, WALK
-
-from pixelcal.chunks import chunk_names
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "stale.md"
-N_PIXELS, CHUNK_PIXELS = 64, 32
-OWN_FILES = ("a.fits", "b.fits", "gti.fits", "prior.fits", "lines.csv", "bad.csv")
-OWN = {
-    "events": {"files": ["a.fits", "b.fits"], "gti": {"file": "gti.fits"}},
-    "relation": {"file": "prior.fits"},
-    "lines": "lines.csv",
-    "bad_pixels": "bad.csv",
-}
-JOINT_FIT = "workflow/scripts/pixelcal/eclairs/joint_fit.py"
-VALIDATION = "workflow/scripts/pixelcal/eclairs/validation.py"
-FIT_SCRIPT = "workflow/scripts/fit_lines.py"
-SHIPPED_LINES = "resources/lines/all_blocks.csv"
-
-
-@dataclass(frozen=True)
-class Edit:
-    """Settings on top of the finished run, a change of its files, arguments of Snakemake."""
-
-    settings: dict = field(default_factory=dict)
-    change: FunctionType | None = None
-    arguments: tuple = ()
-    own_files: bool = False
-
+from helpers.staleness import (
+    CHUNK_PIXELS,
+    FIT_SCRIPT,
+    JOINT_FIT,
+    OWN,
+    SAID,
+    SHIPPED_LINES,
+    VALIDATION,
+    WITH_CONDA,
+    Edit,
+    append,
+    expected_jobs,
+    planned_jobs,
+    replace,
+    touch_everything,
+)
+from helpers.walk import CI, THREE
 
 # --- changes of files: by new files, since those of the finished run are linked -------------------
-
-
-def replace(path, content, seconds_later=10):
-    """A new file in the place of `path`, dated so many seconds after now."""
-    new = path.with_name(path.name + ".new")
-    new.write_bytes(content)
-    os.replace(new, path)
-    later = path.stat().st_mtime + seconds_later
-    os.utime(path, (later, later))
-
-
-def append(name, text, seconds_later=10):
-    """A function that appends to a file of a folder."""
-
-    def change(folder):
-        path = folder / name
-        replace(path, path.read_bytes() + text.encode(), seconds_later)
-
-    return change
-
-
-def touch_everything(folder):
-    """New dates for all that is read, the bytes as before."""
-    read = [folder / name for name in OWN_FILES if (folder / name).exists()]
-    for place in ("resources", "workflow", "envs", "config"):
-        read += [path for path in (folder / place).rglob("*") if path.is_file()]
-    for path in [*read, folder / "Snakefile"]:
-        replace(path, path.read_bytes())
 
 
 def comment(folder):
@@ -160,74 +117,17 @@ EDITS = {
     "the script of the fit": Edit(change=append(FIT_SCRIPT, "\nADDED = 1\n")),
     "a module of the validation": Edit(change=append(VALIDATION, "\nADDED = 1\n")),
     "a template of the report": Edit(
-        change=append("workflow/scripts/pixelcal/templates/eclairs/report.html.j2", "<!-- more -->")
+        change=append(
+            "workflow/scripts/pixelcal/report/templates/energy/report.html.j2", "<!-- more -->"
+        )
     ),
     "a comment or a docstring in a script or module": Edit(change=comment),
     "a key with a default added to each section of the schema": Edit(change=add_keys),
     "an environment file, without `--sdm conda`": Edit(change=append("envs/fit.yaml", "# more\n")),
 }
-WITH_CONDA = "`envs/fit.yaml`, with `--sdm conda`"
-"""In tests/long/test_conda.py, where a run with conda is."""
 
 
 # --- the page -------------------------------------------------------------------------------------
-
-
-def read_page(sstcam=False):
-    """Edit -> what runs again, as the tables of the page say: of ECLAIRs, or of the SSTCAM."""
-    before, heading, after = PAGE.read_text(encoding="utf-8").partition("\n## SSTCAM\n")
-    assert heading
-    own, _, rest = after.partition("\n## ")
-    text = own if sstcam else before + rest
-    rows = re.findall(r"^\| (.*) \| (.*) \|$", text, re.MULTILINE)
-    said = {edit: again for edit, again in rows if edit != "Edit"}
-    assert len(said) == len([row for row in rows if row[0] != "Edit"]), "an edit stands there twice"
-    return said
-
-
-SAID = read_page()
-SSTCAM_SAID = read_page(sstcam=True)
-TARGETS = {"all", "sstcam", "spe", "charge_resolution"}
-
-
-def jobs_of(rule, exposures, chunk_pixels=CHUNK_PIXELS):
-    """The jobs (rule, wildcards) of a rule."""
-    if rule not in PER_EXPOSURE:
-        return {(rule, "")}
-    chunks = [""]
-    if rule == "fit_lines":
-        chunks = [f", chunk={name}" for name in chunk_names(N_PIXELS, chunk_pixels)]
-    return {(rule, f"exposure={name}{chunk}") for name in exposures for chunk in chunks}
-
-
-def expected_jobs(again, chunk_pixels=CHUNK_PIXELS):
-    """The jobs that a cell of the page means: clauses "exposures: rules", parted by semicolons."""
-    again = "all: from `simulate_events` on" if again == "everything" else again
-    jobs = set()
-    for clause in again.replace("nothing", "").split(";"):
-        who, _, what = clause.rpartition(":")
-        exposures = THREE if who.strip() == "all" else re.findall(r"`(\w+)`", who)
-        rules = re.findall(r"`(\w+)`", what)
-        assert set(rules) <= set(WALK), clause
-        if "from" in what:
-            (first,) = rules
-            rules = WALK[WALK.index(first) :]
-        for rule in rules:
-            jobs |= jobs_of(rule, exposures, chunk_pixels)
-    return jobs
-
-
-def planned_jobs(run):
-    """The jobs (rule, wildcards) of a dry run, without the targets, which make nothing."""
-    assert run.returncode == 0, run.stdout + run.stderr
-    blocks = re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", run.stdout, re.MULTILINE)
-    jobs = set()
-    for rule, text in blocks:
-        wildcards = re.search(r"^ {4}wildcards: (.*)$", text, re.MULTILINE)
-        jobs.add((rule, wildcards[1] if wildcards else ""))
-    counted = re.search(r"^total +(\d+)$", run.stdout, re.MULTILINE)
-    assert len(jobs) == (int(counted[1]) if counted else 0)
-    return {job for job in jobs if job[0] not in TARGETS}
 
 
 # --- the plans ------------------------------------------------------------------------------------

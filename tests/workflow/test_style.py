@@ -32,7 +32,7 @@ def test_lint(project, snakemake):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((PROJECT / "workflow/rules").glob("*.smk")), ids=lambda path: path.name
+    "path", sorted((PROJECT / "workflow/rules").rglob("*.smk")), ids=lambda path: path.name
 )
 def test_rules_are_documented_in_the_fixed_form(path):
     text = path.read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ import functools
 import json
 import re
 
-from pixelcal.chunks import chunk_names, parse_pixels
-from pixelcal.provenance import file_sha256, library_hash
+from pixelcal.io.chunks import chunk_names, parse_pixels
+from pixelcal.io.provenance import file_sha256, library_hash
 
 PIXELS = list(parse_pixels(config["pixels"], configuration.N_PIXELS))
 EXPOSURES = {name: configuration.exposure_settings(config, name) for name in config["exposures"]}
@@ -199,7 +199,7 @@ def line_table_contents(wildcards):
 
 def templates(camera):
     """Hash of each template of a report; they are not among the files that Python imports."""
-    folder = PROJECT / "workflow" / "scripts" / "pixelcal" / "templates"
+    folder = PROJECT / "workflow" / "scripts" / "pixelcal" / "report" / "templates"
     paths = [path for own in (folder, folder / camera) for path in own.iterdir() if path.is_file()]
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(paths)}
 
@@ -291,7 +291,7 @@ def reported_figures(names):
         path = f"results/eclairs/{{exposure}}/figures/{name}"
         outputs[f"{name}_png"] = report(
             f"{path}.png",
-            caption=f"../report/{name}.rst",
+            caption=f"../../report/{name}.rst",
             category="ECLAIRs",
             subcategory="{exposure}",
             labels={"exposure": "{exposure}", "figure": name.replace("_", " ")},

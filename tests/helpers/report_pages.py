@@ -1,0 +1,126 @@
+"""Products of whole exposures for the tests of the report, and the page made from them.
+
+The spectra are drawn from a response that is known; relations, errors and truth are those of
+`synthetic.make_fits`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+
+from helpers.paths import LINES, PIXEL_MAP
+from helpers.synthetic import GAIN, OFFSET, make_fits, run_script, write_exposure
+from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.relation import N_CHANNELS
+from pixelcal.energy.response.io import write_response
+from pixelcal.energy.response.learn import (
+    CONTINUUM_ORDER,
+    ESCAPES_KEV,
+    LineShape,
+    Response,
+    continuum_functions,
+    escape_peaks,
+    line_cdf,
+)
+from pixelcal.energy.response.population import wide_spread
+from pixelcal.io.tables import table_hdu, write_fits
+
+TABLE = read_line_table(LINES)
+PER_EXPOSURE = ("relation", "validation", "truth", "response", "prediction")
+
+
+def known_response(counts_per_line=60.0) -> Response:
+    """A response with lines in proportion to their intensities on a continuum of 5 counts/keV."""
+    continuum = np.zeros((TABLE.n_blocks, CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)))
+    continuum[:, 0] = 5.0
+    strengths = counts_per_line * TABLE.intensity
+    return Response(
+        LineShape(), strengths, continuum, wide_spread(TABLE), np.zeros((2, 2)), 500.0, 480
+    )
+
+
+def draw_spectra(rows, response: Response, seed: int) -> np.ndarray:
+    """Poisson counts (n, 1024) of pixels whose relations are those of `rows`, in all blocks."""
+    energy = np.arange(0.0, 160.0, 0.02)
+    density = np.zeros(len(energy))
+    at_edges = response.shape.sigma([edge for edge, _ in ESCAPES_KEV])
+    limits = TABLE.block_limits_keV
+    # A continuum goes on beyond its block, as a channel at the limit reaches out of it.
+    owner = np.searchsorted((limits[:-1, 1] + limits[1:, 0]) / 2, energy)
+    for block, (low, high) in enumerate(limits):
+        near = (owner == block) & (energy > low - 1) & (energy < high + 1)
+        functions = continuum_functions((low, high), np.clip(energy[near], low, high), at_edges)
+        density[near] = response.continuum[block] @ functions
+    cumulative = np.concatenate([[0.0], np.cumsum(density)[:-1]]) * 0.02
+    for profile in (line_cdf, escape_peaks):
+        cumulative += response.line_strength @ profile(response.shape, TABLE.energy_keV, energy)
+    gain = np.nan_to_num(rows["GAIN"], nan=GAIN)[:, None]
+    offset = np.nan_to_num(rows["OFFSET"], nan=OFFSET)[:, None]
+    edges = gain * np.arange(N_CHANNELS + 1) + offset
+    expected = np.diff(np.interp(edges, energy, cumulative), axis=1)
+    return np.random.default_rng(seed).poisson(expected)
+
+
+def make_exposure(folder, name, seconds, rows, truth, seed=3, prediction=None, **options) -> dict:
+    """Paths of all products of one exposure, spectra and response among them."""
+    paths = write_exposure(folder, name, seconds, rows, truth, **options)
+    response = known_response()
+    spectra = np.zeros(len(rows), [("DETNUM", "i2"), ("COUNTS", "i4", (N_CHANNELS,))])
+    spectra["DETNUM"] = rows["DETNUM"]
+    spectra["COUNTS"] = draw_spectra(rows, response, seed)
+    spectra["COUNTS"][rows["COUNTS"] == 0] = 0
+    cards = [
+        ("EXPOSURE", float(seconds)),
+        ("GOODTIME", 20000.0),
+        ("EVREAD", 1000, "events read"),
+        ("EVUSED", 900, "events counted"),
+        ("REJTIME", 100, "events outside the good time used"),
+        ("REJNAN", 0, "events without a finite energy"),
+    ]
+    write_fits(paths["spectra"], [table_hdu(spectra, "SPECTRA", cards=cards)])
+    paths["response"] = folder / name / "response.fits"
+    write_response(paths["response"], response, TABLE, [], None)
+    if prediction is not None:
+        paths["prediction"] = folder / name / "observing_time.json"
+        paths["prediction"].write_text(json.dumps(prediction))
+    return paths
+
+
+def make_camera(folder, n_pixels=6400, seconds=None, change=None, **options) -> dict[str, dict]:
+    """Products of several exposures by name; `change(rows)` spoils the fits first."""
+    made = {}
+    for seed, (name, good_time) in enumerate((seconds or {"1ks": 1000, "10ks": 10000}).items()):
+        rows, truth = make_fits(n_pixels, seed=seed, sigma_slope=0.3 / np.sqrt(10 * good_time))
+        if change is not None:
+            change(rows)
+        made[name] = make_exposure(folder, name, good_time, rows, truth, seed, **options)
+    return made
+
+
+def write_report(folder, paths, name="report.html", method="joint", settings=None):
+    """Run the rule's script on the products of several exposures."""
+    exposures = [
+        {"name": own, "method": method, "lines": str(LINES), "min_counts": 200} for own in paths
+    ]
+    given = {
+        f"{kind}s": [own[kind] for own in paths.values() if kind in own] for kind in PER_EXPOSURE
+    }
+    given["spectra"] = [own["spectra"] for own in paths.values()]
+    given["pixel_map"] = PIXEL_MAP
+    params = {
+        "exposures": exposures,
+        "relation": {"gain_keV": GAIN, "offset_keV": OFFSET},
+        "settings": settings or {"pixels": list(range(6400))},
+        "threshold": 5.0,
+    }
+    run_script("report", folder, given, {"report": folder / name}, params)
+    return folder / name
+
+
+def page_data(page) -> dict:
+    """What the page draws from."""
+    found = re.search(r'id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    return json.loads(found[1])

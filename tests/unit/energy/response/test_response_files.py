@@ -1,0 +1,106 @@
+"""The response as a file: what it keeps, and the line tables that it is not for."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from helpers.paths import LINES
+
+from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.response.io import read_response, write_response
+from pixelcal.energy.response.learn import empty_response
+from pixelcal.errors import InputError
+
+
+@pytest.fixture
+def table():
+    return read_line_table(LINES)
+
+
+@pytest.fixture
+def written(table, tmp_path):
+    """Path of the response of `table`, and the response: numbers that occur nowhere else."""
+    empty = empty_response(table)
+    response = replace(
+        empty,
+        line_strength=100 + np.arange(table.n_lines) / 3,
+        continuum=np.arange(empty.continuum.size).reshape(empty.continuum.shape) / 7,
+        spread=np.arange(empty.spread.size) / 11,
+        scale_covariance=np.array([[2e-9, -3e-8], [-3e-8, 5e-6]]),
+        dof=12,
+    )
+    path = tmp_path / "response.fits"
+    write_response(path, response, table, [("EXPNAME", "3ks", "exposure")], None)
+    return path, response
+
+
+def test_it_reads_back(written, table):
+    path, response = written
+    again = read_response(path, table)
+    assert again.shape == response.shape and again.dof == 12 and np.isnan(again.chi_square)
+    np.testing.assert_array_equal(again.line_strength, response.line_strength)
+    np.testing.assert_array_equal(again.continuum, response.continuum)
+    np.testing.assert_array_equal(again.spread, response.spread)
+    np.testing.assert_array_equal(again.scale_covariance, response.scale_covariance)
+    np.testing.assert_array_equal(fits.getdata(path, "LINES")["INTENSITY"], table.intensity)
+
+
+def changed(table, name, index, factor=1.0001):
+    values = getattr(table, name).copy()
+    values[index] *= factor
+    return replace(table, **{name: values})
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda table: changed(table, "energy_keV", 3), "line energies"),
+        (lambda table: changed(table, "intensity", 3), "intensities"),
+        (lambda table: changed(table, "block_limits_keV", (1, 0)), "block limits"),
+        (lambda table: changed(table, "block_limits_keV", (0, 1)), "block limits"),
+        (lambda table: replace(table, element=("Ni", *table.element[1:])), "lines"),
+        (lambda table: replace(table, transition=("Kb1", *table.transition[1:])), "lines"),
+        (lambda table: read_line_table(LINES.with_name("strongest.csv")), "lines"),
+    ],
+)
+def test_another_line_table_is_refused(written, table, change, what):
+    path, _ = written
+    with pytest.raises(InputError, match=f"another line table, with other {what};") as caught:
+        read_response(path, change(table))
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_another_name_of_a_block_changes_nothing(written, table):
+    path, response = written
+    renamed = replace(table, block_names=tuple(f"{name} block" for name in table.block_names))
+    again = read_response(path, renamed)
+    np.testing.assert_array_equal(again.continuum, response.continuum)
+
+
+def test_no_name_is_cut(table, tmp_path):
+    names = tuple(f"{name}-with-a-name-of-more-than-twenty" for name in table.block_names)
+    transitions = tuple(f"{name},satellites" for name in table.transition)
+    elements = tuple(f"{name}-of-the-passive-shield" for name in table.element)
+    table = replace(table, block_names=names, transition=transitions, element=elements)
+    path = tmp_path / "response.fits"
+    write_response(path, empty_response(table), table, [], None)
+    lines, blocks = fits.getdata(path, "LINES"), fits.getdata(path, "CONTINUUM")
+    assert tuple(blocks["BLOCK"]) == names
+    assert tuple(lines["TRANSITION"]) == transitions and tuple(lines["ELEMENT"]) == elements
+    read_response(path, table)
+
+
+@pytest.mark.parametrize(
+    ("extension", "missing"), [("LINES", "INTENSITY"), ("LINES", "FWHM60"), ("CONTINUUM", "E_MIN")]
+)
+def test_a_file_that_lacks_something(written, table, extension, missing):
+    path, _ = written
+    with fits.open(path) as hdus:
+        if missing in hdus[extension].header:
+            del hdus[extension].header[missing]
+        else:
+            hdus[extension].columns.del_col(missing)
+        hdus.writeto(path, overwrite=True, checksum=True)
+    with pytest.raises(InputError, match=f"lacks {missing}; learn the response anew"):
+        read_response(path, table)

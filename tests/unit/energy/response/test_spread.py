@@ -1,0 +1,121 @@
+"""How much pixels differ: the law against scipy, its scales against truth put in."""
+
+import numpy as np
+import pytest
+from helpers import cameras
+from scipy import optimize, stats
+
+from pixelcal.energy.fit import likelihood as kernel
+from pixelcal.energy.response.population import (
+    SCALES,
+    SPREAD_FREEDOM,
+    centre,
+    learn_spread,
+    shared_information,
+    spread_weight,
+    wide_spread,
+)
+
+N = 3000
+WIDE = np.array([0.5])
+
+
+def fitted(true, error, spread, seed):
+    """Deviations and variances as a fit gives them that was made with the law of scale `spread`.
+
+    The fit minimises the normal -ln L of the data and that of the law: a fixed point of weights.
+    """
+    rng = np.random.default_rng(seed)
+    data = true + error * rng.standard_normal(len(true))
+    value = data.copy()
+    for _ in range(200):
+        law = spread_weight(value, spread) / spread**2
+        value = data / error**2 / (1 / error**2 + law)
+    return value[:, None], (1.0 / (1.0 / error**2 + law))[:, None]
+
+
+@pytest.mark.parametrize("deviation", [-0.7, 0.05, 0.4])
+def test_weight_gives_the_gradient_of_students_t(deviation):
+    scale, step = 0.2, 1e-6
+    up, down = (-stats.t.logpdf(deviation + h, SPREAD_FREEDOM, scale=scale) for h in (step, -step))
+    gradient = spread_weight(deviation, scale) * deviation / scale**2
+    assert gradient == pytest.approx((up - down) / (2 * step), rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.05, 0.2, 0.6])
+@pytest.mark.parametrize("error", [0.02, 0.1])
+def test_scale_is_recovered(scale, error):
+    """Within 5 errors of the scale of N draws of the law, and the step of the search.
+
+    The information on ln(scale) in a draw of Student's t is 2 nu / (nu + 3).
+    """
+    if error > scale:
+        pytest.skip("the errors hide the scale: see the next test")
+    true = stats.t.rvs(SPREAD_FREEDOM, scale=scale, size=N, random_state=3)
+    found = learn_spread(*fitted(true, error, WIDE[0], 4), WIDE)[0]
+    one_sigma = np.sqrt((SPREAD_FREEDOM + 3) / (2 * SPREAD_FREEDOM) / N) * (
+        1 + (error / scale) ** 2
+    )
+    step = np.log(SCALES[1] / SCALES[0])
+    # The shape of the data's likelihood is taken from the curvature of the fit: good to a tenth.
+    assert abs(np.log(found / scale)) < 5 * one_sigma + step + 0.1
+
+
+def test_pixels_that_are_the_same_seem_so():
+    """Errors of 0.3 hide a spread below 0.3 (2 / N)^(1/4) = 0.05; thrice that is an outlier."""
+    found = learn_spread(*fitted(np.zeros(N), 0.3, WIDE[0], 5), WIDE)[0]
+    assert found < 3 * 0.3 * (2 / N) ** 0.25
+
+
+def test_a_few_pixels_do_not_seem_all_the_same():
+    found = learn_spread(np.zeros((2, 1)), np.full((2, 1), 1e-4), WIDE)
+    assert found[0] > 0.02
+
+
+def test_without_a_pixel_the_scale_stays():
+    assert learn_spread(np.empty((0, 1)), np.empty((0, 1)), WIDE) is WIDE
+
+
+def test_a_tenth_of_outliers_does_not_rule():
+    """Lines missing in a tenth of the pixels: the scale is still that of the others."""
+    rng = np.random.default_rng(6)
+    true = 0.1 * rng.standard_normal(N)
+    true[: N // 10] = -1.0
+    found = learn_spread(*fitted(true, 0.05, WIDE[0], 7), WIDE)[0]
+    assert 0.08 < found < 0.2
+
+
+def test_wide_scales_are_those_of_resolution_continua_and_groups():
+    table = cameras.line_table()
+    assert wide_spread(table).tolist() == [0.3] + [0.5] * (5 + 7)
+
+
+def test_centre_is_the_most_probable_one():
+    """A scalar search of scipy on the sum of the laws; one normalisation is an outlier."""
+    normalisation, spread = np.array([1.02, 0.97, 1.1, 0.1]), np.array([0.05, 0.1, 0.02, 0.1])
+    found = optimize.minimize_scalar(
+        lambda m: -np.sum(stats.t.logpdf(normalisation, SPREAD_FREEDOM, m, spread)),
+        bounds=(0.9, 1.2),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    assert centre(normalisation, spread) == pytest.approx(found.x, abs=1e-6)
+
+
+def test_what_the_kernel_says_of_deviations():
+    """Variances and parameters determined, from matrices: of the projection off the centre."""
+    rng = np.random.default_rng(9)
+    spread = rng.uniform(0.05, 0.3, 7)
+    theta = np.append([17.0, 72.0, 0.1], 1.0 + 0.2 * rng.standard_normal(6))
+    factor = 0.05 * rng.standard_normal((9, 9))
+    covariance = factor @ factor.T
+    value, variance, determined = kernel._deviations(theta, covariance, spread)
+    middle = centre(theta[3:], spread[1:])
+    np.testing.assert_allclose(value, np.append(0.1, theta[3:] - middle), rtol=1e-12)
+    weight = (spread_weight(value, spread) / spread**2)[1:]
+    projection = np.eye(7)
+    projection[1:, 1:] -= weight / weight.sum()
+    own = covariance[2:, 2:]
+    np.testing.assert_allclose(variance, np.diag(projection @ own @ projection.T))
+    information = shared_information(value, spread)
+    assert determined == pytest.approx(np.trace(own @ information))

@@ -1,0 +1,312 @@
+"""Merging chunks, masking, and the two products as files."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from helpers.synthetic import GAIN, LINES, OFFSET, PIXEL_MAP, make_fits, run_script, silence, write_exposure
+
+from pixelcal.camera import read_pixel_map
+from pixelcal.energy.results.merge import complete_status, mission_cards, place_of, previous_relation
+from pixelcal.energy.prior import read_prior
+from pixelcal.energy.relation import FIT_DTYPE, FIT_UNITS, N_PIXELS, Status
+from pixelcal.errors import InputError
+from pixelcal.io.merge import merge_chunks, read_bad_pixels
+from pixelcal.io.tables import table_hdu, write_fits
+
+N = 200
+NONE = np.array([], int)
+
+
+@pytest.fixture
+def rows():
+    rows, _ = make_fits(N)
+    return rows
+
+
+def test_chunks_in_any_order_make_the_same_rows(rows):
+    detnum = rows["DETNUM"]
+    shuffled = np.random.default_rng(1).permutation(N)
+    for parts in ((rows,), (rows[150:], rows[:150]), np.array_split(rows[shuffled], 7)):
+        merged = merge_chunks(parts, detnum, [""] * len(parts), FIT_DTYPE, "DETNUM")
+        assert merged.dtype == FIT_DTYPE and merged.tobytes() == rows.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([slice(0, 100), slice(99, N)], "DETNUM 99 is in two chunks"),
+        ([slice(0, 100), slice(101, N)], "DETNUM 100 of the spectra is in no chunk"),
+        ([slice(0, 0)], "DETNUM 0 of the spectra is in no chunk"),
+    ],
+)
+def test_each_pixel_exactly_once(rows, parts, reason):
+    with pytest.raises(InputError, match=reason):
+        merge_chunks(
+            [rows[part] for part in parts], rows["DETNUM"], [""] * len(parts), FIT_DTYPE, "DETNUM"
+        )
+
+
+def test_a_pixel_that_has_no_spectrum(rows):
+    with pytest.raises(InputError, match="DETNUM 199 is in a chunk and not in the spectra"):
+        merge_chunks([rows], rows["DETNUM"][:-1], ["a"], FIT_DTYPE, "DETNUM")
+
+
+def test_a_chunk_without_a_column(rows):
+    table = Table(rows)
+    table.remove_column("PVALUE")
+    with pytest.raises(InputError, match=r"0003.fits: lacks the column\(s\) PVALUE"):
+        merge_chunks([table.as_array()], rows["DETNUM"], ["0003.fits"], FIT_DTYPE, "DETNUM")
+
+
+def test_masked_pixels_lose_their_values_and_keep_their_counts(rows):
+    place = place_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
+    rows["STATUS"][5] = Status.POOR_FIT
+    rows["STATUS"][9] = Status.NOT_CONVERGED  # its values are still there: they must go
+    done = complete_status(rows, *place, np.array([5, 7, 6399]))
+    assert done["STATUS"][5] == Status.MASKED | Status.POOR_FIT
+    assert done["STATUS"][7] == Status.MASKED and done["STATUS"][9] == Status.NOT_CONVERGED
+    for name in FIT_DTYPE.names:
+        if FIT_DTYPE[name].kind == "f":
+            assert np.flatnonzero(np.isnan(done[name])).tolist() == [5, 7, 9], name
+        elif name != "STATUS":
+            assert np.array_equal(done[name], rows[name])
+    assert rows["STATUS"][7] == 0, "the rows that were given are not touched"
+
+
+def test_outliers_are_marked_and_keep_their_answer(rows):
+    rows["OFFSET"][50] += 5
+    place = place_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
+    done = complete_status(rows, *place, NONE)
+    assert np.flatnonzero(done["STATUS"]).tolist() == [50]
+    assert done["STATUS"][50] == Status.OUTLIER and done["OFFSET"][50] == rows["OFFSET"][50]
+
+
+def test_no_answer_without_a_reason_is_a_fault(rows):
+    rows["GAIN"][3] = np.nan
+    with pytest.raises(ValueError, match="pixel 3: no answer, and STATUS does not say why"):
+        complete_status(rows, rows["DETNUM"], np.zeros(N, int), NONE)
+
+
+@pytest.mark.parametrize("text", ["DETNUM\n-1\n", "DETNUM\n6400\n", "DETNUM\n1.5\n", "DETNUM\na\n"])
+def test_a_bad_pixel_table_with_nonsense(tmp_path, text):
+    (tmp_path / "bad.csv").write_text(text)
+    with pytest.raises(InputError, match="whole numbers from 0 to 6399"):
+        read_bad_pixels(tmp_path / "bad.csv", "DETNUM", N_PIXELS)
+
+
+def test_bad_pixels_once_each_and_perhaps_none(tmp_path):
+    (tmp_path / "bad.csv").write_text("DETNUM\n7\n5\n7\n")
+    assert read_bad_pixels(tmp_path / "bad.csv", "DETNUM", N_PIXELS).tolist() == [5, 7]
+    (tmp_path / "none.csv").write_text("DETNUM\n")
+    assert len(read_bad_pixels(tmp_path / "none.csv", "DETNUM", N_PIXELS)) == 0
+
+
+def test_validity_in_utc():
+    # 2024-06-22T07:00:00 UTC is 2729 days and 7 h after the epoch; no leap second since.
+    cards = {keyword: value for keyword, value, _ in mission_cards(2729 * 86400 + 7 * 3600.0, None)}
+    assert (cards["CVSD0001"], cards["CVST0001"]) == ("2024-06-22", "07:00:00")
+    assert "TSTOP" not in cards
+
+
+def test_previous_relation_of_part_of_the_camera(tmp_path, rows):
+    path = tmp_path / "relation.fits"
+    write_fits(path, [table_hdu(rows, "RELATION")])
+    gain, offset = previous_relation(path, rows["DETNUM"], GAIN, OFFSET)
+    assert np.array_equal(gain[:N], rows["GAIN"]) and np.array_equal(offset[:N], rows["OFFSET"])
+    assert np.all(gain[N:] == GAIN) and np.all(offset[N:] == OFFSET) and len(gain) == 6400
+
+
+def test_previous_relation_is_that_of_the_file_wherever_usable(tmp_path, caplog):
+    rows, _ = make_fits(6400, seed=3)
+    rows["GAIN"][[300, 6000]] = np.nan, -1.0
+    path = tmp_path / "relation.fits"
+    write_fits(path, [table_hdu(rows[rows["DETNUM"] != 500], "RELATION")])
+    gain, offset = previous_relation(path, np.arange(N), GAIN, OFFSET)
+    nominal = np.isin(np.arange(6400), [300, 500, 6000])
+    assert np.array_equal(gain[~nominal], rows["GAIN"][~nominal])
+    assert np.array_equal(offset[~nominal], rows["OFFSET"][~nominal])
+    assert np.all(gain[nominal] == GAIN) and np.all(offset[nominal] == OFFSET)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING" and "for 3 of the 6400 pixels" in record.getMessage()
+
+
+def test_previous_relation_of_a_whole_file_or_none_warns_of_nothing(tmp_path, caplog):
+    rows, _ = make_fits(6400, seed=3)
+    write_fits(tmp_path / "relation.fits", [table_hdu(rows, "RELATION")])
+    gain, _ = previous_relation(tmp_path / "relation.fits", np.arange(N), GAIN, OFFSET)
+    assert np.array_equal(gain, rows["GAIN"])
+    assert np.all(previous_relation(None, np.arange(N), GAIN, OFFSET)[1] == OFFSET)
+    assert not caplog.records
+
+
+def test_previous_relation_must_be_usable_in_the_run(tmp_path):
+    rows, _ = make_fits(6400, seed=3)
+    rows["OFFSET"][5] = np.nan
+    write_fits(tmp_path / "relation.fits", [table_hdu(rows, "RELATION")])
+    with pytest.raises(InputError, match="pixel 5 has no usable GAIN and OFFSET"):
+        previous_relation(tmp_path / "relation.fits", np.arange(N), GAIN, OFFSET)
+
+
+@pytest.fixture
+def merged(tmp_path):
+    rows, truth = make_fits(N)
+    silence(rows, [3, 4], Status.TOO_FEW_COUNTS)
+    return rows, write_exposure(tmp_path, "10ks", 10000, rows, truth, date="2026-01-01")
+
+
+def test_relation_file(merged):
+    rows, paths = merged
+    with fits.open(paths["relation"]) as hdus:
+        table, header = hdus["RELATION"].data, hdus["RELATION"].header
+        assert table.columns.names == ["DETNUM", "X", "Y", *FIT_DTYPE.names[1:]]
+        for name in FIT_DTYPE.names:
+            assert np.array_equal(table[name], rows[name], equal_nan=FIT_DTYPE[name].kind == "f")
+        assert {c.name: c.unit for c in table.columns if c.unit} == {
+            "X": "pixel",
+            "Y": "pixel",
+            **FIT_UNITS,
+        }
+        assert np.array_equal(table["X"], 79 - table["DETNUM"] % 80)
+        expected = {
+            "EXPOSURE": 10000.0,
+            "EXPNAME": "10ks",
+            "MULTIPLI": "single",
+            "LINETAB": "all_blocks.csv",
+            "INFIL001": "events.fits",
+            "INSHA001": "0" * 64,
+            "TELESCOP": "SVOM",
+            "INSTRUME": "ECL",
+            "ORIGIN": "pixelcal",
+            "CREATOR": "pixelcal merge_relation",
+            "DATE": "2026-01-01",
+        }
+        assert {name: header[name] for name in expected} == expected
+        assert {"SOFTVERS", "CONFHASH", "LINESHA", "HISTORY", "CHECKSUM", "DATASUM"} <= set(header)
+        assert any("198 pixels with an answer, 2 without" in line for line in header["HISTORY"])
+
+
+def test_mission_file(merged):
+    rows, paths = merged
+    with fits.open(paths["mission"]) as hdus:
+        assert [hdu.name for hdu in hdus] == ["PRIMARY", "AUX-ECL-PIX-CAL", "PIXEL-STATUS"]
+        own, status, header = hdus[1].data, hdus[2].data, hdus[1].header
+        assert [(c.name, c.format, c.unit) for c in own.columns] == [
+            ("DETNUM", "I", None),
+            ("GAIN", "E", "keV/chan"),
+            ("OFFSET", "E", "keV"),
+        ]
+        assert [(c.name, c.format) for c in status.columns] == [
+            ("DETNUM", "I"),
+            ("UPDATED", "L"),
+            ("STATUS", "J"),
+        ]
+        answered = np.isfinite(rows["GAIN"])
+        for name, nominal in (("GAIN", GAIN), ("OFFSET", OFFSET)):
+            expected = np.full(6400, nominal)
+            expected[:N][answered] = rows[name][answered]
+            assert np.array_equal(own[name], expected.astype("f4"))
+        assert np.array_equal(status["UPDATED"], np.isin(np.arange(6400), np.flatnonzero(answered)))
+        assert np.array_equal(status["STATUS"][:N], rows["STATUS"])
+        assert np.all(status["STATUS"][N:] == Status.MASKED)
+        assert header["CARD"] == "AUX-ECL-PIX-CAL" and header["MJDREFI"] == 57754
+        for keyword in ("CCLS", "CDTP", "CCNM", "CBD1", "CVSD", "CVST", "CDES"):
+            assert f"{keyword}0001" in header
+    gain, _ = read_prior(paths["mission"], np.arange(6400), 0, 0)
+    assert np.isfinite(gain).all(), "it can be the prior of the next run"
+
+
+@pytest.mark.parametrize(
+    ("words", "start", "date", "history"),
+    [
+        (
+            {"MJDREFI": 57754, "MJDREFF": 0.00080074074074, "TIMESYS": "TT"},
+            86400.0,
+            "2017-01-02",
+            None,
+        ),
+        ({"MJDREFI": 57784, "MJDREFF": 69.184 / 86400}, 31 * 86400.0, "2017-02-01", "converted"),
+        (
+            {"MJDREFI": 57754, "MJDREFF": 0.0, "TIMESYS": "UTC"},
+            0.0,
+            "2017-01-01",
+            "are UTC, not TT",
+        ),
+    ],
+)
+def test_validity_is_in_mission_time(tmp_path, merged, words, start, date, history):
+    rows, paths = merged
+    with fits.open(paths["spectra"]) as hdus:
+        hdus["SPECTRA"].header.update(words | {"TSTART": 86400.0})
+        hdus.writeto(tmp_path / "s.fits", checksum=True)
+    made = {name: tmp_path / f"{name}.fits" for name in ("relation", "mission")}
+    given = {"chunks": paths["chunks"], "spectra": tmp_path / "s.fits"}
+    given |= {"lines": LINES, "pixel_map": PIXEL_MAP}
+    params = {"relation": {"gain_keV": GAIN, "offset_keV": OFFSET}, "settings": {}, "date": None}
+    run_script("merge_relation", tmp_path, given, made, params)
+    header = fits.getheader(made["mission"], "AUX-ECL-PIX-CAL")
+    assert header["TSTART"] == pytest.approx(start, abs=1e-5) and header["TIMESYS"] == "TT"
+    assert header["MJDREFI"] == 57754 and header["CVSD0001"] == date
+    said = " ".join(header["HISTORY"])
+    assert (history in said) if history else ("TSTART" not in said)
+
+
+def test_the_script_names_response_and_bad_pixels(tmp_path, merged):
+    _, paths = merged
+    given = {"chunks": paths["chunks"], "spectra": paths["spectra"]}
+    given |= {"lines": LINES, "pixel_map": PIXEL_MAP}
+    for name, text in (("bad_pixels", "DETNUM\n10\n"), ("response", "learnt before")):
+        given[name] = tmp_path / f"my_{name}.csv"
+        given[name].write_text(text)
+    made = {name: tmp_path / f"{name}.fits" for name in ("relation", "mission")}
+    params = {"relation": {"gain_keV": GAIN, "offset_keV": OFFSET}, "settings": {}, "date": None}
+    run_script("merge_relation", tmp_path, given, made, params)
+    for path in made.values():
+        header = fits.getheader(path, 1)
+        assert (header["RESPONSE"], header["BADPIX"]) == ("my_response.csv", "my_bad_pixels.csv")
+        assert header["RESPSHA"] == hashlib.sha256(b"learnt before").hexdigest()
+        assert header["BADSHA"] == hashlib.sha256(b"DETNUM\n10\n").hexdigest()
+    absent = fits.getheader(paths["relation"], 1)
+    assert not {"RESPONSE", "RESPSHA", "BADPIX", "BADSHA"} & set(absent)
+
+
+def test_the_script_masks_and_takes_the_prior_from_files(tmp_path, merged):
+    _, paths = merged
+    (tmp_path / "bad.txt").write_text("DETNUM WHY\n10 noisy\n")
+    prior, _ = make_fits(6400, seed=99)
+    write_fits(tmp_path / "prior.fits", [table_hdu(prior, "RELATION")])
+    made = {name: tmp_path / f"{name}.fits" for name in ("relation", "mission")}
+    given = {name: paths[name] for name in ("chunks", "spectra")}
+    given |= {"lines": LINES, "pixel_map": PIXEL_MAP}
+    given |= {"bad_pixels": tmp_path / "bad.txt", "prior": tmp_path / "prior.fits"}
+    relation = {"gain_keV": GAIN, "offset_keV": OFFSET}
+    params = {"relation": relation, "settings": {}, "date": None}
+    run_script("merge_relation", tmp_path, given, made, params)
+    table = fits.getdata(made["relation"], "RELATION")
+    assert table["STATUS"][10] == Status.MASKED and np.isnan(table["GAIN"][10])
+    gain = fits.getdata(made["mission"], 1)["GAIN"]
+    kept = [3, 4, 10, *range(N, 6400)]
+    assert np.array_equal(gain[kept], prior["GAIN"][kept].astype("f4"))
+
+
+def test_the_number_of_chunks_leaves_no_trace(tmp_path, merged):
+    rows, paths = merged
+    write_fits(tmp_path / "all.fits", [table_hdu(rows, "FIT")])
+    made = {name: tmp_path / f"{name}.fits" for name in ("relation", "mission")}
+    relation = {"gain_keV": GAIN, "offset_keV": OFFSET}
+    run_script(
+        "merge_relation",
+        tmp_path,
+        {
+            "chunks": [str(tmp_path / "all.fits")],
+            "spectra": paths["spectra"],
+            "lines": LINES,
+            "pixel_map": PIXEL_MAP,
+        },
+        made,
+        {"relation": relation, "settings": {"relation": relation}, "date": "2026-01-01"},
+    )
+    for name, path in made.items():
+        assert path.read_bytes() == paths[name].read_bytes()

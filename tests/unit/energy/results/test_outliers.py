@@ -1,0 +1,68 @@
+"""Outliers against the neighbours."""
+
+import numpy as np
+import pytest
+from helpers.synthetic import make_fits
+
+from pixelcal.energy.results.outliers import find_outliers
+
+NAMES = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
+
+
+def place(rows):
+    return 79 - rows["DETNUM"] % 80, rows["DETNUM"] // 80
+
+
+def flags(rows):
+    return find_outliers(*place(rows), *(rows[name] for name in NAMES))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_honest_scatter_is_not_flagged(seed):
+    # Expected over the five cameras of 6400: 32 000 * 2 energies * 2e-9 flags, that is none.
+    rows, _ = make_fits(seed=seed)
+    assert flags(rows).sum() == 0
+
+
+def test_a_small_run_of_honest_pixels_is_not_flagged():
+    # 64 pixels in one row: few neighbours, a spread that is 15 % uncertain. At most 7e-6 a pixel:
+    # 0.09 expected in 200 runs, more than 2 of them have a probability of 1e-4.
+    assert sum(flags(make_fits(64, seed=seed)[0]).sum() for seed in range(200)) <= 2
+
+
+def test_smooth_differences_over_the_camera_are_not_flagged():
+    rows, _ = make_fits(seed=3)
+    x, y = place(rows)
+    rows["OFFSET"] += 0.2 * np.sin(x / 12) * np.cos(y / 12)  # much more than what one pixel may
+    assert flags(rows).sum() == 0
+
+
+def test_pixels_moved_by_hand_are_found_and_nothing_else():
+    rows, _ = make_fits(seed=4)
+    moved = np.array([0, 79, 1234, 4000, 4001, 6399])  # corners, the middle, two side by side
+    rows["OFFSET"][moved[:3]] += 5.0
+    rows["GAIN"][moved[3:]] *= 1.08  # 6 keV at 80 keV, 1 keV at 15 keV
+    assert np.array_equal(np.flatnonzero(flags(rows)), moved)
+
+
+def test_a_pixel_may_be_as_far_out_as_its_own_error_allows():
+    rows, _ = make_fits(seed=5)
+    rows["OFFSET"][[100, 3000]] += 5.0
+    rows["OFFSET_ERR"][3000] = 5.0
+    rows["GAIN_OFFSET_COV"][3000] = 0.0
+    assert np.flatnonzero(flags(rows)).tolist() == [100]
+
+
+def test_pixels_without_an_answer_are_left_out():
+    rows, _ = make_fits(seed=6)
+    rows["GAIN"][::3] = rows["OFFSET"][::3] = np.nan
+    rows["OFFSET"][1234] += 5.0
+    assert np.flatnonzero(flags(rows)).tolist() == [1234]
+
+
+def test_too_few_pixels_give_no_verdict():
+    rows, _ = make_fits(10)
+    rows["OFFSET"][5] += 50
+    assert flags(rows).sum() == 0
+    rows["GAIN"] = np.nan
+    assert flags(rows).sum() == 0

@@ -1,0 +1,154 @@
+"""Validation against closed forms and a seeded truth."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from helpers.synthetic import GAIN, OFFSET, make_fits, silence
+
+from pixelcal.energy.relation import REFERENCE_ENERGIES_KEV, Status
+from pixelcal.energy.results.validation import energy_numbers, validate
+
+KEYS = [f"{energy:g}" for energy in REFERENCE_ENERGIES_KEV]
+
+
+def prior(n):
+    return np.full(n, GAIN), np.full(n, OFFSET)
+
+
+def within(value, expected, sigma, n_sigma=4):
+    """4 sigma: one false alarm in 16 000 for each comparison."""
+    assert abs(value - expected) < n_sigma * sigma, f"{value} is not {expected} ± {sigma}"
+
+
+def test_four_errors_by_hand():
+    error = np.array([0.1, -0.3, 0.5, np.nan])
+    sigma = np.array([0.1, 0.1, 0.5, np.nan])
+    own = energy_numbers(sigma, error, 0.3, np.ones(4, bool), error)
+    assert own["n"] == 3
+    assert own["bias_keV"] == pytest.approx(0.1)
+    assert own["bias_err_keV"] == pytest.approx(0.4 / math.sqrt(3))
+    assert own["rms_keV"] == pytest.approx(math.sqrt(0.35 / 3))
+    assert own["rms_bound_keV"] == pytest.approx(math.sqrt(0.27 / 3))
+    assert own["rms_over_bound"] == pytest.approx(math.sqrt(0.35 / 0.27))
+    assert own["pull_mean"] == pytest.approx((1 - 3 + 1) / 3)
+    assert own["pull_std"] == pytest.approx(math.sqrt(16 / 3))
+    assert own["pull_std_err"] == pytest.approx(0.5)
+    assert own["coverage_68"] == pytest.approx(2 / 3)
+    assert own["pass_fraction"] == pytest.approx(2 / 4), "a pixel without an answer does not pass"
+    predicted = [2 * norm.cdf(0.3 / s) - 1 for s in (0.1, 0.1, 0.5)]
+    assert own["predicted_pass_fraction"] == pytest.approx(sum(predicted) / 4)
+    assert own["change_rms_keV"] == own["rms_keV"]
+
+
+@pytest.mark.parametrize("energy", KEYS)
+def test_right_errors_give_unit_pulls(energy):
+    rows, truth = make_fits(seed=11)
+    own = validate(rows, prior(len(rows)), truth)["energies"][energy]
+    n = len(rows)
+    within(own["bias_keV"], 0, own["bias_err_keV"])
+    within(own["pull_mean"], 0, 1 / math.sqrt(n))
+    within(own["pull_std"], 1, 1 / math.sqrt(2 * n))
+    share = math.erf(math.sqrt(0.5))
+    within(own["coverage_68"], share, math.sqrt(share * (1 - share) / n))
+    # The fourth moment over these widths makes the rms less certain than for one width.
+    within(own["rms_over_bound"], 1, 1.5 / math.sqrt(2 * n))
+    within(own["pass_fraction"], own["predicted_pass_fraction"], own["pass_fraction_err"])
+    assert own["bias_err_keV"] == pytest.approx(own["rms_keV"] / math.sqrt(n), rel=1e-2)
+
+
+def test_errors_that_are_too_small_by_two_show():
+    rows, truth = make_fits(seed=12)
+    rows["GAIN_ERR"] /= 2
+    rows["OFFSET_ERR"] /= 2
+    rows["GAIN_OFFSET_COV"] /= 4
+    for own in validate(rows, prior(len(rows)), truth)["energies"].values():
+        n = len(rows)
+        within(own["pull_std"], 2, 2 / math.sqrt(2 * n))
+        within(own["rms_over_bound"], 2, 3 / math.sqrt(2 * n))
+        share = math.erf(0.5 / math.sqrt(2))
+        within(own["coverage_68"], share, math.sqrt(share * (1 - share) / n))
+
+
+def test_a_shift_is_a_bias_with_its_sign():
+    rows, truth = make_fits(1000, seed=13)
+    rows["GAIN"], rows["OFFSET"] = truth[0], truth[1] - 0.25
+    for own in validate(rows, prior(1000), truth)["energies"].values():
+        assert own["bias_keV"] == pytest.approx(-0.25)
+        assert own["rms_keV"] == pytest.approx(0.25)
+        assert own["pass_fraction"] == 1.0
+
+
+def test_the_requirement_changes_after_80_kev():
+    rows, truth = make_fits(100, seed=14)
+    rows["GAIN"], rows["OFFSET"] = truth[0], truth[1] + 0.4
+    numbers = validate(rows, prior(100), truth)["energies"]
+    assert [numbers[key]["requirement_keV"] for key in KEYS] == [0.3, 0.3, 0.3, 0.3, 0.5]
+    assert [numbers[key]["pass_fraction"] for key in KEYS] == [0, 0, 0, 0, 1]
+
+
+def test_who_counts_and_who_does_not():
+    rows, truth = make_fits(1000, seed=15)
+    rows["GAIN"], rows["OFFSET"] = truth
+    silence(rows, np.arange(100), Status.MASKED)
+    silence(rows, np.arange(100, 130), Status.TOO_FEW_COUNTS)
+    silence(rows, np.arange(120, 190), Status.NOT_CONVERGED)
+    rows["STATUS"][500:510] |= Status.POOR_FIT
+    rows["OFFSET"][505:510] += 1
+    numbers = validate(rows, prior(1000), truth)
+    assert {key: numbers[key] for key in ("n_pixels", "n_masked", "n_no_answer")} == {
+        "n_pixels": 1000,
+        "n_masked": 100,
+        "n_no_answer": 90,
+    }
+    assert numbers["n_answers"] == 810 and numbers["n_good"] == 800
+    assert numbers["status_counts"] == {
+        "MASKED": 100,
+        "TOO_FEW_COUNTS": 30,
+        "NOT_CONVERGED": 70,
+        "AT_LIMIT": 0,
+        "LINE_MISSING": 0,
+        "POOR_FIT": 10,
+        "OUTLIER": 0,
+    }
+    for own in numbers["energies"].values():
+        assert own["n"] == 810 and own["good"]["n"] == 800
+        assert own["pass_fraction"] == pytest.approx(805 / 900)
+        assert own["good"]["pass_fraction"] == 1.0
+
+
+def test_without_truth_the_prediction_stands_alone():
+    rows, truth = make_fits(2000, seed=16)
+    blind, seen = (validate(rows, prior(2000), known) for known in (None, truth))
+    assert blind["truth"] is False and seen["truth"] is True
+    for key in KEYS:
+        own, other = blind["energies"][key], seen["energies"][key]
+        assert own.keys() == other.keys()
+        for name in ("rms_bound_keV", "predicted_pass_fraction", "change_rms_keV"):
+            assert own[name] == other[name] > 0
+        for name in ("bias_keV", "rms_over_bound", "pull_std", "coverage_68", "pass_fraction"):
+            assert math.isnan(own[name])
+
+
+def test_a_camera_without_any_answer():
+    rows, truth = make_fits(30)
+    silence(rows, np.arange(30), Status.NOT_CONVERGED)
+    numbers = validate(rows, prior(30), truth)
+    assert numbers["n_answers"] == 0
+    for own in numbers["energies"].values():
+        assert own["n"] == 0 and math.isnan(own["rms_keV"])
+        assert own["predicted_pass_fraction"] == 0.0
+
+
+def test_common_error_is_that_of_stretch_and_shift():
+    """Against draws of both: 200 000 of them know a standard deviation to 0.2 %."""
+    covariance = np.array([[4e-8, -1e-6], [-1e-6, 1e-4]])
+    draws = np.random.default_rng(8).multivariate_normal([0, 0], covariance, 200_000)
+    rows, truth = make_fits(seed=12)
+    numbers = validate(rows, prior(len(rows)), truth, scale_covariance=covariance)
+    for energy in (4.0, 50.0, 150.0):
+        own = numbers["energies"][f"{energy:g}"]["common_sigma_keV"]
+        assert own == pytest.approx(np.std(draws @ [energy, 1.0]), rel=0.01)
+    without = validate(rows, prior(len(rows)), truth)
+    assert np.isnan(without["energies"]["50"]["common_sigma_keV"])

@@ -1,0 +1,119 @@
+rule measure_charge_resolution:
+    """
+    What: the charge resolution of the dynamic-range scan over the good pixels and over all with an
+        answer, bias apart from spread, each with its error; the same of each pixel; at which
+        charges each requirement is met.
+    Physics: charges to photoelectrons by gain, pedestal and crosstalk of each pixel's SPE fit, or
+        by a monotone transfer function from the runs that calibrate, which do not judge; mean
+        square distance from the expected charge; errors from the scatter of the flashes.
+    Wildcards: none.
+    """
+    input:
+        charges=lambda wildcards: charge_files("scan"),
+        spe="results/sstcam/spe/spe.fits",
+    output:
+        resolution="results/sstcam/charge_resolution/resolution.fits",
+        summary="results/sstcam/charge_resolution/charge_resolution.json",
+    log:
+        "results/logs/measure_charge_resolution/scan.log",
+    benchmark:
+        "results/benchmarks/measure_charge_resolution/scan.tsv"
+    conda:
+        "../../../envs/sstcam_resolution.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        runs=[{"name": run.name} | ordered(run.light) for run in RUNS["scan"]],
+        settings=resolution_settings(),
+        date=config["date"],
+        library=library("charge/measure_charge_resolution"),
+    script:
+        "../../scripts/charge/measure_charge_resolution.py"
+
+
+rule validate_charge_resolution:
+    """
+    What: the measured charge resolution and bias of each run beside those that the truth predicts.
+        Only where flashes are simulated.
+    Physics: Poisson light, the variance of a branching process, noise, background by Campbell's
+        theorem: closed forms, for a perfect conversion and for that of the SPE fits.
+    Wildcards: none.
+    """
+    input:
+        **spe_truth(),
+        resolution="results/sstcam/charge_resolution/resolution.fits",
+        spe="results/sstcam/spe/spe.fits",
+    output:
+        validation="results/sstcam/charge_resolution/validation.json",
+    log:
+        "results/logs/validate_charge_resolution/scan.log",
+    benchmark:
+        "results/benchmarks/validate_charge_resolution/scan.tsv"
+    conda:
+        "../../../envs/sstcam_resolution.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        light=[
+            {
+                "name": run.name,
+                "pe": run.light["n_ph"] * SSTCAM["simulation"]["pde"],
+                "nsb_per_ns": SSTCAM["simulation"]["nsb_per_ns"],
+            }
+            for run in RUNS["scan"]
+        ],
+        charges=charge_settings(),
+        settings=leaves(SSTCAM["charge_resolution"], "conversion", "convention")
+        | {
+            "fwhm_ns": SSTCAM["simulation"]["fwhm_ns"],
+            "afterpulses": SSTCAM["simulation"]["afterpulses"]["probability"],
+        },
+        library=library("charge/validate_charge_resolution"),
+    script:
+        "../../scripts/charge/validate_charge_resolution.py"
+
+
+rule plot_charge_resolution:
+    """
+    What: the figures of the charge resolution as PNG and PDF: against the requirement at each
+        night-sky background and the Poisson limit, bias and parts of the spread; extracted
+        against expected charge.
+    Physics: none but what `resolution.fits` says.
+    Wildcards: none.
+    """
+    input:
+        resolution="results/sstcam/charge_resolution/resolution.fits",
+    output:
+        charge_resolution_png=report(
+            "results/sstcam/figures/charge_resolution.png",
+            caption="../../report/charge_resolution.rst",
+            category="SSTCAM",
+            labels={"figure": "charge resolution"},
+        ),
+        charge_resolution_pdf="results/sstcam/figures/charge_resolution.pdf",
+        extracted_charge_png=report(
+            "results/sstcam/figures/extracted_charge.png",
+            caption="../../report/extracted_charge.rst",
+            category="SSTCAM",
+            labels={"figure": "extracted charge"},
+        ),
+        extracted_charge_pdf="results/sstcam/figures/extracted_charge.pdf",
+    log:
+        "results/logs/plot_charge_resolution/scan.log",
+    benchmark:
+        "results/benchmarks/plot_charge_resolution/scan.tsv"
+    conda:
+        "../../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        nsb_per_ns=SSTCAM["charge_resolution"]["nsb_per_ns"],
+        library=library("charge/plot_charge_resolution"),
+    script:
+        "../../scripts/charge/plot_charge_resolution.py"

@@ -1,0 +1,185 @@
+rule simulate_pixels:
+    """
+    What: the properties of each pixel of the simulated camera. Only where no folder of runs is
+        configured.
+    Physics: gain, crosstalk, noise, baseline, efficiency and time skew differ from pixel to pixel;
+        some pixels are dead.
+    Wildcards: none.
+    """
+    output:
+        pixels="results/sstcam/runs/pixels.ecsv",
+    log:
+        "results/logs/simulate_pixels/pixels.log",
+    benchmark:
+        "results/benchmarks/simulate_pixels/pixels.tsv"
+    conda:
+        "../../../envs/sstcam_waveforms.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        simulation=leaves(SSTCAM["simulation"], *SIMULATED_PIXELS),
+        pixels=SSTCAM_PIXELS,
+        library=library("charge/simulate_pixels"),
+    script:
+        "../../scripts/charge/simulate_pixels.py"
+
+
+rule list_runs:
+    """
+    What: the table of the simulated runs, as a folder of real runs has it.
+    Physics: the light of a run, in photons; a simulated camera turns a fixed share of them into
+        photoelectrons.
+    Wildcards: set, `spe` or `scan`.
+    """
+    output:
+        table="results/sstcam/runs/{set}/table.csv",
+    log:
+        "results/logs/list_runs/{set}.log",
+    benchmark:
+        "results/benchmarks/list_runs/{set}.tsv"
+    conda:
+        "../../../envs/sstcam_waveforms.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        runs=simulated_table,
+        set="{set}",
+        library=library("charge/list_runs"),
+    script:
+        "../../scripts/charge/list_runs.py"
+
+
+rule simulate_flashes:
+    """
+    What: the waveforms of one run, flash by flash, with the true number of photoelectrons. Only
+        where no folder of runs is configured.
+    Physics: Poisson light; crosstalk as a branching process; a charge and a pulse for each
+        avalanche; noise; 12 bits. Night-sky background and afterpulses where asked for.
+    Wildcards: set, `spe` or `scan`; run, its name in the table of runs.
+    """
+    input:
+        pixels="results/sstcam/runs/pixels.ecsv",
+    output:
+        run="results/sstcam/runs/{set}/{run}.h5",
+    log:
+        "results/logs/simulate_flashes/{set}-{run}.log",
+    benchmark:
+        "results/benchmarks/simulate_flashes/{set}-{run}.tsv"
+    wildcard_constraints:
+        set="spe|scan" if FLASHES_SIMULATED else NO_RUN,
+    conda:
+        "../../../envs/sstcam_waveforms.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        simulation=leaves(SSTCAM["simulation"], *SIMULATED_FLASHES),
+        n_ph=lambda wildcards: run_light(wildcards)["n_ph"],
+        flashes=flashes,
+        run="{run}",
+        library=library("charge/simulate_flashes"),
+    script:
+        "../../scripts/charge/simulate_flashes.py"
+
+
+rule convert_run:
+    """
+    What: a run that is not in the open layout, read through ctapipe and written in it. The file is
+        removed when the charges have been taken from it.
+    Physics: samples as they were digitised (R0) where the run has them, else calibrated ones (R1).
+    Wildcards: set, `spe` or `scan`; run, its name in the table of runs.
+    """
+    input:
+        run=lambda wildcards: run_entry(wildcards).path,
+    output:
+        run=temp("results/sstcam/runs/{set}/{run}.h5"),
+    log:
+        "results/logs/convert_run/{set}-{run}.log",
+    benchmark:
+        "results/benchmarks/convert_run/{set}-{run}.tsv"
+    wildcard_constraints:
+        set=NO_RUN if FLASHES_SIMULATED else "spe|scan",
+    conda:
+        "../../../envs/sstcam_source.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=120,
+    params:
+        telescope=SSTCAM["source"]["telescope"],
+        gain_channel=SSTCAM["source"]["gain_channel"],
+        adc_range=SSTCAM["source"]["adc_range"],
+        max_events=SSTCAM["charges"]["max_events"],
+        library=library("charge/convert_run"),
+    script:
+        "../../scripts/charge/convert_run.py"
+
+
+rule find_peaks:
+    """
+    What: the sample at which the pulse of each pixel has its peak, and the pixels that see no light.
+    Physics: the maximum of the mean waveform of the brightest run of single photoelectrons; the
+        flash arrives at the same time in all runs.
+    Wildcards: none.
+    """
+    input:
+        run=brightest_run,
+    output:
+        peaks="results/sstcam/peaks.fits",
+    log:
+        "results/logs/find_peaks/peaks.log",
+    benchmark:
+        "results/benchmarks/find_peaks/peaks.tsv"
+    conda:
+        "../../../envs/sstcam_waveforms.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=30,
+    params:
+        charges=leaves(SSTCAM["charges"], "time_skew", "solo_pixels", "max_events"),
+        pixels=SSTCAM_PIXELS,
+        run=lambda wildcards: run_names("spe")[-1],
+        date=config["date"],
+        library=library("charge/find_peaks"),
+    script:
+        "../../scripts/charge/find_peaks.py"
+
+
+rule extract_charges:
+    """
+    What: the charge of each pixel in each good flash of one run; bad events are counted by reason.
+    Physics: the sum of the samples around the peak of the pixel, where asked for less the mean of
+        the first samples.
+    Wildcards: set, `spe` or `scan`; run, its name in the table of runs.
+    """
+    input:
+        run=run_input,
+        peaks="results/sstcam/peaks.fits",
+    output:
+        charges="results/sstcam/charges/{set}/{run}.fits",
+    log:
+        "results/logs/extract_charges/{set}-{run}.log",
+    benchmark:
+        "results/benchmarks/extract_charges/{set}-{run}.tsv"
+    priority: 10  # before the next run is converted, so that few of these lie about
+    conda:
+        "../../../envs/sstcam_waveforms.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        charges=charge_settings(),
+        light=run_light,
+        set="{set}",
+        run="{run}",
+        date=config["date"],
+        library=library("charge/extract_charges"),
+    script:
+        "../../scripts/charge/extract_charges.py"

@@ -1,0 +1,250 @@
+"""Helpers of the SSTCAM rules: its runs, its pixels, and the leaves of `sstcam` that a rule uses."""
+
+import re
+
+from pixelcal.charge.runs.run_table import (
+    SETS,
+    chosen_pixels,
+    read_pixel_map,
+    read_run_table,
+    simulated_runs,
+)
+
+SSTCAM = config["sstcam"]
+NO_RUN = r"(?!)"
+"""A pattern that no name fits."""
+
+with configuration.mistakes_in_one_line():
+    SSTCAM_MAP = configuration.own_or_shipped(
+        SSTCAM["pixel_map"] or "resources/sstcam_pixels.csv", PROJECT
+    )
+    SSTCAM_PIXELS = chosen_pixels(SSTCAM["pixels"], len(read_pixel_map(SSTCAM_MAP).pixel))
+    FLASHES_SIMULATED = not (SSTCAM["spe"]["folder"] or SSTCAM["dynamic_range"]["folder"])
+    RUNS = {}
+    for which, section in SETS.items():
+        folder = SSTCAM[section]["folder"]
+        if FLASHES_SIMULATED:
+            RUNS[which] = simulated_runs(
+                SSTCAM["simulation"], which, f"results/sstcam/runs/{which}"
+            )
+        else:
+            RUNS[which] = read_run_table(folder, which) if folder else []
+
+# Named one by one: a key that is new in the schema makes nothing stale before a rule takes it.
+SIMULATED_PIXELS = (
+    "seed",
+    "peak_sample",
+    "pe_adu",
+    "sigma_pe_adu",
+    "sigma_ped_adu",
+    "opct",
+    "baseline_adu",
+    "spread.efficiency",
+    "spread.gain",
+    "spread.opct",
+    "spread.noise",
+    "spread.baseline_adu",
+    "spread.time_ns",
+    "dead_fraction",
+)
+SIMULATED_FLASHES = (
+    "seed",
+    "pde",
+    "samples",
+    "fwhm_ns",
+    "nsb_per_ns",
+    "afterpulses.probability",
+    "afterpulses.time_ns",
+    "stale_fraction",
+    "incomplete_fraction",
+)
+CHARGES = (
+    "window",
+    "window_shift",
+    "time_skew",
+    "baseline",
+    "baseline_samples",
+    "solo_pixels",
+    "max_events",
+)
+SPE_FIT = ("chunk_pixels", "pe_guess", "min_flashes", "pvalue_limit", "peak_to_valley")
+CHARGE_RESOLUTION = ("conversion", "convention", "pde", "nsb_per_ns", "calibrating_runs")
+
+
+wildcard_constraints:
+    set="spe|scan",
+    run="|".join(re.escape(run.name) for runs in RUNS.values() for run in runs) or NO_RUN,
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+
+def run_names(which):
+    """Names of the runs of a set, by rising light."""
+    return [run.name for run in RUNS[which]]
+
+
+def run_entry(wildcards):
+    """The row of table.csv of the run in the wildcards."""
+    found = [run for run in RUNS[wildcards.set] if run.name == wildcards.run]
+    if not found:
+        print(f"configuration: there is no run {wildcards.run} in table.csv", file=sys.stderr)
+        raise SystemExit(1)
+    return found[0]
+
+
+def run_light(wildcards):
+    """What table.csv says of the light of the run."""
+    return ordered(run_entry(wildcards).light)
+
+
+def waveform_file(run, which):
+    """The file of a run in the open layout: the user's, the simulated or the converted one."""
+    return run.path if run.in_open_layout else f"results/sstcam/runs/{which}/{run.name}.h5"
+
+
+def run_input(wildcards):
+    """The waveforms of the run in the wildcards."""
+    return waveform_file(run_entry(wildcards), wildcards.set)
+
+
+def brightest_run(wildcards):
+    """The waveforms of the brightest run of single photoelectrons, in which peaks are found."""
+    return waveform_file(RUNS["spe"][-1], "spe") if RUNS["spe"] else no_runs("spe")
+
+
+def no_runs(which):
+    """One line, and the end, where a rule needs runs that the configuration does not name."""
+    print(
+        f"configuration: sstcam.{SETS[which]}.folder: names no folder, but runs of it are needed; name"
+        " one, or leave both folders null to simulate both",
+        file=sys.stderr,
+    )
+    raise SystemExit(1)
+
+
+def charge_files(which):
+    """The charges of all runs of a set, by rising light."""
+    if not RUNS[which]:
+        no_runs(which)
+    return [f"results/sstcam/charges/{which}/{name}.fits" for name in run_names(which)]
+
+
+def simulated_beside(*sets):
+    """What is there of simulated flashes alone: tables of the runs; resolution against truth."""
+    if not FLASHES_SIMULATED:
+        return []
+    truth = ["results/sstcam/charge_resolution/validation.json"] if "scan" in sets else []
+    return [f"results/sstcam/runs/{which}/table.csv" for which in sets] + truth
+
+
+def flashes(wildcards):
+    """How many flashes of a run are simulated."""
+    own = SSTCAM["simulation"]
+    return own["flashes"] if wildcards.set == "spe" else own["scan"]["flashes"]
+
+
+def simulated_table(wildcards):
+    """The rows of the table of simulated runs."""
+    return [
+        {"name": run.name, "file": run.path, "light": ordered(run.light)}
+        for run in RUNS[wildcards.set]
+    ]
+
+
+def charge_settings(wildcards=None):
+    """What the charges depend on; samples of a baseline that is not subtracted do not count."""
+    own = leaves(SSTCAM["charges"], *CHARGES)
+    return own | ({} if own["baseline"] == "event" else {"baseline_samples": 0})
+
+
+# --- single photoelectrons ------------------------------------------------------------------------
+
+
+def spe_fit_settings():
+    """What the fit of a chunk depends on."""
+    return leaves(SSTCAM["fit"], *SPE_FIT)
+
+
+def spe_settings():
+    """All that the table of fits depends on. The size of a chunk is not among it."""
+    fit = {key: value for key, value in spe_fit_settings().items() if key != "chunk_pixels"}
+    settings = {"fit": fit, "charges": charge_settings(), "pixels": SSTCAM_PIXELS}
+    return ordered(settings | {"runs": run_names("spe"), "bad_pixels": SSTCAM["bad_pixels"]})
+
+
+def spe_chunk_files(wildcards):
+    """The fits of all chunks of pixels."""
+    names = chunk_names(len(SSTCAM_PIXELS), SSTCAM["fit"]["chunk_pixels"])
+    return [f"results/sstcam/spe/chunks/{name}.fits" for name in names]
+
+
+def spe_light():
+    """Mean photoelectrons of each simulated run in a pixel of efficiency 1."""
+    return [run.light["n_ph"] * SSTCAM["simulation"]["pde"] for run in RUNS["spe"]]
+
+
+def spe_truth():
+    """What the true parameters of the pixels follow from, where flashes are simulated."""
+    if not FLASHES_SIMULATED:
+        return {}
+    return {"pixels": "results/sstcam/runs/pixels.ecsv", "peaks": "results/sstcam/peaks.fits"}
+
+
+# --- charge resolution ----------------------------------------------------------------------------
+
+
+def resolution_settings():
+    """What the charge resolution depends on; the option of a conversion not used does not count."""
+    own = SSTCAM["charge_resolution"]
+    transfer = ("transfer",) if own["conversion"] == "transfer" else ()
+    return leaves(own, *CHARGE_RESOLUTION, *transfer)
+
+
+# --- report ---------------------------------------------------------------------------------------
+
+SSTCAM_FIGURES = {
+    "spe": ("spe_camera", "spe_parameters", "spe_spectrum", "charges"),
+    "scan": ("charge_resolution", "extracted_charge"),
+}
+
+
+def sstcam_figures(which):
+    """The figures of the single photoelectrons, or of the scan."""
+    names = SSTCAM_FIGURES[which]
+    return [f"results/sstcam/figures/{name}.{kind}" for name in names for kind in ("png", "pdf")]
+
+
+def scan_products():
+    """The charge resolution, where there is a scan."""
+    if not RUNS["scan"]:
+        return {}
+    folder = "results/sstcam/charge_resolution"
+    return {
+        "resolution": f"{folder}/resolution.fits",
+        "summary": f"{folder}/charge_resolution.json",
+    }
+
+
+def all_charge_files(wildcards):
+    """The charges of the runs of both sets, those of single photoelectrons first."""
+    return charge_files("spe") + (charge_files("scan") if RUNS["scan"] else [])
+
+
+def sstcam_page_settings():
+    """What the report says that was configured."""
+    settings = spe_settings()
+    if RUNS["scan"]:
+        settings["charge_resolution"] = resolution_settings()
+    if FLASHES_SIMULATED:
+        simulated = dict.fromkeys(SIMULATED_PIXELS + SIMULATED_FLASHES)
+        settings["simulation"] = leaves(SSTCAM["simulation"], *simulated)
+    return ordered(settings)
+
+
+def sstcam_truth_settings():
+    """What the truth of simulated pixels follows from; nothing for real runs."""
+    if not FLASHES_SIMULATED:
+        return None
+    fwhm = SSTCAM["simulation"]["fwhm_ns"]
+    return {"charges": charge_settings(), "light": spe_light(), "fwhm_ns": fwhm}

@@ -1,0 +1,123 @@
+rule fill_spe_spectra:
+    """
+    What: the spectrum of each pixel in each run of low illumination: flashes by charge.
+    Physics: bins a whole number of charge steps wide and aligned with them, so that none holds more
+        of the possible charges than the next.
+    Wildcards: none.
+    """
+    input:
+        charges=lambda wildcards: charge_files("spe"),
+    output:
+        spectra="results/sstcam/spe/spectra.fits",
+    log:
+        "results/logs/fill_spe_spectra/spectra.log",
+    benchmark:
+        "results/benchmarks/fill_spe_spectra/spectra.tsv"
+    conda:
+        "../../../envs/sstcam_spe.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        runs=lambda wildcards: run_names("spe"),
+        date=config["date"],
+        library=library("charge/fill_spe_spectra"),
+    script:
+        "../../scripts/charge/fill_spe_spectra.py"
+
+
+rule fit_spe:
+    """
+    What: gain, pedestals, widths, crosstalk and illuminations of the pixels of one chunk, with their
+        covariance and the reason where there is no answer.
+    Physics: a normal peak for each number of avalanches, whose probability is a generalised Poisson
+        law; Poisson likelihood of all runs together, integrated over bins.
+    Wildcards: chunk, the counter of a run of `sstcam.fit.chunk_pixels` pixels.
+    """
+    input:
+        spectra="results/sstcam/spe/spectra.fits",
+    output:
+        fits="results/sstcam/spe/chunks/{chunk}.fits",
+    log:
+        "results/logs/fit_spe/{chunk}.log",
+    benchmark:
+        "results/benchmarks/fit_spe/{chunk}.tsv"
+    conda:
+        "../../../envs/sstcam_spe.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=30,
+    params:
+        fit=spe_fit_settings(),
+        chunk="{chunk}",
+        date=config["date"],
+        library=library("charge/fit_spe"),
+    script:
+        "../../scripts/charge/fit_spe.py"
+
+
+rule merge_spe:
+    """
+    What: the fits of all chunks as one table, with the place of each pixel, masked pixels, and
+        those that stand out against the camera.
+    Physics: robust statistics of gain, widths and crosstalk over the camera.
+    Wildcards: none.
+    """
+    input:
+        **optional(bad_pixels=SSTCAM["bad_pixels"]),
+        chunks=spe_chunk_files,
+        spectra="results/sstcam/spe/spectra.fits",
+        peaks="results/sstcam/peaks.fits",
+        pixel_map=SSTCAM_MAP,
+    output:
+        spe="results/sstcam/spe/spe.fits",
+    log:
+        "results/logs/merge_spe/spe.log",
+    benchmark:
+        "results/benchmarks/merge_spe/spe.tsv"
+    conda:
+        "../../../envs/sstcam_spe.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        settings=spe_settings(),
+        contents=contents(SSTCAM["bad_pixels"]),
+        date=config["date"],
+        library=library("charge/merge_spe"),
+    script:
+        "../../scripts/charge/merge_spe.py"
+
+
+rule validate_spe:
+    """
+    What: how good the fits are: bias, rms over the information bound, pulls and coverage of each
+        quantity, and how many wrong pixels are called good. For real runs what the fits predict.
+    Physics: recovered against simulated; the covariance of a fit is its information bound.
+    Wildcards: none.
+    """
+    input:
+        **spe_truth(),
+        spe="results/sstcam/spe/spe.fits",
+    output:
+        validation="results/sstcam/spe/validation.json",
+    log:
+        "results/logs/validate_spe/validation.log",
+    benchmark:
+        "results/benchmarks/validate_spe/validation.tsv"
+    conda:
+        "../../../envs/sstcam_spe.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        charges=charge_settings(),
+        light=spe_light() if FLASHES_SIMULATED else None,
+        fwhm_ns=SSTCAM["simulation"]["fwhm_ns"] if FLASHES_SIMULATED else None,
+        library=library("charge/validate_spe"),
+    script:
+        "../../scripts/charge/validate_spe.py"

@@ -1,0 +1,40 @@
+rule simulate_events:
+    """
+    What: an event list of the camera in orbit, its good times, the spectrum without energy
+        redistribution, and the properties of each pixel. Only where no event file is configured.
+    Physics: cosmic X-ray background, internal continuum and fluorescence lines through the CdTe
+        efficiency; resolution, hole tails and escape peaks; multiples share their energy.
+    Wildcards: none.
+    """
+    input:
+        **({} if HAS_TRUTH else prior_input()),
+        lines=LINES,
+        attenuation=ATTENUATION,
+    output:
+        events="results/eclairs/events/events.fits",
+        gti="results/eclairs/events/gti.fits",
+        undistributed="results/eclairs/events/undistributed.fits",
+        pixels="results/eclairs/events/pixels.ecsv",
+    log:
+        "results/logs/simulate_events/events.log",
+    benchmark:
+        "results/benchmarks/simulate_events/events.tsv"
+    conda:
+        "../../../envs/simulation.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        simulation=simulation_settings(),
+        layout=config["events"]["layout"],
+        pixels=PIXELS,
+        # energies know no relation; only channels hold it already
+        relation=None if HAS_TRUTH else prior_relation(),
+        injection=None if HAS_TRUTH else leaves(config["injection"], *INJECTION),
+        criteria=config["events"]["gti"]["criteria"],
+        contents=contents(LINES, None if HAS_TRUTH else config["relation"]["file"]),
+        date=config["date"],
+        library=library("energy/simulate_events"),
+    script:
+        "../../scripts/energy/simulate_events.py"

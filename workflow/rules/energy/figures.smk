@@ -1,0 +1,151 @@
+rule plot_relation:
+    """
+    What: the figures of one relation as PNG and PDF: the camera, the prior relation, fitted against
+        prior and true values, fit statistics, uncertainty and difference of energies with pass
+        fractions, histograms of differences, significant changes.
+    Physics: none but what `relation.fits` says; sigma(E) from the full covariance, changes against
+        the sigma-clipped spread of the camera.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        **truth_of("results/eclairs/{exposure}"),
+        **prior_input(),
+        relation="results/eclairs/{exposure}/relation.fits",
+        pixel_map=PIXEL_MAP,
+    output:
+        **reported_figures(RELATION_FIGURES),
+    log:
+        "results/logs/plot_relation/{exposure}.log",
+    benchmark:
+        "results/benchmarks/plot_relation/{exposure}.tsv"
+    conda:
+        "../../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=800,
+        runtime=10,
+    params:
+        exposure="{exposure}",
+        method=setting("fit", "method"),
+        relation=prior_relation(),
+        changes=leaves(config["changes"], "threshold_sigma"),
+        library=library("energy/plot_relation"),
+    script:
+        "../../scripts/energy/plot_relation.py"
+
+
+rule plot_spectrum:
+    """
+    What: the spectrum of the whole camera with the lines named, that of one typical pixel with its
+        fit, and the simulated spectrum without energy redistribution, as PNG and PDF.
+    Physics: counts of all pixels on one energy axis by their fitted relations; model and continuum
+        of the blocks as the fit left them.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        unpack(response_input),
+        **prior_input(),
+        **undistributed_input(),
+        relation="results/eclairs/{exposure}/relation.fits",
+        spectra="results/eclairs/{exposure}/spectra.fits",
+        lines=line_table,
+    output:
+        **reported_figures(SPECTRUM_FIGURES),
+    log:
+        "results/logs/plot_spectrum/{exposure}.log",
+    benchmark:
+        "results/benchmarks/plot_spectrum/{exposure}.tsv"
+    conda:
+        "../../../envs/spectrum_figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=800,
+        runtime=10,
+    params:
+        exposure="{exposure}",
+        relation=prior_relation(),
+        fit=model_settings,
+        library=library("energy/plot_spectrum"),
+    script:
+        "../../scripts/energy/plot_spectrum.py"
+
+
+rule plot_pixel:
+    """
+    What: one pixel on demand, as PNG and PDF: each block with data, model, continuum and residuals,
+        the lines named, and its channel-energy relation. Not part of the default target.
+    Physics: normalisations of lines and continuum are fitted again with the relation of the pixel
+        held; residuals are signed roots of the Poisson deviance of groups of channels.
+    Wildcards: exposure, a name under `exposures` in the configuration; pixel, a DETNUM of 4 digits.
+    """
+    input:
+        unpack(response_input),
+        **truth_of("results/eclairs/{exposure}"),
+        **prior_input(),
+        **undistributed_input(),
+        relation="results/eclairs/{exposure}/relation.fits",
+        spectra="results/eclairs/{exposure}/spectra.fits",
+        lines=line_table,
+    output:
+        png=report(
+            "results/eclairs/{exposure}/pixels/{pixel}.png",
+            caption="../../report/pixel.rst",
+            category="ECLAIRs",
+            subcategory="pixels on demand",
+            labels={"exposure": "{exposure}", "figure": "pixel {pixel}"},
+        ),
+        pdf="results/eclairs/{exposure}/pixels/{pixel}.pdf",
+    log:
+        "results/logs/plot_pixel/{exposure}/{pixel}.log",
+    benchmark:
+        "results/benchmarks/plot_pixel/{exposure}/{pixel}.tsv"
+    conda:
+        "../../../envs/spectrum_figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=800,
+        runtime=10,
+    params:
+        exposure="{exposure}",
+        pixel=chosen_pixel,
+        relation=prior_relation(),
+        fit=model_settings,
+        library=library("energy/plot_pixel"),
+    script:
+        "../../scripts/energy/plot_pixel.py"
+
+
+rule write_lists:
+    """
+    What: text lists of the pixels that changed significantly against the prior relation, that
+        exceed the requirement, and that have no answer, with the reason.
+    Physics: changes against the sigma-clipped spread of the camera; the measured error of the
+        energy, or without truth the predicted one.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        **truth_of("results/eclairs/{exposure}"),
+        **prior_input(),
+        relation="results/eclairs/{exposure}/relation.fits",
+    output:
+        changed="results/eclairs/{exposure}/lists/changed.txt",
+        over_requirement="results/eclairs/{exposure}/lists/over_requirement.txt",
+        no_answer="results/eclairs/{exposure}/lists/no_answer.txt",
+    log:
+        "results/logs/write_lists/{exposure}.log",
+    benchmark:
+        "results/benchmarks/write_lists/{exposure}.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
+    conda:
+        "../../../envs/relation.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        exposure="{exposure}",
+        relation=prior_relation(),
+        changes=leaves(config["changes"], "threshold_sigma"),
+        library=library("energy/write_lists"),
+    script:
+        "../../scripts/energy/write_lists.py"

@@ -1,0 +1,36 @@
+rule fit_lines:
+    """
+    What: gain and offset of the pixels of one chunk, with their covariance and the reason where
+        there is no answer.
+    Physics: method `joint`, one Poisson likelihood over all blocks of lines, channel by channel;
+        method `two-step`, line positions by least squares, then a straight line through them.
+    Wildcards: exposure, a name under `exposures` in the configuration; chunk, the counter of a run
+        of `fit.chunk_pixels` pixels.
+    """
+    input:
+        unpack(response_input),
+        **prior_input(),
+        spectra="results/eclairs/{exposure}/spectra.fits",
+        lines=line_table,
+    output:
+        fits="results/eclairs/{exposure}/chunks/{chunk}.fits",
+    log:
+        "results/logs/fit_lines/{exposure}/{chunk}.log",
+    benchmark:
+        "results/benchmarks/fit_lines/{exposure}/{chunk}.tsv"
+    conda:
+        "../../../envs/fit.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        relation=prior_relation(),
+        fit=fit_settings,
+        chunk="{chunk}",
+        exposure="{exposure}",
+        contents=line_table_contents,
+        date=config["date"],
+        library=library("energy/fit_lines"),
+    script:
+        "../../scripts/energy/fit_lines.py"

@@ -1,0 +1,39 @@
+rule merge_relation:
+    """
+    What: the fits of all chunks as one relation of the camera, with positions, bad pixels and
+        outliers marked; and the calibration file of the mission, usable for every pixel.
+    Physics: a pixel is compared with its neighbours; where there is no answer the mission's file
+        keeps the relation known before.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        unpack(response_input),
+        **prior_input(),
+        **bad_pixels_input(),
+        chunks=chunk_files,
+        spectra="results/eclairs/{exposure}/spectra.fits",
+        lines=line_table,
+        pixel_map=PIXEL_MAP,
+    output:
+        relation="results/eclairs/{exposure}/relation.fits",
+        mission="results/eclairs/{exposure}/AUX-ECL-PIX-CAL.fits",
+    log:
+        "results/logs/merge_relation/{exposure}.log",
+    benchmark:
+        "results/benchmarks/merge_relation/{exposure}.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
+    conda:
+        "../../../envs/relation.yaml"
+    threads: 1
+    resources:
+        mem_mb=600,
+        runtime=10,
+    params:
+        relation=prior_relation(),
+        exposure="{exposure}",
+        settings=product_settings,
+        contents=contents(config["bad_pixels"]),
+        date=config["date"],
+        library=library("energy/merge_relation"),
+    script:
+        "../../scripts/energy/merge_relation.py"

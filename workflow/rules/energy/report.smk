@@ -1,0 +1,44 @@
+rule report:
+    """
+    What: one self-contained page about all exposures: verdict, camera maps, errors against energy,
+        the learnt response, the pixels in question with their fits, how long to observe, what
+        changed, what was run.
+    Physics: the response against the stacked spectra; otherwise what the products say.
+    Wildcards: none.
+    """
+    input:
+        **prior_input(),
+        relations=per_exposure("relation.fits"),
+        validations=per_exposure("validation.json"),
+        predictions=per_exposure("observing_time.json"),
+        spectra=per_exposure("spectra.fits"),
+        truths=per_exposure("truth.ecsv") if HAS_TRUTH else [],
+        responses=response_files(),
+        lines=line_tables(),
+        pixel_map=PIXEL_MAP,
+    output:
+        report=report(
+            "results/report.html",
+            caption="../../report/report.rst",
+            category="ECLAIRs",
+            labels={"exposure": "all", "figure": "report"},
+        ),
+    log:
+        "results/logs/report/report.log",
+    benchmark:
+        "results/benchmarks/report/report.tsv"
+    conda:
+        "../../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        exposures=report_exposures(),
+        relation=prior_relation(),
+        settings=common_settings(),
+        threshold=config["changes"]["threshold_sigma"],
+        library=library("energy/report"),
+        templates=templates("energy"),
+    script:
+        "../../scripts/energy/report.py"

@@ -1,0 +1,34 @@
+rule learn_response:
+    """
+    What: the line profile and the shape of the continuum, learnt from all pixels together. Only
+        for the method `joint` where no `fit.response` is given.
+    Physics: resolution and hole tails against energy, continuum and line ratios of the camera,
+        which one pixel has too few counts to tell.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        **prior_input(),
+        **bad_pixels_input(),
+        spectra="results/eclairs/{exposure}/spectra.fits",
+        lines=line_table,
+    output:
+        response="results/eclairs/{exposure}/response.fits",
+    log:
+        "results/logs/learn_response/{exposure}.log",
+    benchmark:
+        "results/benchmarks/learn_response/{exposure}.tsv"
+    conda:
+        "../../../envs/response.yaml"
+    threads: 1
+    resources:
+        mem_mb=1200,
+        runtime=30,
+    params:
+        relation=prior_relation(),
+        fit=response_settings,
+        exposure="{exposure}",
+        contents=response_contents,
+        date=config["date"],
+        library=library("energy/learn_response"),
+    script:
+        "../../scripts/energy/learn_response.py"

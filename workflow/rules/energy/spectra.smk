@@ -1,0 +1,42 @@
+rule bin_spectra:
+    """
+    What: one spectrum per pixel from the first seconds of good time, and the relation that was
+        injected.
+    Physics: energies become channels by the prior relation with the injected errors; channels that
+        the camera assigned stay as they are, and there is no truth.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        **event_inputs(),
+        **prior_input(),
+        pixel_map=PIXEL_MAP,
+    output:
+        **truth_of("results/eclairs/{exposure}"),
+        spectra="results/eclairs/{exposure}/spectra.fits",
+    log:
+        "results/logs/bin_spectra/{exposure}.log",
+    benchmark:
+        "results/benchmarks/bin_spectra/{exposure}.tsv"
+    conda:
+        "../../../envs/spectra.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        layout=config["events"]["layout"],
+        columns=COLUMNS,
+        criteria=config["events"]["gti"]["criteria"],
+        multiplicity=setting("multiplicity"),
+        seconds=setting("seconds"),
+        pixels=PIXELS,
+        relation=prior_relation(),
+        injection=injection_settings,
+        exposure="{exposure}",
+        seed=config["events"]["seed"],
+        files=config["events"]["files"],
+        contents=contents(config["relation"]["file"]),
+        date=config["date"],
+        library=library("energy/bin_spectra"),
+    script:
+        "../../scripts/energy/bin_spectra.py"

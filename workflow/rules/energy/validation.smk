@@ -1,0 +1,65 @@
+rule validate_relation:
+    """
+    What: how far to trust the relation: bias, scatter, pulls, coverage and pass fraction at the
+        reference energies, and the counts of every STATUS bit.
+    Physics: the signed error of the energy against the injected relation; without truth, what the
+        errors of the fit predict.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        unpack(response_input),
+        **truth_of("results/eclairs/{exposure}"),
+        **prior_input(),
+        relation="results/eclairs/{exposure}/relation.fits",
+    output:
+        validation="results/eclairs/{exposure}/validation.json",
+    log:
+        "results/logs/validate_relation/{exposure}.log",
+    benchmark:
+        "results/benchmarks/validate_relation/{exposure}.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
+    conda:
+        "../../../envs/relation.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        relation=prior_relation(),
+        exposure="{exposure}",
+        library=library("energy/validate_relation"),
+    script:
+        "../../scripts/energy/validate_relation.py"
+
+
+rule predict_observing_time:
+    """
+    What: how long to observe: errors and pass fractions that one exposure predicts for exposures
+        from 1 ks to 1 Ms, and the shortest at which 95, 99 and 99.9 % of the pixels pass.
+    Physics: Fisher information of the learnt response with each pixel's counts and resolution;
+        method `two-step`, the covariances of its fits scaled with one over the exposure.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        unpack(response_input),
+        relation="results/eclairs/{exposure}/relation.fits",
+        lines=line_table,
+    output:
+        prediction="results/eclairs/{exposure}/observing_time.json",
+    log:
+        "results/logs/predict_observing_time/{exposure}.log",
+    benchmark:
+        "results/benchmarks/predict_observing_time/{exposure}.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
+    conda:
+        "../../../envs/observing.yaml"
+    threads: 1
+    resources:
+        mem_mb=600,
+        runtime=10,
+    params:
+        min_counts=setting("fit", "min_counts"),
+        exposure="{exposure}",
+        library=library("energy/predict_observing_time"),
+    script:
+        "../../scripts/energy/predict_observing_time.py"

@@ -1,0 +1,37 @@
+"""Rule convert_run: a run that ctapipe opens, as waveforms in the open layout."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import _path  # noqa: F401
+
+from pixelcal.charge.runs.ctapipe_source import adc_range_of, open_source
+from pixelcal.charge.runs.hdf5 import BLOCK_BYTES, RunWriter
+from pixelcal.io.provenance import file_sha256
+from pixelcal.workflow.script import running
+
+with running(snakemake) as progress:
+    params = snakemake.params
+    adc_range = adc_range_of(params.adc_range)
+    with open_source(snakemake.input.run, params.telescope, params.gain_channel) as source:
+        own = replace(source.properties, adc_range=adc_range)
+        logging.getLogger("pixelcal").info(
+            "telescope %d, %s waveforms of %d pixels and %d samples of %s",
+            source.telescope, source.level, len(own.pixel), own.n_samples, own.dtype,
+        )  # fmt: skip
+        event_bytes = len(own.pixel) * own.n_samples * own.dtype.itemsize
+        n_read, wanted = 0, params.max_events
+        path = snakemake.input.run
+        origin = {"source": Path(path).name, "source_sha256": file_sha256(path)}
+        with RunWriter(
+            snakemake.output.run,
+            own,
+            with_truth=source.has_truth,
+            attributes=origin,
+            compression=None,
+        ) as run:
+            for block in source.blocks(max(1, BLOCK_BYTES // event_bytes), wanted):
+                run.append(block)
+                n_read += len(block.flags)
+                progress(n_read, wanted or 0)

@@ -1,0 +1,29 @@
+"""Rule fit_spe: gain, pedestal, widths, crosstalk and light of one chunk of SiPM pixels.
+
+input: spectra
+output: fits
+params: fit (pe_guess, min_flashes, pvalue_limit, peak_to_valley, chunk_pixels), chunk, date
+"""
+
+import math
+
+import _path  # noqa: F401
+import numpy as np
+
+from pixelcal.charge.spe.columns import UNITS
+from pixelcal.charge.spe.files import FIT_EXTENSION, SPECTRA_EXTENSION
+from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
+from pixelcal.io.chunks import chunk_slice
+from pixelcal.io.tables import read_columns, table_hdu, write_fits
+from pixelcal.workflow.script import running
+
+with running(snakemake) as progress:
+    params = snakemake.params
+    own = dict(params.fit)
+    chunk = chunk_slice(params.chunk, own.pop("chunk_pixels"))
+    guess = own.pop("pe_guess")
+    options = SpeOptions(pe_guess=math.nan if guess is None else guess, **own)
+    spectra = read_columns(snakemake.input.spectra, SPECTRA_EXTENSION)[chunk]
+    names = ("COUNTS", "START", "WIDTH", "PIXEL")
+    fits = fit_pixels(*(np.asarray(spectra[name]) for name in names), options, progress)
+    write_fits(snakemake.output.fits, [table_hdu(fits, FIT_EXTENSION, UNITS)], params.date)

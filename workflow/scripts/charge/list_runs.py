@@ -1,0 +1,12 @@
+"""Rule list_runs: the table of the runs that are simulated, as a folder of real runs has it."""
+
+import _path  # noqa: F401
+
+from pixelcal.charge.runs.run_table import RunEntry, run_table
+from pixelcal.io.tables import write_text
+from pixelcal.workflow.script import running
+
+with running(snakemake) as progress:
+    params = snakemake.params
+    runs = [RunEntry(own["name"], own["file"], own["light"]) for own in params.runs]
+    write_text(snakemake.output.table, run_table(runs, params.set))

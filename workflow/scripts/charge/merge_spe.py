@@ -1,0 +1,58 @@
+"""Rule merge_spe: the fits of all chunks as the table of single-photoelectron fits.
+
+input: chunks (list), spectra, peaks, pixel_map; where configured bad_pixels
+output: spe
+params: settings (all that the fits depend on), date
+"""
+
+import logging
+
+import _path  # noqa: F401
+import numpy as np
+
+from pixelcal.charge.extraction.io import read_peaks
+from pixelcal.charge.runs.run_table import read_pixel_map
+from pixelcal.charge.spe.columns import NO_ANSWER, UNITS, fit_dtype
+from pixelcal.charge.spe.files import FIT_EXTENSION, SPECTRA_EXTENSION, option_cards
+from pixelcal.charge.spe.merge import SPE_EXTENSION, complete_status, status_comments
+from pixelcal.io.merge import merge_chunks, placed_rows, read_bad_pixels
+from pixelcal.io.provenance import carried_cards, provenance_cards
+from pixelcal.io.tables import read_columns, table_hdu, write_fits
+from pixelcal.workflow.script import listed, running
+
+with running(snakemake):
+    given, params = snakemake.input, snakemake.params
+    spectra = read_columns(given.spectra, SPECTRA_EXTENSION)
+    pixel, n_runs = np.asarray(spectra["PIXEL"]), spectra["START"].shape[1]
+    paths = listed(given.chunks)
+    fits = [read_columns(path, FIT_EXTENSION) for path in paths]
+    rows = merge_chunks(fits, pixel, paths, fit_dtype(n_runs), "PIXEL")
+
+    pixel_map, bad = read_pixel_map(given.pixel_map), np.array([], int)
+    if given.get("bad_pixels"):
+        bad = read_bad_pixels(given.bad_pixels, "PIXEL", len(pixel_map.pixel))
+    peaks, _ = read_peaks(given.peaks)
+    off = np.isin(pixel, peaks.pixel[peaks.off])
+    rows = complete_status(rows, bad, off)
+    row_of = {number: row for row, number in enumerate(pixel_map.pixel)}
+    places = [row_of[number] for number in pixel.tolist()]
+    x, y = np.asarray(pixel_map.x)[places], np.asarray(pixel_map.y)[places]
+
+    unanswered = int(((rows["STATUS"] & NO_ANSWER) != 0).sum())
+    summary = f"{len(rows) - unanswered} pixels with an answer, {unanswered} without"
+    logging.getLogger("pixelcal").info(summary)
+    cards = [
+        ("TELESCOP", "CTAO", "observatory"),
+        ("INSTRUME", "SSTCAM", "camera"),
+        ("ORIGIN", "pixelcal", "who made this file"),
+        *option_cards(spectra.meta),
+        *provenance_cards(
+            "merge_spe", bad_pixels=given.get("bad_pixels"), settings=params.settings
+        ),
+        *carried_cards(spectra.meta),
+        ("HISTORY", summary),
+        *status_comments(),
+    ]
+    units = {"X": "m", "Y": "m", **UNITS}
+    hdu = table_hdu(placed_rows(rows, x, y), SPE_EXTENSION, units, cards)
+    write_fits(snakemake.output.spe, [hdu], params.date)

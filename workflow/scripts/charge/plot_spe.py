@@ -1,0 +1,39 @@
+"""Rule plot_spe: the figures of the single-photoelectron fits.
+
+input: spe, spectra, pixel_map
+output: NAME_png and NAME_pdf of spe_camera, spe_parameters and spe_spectrum
+"""
+
+import _path  # noqa: F401
+import numpy as np
+
+from pixelcal.charge.figures import spe as figures
+from pixelcal.charge.runs.pixel_grid import pixel_grid
+from pixelcal.charge.runs.run_table import read_pixel_map
+from pixelcal.charge.spe.files import SPECTRA_EXTENSION
+from pixelcal.charge.spe.merge import SPE_EXTENSION
+from pixelcal.charge.spe.typical import typical_pixel
+from pixelcal.io.tables import read_columns
+from pixelcal.plotting import plots
+from pixelcal.workflow.script import running
+
+with running(snakemake) as progress:
+    given, made = snakemake.input, snakemake.output
+    rows = read_columns(given.spe, SPE_EXTENSION)
+    spectra = read_columns(given.spectra, SPECTRA_EXTENSION)
+    runs = [rows.meta[f"RUN{i}"] for i in range(rows.meta["NRUNS"])]
+    good = int((np.asarray(rows["STATUS"]) == 0).sum())
+    title = f"SSTCAM: {good} of {len(rows)} pixels good"
+    example = typical_pixel(rows)
+    drawn = {
+        "spe_camera": lambda: figures.camera_figure(
+            rows, pixel_grid(read_pixel_map(given.pixel_map)), title
+        ),
+        "spe_parameters": lambda: figures.parameters_figure(rows, title),
+        "spe_spectrum": lambda: figures.spectrum_figure(
+            spectra[example], rows[example], runs, "SSTCAM"
+        ),
+    }
+    for number, (name, draw) in enumerate(drawn.items(), 1):
+        plots.save_figure(draw(), made[f"{name}_png"], made[f"{name}_pdf"])
+        progress(number, len(drawn))

@@ -1,0 +1,31 @@
+"""Rule report_sstcam: one self-contained page about the SSTCAM.
+
+input: spe, spectra, validation, peaks, pixel_map, charges (list, of both sets); where flashes are
+    simulated pixels; where there is a scan resolution and summary
+output: report
+params: settings (resolved); where flashes are simulated truth (charges, light, fwhm_ns)
+"""
+
+import _path  # noqa: F401
+import astropy
+import numpy as np
+import plotly
+
+import pixelcal
+from pixelcal.charge.report.content import page_content, software_versions
+from pixelcal.charge.report.products import read_products
+from pixelcal.io.tables import write_text
+from pixelcal.report.frame import render
+from pixelcal.workflow.script import listed, running
+
+NAMES = ("spe", "spectra", "validation", "peaks", "pixel_map", "pixels", "resolution", "summary")
+
+with running(snakemake) as progress:
+    given, params = snakemake.input, snakemake.params
+    charges = listed(given.charges)
+    paths = {name: given.get(name) for name in NAMES} | {"charges": charges}
+    products = read_products(paths, params.settings, params.truth)
+    progress(1, 3)
+    content = page_content(products, software_versions([pixelcal, astropy, np, plotly]))
+    progress(2, 3)
+    write_text(snakemake.output.report, render("charge/report.html.j2", **content))

@@ -1,0 +1,71 @@
+"""Rule bin_spectra: event files to the spectra of one exposure."""
+
+import logging
+
+import _path  # noqa: F401
+import numpy as np
+from astropy.table import Table
+
+from pixelcal.camera import read_pixel_map
+from pixelcal.energy.events.binning import bin_events, check_counted, spectra_hdu, summary
+from pixelcal.energy.events.clock import epoch_cards
+from pixelcal.energy.events.good_times import first_seconds, good_time_of, total_seconds
+from pixelcal.energy.events.reader import detnum_of_positions, open_event_files, value_key
+from pixelcal.energy.prior import read_prior
+from pixelcal.energy.relation import inject_errors
+from pixelcal.io.provenance import provenance_cards
+from pixelcal.io.tables import write_ecsv, write_fits
+from pixelcal.workflow.script import listed, running
+
+with running(snakemake) as progress:
+    given, made, params = snakemake.input, snakemake.output, snakemake.params
+    paths = listed(given.events)
+    gti, prior = given.get("gti"), given.get("prior")
+    detnum = np.array(sorted(params.pixels), np.int16)
+
+    files = open_event_files(paths, params.layout, params.columns, params.multiplicity)
+    available = good_time_of(files, gti, params.criteria)
+    good_time = first_seconds(available, params.seconds)
+
+    if value_key(params.layout, params.columns) == "energy":
+        known = read_prior(prior, detnum, **params.relation)
+        relation = inject_errors(detnum, *known, **params.injection, exposure=params.exposure)
+    else:  # channels as the camera assigned them: channel = floor((channel - 0) / 1)
+        relation = np.ones(len(detnum)), np.zeros(len(detnum))
+
+    positions = detnum_of_positions(read_pixel_map(given.pixel_map))
+    spectra = bin_events(
+        files,
+        detnum,
+        *relation,
+        good_time,
+        multiplicity=params.multiplicity,
+        seed=params.seed,
+        detnum_of_position=positions,
+        progress=progress,
+    )
+    logging.getLogger("pixelcal").info(summary(spectra))
+    check_counted(spectra, files)
+
+    cards = [
+        ("TELESCOP", files[0].keywords.get("TELESCOP", "SVOM"), "mission"),
+        ("INSTRUME", files[0].keywords.get("INSTRUME", "ECL"), "instrument"),
+        ("EXPNAME", params.exposure, "name of the exposure"),
+        ("EXPOSURE", total_seconds(good_time), "[s] good time used"),
+        ("ONTIME", total_seconds(good_time), "[s] sum of the good time intervals used"),
+        ("GOODTIME", total_seconds(available), "[s] good time there is in the event files"),
+        ("MULTIPLI", params.multiplicity, "multiplicity of the events counted"),
+        ("LAYOUT", params.layout, "layout of the event files"),
+    ]
+    if files[0].has_times and len(good_time):
+        cards += [
+            ("TSTART", good_time[0, 0], "[s] start of the good time used"),
+            ("TSTOP", good_time[-1, 1], "[s] end of the good time used"),
+            *epoch_cards(file.keywords for file in files),
+        ]
+    inputs = [*paths, *(path for path in (gti, prior) if path)]
+    settings = {key: value for key, value in params.items() if key != "library"}
+    cards += provenance_cards("bin_spectra", inputs=inputs, settings=settings)
+    write_fits(made.spectra, [spectra_hdu(detnum, spectra, cards)], params.date)
+    if made.get("truth"):
+        write_ecsv(made.truth, Table([detnum, *relation], names=("DETNUM", "GAIN", "OFFSET")))

@@ -1,0 +1,59 @@
+"""Rule fit_lines: gain and offset of one chunk of pixels, by the method of the configuration."""
+
+import _path  # noqa: F401
+import numpy as np
+
+from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.prior import read_prior
+from pixelcal.energy.relation import FIT_UNITS, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS
+from pixelcal.io.chunks import chunk_slice
+from pixelcal.io.tables import read_columns, table_hdu, write_fits
+from pixelcal.workflow.script import running
+
+
+def fit_two_step_chunk(counts, detnum, gain, offset, table, options, progress):
+    """The original method on lmfit, which only this method imports."""
+    from pixelcal.energy.fit.two_step import TwoStepOptions, fit_two_step
+
+    own = TwoStepOptions(
+        **options["two_step"],
+        min_counts=options["min_counts"],
+        pvalue_limit=options["pvalue_limit"],
+    )
+    return fit_two_step(counts, detnum, gain, offset, table, own, progress)
+
+
+def fit_joint_chunk(counts, detnum, gain, offset, table, options, path):
+    """The joint fit with the learnt response; on request, that without each block, else None."""
+    from pixelcal.energy.fit.joint import JointOptions, fit_pixels
+    from pixelcal.energy.fit.leave_one_out import leave_blocks_out
+    from pixelcal.energy.response.io import read_response
+
+    own = JointOptions(min_counts=options["min_counts"], pvalue_limit=options["pvalue_limit"])
+    response = read_response(path, table)
+    fits = fit_pixels(counts, detnum, gain, offset, table, response, own)
+    if not options["leave_one_out"]:
+        return fits, None
+    return fits, leave_blocks_out(counts, fits, table, response, own)
+
+
+with running(snakemake) as progress:
+    params = snakemake.params
+    table = read_line_table(snakemake.input.lines)
+    spectra = read_columns(snakemake.input.spectra, "SPECTRA")
+    chunk = chunk_slice(params.chunk, params.fit["chunk_pixels"])
+    detnum, counts = np.asarray(spectra["DETNUM"])[chunk], np.asarray(spectra["COUNTS"])[chunk]
+    gain, offset = read_prior(snakemake.input.get("prior"), detnum, **params.relation)
+    data = (counts, detnum, gain, offset, table, params.fit)
+    if params.fit["method"] == "joint":
+        fits, left_out = fit_joint_chunk(*data, snakemake.input.response)
+    else:
+        fits, left_out = fit_two_step_chunk(*data, progress), None
+    cards = [
+        ("EXPNAME", params.exposure, "exposure"),
+        ("METHOD", params.fit["method"], "method of the fit"),
+    ]
+    hdus = [table_hdu(fits, "FIT", FIT_UNITS, cards)]
+    if left_out is not None:
+        hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
+    write_fits(snakemake.output.fits, hdus, params.date)

@@ -1,0 +1,36 @@
+"""Rule learn_response: what the pixels of the camera share, from the spectra of an exposure."""
+
+import _path  # noqa: F401
+import numpy as np
+
+from pixelcal.energy.fit.joint import JointOptions
+from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.prior import read_prior
+from pixelcal.energy.response.io import write_response
+from pixelcal.io.tables import read_columns, read_table
+from pixelcal.workflow.script import running
+
+with running(snakemake) as progress:
+    params = snakemake.params
+    spectra = read_columns(snakemake.input.spectra, "SPECTRA")
+    table = read_line_table(snakemake.input.lines)
+    detnum, counts = np.asarray(spectra["DETNUM"]), np.asarray(spectra["COUNTS"])
+    gain, offset = read_prior(snakemake.input.get("prior"), detnum, **params.relation)
+    used = np.ones(len(detnum), bool)
+    if snakemake.input.get("bad_pixels"):
+        used = ~np.isin(detnum, read_table(snakemake.input.bad_pixels, ["DETNUM"])["DETNUM"])
+    response = learn_camera(
+        counts[used],
+        gain[used],
+        offset[used],
+        table,
+        JointOptions(min_counts=params.fit["min_counts"]),
+        progress,
+    )
+    cards = [
+        ("EXPNAME", params.exposure, "exposure"),
+        ("EXPOSURE", spectra.meta["EXPOSURE"], "[s] good time"),
+        ("NPIXELS", int(used.sum()), "pixels learnt from"),
+    ]
+    write_response(snakemake.output.response, response, table, cards, params.date)

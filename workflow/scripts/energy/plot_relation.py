@@ -1,0 +1,51 @@
+"""Rule plot_relation: the figures that are drawn from the relation of one exposure.
+
+input: relation, pixel_map; prior where it is a file; truth where it was injected
+output: NAME_png and NAME_pdf of each of the figures
+params: exposure, method, relation (gain_keV, offset_keV), changes (threshold_sigma)
+"""
+
+import _path  # noqa: F401
+import numpy as np
+
+from pixelcal.camera import module_borders, read_pixel_map
+from pixelcal.energy.figures import energy as figures_energy
+from pixelcal.energy.figures import relation as figures
+from pixelcal.energy.prior import read_prior
+from pixelcal.energy.results.changes import find_changes
+from pixelcal.energy.truth import read_truth
+from pixelcal.io.tables import read_columns
+from pixelcal.plotting import plots
+from pixelcal.workflow.script import running
+
+with running(snakemake) as progress:
+    given, made, params = snakemake.input, snakemake.output, snakemake.params
+    rows = read_columns(given.relation, "RELATION")
+    detnum = np.asarray(rows["DETNUM"])
+    scene = figures.Scene(
+        rows=rows,
+        prior=read_prior(given.get("prior"), detnum, **params.relation),
+        truth=read_truth(given.truth, detnum) if given.get("truth") else None,
+        places=figures.Places(
+            np.asarray(rows["X"]),
+            np.asarray(rows["Y"]),
+            module_borders(read_pixel_map(given.pixel_map)),
+        ),
+        title=f"ECLAIRs, exposure {params.exposure} ({rows.meta['EXPOSURE']:g} s)",
+        method=params.method,
+    )
+    threshold = params.changes["threshold_sigma"]
+    changes = find_changes(rows, scene.prior, threshold)
+    drawn = {
+        "camera": lambda: figures.camera_figure(scene),
+        "prior": lambda: figures.prior_figure(scene),
+        "comparison": lambda: figures.comparison_figure(scene),
+        "statistics": lambda: figures.statistics_figure(scene),
+        "uncertainty": lambda: figures_energy.uncertainty_figure(scene),
+        "energy_errors": lambda: figures_energy.energy_error_figure(scene),
+        "differences": lambda: figures_energy.differences_figure(scene),
+        "changes": lambda: figures.changes_figure(scene, changes, threshold),
+    }
+    for number, (name, draw) in enumerate(drawn.items()):
+        plots.save_figure(draw(), made[f"{name}_png"], made[f"{name}_pdf"])
+        progress(number + 1, len(drawn))

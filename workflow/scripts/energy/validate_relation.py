@@ -1,0 +1,35 @@
+"""Rule validate_relation: the numbers that say how good one exposure is.
+
+input: relation; truth where it was injected, prior where configured (relation.file), response of
+    the joint method
+output: validation
+params: relation (gain_keV, offset_keV), exposure
+"""
+
+import _path  # noqa: F401
+import numpy as np
+
+from pixelcal.energy.prior import read_prior
+from pixelcal.energy.response.energy_scale import scale_covariance
+from pixelcal.energy.results.validation import validate
+from pixelcal.energy.truth import read_truth
+from pixelcal.io.tables import read_columns, write_json
+from pixelcal.workflow.script import running
+
+with running(snakemake):
+    given, params = snakemake.input, snakemake.params
+    relation = read_columns(given.relation, "RELATION")
+    detnum = np.asarray(relation["DETNUM"])
+    prior = read_prior(given.get("prior"), detnum, **params.relation)
+    truth = read_truth(given.truth, detnum) if given.get("truth") else None
+    scale = None
+    if given.get("response"):
+        scale = scale_covariance(read_columns(given.response, "LINES").meta)
+    numbers = validate(relation, prior, truth, scale_covariance=scale)
+    header = relation.meta
+    numbers |= {
+        "exposure": params.exposure,
+        "exposure_s": header["EXPOSURE"],
+        "multiplicity": header["MULTIPLI"],
+    }
+    write_json(snakemake.output.validation, numbers)

@@ -1,0 +1,162 @@
+"""Files of peaks and charges: peaks.fits and charges/{set}/{run}.fits, written and read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from pixelcal.charge.extraction.charges import Charges, Peaks
+from pixelcal.charge.extraction.options import charge_cards
+from pixelcal.errors import InputError
+from pixelcal.io.tables import append_cards, read_columns, table_hdu
+
+__all__ = ["ChargeFile", "charge_hdus", "peak_hdus", "read_charges", "read_peaks"]
+
+SATURATED_SHARE = 0.001
+"""Share of clipped flashes from which on a pixel is saturated in a run. Cut off there, charges that
+are normal lose 0.1 % of their standard deviation."""
+
+NOT_JUDGED = -1
+"""CLIPPED where the range of the ADC is not known."""
+
+PEAK_DTYPE = np.dtype([("PIXEL", "i2"), ("PEAK", "i2"), ("DEAD", "?"), ("OFF", "?")])
+CHARGE_DTYPE = np.dtype([*PEAK_DTYPE.descr, ("CLIPPED", "i4")])
+
+
+@dataclass(frozen=True)
+class ChargeFile:
+    """Charges of a run as they stand in its file.
+
+    Attributes
+    ----------
+    charges : (n_pixels, n_events) int32 or float32
+        Whole numbers of steps, or where `step` is 0 the charges themselves.
+    step : float
+        Charge of one step, in units of a sample ("adu"); 0 where the samples were no integers.
+    pixel : (n_pixels,) int32
+    dead, off : (n_pixels,) bool
+        As in `charges.Peaks`: no light seen, and ignored on purpose.
+    peak : (n_pixels,) int32
+        Sample of the peak that the window stood at.
+    clipped : (n_pixels,) int32
+        Events in which a sample stands at the end of the ADC; `NOT_JUDGED` where that is not known.
+    event_id : (n_events,) int64
+    true_pe : (n_pixels, n_events) int32, or None
+        Photoelectrons that the light itself set free, in a simulated run.
+    header : astropy Header
+        Of the charges, with the options of the extraction.
+    """
+
+    charges: np.ndarray
+    step: float
+    pixel: np.ndarray
+    dead: np.ndarray
+    off: np.ndarray
+    peak: np.ndarray
+    clipped: np.ndarray
+    event_id: np.ndarray
+    true_pe: np.ndarray | None
+    header: fits.Header
+
+    def values(self) -> np.ndarray:
+        """The charges (n_pixels, n_events) in units of a sample, float64."""
+        return self.charges * (self.step or 1.0)
+
+    @property
+    def saturated(self) -> np.ndarray:
+        """Pixels (n_pixels,) of which more than `SATURATED_SHARE` of the events are clipped."""
+        return self.clipped > SATURATED_SHARE * len(self.event_id)
+
+
+def peak_hdus(peaks: Peaks, cards: Iterable[tuple] = ()) -> list:
+    """HDUs of peaks.fits: image MEAN_WAVEFORM (pixel, sample), table PEAKS."""
+    image = fits.ImageHDU(peaks.mean_waveform.astype(np.float32), name="MEAN_WAVEFORM")
+    return [image, table_hdu(_pixel_rows(peaks), "PEAKS", {"PEAK": "sample"}, cards)]
+
+
+def read_peaks(path: str | Path) -> tuple[Peaks, fits.Header]:
+    """Peaks and the header of their table.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    table = read_columns(path, "PEAKS")
+    mean = _images(path)["MEAN_WAVEFORM"][0]
+    pixel, peak = (np.asarray(table[name]).astype(np.int32) for name in ("PIXEL", "PEAK"))
+    dead, off = (np.asarray(table[name]) for name in ("DEAD", "OFF"))
+    return Peaks(pixel, peak, dead, off, mean), table.meta
+
+
+def charge_hdus(charges: Charges, peaks: Peaks, step: float, cards: Iterable[tuple] = ()) -> list:
+    """HDUs of a file of charges.
+
+    Images CHARGES (pixel, event), and TRUE_PE of the same shape where it is known; tables PIXELS
+    and EVENTS. `peaks` has the pixels in the order of the charges.
+    """
+    image = fits.ImageHDU(charges.charges, name="CHARGES")
+    own = [("STEP", step, "charge of one unit; 0: charges as they are"), *charge_cards(charges)]
+    append_cards(image.header, [*own, *cards])
+    ids = np.zeros(len(charges.event_id), [("EVENT_ID", "i8")])
+    ids["EVENT_ID"] = charges.event_id
+    hdus = [image]
+    if charges.true_pe is not None:
+        small = charges.true_pe.size == 0 or charges.true_pe.max() <= np.iinfo(np.int16).max
+        truth = charges.true_pe.astype(np.int16 if small else np.int32)
+        hdus.append(fits.ImageHDU(truth, name="TRUE_PE"))
+    rows = np.zeros(len(peaks.pixel), CHARGE_DTYPE)
+    for name in PEAK_DTYPE.names:
+        rows[name] = _pixel_rows(peaks)[name]
+    rows["CLIPPED"] = NOT_JUDGED if charges.clipped is None else charges.clipped
+    pixels = table_hdu(rows, "PIXELS", {"PEAK": "sample"})
+    return [*hdus, pixels, table_hdu(ids, "EVENTS")]
+
+
+def read_charges(path: str | Path) -> ChargeFile:
+    """The charges of a run.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    # The tables stand last: to find them, all that is before has been read and its sums compared.
+    events, pixels = read_columns(path, "EVENTS"), read_columns(path, "PIXELS")
+    images = _images(path)
+    charges, header = images["CHARGES"]
+    if charges.shape != (len(pixels), len(events)):
+        raise InputError(f"{path}: CHARGES is not of its PIXELS and EVENTS; make it anew")
+    return ChargeFile(
+        charges=charges,
+        step=float(header["STEP"]),
+        pixel=np.asarray(pixels["PIXEL"]).astype(np.int32),
+        dead=np.asarray(pixels["DEAD"]),
+        off=np.asarray(pixels["OFF"]),
+        peak=np.asarray(pixels["PEAK"]).astype(np.int32),
+        clipped=np.asarray(pixels["CLIPPED"]).astype(np.int32),
+        event_id=np.asarray(events["EVENT_ID"]),
+        true_pe=images["TRUE_PE"][0].astype(np.int32) if "TRUE_PE" in images else None,
+        header=header,
+    )
+
+
+def _images(path: str | Path) -> dict[str, tuple[np.ndarray, fits.Header]]:
+    """The images of a file that is whole, in the byte order of the machine, and their headers."""
+    with fits.open(path, memmap=False) as hdus:
+        return {
+            hdu.name: (hdu.data.astype(hdu.data.dtype.newbyteorder("=")), hdu.header.copy())
+            for hdu in hdus
+            if isinstance(hdu, fits.ImageHDU)
+        }
+
+
+def _pixel_rows(peaks: Peaks) -> np.ndarray:
+    rows = np.zeros(len(peaks.pixel), PEAK_DTYPE)
+    rows["PIXEL"], rows["PEAK"] = peaks.pixel, peaks.peak
+    rows["DEAD"], rows["OFF"] = peaks.dead, peaks.off
+    return rows

@@ -1,0 +1,136 @@
+"""What the report says about the SSTCAM: the content of the page, from the products of its chain.
+
+The modules `report_*` beside this one each make one section of it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+
+from pixelcal.charge.report import camera as report_camera
+from pixelcal.charge.report import model as report_model
+from pixelcal.charge.report import pixels as report_pixels
+from pixelcal.charge.report import provenance as report_provenance
+from pixelcal.charge.report import resolution as report_resolution
+from pixelcal.charge.report import validation as report_validation
+from pixelcal.charge.report import verdict as report_verdict
+from pixelcal.charge.report.products import Products
+from pixelcal.charge.spe.columns import Status
+from pixelcal.charge.spe.labels import STATUS_LABELS
+from pixelcal.report import frame as report
+
+TITLE = "SSTCAM: single photoelectrons and charge resolution"
+LEAD = (
+    "The gain of a pixel, the charge of one photoelectron, is fitted to the spectra of its runs of"
+    " low illumination, all together. The charge resolution is that of the dynamic-range scan, held"
+    " against the requirement (CTAO B-TEL-1010)."
+)
+EXPLANATION = (
+    "Over the good pixels. Bias: mean of fitted less true values. The bound is the RMS of the"
+    " errors that the fits' own covariances predict, the smallest that any method reaches. A pull"
+    " is error / predicted error; 68.3 % of the pixels should lie within one predicted error. ± is"
+    " one standard error."
+)
+WITHOUT_TRUTH = (
+    "There is no truth for these runs: the typical error is that which the fits predict."
+)
+
+
+def page_content(own: Products, versions: Mapping[str, str]) -> dict:
+    """Content of the template, the same for the same products.
+
+    Parameters
+    ----------
+    own : Products
+    versions : versions by name of the software
+    """
+    pooled = report_model.pool(own.spectra, own.spe)
+    rows, how_chosen, why = report_pixels.choose(own)
+    numbers, scan = own.validation, own.resolution
+    headings, runs = report_resolution.table(scan) if scan else ([], [])
+    return {
+        "title": TITLE,
+        "lead": LEAD,
+        "headline": report_verdict.headline(own),
+        "cards": report_verdict.cards(own, pooled),
+        "advice": report_verdict.what_to_do(own, pooled),
+        "small_map": report_camera.small_map(own),
+        "runs": own.runs,
+        "how_chosen": how_chosen,
+        "pixel_headings": report_pixels.HEADINGS,
+        "pixels": report_pixels.table(own, rows, why),
+        "model_headings": report_model.HEADINGS,
+        "model_rows": report_model.table(pooled, own.runs) if pooled else [],
+        "scan": scan is not None,
+        "scan_text": _scan_text(own),
+        "scan_headings": headings,
+        "scan_rows": runs,
+        "has_truth": numbers["truth"],
+        "explanation": EXPLANATION if numbers["truth"] else WITHOUT_TRUTH,
+        "n_good": numbers["n_good"],
+        "n_pixels": numbers["n_pixels"],
+        "n_wrong": numbers.get("n_wrong"),
+        "n_wrong_good": numbers.get("n_wrong_good"),
+        "validation_headings": report_validation.headings(numbers),
+        "validation_rows": report_validation.rows(numbers, own.runs, own.unit),
+        "status_rows": [
+            [STATUS_LABELS[bit], str(int(bit)), str(numbers["status_counts"][bit.name])]
+            for bit in Status
+        ],
+        "run_headings": report_provenance.RUN_HEADINGS,
+        "run_rows": report_provenance.run_rows(own),
+        "option_rows": report_provenance.option_rows(own),
+        "input_rows": report_provenance.input_rows(own),
+        "made": report_provenance.made_text(own),
+        "versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
+        "settings": report_provenance.settings_text(own.settings),
+        "data": report.compact_json(_data(own, pooled, rows)),
+    }
+
+
+def _scan_text(own: Products) -> list[str]:
+    """Which conversion and convention, and what the pedestal check says, in sentences."""
+    if own.resolution is None:
+        return []
+    summary = own.resolution.summary
+    texts = [
+        f"Conversion {summary['conversion_text']}.",
+        f"Convention {summary['convention_text']}.",
+        f"PDE {summary['pde']:g}.",
+    ]
+    if summary["calibrating_runs"]:
+        names = ", ".join(summary["calibrating_runs"])
+        texts.append(f"Runs that calibrate and do not judge: {names}.")
+    return [*texts, report_resolution.pedestal_text(own.resolution)]
+
+
+def _data(own: Products, pooled, rows) -> dict:
+    """What the page draws from."""
+    return {
+        "camera": report_camera.camera(own),
+        "status": report_camera.status_legend(),
+        "gravest": report_camera.gravest_bits(),
+        "runs": own.runs,
+        "unit": own.unit,
+        "pvalue_limit": own.settings["fit"]["pvalue_limit"],
+        "waveform": report_camera.mean_waveform(own),
+        "model": [
+            report_model.content(part, name) for part, name in zip(pooled, own.runs, strict=False)
+        ],
+        "resolution": report_resolution.content(own),
+        # The frame knows several exposures; here there is one.
+        "exposures": [
+            {
+                "name": "SSTCAM",
+                "values": report_camera.values(own),
+                "fits": report_pixels.fits(own, rows),
+            }
+        ],
+    }
+
+
+def software_versions(modules) -> dict[str, str]:
+    """Versions of Python and of the modules given."""
+    own = {module.__name__: module.__version__ for module in modules}
+    return {"Python": platform.python_version(), **own}

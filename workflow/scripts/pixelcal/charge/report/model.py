@@ -1,0 +1,208 @@
+"""The report's test of the model: all good pixels together against what their fits expect.
+
+A single pixel has too few flashes to show that the model is a little wrong; the camera has enough.
+Every bin of every pixel is put where its middle lies in photoelectrons, (charge - eped) / pe, data
+and model alike, so that residuals of the pooled bins are those of counts.
+
+What the model does not know shows in the valleys. Light that comes at any time (night sky, dark
+counts) leaves part of a pulse in the window: charges between the peaks, most of all between the
+pedestal and the first photoelectron of the darkest run. An afterpulse follows an avalanche: it
+fills the valleys above the first peak, never the one below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.charge.spe.fit import MARGIN_ABOVE, MARGIN_BELOW, occupied
+from pixelcal.charge.spe.model import EPED, N_PARAMETERS, PE, V_PED, bin_probabilities
+from pixelcal.charge.spe.model_spectra import run_parameters
+from pixelcal.numerics.jit import njit
+from pixelcal.report.frame import decimals
+
+BIN_PE = 0.05
+LOWEST_PE, HIGHEST_PE = -3.0, 20.0
+"""Range of the pooled spectra; what lies beyond counts into the ends."""
+N_BINS = round((HIGHEST_PE - LOWEST_PE) / BIN_PE)
+
+LEAST_COUNTS = 25.0
+"""Neighbouring bins are added up until the model expects so many: their residuals are normal."""
+
+MISFIT_LIMIT = 0.01
+"""From this misfit on the model is called wrong, ..."""
+SIGNIFICANT = 5.0
+"""... provided that counting does not explain it: chi-square is beyond its mean by so many of its
+standard deviations."""
+
+FIRST_VALLEY = (0.4, 0.75)
+NEXT_VALLEYS = ((1.4, 1.75), (2.4, 2.75))
+"""Charges (photoelectrons) where nothing but the flanks of the peaks is expected."""
+CLEAR_SIGMA = 4.0
+"""The first valley has too much or too little in it from here on, once in 16 000 by chance."""
+SUPPORTING_SIGMA = 2.0
+"""What the next valleys must have in excess where the first has too little."""
+
+
+class Pooled(NamedTuple):
+    """One run of all good pixels.
+
+    edges (m + 1,) in photoelectrons, counts and model (m,), n_pixels and n_flashes; chi_square over
+    the m bins, and `misfit`, sqrt((chi_square - m) / n_flashes): the relative distance of data and
+    model, whatever the number of flashes (0 where counting explains all).
+    """
+
+    edges: np.ndarray
+    counts: np.ndarray
+    model: np.ndarray
+    n_pixels: int
+    n_flashes: int
+    chi_square: float
+    misfit: float
+
+    @property
+    def residuals(self) -> np.ndarray:
+        """(data - model) / sqrt(model), (m,)."""
+        return (self.counts - self.model) / np.sqrt(self.model)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the model is wrong by more than it may be, and more than counting explains."""
+        n = len(self.counts)
+        clear = self.chi_square > n + SIGNIFICANT * np.sqrt(2 * n)
+        return bool(self.misfit > MISFIT_LIMIT and clear)
+
+
+def in_valleys(own: Pooled) -> tuple[float, float]:
+    """(data - model) / sqrt(model) in the first valley, and in the next two together."""
+    middle = (own.edges[1:] + own.edges[:-1]) / 2
+    numbers = []
+    for ranges in ((FIRST_VALLEY,), NEXT_VALLEYS):
+        inside = np.any([(middle >= low) & (middle < high) for low, high in ranges], axis=0)
+        expected = own.model[inside].sum()
+        excess = own.counts[inside].sum() - expected
+        numbers.append(float(excess / np.sqrt(expected)) if expected > 0 else 0.0)
+    return numbers[0], numbers[1]
+
+
+def likely_cause(pooled: Sequence[Pooled]) -> str:
+    """What the pattern of the darkest run looks like, in words; empty where the model holds."""
+    if not pooled:
+        return ""
+    first, later = in_valleys(pooled[0])
+    if first > CLEAR_SIGMA:
+        return (
+            "charges between the pedestal and the first photoelectron: light at any time in the"
+            " window (night sky, dark counts)"
+        )
+    if first < -CLEAR_SIGMA and later > SUPPORTING_SIGMA:
+        return (
+            "charges between the peaks above the first photoelectron, none below it: afterpulses or"
+            " late crosstalk"
+        )
+    if any(own.is_wrong for own in pooled):
+        return "neither the pattern of light at any time nor that of afterpulses"
+    return ""
+
+
+def pool(spectra, rows) -> list[Pooled]:
+    """Pooled spectra of the good pixels, run by run; empty without a good pixel.
+
+    Parameters
+    ----------
+    spectra : table SPECTRA, n rows
+    rows : table SPE, the same pixels
+    """
+    good = np.flatnonzero(np.asarray(rows["STATUS"]) == 0)
+    if not len(good):
+        return []
+    parameters = run_parameters(rows[good])
+    counts, model = np.zeros((2, parameters.shape[1], N_BINS))
+    _add_pixels(
+        np.asarray(spectra["COUNTS"])[good].astype(np.int32),
+        np.asarray(spectra["START"])[good].astype(float),
+        np.asarray(spectra["WIDTH"])[good].astype(float),
+        parameters,
+        counts,
+        model,
+    )
+    return [_pooled(*own, len(good)) for own in zip(counts, model, strict=True)]
+
+
+def _pooled(counts: np.ndarray, model: np.ndarray, n_pixels: int) -> Pooled:
+    """Merge bins until each expects enough, and say how far apart data and model are."""
+    edges, starts, waiting = LOWEST_PE + BIN_PE * np.arange(N_BINS + 1), [], 0.0
+    for i, own in enumerate(model):
+        if not starts or waiting >= LEAST_COUNTS:
+            starts.append(i)
+            waiting = 0.0
+        waiting += own
+    if waiting < LEAST_COUNTS and len(starts) > 1:
+        starts.pop()
+    merged = np.add.reduceat(counts, starts), np.add.reduceat(model, starts)
+    chi_square = float(((merged[0] - merged[1]) ** 2 / merged[1]).sum())
+    n = int(counts.sum())
+    # The ends hold what lies beyond: they are drawn as wide as they need to be seen.
+    shown = np.append(edges[starts], edges[-1])
+    shown[0] = max(shown[0], shown[1] - 1.0)
+    if len(shown) > 2:
+        shown[-1] = min(shown[-1], shown[-2] + 1.0)
+    misfit = float(np.sqrt(max(chi_square - len(starts), 0.0) / max(n, 1)))
+    return Pooled(shown, *merged, n_pixels, n, chi_square, misfit)
+
+
+@njit
+def _add_pixels(counts, start, width, parameters, pooled, expected):
+    """Add data and model of pixels, counts (n, R, m), to the pooled bins (R, N_BINS)."""
+    n_pixels, n_runs, n = counts.shape
+    for i in range(n_pixels):
+        for run in range(n_runs):
+            own = parameters[i, run]
+            low, high = occupied(counts[i, run])
+            low -= int(MARGIN_BELOW * np.sqrt(own[V_PED]) / width[i]) + 1
+            high += int(MARGIN_ABOVE * own[PE] / width[i]) + 1
+            first = start[i, run] + low * width[i]
+            probability, unused = np.empty(high - low), np.empty((N_PARAMETERS, high - low))
+            bin_probabilities(own, first, width[i], probability, unused)
+            total = 0
+            for j in range(n):
+                total += counts[i, run, j]
+            for j in range(high - low):
+                place = (first + (j + 0.5) * width[i] - own[EPED]) / own[PE]
+                k = min(max(int(np.floor((place - LOWEST_PE) / BIN_PE)), 0), N_BINS - 1)
+                expected[run, k] += total * probability[j]
+                if 0 <= low + j < n:
+                    pooled[run, k] += counts[i, run, low + j]
+
+
+def content(own: Pooled, name: str) -> dict:
+    """What the page draws of one run; flashes per BIN_PE, as bins are of different widths."""
+    share = BIN_PE / np.diff(own.edges)
+    return {
+        "name": name,
+        "edges": decimals(own.edges, 3),
+        "counts": decimals(own.counts * share, 2),
+        "model": decimals(own.model * share, 2),
+        "residuals": decimals(own.residuals, 2),
+    }
+
+
+HEADINGS = (
+    "Flashes",
+    "χ² / bins",
+    "Misfit",
+    "First valley (σ)",
+    "Next valleys (σ)",
+)
+
+
+def table(pooled: Sequence[Pooled], names: Sequence[str]) -> list[list[str]]:
+    """Name of each run, then the cells under HEADINGS."""
+    rows = []
+    for own, name in zip(pooled, names, strict=True):
+        first, later = in_valleys(own)
+        numbers = f"{own.chi_square:.0f} / {len(own.counts)}", f"{100 * own.misfit:.2f} %"
+        rows.append([name, f"{own.n_flashes:,}", *numbers, f"{first:+.1f}", f"{later:+.1f}"])
+    return rows

@@ -1,0 +1,196 @@
+"""The pixels in question of the SSTCAM's report: which, why, what to do, and their spectra."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixelcal.charge.report.products import Products
+from pixelcal.charge.spe.columns import SHARED, Status
+from pixelcal.charge.spe.fit import PE_ERROR_LIMIT
+from pixelcal.charge.spe.labels import GRAVEST_FIRST, PARAMETERS, STATUS_LABELS, rank_of_status
+from pixelcal.charge.spe.model_spectra import peak_shares, pixel_views
+from pixelcal.charge.spe.typical import COMPARED, deviations, furthest
+from pixelcal.report.frame import ABSENT, packed, scaled
+
+MOST_FLAGGED = 40
+"""Pixels with a STATUS in the table, each with its spectra: some 5 kB in the page."""
+MOST_WORST = 6
+"""Good ones with the lowest p-values, and as many with the largest deviation."""
+
+HEADINGS = (
+    ("Pixel", "number of the pixel"),
+    ("Module", ""),
+    ("Why it is here", ""),
+    ("What to do", ""),
+    ("Gain", "charge of a photoelectron"),
+    ("± %", "relative error of the gain"),
+    ("Crosstalk", ""),
+    ("Peak / valley", "the lowest of the runs"),
+    ("p-value", "probability of a fit at least as bad where the model is right"),
+    ("Furthest off", "largest deviation from the camera, in robust standard deviations"),
+)
+
+ADVICE = {
+    Status.TOO_FEW: "take more flashes, or lower sstcam.fit.min_flashes",
+    Status.NOT_CONVERGED: "look at its spectra; give sstcam.fit.pe_guess",
+    Status.AT_LIMIT: "do not use it; look at its spectra: no peaks, or no light?",
+    Status.UNRESOLVED: "lower its noise, try another sstcam.charges.window, or use a darker run",
+    Status.POOR_FIT: "compare its residuals with those of all pixels; if only its own are large,"
+    " look for drift or pick-up in it",
+    Status.OUTLIER: "check its bias voltage and its channel; mask it where it stays so",
+}
+DEAD_ADVICE = "check its connection and bias voltage; list it in sstcam.bad_pixels"
+
+
+def choose(own: Products) -> tuple[np.ndarray, str, dict[int, str]]:
+    """Rows of the pixels to list, a sentence on how they were chosen, and why the good ones are in.
+
+    Pixels with a STATUS, the gravest first; of the good ones those with the lowest p-values, those
+    furthest from the camera, and a typical one. Pixels that the user masked are not in question.
+    """
+    off = np.nan_to_num(furthest(own.spe), nan=0.0)
+    flagged = np.flatnonzero((own.status != 0) & own.wanted)
+    rank = rank_of_status(own.status[flagged])
+    flagged = flagged[np.lexsort((-off[flagged], rank))]
+    good, why = np.flatnonzero(own.good), {}
+    if len(good):
+        pvalue = own.column("PVALUE")[good]
+        for row in good[np.argsort(pvalue, kind="stable")][:MOST_WORST].tolist():
+            why[row] = "good; among the lowest p-values of the good pixels"
+        for row in good[np.argsort(-off[good], kind="stable")][:MOST_WORST].tolist():
+            why.setdefault(row, "good; among the furthest from the camera")
+        row = int(good[np.argmin(off[good])])
+        if len(good) > 1:
+            why.pop(row, None)
+        why.setdefault(row, "good; a typical pixel, for comparison")
+    shown = flagged[:MOST_FLAGGED]
+    rows = np.concatenate([shown, np.array(list(why), int)])
+    share = "" if len(shown) == len(flagged) else f" {len(shown)} of the"
+    words = (
+        f"{len(rows)} {'pixel is' if len(rows) == 1 else 'pixels are'} listed:{share}"
+        f" {len(flagged)} with a STATUS other than 0 (masked ones apart), and {len(why)} good"
+        f" {'one' if len(why) == 1 else 'ones'}."
+    )
+    return rows, words, why
+
+
+def reason(own: Products, row: int, off: np.ndarray) -> str:
+    """Why the pixel in `row` is in question, in words; `off` as `deviations` gives it."""
+    status = int(own.status[row])
+    words = [
+        label + _detail(own, bit, row, off)
+        for bit, label in STATUS_LABELS.items()
+        if bit and status & bit
+    ]
+    if own.dead[row]:
+        words.append("no light seen in the brightest run")
+    return "; ".join(words)
+
+
+def _detail(own: Products, bit: int, row: int, off: np.ndarray) -> str:
+    """What a STATUS bit stands on."""
+    spe = own.spe[row]
+    if bit == Status.TOO_FEW:
+        if _lacks_flashes(own, row):
+            flashes, wanted = np.asarray(spe["FLASHES"]), own.settings["fit"]["min_flashes"]
+            run = int(np.argmin(flashes))
+            return f": {flashes[run]} in {own.runs[run]}, {wanted} needed"
+        return " with light in them"
+    if bit == Status.AT_LIMIT:
+        held = [PARAMETERS[name] for name in SHARED if not float(spe[f"{name}_ERR"]) > 0]
+        return f": {', '.join(held).lower()}" if held else ""
+    if bit == Status.UNRESOLVED:
+        valley = float(np.nanmin(spe["PEAK_VALLEY"]))
+        error = float(spe["PE_ERR"]) / float(spe["PE"])
+        parts = []
+        if not valley >= own.settings["fit"]["peak_to_valley"]:
+            parts.append(f"peak to valley {valley:.2f}")
+        if not error <= PE_ERROR_LIMIT:
+            parts.append(f"gain known to {100 * error:.2g} % only")
+        return f": {', '.join(parts)}" if parts else ""
+    if bit == Status.POOR_FIT:
+        return f": p-value {float(spe['PVALUE']):.1e}"
+    if bit == Status.OUTLIER:
+        own_off = off[:, row]
+        if np.isfinite(own_off).any():
+            at = int(np.nanargmax(np.abs(own_off)))
+            return f": {COMPARED[at]} {own_off[at]:+.0f} σ from the camera"
+    return ""
+
+
+def advice(own: Products, row: int) -> str:
+    """What to do about the pixel, by what is gravest."""
+    status = int(own.status[row])
+    if own.dead[row] and status:
+        return DEAD_ADVICE
+    for bit in GRAVEST_FIRST:
+        if status & bit and bit in ADVICE:
+            if bit == Status.TOO_FEW and not _lacks_flashes(own, row):
+                return DEAD_ADVICE
+            return ADVICE[bit]
+    return "nothing; it can be used"
+
+
+def _lacks_flashes(own: Products, row: int) -> bool:
+    wanted = own.settings["fit"]["min_flashes"]
+    return bool(np.asarray(own.spe["FLASHES"])[row].min() < wanted)
+
+
+def table(own: Products, rows: np.ndarray, why: dict[int, str]) -> list[dict]:
+    """Rows of the table: `pixel`, and `cells` of (text, value to sort by)."""
+    off = deviations(own.spe)
+    content = []
+    for row in rows.tolist():
+        spe = own.spe[row]
+        pixel = int(own.pixel[row])
+        module = int(own.grid.module[pixel])
+        words, what = why.get(row) or reason(own, row, off), advice(own, row)
+        numbers = [(ABSENT, -1.0)] * 5
+        if own.answered[row]:
+            pe, error = float(spe["PE"]), 100 * float(spe["PE_ERR"]) / float(spe["PE"])
+            valley, pvalue = float(np.nanmin(spe["PEAK_VALLEY"])), float(spe["PVALUE"])
+            numbers = [
+                (f"{pe:.4g}", pe),
+                (f"{error:.2g}", error),
+                (f"{float(spe['OPCT']):.3f}", float(spe["OPCT"])),
+                (f"{valley:.2f}", valley) if np.isfinite(valley) else (ABSENT, -1.0),
+                (f"{pvalue:.2g}", pvalue) if np.isfinite(pvalue) else (ABSENT, 2.0),
+            ]
+        far = (ABSENT, -1.0)
+        if np.isfinite(off[:, row]).any():
+            at = int(np.nanargmax(np.abs(off[:, row])))
+            far = (f"{off[at, row]:+.1f} {COMPARED[at]}", abs(float(off[at, row])))
+        cells = [
+            (str(pixel), pixel),
+            (str(module), module),
+            (words, words),
+            (what, what),
+            *numbers,
+            far,
+        ]
+        content.append({"pixel": pixel, "cells": cells})
+    return content
+
+
+def fits(own: Products, rows: np.ndarray) -> dict[str, dict]:
+    """Spectra of the pixels in `rows` with their fits, by PIXEL: `runs`, and whether `model`."""
+    content = {}
+    for row in rows.tolist():
+        spe = own.spe[row]
+        runs = []
+        for number, view in enumerate(pixel_views(own.spectra[row], spe)):
+            run = {
+                "start": round(float(view.start), 4),
+                "width": round(float(view.width), 6),
+                "counts": packed(view.counts, "u4"),
+            }
+            if np.isfinite(view.model).all():
+                run["model"] = scaled(view.model)
+                shares = peak_shares(spe, number)
+                run["shares"] = [float(f"{share:.5g}") for share in shares]
+            runs.append(run)
+        content[str(int(own.pixel[row]))] = {
+            "runs": runs,
+            "model": all("model" in run for run in runs),
+        }
+    return content

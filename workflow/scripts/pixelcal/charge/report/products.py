@@ -1,0 +1,153 @@
+"""What the report of the SSTCAM reads: the products of its chain, as they lie on the disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+from pixelcal.charge.extraction.charges import Peaks
+from pixelcal.charge.extraction.io import read_peaks
+from pixelcal.charge.runs.pixel_grid import PixelGrid, pixel_grid
+from pixelcal.charge.runs.run_table import read_pixel_map
+from pixelcal.charge.spe.columns import Status
+from pixelcal.charge.spe.files import SPECTRA_EXTENSION
+from pixelcal.charge.spe.labels import answered
+from pixelcal.charge.spe.merge import SPE_EXTENSION
+from pixelcal.charge.spe.truth import true_values
+from pixelcal.errors import InputError
+from pixelcal.io.tables import read_columns, read_table
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Tables CAMERA and PIXELS of resolution.fits, and the JSON beside it."""
+
+    camera: Table
+    pixels: Table
+    summary: Mapping
+
+
+@dataclass(frozen=True)
+class Products:
+    """All products, n pixels each in the same order.
+
+    Attributes
+    ----------
+    spe : table SPE, its header as `meta`
+    spectra : table SPECTRA
+    validation : content of validation.json
+    peaks : Peaks
+    grid : PixelGrid of all pixels of the map
+    truth : dict of SIGMA_PED, PE, SIGMA_PE, OPCT (n,) and EPED, LAMBDA (n, R), or None
+    resolution : Resolution, or None where there is no scan
+    charges : headers of the charges of each run, those of `spe` first
+    settings : resolved settings
+    """
+
+    spe: Table
+    spectra: Table
+    validation: Mapping
+    peaks: Peaks
+    grid: PixelGrid
+    truth: Mapping[str, np.ndarray] | None
+    resolution: Resolution | None
+    charges: Sequence[fits.Header]
+    settings: Mapping
+
+    @property
+    def pixel(self) -> np.ndarray:
+        """Numbers (n,) of the pixels."""
+        return np.asarray(self.spe["PIXEL"]).astype(int)
+
+    @property
+    def status(self) -> np.ndarray:
+        """STATUS (n,)."""
+        return np.asarray(self.spe["STATUS"])
+
+    @property
+    def good(self) -> np.ndarray:
+        """Which pixels (n,) have STATUS 0."""
+        return self.status == 0
+
+    @property
+    def answered(self) -> np.ndarray:
+        """Which pixels (n,) have an answer."""
+        return answered(self.status)
+
+    @property
+    def wanted(self) -> np.ndarray:
+        """Which pixels (n,) the user has not masked."""
+        return (self.status & int(Status.MASKED)) == 0
+
+    @property
+    def dead(self) -> np.ndarray:
+        """Which pixels (n,) see no light in the brightest run."""
+        return np.isin(self.pixel, self.peaks.pixel[self.peaks.dead])
+
+    @property
+    def runs(self) -> list[str]:
+        """Names of the runs of single photoelectrons, by rising light."""
+        return [str(self.spe.meta[f"RUN{i}"]) for i in range(int(self.spe.meta["NRUNS"]))]
+
+    @property
+    def unit(self) -> str:
+        """Unit of a charge: that of a sample, times samples."""
+        return str(self.spe.meta.get("UNITSAMP", "adu"))
+
+    def column(self, name: str) -> np.ndarray:
+        """A column (n,) or (n, R) of the table of fits as float."""
+        return np.asarray(self.spe[name], float)
+
+
+def read_products(paths: Mapping, settings: Mapping, truth: Mapping | None) -> Products:
+    """Read the products.
+
+    Parameters
+    ----------
+    paths : dict
+        Paths under spe, spectra, validation, peaks, pixel_map, charges (list), and where they
+        exist pixels, resolution and summary.
+    settings : dict
+        Resolved settings, for the page and for the truth.
+    truth : dict or None
+        `charges` (options of the extraction), `light` (mean photoelectrons of each run) and
+        `fwhm_ns` of the simulated camera.
+
+    Raises
+    ------
+    InputError
+        Where a product is missing or damaged, or the tables are of different pixels.
+    """
+    spe = read_columns(paths["spe"], SPE_EXTENSION)
+    spectra = read_columns(paths["spectra"], SPECTRA_EXTENSION)
+    if not np.array_equal(np.asarray(spe["PIXEL"]), np.asarray(spectra["PIXEL"])):
+        raise InputError(f"{paths['spe']}: has other pixels than {paths['spectra']}; make it anew")
+    peaks, _ = read_peaks(paths["peaks"])
+    known = None
+    if paths.get("pixels") and truth is not None:
+        known = true_values(read_table(paths["pixels"]), peaks.peak, **truth)
+    resolution = None
+    if paths.get("resolution"):
+        tables = (read_columns(paths["resolution"], name) for name in ("CAMERA", "PIXELS"))
+        resolution = Resolution(*tables, _read_json(paths["summary"]))
+    return Products(
+        spe=spe,
+        spectra=spectra,
+        validation=_read_json(paths["validation"]),
+        peaks=peaks,
+        grid=pixel_grid(read_pixel_map(paths["pixel_map"])),
+        truth=known,
+        resolution=resolution,
+        charges=[fits.getheader(path, "CHARGES") for path in paths["charges"]],
+        settings=settings,
+    )
+
+
+def _read_json(path) -> dict:
+    return json.loads(Path(path).read_text("utf-8"))

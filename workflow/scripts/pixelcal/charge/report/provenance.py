@@ -1,0 +1,81 @@
+"""What was run, for the SSTCAM's report: runs and their events, options, inputs with checksums."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from pixelcal.charge.report.products import Products
+from pixelcal.report.frame import ABSENT
+
+RUN_HEADINGS = (
+    "Set",
+    "Photons, as set",
+    "measured",
+    "NSB, as set",
+    "measured",
+    "Events read",
+    "used",
+    "stale",
+    "incomplete",
+    "other",
+)
+LIGHT = ("NPH", "NPHMEAS", "NSB", "NSBMEAS")
+EVENTS = ("NREAD", "NUSED", "NSTALE", "NINCOMPL", "NOTHER")
+SETS = {"spe": "single photoelectrons", "scan": "dynamic range"}
+TOO_LONG = 16
+
+
+def run_rows(own: Products) -> list[list[str]]:
+    """Name of each run, then the cells under RUN_HEADINGS."""
+    rows = []
+    for header in own.charges:
+        light = [f"{header[key]:.5g}" if key in header else ABSENT for key in LIGHT]
+        events = [f"{header.get(key, 0):,}" for key in EVENTS]
+        rows.append([header["RUNNAME"], SETS[header["RUNSET"]], *light, *events])
+    return rows
+
+
+def option_rows(own: Products) -> list[list[str]]:
+    """(option, value) of how charges were taken, from the header of the fits."""
+    cards = own.spe.meta.cards
+    wanted = ("WINDOW", "WINSHIFT", "TIMESKEW", "BASELINE", "NBASE", "SOLO", "MAXEV", "UNITSAMP",
+              "SAMPLENS", "STEP")  # fmt: skip
+    rows = []
+    for keyword in wanted:
+        if keyword in own.spe.meta:
+            card = cards[keyword]
+            value = str(card.value)
+            if isinstance(card.value, bool):
+                value = "yes" if card.value else "no"
+            rows.append([card.comment, value])
+    return rows
+
+
+def input_rows(own: Products) -> list[list[str]]:
+    """(what it is, name, SHA-256) of every input file that the charges and fits name."""
+    files: dict[tuple[str, str], str] = {}
+    for header in own.charges:
+        for number in range(1, int(header.get("NINFILE", 0)) + 1):
+            name, sha = header[f"INFIL{number:03d}"], header[f"INSHA{number:03d}"]
+            files.setdefault((name, sha), "peaks" if name == "peaks.fits" else "waveforms")
+        if "SRCFILE" in header:
+            files.setdefault((header["SRCFILE"], header.get("SRCSHA", ABSENT)), "converted from")
+    if "BADPIX" in own.spe.meta:
+        files[(own.spe.meta["BADPIX"], own.spe.meta["BADSHA"])] = "bad pixels"
+    return [[what, name, sha] for (name, sha), what in files.items()]
+
+
+def made_text(own: Products) -> str:
+    """Which software and settings made the fits."""
+    header = own.spe.meta
+    return f"{header['CREATOR']} {header['SOFTVERS']}, configuration {header['CONFHASH']}"
+
+
+def settings_text(settings: Mapping) -> str:
+    """Settings as text; a long list of pixels becomes its ends."""
+    settings = dict(settings)
+    pixels = settings.get("pixels")
+    if isinstance(pixels, list) and len(pixels) > TOO_LONG:
+        settings["pixels"] = f"{len(pixels)} pixels, {pixels[0]} to {pixels[-1]}"
+    return json.dumps(settings, indent=2, sort_keys=True)

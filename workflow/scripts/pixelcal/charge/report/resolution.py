@@ -1,0 +1,198 @@
+"""The charge resolution in the SSTCAM's report: curves, the table of runs, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pixelcal.charge.report.products import Products, Resolution
+from pixelcal.charge.resolution.estimator import charge_edges, edges_around
+from pixelcal.charge.resolution.requirement import RANGE_PE, poisson_limit, required_resolution
+from pixelcal.report.frame import ABSENT, decimals
+
+N_CURVE = 60
+LOWEST_SHARE = 1e-6
+
+HEADINGS = (
+    "Use",
+    "Photons",
+    "NSB (p.e./ns)",
+    "Expected (p.e.)",
+    "Extracted, mean (p.e.)",
+    "Resolution",
+    "Bias",
+    "Spread",
+    "in a pixel",
+    "between pixels",
+    "Pixels",
+)
+
+
+def content(own: Products) -> dict | None:
+    """What the page draws of the charge resolution; None without a scan."""
+    if own.resolution is None:
+        return None
+    camera, summary = own.resolution.camera, own.resolution.summary
+    expected = _column(camera, "EXPECTED")
+    judging = np.isfinite(_column(camera, "RESOLUTION")) & (expected > 0)
+    low = min([RANGE_PE[0], *expected[judging]]) / 1.5
+    high = max([RANGE_PE[1], *expected[judging]]) * 1.5
+    curve, required = np.geomspace(low, high, N_CURVE), np.geomspace(*RANGE_PE, N_CURVE)
+    shown = np.flatnonzero(judging)
+    return {
+        "range": [float(low), float(high)],
+        "runs": [_run(camera[row], own.resolution.pixels, row) for row in shown.tolist()],
+        "requirements": [
+            {
+                "nsb": verdict["nsb_per_ns"],
+                "charge": decimals(required, 4),
+                "resolution": decimals(required_resolution(required, verdict["nsb_per_ns"]), 6),
+            }
+            for verdict in summary["verdicts"]
+        ],
+        "poisson": {"charge": decimals(curve, 4), "resolution": decimals(poisson_limit(curve), 6)},
+        "extracted": _extracted(camera[shown]),
+    }
+
+
+def _column(table, name: str) -> np.ndarray:
+    return np.asarray(table[name], float)
+
+
+def _run(row, pixels, number: int) -> dict:
+    """One run: its numbers with errors, over the good pixels and over all with an answer."""
+    names = ("RESOLUTION", "BIAS")
+    numbers = {
+        f"{name}{kind}".lower(): float(row[f"{name}{kind}"])
+        for name in names
+        for kind in ("", "_ERR", "_ANSWER")
+    }
+    own = (np.asarray(pixels["RUN_ROW"]) == number) & (np.asarray(pixels["LEFT_OUT"]) == 0)
+    for name in names:
+        known = _column(pixels, name)[own]
+        known = known[np.isfinite(known)]
+        ends = np.percentile(known, [16, 84]) if len(known) else [np.nan, np.nan]
+        numbers[f"{name.lower()}_band"] = decimals(ends, 6)
+    finite = {key: value if _is_known(value) else None for key, value in numbers.items()}
+    return {"name": str(row["RUN"]).strip(), "expected": float(row["EXPECTED"]), **finite}
+
+
+def _is_known(value) -> bool:
+    return isinstance(value, list) or bool(np.isfinite(value))
+
+
+def _extracted(camera) -> dict | None:
+    """Share of the charges of each run in bins of extracted charge, by rising expected charge."""
+    charge = _column(camera, "EXPECTED")
+    counts = np.asarray(camera["EXTRACTED"], float)
+    if not len(charge) or not counts.any():
+        return None
+    places = np.unique(charge)
+    shares = np.array([counts[charge == own].sum(axis=0) for own in places])
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1.0)
+    used = np.flatnonzero(shares.any(axis=0))
+    first, last = used[0], used[-1] + 1
+    with np.errstate(divide="ignore"):
+        log = np.where(shares > LOWEST_SHARE, np.log10(shares), np.nan)[:, first:last]
+    means = [np.nanmean(_column(camera, "MEAN_PE")[charge == own]) for own in places]
+    return {
+        "x": decimals(edges_around(places), 5),
+        "y": decimals(charge_edges()[first : last + 1], 5),
+        "share": [decimals(own, 2) for own in log.T],
+        "charge": decimals(places, 4),
+        "mean": decimals(means, 4),
+    }
+
+
+# --- in words and tables --------------------------------------------------------------------------
+
+
+def table(own: Resolution) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: each run, its use and numbers, whether it meets each requirement."""
+    verdicts = own.summary["verdicts"]
+    headings = [*HEADINGS, *(f"Required at NSB {v['nsb_per_ns']:g}" for v in verdicts)]
+    rows = []
+    for number, run in enumerate(own.summary["runs"]):
+        good = run["good"]
+        cells = [
+            run["name"],
+            f"{run['use']}{': ' + run['reason'] if run['reason'] else ''}",
+            _text(run[run["light"]], "{:.4g}"),
+            _text(run["nsb_meas"], "{:g}"),
+            _text(good["expected"], "{:.4g}"),
+            _text(good["mean_pe"], "{:.4g}"),
+            *(_with_error(good, key) for key in ("resolution", "bias", "spread")),
+            *(_with_error(good, key) for key in ("within", "between")),
+            str(good["n_pixels"]),
+            *(_required(verdict, number) for verdict in verdicts),
+        ]
+        rows.append(cells)
+    return headings, rows
+
+
+def _text(value, form: str) -> str:
+    return ABSENT if value is None or not np.isfinite(value) else form.format(value)
+
+
+def _with_error(numbers: Mapping, key: str) -> str:
+    value, error = numbers[key], numbers[f"{key}_err"]
+    form = "{:+.4f}" if key == "bias" else "{:.4f}"
+    text = _text(value, form)
+    return text if text == ABSENT or error is None else f"{text} ± {_text(error, '{:.4f}')}"
+
+
+def _required(verdict: Mapping, number: int) -> str:
+    required, meets = verdict["required"][number], verdict["meets"][number]
+    if required is None or not np.isfinite(required):
+        return ABSENT
+    return f"{required:.4f}" + ("" if meets is None else " ✓" if meets else " ✗")
+
+
+def verdict_text(verdict: Mapping) -> str:
+    """Whether the requirement at one background is met, and where, in a sentence."""
+    head = f"NSB {verdict['nsb_per_ns']:g} p.e./ns: "
+    if not verdict["n_judged"]:
+        return head + "no run can judge."
+    met = f"{verdict['n_met']} of {verdict['n_judged']} runs meet the requirement"
+    if verdict["met_pe"]:
+        met += ", " + " and ".join(_stretch(*own) for own in verdict["met_pe"])
+    worst = (
+        f"; nearest to it at {verdict['worst_pe']:.3g} p.e. ({verdict['worst_ratio']:.3f} times)"
+        if not verdict["missed_pe"]
+        else f"; worst at {verdict['worst_pe']:.3g} p.e., {verdict['worst_ratio']:.3f} times what"
+        " is allowed"
+    )
+    unclear = f"; {verdict['n_unclear']} nearer to it than twice the error" * bool(
+        verdict["n_unclear"]
+    )
+    return f"{head}{met}{worst}{unclear}."
+
+
+def _stretch(low: float, high: float) -> str:
+    return f"at {low:.3g} p.e." if low == high else f"from {low:.3g} to {high:.3g} p.e."
+
+
+def meets(own: Resolution) -> bool | None:
+    """Whether every run meets every requirement; None where nothing could be judged."""
+    verdicts = own.summary["verdicts"]
+    if not any(verdict["n_judged"] for verdict in verdicts):
+        return None
+    return all(verdict["n_met"] == verdict["n_judged"] for verdict in verdicts)
+
+
+def pedestal_text(own: Resolution) -> str:
+    """What the pedestal check of the scan says, in a sentence; empty without one."""
+    check = own.summary.get("pedestal")
+    if not check or check["median_pe"] is None:
+        return ""
+    differ = check["spe_runs_differ_pe"]
+    text = (
+        f"Pedestal: in the darkest run of the scan, {check['run']}, the {check['n_pixels']} good"
+        f" pixels have {check['median_pe']:+.3f} p.e. more than expected in the median, with a"
+        f" scatter of {_text(check['scatter_pe'], '{:.3f}')} p.e. (one pixel is known to"
+        f" {_text(check['error_pe'], '{:.3f}')} p.e.)"
+    )
+    if differ is not None:
+        text += f"; the pedestals of the SPE runs differ by {differ:.3f} p.e."
+    return text + ("" if text.endswith(".") else ".")

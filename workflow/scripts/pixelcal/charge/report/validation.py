@@ -1,0 +1,73 @@
+"""The SSTCAM's validation in the report: errors against truth, or what the fits predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pixelcal.charge.spe.labels import PARAMETERS
+from pixelcal.report.frame import ABSENT
+
+COLUMNS = (
+    ("Median", "median", "{:.5g}"),
+    ("Spread over pixels", "spread", "{:.3g}"),
+    ("Typical error", "sigma_median", "{:.3g}"),
+)
+TRUTH_COLUMNS = (
+    ("Bias", "bias", "{:+.2g}"),
+    ("Bias (%)", "relative_bias", "{:+.3f}"),
+    ("RMS", "rms", "{:.3g}"),
+    ("RMS / bound", "rms_over_bound", "{:.3f}"),
+    ("Pull mean", "pull_mean", "{:+.3f}"),
+    ("Pull width", "pull_std", "{:.3f}"),
+    ("68 % coverage", "coverage_68", "{:.1%}"),
+)
+"""Heading, key in validation.json and format."""
+PERCENT = {"relative_bias"}
+
+
+def headings(numbers: Mapping) -> list[str]:
+    """Headings of the table, after that of the quantity."""
+    return [heading for heading, *_ in _columns(numbers)]
+
+
+def _columns(numbers: Mapping):
+    return (*COLUMNS, *TRUTH_COLUMNS) if numbers["truth"] else COLUMNS
+
+
+def rows(numbers: Mapping, runs: list[str], unit: str) -> list[list[str]]:
+    """A row a quantity: its name, then the cells under the headings, with standard errors."""
+    table = []
+    for key, own in sorted(numbers["quantities"].items(), key=lambda item: _place(item[0])):
+        cells = [_name(key, runs, unit)]
+        for _, name, form in _columns(numbers):
+            factor = 100.0 if name in PERCENT else 1.0
+            text = _number(own[name], form, factor)
+            error = own.get(f"{name}_err")
+            if error is not None and text != ABSENT:
+                plain = "{:.2g}" if name == "bias" else form.replace("+", "")
+                text += f" ± {_number(error, plain, factor)}"
+            cells.append(text)
+        table.append(cells)
+    return table
+
+
+def _place(key: str) -> tuple[int, int]:
+    name, _, run = key.rpartition("_") if key[-1].isdigit() else (key, "", "0")
+    return list(PARAMETERS).index(name), int(run)
+
+
+def _name(key: str, runs: list[str], unit: str) -> str:
+    if not key[-1].isdigit():
+        words, name = PARAMETERS[key], key
+    else:
+        name, _, run = key.rpartition("_")
+        words = f"{PARAMETERS[name]}, {runs[int(run)]}"
+    return words if name in ("OPCT", "LAMBDA") else f"{words} ({unit})"
+
+
+def _number(value, form: str, factor: float = 1.0) -> str:
+    if value is None or not np.isfinite(value):
+        return ABSENT
+    return form.format(value * factor).replace("%", " %")

@@ -1,0 +1,221 @@
+"""What the SSTCAM's report says first: whether gains and charge resolution can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pixelcal.charge.report import resolution as report_resolution
+from pixelcal.charge.report.model import Pooled, likely_cause
+from pixelcal.charge.report.products import Products
+from pixelcal.charge.spe.columns import Status
+from pixelcal.charge.spe.labels import STATUS_LABELS
+from pixelcal.numerics.statistics import SIGMA_PER_MAD
+from pixelcal.report.frame import percent
+
+ENOUGH_GOOD = 0.95
+"""Share of the pixels from which on the gains of a camera count as usable."""
+MANY_SHARE = 0.05
+"""Share of the pixels from which on a trouble is the camera's and not the pixels'."""
+
+
+def cards(own: Products, pooled: Sequence[Pooled]) -> list[dict]:
+    """What to say of gains, model, charge resolution and truth: title, text, more, whether it is
+    well (`meets`), and whether the small map of the camera stands beside it (`map`)."""
+    found = [_gain_card(own), _model_card(pooled), _resolution_card(own)]
+    return [*found, _truth_card(own)]
+
+
+def share_good(own: Products) -> float:
+    """Share of the good pixels among those that are not masked."""
+    return float(own.good.sum() / max(own.wanted.sum(), 1))
+
+
+def gain_numbers(own: Products) -> tuple[float, float, float] | None:
+    """Median gain, its robust relative spread, the typical relative error; None without a good
+    pixel."""
+    pe, error = own.column("PE")[own.good], own.column("PE_ERR")[own.good]
+    if not len(pe):
+        return None
+    centre = float(np.median(pe))
+    spread = SIGMA_PER_MAD * float(np.median(np.abs(pe - centre))) / centre
+    return centre, spread, float(np.median(error / pe))
+
+
+def reasons(own: Products) -> str:
+    """How many pixels are not good, and why, in a sentence."""
+    counts = own.validation["status_counts"]
+    words = [
+        f"{counts[bit.name]} {STATUS_LABELS[bit]}"
+        for bit in Status
+        if counts[bit.name] and bit != Status.MASKED
+    ]
+    n = int((own.wanted & ~own.good).sum())
+    text = f"{n} in question ({', '.join(words)})." if n else "None is in question."
+    dead = int((own.dead & own.wanted).sum())
+    if dead:
+        text += f" {dead} {'sees' if dead == 1 else 'see'} no light."
+    if own.validation["n_masked"]:
+        text += f" {own.validation['n_masked']} more are masked and not counted."
+    return text
+
+
+def _gain_card(own: Products) -> dict:
+    n, wanted, numbers = int(own.good.sum()), int(own.wanted.sum()), gain_numbers(own)
+    more = reasons(own)
+    if numbers:
+        centre, spread, error = numbers
+        more += (
+            f" Gain: median {centre:.4g} {own.unit} a photoelectron; it spreads by"
+            f" {percent(spread, 1)} over the good pixels, and is known to {percent(error, 2)} in a"
+            " typical one."
+        )
+    return {
+        "title": "Gains",
+        "meets": share_good(own) >= ENOUGH_GOOD,
+        "text": f"{n} of {wanted} pixels are good ({percent(share_good(own), 1)}).",
+        "more": more,
+        "map": True,
+    }
+
+
+def _model_card(pooled: Sequence[Pooled]) -> dict:
+    if not pooled:
+        return {
+            "title": "Model",
+            "meets": None,
+            "text": "No good pixel to hold the model against.",
+            "more": "",
+            "map": False,
+        }
+    cause = likely_cause(pooled)
+    worst = max(own.misfit for own in pooled)
+    text = "does not describe the spectra of all good pixels" if cause else "describes the spectra"
+    more = f"Largest misfit of a run: {percent(worst, 2)}."
+    if cause:
+        more += f" The darkest run has {cause}." if "neither" not in cause else f" It has {cause}."
+    return {
+        "title": "Model",
+        "meets": not cause,
+        "text": f"The model {text}.",
+        "more": more,
+        "map": False,
+    }
+
+
+def _resolution_card(own: Products) -> dict:
+    title = "Charge resolution"
+    if own.resolution is None:
+        text = "Not measured: no dynamic-range scan is configured."
+        return {"title": title, "meets": None, "text": text, "more": "", "map": False}
+    state = report_resolution.meets(own.resolution)
+    words = {
+        None: "No run of the scan can judge.",
+        True: "Meets the requirement at every charge of the scan.",
+        False: "Does not meet the requirement at every charge of the scan.",
+    }
+    verdicts = own.resolution.summary["verdicts"]
+    return {
+        "title": title,
+        "meets": state,
+        "text": words[state],
+        "more": " ".join(report_resolution.verdict_text(verdict) for verdict in verdicts),
+        "map": False,
+    }
+
+
+def _truth_card(own: Products) -> dict:
+    numbers, title = own.validation, "Against truth"
+    if not numbers["truth"]:
+        text = "There is no truth for these runs: errors are those that the fits predict."
+        return {"title": title, "meets": None, "text": text, "more": "", "map": False}
+    wrong, good = numbers["n_wrong"], numbers["n_wrong_good"]
+    pe = numbers["quantities"]["PE"]
+    more = ""
+    if pe["pull_std"] is not None:
+        more = (
+            f"Gain of the good pixels: bias {100 * pe['relative_bias']:+.3f} %, RMS"
+            f" {pe['rms_over_bound']:.2f} times the bound, pulls {pe['pull_mean']:+.2f} ±"
+            f" {pe['pull_std']:.2f}."
+        )
+    return {
+        "title": title,
+        "meets": good == 0,
+        "text": f"{good} of {wrong} pixels with a gain wrong by over 5 % are called good.",
+        "more": more,
+        "map": False,
+    }
+
+
+def headline(own: Products) -> str:
+    """The answer to what the page is opened for, in a sentence."""
+    numbers = gain_numbers(own)
+    if not own.answered.any():
+        return "No pixel has an answer."
+    if numbers is None:
+        return "No pixel is good: none of the gains should be used."
+    enough = share_good(own) >= ENOUGH_GOOD
+    said = "The gains can be used" if enough else "Many gains are in question"
+    text = f"{said}: {int(own.good.sum())} of {int(own.wanted.sum())} pixels are good"
+    if own.resolution is None:
+        return text + "."
+    state = report_resolution.meets(own.resolution)
+    ends = {
+        None: "the charge resolution could not be judged",
+        True: "the charge resolution meets the requirement",
+        False: "the charge resolution misses the requirement at some charges",
+    }
+    return f"{text}; {ends[state]}."
+
+
+def what_to_do(own: Products, pooled: Sequence[Pooled]) -> list[str]:
+    """Advice in sentences, the most important first."""
+    status, n = own.status, max(int(own.wanted.sum()), 1)
+    share = lambda bit: ((status & int(bit)) != 0).sum() / n  # noqa: E731
+    advice = []
+    if not own.answered.any():
+        advice.append(
+            "Look at the charges of the runs (snakemake results/sstcam/figures/charges.png): is"
+            " there light, and does the window hold the pulse?"
+        )
+    if share(Status.TOO_FEW) > MANY_SHARE:
+        advice.append("Many pixels have too few flashes: take longer runs.")
+    if share(Status.UNRESOLVED) > MANY_SHARE:
+        advice.append(
+            "In many pixels the peaks are not resolved: try another window"
+            " (sstcam.charges.window) or subtract a baseline, and use runs of 0.5 to 2"
+            " photoelectrons a flash."
+        )
+    if share(Status.NOT_CONVERGED) > MANY_SHARE or share(Status.AT_LIMIT) > MANY_SHARE:
+        advice.append(
+            "Many fits did not end well: give the gain to start from (sstcam.fit.pe_guess)."
+        )
+    if likely_cause(pooled):
+        advice.append(
+            "The model misses something that all pixels have; gain and crosstalk may be off by more"
+            " than their errors. " + _against(likely_cause(pooled))
+        )
+    dead = own.pixel[own.dead & own.wanted]
+    if len(dead):
+        listed = ", ".join(map(str, dead[:12].tolist())) + (" …" if len(dead) > 12 else "")
+        advice.append(f"Check, or list in sstcam.bad_pixels, what sees no light: pixel {listed}.")
+    if own.resolution is not None and report_resolution.meets(own.resolution) is False:
+        advice.append(
+            "Where the charge resolution misses the requirement, the table of runs says whether"
+            " bias, scatter within the pixels or differences between them are to blame: bias or"
+            " differences at high charge point to saturation (conversion: transfer), at low charge"
+            " to the pedestal."
+        )
+    n_rest = int((own.wanted & ~own.good).sum())
+    if n_rest and not advice:
+        advice.append("Leave the pixels in question out, or look at them below, one by one.")
+    return advice or ["Nothing: use the good pixels."]
+
+
+def _against(cause: str) -> str:
+    if "night sky" in cause:
+        return "Take the runs in the dark, or colder; a shorter window holds less of it."
+    if "afterpulses" in cause:
+        return "A shorter window holds fewer afterpulses."
+    return "See the residuals of all pixels together."

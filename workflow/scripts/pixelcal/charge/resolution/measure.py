@@ -1,0 +1,290 @@
+"""Charge resolution of a whole scan: conversion, run by run, rows of the product, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.charge.resolution.estimator import BLOCK_PIXELS, QUANTITIES, charge_edges, measure_run
+from pixelcal.charge.resolution.requirement import poisson_limit, verdict
+from pixelcal.charge.resolution.scan import Left, ScanRun, calibrating_runs, left_out, reason
+from pixelcal.charge.resolution.transfer import (
+    SpeConversion,
+    Transfer,
+    mean_pedestal,
+    measure_transfer,
+)
+from pixelcal.charge.spe.columns import NO_ANSWER
+from pixelcal.errors import InputError
+from pixelcal.numerics import statistics
+
+NUMBERS = (
+    "EXPECTED",
+    "MEAN_PE",
+    *(f"{name}{kind}" for name in QUANTITIES for kind in ("", "_ERR")),
+)
+PIXEL_NUMBERS = tuple(name for name in NUMBERS if not name.startswith(("WITHIN", "BETWEEN")))
+ANSWER = "_ANSWER"
+"""Suffix of the columns over all pixels with an answer; those without it are over the good ones."""
+
+SATURATED_LIMIT = 0.02
+"""Share of the good pixels that may saturate in a run that judges; they are left out."""
+
+N_EXTRACTED = len(charge_edges()) - 1
+CAMERA_DTYPE = np.dtype(
+    [
+        ("RUN", "U100"),
+        ("N_PH", "f8"),
+        ("N_PH_MEAS", "f8"),
+        ("LIGHT", "U9"),
+        ("NSB", "f8"),
+        ("NSB_MEAS", "f8"),
+        ("USE", "U10"),
+        ("REASON", "U64"),
+        ("FLASHES", "i4"),
+        ("N_SATURATED", "i4"),
+        ("POISSON", "f8"),
+        *(
+            (f"{name}{suffix}", "i4" if name == "N_PIXELS" else "f8")
+            for suffix in ("", ANSWER)
+            for name in ("N_PIXELS", *NUMBERS)
+        ),
+        ("EXTRACTED", "i4", (N_EXTRACTED,)),
+    ]
+)
+PIXELS_DTYPE = np.dtype(
+    [
+        ("RUN_ROW", "i2"),
+        ("PIXEL", "i2"),
+        ("STATUS", "i4"),
+        ("LEFT_OUT", "i4"),
+        *((name, "f8") for name in PIXEL_NUMBERS),
+    ]
+)
+
+
+class ScanCharges(NamedTuple):
+    """Charges of one run: `charge` (n_pixels, n_flashes) times `step` is ADC*sample.
+
+    `dead`, `saturated` (n_pixels,) bool: no signal, or ignored on purpose; a flash reaches the end
+    of the ADC. `true_pe` (n_pixels, n_flashes): photoelectrons before crosstalk, or None.
+    `calibrated`: the SPE fits were made from this run.
+    """
+
+    charge: np.ndarray
+    step: float
+    dead: np.ndarray
+    saturated: np.ndarray
+    true_pe: np.ndarray | None
+    calibrated: bool = False
+
+
+class Settings(NamedTuple):
+    """How charges become p.e. and what they are held against; keys of the configuration.
+
+    `conversion` spe or transfer; `convention` lab or simulation; `transfer` pixel or camera, what
+    has a transfer function of its own.
+    """
+
+    conversion: str
+    convention: str
+    pde: float
+    nsb_per_ns: Sequence[float]
+    calibrating_runs: Sequence[str] | None = None
+    transfer: str = "pixel"
+
+
+class ScanResolution(NamedTuple):
+    """Rows of CAMERA_DTYPE and PIXELS_DTYPE; what the JSON says of pedestal and verdict."""
+
+    camera: np.ndarray
+    pixels: np.ndarray
+    summary: dict
+
+
+def measure_scan(
+    runs: Sequence[ScanRun],
+    load: Callable[[str], ScanCharges],
+    spe: Mapping,
+    settings: Settings,
+    progress: Callable[[float, float], None] = lambda done, total: None,
+) -> ScanResolution:
+    """Measure every run of a scan.
+
+    Parameters
+    ----------
+    runs : sequence of ScanRun
+        In order of light.
+    load : function of a run's name
+        Gives its charges; called again for a run that is needed again, so only one is in memory.
+    spe : table of n_pixels rows
+        PIXEL, PE, OPCT, EPED, EPED_ERR, STATUS, in the order of the pixels of the charges.
+    settings : Settings
+    progress : function of (done, total)
+
+    Raises
+    ------
+    InputError
+        As `calibrating_runs`; where the simulation convention has no true photoelectrons.
+    """
+    calibrate = calibrating_runs(runs, settings.conversion, settings.calibrating_runs)
+    total = len(runs) + len(calibrate)
+    conversion = _conversion(runs, calibrate, load, spe, settings, lambda n: progress(n, total))
+    camera = np.zeros(len(runs), CAMERA_DTYPE)
+    pixels = []
+    for row, run in enumerate(runs):
+        measured = _measure_one(camera[row], run, load, spe, conversion, calibrate, settings)
+        measured["RUN_ROW"] = row
+        pixels.append(measured)
+        progress(len(calibrate) + row + 1, total)
+    summary = {
+        "pedestal": _pedestal_check(runs, pixels, spe, settings),
+        "verdicts": _verdicts(camera, settings),
+        "calibrating_runs": sorted(calibrate),
+    }
+    return ScanResolution(camera, np.concatenate(pixels), summary)
+
+
+def _measure_one(row, run, load, spe, conversion, calibrate, settings) -> np.ndarray:
+    """Fill the row of a run; returns the rows of its pixels."""
+    status = np.asarray(spe["STATUS"])
+    own = load(run.name)
+    true = _true(own, run, settings)
+    each = np.broadcast_to(np.mean(true, axis=1) if np.ndim(true) else true, len(status))
+    expected = float(each.mean())
+    finite = np.isfinite(own.charge).all(axis=1)
+    calibrates = run.name in calibrate or own.calibrated
+    flags = left_out(
+        status, own.dead, own.saturated, finite, each, conversion.range_pe(), calibrates
+    )
+    seen = flags & ~int(Left.NO_LIGHT)  # a dark run has a mean charge, and no resolution
+    answered = (seen & ~int(Left.NOT_GOOD)) == 0
+    why_not = reason(flags) or _too_many_saturate(status == 0, own.saturated)
+    pooled = not why_not or not expected > 0
+    selections = {"": (seen == 0) & pooled, ANSWER: answered & pooled}
+    measured = measure_run(
+        lambda rows: conversion.to_pe(rows, own.charge[rows] * own.step),
+        true,
+        settings.convention,
+        selections,
+    )
+    row["RUN"], row["USE"] = run.name, "calibrates" if calibrates else "judges"
+    row["N_PH"], row["N_PH_MEAS"], row["LIGHT"] = run.n_ph, run.n_ph_meas, run.photons_are
+    row["NSB"], row["NSB_MEAS"] = run.nsb, run.nsb_meas
+    row["REASON"] = why_not
+    row["FLASHES"] = own.charge.shape[1]
+    row["N_SATURATED"] = (own.saturated & ((status & int(NO_ANSWER)) == 0)).sum()
+    row["EXTRACTED"] = measured.histogram
+    for suffix, numbers in measured.cameras.items():
+        for name, value in numbers.items():
+            row[f"{name}{suffix}"] = value
+        row[f"EXPECTED{suffix}"] = numbers["EXPECTED"] if numbers["N_PIXELS"] else expected
+    row["POISSON"] = poisson_limit(row["EXPECTED"])
+    out = np.zeros(len(status), PIXELS_DTYPE)
+    out["PIXEL"], out["STATUS"], out["LEFT_OUT"] = spe["PIXEL"], status, flags
+    for name in PIXEL_NUMBERS:
+        out[name] = np.where(answered, measured.pixels[name], np.nan)
+    return out
+
+
+def _too_many_saturate(good: np.ndarray, saturated: np.ndarray) -> str:
+    """Why a run does not judge where more than `SATURATED_LIMIT` of the good pixels saturate.
+
+    Those that do not are the ones with low charges: a resolution of them alone would flatter.
+    """
+    share = (good & saturated).sum() / max(good.sum(), 1)
+    return f"{100 * share:.0f} % of the good pixels saturate" if share > SATURATED_LIMIT else ""
+
+
+def _true(own: ScanCharges, run: ScanRun, settings: Settings) -> float | np.ndarray:
+    """The expected charge of a run (p.e.): one number, or true photoelectrons."""
+    if settings.convention == "lab":
+        return run.photons * settings.pde
+    if own.true_pe is None:
+        raise InputError(
+            f"run {run.name}: has no true photoelectrons, which"
+            " sstcam.charge_resolution.convention: simulation needs; set lab"
+        )
+    return own.true_pe
+
+
+# --- conversion -----------------------------------------------------------------------------------
+
+
+def _conversion(runs, calibrate, load, spe, settings, progress) -> SpeConversion | Transfer:
+    """The conversion of the settings, measured where it has to be."""
+    if settings.conversion == "spe":
+        answered = (np.asarray(spe["STATUS"]) & int(NO_ANSWER)) == 0
+        pedestal = mean_pedestal(np.asarray(spe["EPED"]), np.asarray(spe["EPED_ERR"]))
+        pe, opct = (np.where(answered, np.asarray(spe[name]), np.nan) for name in ("PE", "OPCT"))
+        return SpeConversion(np.where(answered, pedestal, np.nan), pe, opct)
+    good = np.asarray(spe["STATUS"]) == 0
+    columns = []
+    for run in runs:
+        if run.name in calibrate:
+            columns.append(_mean_charge(load(run.name), run, settings, good))
+            progress(len(columns))
+    light, charge, error = (np.stack(own, axis=1) for own in zip(*columns, strict=True))
+    return measure_transfer(light, charge, error, len(good))
+
+
+def _mean_charge(own: ScanCharges, run: ScanRun, settings: Settings, good) -> tuple:
+    """Expected charge, mean charge and its error of each pixel, or of the good ones together."""
+    true = _true(own, run, settings)
+    n_pixels, n_flashes = own.charge.shape
+    true = np.broadcast_to(np.mean(true, axis=1) if np.ndim(true) else true, n_pixels)
+    if settings.transfer == "camera":
+        use = good & ~own.dead & ~own.saturated & np.isfinite(own.charge).all(axis=1)
+        if not use.any():
+            return tuple(np.full((3, 1), np.nan))
+        flash = own.charge[use].mean(axis=0) * own.step
+        error = flash.std(ddof=1) / np.sqrt(n_flashes)
+        return np.array([true[use].mean()]), np.array([flash.mean()]), np.array([error])
+    charge, error = np.full((2, n_pixels), np.nan)
+    for start in range(0, n_pixels, BLOCK_PIXELS):
+        rows = slice(start, start + BLOCK_PIXELS)
+        own_charge = own.charge[rows] * own.step
+        charge[rows] = own_charge.mean(axis=1)
+        error[rows] = own_charge.std(axis=1, ddof=1) / np.sqrt(n_flashes)
+    return true, np.where(own.dead | own.saturated, np.nan, charge), error
+
+
+# --- summary --------------------------------------------------------------------------------------
+
+
+def _pedestal_check(runs, pixels, spe, settings) -> dict | None:
+    """The pedestal of the SPE runs against the darkest run of the scan (conversion spe).
+
+    What a pixel extracts there beyond the expected charge, in p.e.: median and standard deviation
+    over the good pixels, and the standard error of one pixel. Also by how much the pedestals of
+    the SPE runs differ: the median over the pixels of largest less smallest (p.e.).
+    """
+    if settings.conversion != "spe":
+        return None
+    own = pixels[0]
+    use = (own["LEFT_OUT"] & ~int(Left.NO_LIGHT)) == 0
+    off = (own["MEAN_PE"] - own["EXPECTED"])[use]
+    error = (own["BIAS_ERR"] * own["EXPECTED"])[use]
+    good = np.asarray(spe["STATUS"]) == 0
+    eped = np.asarray(spe["EPED"], float)[good]
+    reach = np.ptp(eped, axis=1) / np.asarray(spe["PE"], float)[good]
+    return {
+        "run": runs[0].name,
+        "n_pixels": int(use.sum()),
+        "median_pe": statistics.median(off),
+        "scatter_pe": float(np.std(off)) if len(off) else np.nan,
+        "error_pe": statistics.median(error),
+        "spe_runs_differ_pe": statistics.median(reach),
+    }
+
+
+def _verdicts(camera: np.ndarray, settings: Settings) -> list[dict]:
+    """One verdict for each requirement, over the good pixels of all runs that judge."""
+    judge = camera["REASON"] == ""
+    resolution = np.where(judge, camera["RESOLUTION"], np.nan)
+    return [
+        verdict(camera["EXPECTED"], resolution, camera["RESOLUTION_ERR"], nsb)
+        for nsb in settings.nsb_per_ns
+    ]

@@ -1,0 +1,166 @@
+"""The runs of a dynamic-range scan: their light, which calibrate, which judge, who is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntFlag
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.charge.spe.columns import NO_ANSWER
+from pixelcal.errors import InputError
+
+LIGHT_KEYS = ("n_ph", "n_ph_meas", "nsb", "nsb_meas")
+
+
+class Left(IntFlag):
+    """Why a pixel of a run is left out."""
+
+    NO_ANSWER = 1
+    NOT_GOOD = 2
+    SATURATED = 4
+    NOT_FINITE = 8
+    BEYOND_CALIBRATION = 16
+    CALIBRATES = 32
+    NO_LIGHT = 64
+    DEAD = 128
+
+
+class ScanRun(NamedTuple):
+    """A row of the scan's table: photons a pixel as set and as measured, background likewise.
+
+    NaN where the table has nothing.
+    """
+
+    name: str
+    n_ph: float
+    n_ph_meas: float
+    nsb: float
+    nsb_meas: float
+
+    @property
+    def photons(self) -> float:
+        """Photons a pixel: measured, else as set."""
+        return self.n_ph_meas if np.isfinite(self.n_ph_meas) else self.n_ph
+
+    @property
+    def photons_are(self) -> str:
+        """Which column the photons come from."""
+        return "n_ph_meas" if np.isfinite(self.n_ph_meas) else "n_ph"
+
+
+def scan_runs(entries: Iterable[Mapping]) -> list[ScanRun]:
+    """The runs of a scan in order of light; runs of the same light in order of name.
+
+    Parameters
+    ----------
+    entries : dicts of name, n_ph, and, where known, n_ph_meas, nsb, nsb_meas
+        The rows of the scan's `table.csv`.
+
+    Raises
+    ------
+    InputError
+        Where there is no run.
+    """
+    runs = [
+        ScanRun(own["name"], *(float(own.get(key, np.nan)) for key in LIGHT_KEYS))
+        for own in entries
+    ]
+    if not runs:
+        raise InputError("the dynamic-range scan has no run; add rows to its table.csv")
+    return sorted(runs, key=lambda run: (run.photons, run.name))
+
+
+def calibrating_runs(
+    runs: Sequence[ScanRun], conversion: str, named: Sequence[str] | None
+) -> set[str]:
+    """Names of the runs that calibrate; they do not judge.
+
+    Conversion `spe` takes none. Conversion `transfer` takes those named, else every second run in
+    order of light, so that the brightest is among them: the transfer function reaches all others.
+
+    Raises
+    ------
+    InputError
+        Where a name is no run, conversion `spe` is given names, or no two runs are left to
+        calibrate and none to judge.
+    """
+    key = "sstcam.charge_resolution.calibrating_runs"
+    if conversion == "spe":
+        if named:
+            raise InputError(
+                f"{key}: conversion spe takes no run of the scan; leave it null, or set conversion"
+                " to transfer"
+            )
+        return set()
+    if named is None:
+        chosen = {run.name for run in runs[::-1][::2]}
+    else:
+        chosen = set(named)
+        unknown = sorted(chosen - {run.name for run in runs})
+        if unknown:
+            raise InputError(f"{key}: {unknown[0]} is no run of the scan; name those of its table")
+    if len(chosen) < 2:
+        raise InputError(f"{key}: a transfer function needs two runs; the scan gives {len(chosen)}")
+    if len(chosen) == len(runs):
+        raise InputError(f"{key}: every run calibrates and none is left to judge; name fewer")
+    return chosen
+
+
+def left_out(
+    status: np.ndarray,
+    dead: np.ndarray,
+    saturated: np.ndarray,
+    finite: np.ndarray,
+    expected_pe: np.ndarray,
+    range_pe: np.ndarray,
+    calibrates: bool,
+) -> np.ndarray:
+    """Bits of `Left` (n_pixels,) for one run; 0 judges.
+
+    Parameters
+    ----------
+    status : (n_pixels,) int
+        STATUS of the SPE table.
+    dead, saturated, finite : (n_pixels,) bool
+        Whether the pixel sees no light, or was ignored on purpose; whether a flash reaches the end
+        of the ADC; whether all charges are finite.
+    expected_pe : (n_pixels,) float
+        Mean expected charge.
+    range_pe : (n_pixels, 2) float
+        Where the conversion was measured; NaN where it was not.
+    calibrates : bool
+    """
+    with np.errstate(invalid="ignore"):
+        inside = (expected_pe >= range_pe[:, 0]) & (expected_pe <= range_pe[:, 1])
+    bits = (
+        (Left.NO_ANSWER, (status & int(NO_ANSWER)) != 0),
+        (Left.NOT_GOOD, status != 0),
+        (Left.SATURATED, saturated),
+        (Left.NOT_FINITE, ~finite),
+        (Left.BEYOND_CALIBRATION, ~inside),
+        (Left.CALIBRATES, np.full(len(status), calibrates)),
+        (Left.NO_LIGHT, ~(expected_pe > 0)),
+        (Left.DEAD, dead),
+    )
+    flags = np.zeros(len(status), np.int32)
+    for bit, where in bits:
+        flags[where] |= int(bit)
+    return flags
+
+
+def reason(flags: np.ndarray) -> str:
+    """Why a run does not judge at all, in words; empty where a pixel of it does."""
+    if not len(flags) or (flags == 0).any():
+        return "" if len(flags) else "no pixel"
+    shared = np.bitwise_and.reduce(flags)
+    words = {
+        Left.CALIBRATES: "it calibrates",
+        Left.NO_LIGHT: "no light is expected",
+        Left.SATURATED: "every pixel saturates",
+        Left.BEYOND_CALIBRATION: "its light is beyond the runs that calibrate",
+        Left.NOT_FINITE: "no pixel has finite charges",
+        Left.NOT_GOOD: "no pixel is good",
+    }
+    return next((text for bit, text in words.items() if shared & bit), "no pixel is left")

@@ -1,0 +1,251 @@
+"""Runs that ctapipe opens: simtel files of any camera, or others where their plug-in is installed.
+
+ctapipe is in the environment of the one rule that needs it, and is imported only here. A run is
+streamed, event by event, and never whole in memory.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from pixelcal.charge.runs.waveforms import FLAGS, Block, RunProperties
+from pixelcal.errors import InputError
+
+UNKNOWN = -1
+"""In place of the true photoelectrons of an event that has none, in a run that has them."""
+
+INSTALL = "install ctapipe and eventio (envs/sstcam_source.yaml)"
+
+
+class SourceRun:
+    """A run that ctapipe has opened; see `open_source`.
+
+    Attributes
+    ----------
+    properties : RunProperties
+    level : str
+        "r0", samples as they were digitised, where the run has them; else "r1", calibrated ones.
+    telescope : int
+    has_truth : bool
+        Whether the first event has the true number of photoelectrons of each pixel.
+    """
+
+    def __init__(self, path: Path, source, telescope: int | None, gain_channel: int | None) -> None:
+        self._where = f"run {path}"
+        self._source = source
+        self.telescope = self._telescope(telescope)
+        self._events = iter(source)
+        self._first = self._first_event()
+        self._channel = self._gain_channel(gain_channel)
+        self.has_truth = self._true_image(self._first) is not None
+        data = self._waveform(self._first)
+        camera = source.subarray.tel[self.telescope].camera
+        pixel = np.asarray(camera.geometry.pix_id, np.int32)
+        if len(np.unique(pixel)) < len(pixel) or len(pixel) != len(data):
+            pixel = np.arange(len(data), dtype=np.int32)
+        rate = float(camera.readout.sampling_rate.to_value("GHz"))
+        whole = data.dtype.kind in "iu" and data.dtype.itemsize <= 4
+        self.properties = RunProperties(
+            pixel=pixel,
+            n_samples=data.shape[1],
+            dtype=data.dtype.newbyteorder("=") if whole else np.dtype(np.float32),
+            unit="adu" if self.level == "r0" else "pe" if source.is_simulation else "mV",
+            sample_ns=1.0 / rate if rate > 0 else 1.0,
+        )
+
+    def blocks(self, block_events: int, max_events: int | None = None) -> Iterator[Block]:
+        """Blocks of events in their order; one without whole waveforms is incomplete.
+
+        Parameters
+        ----------
+        block_events : int
+            Events of a block.
+        max_events : int, optional
+            No more than this many events.
+        """
+        n_left = max_events or sys.maxsize
+        while block := self._next_block(min(block_events, n_left)):
+            n_left -= len(block)
+            waveforms, ids, flags, truths = zip(*block, strict=True)
+            yield Block(
+                np.stack(waveforms),
+                np.array(ids, np.int64),
+                np.array(flags, np.uint8),
+                np.stack(truths).astype(np.int32) if self.has_truth else None,
+            )
+
+    def _next_block(self, block_events: int) -> list[tuple]:
+        rows = []
+        while len(rows) < block_events:
+            event = self._first if self._first is not None else self._next_event()
+            self._first = None
+            if event is None:
+                break
+            rows.append(self._row(event))
+        return rows
+
+    def _row(self, event) -> tuple:
+        """Waveforms, event id, flags and true photoelectrons of an event."""
+        properties = self.properties
+        data, flags = self._waveform(event), 0
+        shape = len(properties.pixel), properties.n_samples
+        if data is None or data.shape != shape:
+            data, flags = np.zeros(shape, properties.dtype), FLAGS["incomplete"]
+        truth = self._true_image(event) if self.has_truth else None
+        if self.has_truth and (truth is None or len(truth) != shape[0]):
+            truth = np.full(shape[0], UNKNOWN)
+        return data.astype(properties.dtype, copy=False), event.index.event_id, flags, truth
+
+    def _next_event(self):
+        """The next event; None at the end. What a damaged file raises is the user's to mend."""
+        try:
+            return next(self._events, None)
+        except Exception as error:
+            raise InputError(
+                f"{self._where}: cannot be read further ({_reason(error)}); get the file anew"
+            ) from None
+
+    def _telescope(self, wanted: int | None) -> int:
+        there = [int(tel_id) for tel_id in self._source.subarray.tel]
+        if wanted is None and len(there) == 1:
+            return there[0]
+        if wanted not in there:
+            chosen = "several" if wanted is None else f"no telescope {wanted}"
+            raise InputError(
+                f"{self._where}: has {chosen} (there is {', '.join(map(str, there))}); name one in"
+                " sstcam.source.telescope"
+            )
+        return wanted
+
+    def _first_event(self):
+        """The first event with waveforms; those before it are not of this telescope."""
+        while (event := self._next_event()) is not None:
+            for level in ("r0", "r1"):
+                camera = getattr(event, level).tel.get(self.telescope)
+                if camera is not None and camera.waveform is not None:
+                    self.level, self._n_channels = level, _channels(camera.waveform)
+                    return event
+        raise InputError(f"{self._where}: holds no event with waveforms; give a run with flashes")
+
+    def _gain_channel(self, wanted: int | None) -> int:
+        if wanted is None and self._n_channels > 1:
+            raise InputError(
+                f"{self._where}: has {self._n_channels} gain channels; name one in"
+                " sstcam.source.gain_channel (0 is the high gain)"
+            )
+        if wanted is not None and wanted >= self._n_channels:
+            raise InputError(
+                f"{self._where}: has no gain channel {wanted}; it has {self._n_channels}, from 0"
+            )
+        return wanted or 0
+
+    def _waveform(self, event) -> np.ndarray | None:
+        """Samples (n_pixels, n_samples) of the telescope; None where there are none."""
+        camera = getattr(event, self.level).tel.get(self.telescope)
+        if camera is None or camera.waveform is None:
+            return None
+        data = np.asarray(camera.waveform)
+        if _channels(data) <= self._channel:
+            return None
+        return data if data.ndim == 2 else data[self._channel]
+
+    def _true_image(self, event) -> np.ndarray | None:
+        """Photoelectrons (n_pixels,) of a simulated event; ctapipe has -1 where it has none."""
+        simulation = getattr(event, "simulation", None)
+        camera = None if simulation is None else simulation.tel.get(self.telescope)
+        image = None if camera is None else camera.true_image
+        return None if image is None or np.min(image) < 0 else np.asarray(image)
+
+
+def adc_range_of(given: Sequence[float] | None) -> tuple[float, float] | None:
+    """`sstcam.source.adc_range` as the properties of a run have it.
+
+    Raises
+    ------
+    InputError
+        Where the lowest value is not below the highest.
+    """
+    if given is None:
+        return None
+    low, high = given
+    if not low < high:
+        raise InputError(
+            f"sstcam.source.adc_range: {low:g} is not below {high:g}; give the lowest value of a"
+            " sample, then the highest"
+        )
+    return float(low), float(high)
+
+
+def _channels(waveform) -> int:
+    """Gain channels of waveforms (channel, pixel, sample) or (pixel, sample)."""
+    return 1 if np.ndim(waveform) == 2 else len(waveform)
+
+
+@contextmanager
+def open_source(
+    path: str | Path, telescope: int | None = None, gain_channel: int | None = None
+) -> Iterator[SourceRun]:
+    """Open a run through `ctapipe.io.EventSource`.
+
+    Parameters
+    ----------
+    path : path
+    telescope : int, optional
+        Needed where the run is of several.
+    gain_channel : int, optional
+        Needed where waveforms have several.
+
+    Raises
+    ------
+    InputError
+        One line, where the file is missing, ctapipe or the plug-in that reads it is, the file is
+        damaged, or it holds no waveforms.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"run {path}: no such file; check the folder and its table.csv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message="(?is).*(truncated|EOF)")
+        source = _open(path)
+        try:
+            yield SourceRun(Path(path), source, telescope, gain_channel)
+        finally:
+            source.close()
+
+
+def _open(path: str | Path):
+    """The event source of a file."""
+    try:
+        from ctapipe.io import EventSource
+        from traitlets.config import Config
+    except ImportError:
+        raise InputError(
+            f"run {path}: is not in the open layout (.h5), and ctapipe is missing; {INSTALL}, or"
+            " run Snakemake with --software-deployment-method conda"
+        ) from None
+    # Runs of flashes are calibration events; a lab has no optics to have an effective focal length.
+    simtel = {"skip_calibration_events": False, "focal_length_choice": "EQUIVALENT"}
+    try:
+        return EventSource(input_url=str(path), config=Config({"SimTelEventSource": simtel}))
+    except Exception as error:
+        reason = _reason(error)
+        if "compatible EventSource" in reason:
+            raise InputError(
+                f"run {path}: no reader that ctapipe has takes this file; install eventio (simtel)"
+                " or the plug-in for it (ctapipe_io_...), or write the open layout"
+                " (docs/sstcam-runs.md)"
+            ) from None
+        raise InputError(
+            f"run {path}: ctapipe cannot read it ({reason}); get the file anew"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text or type(error).__name__

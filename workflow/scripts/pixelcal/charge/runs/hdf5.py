@@ -1,0 +1,399 @@
+"""The open layout of a run: an HDF5 file of waveforms, documented in docs/sstcam-runs.md.
+
+    with open_run(path) as run:
+        for block in run.blocks():
+            block.waveforms, block.flags
+
+A run is read in blocks of whole HDF5 chunks: memory does not grow with its length. What a file says
+of other files (external links, external storage, virtual data) is refused, not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import h5py
+import numpy as np
+
+from pixelcal.charge.runs.waveforms import UNITS, Block, RunProperties
+from pixelcal.errors import InputError
+from pixelcal.io.tables import atomic
+
+LAYOUT = "pixelcal waveforms"
+VERSION = 1
+
+BLOCK_BYTES = 16 * 2**20
+CHUNK_BYTES = 2**20
+COMPRESSION = 1
+"""Level of gzip, after shuffling bytes. Noise does not get smaller with more."""
+
+_ANEW = "get the file anew"
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+class OpenRun:
+    """A run in the open layout, opened and checked; see `open_run`.
+
+    Attributes
+    ----------
+    path : Path
+    properties : RunProperties
+    n_events : int
+    attributes : dict
+        Texts among the attributes of the file, as `source`, what it was converted from.
+    """
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self._where = f"run {path}"
+        self._waveforms = self._dataset(file, "waveforms")
+        if self._waveforms is None:
+            raise InputError(
+                f"{self._where}: has no dataset waveforms (event, pixel, sample); it has"
+                f" {', '.join(file) or 'nothing'}"
+            )
+        self._check_waveforms()
+        self.attributes = self._texts(file)
+        self.n_events, n_pixels, _ = self._waveforms.shape
+        self._event_id = self._dataset(file, "event_ids", (self.n_events,), "iu")
+        self._flags = self._dataset(file, "event_flags", (self.n_events,), "u")
+        self._true_pe = self._dataset(file, "true_pe", (self.n_events, n_pixels), "iu")
+        self.properties = RunProperties(
+            pixel=self._pixels(file, n_pixels),
+            n_samples=self._waveforms.shape[2],
+            dtype=self._waveforms.dtype.newbyteorder("="),
+            unit=self._unit(),
+            sample_ns=self._sample_ns(),
+            adc_range=self._adc_range(),
+        )
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether the true number of photoelectrons is known."""
+        return self._true_pe is not None
+
+    def blocks(
+        self, max_events: int | None = None, block_bytes: int = BLOCK_BYTES
+    ) -> Iterator[Block]:
+        """Blocks of events in the order of the file, good and bad ones.
+
+        Parameters
+        ----------
+        max_events : int, optional
+            No more than this many events, bad ones among them.
+        block_bytes : int
+            Size of the waveforms of a block, rounded to whole chunks of the file.
+
+        Raises
+        ------
+        InputError
+            Where the data are damaged.
+        """
+        n_events = min(self.n_events, max_events or self.n_events)
+        step = self._block_events(block_bytes)
+        for first in range(0, n_events, step):
+            rows = slice(first, min(first + step, n_events))
+            yield Block(
+                self._read(self._waveforms, rows),
+                self._ids(rows),
+                self._read(self._flags, rows, np.uint8, rows.stop - first),
+                None if self._true_pe is None else self._read(self._true_pe, rows, np.int32),
+            )
+
+    def _block_events(self, block_bytes: int) -> int:
+        """Events of a block: whole chunks, so that none is decompressed twice."""
+        data = self._waveforms
+        event_bytes = data.dtype.itemsize * data.shape[1] * data.shape[2]
+        wanted = max(1, block_bytes // event_bytes)
+        chunk = data.chunks[0] if data.chunks else 1
+        return max(chunk, wanted // chunk * chunk)
+
+    def _ids(self, rows: slice) -> np.ndarray:
+        if self._event_id is None:
+            return np.arange(rows.start, rows.stop, dtype=np.int64)
+        return self._read(self._event_id, rows, np.int64)
+
+    def _read(self, data, rows: slice, dtype=None, n_absent: int = 0) -> np.ndarray:
+        """Rows of a dataset in the byte order of the machine; zeros where there is none."""
+        if data is None:
+            return np.zeros(n_absent, dtype)
+        try:
+            values = data[rows]
+        except (OSError, RuntimeError) as error:
+            raise InputError(
+                f"{self._where}: {data.name.lstrip('/')} cannot be read from event {rows.start} on"
+                f" ({_first_line(error)}); {_ANEW}"
+            ) from None
+        return values.astype(dtype or values.dtype.newbyteorder("="), copy=False)
+
+    def _dataset(self, file, name: str, shape: tuple | None = None, kinds: str = ""):
+        """A dataset that is in this file itself; None where there is none of that name."""
+        try:
+            link = file.get(name, getlink=True)
+            if link is None:
+                return None
+            data = file[name] if isinstance(link, h5py.HardLink) else None
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise InputError(f"{self._where}: is damaged ({_first_line(error)}); {_ANEW}") from None
+        if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
+            raise InputError(
+                f"{self._where}: {name} is no dataset of the file itself; links, external and"
+                " virtual data are not followed"
+            )
+        if shape is not None and data.shape != shape:
+            raise InputError(
+                f"{self._where}: {name} has the shape {data.shape}, the waveforms ask for {shape}"
+            )
+        if kinds and data.dtype.kind not in kinds:
+            raise InputError(f"{self._where}: {name} has the type {data.dtype}; write integers")
+        return data
+
+    def _check_waveforms(self) -> None:
+        data = self._waveforms
+        if data.ndim != 3:
+            raise InputError(
+                f"{self._where}: waveforms has the shape {data.shape}; write (event, pixel, sample)"
+            )
+        if data.dtype.kind not in "iuf" or data.dtype.itemsize > 4:
+            raise InputError(
+                f"{self._where}: waveforms has the type {data.dtype}; write integers of at most 32"
+                " bits, or float32"
+            )
+        if 0 in data.shape:
+            empty = ("event", "pixel", "sample")[data.shape.index(0)]
+            raise InputError(f"{self._where}: holds no {empty}; give a run with flashes")
+
+    def _pixels(self, file, n_pixels: int) -> np.ndarray:
+        data = self._dataset(file, "pixels", (n_pixels,), "iu")
+        if data is None:
+            raise InputError(
+                f"{self._where}: has no dataset pixels with the numbers of its {n_pixels} pixels"
+            )
+        pixel = self._read(data, slice(None), np.int64)
+        if pixel.min() < 0 or pixel.max() > 32767:
+            raise InputError(f"{self._where}: pixels must be numbers from 0 to 32767")
+        values, counts = np.unique(pixel, return_counts=True)
+        if len(values) < n_pixels:
+            raise InputError(
+                f"{self._where}: pixel {values[counts > 1][0]} stands twice in pixels; give each"
+                " pixel one row"
+            )
+        return pixel.astype(np.int32)
+
+    def _unit(self) -> str:
+        unit = self._attribute("unit")
+        unit = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else unit
+        if unit not in UNITS:
+            said = "no unit" if unit is None else f"the unit {str(unit)!r}"
+            raise InputError(
+                f"{self._where}: waveforms has {said}; its attribute unit is one of"
+                f" {', '.join(UNITS)}"
+            )
+        return unit
+
+    def _sample_ns(self) -> float:
+        value = self._attribute("sample_ns")
+        try:
+            sample_ns = 1.0 if value is None else float(value)
+        except (TypeError, ValueError):
+            sample_ns = np.nan
+        if not 0.0 < sample_ns < np.inf:
+            raise InputError(
+                f"{self._where}: the attribute sample_ns of waveforms is {value}, not a time (ns)"
+            )
+        return sample_ns
+
+    def _adc_range(self) -> tuple[float, float] | None:
+        """Lowest and highest value of a sample; None where the file does not say the highest."""
+        lowest, highest = self._attribute("adc_min", 0), self._attribute("adc_max")
+        if highest is None:
+            return None
+        try:
+            low, high = float(lowest), float(highest)
+        except (TypeError, ValueError):
+            low = high = np.nan
+        if not 0.0 < high - low < np.inf:
+            raise InputError(
+                f"{self._where}: waveforms has adc_min {lowest} and adc_max {highest}; write the"
+                " lowest and highest value of a sample"
+            )
+        return low, high
+
+    def _texts(self, file) -> dict[str, str]:
+        """The attributes of the file that are plain ASCII text."""
+        try:
+            found = dict(file.attrs)
+        except (OSError, RuntimeError, TypeError) as error:
+            raise InputError(f"{self._where}: is damaged ({_first_line(error)}); {_ANEW}") from None
+        return {
+            name: value
+            for name, value in found.items()
+            if isinstance(value, str) and value.isascii() and value.isprintable()
+        }
+
+    def _attribute(self, name: str, default=None):
+        try:
+            return self._waveforms.attrs.get(name, default)
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"{self._where}: is damaged ({_first_line(error)}); {_ANEW}") from None
+
+
+@contextmanager
+def open_run(path: str | Path) -> Iterator[OpenRun]:
+    """Open a run in the open layout and check it.
+
+    Raises
+    ------
+    InputError
+        One line, where the file is missing, not HDF5, cut short, or not in the layout.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"run {path}: no such file; check the folder and its table.csv")
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        reason = _first_line(error)
+        if "truncated" in reason:
+            raise InputError(f"run {path}: is cut short; {_ANEW}") from None
+        raise InputError(
+            f"run {path}: is not an HDF5 file that can be read ({reason}); {_ANEW}"
+        ) from None
+    with file:
+        yield OpenRun(path, file)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+class RunWriter:
+    """Writes a run in the open layout, block after block; use as `with RunWriter(...) as run`.
+
+    The file stands under its name when the body has ended well. Its bytes depend on the events
+    alone, not on the size of the blocks.
+
+    Parameters
+    ----------
+    path : path
+    properties : RunProperties
+    with_truth : bool
+        Whether the blocks bring `true_pe`.
+    attributes : dict, optional
+        What else is known of the run: numbers and texts, attributes of the file.
+    compression : int or None
+        Level of gzip; None for a file that does not stay.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        properties: RunProperties,
+        *,
+        with_truth: bool,
+        attributes: dict[str, float | str] | None = None,
+        compression: int | None = COMPRESSION,
+    ) -> None:
+        self._atomic = atomic(path)
+        self._properties = properties
+        self._with_truth = with_truth
+        self._attributes = attributes or {}
+        self._compression = compression
+        self.chunk_events = _chunk_events(properties)
+
+    def __enter__(self) -> RunWriter:
+        self._file = h5py.File(self._atomic.__enter__(), "w", libver=("earliest", "v110"))
+        self._n_written = 0
+        self._waiting: list[Block] = []
+        properties, n_pixels = self._properties, len(self._properties.pixel)
+        self._file.attrs["layout"] = LAYOUT
+        self._file.attrs["version"] = VERSION
+        for name, value in sorted(self._attributes.items()):
+            self._file.attrs[name] = value
+        self._file.create_dataset("pixels", data=properties.pixel.astype(np.int32))
+        self._create("waveforms", (n_pixels, properties.n_samples), properties.dtype)
+        self._file["waveforms"].attrs["unit"] = properties.unit
+        self._file["waveforms"].attrs["sample_ns"] = properties.sample_ns
+        for name, value in zip(("adc_min", "adc_max"), properties.adc_range or (), strict=False):
+            self._file["waveforms"].attrs[name] = value
+        self._create("event_ids", (), np.int64, 4096)
+        self._create("event_flags", (), np.uint8, 4096)
+        if self._with_truth:
+            self._create("true_pe", (n_pixels,), np.int32)
+        return self
+
+    def _create(self, name: str, shape: tuple, dtype, chunk_events: int = 0) -> None:
+        chunks = (chunk_events or self.chunk_events, *shape)
+        options = {} if self._compression is None else {"compression": "gzip", "shuffle": True}
+        if options:
+            options["compression_opts"] = self._compression
+        self._file.create_dataset(
+            name, (0, *shape), dtype, chunks=chunks, maxshape=(None, *shape), **options
+        )
+
+    def append(self, block: Block) -> None:
+        """Add events; whole chunks are written, the rest waits for more."""
+        self._waiting.append(block)
+        n_whole = self._n_waiting() // self.chunk_events * self.chunk_events
+        if n_whole:
+            joined = _joined(self._waiting)
+            for first in range(0, n_whole, self.chunk_events):
+                self._write(_part(joined, slice(first, first + self.chunk_events)))
+            self._waiting = [_part(joined, slice(n_whole, None))]
+
+    def _n_waiting(self) -> int:
+        return sum(len(block.event_id) for block in self._waiting)
+
+    def _write(self, block: Block) -> None:
+        first, self._n_written = self._n_written, self._n_written + len(block.event_id)
+        values = {
+            "waveforms": block.waveforms,
+            "event_ids": block.event_id,
+            "event_flags": block.flags,
+        }
+        if self._with_truth:
+            values["true_pe"] = block.true_pe
+        for name, rows in values.items():
+            data = self._file[name]
+            data.resize(self._n_written, axis=0)
+            data[first:] = rows
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None and self._n_waiting():
+                self._write(_joined(self._waiting))
+            self._file.close()
+        except BaseException as late:
+            self._atomic.__exit__(type(late), late, late.__traceback__)
+            raise
+        self._atomic.__exit__(kind, error, trace)
+
+
+def _chunk_events(properties: RunProperties) -> int:
+    """Events of a chunk of the file; it depends on the camera alone."""
+    event_bytes = len(properties.pixel) * properties.n_samples * properties.dtype.itemsize
+    return int(np.clip(CHUNK_BYTES // event_bytes, 1, 1024))
+
+
+def _joined(blocks: list[Block]) -> Block:
+    if len(blocks) == 1:
+        return blocks[0]
+    parts = zip(*blocks, strict=True)
+    return Block(*(None if part[0] is None else np.concatenate(part) for part in parts))
+
+
+def _part(block: Block, rows: slice) -> Block:
+    return Block(*(None if value is None else value[rows] for value in block))

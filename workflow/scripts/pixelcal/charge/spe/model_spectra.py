@@ -1,0 +1,139 @@
+"""Spectra of a pixel beside its fit: what figures and report draw of single photoelectrons.
+
+The model is that of the fit, integrated over the same bins; see `spe_model`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.charge.spe.fit import group_bins
+from pixelcal.charge.spe.model import (
+    EPED,
+    LAMBDA,
+    MAX_AVALANCHES,
+    N_PARAMETERS,
+    OPCT,
+    PE,
+    V_PE,
+    V_PED,
+    avalanche_terms,
+)
+from pixelcal.charge.spe.model import bin_probabilities as model_probabilities
+
+BINS_PER_PE = 15
+"""Bins that are drawn in one photoelectron: enough for a pedestal of 0.1 photoelectrons."""
+BINS_WITHOUT_ANSWER = 120
+"""Bins of the whole spectrum of a pixel without a gain."""
+MARGIN_BINS = 2
+LEAST_SHARE = 1e-3
+"""Peaks with a smaller share of the flashes are not drawn on their own."""
+
+
+class RunView(NamedTuple):
+    """One run of one pixel.
+
+    start : lower edge of the first bin; width : of all bins (adu); counts (m,); model (m,), flashes
+    that the fit expects in each bin, NaN without an answer.
+    """
+
+    start: float
+    width: float
+    counts: np.ndarray
+    model: np.ndarray
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Edges (m + 1,) of the bins, adu."""
+        return self.start + self.width * np.arange(len(self.counts) + 1)
+
+    @property
+    def residuals(self) -> np.ndarray:
+        """Signed roots (m,) of the Poisson deviance of each bin."""
+        return signed_deviance(self.counts, self.model)
+
+
+def signed_deviance(counts: np.ndarray, model: np.ndarray) -> np.ndarray:
+    """sign(n - m) sqrt(2 (n ln(n / m) - n + m)) of counts n and expected counts m."""
+    n, m = np.asarray(counts, float), np.asarray(model, float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log = np.where(n > 0, n * np.log(n / m), 0.0)
+    deviance = np.where(m > 0, np.maximum(2.0 * (log - n + m), 0.0), np.nan)
+    return np.sign(n - m) * np.sqrt(deviance)
+
+
+def run_parameters(rows) -> np.ndarray:
+    """The six parameters of `spe_model` of every run, (n, R, 6); of one row of SPE, (R, 6)."""
+    eped = np.asarray(rows["EPED"], float)
+    parameters = np.empty((*eped.shape, N_PARAMETERS))
+    for place, name in ((V_PED, "SIGMA_PED"), (PE, "PE"), (V_PE, "SIGMA_PE"), (OPCT, "OPCT")):
+        parameters[..., place] = np.asarray(rows[name], float)[..., np.newaxis]
+    parameters[..., [V_PED, V_PE]] **= 2  # variances, as the model has them
+    parameters[..., EPED], parameters[..., LAMBDA] = eped, np.asarray(rows["LAMBDA"], float)
+    return parameters
+
+
+def expected_counts(parameters, start: float, width: float, n: int, flashes: float) -> np.ndarray:
+    """Flashes (n,) that the model expects in each bin; the ends hold all that lies beyond."""
+    probability, unused = np.empty(n), np.empty((N_PARAMETERS, n))
+    own = np.asarray(parameters, float)
+    model_probabilities(own, float(start), float(width), probability, unused)
+    return flashes * probability
+
+
+def pixel_views(spectrum, row, bins_per_pe: int = BINS_PER_PE) -> list[RunView]:
+    """All runs of a pixel, in bins that suit its gain.
+
+    Parameters
+    ----------
+    spectrum : row of the table SPECTRA
+    row : row of the table SPE, of the same pixel
+    bins_per_pe : int
+        About how many bins a photoelectron is drawn with; they are whole bins of the spectrum.
+    """
+    counts = np.asarray(spectrum["COUNTS"], float)
+    start, width = np.asarray(spectrum["START"], float), float(spectrum["WIDTH"])
+    if not counts.any():
+        return [RunView(float(own), width, np.zeros(1), np.full(1, np.nan)) for own in start]
+    pe = float(row["PE"])
+    if np.isfinite(pe):
+        group = max(round(pe / (bins_per_pe * width)), 1)
+    else:
+        used = np.flatnonzero(counts.any(axis=0))
+        group = max(int((used[-1] - used[0]) / BINS_WITHOUT_ANSWER), 1)
+    # All runs get as many bins as the longest: those that are empty in data and model go.
+    grouped = group_bins(counts, start, width, group, MARGIN_BINS, MARGIN_BINS)
+    parameters = run_parameters(row)
+    views = []
+    for run, own in enumerate(grouped.counts):
+        n = int(np.flatnonzero(own)[-1]) + 1 + MARGIN_BINS if own.any() else 1
+        first, size = float(grouped.start[run]), float(grouped.width)
+        model = np.full(n, np.nan)
+        if np.isfinite(pe):
+            model = expected_counts(parameters[run], first, size, n, own.sum())
+        views.append(RunView(first, size, own[:n], model))
+    return views
+
+
+def peak_curves(row, run: int, charges: np.ndarray) -> np.ndarray:
+    """Density (k, m) of each number of avalanches at `charges` (m,), 1/adu.
+
+    Those with less than LEAST_SHARE of the flashes are left out at the far end.
+    """
+    v_ped, pe, v_pe, _, eped, _ = run_parameters(row)[run]
+    weight = peak_shares(row, run)
+    k = np.arange(len(weight))
+    variance = (v_ped + k * v_pe)[:, None]
+    z2 = (np.asarray(charges, float) - (eped + k * pe)[:, None]) ** 2 / variance
+    return weight[:, None] * np.exp(-0.5 * z2) / np.sqrt(2 * np.pi * variance)
+
+
+def peak_shares(row, run: int) -> np.ndarray:
+    """Share (k,) of the flashes with 0, 1, 2, ... avalanches, down to LEAST_SHARE."""
+    mean, opct = float(row["LAMBDA"][run]), float(row["OPCT"])
+    weight, unused = np.zeros(MAX_AVALANCHES), np.empty((2, MAX_AVALANCHES))
+    n = avalanche_terms(mean, opct, MAX_AVALANCHES, weight, *unused)
+    kept = np.flatnonzero(weight[:n] >= LEAST_SHARE)
+    return weight[: kept[-1] + 1] if len(kept) else weight[:1]

@@ -1,0 +1,194 @@
+"""Where the fit of single-photoelectron spectra begins: from the data, whatever the guess.
+
+The peaks stand in a comb of spacing pe, so the characteristic function |<exp(2 pi i f x)>| of a
+spectrum has a maximum at f = 1/pe, whatever the illumination, and its phase there says where the
+comb stands. The tooth with the pedestal is the lowest that is populated; its share of the flashes
+gives lambda, the mean charge gives the crosstalk, the lower flank of the pedestal its width.
+Several spacings are proposed (the highest maxima, a guess of the user, a multiple of the width of
+the spectrum); the likelihood decides between them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pixelcal.charge.spe.model import N_OWN, N_SHARED, OPCT, PE, V_PE, V_PED
+from pixelcal.numerics.jit import njit
+
+N_FREQUENCIES = 130
+LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 0.2, 5.0
+"""Searched, in units of one over the width of the darkest spectrum. That width is
+pe sqrt(lambda / (1 - opct)^3): 0.2 to 5 pe for what an SPE run may have."""
+N_MAXIMA = 4
+NOISE = 6.0
+"""Counting noise makes |characteristic function|^2 = 1/N on average, and 6/N once in 400."""
+
+PEDESTAL_OF_NEXT = 0.06
+"""A tooth is taken for the pedestal when it has at least this share of the next one's counts. What
+the pedestal spills into the tooth below is less (5 % at sigma_ped = 0.3 pe, where no peak is left
+to be seen); what is left dark at lambda = 15 is more."""
+POPULATED = 0.002
+WIDTHS_WITHOUT_COMB = (0.4, 1.0, 2.5)
+"""Spacings to try where no comb is seen, in widths of the darkest spectrum."""
+SIGMA_PE_SHARE = 0.1
+LOWEST_START, HIGHEST_START = 0.02, 0.7
+"""Range of the start of opct: at its limits the likelihood is flat."""
+
+
+@njit
+def moments_of(counts, start, width):
+    """Number, mean and standard deviation of the charges of one spectrum (n,)."""
+    total, first, second = 0.0, 0.0, 0.0
+    for j in range(counts.shape[0]):
+        x = start + (j + 0.5) * width
+        total += counts[j]
+        first += counts[j] * x
+        second += counts[j] * x * x
+    mean = first / total
+    return total, mean, math.sqrt(max(second / total - mean * mean, width * width / 12.0))
+
+
+@njit
+def characteristic(counts, start, width, frequency):
+    """Real and imaginary part of <exp(2 pi i f x)> of one spectrum (n,)."""
+    angle = 2.0 * math.pi * frequency
+    turn_re, turn_im = math.cos(angle * width), math.sin(angle * width)
+    re, im = math.cos(angle * (start + 0.5 * width)), math.sin(angle * (start + 0.5 * width))
+    total, sum_re, sum_im = 0.0, 0.0, 0.0
+    for j in range(counts.shape[0]):
+        count = counts[j]
+        total += count
+        sum_re += count * re
+        sum_im += count * im
+        re, im = re * turn_re - im * turn_im, re * turn_im + im * turn_re
+    return sum_re / total, sum_im / total
+
+
+@njit
+def propose_spacings(spectra, guess):
+    """Candidates (m,) for pe: maxima of the characteristic function, the guess, widths.
+
+    `guess` is NaN where there is none.
+    """
+    n_runs = spectra.counts.shape[0]
+    darkest = darkest_run(spectra)
+    counts = spectra.counts[darkest]
+    _, _, spread = moments_of(counts, spectra.start[darkest], spectra.width)
+    power = np.zeros(N_FREQUENCIES)
+    ratio = (HIGHEST_FREQUENCY / LOWEST_FREQUENCY) ** (1.0 / (N_FREQUENCIES - 1))
+    noise = 0.0
+    for run in range(n_runs):
+        total = 0.0
+        for j in range(spectra.counts.shape[1]):
+            total += spectra.counts[run, j]
+        noise += NOISE / total
+        frequency = LOWEST_FREQUENCY / spread
+        for i in range(N_FREQUENCIES):
+            re, im = characteristic(
+                spectra.counts[run], spectra.start[run], spectra.width, frequency
+            )
+            power[i] += re * re + im * im
+            frequency *= ratio
+    found, height = np.zeros(N_MAXIMA), np.zeros(N_MAXIMA)
+    for i in range(1, N_FREQUENCIES - 1):
+        if power[i] < noise or power[i] <= power[i - 1] or power[i] < power[i + 1]:
+            continue
+        value, spacing = power[i], spread / (LOWEST_FREQUENCY * ratio**i)
+        for k in range(N_MAXIMA):
+            if value > height[k]:
+                value, height[k] = height[k], value
+                spacing, found[k] = found[k], spacing
+    n_found = 0
+    while n_found < N_MAXIMA and height[n_found] > 0.0:
+        n_found += 1
+    n_guess = 0 if math.isnan(guess) else 1
+    spacings = np.empty(n_found + n_guess + len(WIDTHS_WITHOUT_COMB))
+    for i in range(n_found):
+        spacings[i] = found[i]
+    if n_guess:
+        spacings[n_found] = guess
+    for i, factor in enumerate(WIDTHS_WITHOUT_COMB):
+        spacings[n_found + n_guess + i] = factor * spread
+    return spacings
+
+
+@njit
+def darkest_run(spectra):
+    """The run whose charges spread least: its lowest peak is the pedestal most surely."""
+    best, least = 0, math.inf
+    for run in range(spectra.counts.shape[0]):
+        _, _, spread = moments_of(spectra.counts[run], spectra.start[run], spectra.width)
+        if spread < least:
+            best, least = run, spread
+    return best
+
+
+@njit
+def in_tooth(counts, start, width, centre, half):
+    """Counts of one spectrum (n,) within `half` of `centre`, and their lower half width."""
+    inside, below, square = 0.0, 0.0, 0.0
+    first = max(int((centre - half - start) / width), 0)
+    last = min(int((centre + half - start) / width), counts.shape[0] - 1)
+    for j in range(first, last + 1):
+        x = start + (j + 0.5) * width - centre
+        if abs(x) <= half:
+            inside += counts[j]
+            if x <= 0.0:
+                below += counts[j]
+                square += counts[j] * x * x
+    spread = math.sqrt(square / below) if below > 0.0 else 0.0
+    return inside, spread
+
+
+@njit
+def tooth_near(counts, start, width, pe, near):
+    """Place of the tooth of the comb of spacing `pe` that is nearest to `near`."""
+    re, im = characteristic(counts, start, width, 1.0 / pe)
+    phase = math.atan2(im, re) / (2.0 * math.pi) * pe
+    return phase + pe * math.floor((near - phase) / pe + 0.5)
+
+
+@njit
+def lowest_tooth(counts, start, width, pe):
+    """Place of the lowest populated tooth of one spectrum (n,), taken for the pedestal."""
+    total, mean, _ = moments_of(counts, start, width)
+    place = tooth_near(counts, start, width, pe, start + 0.5 * pe)
+    end = max(mean, start) + pe
+    while place < end:
+        own, _ = in_tooth(counts, start, width, place, 0.5 * pe)
+        above, _ = in_tooth(counts, start, width, place + pe, 0.5 * pe)
+        if own >= POPULATED * total and own >= PEDESTAL_OF_NEXT * above:
+            return place
+        place += pe
+    return mean
+
+
+@njit
+def start_at(spectra, pe, shift):
+    """Start (p,) of the fit for a spacing `pe`; the pedestal is `shift` teeth further up."""
+    n_runs = spectra.counts.shape[0]
+    theta = np.empty(N_SHARED + N_OWN * n_runs)
+    darkest = darkest_run(spectra)
+    counts, start = spectra.counts[darkest], spectra.start[darkest]
+    pedestal = lowest_tooth(counts, start, spectra.width, pe) + shift * pe
+    total, mean, _ = moments_of(counts, start, spectra.width)
+    dark, spread = in_tooth(counts, start, spectra.width, pedestal, 0.5 * pe)
+    illumination = -math.log(min(max(dark / total, 1.0 / total), 0.999))
+    above = max(mean - pedestal, 0.05 * pe) / pe
+    opct = min(max(1.0 - illumination / above, LOWEST_START), HIGHEST_START)
+    theta[V_PED] = max(spread, 0.5 * spectra.width) ** 2
+    theta[PE] = pe
+    theta[V_PE] = (SIGMA_PE_SHARE * pe) ** 2
+    theta[OPCT] = opct
+    for run in range(n_runs):
+        own = spectra.counts[run]
+        near = pedestal
+        if run != darkest:
+            near = tooth_near(own, spectra.start[run], spectra.width, pe, pedestal)
+        _, mean, _ = moments_of(own, spectra.start[run], spectra.width)
+        first = N_SHARED + N_OWN * run
+        theta[first] = near
+        theta[first + 1] = max(mean - near, 0.02 * pe) / pe * (1.0 - opct)
+    return theta

@@ -1,0 +1,105 @@
+"""How good the single-photoelectron fits are: errors against truth, or what they predict.
+
+The covariance of a fit is the inverse of its Fisher information, so the root mean square of its
+errors is the Cramer-Rao bound that the rms of the deviations from truth is compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pixelcal.charge.spe.columns import NO_ANSWER, OWN, SHARED, Status
+from pixelcal.numerics import statistics
+
+WRONG_PE = 0.05
+"""Relative error of pe from which on a pixel is wrong."""
+
+
+def validate(rows: np.ndarray, truth: Mapping[str, np.ndarray] | None = None) -> dict:
+    """Numbers of the table of fits.
+
+    Parameters
+    ----------
+    rows : (n,) structured array or table
+        Columns of the table SPE.
+    truth : dict of arrays, optional
+        SIGMA_PED, PE, SIGMA_PE, OPCT (n,) and EPED, LAMBDA (n, R) as simulated.
+
+    Returns
+    -------
+    dict
+        `n_pixels`, `n_masked`, `n_no_answer`, `n_good`, `status_counts`, `truth` (bool) and
+        `quantities`: for SIGMA_PED, PE, SIGMA_PE, OPCT, and EPED_r, LAMBDA_r of each run, the
+        numbers of `quantity_numbers` over the good pixels. With truth also `n_wrong`, pixels with
+        an answer whose pe is wrong by more than 5 %, and `n_wrong_good`, those among them that
+        are called good.
+    """
+    status = np.asarray(rows["STATUS"])
+    masked = (status & Status.MASKED) != 0
+    answered = (status & NO_ANSWER) == 0
+    good = status == 0
+    numbers = {
+        "n_pixels": len(status),
+        "n_masked": int(masked.sum()),
+        "n_no_answer": int((~answered & ~masked).sum()),
+        "n_good": int(good.sum()),
+        "truth": truth is not None,
+        "status_counts": {bit.name: int(((status & bit) != 0).sum()) for bit in Status},
+    }
+    quantities = {}
+    for name in SHARED:
+        true = None if truth is None else truth[name][good]
+        quantities[name] = quantity_numbers(
+            np.asarray(rows[name])[good], np.asarray(rows[f"{name}_ERR"])[good], true
+        )
+    n_runs = np.asarray(rows["EPED"]).shape[1]
+    for name in OWN:
+        for run in range(n_runs):
+            true = None if truth is None else truth[name][good, run]
+            quantities[f"{name}_{run}"] = quantity_numbers(
+                np.asarray(rows[name])[good, run],
+                np.asarray(rows[f"{name}_ERR"])[good, run],
+                true,
+            )
+    numbers["quantities"] = quantities
+    if truth is not None:
+        wrong = answered & ~(np.abs(np.asarray(rows["PE"]) / truth["PE"] - 1.0) <= WRONG_PE)
+        numbers["n_wrong"] = int(wrong.sum())
+        numbers["n_wrong_good"] = int((wrong & good).sum())
+    return numbers
+
+
+def quantity_numbers(value: np.ndarray, sigma: np.ndarray, truth: np.ndarray | None) -> dict:
+    """Statistics of one quantity over pixels (n,).
+
+    Returns
+    -------
+    dict of float; NaN where it cannot be told
+        `median`, `spread` (robust, over the pixels), `sigma_median`, `rms_bound` (rms of sigma);
+        with truth `bias` and `bias_err`, `relative_bias` of the mean over the mean truth, `rms`,
+        `rms_over_bound`, and the pulls of `statistics.pull_numbers`.
+    """
+    centre = statistics.median(value)
+    numbers = {
+        "n": len(value),
+        "median": centre,
+        "spread": statistics.SIGMA_PER_MAD * statistics.median(np.abs(value - centre)),
+        "sigma_median": statistics.median(sigma),
+        "rms_bound": statistics.rms(sigma),
+    }
+    if truth is None:
+        return numbers
+    error = value - truth
+    bias, bias_err = statistics.mean(error), statistics.mean_err(error)
+    scale = abs(statistics.mean(truth))
+    return numbers | {
+        "bias": bias,
+        "bias_err": bias_err,
+        "relative_bias": bias / scale if scale else np.nan,
+        "relative_bias_err": bias_err / scale if scale else np.nan,
+        "rms": statistics.rms(error),
+        "rms_over_bound": statistics.rms(error) / numbers["rms_bound"],
+        **statistics.pull_numbers(error, sigma),
+    }

@@ -1,0 +1,191 @@
+"""What times count from: the epoch of a file, and the mission's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pixelcal.energy.units import unit_factor
+from pixelcal.errors import InputError
+
+EPOCH_TOLERANCE_S = 1e-6
+"""Epochs that differ by less are the same, written with a different number of decimals."""
+
+SECONDS_PER_DAY = 86400.0
+
+MISSION_EPOCH = (57754.0, 69.184 / SECONDS_PER_DAY)
+"""Zero of mission time: days and fraction of a day (MJD, TT)."""
+
+MISSION_TIMESYS = "TT"
+
+MISSION_EPOCH_UTC = datetime(2017, 1, 1)
+"""The same moment. UTC has had no leap second since, so seconds of mission time are seconds of
+UTC."""
+
+MISSION_TIME_CARDS = (
+    ("MJDREFI", int(MISSION_EPOCH[0]), "[d] epoch of mission time, whole days"),
+    ("MJDREFF", MISSION_EPOCH[1], "[d] epoch of mission time, TT less UTC in 2017"),
+    ("TIMESYS", MISSION_TIMESYS, "time system"),
+)
+
+
+SYNONYMS = {"TDT": "TT", "ET": "TT", "IAT": "TAI"}
+"""Other names of time systems, as the FITS standard has them."""
+
+TIME_KEYWORDS = (
+    ("TSTART",),
+    ("TSTOP",),
+    ("MJDREF", "MJDREFI", "MJDREFF"),
+    ("TIMEZERO", "TIMEZERI", "TIMEZERF", "TIMEOFFS"),
+    ("TIMESYS",),
+    ("TIMEUNIT",),
+)
+"""Keywords that say what times mean, in groups that hold together."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What the times of a table mean.
+
+    Attributes
+    ----------
+    epoch : days and fraction of a day (MJD), or None
+        What times count from; None where the header says nothing.
+    system : str or None
+        Time system, as "TT".
+    unit_s, zero_s : float, s
+        Seconds since the epoch are unit_s times a time as it is written, plus zero_s.
+    """
+
+    epoch: tuple[float, float] | None = None
+    system: str | None = None
+    unit_s: float = 1.0
+    zero_s: float = 0.0
+
+
+def time_keywords(headers: Iterable[Mapping], where: str) -> dict:
+    """The keywords about time of a table; of several headers the last that has them counts.
+
+    Raises
+    ------
+    InputError
+        Where one that should be a number is none.
+    """
+    found: dict = {}
+    for header in headers:
+        for group in TIME_KEYWORDS:
+            own = {word: header[word] for word in group if _is_said(header.get(word))}
+            if own:  # MJDREF of one header and MJDREFI of another do not go together
+                found = {word: value for word, value in found.items() if word not in group} | own
+    for word, value in found.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number == (word in ("TIMESYS", "TIMEUNIT")):
+            expected = "a text" if is_number else "a number"
+            raise InputError(f"{where}: {word} is {value!r}, not {expected}; correct the header")
+    return found
+
+
+def _is_said(value) -> bool:
+    """Whether a keyword is there with a value."""
+    return isinstance(value, int | float) or (isinstance(value, str) and value.strip() != "")
+
+
+def clock_of(keywords: Mapping, where: str) -> Clock:
+    """What the times of a table mean, from `time_keywords`.
+
+    TIMEZERO (TIMEZERI and TIMEZERF; TIMEOFFS in the words of the FITS standard) is added to all
+    times of a table; it is in the unit TIMEUNIT, as TSTART and TSTOP are.
+    """
+    unit_s = unit_factor(keywords.get("TIMEUNIT"), "s", f"{where}: TIMEUNIT")
+    zero = keywords.get("TIMEZERO")
+    if zero is None:
+        zero = keywords.get("TIMEZERI", 0) + keywords.get("TIMEZERF", 0)
+        zero = zero or keywords.get("TIMEOFFS", 0)
+    system = keywords.get("TIMESYS")
+    return Clock(
+        epoch=epoch(keywords),
+        system=None if system is None else time_system(system),
+        unit_s=unit_s,
+        zero_s=float(zero * unit_s),
+    )
+
+
+def time_system(name: str) -> str:
+    """A time system by its usual name."""
+    name = str(name).strip().upper()
+    return SYNONYMS.get(name, name)
+
+
+def check_clocks(a: Clock, b: Clock, name_a: str, name_b: str) -> None:
+    """Raise InputError where two tables count time from epochs that differ by more than a
+    microsecond, or in different time systems.
+
+    What is not known (None) is taken to be the same.
+    """
+    seconds = epoch_difference_s(a.epoch, b.epoch) if a.epoch and b.epoch else 0.0
+    if seconds:
+        raise InputError(
+            f"{name_a} and {name_b} count time from different epochs (MJDREFI/MJDREFF differ by"
+            f" {seconds:g} s); give files of the same epoch"
+        )
+    if a.system and b.system and a.system != b.system:
+        raise InputError(
+            f"{name_a} and {name_b} count time in different systems (TIMESYS {a.system} and"
+            f" {b.system}); give files of the same time system"
+        )
+
+
+def epoch(keywords) -> tuple[float, float] | None:
+    """Days and fraction of a day (MJD) that times count from; None where a header says nothing."""
+    if "MJDREFI" in keywords:
+        return float(keywords["MJDREFI"]), float(keywords.get("MJDREFF", 0.0))
+    if "MJDREF" in keywords:
+        return float(keywords["MJDREF"]), 0.0
+    return None
+
+
+def epoch_difference_s(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Seconds from epoch `b` to epoch `a`; 0 where they differ by less than the tolerance."""
+    seconds = ((a[0] - b[0]) + (a[1] - b[1])) * SECONDS_PER_DAY
+    return seconds if abs(seconds) > EPOCH_TOLERANCE_S else 0.0
+
+
+def epoch_cards(headers: Iterable[Mapping]) -> list[tuple]:
+    """MJDREFI, MJDREFF and TIMESYS, each of the first header that has it; none where none has."""
+    headers = list(headers)
+    cards: list[tuple] = []
+    known = next((own for own in map(epoch, headers) if own is not None), None)
+    if known is not None:
+        whole = math.floor(known[0])
+        cards += [
+            ("MJDREFI", whole, "[d] epoch of times, whole days"),
+            ("MJDREFF", known[0] - whole + known[1], "[d] epoch of times, fraction of a day"),
+        ]
+    system = next((own["TIMESYS"] for own in headers if "TIMESYS" in own), None)
+    if system is not None:
+        cards.append(("TIMESYS", system, "time system"))
+    return cards
+
+
+def mission_start(header: Mapping) -> tuple[float, str | None]:
+    """TSTART of a header in seconds of mission time, and a remark where it is not just TSTART.
+
+    An epoch or a time system that the header does not name is that of the mission. Times from
+    another epoch are converted. Those of another time system are not, as that takes a table of leap
+    seconds: the start is then 0, the epoch of the mission, and so it is without TSTART.
+    """
+    if "TSTART" not in header:
+        return 0.0, None
+    system = time_system(header.get("TIMESYS", MISSION_TIMESYS))
+    if system != MISSION_TIMESYS:
+        return 0.0, (
+            f"TSTART is the epoch of the mission: event times are {system}, not {MISSION_TIMESYS}"
+        )
+    own = epoch(header)
+    later = 0.0 if own is None else epoch_difference_s(own, MISSION_EPOCH)
+    if not later:
+        return float(header["TSTART"]), None
+    remark = f"TSTART converted: event times count from MJD {own[0] + own[1]:.9f}"
+    return float(header["TSTART"]) + later, remark

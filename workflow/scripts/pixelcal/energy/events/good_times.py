@@ -1,0 +1,322 @@
+"""Good time: when the camera saw what the calibration wants to see.
+
+Good time is an (n, 2) array of START and STOP (s), rising and apart. An interval holds the times
+START <= t < STOP, so that an event at a common limit belongs to one interval only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from pixelcal.energy.events.clock import Clock, check_clocks, clock_of, time_keywords
+from pixelcal.energy.events.reader import EventFile, stream
+from pixelcal.energy.units import unit_factor
+from pixelcal.errors import InputError
+from pixelcal.io.fits_files import open_fits
+
+SHORTFALL_TOLERANCE = 1e-7
+"""Good time may fall short of what is asked for by this share: sums of rounded limits."""
+
+
+# --- intervals ------------------------------------------------------------------------------------
+
+
+def merge(intervals) -> np.ndarray:
+    """Union of intervals (n, 2) in any order: sorted, with overlapping and touching ones joined.
+
+    Intervals of no length are dropped.
+    """
+    intervals = np.asarray(intervals, float).reshape(-1, 2)
+    intervals = intervals[intervals[:, 1] > intervals[:, 0]]
+    intervals = intervals[np.argsort(intervals[:, 0], kind="stable")]
+    if len(intervals) == 0:
+        return intervals
+    reach = np.maximum.accumulate(intervals[:, 1])
+    opens = np.concatenate([[True], intervals[1:, 0] > reach[:-1]])
+    closes = np.concatenate([opens[1:], [True]])
+    return np.column_stack([intervals[opens, 0], reach[closes]])
+
+
+def intersect(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Time that lies in both of two merged sets of intervals, (n, 2) and (m, 2)."""
+    common = []
+    i = j = 0
+    while i < len(a) and j < len(b):
+        start, stop = max(a[i, 0], b[j, 0]), min(a[i, 1], b[j, 1])
+        if start < stop:
+            common.append((start, stop))
+        if a[i, 1] <= b[j, 1]:
+            i += 1
+        else:
+            j += 1
+    return np.array(common, float).reshape(-1, 2)
+
+
+def total_seconds(good_time: np.ndarray) -> float:
+    """Length (s) of merged intervals (n, 2)."""
+    return float(np.sum(good_time[:, 1] - good_time[:, 0]))
+
+
+def first_seconds(good_time: np.ndarray, seconds: float) -> np.ndarray:
+    """The first `seconds` of good time: as many intervals as it takes, the last one cut.
+
+    Raises
+    ------
+    InputError
+        Where `seconds` is not positive, or there is less good time than that.
+    """
+    if not seconds > 0:
+        raise InputError(f"an exposure of {seconds} s was asked for; it must be positive")
+    available = total_seconds(good_time)
+    if available < seconds * (1 - SHORTFALL_TOLERANCE):
+        raise InputError(
+            f"{seconds:g} s of good time were asked for, but there are only {available:.3f} s;"
+            " lower the seconds of the exposure, or give more events"
+        )
+    used = np.cumsum(good_time[:, 1] - good_time[:, 0])
+    last = min(int(np.searchsorted(used, seconds)), len(good_time) - 1)
+    first = good_time[: last + 1].copy()
+    first[last, 1] -= max(used[last] - seconds, 0.0)
+    return first
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def read_good_time(
+    path: str | Path, criteria: list[str], event_clock: Clock | None = None
+) -> np.ndarray:
+    """Time in a GTI file that is good by every one of `criteria`.
+
+    Parameters
+    ----------
+    path : path
+        A FITS file with an extension for each criterion, with columns START and STOP (s, or in the
+        unit that they name).
+    criteria : list of str
+        Names of extensions. May be empty where the file has only one.
+    event_clock : Clock
+        What the times of the events mean.
+
+    Returns
+    -------
+    (n, 2) float, s, merged
+
+    Raises
+    ------
+    InputError
+        Where the file or an extension is missing, broken or there twice, or the clocks differ.
+    """
+    what = f"GTI file {path}"
+    with open_fits(path, "GTI file") as hdus:
+        tables = _gti_tables(hdus)
+        if not criteria:
+            if len(tables) != 1:
+                raise InputError(
+                    f"{what}: name the criteria to apply in events.gti.criteria; it has"
+                    f" {', '.join(tables) or 'no extension with START and STOP'}"
+                )
+            criteria = list(tables)
+        good_time = None
+        for criterion in criteria:
+            hdu = _only_table(tables, criterion, what)
+            own, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
+            check_clocks(event_clock or Clock(), clock, "the event files", f"{what} ({criterion})")
+            good_time = own if good_time is None else intersect(good_time, own)
+    return good_time
+
+
+def good_time_of(
+    files: list[EventFile], gti_path: str | Path | None, criteria: list[str]
+) -> np.ndarray:
+    """Good time (n, 2) of event files.
+
+    With a GTI file: what its criteria leave of the time from TSTART to TSTOP of the event files
+    (of all time, where an event file does not say). Without: the union of what each file says,
+    which is its GTI extension, or else TSTART to TSTOP, or else the time from its first to its
+    last event (or EXPOSURE from the first, where that is longer). Where the files have no times,
+    one interval from 0 to the sum of their EXPOSURE.
+
+    Raises
+    ------
+    InputError
+        Where files contradict each other, good times are asked of events without times, or there
+        is no good time at all.
+    """
+    timed = [file.has_times for file in files]
+    if not any(timed):
+        if gti_path is not None:
+            raise InputError(
+                f"event file {files[0].path}: has no times, so the good times of {gti_path} cannot"
+                " be applied; set events.gti.file: null, or name events.columns.time"
+            )
+        return np.array([[0.0, total_exposure(files)]])
+    if not all(timed):
+        raise InputError(
+            f"event file {files[timed.index(False)].path}: has no times, but"
+            f" {files[timed.index(True)].path} has; give files of one kind"
+        )
+    for file in files[1:]:
+        check_clocks(files[0].clock, file.clock, str(files[0].path), str(file.path))
+    if gti_path is not None:
+        return _within_the_events(
+            read_good_time(gti_path, criteria, files[0].clock), files, gti_path
+        )
+    good_time = merge(np.concatenate([_own_good_time(file) for file in files]))
+    if not len(good_time):
+        raise InputError(
+            f"event file {files[0].path}: has no good time, as its GTI extension holds no interval"
+            " or no event has a time; name a file of good times in events.gti.file"
+        )
+    return good_time
+
+
+def _within_the_events(good_time: np.ndarray, files: list[EventFile], gti_path) -> np.ndarray:
+    """What of the good time (n, 2) of a GTI file lies between TSTART and TSTOP of event files."""
+    if not len(good_time):
+        raise InputError(
+            f"GTI file {gti_path}: there is no time that is good by all criteria; check"
+            " events.gti.criteria"
+        )
+    spans = [_header_span(file) for file in files]
+    if any(len(span) == 0 for span in spans):
+        return good_time
+    span = merge(np.concatenate(spans))
+    common = intersect(good_time, span)
+    if not len(common):
+        raise InputError(
+            f"GTI file {gti_path}: its good time, from {good_time[0, 0]:g} to {good_time[-1, 1]:g}"
+            f" s, holds none of the time of the event files, TSTART {span[0, 0]:g} to TSTOP"
+            f" {span[-1, 1]:g} s; give the good times of the same observation"
+        )
+    return common
+
+
+def total_exposure(files: list[EventFile]) -> float:
+    """Sum of the EXPOSURE keywords (s): all that is known of the time of events without times.
+
+    Raises
+    ------
+    InputError
+        Where a file has no positive EXPOSURE.
+    """
+    total = 0.0
+    for file in files:
+        seconds = file.keywords.get("EXPOSURE")
+        if not isinstance(seconds, int | float) or not 0 < seconds < np.inf:
+            raise InputError(
+                f"event file {file.path}: has no times and no positive EXPOSURE (s) in its header;"
+                " name the column of the times in events.columns.time, or add the keyword"
+            )
+        total += seconds
+    return total
+
+
+def _header_span(file: EventFile) -> np.ndarray:
+    """TSTART to TSTOP of an event file (1, 2), or (0, 2) where they are equal or not there."""
+    start, stop = (file.keywords.get(word) for word in ("TSTART", "TSTOP"))
+    if start is None or stop is None or start == stop:
+        return np.empty((0, 2))
+    if start > stop:
+        raise InputError(
+            f"event file {file.path}: TSTART {start} is after TSTOP {stop}; correct its header"
+        )
+    return np.array([[start, stop]], float) * file.clock.unit_s + file.clock.zero_s
+
+
+def _own_good_time(file: EventFile) -> np.ndarray:
+    """Good time (n, 2) of an event file by what it says itself."""
+    what = f"event file {file.path}"
+    with open_fits(file.path, "event file") as hdus:
+        tables = {name: own for name, own in _gti_tables(hdus).items() if "GTI" in name}
+        if len(tables) > 1:
+            raise InputError(
+                f"{what}: has several GTI extensions ({', '.join(tables)}); choose with"
+                " events.gti.file (the same file) and events.gti.criteria"
+            )
+        for name in tables:
+            hdu = _only_table(tables, name, what)
+            own, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
+            check_clocks(file.clock, clock, what, f"its extension {hdu.name}")
+            return own
+    span = _header_span(file)
+    return span if len(span) else _measured_span(file)
+
+
+def _measured_span(file: EventFile) -> np.ndarray:
+    """From the first to the last event (1, 2); EXPOSURE from the first where that is longer."""
+    first, last = np.inf, -np.inf
+    for block in stream(file, keys=("time",)):
+        first = min(first, np.fmin.reduce(block["time"]))
+        last = max(last, np.fmax.reduce(block["time"]))
+    if not first <= last:
+        return np.empty((0, 2))
+    # Intervals are open at their end: the last event must still be inside.
+    stop = np.nextafter(last, np.inf)
+    exposure = file.keywords.get("EXPOSURE")
+    if isinstance(exposure, int | float) and np.isfinite(exposure):
+        stop = max(stop, first + exposure)
+    return np.array([[first, stop]])
+
+
+def _gti_tables(hdus) -> dict[str, list]:
+    """The tables of a file that have START and STOP, by their names in capital letters."""
+    tables: dict[str, list] = {}
+    for hdu in hdus:
+        if isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
+            names = {name.upper() for name in hdu.columns.names}
+            if {"START", "STOP"} <= names:
+                tables.setdefault(hdu.name.upper(), []).append(hdu)
+    return tables
+
+
+def _only_table(tables: dict[str, list], name: str, what: str):
+    """The one table of a name. Of two, nothing says whether both must hold or one is enough."""
+    own = tables.get(name.upper(), [])
+    if not own:
+        raise InputError(
+            f"{what}: has no extension {name} with START and STOP; it has"
+            f" {', '.join(tables) or 'none'}; check events.gti.criteria"
+        )
+    if len(own) > 1:
+        raise InputError(
+            f"{what}: has {len(own)} extensions {name}; merge them, or give each its own name and"
+            " choose with events.gti.criteria"
+        )
+    return own[0]
+
+
+def _read_intervals(primary, hdu, where: str) -> tuple[np.ndarray, Clock]:
+    """Merged intervals (n, 2), s, of a table of good times, and what its times mean."""
+    clock = clock_of(time_keywords((primary, hdu.header), where), where)
+    limits = []
+    for wanted in ("START", "STOP"):
+        index = [name.upper() for name in hdu.columns.names].index(wanted)
+        values = np.asarray(hdu.data.field(index))
+        if values.ndim != 1 or values.dtype.kind not in "iuf":
+            raise InputError(f"{where}: column {wanted} does not hold one number a row; correct it")
+        unit = hdu.columns[index].unit
+        factor = clock.unit_s
+        if unit is not None:
+            factor = unit_factor(unit, "s", f"{where}: column {wanted}")
+        limits.append(values.astype(float) * factor + clock.zero_s)
+    intervals = np.column_stack(limits)
+    _check_intervals(intervals, where)
+    return merge(intervals), clock
+
+
+def _check_intervals(intervals: np.ndarray, where: str) -> None:
+    """Every interval (n, 2) has finite limits, and its stop is not before its start."""
+    for broken, problem in (
+        (~np.isfinite(intervals).all(axis=1), "are not both finite"),
+        (intervals[:, 0] > intervals[:, 1], "are in the wrong order"),
+    ):
+        if broken.any():
+            row = int(np.argmax(broken))
+            start, stop = intervals[row]
+            raise InputError(
+                f"{where}, row {row + 1}: START {start} and STOP {stop} {problem}; correct the row"
+            )

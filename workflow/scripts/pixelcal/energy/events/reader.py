@@ -1,0 +1,306 @@
+"""Event files: which column means what, and reading them block by block.
+
+    files = [open_events(path, "pira", {}, multiplicity="single") for path in paths]
+    for block in stream(files[0]):
+        block["value"], block["pixel"], block["multiplicity"], block["time"]
+
+Only the header is read through astropy. The rows are read in blocks of fixed size and only the
+columns that are needed are decoded, so memory does not depend on the length of a file, and a
+gzip-compressed file is read as fast as it decompresses.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from pixelcal.energy.events.clock import Clock, clock_of, time_keywords
+from pixelcal.energy.events.columns import DECODED, Column, describe_column
+from pixelcal.energy.events.layouts import LAYOUTS, Layout, value_key, wanted_columns
+from pixelcal.errors import InputError
+from pixelcal.instrument import check_instrument
+from pixelcal.io.fits_files import BROKEN_GZIP, is_gzip, open_fits
+
+__all__ = [
+    "LAYOUTS",
+    "EventFile",
+    "detnum_of_positions",
+    "open_event_files",
+    "open_events",
+    "stream",
+    "value_key",
+]
+
+BLOCK_BYTES = 2**20
+"""Size of a block of rows: with its decoded columns it stays in a core's second-level cache."""
+
+N_SIDE = 80
+"""Pixels along one side of the camera."""
+
+
+@dataclass(frozen=True)
+class EventFile:
+    """An event file that has been opened and understood; its rows are read by `stream`.
+
+    Attributes
+    ----------
+    path : Path
+    extension : str
+    n_events : int
+    data_start : int
+        Byte at which the rows start (in a compressed file, of its decompressed content).
+    row_dtype : dtype of one row, big-endian
+    columns : dict, key -> Column
+        Keys of `DECODED`; a key that the file has no column for is absent.
+    keywords : dict
+        EXPOSURE, TELESCOP, INSTRUME and those about time (`epochs.TIME_KEYWORDS`) that its
+        extension or else its primary header has.
+    clock : Clock
+        What its times mean. The columns are decoded by it; TSTART and TSTOP are as written.
+    """
+
+    path: Path
+    extension: str
+    n_events: int
+    data_start: int
+    row_dtype: np.dtype
+    columns: dict[str, Column]
+    keywords: dict = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the file says which pixel an event belongs to."""
+        return "pixel" in self.columns or "row" in self.columns
+
+    @property
+    def has_times(self) -> bool:
+        """Whether the events have times."""
+        return "time" in self.columns
+
+
+def open_event_files(
+    paths: Iterable[str | Path], layout: str, columns: dict[str, str], multiplicity: str
+) -> list[EventFile]:
+    """Several event files, as `open_events`; one of them at least must hold an event."""
+    files = [open_events(path, layout, columns, multiplicity) for path in paths]
+    if not any(file.n_events for file in files):
+        others = f" (nor do the {len(files) - 1} others)" if len(files) > 1 else ""
+        raise InputError(
+            f"event file {files[0].path}: its table {files[0].extension} holds no event{others};"
+            " give files with events"
+        )
+    return files
+
+
+def open_events(
+    path: str | Path, layout: str, columns: dict[str, str], multiplicity: str = "all"
+) -> EventFile:
+    """Find the events in a FITS file, plain or gzip-compressed.
+
+    Parameters
+    ----------
+    path : path
+    layout : str
+        A key of `LAYOUTS`.
+    columns : dict, key -> name
+        The user's own names; they go before those of the layout.
+    multiplicity : "single", "multiple" or "all"
+        Anything but "all" needs a column with the multiplicity.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read or does not hold what is needed.
+    """
+    path = Path(path)
+    names, required = wanted_columns(layout, columns)
+    if multiplicity != "all" and "multiplicity" not in names:
+        raise InputError(_no_multiplicity(path, multiplicity))
+    with open_fits(path, "event file") as hdus:
+        hdu = _find_table(
+            path, hdus, LAYOUTS[layout], [names[key] for key in names if key in required]
+        )
+        file = _describe(path, hdus[0].header, hdu, names, value_key(layout, columns))
+    if multiplicity != "all" and "multiplicity" not in file.columns:
+        raise InputError(_no_multiplicity(path, multiplicity))
+    return file
+
+
+def stream(
+    file: EventFile,
+    keys: tuple[str, ...] = ("value", "pixel", "multiplicity", "time"),
+    detnum_of_position: np.ndarray | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[dict[str, np.ndarray | None]]:
+    """Blocks of events in the order of the file.
+
+    Parameters
+    ----------
+    file : EventFile
+    keys : tuple of str
+        What to decode, of value, pixel, multiplicity and time.
+    detnum_of_position : (6400,) int, optional
+        DETNUM of the pixel at 80 * row + column; by default these are the same.
+    block_bytes : int
+        Size of the blocks as they are read.
+
+    Yields
+    ------
+    dict, key -> (n,) native contiguous array of the type in `DECODED`, or None
+        None where the file has no such column. `pixel` is the DETNUM; it is negative where row or
+        column lie outside the camera. The arrays are used again for the next block.
+
+    Raises
+    ------
+    InputError
+        Where the file ends before its last row, or its compression is broken.
+    """
+    width = file.row_dtype.itemsize
+    n_block = max(1, min(file.n_events, block_bytes // width))
+    buffer = bytearray(n_block * width)
+    rows = np.frombuffer(buffer, file.row_dtype)
+    wanted = {*keys} | ({"row", "column"} if "pixel" in keys else set())
+    arrays = {key: np.empty(n_block, DECODED[key]) for key in wanted & file.columns.keys()}
+    with gzip.open(file.path) if is_gzip(file.path) else open(file.path, "rb", 0) as source:
+        _go_to(source, file.data_start)
+        for first in range(0, file.n_events, n_block):
+            n = min(n_block, file.n_events - first)
+            n_read, reason = _fill(source, memoryview(buffer)[: n * width])
+            if n_read < n * width:
+                raise InputError(
+                    f"event file {file.path}: {reason}, it ends in row"
+                    f" {first + n_read // width + 1} of {file.n_events}; get the file anew"
+                )
+            block = {}
+            for key, array in arrays.items():
+                block[key] = array[:n]
+                file.columns[key].decode(rows[file.columns[key].name][:n], block[key])
+            if "row" in block:
+                block["pixel"] = _pixel_at(block["row"], block["column"], detnum_of_position)
+            yield {key: block.get(key) for key in keys}
+        _check_end(file, source)
+
+
+def detnum_of_positions(pixel_map) -> np.ndarray:
+    """DETNUM (6400,) of the pixel at 80 * row + column, by a pixel map as `camera` reads it.
+
+    The row (IDET) is Y, the column (JDET) is 79 - X.
+    """
+    row, column = np.asarray(pixel_map["Y"], int), N_SIDE - 1 - np.asarray(pixel_map["X"], int)
+    if row.max() >= N_SIDE or column.min() < 0:
+        raise InputError(f"pixel map: X and Y must be below {N_SIDE}")
+    detnum = np.full(N_SIDE**2, -1, np.int32)
+    detnum[N_SIDE * row + column] = pixel_map["DETNUM"]
+    return detnum
+
+
+def _no_multiplicity(path: Path, multiplicity: str) -> str:
+    return (
+        f"event file {path}: {multiplicity} events are asked for, but it has no column with the"
+        " multiplicity; set events.multiplicity: all, or name the column in"
+        " events.columns.multiplicity"
+    )
+
+
+def _find_table(path: Path, hdus, layout: Layout, needed: list[str]) -> fits.BinTableHDU:
+    """The first table that has the columns `needed`, the layout's extension before all others."""
+    tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
+    if not tables:
+        raise InputError(
+            f"event file {path}: holds no table; check whether it is the right file, and whole"
+        )
+    own = [hdu for hdu in tables if hdu.name.upper() == layout.extension]
+    if len(own) > 1:
+        raise InputError(
+            f"event file {path}: has {len(own)} extensions {layout.extension}; give a file for each"
+        )
+    for hdu in own or tables:
+        present = {name.upper() for name in hdu.columns.names}
+        if all(name.upper() in present for name in needed):
+            return hdu
+    found = "; ".join(
+        f"{hdu.name or 'unnamed'}: {', '.join(hdu.columns.names)}" for hdu in own or tables
+    )
+    raise InputError(
+        f"event file {path}: no table holds the column(s) {', '.join(needed)} (there is:"
+        f" {found}); check events.layout and events.columns"
+    )
+
+
+def _describe(path: Path, primary: fits.Header, hdu, names: dict, value: str) -> EventFile:
+    """What there is to know of the table of events; `names` of columns by keys of `DECODED`."""
+    header, where = hdu.header, f"event file {path}"
+    row_dtype = hdu.columns.dtype.newbyteorder(">")
+    if row_dtype.itemsize != header["NAXIS1"]:
+        raise InputError(f"{where}: its columns do not add up to a row (NAXIS1); get the file anew")
+    keywords = time_keywords((primary, header), where)
+    clock = clock_of(keywords, where)
+    for source in (primary, header):
+        words = ("EXPOSURE", "TELESCOP", "INSTRUME")
+        keywords.update({word: source[word] for word in words if word in source})
+    check_instrument(keywords, where)
+    present = {name.upper(): i for i, name in enumerate(hdu.columns.names)}
+    return EventFile(
+        path=path,
+        extension=hdu.name,
+        n_events=header["NAXIS2"],
+        data_start=hdu.fileinfo()["datLoc"],
+        row_dtype=row_dtype,
+        columns={
+            key: describe_column(hdu, present[name.upper()], key, value, clock, where)
+            for key, name in names.items()
+            if name.upper() in present
+        },
+        keywords=keywords,
+        clock=clock,
+    )
+
+
+def _pixel_at(row, column, detnum_of_position) -> np.ndarray:
+    """DETNUM (n,) at each row and column (n,); -1 outside the camera."""
+    outside = (row < 0) | (row >= N_SIDE) | (column < 0) | (column >= N_SIDE)
+    position = np.where(outside, 0, N_SIDE * row + column)
+    detnum = position if detnum_of_position is None else detnum_of_position[position]
+    return np.where(outside, -1, detnum).astype(np.int32, copy=False)
+
+
+def _go_to(source, start: int) -> None:
+    """Go to a byte; where a file ends before it, there is nothing to read."""
+    with suppress(*BROKEN_GZIP):
+        source.seek(start)
+
+
+def _fill(source, target: memoryview) -> tuple[int, str]:
+    """Read until `target` is full or the file ends: the number of bytes, and why it ends."""
+    n_read, reason = 0, "is cut short"
+    try:
+        while n_read < len(target):
+            n_more = source.readinto(target[n_read:])
+            if not n_more:
+                break
+            n_read += n_more
+    except EOFError:
+        pass  # what could be decompressed has been
+    except BROKEN_GZIP:
+        reason = "its gzip compression is broken"
+    return n_read, reason
+
+
+def _check_end(file: EventFile, source) -> None:
+    """Read compressed data to their end, where their checksum is; it fails for a changed byte."""
+    if not isinstance(source, gzip.GzipFile):
+        return
+    try:
+        while source.read(BLOCK_BYTES):
+            pass
+    except BROKEN_GZIP as error:
+        raise InputError(
+            f"event file {file.path}: its gzip compression is broken ({error}); get the file anew"
+        ) from None

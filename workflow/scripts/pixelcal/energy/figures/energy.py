@@ -1,0 +1,268 @@
+"""Figures of the error of an energy: uncertainty, difference, pass fraction, against energy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pixelcal.energy.figures.relation import Scene
+from pixelcal.energy.relation import (
+    REFERENCE_ENERGIES_KEV,
+    REQUIREMENT_BREAK_KEV,
+    Status,
+    energy_error,
+    energy_sigma,
+    requirement_keV,
+)
+from pixelcal.plotting import plots
+from pixelcal.plotting.colours import OKABE_ITO
+
+ENERGIES_KEV = np.unique(
+    [*np.linspace(4.0, 150.0, 74), *REFERENCE_ENERGIES_KEV, REQUIREMENT_BREAK_KEV + 1e-3]
+)
+"""Where curves against energy are drawn: a point on each side of the step of the requirement."""
+
+PULL_ENERGIES = ((4.0, "blue"), (50.0, "orange"), (150.0, "purple"))
+SHADES = ("blue", "sky", "green", "orange", "vermilion")
+"""One colour for each reference energy."""
+
+
+def pass_fractions(scene: Scene, energies_keV) -> tuple[np.ndarray, np.ndarray]:
+    """Shares (m,) of pixels that meet the requirement: as measured, and as the errors predict.
+
+    As in `validation.energy_numbers`: over the pixels that are not masked by the user, one without
+    an answer does not pass. The measured ones are NaN without truth.
+    """
+    energies = np.atleast_1d(np.asarray(energies_keV, float))
+    wanted = (np.asarray(scene.rows["STATUS"]) & int(Status.MASKED)) == 0
+    n_wanted = int(wanted.sum())
+    measured = np.full(len(energies), np.nan)
+    if not n_wanted:
+        return measured, measured.copy()
+    limit = requirement_keV(energies)[:, None]
+    sigma = energy_sigma(energies[:, None], *scene.relation)[:, wanted]
+    with np.errstate(divide="ignore"):
+        reach = np.nan_to_num(limit / (math.sqrt(2) * sigma), nan=0.0, posinf=1e3)
+    predicted = np.vectorize(math.erf, otypes=[float])(reach).sum(axis=1) / n_wanted
+    if scene.truth is not None:
+        error = energy_error(energies[:, None], *scene.relation[:2], *scene.truth)[:, wanted]
+        measured = (np.abs(error) <= limit).sum(axis=1) / n_wanted
+    return measured, predicted
+
+
+def uncertainty_figure(scene: Scene):
+    """The uncertainty of reconstructed energies, and what it says about passing."""
+    figure = plots.new_figure(12.5, 5.0, f"{scene.title}: reconstruction uncertainty")
+    panels = figure.subplots(1, 2)
+    sigma = energy_sigma(ENERGIES_KEV[:, None], *scene.relation)
+    axes = panels[0]
+    plots.band(axes, ENERGIES_KEV, sigma, OKABE_ITO["blue"])
+    _draw_requirement(axes, (1,))
+    axes.set_ylim(0, _reach(sigma))
+    axes.set_ylabel("Predicted uncertainty σ(E) (keV)")
+    axes.set_title("From the covariance of gain and offset")
+    _finish(axes, sigma)
+    _draw_within(panels[1], scene, sigma)
+    plots.letter_panels(panels)
+    return figure
+
+
+def _draw_within(axes, scene: Scene, sigma) -> None:
+    """Share of the pixels whose one, two, three sigma lie within the requirement."""
+    wanted = (np.asarray(scene.rows["STATUS"]) & int(Status.MASKED)) == 0
+    limit = requirement_keV(ENERGIES_KEV)[:, None]
+    styles = ((1, "blue", "-"), (2, "orange", "--"), (3, "vermilion", ":"))
+    for times, colour, style in styles if wanted.any() else ():
+        with np.errstate(invalid="ignore"):
+            share = 100 * (times * sigma[:, wanted] <= limit).sum(axis=1) / wanted.sum()
+        factor = "" if times == 1 else f"{times} "
+        label = f"{factor}σ(E) within the requirement"
+        axes.plot(ENERGIES_KEV, share, color=OKABE_ITO[colour], ls=style, lw=1.7, label=label)
+    axes.set_ylim(-2, 104)
+    axes.set_ylabel("Pixels (%)")
+    axes.set_title("Pixels whose uncertainty meets the requirement")
+    _finish(axes, sigma, place="lower center")
+
+
+def energy_error_figure(scene: Scene):
+    """Reconstruction difference against energy, pass fraction, and pulls where there is a truth."""
+    has_truth = scene.truth is not None
+    title = "reconstruction difference" if has_truth else "no truth; what the errors predict"
+    figure = plots.new_figure(17.0 if has_truth else 12.0, 5.0, f"{scene.title}: {title}")
+    panels = figure.subplots(1, 3 if has_truth else 2)
+    sigma = energy_sigma(ENERGIES_KEV[:, None], *scene.relation)
+    error = None
+    if has_truth:
+        error = energy_error(ENERGIES_KEV[:, None], *scene.relation[:2], *scene.truth)
+        good = np.asarray(scene.rows["STATUS"]) == 0
+        with np.errstate(invalid="ignore", divide="ignore"):
+            _draw_pulls(panels[2], (error / sigma)[:, good])
+    _draw_errors(panels[0], sigma, error)
+    _draw_pass_fractions(panels[1], scene)
+    plots.letter_panels(panels)
+    return figure
+
+
+def _draw_errors(axes, sigma, error) -> None:
+    """Spread of the errors, what was predicted, and the requirement."""
+    if error is not None:
+        plots.band(axes, ENERGIES_KEV, error, OKABE_ITO["blue"])
+    if np.isfinite(sigma).any():
+        typical = np.nanmedian(sigma, axis=1)
+        for sign, label in ((1, "median predicted error ±σ(E)"), (-1, None)):
+            colour = OKABE_ITO["vermilion"]
+            axes.plot(ENERGIES_KEV, sign * typical, color=colour, ls="--", lw=1.5, label=label)
+    _draw_requirement(axes, (1, -1))
+    axes.axhline(0, color="0.6", lw=0.8)
+    reach = 1.2 * _reach(sigma if error is None else np.abs(error))
+    axes.set_ylim(-reach, reach)
+    axes.set_ylabel("Fitted less true energy (keV)" if error is not None else "Energy error (keV)")
+    axes.set_title("Reconstruction difference" if error is not None else "Predicted error")
+    _finish(axes, sigma, place="lower left", columns=2)
+
+
+def _draw_pass_fractions(axes, scene: Scene) -> None:
+    """Measured and predicted pass fraction against energy; marks at the reference energies."""
+    measured, predicted = (100 * own for own in pass_fractions(scene, ENERGIES_KEV))
+    at = np.isin(ENERGIES_KEV, REFERENCE_ENERGIES_KEV)
+    colour = OKABE_ITO["vermilion"]
+    axes.plot(ENERGIES_KEV, predicted, color=colour, ls="--", lw=1.5, label="predicted")
+    if np.isfinite(measured).any():
+        colour = OKABE_ITO["blue"]
+        axes.plot(ENERGIES_KEV, measured, color=colour, lw=1.7, label="measured")
+    shown = measured if np.isfinite(measured).any() else predicted
+    axes.plot(
+        ENERGIES_KEV[at], shown[at], "o", color=colour, ms=5, label="at the reference energies"
+    )
+    lowest = np.nanmin([measured, predicted]) if np.isfinite(predicted).any() else 0.0
+    bottom = max(100 - 1.6 * max(100 - lowest, 2.0), -2.0)
+    for energy, share in zip(ENERGIES_KEV[at], shown[at], strict=True):
+        above = share < bottom + 0.25 * (101 - bottom)
+        if np.isfinite(share):
+            axes.annotate(
+                f"{share:.2f} %",
+                (energy, share),
+                xytext=(6 if energy < 130 else -6, 9 if above else -13),
+                textcoords="offset points",
+                ha="left" if energy < 130 else "right",
+                fontsize=8,
+            )
+    axes.set_ylim(bottom, 100 + 0.03 * (100 - bottom))
+    axes.set_ylabel("Pixels that pass (%)")
+    axes.set_title("Pass fraction")
+    _finish(axes, shown, place="lower center")
+
+
+def _draw_pulls(axes, pulls) -> None:
+    """Histograms of the pulls (m, n) at the ends and the middle, over the unit normal."""
+    place = np.linspace(-5, 5, 201)
+    normal = np.exp(-0.5 * place**2) / np.sqrt(2 * np.pi)
+    axes.plot(place, normal, color="black", lw=1.4, label="unit normal")
+    edges = np.linspace(-5, 5, 41 if pulls.shape[1] >= plots.FEW_PIXELS else 11)
+    top = 0.4
+    for energy, colour in PULL_ENERGIES:
+        values = pulls[np.argmin(np.abs(ENERGIES_KEV - energy))]
+        values = values[np.isfinite(values)]
+        if len(values):
+            share = np.histogram(values, edges)[0] / (len(values) * (edges[1] - edges[0]))
+            top = max(top, float(share.max()))
+            mean = plots.signed_text(values.mean(), 2)
+            label = f"{energy:g} keV: mean {mean}, std {values.std():.2f}"
+            axes.stairs(share, edges, color=OKABE_ITO[colour], lw=1.5, label=label)
+    if not np.isfinite(pulls).any():
+        plots.say(axes, "no good pixel (STATUS 0)")
+    axes.set_xlabel("Pull: energy difference / predicted error")
+    axes.set_ylabel("Share of good pixels per unit pull")
+    axes.set_title("Pulls of the good pixels")
+    axes.set_ylim(0, 1.4 * top)
+    axes.legend(loc="upper left")
+
+
+def differences_figure(scene: Scene):
+    """Histograms of the energy difference at each reference energy, and how far it may go."""
+    (gain, offset), called = scene.reference
+    figure = plots.new_figure(15.0, 8.6, f"{scene.title}: energy, fitted less {called}")
+    panels = figure.subplots(2, 3).ravel()
+    for axes, energy in zip(panels, REFERENCE_ENERGIES_KEV, strict=False):
+        difference = energy_error(energy, *scene.relation[:2], gain, offset)
+        sigma = energy_sigma(energy, *scene.relation)
+        _draw_energy_difference(axes, energy, difference, sigma)
+    _draw_tails(panels[-1], scene, gain, offset)
+    plots.letter_panels(panels)
+    return figure
+
+
+def _draw_energy_difference(axes, energy, difference, sigma) -> None:
+    """Histogram at one energy, the prediction, and the requirement."""
+    known = difference[np.isfinite(difference)]
+    limit = float(requirement_keV(energy))
+    axes.set_title(f"{energy:g} keV")
+    axes.set_xlabel("Energy difference (keV)")
+    axes.set_ylabel("Pixels per bin")
+    if not len(known):
+        plots.say(axes, plots.NOTHING)
+        return
+    reach = max(1.6 * limit, float(np.percentile(np.abs(known), 99.5)))
+    edges = np.linspace(-reach, reach, 61 if len(known) >= plots.FEW_PIXELS else 16)
+    beyond = int((np.abs(known) > limit).sum())
+    text = (
+        f"mean {plots.signed_text(known.mean(), 4)} keV\nrms {np.sqrt(np.mean(known**2)):.4f} keV"
+    )
+    plots.histogram(axes, known, edges, OKABE_ITO["blue"], text, filled=True)
+    plots.predicted_histogram(axes, sigma, edges, "predicted by\nthe fits")
+    label = f"requirement:\n{beyond} beyond"
+    for sign in (1, -1):
+        axes.axvline(sign * limit, color=OKABE_ITO["vermilion"], lw=1.3, ls="--", label=label)
+        label = None
+    axes.set_ylim(0, 1.45 * axes.get_ylim()[1])
+    axes.legend(loc="upper left", ncols=2)
+
+
+def _draw_tails(axes, scene: Scene, gain, offset) -> None:
+    """Share of the pixels with a difference larger than so many times the requirement."""
+    place = np.linspace(0.0, 3.0, 301)
+    for energy, colour in zip(REFERENCE_ENERGIES_KEV, SHADES, strict=True):
+        difference = np.abs(energy_error(energy, *scene.relation[:2], gain, offset))
+        known = np.sort(difference[np.isfinite(difference)]) / float(requirement_keV(energy))
+        if len(known):
+            share = 100 * (1 - np.searchsorted(known, place, side="right") / len(known))
+            axes.plot(place, share, color=OKABE_ITO[colour], lw=1.5, label=f"{energy:g} keV")
+    axes.axvline(1.0, color=OKABE_ITO["vermilion"], lw=1.3, ls="--")
+    axes.set_xlim(place[0], place[-1])
+    axes.set_xlabel("|Energy difference| / requirement")
+    axes.set_ylabel("Pixels with a larger difference (%)")
+    axes.set_title("Tails")
+    if axes.get_legend_handles_labels()[0]:
+        axes.set_yscale("log")
+        axes.set_ylim(80.0 / len(scene.rows), 130)
+        axes.legend(loc="upper right")
+    else:
+        plots.say(axes, plots.NOTHING)
+
+
+def _reach(values) -> float:
+    """Top (keV) of an axis that shows the requirement and 95 % of the values, up to 3 keV."""
+    largest = 1.6 * float(requirement_keV(150.0))
+    known = values[:, np.isfinite(values).all(axis=0)]
+    if known.shape[1]:
+        largest = max(largest, 1.1 * float(np.percentile(known, 95, axis=1).max()))
+    return min(largest, 3.0)
+
+
+def _draw_requirement(axes, signs) -> None:
+    limit = requirement_keV(ENERGIES_KEV)
+    label = "requirement"
+    for sign in signs:
+        axes.plot(ENERGIES_KEV, sign * limit, color="black", lw=1.5, label=label)
+        label = None
+
+
+def _finish(axes, values, place="upper left", columns=1) -> None:
+    """What all panels against energy have."""
+    axes.set_xlabel("Energy (keV)")
+    axes.set_xlim(ENERGIES_KEV[0], ENERGIES_KEV[-1])
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc=place, ncols=columns)
+    if not np.isfinite(values).any():
+        plots.say(axes, plots.NOTHING)

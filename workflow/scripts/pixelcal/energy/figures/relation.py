@@ -1,0 +1,367 @@
+"""Figures of a relation: the camera, the prior, fit statistics, comparison, significant changes.
+
+Each function returns a figure drawn from a `Scene`, whatever of it there is: without truth, with
+few pixels, or with none that has an answer, the figure says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pixelcal.camera import Places
+from pixelcal.energy.relation import Status, relation_columns
+from pixelcal.energy.results.changes import (
+    BOTH_CHANGED,
+    CHANGE_LABELS,
+    GAIN_CHANGED,
+    OFFSET_CHANGED,
+    UNCHANGED,
+    Change,
+    change_classes,
+)
+from pixelcal.energy.results.quantities import STATUS_LABELS, gravest_status, relation_quantities
+from pixelcal.plotting import plots
+from pixelcal.plotting.colours import OKABE_ITO, STATUS_COLOURS
+
+PRIOR_COLOUR, TRUE_COLOUR, FITTED_COLOUR = (
+    OKABE_ITO["vermilion"],
+    "#8c8c8c",
+    OKABE_ITO["blue"],
+)
+CHANGE_COLOURS = {
+    UNCHANGED: STATUS_COLOURS[0],
+    GAIN_CHANGED: OKABE_ITO["blue"],
+    OFFSET_CHANGED: OKABE_ITO["orange"],
+    BOTH_CHANGED: OKABE_ITO["black"],
+}
+QUANTITIES = (("Gain", "keV/channel", "GAIN", 5), ("Offset", "keV", "OFFSET", 3))
+"""Name, unit, column, and decimals worth telling."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the figures of one exposure are drawn from.
+
+    Attributes
+    ----------
+    rows : table or structured array of n rows
+        Columns of a relation.
+    prior : gain (keV/channel) and offset (keV) known before, (n,) each
+    truth : gain and offset as injected, (n,) each, or None
+    places : Places
+    title : str
+        Camera and exposure.
+    method : str
+        Method of the fit.
+    """
+
+    rows: Mapping
+    prior: tuple[np.ndarray, np.ndarray]
+    truth: tuple[np.ndarray, np.ndarray] | None
+    places: Places
+    title: str
+    method: str
+
+    def column(self, name: str) -> np.ndarray:
+        """A column (n,) as float."""
+        return np.asarray(self.rows[name], float)
+
+    @property
+    def relation(self) -> list[np.ndarray]:
+        """GAIN, OFFSET and their covariance, as `relation.energy_sigma` takes them."""
+        return relation_columns(self.rows)
+
+    @property
+    def reference(self) -> tuple[tuple[np.ndarray, np.ndarray], str]:
+        """What the fit is compared with, and its name: the truth, else the prior."""
+        return (self.truth, "true") if self.truth is not None else (self.prior, "prior")
+
+
+def is_uniform(values: np.ndarray) -> bool:
+    """Whether all pixels have the same value."""
+    return len(values) > 0 and float(np.ptp(values)) == 0.0
+
+
+# --- maps -----------------------------------------------------------------------------------------
+
+
+def camera_figure(scene: Scene):
+    """Maps of gain, offset, sigma, error or a second sigma, resolution, and STATUS."""
+    figure = plots.new_figure(15.0, 9.6, scene.title)
+    panels = figure.subplots(2, 3).ravel()
+    fourth = "sigma_80" if scene.truth is None else "error_4"
+    offered = {own.key: own for own in relation_quantities(scene.rows, scene.truth)}
+    keys = ("gain", "offset", "sigma_4", fourth, "fwhm_60")
+    for axes, key in zip(panels, keys, strict=False):
+        own = offered[key]
+        plots.camera_map(
+            figure, axes, own.values, scene.places, own.label, own.unit, signed=own.signed
+        )
+    index = gravest_status(scene.rows["STATUS"])
+    plots.status_map(panels[-1], index, list(STATUS_LABELS.values()), scene.places)
+    plots.letter_panels(panels)
+    return figure
+
+
+def prior_figure(scene: Scene):
+    """Maps of the relation known before the fit."""
+    figure = plots.new_figure(11.0, 5.2, f"{scene.title}: relation known before the fit")
+    for axes, (name, unit, _, _), values in zip(
+        figure.subplots(1, 2), QUANTITIES, scene.prior, strict=True
+    ):
+        title = f"Prior {name.lower()}"
+        if is_uniform(values):
+            title += f": {values[0]:g} {unit} for every pixel"
+        plots.camera_map(figure, axes, values, scene.places, title, f"{name} ({unit})")
+    return figure
+
+
+def changes_figure(scene: Scene, changes: tuple[Change, Change], threshold_sigma: float):
+    """Maps of the changes against the prior, which of them are significant, and their spread."""
+    figure = plots.new_figure(13.0, 11.0, f"{scene.title}: changes against the prior relation")
+    panels = figure.subplots(2, 2).ravel()
+    for axes, (name, unit, _, _), change in zip(panels, QUANTITIES, changes, strict=False):
+        plots.camera_map(
+            figure,
+            axes,
+            change.values,
+            scene.places,
+            f"Change of the {name.lower()}",
+            f"fitted − prior ({unit})",
+            signed=True,
+        )
+    answered = np.isfinite(changes[0].values)
+    index = np.where(answered, change_classes(*changes), len(CHANGE_LABELS))
+    plots.class_map(
+        panels[2],
+        index,
+        [*CHANGE_LABELS, "no answer"],
+        [*CHANGE_COLOURS.values(), plots.NO_VALUE_COLOUR],
+        scene.places,
+        f"Changed by more than {threshold_sigma:g} σ",
+    )
+    _draw_deviations(panels[3], changes, threshold_sigma)
+    plots.letter_panels(panels)
+    return figure
+
+
+def _draw_deviations(axes, changes, threshold_sigma) -> None:
+    """Histograms of the changes in units of their sigma, with the threshold."""
+    axes.set_title("Deviation from the camera's mean change")
+    axes.set_xlabel("(change − mean change) / σ")
+    axes.set_ylabel("Pixels per bin")
+    known = np.concatenate([own.deviation[np.isfinite(own.deviation)] for own in changes])
+    if not len(known):
+        plots.say(axes, plots.NOTHING)
+        return
+    reach = max(1.3 * threshold_sigma, min(float(np.abs(known).max()) * 1.05, 30.0))
+    edges = np.linspace(-reach, reach, 61 if len(known) >= plots.FEW_PIXELS else 13)
+    colours = (CHANGE_COLOURS[GAIN_CHANGED], CHANGE_COLOURS[OFFSET_CHANGED])
+    for (name, unit, _, digits), change, colour in zip(QUANTITIES, changes, colours, strict=True):
+        label = f"{name.lower()}: {int(change.significant.sum())} pixels beyond"
+        if np.isfinite(change.spread):
+            digits += 1
+            mean = plots.signed_text(change.centre, digits)
+            label += f"\nmean {mean}, σ {change.spread:.{digits}f} {unit}"
+        plots.histogram(axes, change.deviation, edges, colour, label)
+    sample = np.ones(int(np.isfinite(changes[0].deviation).sum()))
+    plots.predicted_histogram(axes, sample, edges, "unit normal")
+    for sign in (-1, 1):
+        axes.axvline(sign * threshold_sigma, color="black", lw=1.0, ls="--")
+    axes.set_yscale("log")
+    axes.set_ylim(0.4, 30.0 * len(sample))
+    axes.legend(loc="upper left", ncols=1)
+
+
+# --- statistics of the fits -----------------------------------------------------------------------
+
+
+def statistics_figure(scene: Scene):
+    """How well the fits describe the spectra, how long they took, and what was left out where."""
+    figure = plots.new_figure(15.0, 9.6, f"{scene.title}: statistics of the {scene.method} fits")
+    panels = figure.subplots(2, 3).ravel()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = scene.column("STAT") / scene.column("DOF")
+    ratio[~np.isfinite(ratio)] = np.nan
+    kind = "Poisson deviance" if scene.method == "joint" else "chi-square"
+    _draw_ratio(panels[0], ratio, f"STAT / DOF ({kind} per degree of freedom)")
+    _draw_pvalues(panels[1], scene.column("PVALUE"))
+    steps = "Steps" if scene.method == "joint" else "Evaluations"
+    _draw_iterations(panels[2], np.where(np.isfinite(ratio), scene.column("NITER"), np.nan), steps)
+    plots.camera_map(figure, panels[3], ratio, scene.places, "STAT / DOF", "STAT / DOF")
+    _draw_left_out(panels[4], scene)
+    _draw_status_counts(panels[5], np.asarray(scene.rows["STATUS"]))
+    plots.letter_panels(panels)
+    return figure
+
+
+def _draw_ratio(axes, ratio, label) -> None:
+    axes.set_xlabel(label)
+    axes.set_ylabel("Pixels per bin")
+    axes.set_title("Goodness of fit")
+    known = ratio[np.isfinite(ratio)]
+    if not len(known):
+        plots.say(axes, plots.NOTHING)
+        return
+    text = f"median {np.median(known):.3f}"
+    plots.histogram(axes, known, plots.bin_edges([known]), FITTED_COLOUR, text, filled=True)
+    axes.axvline(np.median(known), color="black", lw=1.0, ls="--")
+    axes.legend()
+
+
+def _draw_pvalues(axes, pvalue) -> None:
+    """p-values over the uniform distribution that they have where the model is right."""
+    axes.set_xlabel("p-value")
+    axes.set_ylabel("Pixels per bin")
+    axes.set_title("p-values of the fits")
+    known = pvalue[np.isfinite(pvalue)]
+    if not len(known):
+        plots.say(axes, plots.NOTHING)
+        return
+    n_bins = 25 if len(known) >= plots.FEW_PIXELS else 5
+    edges = np.linspace(0.0, 1.0, n_bins + 1)
+    label = f"{len(known)} fits"
+    plots.histogram(axes, known, edges, FITTED_COLOUR, label, filled=True)
+    expected = len(known) / n_bins
+    spread = np.sqrt(expected * (1 - 1 / n_bins))
+    axes.axhline(expected, color="black", lw=1.2, label="uniform ± 1 σ of a bin")
+    axes.axhspan(max(expected - spread, 0.0), expected + spread, color="0.3", alpha=0.2, lw=0)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.35 * max(axes.get_ylim()[1], expected + spread) / 1.05)
+    axes.legend(loc="upper center", ncols=2)
+
+
+def _draw_iterations(axes, iterations, label) -> None:
+    axes.set_xlabel(f"{label} of the fit (NITER)")
+    axes.set_ylabel("Pixels per bin")
+    axes.set_title("Steps to the minimum")
+    known = iterations[np.isfinite(iterations)]
+    if not len(known):
+        plots.say(axes, plots.NOTHING)
+        return
+    top = max(float(np.percentile(known, 99.9)), 10.0)
+    step = max(1.0, np.ceil(top / 60))
+    edges = np.arange(-0.5, top + 1.5 * step, step)
+    text = f"median {np.median(known):g}, most {known.max():g}"
+    plots.histogram(axes, known, edges, FITTED_COLOUR, text, filled=True)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="upper right")
+
+
+def _draw_left_out(axes, scene: Scene) -> None:
+    """Where lines were left out of the fit, or the pixel was."""
+    status = np.asarray(scene.rows["STATUS"])
+    labels = (
+        "all lines used",
+        STATUS_LABELS[Status.LINE_MISSING] if scene.method == "joint" else "a line left out",
+        STATUS_LABELS[Status.TOO_FEW_COUNTS],
+        STATUS_LABELS[Status.NOT_CONVERGED],
+        STATUS_LABELS[Status.MASKED],
+    )
+    bits = (Status.LINE_MISSING, Status.TOO_FEW_COUNTS, Status.NOT_CONVERGED, Status.MASKED)
+    index = np.zeros(len(status), int)
+    for number, bit in enumerate(bits, 1):
+        index[(status & int(bit)) != 0] = number
+    order = list(STATUS_LABELS)
+    colours = [STATUS_COLOURS[order.index(bit)] for bit in (0, *bits)]
+    plots.class_map(axes, index, labels, colours, scene.places, "Lines and pixels left out")
+
+
+def _draw_status_counts(axes, status) -> None:
+    """How many pixels have each STATUS bit; a pixel may have several."""
+    counts = [int((status == 0).sum()), *(int(((status & bit) != 0).sum()) for bit in Status)]
+    labels = [f"{label} ({int(bit)})" for bit, label in STATUS_LABELS.items()]
+    places = np.arange(len(counts))[::-1]
+    axes.barh(places, np.maximum(counts, 0.3), color=STATUS_COLOURS, ec="0.3", lw=0.6)
+    for place, count in zip(places, counts, strict=True):
+        axes.text(max(count, 0.3) * 1.15, place, str(count), va="center", fontsize=9)
+    axes.set_yticks(places, labels)
+    axes.set_xscale("log")
+    axes.set_xlim(0.3, 8.0 * max(len(status), 1))
+    axes.set_xlabel("Pixels")
+    axes.set_title("STATUS; a pixel may have several bits")
+
+
+# --- comparison -----------------------------------------------------------------------------------
+
+
+def comparison_figure(scene: Scene):
+    """Fitted, prior and true gain and offset: histograms, one against the other, differences."""
+    reference, called = scene.reference
+    varies = [not is_uniform(values) and len(values) > 1 for values in reference]
+    n_columns = 3 if all(varies) else 2
+    figure = plots.new_figure(
+        5.0 * n_columns, 8.8, f"{scene.title}: fitted, prior and true relation"
+    )
+    if scene.truth is None:
+        figure.suptitle(f"{scene.title}: fitted and prior relation (no truth for these events)")
+    panels = figure.subplots(2, n_columns)
+    for row, (name, unit, column, digits) in enumerate(QUANTITIES):
+        fitted, label = scene.column(column), f"{name} ({unit})"
+        error = scene.column(f"{column}_ERR")
+        true = None if scene.truth is None else scene.truth[row]
+        _draw_distributions(panels[row, 0], fitted, scene.prior[row], true, label, digits)
+        if n_columns == 3:
+            _draw_against(figure, panels[row, 1], reference[row], fitted, name, unit, called)
+        _draw_difference(panels[row, -1], fitted, reference[row], error, name, unit, called, digits)
+    plots.letter_panels(panels.ravel())
+    return figure
+
+
+def _draw_distributions(axes, fitted, prior, true, label, digits) -> None:
+    """Histograms of fitted, true and prior values; a prior that is one number is a vertical."""
+    samples = [fitted] + ([] if true is None else [true])
+    samples += [prior[:1]] if is_uniform(prior) else [prior]
+    edges = plots.bin_edges(samples)
+    if true is not None:
+        plots.histogram(axes, true, edges, TRUE_COLOUR, f"true, {len(true)} pixels", filled=True)
+    known = fitted[np.isfinite(fitted)]
+    plots.histogram(axes, fitted, edges, FITTED_COLOUR, f"fitted, {len(known)} pixels")
+    if is_uniform(prior):
+        text = f"prior, {prior[0]:g} for every pixel"
+        axes.axvline(prior[0], color=PRIOR_COLOUR, lw=1.5, ls="--", label=text)
+    else:
+        plots.histogram(axes, prior, edges, PRIOR_COLOUR, "prior")
+    axes.set_title(f"{label.split(' (')[0]}: distribution")
+    axes.set_xlabel(label)
+    axes.set_ylabel("Pixels per bin")
+    axes.set_ylim(0, 1.3 * max(axes.get_ylim()[1], 1.0))
+    axes.legend(loc="upper left")
+    if not len(known):
+        plots.say(axes, plots.NOTHING)
+
+
+def _draw_against(figure, axes, reference, fitted, name, unit, called) -> None:
+    """Fitted against true (or prior) values, with the line of equality."""
+    plots.density(figure, axes, reference, fitted)
+    if np.isfinite(fitted).any():
+        ends = np.array(axes.get_xlim())
+        axes.plot(ends, ends, color=PRIOR_COLOUR, lw=1.2, label="equal")
+        axes.set_xlim(*ends)
+        axes.legend(loc="upper left")
+    axes.set_title(f"{name}: fitted against {called}")
+    axes.set_xlabel(f"{called.capitalize()} {name.lower()} ({unit})")
+    axes.set_ylabel(f"Fitted {name.lower()} ({unit})")
+
+
+def _draw_difference(axes, fitted, reference, error, name, unit, called, digits) -> None:
+    """Histogram of the differences, and what the errors of the fits predict for it."""
+    difference = fitted - reference
+    known = difference[np.isfinite(difference)]
+    axes.set_title(f"{name}: fitted less {called}")
+    axes.set_xlabel(f"Difference in {name.lower()} ({unit})")
+    axes.set_ylabel("Pixels per bin")
+    if not len(known):
+        plots.say(axes, plots.NOTHING)
+        return
+    edges = plots.bin_edges([known], floor=2 * float(np.nanmedian(error)))
+    digits += 1
+    text = f"mean {plots.signed_text(known.mean(), digits)}\nstd {known.std():.{digits}f}"
+    plots.histogram(axes, known, edges, FITTED_COLOUR, text, filled=True)
+    plots.predicted_histogram(axes, error, edges, "predicted by the errors\nof the fits")
+    axes.axvline(0.0, color="0.4", lw=0.8)
+    axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
+    axes.legend(loc="upper left")

@@ -1,0 +1,91 @@
+"""The joint fit with each block of lines left out in turn: does one of them pull the relation?
+
+A wrong line energy, a line of another element, or a continuum that bends under one line shows in
+what changes when its block is left out. The change of an energy has the variance
+
+    sigma^2 without the block  -  sigma^2 with all blocks
+
+as the fit with all of them is efficient (Hausman, Econometrica 46 (1978) 1251).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixelcal.energy.fit.joint import JointOptions, fit_joint
+from pixelcal.energy.lines import LineTable
+from pixelcal.energy.relation import NO_ANSWER, RELATION_COLUMNS, Status
+from pixelcal.energy.response.learn import Response
+from pixelcal.energy.response.tables import Templates, make_templates
+
+MIN_BLOCKS = 2
+"""Blocks that must be left: one alone does not give gain and offset together."""
+
+
+def leave_blocks_out(
+    counts: np.ndarray,
+    fits: np.ndarray,
+    table: LineTable,
+    response: Response,
+    options: JointOptions | None = None,
+) -> np.ndarray:
+    """Fit each pixel again without each of the blocks, from its relation.
+
+    Parameters
+    ----------
+    counts : (n, n_channels) int
+    fits : (n,) of `relation.FIT_DTYPE`
+        The fits with all blocks.
+    table : LineTable
+    response : Response
+        That of the fits.
+    options : JointOptions, optional
+
+    Returns
+    -------
+    (n,) structured
+        DETNUM; GAIN, OFFSET, their errors and covariance, and STATUS, each (n_blocks,): entry b
+        without block b. NaN where the pixel has no answer with all blocks or without this one;
+        a pixel that had none keeps its STATUS.
+    """
+    n_blocks = table.n_blocks
+    types = [("DETNUM", "i4"), *((name, "f8", (n_blocks,)) for name in RELATION_COLUMNS)]
+    rows = np.zeros(len(fits), [*types, ("STATUS", "i4", (n_blocks,))])
+    rows["DETNUM"] = fits["DETNUM"]
+    for name in RELATION_COLUMNS:
+        rows[name] = np.nan
+    answered = (fits["STATUS"] & int(NO_ANSWER)) == 0
+    rows["STATUS"] = np.where(answered, 0, fits["STATUS"])[:, None]
+    if n_blocks <= MIN_BLOCKS:
+        rows["STATUS"] |= int(Status.NOT_CONVERGED)
+        return rows
+    templates = make_templates(response, table)
+    known = fits[answered]
+    for block in range(n_blocks):
+        own, _ = fit_joint(
+            np.asarray(counts)[answered],
+            known["DETNUM"],
+            known["GAIN"],
+            known["OFFSET"],
+            without_block(templates, block),
+            options,
+        )
+        for name in (*RELATION_COLUMNS, "STATUS"):
+            column = rows[name]
+            column[answered, block] = own[name]
+    return rows
+
+
+def without_block(templates: Templates, block: int) -> Templates:
+    """The templates of all other blocks."""
+    kept = np.arange(len(templates.limits)) != block
+    groups = templates.group_block != block
+    others = templates.group_block[groups]
+    return templates._replace(
+        limits=templates.limits[kept],
+        grid_start=templates.grid_start[kept],
+        continuum=templates.continuum[kept],
+        group_block=others - (others > block),
+        group=templates.group[groups],
+        spread=templates.spread[np.concatenate([[True], kept, groups])],
+    )

@@ -1,0 +1,420 @@
+"""The joint fit of one pixel, compiled: -ln L of Poisson counts minimised by damped Newton steps.
+
+First and second derivatives are analytic. Pixels know nothing of each other: the result of one
+depends neither on its neighbours in the batch nor on the order.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.energy.fit.model import (
+    LOG_RESOLUTION_LIMITS,
+    N_SHARED,
+    PIVOT_HIGH,
+    PIVOT_LOW,
+    Spectrum,
+    block_model,
+    choose_channels,
+    expected_total,
+    make_workspace,
+    parameter_index,
+)
+from pixelcal.energy.relation import Status
+from pixelcal.energy.response.population import (
+    LOWEST_CONTINUUM,
+    SPREAD_FREEDOM,
+    centre,
+    spread_weight,
+)
+from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
+from pixelcal.numerics.jit import njit
+from pixelcal.numerics.linalg import (
+    cholesky,
+    copy_into,
+    dot,
+    inverse,
+    is_positive,
+    quadratic_form,
+    solve,
+)
+
+MAX_ITERATIONS = 100
+
+NEAR_DISTANCE = 0.01
+"""Estimated distance of -ln L from its minimum (0.14 sigma) at which the channels of the blocks are
+chosen for the last time. To choose them until nothing moves can go in circles."""
+
+LAST_STEP_DISTANCE = 1e-4
+"""The same (0.014 sigma) for the last step: what it leaves is of second order."""
+
+ROUNDING = 1e-9
+"""Increase of -ln L that rounding can cause and that does not count as one."""
+
+MAX_STEP_KEV = 0.6
+MAX_STEP_LOG_RESOLUTION = 0.25
+
+LARGEST_SHIFT_KEV = 2.0
+"""How far the pivots may move before the channels of the blocks are chosen anew."""
+
+
+class PixelFit(NamedTuple):
+    """What `fit_pixel` returns.
+
+    Attributes
+    ----------
+    status : int
+        STATUS bits.
+    used, iterations : int
+        Counts in the blocks, and steps.
+    theta, covariance : (n_free,) and (n_free, n_free) float
+    scale : float
+        Counts relative to the camera's mean pixel, which the normalisations refer to.
+    goodness : (3,) float
+        Deviance with its expected mean and variance.
+    n_channels : int
+    deviations : tuple
+        What `_deviations` returns.
+    """
+
+    status: int
+    used: int
+    iterations: int
+    theta: np.ndarray
+    covariance: np.ndarray
+    scale: float
+    goodness: np.ndarray
+    n_channels: int
+    deviations: tuple[np.ndarray, np.ndarray, float]
+
+
+class Likelihood(NamedTuple):
+    """-ln L at a point.
+
+    Attributes
+    ----------
+    gradient : (n_free,) float
+    curvature : (n_free, n_free) float
+        Second derivatives.
+    mu : (n_channels,) float
+        Expected counts, in the channels of the blocks.
+    """
+
+    gradient: np.ndarray
+    curvature: np.ndarray
+    mu: np.ndarray
+
+
+_spread_weight = njit(spread_weight)
+_centre = njit(centre)
+_TOO_FEW_COUNTS = int(Status.TOO_FEW_COUNTS)
+_NOT_CONVERGED = int(Status.NOT_CONVERGED)
+
+
+@njit
+def fit_pixel(counts, gain, offset, templates, moments, min_counts):
+    """Fit one pixel: the fields of `PixelFit`, as a plain tuple."""
+    n_free = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
+    theta = np.ones(n_free)
+    theta[0], theta[1] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
+    theta[2] = 0.0
+    covariance = np.full((n_free, n_free), np.nan)
+    goodness = np.zeros(3)
+    first, last = choose_channels(theta, templates, counts.shape[0])
+    work = make_workspace(counts.shape[0], templates)
+    used, n_channels = _counts_in(counts, first, last)
+    expected = expected_total(first, last, theta, templates, work)
+    if used < min_counts or not expected > 0.0:
+        none = _deviations(theta, covariance, templates.spread)
+        return _TOO_FEW_COUNTS, used, 0, theta, covariance, 0.0, goodness, n_channels, none
+    spectrum = Spectrum(counts, first, last, used / expected)
+    converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
+    used, n_channels = _counts_in(counts, first, last)
+    status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
+    if status == 0:
+        _goodness(spectrum, mu, moments, goodness)
+    own = _deviations(theta, covariance, templates.spread)
+    scale = spectrum.scale
+    return status, used, iterations, theta, covariance, scale, goodness, n_channels, own
+
+
+@njit
+def _counts_in(counts, first, last):
+    """Counts in the blocks, and the number of their channels."""
+    used, n_channels = 0, 0
+    for b in range(first.shape[0]):
+        n_channels += last[b] - first[b]
+        for c in range(first[b], last[b]):
+            used += counts[c]
+    return used, n_channels
+
+
+@njit
+def likelihood(spectrum, theta, templates, observed, work, out):
+    """-ln L less a constant, how pixels differ included; fills `out`.
+
+    The curvature is the observed one with `observed` 1.0, and its expectation, which is never
+    negative, with 0.0.
+    """
+    n_blocks = templates.limits.shape[0]
+    out.gradient[:] = 0.0
+    out.curvature[:] = 0.0
+    total = 0.0
+    # A field looked up within a loop costs as much as the arithmetic.
+    mus, jacobian, mixed, bend, counts = (
+        work.mu,
+        work.jacobian,
+        work.mixed,
+        work.bend,
+        spectrum.counts,
+    )
+    n_local = jacobian.shape[1]
+    gradient, curvature = np.empty(n_local), np.empty((n_local, n_local))
+    for b in range(n_blocks):
+        first, n = spectrum.first[b], spectrum.last[b] - spectrum.first[b]
+        n_own, first_group = block_model(theta, b, first, n, spectrum.scale, templates, work)
+        gradient[:] = 0.0
+        curvature[:] = 0.0
+        for i in range(n):
+            mu, count = mus[i], counts[first + i]
+            if not mu > 0.0:
+                return np.inf
+            out.mu[first + i] = mu
+            total += mu
+            if count > 0:
+                total -= count * np.log(mu / count) + count
+            excess = 1.0 - count / mu
+            for p in range(n_own):
+                gradient[p] += excess * jacobian[i, p]
+            _add_products((1.0 - observed * excess) / mu, jacobian, i, n_own, curvature)
+            _add_second(observed * excess, mixed, bend, i, n_own, curvature)
+        for p in range(n_own):
+            at_p = parameter_index(p, b, first_group, n_blocks)
+            out.gradient[at_p] += gradient[p]
+            for q in range(p + 1):
+                at_q = parameter_index(q, b, first_group, n_blocks)
+                out.curvature[at_p, at_q] += curvature[p, q]
+    return total + _add_spread(theta, templates.spread, out)
+
+
+@njit
+def _add_products(weight, jacobian, i, n_own, curvature):
+    """Add the products of the first derivatives of channel `i` (lower triangle)."""
+    for p in range(n_own):
+        weighted = weight * jacobian[i, p]
+        for q in range(p + 1):
+            curvature[p, q] += weighted * jacobian[i, q]
+
+
+@njit
+def _add_second(excess, mixed, bend, i, n_own, curvature):
+    """Add the second derivatives of channel `i` (lower triangle)."""
+    curvature[0, 0] += excess * bend[i, 0]
+    curvature[1, 0] += excess * bend[i, 1]
+    curvature[1, 1] += excess * bend[i, 2]
+    curvature[2, 0] += excess * bend[i, 3]
+    curvature[2, 1] += excess * bend[i, 4]
+    curvature[2, 2] += excess * bend[i, 5]
+    for p in range(N_SHARED, n_own):
+        for q in range(N_SHARED):
+            curvature[p, q] += excess * mixed[i, p, q]
+
+
+@njit
+def _add_spread(theta, spread, out):
+    """Add how little pixels differ to gradient and curvature, fill its upper triangle; their -ln L.
+
+    The curvature is that of the normal law of the same gradient: never negative.
+    """
+    n_free = theta.shape[0]
+    centre = _centre(theta[N_SHARED:], spread[1:])
+    weights = np.zeros(n_free)
+    total, sum_of_weights = 0.0, 0.0
+    for p in range(2, n_free):
+        deviation = theta[p] if p == 2 else theta[p] - centre
+        scale = spread[p - 2]
+        weights[p] = _spread_weight(deviation, scale) / scale**2
+        if p > 2:
+            sum_of_weights += weights[p]
+        square = (deviation / scale) ** 2
+        total += 0.5 * (SPREAD_FREEDOM + 1.0) * np.log1p(square / SPREAD_FREEDOM)
+        out.gradient[p] += weights[p] * deviation
+        out.curvature[p, p] += weights[p]
+    for p in range(n_free):
+        for q in range(p + 1):
+            if q > 2:
+                out.curvature[p, q] -= weights[p] * weights[q] / sum_of_weights
+            out.curvature[q, p] = out.curvature[p, q]
+    return total
+
+
+@njit
+def _deviations(theta, covariance, spread):
+    """How a pixel differs: deviations, their variances, and how many parameters they determine.
+
+    The log resolution, and the normalisations less their centre. The last is the trace of the
+    covariance times the information in the laws (`spread.shared_information`).
+    """
+    n = spread.shape[0]
+    middle = _centre(theta[N_SHARED:], spread[1:])
+    value, variance, weight = np.empty(n), np.empty(n), np.empty(n)
+    total = 0.0
+    for k in range(n):
+        value[k] = theta[2 + k] if k == 0 else theta[2 + k] - middle
+        weight[k] = _spread_weight(value[k], spread[k]) / spread[k] ** 2
+        if k > 0:
+            total += weight[k]
+    mean_variance = 0.0
+    for k in range(1, n):
+        for m in range(1, n):
+            mean_variance += weight[k] * weight[m] * covariance[2 + k, 2 + m] / total**2
+    determined = -total * mean_variance
+    for k in range(n):
+        variance[k] = covariance[2 + k, 2 + k]
+        determined += weight[k] * variance[k]
+        if k > 0:
+            variance[k] += mean_variance
+            for m in range(1, n):
+                variance[k] -= 2.0 * weight[m] / total * covariance[2 + k, 2 + m]
+    return value, variance, determined
+
+
+@njit
+def empty_likelihood(n_free, n_channels):
+    """Room for a likelihood."""
+    return Likelihood(np.empty(n_free), np.empty((n_free, n_free)), np.zeros(n_channels))
+
+
+@njit
+def _limits(n_free, n_blocks):
+    """Lowest and highest values of the parameters: a count is never negative."""
+    lowest, highest = np.zeros(n_free), np.full(n_free, np.inf)
+    lowest[0] = lowest[1] = -np.inf
+    lowest[2], highest[2] = LOG_RESOLUTION_LIMITS
+    for b in range(n_blocks):
+        lowest[N_SHARED + b] = LOWEST_CONTINUUM
+    return lowest, highest
+
+
+@njit
+def _cut_off(matrix, held):
+    """Cut the parameters `held` off from the others, in place."""
+    for p in range(held.shape[0]):
+        if held[p]:
+            own = matrix[p, p]
+            for q in range(held.shape[0]):
+                matrix[p, q] = 0.0
+                matrix[q, p] = 0.0
+            matrix[p, p] = own if own > 0.0 else 1.0
+
+
+@njit
+def _minimise(spectrum, theta, templates, work, covariance):
+    """Newton's method from `theta`, in place; the covariance where it ends.
+
+    Chooses the channels of `spectrum` anew as the relation moves. Returns (converged, iterations,
+    expected counts of the channels).
+    """
+    n_free = theta.shape[0]
+    lowest, highest = _limits(n_free, templates.limits.shape[0])
+    held, downhill = np.zeros(n_free, np.bool_), np.empty(n_free)
+    n_channels = spectrum.counts.shape[0]
+    here, there = empty_likelihood(n_free, n_channels), empty_likelihood(n_free, n_channels)
+    chosen_low, chosen_high, settled = theta[0], theta[1], False
+    value = likelihood(spectrum, theta, templates, 1.0, work, here)
+    damping = 0.0
+    for iteration in range(1, MAX_ITERATIONS + 1):
+        for p in range(n_free):
+            held[p] = _pushed_against_limit(theta[p], here.gradient[p], lowest[p], highest[p])
+            downhill[p] = 0.0 if held[p] else -here.gradient[p]
+        _cut_off(here.curvature, held)
+        factor = cholesky(here.curvature)
+        if not is_positive(factor):
+            likelihood(spectrum, theta, templates, 0.0, work, here)
+            _cut_off(here.curvature, held)
+            factor = cholesky(here.curvature)
+        step = solve(factor, downhill)
+        distance = 0.5 * dot(step, downhill)
+        if not np.isfinite(distance):
+            return False, iteration, here.mu
+        near = distance < NEAR_DISTANCE
+        shift = max(abs(theta[0] - chosen_low), abs(theta[1] - chosen_high))
+        if (near and not settled) or shift > LARGEST_SHIFT_KEV:
+            chosen_low, chosen_high, settled = theta[0], theta[1], near
+            if _choose_again(spectrum, theta, templates):
+                value = likelihood(spectrum, theta, templates, 1.0, work, here)
+                continue
+        if distance < LAST_STEP_DISTANCE:
+            copy_into(covariance, inverse(factor))
+            copy_into(theta, _bounded(theta, step, lowest, highest))
+            return True, iteration, here.mu
+        if damping > 0.0:
+            damped = here.curvature.copy()
+            for p in range(n_free):
+                damped[p, p] *= 1.0 + damping
+            step = solve(cholesky(damped), downhill)
+        trial = _bounded(theta, step, lowest, highest)
+        new_value = likelihood(spectrum, trial, templates, 1.0, work, there)
+        # How much of the decrease that the quadratic model predicts came true.
+        move = trial - theta
+        predicted = dot(move, downhill) - 0.5 * quadratic_form(here.curvature, move)
+        came_true = (value - new_value) / predicted if predicted > 0.0 else 0.0
+        if came_true < 0.3:
+            damping = max(3.0 * damping, 0.3)
+        elif came_true > 0.7:
+            damping = damping / 3.0 if damping > 0.01 else 0.0
+        if new_value < value + ROUNDING:
+            copy_into(theta, trial)
+            value = new_value
+            here, there = there, here
+        elif damping > 1e9:
+            return False, iteration, here.mu
+    return False, MAX_ITERATIONS, here.mu
+
+
+@njit
+def _choose_again(spectrum, theta, templates):
+    """Choose the channels of the blocks by the relation of `theta`; whether that changes them."""
+    first, last = choose_channels(theta, templates, spectrum.counts.shape[0])
+    changed = False
+    for b in range(first.shape[0]):
+        changed = changed or first[b] != spectrum.first[b] or last[b] != spectrum.last[b]
+        spectrum.first[b], spectrum.last[b] = first[b], last[b]
+    return changed
+
+
+@njit
+def _bounded(theta, step, lowest, highest):
+    """The trial point: steps cut to a stretch on which the model is near linear, limits kept."""
+    cut = 1.0
+    for p in range(2):
+        cut = min(cut, MAX_STEP_KEV / max(abs(step[p]), 1e-300))
+    cut = min(cut, MAX_STEP_LOG_RESOLUTION / max(abs(step[2]), 1e-300))
+    trial = np.empty(theta.shape[0])
+    for p in range(theta.shape[0]):
+        trial[p] = min(max(theta[p] + cut * step[p], lowest[p]), highest[p])
+    return trial
+
+
+@njit
+def _pushed_against_limit(value, gradient, lowest, highest):
+    """Whether a parameter stands at a limit that the likelihood pushes it against."""
+    return (value <= lowest and gradient > 0.0) or (value >= highest and gradient < 0.0)
+
+
+@njit
+def _goodness(spectrum, expected, moments, out):
+    """Deviance of the fit, and the mean and variance it would have at the truth."""
+    for b in range(spectrum.first.shape[0]):
+        for c in range(spectrum.first[b], spectrum.last[b]):
+            mu, count = expected[c], spectrum.counts[c]
+            out[0] += 2.0 * (mu - count)
+            if count > 0:
+                out[0] += 2.0 * count * np.log(count / mu)
+            u = (np.log(mu) - LOG_MU_START) / LOG_MU_STEP
+            k = min(max(int(u), 0), moments.shape[0] - 2)
+            t = min(max(u - k, 0.0), 1.0)
+            out[1] += (1.0 - t) * moments[k, 0] + t * moments[k + 1, 0]
+            out[2] += (1.0 - t) * moments[k, 1] + t * moments[k + 1, 1]

@@ -1,0 +1,353 @@
+"""Expected counts of a pixel from the tabulated response, compiled, with their derivatives.
+
+The parameters of a pixel, `theta`: its energies (keV) at two pivot positions on the channel axis,
+the logarithm of the factor on its resolution, the normalisations of the blocks' continua and those
+of the line groups, both relative to the mean pixel of the camera times the pixel's `scale`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.energy.response.tables import GRID_STEP_KEV, LOG_RESOLUTION_NODES
+from pixelcal.numerics.jit import njit
+
+PIVOT_LOW = 100.0
+PIVOT_HIGH = 480.0
+"""Positions on the channel axis (17.5 and 72.6 keV nominally) whose energies are parameters: with
+them gain and offset hardly correlate."""
+
+N_SHARED = 3
+"""Parameters that every block depends on: two pivot energies and the resolution."""
+
+_LOG_RESOLUTION_START = float(LOG_RESOLUTION_NODES[0])
+_LOG_RESOLUTION_STEP = float(LOG_RESOLUTION_NODES[1] - LOG_RESOLUTION_NODES[0])
+_N_RESOLUTION = len(LOG_RESOLUTION_NODES)
+LOG_RESOLUTION_LIMITS = (float(LOG_RESOLUTION_NODES[2]), float(LOG_RESOLUTION_NODES[-3]))
+
+
+class Spectrum(NamedTuple):
+    """The data of one pixel.
+
+    Attributes
+    ----------
+    counts : (n_channels,) int32
+    first, last : (n_blocks,) int
+        First and one past the last channel of each block.
+    scale : float
+        Counts in the blocks relative to the camera's mean pixel.
+    """
+
+    counts: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    scale: float
+
+
+class Workspace(NamedTuple):
+    """Arrays that the model of a block is written to; made once a pixel.
+
+    Attributes
+    ----------
+    table : (6, n_grid) float
+        A line group at the pixel's resolution, see `at_resolution`.
+    node : (n + 1,) int
+        Grid node below each edge of the channels.
+    fraction : (n + 1,) float
+        Position of the edge between that node and the next one.
+    low, high : (n + 1,) float
+        Derivatives of the edge's energy against the two pivot energies; their sum is 1.
+    below : (3, n + 1) float
+        A component below each edge: its counts; their derivatives against the edge's energy and
+        against the resolution.
+    second : (3, n + 1) float
+        The whole model below each edge: derivatives against energy twice, energy and resolution,
+        resolution twice.
+    mu : (n,) float
+        Expected counts of the block's channels.
+    jacobian : (n, n_own) float
+        Their derivatives against the block's own parameters.
+    mixed : (n, n_own, 3) float
+        Second derivatives against a normalisation and the three shared parameters.
+    bend : (n, 6) float
+        Second derivatives against the shared parameters: low-low, low-high, high-high,
+        low-resolution, high-resolution, resolution-resolution.
+    """
+
+    table: np.ndarray
+    node: np.ndarray
+    fraction: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    below: np.ndarray
+    second: np.ndarray
+    mu: np.ndarray
+    jacobian: np.ndarray
+    mixed: np.ndarray
+    bend: np.ndarray
+
+
+@njit
+def make_workspace(n_channels, templates):
+    """Arrays for blocks of up to `n_channels` channels."""
+    n, n_own = n_channels, N_SHARED + 1 + templates.group_block.shape[0]
+    return Workspace(
+        np.zeros((6, templates.continuum.shape[2])),
+        np.empty(n + 1, np.int64),
+        np.empty(n + 1),
+        np.empty(n + 1),
+        np.empty(n + 1),
+        np.zeros((3, n + 1)),
+        np.zeros((3, n + 1)),
+        np.empty(n),
+        np.empty((n, n_own)),
+        np.empty((n, n_own, 3)),
+        np.empty((n, 6)),
+    )
+
+
+@njit
+def relation_of(theta):
+    """Gain (keV/channel) and offset (keV) from the two pivot energies."""
+    gain = (theta[1] - theta[0]) / (PIVOT_HIGH - PIVOT_LOW)
+    return gain, theta[0] - gain * PIVOT_LOW
+
+
+@njit
+def parameter_index(own, block, first_group, n_blocks):
+    """Where the parameter `own` of a block stands in `theta`.
+
+    A block's own parameters are the shared ones, its continuum, and its line groups in order.
+    """
+    if own < N_SHARED:
+        return own
+    if own == N_SHARED:
+        return N_SHARED + block
+    return N_SHARED + n_blocks + first_group + own - N_SHARED - 1
+
+
+@njit
+def choose_channels(theta, templates, n_channels):
+    """First and one past the last of the channels that lie wholly in each block."""
+    gain, offset = relation_of(theta)
+    n_blocks = templates.limits.shape[0]
+    first = np.zeros(n_blocks, np.int64)
+    last = np.zeros(n_blocks, np.int64)
+    for b in range(n_blocks):
+        low = np.ceil((templates.limits[b, 0] - offset) / gain)
+        high = np.floor((templates.limits[b, 1] - offset) / gain)
+        first[b] = min(max(low, 0), n_channels)
+        last[b] = max(min(max(high, 0), n_channels), first[b])
+    return first, last
+
+
+@njit
+def hermite(values, slopes, i, t):
+    """Cubic interpolation at `t` between the nodes i and i + 1: value and first two derivatives.
+
+    Derivatives are per keV.
+    """
+    h = GRID_STEP_KEV
+    a, b = values[i], values[i + 1]
+    p, q = slopes[i] * h, slopes[i + 1] * h
+    c2 = 3.0 * (b - a) - 2.0 * p - q
+    c3 = 2.0 * (a - b) + p + q
+    value = a + t * (p + t * (c2 + t * c3))
+    slope = (p + t * (2.0 * c2 + 3.0 * t * c3)) / h
+    return value, slope, (2.0 * c2 + 6.0 * t * c3) / h**2
+
+
+@njit
+def _spline_weights(t):
+    """Weights of four coefficients of a cubic B-spline `t` after the second, and derivatives.
+
+    Rows: value, first and second derivative per step.
+    """
+    u = 1.0 - t
+    weights = np.empty((3, 4))
+    weights[0, 0], weights[0, 3] = u**3 / 6.0, t**3 / 6.0
+    weights[0, 1] = (3.0 * t**3 - 6.0 * t**2 + 4.0) / 6.0
+    weights[0, 2] = (3.0 * u**3 - 6.0 * u**2 + 4.0) / 6.0
+    weights[1, 0], weights[1, 3] = -(u**2) / 2.0, t**2 / 2.0
+    weights[1, 1] = (3.0 * t**2 - 4.0 * t) / 2.0
+    weights[1, 2] = -(3.0 * u**2 - 4.0 * u) / 2.0
+    weights[2, 0], weights[2, 3] = u, t
+    weights[2, 1], weights[2, 2] = 3.0 * t - 2.0, 3.0 * u - 2.0
+    return weights
+
+
+@njit
+def at_resolution(table, log_resolution, low, high, out):
+    """Interpolate the nodes `low` to `high` of a group's tables to a resolution.
+
+    Rows of `out`: cumulative and density; their first derivatives against the logarithm of the
+    resolution; their second derivatives.
+    """
+    u = (log_resolution - _LOG_RESOLUTION_START) / _LOG_RESOLUTION_STEP
+    i = min(max(int(u) - 1, 0), _N_RESOLUTION - 4)
+    weights = _spline_weights(u - i - 1.0)
+    for row in range(2):
+        a, b, c, d = table[i, row], table[i + 1, row], table[i + 2, row], table[i + 3, row]
+        for order in range(3):
+            per_step = _LOG_RESOLUTION_STEP**-order
+            w0, w1 = weights[order, 0] * per_step, weights[order, 1] * per_step
+            w2, w3 = weights[order, 2] * per_step, weights[order, 3] * per_step
+            target = out[2 * order + row]
+            for k in range(low, high):
+                target[k] = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
+
+
+@njit
+def expected_total(first, last, theta, templates, work):
+    """Counts of the camera's mean pixel in the chosen channels.
+
+    With the relation and the resolution of `theta`; its normalisations are not looked at.
+    """
+    gain, offset = relation_of(theta)
+    n_blocks, n_grid = templates.limits.shape[0], templates.continuum.shape[2]
+    total = 0.0
+    for b in range(n_blocks):
+        start = templates.grid_start[b]
+        low, t_low = _locate((gain * first[b] + offset - start) / GRID_STEP_KEV, n_grid)
+        high, t_high = _locate((gain * last[b] + offset - start) / GRID_STEP_KEV, n_grid)
+        cumulative, density = templates.continuum[b, 0], templates.continuum[b, 1]
+        below = hermite(cumulative, density, low, t_low)[0]
+        total += hermite(cumulative, density, high, t_high)[0] - below
+        k0, k1 = groups_of_block(templates.group_block, b)
+        cumulative, density = work.table[0], work.table[1]
+        for k in range(k0, k1):
+            at_resolution(templates.group[k], theta[2], low, high + 2, work.table)
+            total += hermite(cumulative, density, high, t_high)[0]
+            total -= hermite(cumulative, density, low, t_low)[0]
+    return total
+
+
+@njit
+def _locate(u, n_grid):
+    """Node below the position `u` on a grid, and how far on to the next; at the ends the ends."""
+    node = min(max(int(u), 0), n_grid - 2)
+    return node, min(max(u - node, 0.0), 1.0)
+
+
+@njit
+def groups_of_block(group_block, b):
+    """First and one past the last line group of a block."""
+    first = 0
+    while first < group_block.shape[0] and group_block[first] < b:
+        first += 1
+    last = first
+    while last < group_block.shape[0] and group_block[last] == b:
+        last += 1
+    return first, last
+
+
+@njit
+def _place_edges(gain, offset, first, n, grid_start, n_grid, work):
+    """Where the edges of `n` channels from `first` on stand on a block's grid."""
+    span = PIVOT_HIGH - PIVOT_LOW
+    start = (gain * first + offset - grid_start) / GRID_STEP_KEV
+    step = gain / GRID_STEP_KEV
+    for i in range(n + 1):
+        work.node[i], work.fraction[i] = _locate(start + i * step, n_grid)
+        work.low[i] = (PIVOT_HIGH - first - i) / span
+        work.high[i] = 1.0 - work.low[i]
+
+
+@njit
+def block_model(theta, b, first, n, scale, templates, work):
+    """Expected counts of `n` channels of a block with their first and second derivatives.
+
+    The block's own parameters: the three shared ones, its continuum, its line groups in order.
+    Fills `work`; returns the number of own parameters and the index of the first line group.
+    """
+    gain, offset = relation_of(theta)
+    n_blocks = templates.limits.shape[0]
+    k0, k1 = groups_of_block(templates.group_block, b)
+    n_grid = templates.continuum.shape[2]
+    _place_edges(gain, offset, first, n, templates.grid_start[b], n_grid, work)
+    for i in range(n + 1):
+        for row in range(3):
+            work.second[row, i] = 0.0
+    for i in range(n):
+        work.mu[i] = 0.0
+        for p in range(N_SHARED):
+            work.jacobian[i, p] = 0.0
+    low, high = work.node[0], work.node[n] + 2
+    n_own = N_SHARED + 1 + k1 - k0
+    for own in range(N_SHARED, n_own):
+        if own == N_SHARED:
+            amplitude = theta[N_SHARED + b]
+            _below_edges(templates.continuum[b], amplitude * scale, n, work)
+        else:
+            k = k0 + own - N_SHARED - 1
+            amplitude = theta[N_SHARED + n_blocks + k]
+            at_resolution(templates.group[k], theta[2], low, high, work.table)
+            _below_edges(work.table, amplitude * scale, n, work)
+            _width_below_edges(amplitude * scale, n, work)
+        _add_component(amplitude, own, n, scale, work)
+    _bend_of_channels(n, work)
+    return n_own, k0
+
+
+@njit
+def _below_edges(table, strength, n, work):
+    """A component below the edges of the channels, and its derivatives against their energy.
+
+    The derivative against the resolution is set to zero: the continuum does not know it.
+    """
+    cumulative, density = table[0], table[1]
+    node, fraction = work.node, work.fraction
+    value, slope, width = work.below[0], work.below[1], work.below[2]
+    bend = work.second[0]
+    for i in range(n + 1):
+        own = hermite(cumulative, density, node[i], fraction[i])
+        value[i], slope[i], width[i] = own[0], own[1], 0.0
+        bend[i] += strength * own[2]
+
+
+@njit
+def _width_below_edges(strength, n, work):
+    """Derivatives of a line group below the edges that involve the resolution."""
+    table, node, fraction = work.table, work.node, work.fraction
+    first, first_slope, second, second_slope = table[2], table[3], table[4], table[5]
+    width, tilt, bend = work.below[2], work.second[1], work.second[2]
+    for i in range(n + 1):
+        width[i], slope, _ = hermite(first, first_slope, node[i], fraction[i])
+        tilt[i] += strength * slope
+        bend[i] += strength * hermite(second, second_slope, node[i], fraction[i])[0]
+
+
+@njit
+def _add_component(amplitude, own, n, scale, work):
+    """Add a component of normalisation `amplitude`: `own` is its place among the parameters."""
+    value, slope, width = work.below[0], work.below[1], work.below[2]
+    low, high, mu, jacobian, mixed = work.low, work.high, work.mu, work.jacobian, work.mixed
+    for i in range(n):
+        inside = scale * (value[i + 1] - value[i])
+        by_low = scale * (slope[i + 1] * low[i + 1] - slope[i] * low[i])
+        by_high = scale * (slope[i + 1] * high[i + 1] - slope[i] * high[i])
+        by_width = scale * (width[i + 1] - width[i])
+        mu[i] += amplitude * inside
+        jacobian[i, own] = inside
+        jacobian[i, 0] += amplitude * by_low
+        jacobian[i, 1] += amplitude * by_high
+        jacobian[i, 2] += amplitude * by_width
+        mixed[i, own, 0], mixed[i, own, 1], mixed[i, own, 2] = by_low, by_high, by_width
+
+
+@njit
+def _bend_of_channels(n, work):
+    """Second derivatives of the channels against the shared parameters, from those below edges."""
+    energy, tilt, width = work.second[0], work.second[1], work.second[2]
+    low, high, bend = work.low, work.high, work.bend
+    for i in range(n):
+        l0, l1, h0, h1 = low[i], low[i + 1], high[i], high[i + 1]
+        e0, e1 = energy[i], energy[i + 1]
+        bend[i, 0] = e1 * l1 * l1 - e0 * l0 * l0
+        bend[i, 1] = e1 * l1 * h1 - e0 * l0 * h0
+        bend[i, 2] = e1 * h1 * h1 - e0 * h0 * h0
+        bend[i, 3] = tilt[i + 1] * l1 - tilt[i] * l0
+        bend[i, 4] = tilt[i + 1] * h1 - tilt[i] * h0
+        bend[i, 5] = width[i + 1] - width[i]

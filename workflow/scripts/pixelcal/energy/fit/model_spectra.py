@@ -1,0 +1,246 @@
+"""What the fit of one pixel looks like: data, model, continuum and lines of each block.
+
+The products keep the relation and the resolution of a pixel, not its normalisations. For the joint
+method those are found again: with relation and resolution held, the model is linear in them and
+the blocks know nothing of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pixelcal.energy.fit.components import block_channels, components
+from pixelcal.energy.lines import LineTable, line_groups
+from pixelcal.energy.relation import NO_ANSWER
+from pixelcal.energy.response.learn import Response
+from pixelcal.energy.response.population import (
+    LOWEST_CONTINUUM,
+    SPREAD_FREEDOM,
+    centre,
+    spread_weight,
+)
+from pixelcal.energy.response.tables import Templates, make_templates
+
+MAX_STEPS = 100
+
+CENTRE_ROUNDS = 5
+"""How often the centre of a pixel's normalisations is computed anew."""
+
+CONVERGED = 1e-9
+"""Twice the distance of -ln L from its minimum at which the normalisations stand."""
+
+SMALLEST_MODEL = 1e-12
+"""Floor of the expected counts of a channel, so that their logarithm exists."""
+
+
+@dataclass(frozen=True)
+class BlockView:
+    """One block of one pixel, ready to draw.
+
+    Attributes
+    ----------
+    name : str
+        The block's name in the line table.
+    first : int
+        First channel.
+    edges_keV : (n + 1,) float, keV
+        Energies of the channels' edges.
+    counts : (n,) int
+    model, continuum : (n,) float
+        Expected counts, and those without the block's own lines; NaN where there is no fit.
+    lines : list of (label, energy keV)
+        The lines of the table in the block, as ("W Ka1", 59.319).
+    """
+
+    name: str
+    first: int
+    edges_keV: np.ndarray
+    counts: np.ndarray
+    model: np.ndarray
+    continuum: np.ndarray
+    lines: list[tuple[str, float]]
+
+    @property
+    def residuals(self) -> np.ndarray:
+        """(counts - model) / sqrt(model), (n,); NaN where there is no model."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (self.counts - self.model) / np.sqrt(self.model)
+
+
+def pixel_blocks(
+    counts: np.ndarray,
+    row: Mapping,
+    table: LineTable,
+    response: Response,
+    prior: tuple[float, float] | None = None,
+    templates: Templates | None = None,
+) -> list[BlockView]:
+    """The blocks of a pixel of the joint method, a view each, by rising energy.
+
+    Parameters
+    ----------
+    counts : (n_channels,) int
+    row : a row of relation.fits
+        GAIN, OFFSET, FWHM_60 and STATUS are used.
+    table, response
+        Those of the fit.
+    prior : (gain, offset), keV/channel and keV, optional
+        The relation known before, in which a pixel without an answer is drawn, counts only.
+        Without one such a pixel has no blocks.
+    templates : Templates, optional
+        `make_templates(response, table)`, to make it once for many pixels.
+    """
+    if _has_no_answer(row):
+        return data_blocks(counts, table, prior)
+    templates = templates or make_templates(response, table)
+    relation = float(row["GAIN"]), float(row["OFFSET"])
+    resolution = float(row["FWHM_60"]) / response.shape.fwhm_60
+    counts = np.asarray(counts)
+    channels = block_channels(*relation, table, len(counts))
+    edges = [_edges(first, last, *relation) for first, last in channels]
+    designs = [
+        components(b, own, resolution, table, response, templates) for b, own in enumerate(edges)
+    ]
+    data = [counts[first:last] for first, last in channels]
+    # Normalisations are relative to the camera times the pixel's own counts.
+    expected = sum(design.sum() for design in designs)
+    scale = sum(own.sum() for own in data) / expected if expected > 0 else 0.0
+    group_block = np.array([block for block, _ in line_groups(table)])
+    of_block = [
+        np.append(b, table.n_blocks + np.flatnonzero(group_block == b)) for b in range(len(designs))
+    ]
+    norms, middle = np.ones(table.n_blocks + len(group_block)), 1.0
+    # The blocks have the centre of the normalisations in common, which hardly moves.
+    for _ in range(CENTRE_ROUNDS):
+        for own, design, at in zip(data, designs, of_block, strict=True):
+            norms[at] = fit_normalisations(own, scale * design, response.spread[1 + at], middle)
+        middle = centre(norms, response.spread[1:])
+    views = []
+    for b, (own, design, at) in enumerate(zip(data, designs, of_block, strict=True)):
+        parts = norms[at][:, None] * scale * design
+        first = int(channels[b][0])
+        views.append(_view(b, first, edges[b], own, parts.sum(axis=0), parts[0], table))
+    return views
+
+
+def two_step_blocks(
+    counts: np.ndarray, row: Mapping, table: LineTable, prior: tuple[float, float], options
+) -> list[BlockView]:
+    """The blocks of a pixel of the two-step method; the fit of its lines is done again.
+
+    Parameters
+    ----------
+    counts : (n_channels,) int
+    row : a row of relation.fits
+    table : LineTable
+    prior : (gain, offset), keV/channel and keV
+        The relation known before, which cuts the blocks out and is where the fit starts.
+    options : two_step_fit.TwoStepOptions
+
+    Returns
+    -------
+    list of BlockView
+        Model and continuum are those of step 1 at the centres of the channels, energies those of
+        the straight line of step 2. Blocks that could not be fitted have the data only, and so
+        have all of a pixel without an answer, drawn in the prior.
+    """
+    # lmfit is slow to import, and the joint method has no use for it.
+    from pixelcal.energy.fit import two_step
+
+    if _has_no_answer(row):
+        return data_blocks(counts, table, prior)
+    groups = two_step.line_groups(table, options.line_fwhm_keV)
+    blocks = two_step.cut_blocks(np.asarray(counts), *prior, table, groups)
+    fittable = [block for block in blocks if block.fittable]
+    fwhm = options.line_fwhm_keV / prior[0]
+    values = two_step.fit_blocks(fittable, np.max(counts), fwhm).params.valuesdict()
+    no_lines = {name: 0.0 if name.startswith("height") else values[name] for name in values}
+    relation = float(row["GAIN"]), float(row["OFFSET"])
+    views = []
+    for block in blocks:
+        first, n = int(block.x[0]) if len(block.x) else 0, len(block.x)
+        model, continuum = (
+            two_step.model_counts(block, own) if block.fittable else np.full(n, np.nan)
+            for own in (values, no_lines)
+        )
+        edges = _edges(first, first + n, *relation)
+        data = np.asarray(counts)[first : first + n]
+        views.append(_view(block.index, first, edges, data, model, continuum, table))
+    return views
+
+
+def data_blocks(counts: np.ndarray, table: LineTable, relation) -> list[BlockView]:
+    """The blocks in a given (gain, offset), counts only; none where `relation` is None."""
+    if relation is None:
+        return []
+    counts = np.asarray(counts)
+    views = []
+    for b, (first, last) in enumerate(block_channels(*relation, table, len(counts))):
+        unknown = np.full(last - first, np.nan)
+        edges = _edges(first, last, *relation)
+        views.append(
+            _view(b, int(first), edges, counts[first:last], unknown, unknown.copy(), table)
+        )
+    return views
+
+
+def fit_normalisations(
+    counts: np.ndarray, design: np.ndarray, spread: np.ndarray, middle: float = 1.0
+) -> np.ndarray:
+    """Normalisations (k,) of a linear model, by Poisson likelihood and how much pixels differ.
+
+    Minimises sum(mu - N ln mu) and -ln of Student's t law of scale `spread` (k,) around `middle`
+    over mu = norm @ design, with design (k, n) the continuum, then the line groups: the likelihood
+    of the joint fit in a block. Newton steps, cut where they do not go down; limits kept by
+    projection (Bertsekas 1982).
+    """
+    counts = np.asarray(counts, float)
+    norms = np.ones(len(design))
+    lowest = np.where(np.arange(len(design)) == 0, LOWEST_CONTINUUM, 0.0)
+    value = _minus_log_likelihood(counts, norms @ design, norms - middle, spread)
+    for _ in range(MAX_STEPS):
+        mu = np.maximum(norms @ design, SMALLEST_MODEL)
+        law = spread_weight(norms - middle, spread) / spread**2
+        gradient = design @ (1.0 - counts / mu) + law * (norms - middle)
+        curvature = (design * (counts / mu**2)) @ design.T + np.diag(law)
+        free = (norms > lowest) | (gradient < 0.0)
+        step = np.zeros(len(norms))
+        step[free] = -np.linalg.solve(curvature[np.ix_(free, free)], gradient[free])
+        if -gradient @ step < CONVERGED:
+            break
+        # The curvature is positive: a step that is short enough goes down.
+        for cut in 0.5 ** np.arange(30):
+            trial = np.maximum(norms + cut * step, lowest)
+            trial_value = _minus_log_likelihood(counts, trial @ design, trial - middle, spread)
+            if trial_value < value:
+                norms, value = trial, trial_value
+                break
+        else:
+            break
+    return norms
+
+
+def _minus_log_likelihood(counts, mu, deviation, spread) -> float:
+    """-ln L of the counts and of how the normalisations deviate, less a constant."""
+    mu = np.maximum(mu, SMALLEST_MODEL)
+    law = np.log1p((deviation / spread) ** 2 / SPREAD_FREEDOM)
+    return np.sum(mu - counts * np.log(mu)) + 0.5 * (SPREAD_FREEDOM + 1.0) * np.sum(law)
+
+
+def _has_no_answer(row: Mapping) -> bool:
+    return bool(row["STATUS"] & int(NO_ANSWER)) or not np.isfinite(row["GAIN"])
+
+
+def _edges(first, last, gain, offset) -> np.ndarray:
+    return gain * np.arange(first, last + 1) + offset
+
+
+def _view(block, first, edges, counts, model, continuum, table: LineTable) -> BlockView:
+    lines = [
+        (f"{table.element[i]} {table.transition[i]}", float(table.energy_keV[i]))
+        for i in np.flatnonzero(table.block == block)
+    ]
+    return BlockView(table.block_names[block], first, edges, counts, model, continuum, lines)

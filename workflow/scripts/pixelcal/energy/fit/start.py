@@ -1,0 +1,190 @@
+"""Where the fit of a pixel starts: the relation at which its lines stand out most.
+
+A fit that starts two line widths off ends on the wrong line, or nowhere. So each line group is
+looked for first, by a matched filter that is blind to a bent continuum: the signal to noise of
+the group at every position on the channel axis. The relation whose positions collect the largest
+sum of squares over the groups, within the range below, is the start. It needs neither the
+strengths of the lines nor a learnt response.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.energy.lines import LineTable, line_groups
+from pixelcal.energy.response.learn import LineShape, line_pdf
+from pixelcal.numerics.jit import njit
+
+GAIN_RANGE = 0.06
+OFFSET_RANGE_KEV = 2.5
+"""How far from the prior a relation is looked for: the share of the gain, and the offset."""
+
+WINDOW_KEV = 2.2
+"""The filter goes this far beyond the outermost lines of a group, to tell them from a continuum."""
+
+PREFERENCE = 16.0
+"""By how much the sum of squares must beat the best one near the prior to leave it: 4 sigma."""
+
+DARK_SHARE = 0.01
+"""Share of the counts that may lie in channels on and below the edge of the threshold."""
+
+NEAR_CHANNELS = 3
+"""Positions this near to those of the prior count as the prior's own."""
+
+
+class Filters(NamedTuple):
+    """Matched filters of the line groups on a grid of channels.
+
+    Attributes
+    ----------
+    energy : (n_groups,) float, keV
+        Where the middle of each filter belongs.
+    taps : (n_groups, n_taps) float
+        The filter, centred; its sum and its first and second moments are zero.
+    half_width : (n_groups,) int
+        Taps in use on each side of the middle.
+    """
+
+    energy: np.ndarray
+    taps: np.ndarray
+    half_width: np.ndarray
+
+
+def make_filters(table: LineTable, shape: LineShape, gain: float) -> Filters:
+    """Filters for the line groups of `table` with the profile `shape`, channels `gain` keV wide."""
+    groups = line_groups(table)
+    element = np.array(table.element)
+    energies, profiles = [], []
+    for block, name in groups:
+        own = (table.block == block) & (element == name)
+        lines, weights = table.energy_keV[own], table.intensity[own]
+        middle = (lines.min() + lines.max()) / 2
+        half = int(np.ceil(((lines.max() - lines.min()) / 2 + WINDOW_KEV) / gain))
+        at = middle + gain * np.arange(-half, half + 1)
+        profiles.append(_without_parabola(weights @ line_pdf(shape, lines, at)))
+        energies.append(middle)
+    half_width = np.array([len(profile) // 2 for profile in profiles])
+    taps = np.zeros((len(groups), 2 * half_width.max() + 1))
+    for row, profile, half in zip(taps, profiles, half_width, strict=True):
+        row[: 2 * half + 1] = profile
+    return Filters(np.array(energies), taps, half_width)
+
+
+def _without_parabola(profile: np.ndarray) -> np.ndarray:
+    """`profile` with its parabola taken out."""
+    x = np.linspace(-1, 1, len(profile))
+    basis = np.array([np.ones_like(x), x, x**2])
+    return profile - np.linalg.lstsq(basis.T, profile, rcond=None)[0] @ basis
+
+
+def find_starts(counts, gain, offset, table: LineTable, shape: LineShape):
+    """Relations near which the fits of pixels should start.
+
+    Parameters
+    ----------
+    counts : (n, n_channels) int
+    gain, offset : (n,) float, keV/channel and keV
+        The relation known before; where nothing stands out more clearly elsewhere, it is the start.
+    table : LineTable
+    shape : LineShape
+        Width and tail of the lines; the default shape is near enough.
+
+    Returns
+    -------
+    gain, offset : (n,) float, keV/channel and keV
+    """
+    gain, offset = np.array(gain, float), np.array(offset, float)
+    if len(counts) == 0:
+        return gain, offset
+    filters = make_filters(table, shape, float(np.median(gain)))
+    for i in range(len(counts)):
+        pixel = np.ascontiguousarray(counts[i], np.float64)
+        gain[i], offset[i] = _best_relation(pixel, gain[i], offset[i], filters)
+    return gain, offset
+
+
+def beyond_range(gain, offset, prior_gain, prior_offset):
+    """Whether a fitted relation left the range that was searched around the prior; broadcasts."""
+    return (np.abs(gain / prior_gain - 1) > GAIN_RANGE) | (
+        np.abs(offset - prior_offset) > OFFSET_RANGE_KEV
+    )
+
+
+@njit
+def _significance(counts, taps, half, centre):
+    """Signal to noise of a line group whose middle stands at channel `centre`; 0 where negative.
+
+    The noise is that of the counts under the filter; one count is added, so that an empty stretch
+    is not infinitely significant.
+    """
+    signal, variance = 0.0, 0.0
+    for j in range(2 * half + 1):
+        c = centre - half + j
+        if 0 <= c < counts.shape[0]:
+            signal += taps[j] * counts[c]
+            variance += taps[j] * taps[j] * (counts[c] + 0.05)
+    if signal <= 0.0 or variance <= 0.0:
+        return 0.0
+    return signal / np.sqrt(variance)
+
+
+@njit
+def _first_lit(counts):
+    """The first channel that lies wholly above the threshold, whose edge would pass for a line."""
+    total, seen = 0.0, 0.0
+    for c in range(counts.shape[0]):
+        total += counts[c]
+    for c in range(counts.shape[0]):
+        seen += counts[c]
+        if seen > DARK_SHARE * total:
+            return c + 1
+    return counts.shape[0]
+
+
+@njit
+def _squares(counts, gain, offset, filters):
+    """Squared significance of each group at each channel that the range allows."""
+    n_groups = filters.energy.shape[0]
+    n_channels = counts.shape[0]
+    lit = _first_lit(counts)
+    squares = np.zeros((n_groups, n_channels))
+    for k in range(n_groups):
+        reach = (GAIN_RANGE * (filters.energy[k] - offset) + OFFSET_RANGE_KEV) / gain
+        middle = (filters.energy[k] - offset) / gain
+        first = max(int(middle - 1.1 * reach) - 2, lit + filters.half_width[k])
+        last = min(int(middle + 1.1 * reach) + 3, n_channels)
+        for centre in range(first, last):
+            value = _significance(counts, filters.taps[k], filters.half_width[k], centre)
+            squares[k, centre] = value * value
+    return squares
+
+
+@njit
+def _best_relation(counts, gain, offset, filters):
+    """The relation on the grid with the largest sum of squares, or the prior."""
+    squares = _squares(counts, gain, offset, filters)
+    n_groups, n_channels = squares.shape
+    n_offset = int(OFFSET_RANGE_KEV / gain)
+    n_gain = int(GAIN_RANGE * n_channels / 2.0)
+    best, near, best_gain, best_offset = -1.0, -1.0, gain, offset
+    for a in range(-n_gain, n_gain + 1):
+        trial_gain = gain * (1.0 + GAIN_RANGE * a / n_gain)
+        for b in range(-n_offset, n_offset + 1):
+            trial_offset = offset + b * gain
+            total, farthest = 0.0, 0.0
+            for k in range(n_groups):
+                x = (filters.energy[k] - trial_offset) / trial_gain
+                # The middle channel covers x - 0.5 to x + 0.5.
+                centre = int(np.floor(x))
+                if 0 <= centre < n_channels:
+                    total += squares[k, centre]
+                farthest = max(farthest, abs(x - (filters.energy[k] - offset) / gain))
+            if total > best:
+                best, best_gain, best_offset = total, trial_gain, trial_offset
+            if farthest <= NEAR_CHANNELS:
+                near = max(near, total)
+    if best - near < PREFERENCE:
+        return gain, offset
+    return best_gain, best_offset

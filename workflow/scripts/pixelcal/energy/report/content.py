@@ -1,0 +1,222 @@
+"""What the report says about ECLAIRs: the content of the page, from the products of all exposures.
+
+The modules `report_*` each make one section of it.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+
+from astropy.table import Table
+
+from pixelcal.energy.relation import Status, requirement_keV
+from pixelcal.energy.report import camera as report_camera
+from pixelcal.energy.report import changes as report_changes
+from pixelcal.energy.report import energies as report_energies
+from pixelcal.energy.report import observing as report_observing
+from pixelcal.energy.report import pixels as report_pixels
+from pixelcal.energy.report import provenance as report_provenance
+from pixelcal.energy.report import response as report_response
+from pixelcal.energy.report import verdict as report_verdict
+from pixelcal.energy.report.products import REFERENCE_KEV, Products
+from pixelcal.energy.results.quantities import STATUS_LABELS
+from pixelcal.report import frame as report
+
+TITLE = "ECLAIRs: gain and offset of every pixel"
+LEAD = (
+    "The energy that the fitted relation gives is to be within 0.3 keV of the true one up to 80"
+    " keV, and within 0.5 keV above, judged at 4, 15, 50, 80 and 150 keV. An exposure meets the"
+    f" requirement where {report.percent(report_verdict.REQUIRED_PASS_FRACTION, 0)} of the pixels"
+    " do at each of the five."
+)
+EXPLANATION = (
+    "Errors are signed: energy given by the fitted relation less the true energy. The bound is the"
+    " RMS of the error that the fits' own covariances predict. A pull is"
+    " error / predicted error; 68.3 % of the pixels should lie within one predicted error. A pixel"
+    " without an answer does not pass; pixels masked by the user are left out. ± is one standard"
+    " error."
+)
+WITHOUT_TRUTH = (
+    "There is no truth for these events: what is shown is what the errors of the fits predict."
+)
+
+
+def page_content(
+    exposures: Sequence[Products],
+    pixel_map: Table,
+    settings: Mapping,
+    versions: Mapping[str, str],
+    threshold_sigma: float,
+) -> dict:
+    """Content of the template, the same for the same products.
+
+    Parameters
+    ----------
+    exposures : products of each exposure, all of the same pixels
+    pixel_map : as `camera.read_pixel_map` gives it
+    settings : resolved settings that all exposures share
+    versions : versions by name of the software
+    threshold_sigma : from where on a change stands out against the camera's
+    """
+    labels = {bit.name: STATUS_LABELS[bit] for bit in Status}
+    verdicts = [report_verdict.verdict(own.validation, labels) for own in exposures]
+    chosen = [report_pixels.choose(own) for own in exposures]
+    moved = [report_changes.changes(own, threshold_sigma) for own in exposures]
+    rows = [
+        _exposure_content(*one, pixel_map)
+        for one in zip(exposures, verdicts, chosen, moved, strict=True)
+    ]
+    shortest_headings, shortest_rows = report_observing.shortest_table(exposures)
+    event_headings, event_rows = report_provenance.event_rows(exposures)
+    has_truth = all(own.truth is not None for own in exposures)
+    return {
+        "title": TITLE,
+        "lead": LEAD,
+        "headline": headline(exposures, verdicts),
+        "shown": _shown_first(exposures, verdicts),
+        "has_truth": has_truth,
+        "without_truth": WITHOUT_TRUTH,
+        "explanation": EXPLANATION,
+        "exposures": rows,
+        "energies": [f"{energy:g}" for energy in REFERENCE_KEV],
+        "headings": [heading for heading, *_ in report_verdict.COLUMNS],
+        "pass_words": [
+            (index, words)
+            for index, words in enumerate(_pass_words(has_truth))
+            if any(own["pass_map"][index]["n"] for own in rows)
+        ],
+        "pixel_headings": report_pixels.HEADINGS,
+        "change_headings": report_changes.HEADINGS,
+        "status_headings": [f"{labels[bit.name]} ({bit.value})" for bit in Status],
+        "status_rows": [_status_row(own) for own in exposures],
+        "shortest_headings": shortest_headings,
+        "shortest_rows": shortest_rows,
+        "basis": _basis(exposures),
+        "made_headings": report_provenance.MADE_HEADINGS,
+        "made_rows": report_provenance.made_rows(exposures),
+        "input_rows": report_provenance.input_rows(exposures),
+        "event_headings": event_headings,
+        "event_rows": event_rows,
+        "versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
+        "settings": report_provenance.settings_text(
+            {**settings, "exposures": [dict(own.settings) for own in exposures]}
+        ),
+        "data": report.compact_json(_data(exposures, chosen, pixel_map)),
+    }
+
+
+def headline(exposures: Sequence[Products], verdicts: Sequence[Mapping]) -> str:
+    """The answer to what the page is opened for, in a sentence."""
+    enough = [(own.seconds, own.name) for own, said in zip(exposures, verdicts, strict=True)
+              if said["meets"]]  # fmt: skip
+    if not any(own.answered.any() for own in exposures):
+        return "No pixel of any exposure has an answer."
+    if not enough:
+        return (
+            "The exposure does not meet the requirement."
+            if len(exposures) == 1
+            else "None of the exposures meets the requirement."
+        )
+    seconds, name = min(enough)
+    if len(exposures) == 1:
+        return f"{name} ({seconds:g} s) meets the requirement."
+    return f"{name} ({seconds:g} s) is the shortest exposure that meets the requirement."
+
+
+def _shown_first(exposures: Sequence[Products], verdicts: Sequence[Mapping]) -> int:
+    """Index of the exposure to show: the shortest that meets the requirement, or the longest."""
+    order = sorted(range(len(exposures)), key=lambda i: exposures[i].seconds)
+    return next((i for i in order if verdicts[i]["meets"]), order[-1])
+
+
+def _pass_words(has_truth: bool) -> list[str]:
+    """Words for the classes of the small map."""
+    words = list(report_energies.PASS_WORDS)
+    if not has_truth:
+        words[: len(report_energies.PREDICTED_PASS_WORDS)] = report_energies.PREDICTED_PASS_WORDS
+    return words
+
+
+def _basis(exposures: Sequence[Products]) -> str:
+    """How the prediction is made, in the words of its own product."""
+    known = [own.prediction for own in exposures if own.prediction is not None]
+    return str(known[0].get("basis", "")) if known else ""
+
+
+def _status_row(own: Products) -> list:
+    """Name, pixels, answers, good ones, and the pixels with each bit."""
+    numbers = own.validation
+    counts = [numbers["status_counts"][bit.name] for bit in Status]
+    return [own.name, numbers["n_pixels"], numbers["n_answers"], numbers["n_good"], *counts]
+
+
+def _exposure_content(own: Products, said, chosen, moved, pixel_map) -> dict:
+    """The verdict and the tables of one exposure."""
+    numbers = own.validation
+    rows, how_chosen = chosen
+    point = report_observing.measured(own)
+    return {
+        "name": own.name,
+        "seconds": f"{own.seconds:g}",
+        "method": own.settings["method"],
+        "verdict": said,
+        "together": point["passed"].get(report_observing.ALL_FIVE),
+        "pass_map": report_camera.pass_map(own, _pass_words(own.truth is not None)),
+        "passed": [
+            report_verdict.passed(numbers["energies"][f"{energy:g}"], own.truth is not None)
+            for energy in REFERENCE_KEV
+        ],
+        "tables": [
+            {
+                "caption": f"All {numbers['n_answers']} answers",
+                "rows": report_verdict.energy_table(numbers),
+            },
+            {
+                "caption": f"The {numbers['n_good']} good pixels (STATUS 0)",
+                "rows": report_verdict.energy_table(numbers, "good"),
+            },
+        ],
+        "how_chosen": how_chosen,
+        "pixels": report_pixels.table(own, rows, pixel_map),
+        "changes": moved,
+        "shape": report_response.shape_table(own.response) if own.response else [],
+    }
+
+
+def _data(exposures: Sequence[Products], chosen, pixel_map: Table) -> dict:
+    """What the page draws from. Places of the pixels stand there once, for all exposures."""
+    first = exposures[0]
+    return {
+        "camera": report_camera.camera(pixel_map, first.detnum),
+        "status": report_camera.status_legend(),
+        "gravest": report_camera.gravest_bits(),
+        "energies": [float(energy) for energy in REFERENCE_KEV],
+        "requirement": [float(value) for value in requirement_keV(REFERENCE_KEV)],
+        "prior": {
+            "gain": report.packed(first.prior[0], "f4"),
+            "offset": report.packed(first.prior[1], "f4"),
+        },
+        "observing": report_observing.observing(exposures),
+        "exposures": [
+            {
+                "name": own.name,
+                "method": own.settings["method"],
+                "values": report_camera.values(own),
+                "bands": report_energies.bands(own),
+                "pulls": report_energies.pulls(own),
+                "stack": report_response.stack(own),
+                "labels": report_pixels.labels_of_blocks(
+                    own.lines, report_response.line_labels(own.lines)
+                ),
+                "fits": report_pixels.fits(own, rows),
+            }
+            for own, (rows, _) in zip(exposures, chosen, strict=True)
+        ],
+    }
+
+
+def software_versions(modules) -> dict[str, str]:
+    """Versions of Python and of the modules given."""
+    own = {module.__name__: module.__version__ for module in modules}
+    return {"Python": platform.python_version(), **own}

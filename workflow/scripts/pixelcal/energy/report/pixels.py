@@ -1,0 +1,195 @@
+"""The report's pixels in question: which they are, why, and what their fits look like."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixelcal.camera import rows_of
+from pixelcal.energy.fit.model_spectra import BlockView, data_blocks, pixel_blocks
+from pixelcal.energy.lines import LineTable
+from pixelcal.energy.relation import Status, requirement_keV
+from pixelcal.energy.report.products import REFERENCE_KEV, Products
+from pixelcal.energy.response.tables import make_templates
+from pixelcal.energy.results.quantities import STATUS_LABELS, rank_of_status
+from pixelcal.report.frame import ABSENT, packed, scaled
+
+MOST_PIXELS = 100
+"""Pixels in the table of one exposure, each with its fit: some 4 kB in the page."""
+MOST_FLAGGED = 70
+"""Of them with a STATUS, where there are others to show."""
+LEAST_WORST = 20
+"""So many of the worst are shown even where all of them meet the requirement."""
+
+HEADINGS = (
+    ("DETNUM", "number of the pixel"),
+    ("X", "place on the detection plane"),
+    ("Y", "place on the detection plane"),
+    ("Module", ""),
+    ("Why it is here", ""),
+    ("Worst at (keV)", "the reference energy at which error over requirement is largest"),
+    ("Error (keV)", "against truth, at that energy; without truth the predicted one"),
+    ("Error / allowed", ""),
+    ("Error / predicted", "the pull at that energy"),
+    ("p-value", "probability of a fit at least as bad where the model is right"),
+    ("Counts", "in the channels that were fitted"),
+)
+
+
+def choose(own: Products) -> tuple[np.ndarray, str]:
+    """Rows of the pixels to list, the gravest first, and a sentence on how they were chosen.
+
+    Pixels with a STATUS, by what is gravest in it; then, of the others, those with the largest
+    error for what is allowed. Pixels that the user masked are not in question.
+    """
+    status = own.status
+    excess = _largest(own)
+    flagged = np.flatnonzero((status != 0) & own.wanted)
+    rank = rank_of_status(status[flagged])
+    flagged = flagged[np.lexsort((-excess[flagged], rank))]
+    good = np.flatnonzero(status == 0)
+    good = good[np.argsort(-excess[good], kind="stable")]
+    over = int((excess[good] > 1).sum())
+    n_worst = min(len(good), max(over, LEAST_WORST))
+    n_flagged = min(len(flagged), max(MOST_FLAGGED, MOST_PIXELS - n_worst))
+    n_worst = min(n_worst, MOST_PIXELS - n_flagged)
+    rows = np.concatenate([flagged[:n_flagged], good[:n_worst]])
+    return rows, _how_chosen(own, n_flagged, len(flagged), n_worst, over)
+
+
+def _largest(own: Products) -> np.ndarray:
+    """Largest error over what is allowed (n,) at the reference energies; 0 without an answer."""
+    return np.nan_to_num(own.excess().max(axis=0), nan=0.0)
+
+
+def _how_chosen(own: Products, n_flagged, all_flagged, n_worst, over) -> str:
+    """What the table holds, in a sentence."""
+    if not n_flagged + n_worst:
+        return "No pixel is in question: none has a STATUS, and none has an answer."
+    share = "" if n_flagged == all_flagged else f" {n_flagged} of the"
+    first = f"{share} {all_flagged} with a STATUS other than 0 (masked ones apart)"
+    if own.truth is None:
+        second = f"of the others the {n_worst} with the largest predicted error for what is allowed"
+    elif over:
+        second = f"of the {over} others over the requirement at any energy the {n_worst} worst"
+    else:
+        second = f"the {n_worst} with the largest error of the others, which all meet it"
+    n = n_flagged + n_worst
+    return f"{n} {'pixel is' if n == 1 else 'pixels are'} listed:{first}, and {second}."
+
+
+def reason(own: Products, row: int) -> str:
+    """Why the pixel in `row` is in question, in words."""
+    relation = own.relation[row]
+    status = int(relation["STATUS"])
+    words = []
+    for bit, label in STATUS_LABELS.items():
+        if bit and status & bit:
+            words.append(label + _detail(own, bit, relation))
+    excess = own.excess()[:, row]
+    if np.isfinite(excess).all() and (not words or excess.max() > 1):
+        at = int(np.argmax(excess))
+        energy, allowed = REFERENCE_KEV[at], float(requirement_keV(REFERENCE_KEV[at]))
+        if own.truth is None:
+            text = f"predicted error {own.sigma()[at, row]:.3f} keV at {energy:g} keV"
+        else:
+            over = "over" if excess[at] > 1 else "within"
+            text = f"{over} the requirement: {own.error()[at, row]:+.3f} keV at {energy:g} keV"
+        words.append(f"{text} ({allowed:g} allowed)")
+    return "; ".join(words)
+
+
+def _detail(own: Products, bit: int, relation) -> str:
+    """What a STATUS bit stands on, where the relation says it."""
+    if bit == Status.TOO_FEW_COUNTS:
+        wanted = own.settings.get("min_counts")
+        return f": {int(relation['COUNTS'])}" + (f" of the {wanted} needed" if wanted else "")
+    if bit == Status.NOT_CONVERGED:
+        return ": the fit found no minimum"
+    if bit == Status.OUTLIER:
+        return " against its neighbours"
+    if bit == Status.POOR_FIT:
+        return f": p-value {relation['PVALUE']:.1e}"
+    return ""
+
+
+def table(own: Products, rows: np.ndarray, pixel_map) -> list[dict]:
+    """Rows of the table: `pixel`, and `cells` of (text, value to sort by)."""
+    excess, sigma, error = own.excess(), own.sigma(), own.error()
+    size = sigma if error is None else error
+    module = np.asarray(pixel_map["MODULE"])[rows_of(own.detnum, pixel_map)]
+    content = []
+    for row in rows.tolist():
+        relation = own.relation[row]
+        numbers = [(ABSENT, -1.0)] * 4
+        if np.isfinite(excess[:, row]).all():
+            at = int(np.argmax(excess[:, row]))
+            value, pull = float(size[at, row]), float(size[at, row] / sigma[at, row])
+            numbers = [
+                (f"{REFERENCE_KEV[at]:g}", float(REFERENCE_KEV[at])),
+                (f"{value:+.3f}" if error is not None else f"{value:.3f}", abs(value)),
+                (f"{excess[at, row]:.2f}", float(excess[at, row])),
+                (f"{pull:+.1f}", abs(pull)) if error is not None else (ABSENT, -1.0),
+            ]
+        pvalue = float(relation["PVALUE"])
+        place = [int(relation[name]) for name in ("DETNUM", "X", "Y")] + [int(module[row])]
+        words = reason(own, row)
+        cells = [
+            *((str(value), value) for value in place),
+            (words, words),
+            *numbers,
+            (f"{pvalue:.2g}", pvalue) if np.isfinite(pvalue) else (ABSENT, 2.0),
+            (str(int(relation["COUNTS"])), int(relation["COUNTS"])),
+        ]
+        content.append({"pixel": place[0], "cells": cells})
+    return content
+
+
+def fits(own: Products, rows: np.ndarray) -> dict[str, dict]:
+    """Data, model and continuum of the pixels in `rows`, by DETNUM.
+
+    The two-step method has no model of the spectrum that would be quick to find again: its pixels,
+    and those without an answer, have the data alone.
+    """
+    counts = np.asarray(own.spectra["COUNTS"])
+    # The tables take a quarter of a second; the fits of all pixels share them.
+    templates = make_templates(own.response, own.lines) if own.response is not None else None
+    content = {}
+    for row in rows.tolist():
+        relation = own.relation[row]
+        prior = (float(own.prior[0][row]), float(own.prior[1][row]))
+        if templates is not None:
+            blocks = pixel_blocks(counts[row], relation, own.lines, own.response, prior, templates)
+        else:
+            known = np.isfinite(relation["GAIN"])
+            fitted = (float(relation["GAIN"]), float(relation["OFFSET"]))
+            blocks = data_blocks(counts[row], own.lines, fitted if known else prior)
+        content[str(int(relation["DETNUM"]))] = _packed_blocks(blocks)
+    return content
+
+
+def _packed_blocks(blocks: list[BlockView]) -> dict:
+    """All blocks of a pixel, one after the other; energies as a straight line of the channel."""
+    used = [block for block in blocks if len(block.counts)]
+    if not used:
+        return {"sizes": []}
+    first, last = used[0], used[-1]
+    channels = last.first + len(last.counts) - first.first
+    gain = float(last.edges_keV[-1] - first.edges_keV[0]) / channels
+    content = {
+        "gain": round(gain, 8),
+        "offset": round(float(first.edges_keV[0]) - gain * first.first, 6),
+        "names": [block.name for block in used],
+        "first": [int(block.first) for block in used],
+        "sizes": [len(block.counts) for block in used],
+        "counts": packed(np.concatenate([block.counts for block in used]), "u4"),
+    }
+    model = np.concatenate([block.model for block in used])
+    if np.isfinite(model).all():
+        content["model"] = scaled(model)
+        content["continuum"] = scaled(np.concatenate([block.continuum for block in used]))
+    return content
+
+
+def labels_of_blocks(line_table: LineTable, labels: list[list[dict]]) -> dict[str, list[dict]]:
+    """Labels of the lines by the name of the block."""
+    return dict(zip(line_table.block_names, labels, strict=True))

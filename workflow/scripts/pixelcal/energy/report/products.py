@@ -1,0 +1,147 @@
+"""What the report reads: the products of one exposure, as they lie on the disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from pixelcal.energy.lines import LineTable, read_line_table
+from pixelcal.energy.relation import (
+    NO_ANSWER,
+    REFERENCE_ENERGIES_KEV,
+    Status,
+    energy_error,
+    energy_sigma,
+    relation_columns,
+    requirement_keV,
+)
+from pixelcal.energy.response.io import read_response
+from pixelcal.energy.response.learn import Response
+from pixelcal.energy.truth import read_truth
+from pixelcal.io.tables import read_columns
+
+REFERENCE_KEV = np.array(REFERENCE_ENERGIES_KEV)
+
+
+@dataclass(frozen=True)
+class Products:
+    """Products of one exposure, n pixels each in the same order.
+
+    Attributes
+    ----------
+    settings : resolved settings: name, seconds, multiplicity, lines, method, min_counts
+    relation : table RELATION, its header as `meta`
+    validation : content of validation.json
+    spectra : table SPECTRA, its header as `meta`
+    prior : gain and offset before the fit, (n,) each, keV/channel and keV
+    truth : gain and offset as injected, (n,) each, or None
+    lines : LineTable
+    response : Response, or None where the method has none
+    prediction : content of observing_time.json, or None where there is none
+    """
+
+    settings: Mapping
+    relation: Table
+    validation: Mapping
+    spectra: Table
+    prior: tuple[np.ndarray, np.ndarray]
+    truth: tuple[np.ndarray, np.ndarray] | None
+    lines: LineTable
+    response: Response | None
+    prediction: Mapping | None
+
+    @property
+    def name(self) -> str:
+        """Name of the exposure."""
+        return self.settings["name"]
+
+    @property
+    def seconds(self) -> float:
+        """Good time that was used, s."""
+        return float(self.relation.meta["EXPOSURE"])
+
+    def column(self, name: str) -> np.ndarray:
+        """A column (n,) of the relation as float."""
+        return np.asarray(self.relation[name], float)
+
+    @property
+    def detnum(self) -> np.ndarray:
+        """Numbers (n,) of the pixels."""
+        return np.asarray(self.relation["DETNUM"])
+
+    @property
+    def status(self) -> np.ndarray:
+        """STATUS (n,) of the pixels."""
+        return np.asarray(self.relation["STATUS"])
+
+    @property
+    def answered(self) -> np.ndarray:
+        """Which pixels (n,) have an answer."""
+        return (self.status & int(NO_ANSWER)) == 0
+
+    @property
+    def wanted(self) -> np.ndarray:
+        """Which pixels (n,) the user has not masked: those that count."""
+        return (self.status & int(Status.MASKED)) == 0
+
+    def sigma(self, energies_keV=REFERENCE_KEV) -> np.ndarray:
+        """Predicted standard deviation (m, n) of the energy, keV; NaN without an answer."""
+        energies = np.asarray(energies_keV)[:, None]
+        return energy_sigma(energies, *relation_columns(self.relation))
+
+    def error(self, energies_keV=REFERENCE_KEV) -> np.ndarray | None:
+        """Signed error (m, n) of the energy against truth, keV; None where there is no truth."""
+        return None if self.truth is None else self._against(self.truth, energies_keV)
+
+    def change(self, energies_keV=REFERENCE_KEV) -> np.ndarray:
+        """Change (m, n) of the energy against the relation known before, keV."""
+        return self._against(self.prior, energies_keV)
+
+    def _against(self, relation, energies_keV) -> np.ndarray:
+        energies = np.asarray(energies_keV)[:, None]
+        return energy_error(energies, self.column("GAIN"), self.column("OFFSET"), *relation)
+
+    def excess(self) -> np.ndarray:
+        """How the size of the error compares with what is allowed, (5, n); NaN without an answer.
+
+        Without truth the size is that of the predicted standard deviation.
+        """
+        size = self.sigma() if self.truth is None else np.abs(self.error())
+        return size / requirement_keV(REFERENCE_KEV)[:, None]
+
+
+def read_products(settings, paths: Mapping, prior) -> Products:
+    """Read the products of one exposure.
+
+    Parameters
+    ----------
+    settings : as `Products.settings`; `lines` is the path of the line table
+    paths : dict
+        Paths under relation, validation, spectra, and where they exist truth, response and
+        prediction (None or absent otherwise).
+    prior : function of DETNUM (n,) to gain and offset before the fit, (n,) each
+    """
+    relation = read_columns(paths["relation"], "RELATION")
+    detnum = np.asarray(relation["DETNUM"])
+    lines = read_line_table(settings["lines"])
+    truth, response, prediction = map(paths.get, ("truth", "response", "prediction"))
+    return Products(
+        settings=settings,
+        relation=relation,
+        validation=_read_json(paths["validation"]),
+        spectra=read_columns(paths["spectra"], "SPECTRA"),
+        prior=prior(detnum),
+        truth=read_truth(truth, detnum) if truth else None,
+        lines=lines,
+        response=read_response(response, lines) if response else None,
+        prediction=_read_json(prediction) if prediction else None,
+    )
+
+
+def _read_json(path) -> dict:
+    return json.loads(Path(path).read_text("utf-8"))

@@ -1,0 +1,137 @@
+"""The report's view of the learnt response: the stack of the whole camera against its model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixelcal.energy.lines import LineTable
+from pixelcal.energy.relation import relation_covariance
+from pixelcal.energy.report.products import Products
+from pixelcal.energy.response.learn import (
+    ESCAPES_KEV,
+    LineShape,
+    Response,
+    continuum_integrals,
+    escape_peaks,
+    line_cdf,
+    series_of_lines,
+    stack_edges,
+    stack_spectra,
+)
+from pixelcal.report.frame import decimals
+
+GREEK = {"Ka": "Kα", "Kb": "Kβ", "La": "Lα", "Lb": "Lβ", "Lg": "Lγ"}
+
+APART_KEV = 0.7
+"""Lines of a series that are this far apart have labels of their own."""
+
+SHAPE_ROWS = (
+    ("FWHM of the core at 10 keV", "fwhm_10", "{:.3f} keV"),
+    ("FWHM of the core at 60 keV", "fwhm_60", "{:.3f} keV"),
+    ("Share of events in the tail at 60 keV", "tail_60", "{:.3f}"),
+    ("Mean loss in the tail, over the energy", "tail_scale", "{:.4f}"),
+    ("Escape probability at the Cd K edge", "escape_cd", "{:.4f}"),
+    ("Escape probability at the Te K edge", "escape_te", "{:.4f}"),
+    ("Energy of one absorption length", "absorption_keV", "{:.1f} keV"),
+)
+
+
+def shape_table(response: Response) -> list[tuple[str, str]]:
+    """(name, value) of the parameters of the line shape, and how well the stack is described."""
+    rows = [(words, form.format(getattr(response.shape, name))) for words, name, form in SHAPE_ROWS]
+    if np.isfinite(response.chi_square):
+        rows.append(("Chi-square of the stack it was learnt from", f"{response.chi_square:.0f}"))
+        rows.append(("Degrees of freedom", f"{response.dof}"))
+    return rows
+
+
+def line_labels(table: LineTable) -> list[list[dict]]:
+    """Of each block, `label` ("Te Kα") and mean `energy` (keV) of the lines, by rising energy.
+
+    Lines of a series that the detector cannot tell apart have one label.
+    """
+    names, of_line = series_of_lines(table)
+    labels: list[list[dict]] = [[] for _ in table.block_names]
+    for index, name in enumerate(names):
+        own = np.flatnonzero(of_line == index)
+        own = own[np.argsort(table.energy_keV[own])]
+        far = np.flatnonzero(np.diff(table.energy_keV[own]) > APART_KEV) + 1
+        for group in np.split(own, far):
+            energy = np.average(table.energy_keV[group], weights=table.intensity[group])
+            text = _label(name, [table.transition[i] for i in group], whole=len(group) == len(own))
+            labels[table.block[group[0]]].append({"label": text, "energy": round(energy, 3)})
+    return [sorted(block, key=lambda label: label["energy"]) for block in labels]
+
+
+def _label(series: str, transitions: list[str], whole: bool) -> str:
+    """A series ("Te Ka") in Greek, with the numbers of its transitions where they are not all."""
+    element, kind = series.split(" ", 1)
+    text = f"{element} {GREEK.get(kind, kind)}"
+    if whole:
+        return text
+    numbers = {number for own in transitions for number in own[2:].split(",")}
+    return text + ",".join(sorted(numbers))
+
+
+def stack(own: Products) -> dict | None:
+    """Stacked spectra of the good pixels, with the response that they should follow.
+
+    The response is scaled by one factor, that of all counts, to the pixels stacked here.
+
+    Returns
+    -------
+    dict or None
+        `n_pixels`, `scale` and `blocks`: of each `name`, `edges` (keV), `counts`, `model`,
+        `continuum` (counts in each bin) and `residuals` in units of sqrt(model). None without a
+        response or a good pixel.
+    """
+    good = own.status == 0
+    if own.response is None or not good.any():
+        return None
+    gain, offset = own.column("GAIN")[good], own.column("OFFSET")[good]
+    counts = np.asarray(own.spectra["COUNTS"])[good]
+    edges = stack_edges(own.lines)
+    # As in learning: over all relations that the fits leave possible.
+    covariance = relation_covariance(own.relation[good])
+    data = [stack_spectra(counts, gain, offset, e, covariance) for e in edges]
+    parts = [
+        stack_model(own.response, own.lines, block, e, float(gain.mean()))
+        for block, e in enumerate(edges)
+    ]
+    expected = sum(float(total.sum()) for total, _ in parts)
+    if expected <= 0:
+        return None
+    scale = sum(float(part.sum()) for part in data) / expected
+    blocks = []
+    for name, e, seen, (total, continuum) in zip(
+        own.lines.block_names, edges, data, parts, strict=True
+    ):
+        model = np.maximum(total * scale, 1e-9)
+        blocks.append(
+            {
+                "name": name,
+                "edges": decimals(e, 3),
+                "counts": decimals(seen, 1),
+                "model": decimals(model, 1),
+                "continuum": decimals(continuum * scale, 1),
+                "residuals": decimals((seen - model) / np.sqrt(model), 2),
+            }
+        )
+    return {"n_pixels": int(good.sum()), "scale": scale / good.sum(), "blocks": blocks}
+
+
+def stack_model(response: Response, table: LineTable, block: int, edges_keV, gain: float):
+    """Counts (m,) of the mean pixel in the bins between `edges_keV` (m + 1,) of a stack.
+
+    Returns the total and the continuum under the lines, escape peaks included in the latter.
+    `gain` (keV/channel) is the width of the triangle that a stack is smeared with.
+    """
+    shape: LineShape = response.shape
+    spread = gain**2 / 6.0
+    at_edges = shape.sigma([edge for edge, _ in ESCAPES_KEV])
+    limits = table.block_limits_keV[block]
+    continuum = response.continuum[block] @ continuum_integrals(limits, edges_keV, at_edges)
+    escapes = escape_peaks(shape, table.energy_keV, edges_keV, extra_variance=spread)
+    lines = line_cdf(shape, table.energy_keV, edges_keV, extra_variance=spread)
+    continuum = continuum + response.line_strength @ np.diff(escapes, axis=1)
+    return continuum + response.line_strength @ np.diff(lines, axis=1), continuum

@@ -1,0 +1,115 @@
+"""The report's verdict on an exposure, and its tables of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pixelcal.report.frame import ABSENT, number, percent
+
+REQUIRED_PASS_FRACTION = 0.95
+"""A camera meets the requirement where this share of its pixels does, at every energy."""
+
+COLUMNS = (
+    ("Bias (keV)", "bias_keV", "{:+.4f}"),
+    ("RMS (keV)", "rms_keV", "{:.4f}"),
+    ("Predicted RMS (keV)", "rms_bound_keV", "{:.4f}"),
+    ("RMS / bound", "rms_over_bound", "{:.3f}"),
+    ("Pull mean", "pull_mean", "{:+.3f}"),
+    ("Pull width", "pull_std", "{:.3f}"),
+    ("68 % coverage", "coverage_68", "{:.1%}"),
+    ("Pass fraction", "pass_fraction", "{:.2%}"),
+    ("Predicted pass fraction", "predicted_pass_fraction", "{:.2%}"),
+    ("Change from prior, RMS (keV)", "change_rms_keV", "{:.4f}"),
+)
+"""Heading, key in validation.json and format of the table's columns."""
+
+ERRORS = {
+    "bias_keV": "bias_err_keV",
+    "pull_mean": "pull_mean_err",
+    "pull_std": "pull_std_err",
+    "coverage_68": "coverage_68_err",
+    "pass_fraction": "pass_fraction_err",
+}
+"""Key of the standard error of a column, where it has one."""
+
+
+def verdict(numbers: Mapping, labels: Mapping[str, str]) -> dict:
+    """What to say first about an exposure.
+
+    Parameters
+    ----------
+    numbers : validation of one exposure
+    labels : words for the names of the STATUS bits
+
+    Returns
+    -------
+    dict
+        `meets` (bool), `share` (pass fraction at the worst energy, as text), `text` (whether the
+        camera meets the requirement) and `reasons` (how many pixels have no answer, and why).
+    """
+    key = "pass_fraction" if numbers["truth"] else "predicted_pass_fraction"
+    shares = {energy: own[key] for energy, own in numbers["energies"].items()}
+    known = {energy: share for energy, share in shares.items() if share is not None}
+    reasons = _reasons(numbers, labels)
+    if not known or not numbers["n_answers"]:
+        return {
+            "meets": False,
+            "share": ABSENT,
+            "text": "No pixel has an answer.",
+            "reasons": reasons,
+        }
+    worst = min(known, key=lambda energy: (known[energy], float(energy)))
+    meets = len(known) == len(shares) and known[worst] >= REQUIRED_PASS_FRACTION
+    words = "of the pixels pass" if numbers["truth"] else "of the pixels are predicted to pass"
+    share = percent(known[worst], 2)
+    text = (
+        f"{'Meets' if meets else 'Does not meet'} the requirement: at the worst energy,"
+        f" {worst} keV, {share} {words} ({percent(REQUIRED_PASS_FRACTION, 0)} wanted)."
+    )
+    return {"meets": meets, "share": share, "text": text, "reasons": reasons}
+
+
+def _reasons(numbers: Mapping, labels: Mapping[str, str]) -> str:
+    """How many pixels have no answer and why, in a sentence."""
+    counts = numbers["status_counts"]
+    lost = [
+        f"{counts[name]} {labels[name]}"
+        for name in ("TOO_FEW_COUNTS", "NOT_CONVERGED")
+        if counts[name]
+    ]
+    n, n_pixels = numbers["n_no_answer"], numbers["n_pixels"]
+    if n:
+        text = f"{n} of {n_pixels} pixel{'s have' if n_pixels > 1 else ' has'} no answer"
+        text += f" ({', '.join(lost)})." if lost else "."
+    else:
+        text = "Every pixel has an answer."
+    if numbers["n_masked"]:
+        text += f" {numbers['n_masked']} more are masked by the user and not counted."
+    return text
+
+
+def energy_table(numbers: Mapping, part: str | None = None) -> list[list[str]]:
+    """Cells of the table of one exposure: energy, requirement and COLUMNS, a row an energy.
+
+    `part` may be "good": the pixels with STATUS 0 alone.
+    """
+    rows = []
+    for energy in sorted(numbers["energies"], key=float):
+        own = numbers["energies"][energy]
+        own = own[part] if part else own
+        cells = [energy, f"{own['requirement_keV']:g}"]
+        for _, key, form in COLUMNS:
+            text = number(own[key], form)
+            error = own[ERRORS[key]] if key in ERRORS else None
+            if error is not None and text != ABSENT:
+                text += f" ± {number(error, form.replace('+', ''))}"
+            cells.append(text)
+        rows.append(cells)
+    return rows
+
+
+def passed(numbers: Mapping, has_truth: bool) -> dict:
+    """Pass fraction at one energy as text, and whether it is enough."""
+    share = numbers["pass_fraction" if has_truth else "predicted_pass_fraction"]
+    text = ABSENT if share is None else percent(share, 1)
+    return {"text": text, "meets": share is not None and share >= REQUIRED_PASS_FRACTION}

@@ -1,0 +1,139 @@
+"""The learnt response as a FITS product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pixelcal.energy.lines import LineTable, line_groups
+from pixelcal.energy.response.energy_scale import scale_cards, scale_covariance
+from pixelcal.energy.response.learn import SHAPE_PARAMETERS, LineShape, Response
+from pixelcal.errors import InputError
+from pixelcal.io.tables import read_columns, table_hdu, write_fits
+
+SHAPE_KEYWORDS = {
+    "fwhm_10": ("FWHM10", "[keV] FWHM of the core at 10 keV"),
+    "fwhm_60": ("FWHM60", "[keV] FWHM of the core at 60 keV"),
+    "tail_60": ("TAIL60", "share of events in the tail at 60 keV"),
+    "tail_scale": ("TAILSCL", "mean loss in the tail over the energy"),
+    "escape_cd": ("ESCAPECD", "escape probability at the Cd K edge"),
+    "escape_te": ("ESCAPETE", "escape probability at the Te K edge"),
+    "absorption_keV": ("ABSORB", "[keV] energy of one absorption length"),
+}
+
+SPREAD_NEEDED = ("BLOCK", "WHAT", "SPREAD")
+LINES_NEEDED = ("ELEMENT", "TRANSITION", "ENERGY", "INTENSITY", "STRENGTH")
+CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
+
+
+def write_response(
+    path: str | Path, response: Response, table: LineTable, cards: list[tuple], date: str | None
+) -> None:
+    """Write `response`: extensions LINES, CONTINUUM (of each block) and SPREAD (of the pixels).
+
+    Both also hold what `read_response` compares the line table with.
+    """
+    lines = _columns(
+        ELEMENT=np.array(table.element, "S"),
+        TRANSITION=np.array(table.transition, "S"),
+        ENERGY=table.energy_keV,
+        INTENSITY=table.intensity,
+        STRENGTH=response.line_strength,
+    )
+    continuum = _columns(
+        BLOCK=np.array(table.block_names, "S"),
+        E_MIN=table.block_limits_keV[:, 0],
+        E_MAX=table.block_limits_keV[:, 1],
+        COEFFICIENTS=response.continuum,
+    )
+    blocks = [table.block_names[block] for block, _ in line_groups(table)]
+    spread = _columns(
+        BLOCK=np.array(["", *table.block_names, *blocks], "S"),
+        WHAT=np.array(_spread_names(table), "S"),
+        SPREAD=response.spread,
+    )
+    shape = [
+        (keyword, getattr(response.shape, name), text)
+        for name, (keyword, text) in SHAPE_KEYWORDS.items()
+    ]
+    if np.isfinite(response.chi_square):
+        shape.append(("CHISQ", response.chi_square, "chi-square of the stacked spectrum"))
+    shape += scale_cards(response.scale_covariance)
+    shape.append(("DOF", response.dof, "degrees of freedom of the stacked spectrum"))
+    write_fits(
+        path,
+        [
+            table_hdu(lines, "LINES", {"ENERGY": "keV", "STRENGTH": "count"}, [*cards, *shape]),
+            table_hdu(
+                continuum,
+                "CONTINUUM",
+                {"E_MIN": "keV", "E_MAX": "keV", "COEFFICIENTS": "count/keV"},
+            ),
+            table_hdu(spread, "SPREAD", {}),
+        ],
+        date,
+    )
+
+
+def _spread_names(table: LineTable) -> list[str]:
+    """What each entry of `Response.spread` is about."""
+    groups = [element for _, element in line_groups(table)]
+    return ["log resolution", *["continuum"] * table.n_blocks, *groups]
+
+
+def _columns(**columns: np.ndarray) -> np.ndarray:
+    """A structured array of columns (n, ...), each with its own type: texts as wide as they are."""
+    types = [(name, column.dtype, column.shape[1:]) for name, column in columns.items()]
+    rows = np.empty(len(next(iter(columns.values()))), types)
+    for name, column in columns.items():
+        rows[name] = column
+    return rows
+
+
+def read_response(path: str | Path, table: LineTable) -> Response:
+    """Read what `write_response` wrote for the same line table.
+
+    Raises
+    ------
+    InputError
+        Where the file is broken, or was made with another line table.
+    """
+    lines, continuum = read_columns(path, "LINES"), read_columns(path, "CONTINUUM")
+    spread = read_columns(path, "SPREAD")
+    header = lines.meta
+    needed = [SHAPE_KEYWORDS[name][0] for name in SHAPE_PARAMETERS] + ["DOF"]
+    absent = [name for name in (*LINES_NEEDED, *needed) if name not in (*lines.colnames, *header)]
+    absent += [name for name in CONTINUUM_NEEDED if name not in continuum.colnames]
+    absent += [name for name in SPREAD_NEEDED if name not in spread.colnames]
+    if absent:
+        raise InputError(f"{path}: lacks {', '.join(absent)}; learn the response anew")
+    for what, own, wanted in (
+        ("lines", _texts(lines["ELEMENT"]), list(table.element)),
+        ("lines", _texts(lines["TRANSITION"]), list(table.transition)),
+        ("line energies", lines["ENERGY"], table.energy_keV),
+        ("intensities", lines["INTENSITY"], table.intensity),
+        ("block limits", continuum["E_MIN"], table.block_limits_keV[:, 0]),
+        ("block limits", continuum["E_MAX"], table.block_limits_keV[:, 1]),
+        ("line groups", _texts(spread["WHAT"]), _spread_names(table)),
+    ):
+        if not np.array_equal(np.asarray(own), np.asarray(wanted)):
+            raise InputError(
+                f"{path}: was learnt with another line table, with other {what}; learn the response"
+                " anew, or give the table it was learnt with"
+            )
+    values = {name: float(header[SHAPE_KEYWORDS[name][0]]) for name in SHAPE_PARAMETERS}
+    return Response(
+        shape=LineShape(**values),
+        line_strength=np.asarray(lines["STRENGTH"], float),
+        continuum=np.asarray(continuum["COEFFICIENTS"], float),
+        spread=np.asarray(spread["SPREAD"], float),
+        scale_covariance=scale_covariance(header),
+        chi_square=float(header.get("CHISQ", np.nan)),
+        dof=int(header["DOF"]),
+    )
+
+
+def _texts(column) -> list[str]:
+    """Texts of a FITS column, which come as bytes."""
+    return [text.decode() if isinstance(text, bytes) else str(text) for text in column]

@@ -1,0 +1,116 @@
+"""The learnt response as tables on an energy grid, ready for the fit of a pixel.
+
+A component is what a pixel scales as one: the continuum of a block, or a line group (the lines of
+one element in one block). Its cumulative distribution is tabulated against energy, the line groups
+also against a factor on the resolution, so that the expected counts of a channel are a difference
+of two interpolated values, whatever the profile: a tail costs no more than a Gaussian.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import spline_filter1d
+
+from pixelcal.energy.lines import LineTable, line_groups
+from pixelcal.energy.response.learn import (
+    ESCAPES_KEV,
+    Response,
+    continuum_functions,
+    escape_peaks,
+    line_cdf,
+    line_pdf,
+)
+
+GRID_STEP_KEV = 0.05
+"""Cubic Hermite interpolation on it is exact to 1e-6 of a line for FWHM above 0.5 keV."""
+
+GRID_MARGIN_KEV = 3.0
+"""How far the tables go beyond a block: how far a pixel may move between choices of channels."""
+
+LOG_RESOLUTION_NODES = np.log(0.4) + 0.08 * np.arange(30)
+"""Logarithms of the tabulated factors on the resolution, from 0.4 to 4.1."""
+
+LOWEST_CONTINUUM = 0.02
+"""Floor of a continuum's density as a share of its mean: it can be small, never negative."""
+
+
+class Templates(NamedTuple):
+    """Tables of the components; a NamedTuple of arrays, as compiled code takes it.
+
+    All counts are those of the camera's mean pixel. All blocks have the `n_grid` nodes that the
+    longest one needs.
+
+    Attributes
+    ----------
+    limits : (n_blocks, 2) float, keV
+    grid_start : (n_blocks,) float, keV
+        First node of each block's grid; nodes are GRID_STEP_KEV apart.
+    continuum : (n_blocks, 2, n_grid) float
+        Cumulative counts and density (counts/keV) of the continuum, lines of other blocks and
+        escape peaks included.
+    group_block : (n_groups,) int
+        The block of each line group, not decreasing.
+    group : (n_groups, n_resolution, 2, n_grid) float
+        Cumulative counts and density (counts/keV) against the factor on the resolution, as
+        coefficients of a cubic B-spline on its nodes: smooth to the second derivative.
+    fwhm_60 : float, keV
+    spread : (1 + n_blocks + n_groups,) float
+        How much pixels differ, see `Response.spread`.
+    """
+
+    limits: np.ndarray
+    grid_start: np.ndarray
+    continuum: np.ndarray
+    group_block: np.ndarray
+    group: np.ndarray
+    fwhm_60: float
+    spread: np.ndarray
+
+
+def make_templates(response: Response, table: LineTable) -> Templates:
+    """Tabulate `response` for the blocks and lines of `table`."""
+    limits = table.block_limits_keV
+    start = limits[:, 0] - GRID_MARGIN_KEV
+    n_grid = int(np.ceil((np.diff(limits).max() + 2 * GRID_MARGIN_KEV) / GRID_STEP_KEV)) + 2
+    grids = start[:, None] + GRID_STEP_KEV * np.arange(n_grid)
+    groups = line_groups(table)
+    element = np.array(table.element)
+    group_tables = np.empty((len(groups), len(LOG_RESOLUTION_NODES), 2, n_grid))
+    for k, (block, name) in enumerate(groups):
+        own = (table.block == block) & (element == name)
+        energy, strength = table.energy_keV[own], response.line_strength[own]
+        for j, factor in enumerate(np.exp(LOG_RESOLUTION_NODES)):
+            group_tables[k, j, 0] = strength @ line_cdf(
+                response.shape, energy, grids[block], resolution=factor
+            )
+            group_tables[k, j, 1] = strength @ line_pdf(
+                response.shape, energy, grids[block], resolution=factor
+            )
+    continuum = np.array([_block_continuum(response, table, b, g) for b, g in enumerate(grids)])
+    return Templates(
+        limits=limits,
+        grid_start=start,
+        continuum=continuum,
+        group_block=np.array([block for block, _ in groups]),
+        group=spline_filter1d(group_tables, order=3, axis=1, mode="mirror"),
+        fwhm_60=response.shape.fwhm_60,
+        spread=response.spread,
+    )
+
+
+def _block_continuum(response: Response, table: LineTable, block: int, grid) -> np.ndarray:
+    """Cumulative counts and density of all that is not the block's own lines, (2, n_grid)."""
+    shape = response.shape
+    low, high = table.block_limits_keV[block]
+    # Beyond the block nothing was learnt: the continuum goes on as it is at the limit.
+    inside = np.clip(grid, low, high)
+    sigma_at_edge = shape.sigma([edge for edge, _ in ESCAPES_KEV])
+    density = response.continuum[block] @ continuum_functions((low, high), inside, sigma_at_edge)
+    other = table.block != block
+    density += response.line_strength[other] @ line_pdf(shape, table.energy_keV[other], inside)
+    density += response.line_strength @ escape_peaks(shape, table.energy_keV, inside, line_pdf)
+    density = np.maximum(density, LOWEST_CONTINUUM * max(density.mean(), 1e-12))
+    return np.array([CubicSpline(grid, density).antiderivative()(grid), density])

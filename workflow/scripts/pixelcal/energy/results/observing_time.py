@@ -1,0 +1,334 @@
+"""How long to observe: what the information in one exposure says about any other.
+
+Expected counts grow with the exposure, and so does the Fisher information in them. For each pixel
+the covariance of the relation is predicted from the learnt response, the pixel's counts and its
+resolution; from the covariance follow the error of each energy and the chance to meet the
+requirement. `docs/observing-time.md` has the formulae.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import gammaincc, ndtr
+
+from pixelcal.energy.results.fisher import PIVOT_KEV, InformationTable, tabulate_information
+from pixelcal.energy.lines import LineTable
+from pixelcal.energy.relation import NO_ANSWER, REFERENCE_ENERGIES_KEV, Status, energy_sigma, relation_columns, requirement_keV
+from pixelcal.energy.response.learn import Response
+from pixelcal.energy.response.population import spread_weight
+
+SECONDS = np.logspace(3, 6, 61)
+"""Exposures that are predicted: 1 ks to 1 Ms, 20 a decade."""
+
+SHARES = (0.95, 0.99, 0.999)
+"""Shares of the pixels for which the shortest exposure is looked for."""
+
+ALIVE_SHARE = 0.3
+"""A pixel that is short of counts, yet has this share of the camera's median, waits for more."""
+
+LARGEST_SHIFT = 2.0
+"""Shrinking moves an estimate by at most so many of its standard errors (Efron & Morris 1972)."""
+
+N_QUADRATURE = 24
+
+NOMINAL_RELATION = (0.145, 3.0)
+"""Gain and offset (keV) where no pixel has one; errors of energies hardly depend on it."""
+
+BASIS_JOINT = (
+    "Fisher information of the learnt response with each pixel's counts and resolution, all else"
+    " free as in the fit; normal errors at the bound, the same background a second"
+)
+BASIS_TWO_STEP = (
+    "covariance of each pixel's two-step fit, scaled with one over the exposure; it is known to be"
+    " too small, and a wrong line shape does not average out"
+)
+
+
+class Pixels(NamedTuple):
+    """The pixels of an exposure that may have an answer in another one, and how many there are.
+
+    Attributes
+    ----------
+    counts : (n,) float
+        Expected counts in the blocks in `seconds`.
+    covariance : (n, 3) float or None
+        Variance of the energy at `information.PIVOT_KEV`, its covariance with the slope and the
+        slope's variance, at `seconds`; None where the information says it.
+    log_resolution : (n,) float
+    n_wanted : int
+        All pixels that are not masked.
+    seconds : float
+    """
+
+    counts: np.ndarray
+    covariance: np.ndarray | None
+    log_resolution: np.ndarray
+    n_wanted: int
+    seconds: float
+
+
+def predict_observing_time(
+    rows: Mapping,
+    seconds: float,
+    min_counts: int,
+    table: LineTable | None = None,
+    response: Response | None = None,
+    grid_seconds: np.ndarray = SECONDS,
+) -> dict:
+    """Predicted errors and pass fractions against exposure.
+
+    Parameters
+    ----------
+    rows : table or structured array, (n,) in each column
+        A relation: GAIN, OFFSET, their errors and covariance, FWHM_60, COUNTS, STATUS.
+    seconds : float, s
+        Exposure that it was fitted in.
+    min_counts : int
+        Pixels with fewer counts in the blocks get no answer.
+    table, response : LineTable, Response, optional
+        Those of the joint fit. Without them the covariances of the fits are scaled.
+    grid_seconds : (n_times,) float, s, increasing
+
+    Returns
+    -------
+    dict
+        As in `docs/products.md` under `observing_time.json`; None where nothing can be said.
+    """
+    wanted, answered = _wanted_and_answered(rows)
+    information = None
+    if response is None:
+        pixels = _two_step_pixels(rows, wanted, answered, seconds)
+    else:
+        relation = _middle_relation(rows, answered)
+        information = tabulate_information(response, table, *relation)
+        pixels = _joint_pixels(rows, wanted, answered, seconds, information, response)
+    energies = np.array(REFERENCE_ENERGIES_KEV)
+    n_energies, n_times = len(energies), len(grid_seconds)
+    sigma = {name: np.full((n_energies, n_times), np.nan) for name in ("median", "p90", "rms")}
+    passing = np.zeros((n_energies, n_times))
+    passing_all, answering = np.zeros(n_times), np.zeros(n_times)
+    for t, target in enumerate(grid_seconds):
+        if not len(pixels.counts):
+            break
+        covariance = covariance_at(pixels, target, information)
+        own = sigma_at(covariance, energies)
+        sigma["median"][:, t] = np.median(own, axis=1)
+        sigma["p90"][:, t] = np.quantile(own, 0.9, axis=1)
+        sigma["rms"][:, t] = np.sqrt(np.mean(own**2, axis=1))
+        enough = enough_counts(pixels.counts * target / pixels.seconds, min_counts)
+        share = enough / pixels.n_wanted
+        answering[t] = share.sum()
+        passing[:, t] = pass_probability(own, requirement_keV(energies)[:, None]) @ share
+        passing_all[t] = pass_all_probability(covariance, energies) @ share
+    shortest, why = {}, {}
+    for wanted_share in SHARES:
+        found = shortest_seconds(grid_seconds, passing_all, wanted_share)
+        shortest[f"{wanted_share:g}"] = found
+        if found is None:
+            why[f"{wanted_share:g}"] = _reason(grid_seconds, passing_all, answering, wanted_share)
+    return {
+        "seconds": grid_seconds,
+        "energies_keV": energies,
+        "requirement_keV": requirement_keV(energies),
+        "sigma_keV": sigma,
+        "pass_fraction": passing,
+        "pass_fraction_all": passing_all,
+        "answer_fraction": answering,
+        "shortest_seconds": shortest,
+        "why": why,
+        "measured": measured_numbers(rows, wanted, answered, seconds),
+        "basis": BASIS_JOINT if response is not None else BASIS_TWO_STEP,
+    }
+
+
+def measured_numbers(rows: Mapping, wanted, answered, seconds: float) -> dict:
+    """The errors that the fits of this exposure quote themselves, at the same energies."""
+    columns = [column[answered] for column in relation_columns(rows)]
+    own = np.array([energy_sigma(energy, *columns) for energy in REFERENCE_ENERGIES_KEV])
+    some = bool(answered.any())
+    return {
+        "seconds": float(seconds),
+        "n_pixels": int(wanted.sum()),
+        "n_answers": int(answered.sum()),
+        "sigma_median_keV": np.median(own, axis=1) if some else [None] * len(own),
+        "sigma_rms_keV": np.sqrt(np.mean(own**2, axis=1)) if some else [None] * len(own),
+    }
+
+
+def covariance_at(pixels: Pixels, seconds: float, information: InformationTable | None):
+    """Covariance (n, 3) of each pixel's relation after `seconds`, as in `Pixels.covariance`."""
+    if information is None:
+        return pixels.covariance * (pixels.seconds / seconds)
+    scale = pixels.counts * (seconds / pixels.seconds) / information.counts
+    return information.covariance(scale, pixels.log_resolution)
+
+
+def sigma_at(covariance: np.ndarray, energies_keV) -> np.ndarray:
+    """Standard deviation (n_energies, n) of the energy from covariances (n, 3)."""
+    d = np.asarray(energies_keV, float)[:, None] - PIVOT_KEV
+    variance, mixed, slope = covariance.T
+    return np.sqrt(np.maximum(variance + 2 * d * mixed + d**2 * slope, 0.0))
+
+
+def pass_probability(sigma_keV, limit_keV):
+    """Probability that a normal error of standard deviation `sigma_keV` is within the limit."""
+    with np.errstate(divide="ignore"):
+        return 1.0 - 2.0 * ndtr(-limit_keV / sigma_keV)
+
+
+def pass_all_probability(covariance: np.ndarray, energies_keV) -> np.ndarray:
+    """Probability (n,) that the errors at all energies are within the requirement together.
+
+    The errors at all energies follow from two normal numbers, error at the pivot and slope: given
+    the first, each requirement is an interval of the second. Gauss-Legendre quadrature over the
+    first within the widest requirement.
+    """
+    variance, mixed, slope = covariance.T
+    limits = requirement_keV(energies_keV)
+    distance = np.asarray(energies_keV, float) - PIVOT_KEV
+    spread = np.sqrt(variance)
+    # No error at the pivot beyond these has a slope that suits the energies on both sides.
+    reach = np.minimum(8.0 * spread, _reach(distance, limits))
+    nodes, weights = np.polynomial.legendre.leggauss(N_QUADRATURE)
+    rest = np.sqrt(np.maximum(slope - mixed**2 / variance, 1e-300))
+    total = np.zeros(len(covariance))
+    for node, weight in zip(nodes, weights, strict=True):
+        error = node * reach
+        low, high = np.full(len(error), -np.inf), np.full(len(error), np.inf)
+        for d, limit in zip(distance, limits, strict=True):
+            if d == 0.0:
+                high = np.where(np.abs(error) <= limit, high, -np.inf)
+                continue
+            ends = (-limit - error) / d, (limit - error) / d
+            low, high = np.maximum(low, np.minimum(*ends)), np.minimum(high, np.maximum(*ends))
+        middle = mixed / variance * error
+        inside = ndtr((high - middle) / rest) - ndtr((low - middle) / rest)
+        density = np.exp(-0.5 * (error / spread) ** 2) / (np.sqrt(2 * np.pi) * spread)
+        total += weight * reach * density * np.maximum(inside, 0.0)
+    return np.minimum(total, 1.0)
+
+
+def _reach(distance: np.ndarray, limits: np.ndarray) -> float:
+    """The largest error at the pivot with which some slope meets every requirement (keV).
+
+    Between an energy below and one above the pivot the error is a straight line: at the pivot it
+    is at most the line through both limits.
+    """
+    below, above = distance < 0, distance >= 0
+    if not (below.any() and above.any()):
+        return np.inf
+    d0, l0 = distance[below][:, None], limits[below][:, None]
+    d1, l1 = distance[above], limits[above]
+    return float(np.min((l0 * d1 - l1 * d0) / (d1 - d0)))
+
+
+def enough_counts(expected: np.ndarray, min_counts: int) -> np.ndarray:
+    """Probability (n,) that a Poisson count of mean `expected` is at least `min_counts`."""
+    if min_counts <= 0:
+        return np.ones(len(expected))
+    return 1.0 - gammaincc(min_counts, np.maximum(expected, 0.0))
+
+
+def shortest_seconds(seconds: np.ndarray, passing: np.ndarray, share: float) -> float | None:
+    """The first exposure at which `passing` reaches `share`; None where it does not.
+
+    Between two exposures of the grid the logarithm of what is missing is a straight line against
+    that of the exposure.
+    """
+    reached = np.flatnonzero(passing >= share)
+    if not len(reached):
+        return None
+    i = int(reached[0])
+    if i == 0:
+        return float(seconds[0])
+    missing = np.log(np.maximum(1.0 - passing[i - 1 : i + 1], 1e-300))
+    part = (np.log(1.0 - share) - missing[0]) / (missing[1] - missing[0])
+    return float(seconds[i - 1] * (seconds[i] / seconds[i - 1]) ** part)
+
+
+def _reason(seconds, passing, answering, share: float) -> str:
+    """Why a share of the pixels is not reached at any exposure."""
+    if not answering.any():
+        return "no pixel has an answer to predict from"
+    most = answering.max()
+    if most < share:
+        return f"only {100 * most:.2f} % of the pixels have an answer"
+    return f"{100 * passing[-1]:.2f} % at {seconds[-1]:g} s, the longest exposure predicted"
+
+
+def _wanted_and_answered(rows: Mapping) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that are not masked, and those of them that have an answer, (n,) bool."""
+    status = np.asarray(rows["STATUS"])
+    wanted = (status & int(Status.MASKED)) == 0
+    known = np.isfinite(np.asarray(rows["GAIN"], float))
+    return wanted, wanted & known & ((status & int(NO_ANSWER)) == 0)
+
+
+def _middle_relation(rows: Mapping, answered) -> tuple[float, float]:
+    """Median gain and offset of the answers, or the nominal relation where there is none."""
+    if not answered.any():
+        return NOMINAL_RELATION
+    return tuple(float(np.median(np.asarray(rows[n])[answered])) for n in ("GAIN", "OFFSET"))
+
+
+def _joint_pixels(rows, wanted, answered, seconds, information, response) -> Pixels:
+    """Counts and resolution of the pixels, freed from the noise of this exposure."""
+    counts = np.asarray(rows["COUNTS"], float)
+    short = (np.asarray(rows["STATUS"]) & int(Status.TOO_FEW_COUNTS)) != 0
+    some = counts[wanted & (counts > 0)]
+    alive = short & (counts >= ALIVE_SHARE * np.median(some)) if len(some) else short & False
+    used = (answered | (wanted & alive)) & (counts > 0)
+    if information is None:
+        used[:] = False
+    own = counts[used]
+    n_wanted = max(int(wanted.sum()), 1)
+    if not len(own):
+        return Pixels(own, None, own, n_wanted, seconds)
+    own = shrink(own, np.full(len(own), own.mean()))
+    fitted = answered[used]
+    log_resolution = np.zeros(len(own))
+    if fitted.any():
+        raw = np.log(np.asarray(rows["FWHM_60"], float)[used][fitted] / response.shape.fwhm_60)
+        scale = own[fitted] / information.counts
+        variance = information.log_resolution_variance(scale, np.median(raw))
+        # How little pixels differ pulls towards the camera's resolution: taken out here, as it is
+        # no knowledge about the spread of the pixels.
+        spread = response.spread[0]
+        data = np.maximum(1.0 / variance - spread_weight(0.0, spread) / spread**2, 1e-3)
+        raw = raw / (data * variance)
+        # Around the camera's own: that of the mean pixel is better known from all together.
+        log_resolution[fitted] = shrink(raw - np.median(raw), 1.0 / data)
+    return Pixels(own, None, log_resolution, n_wanted, seconds)
+
+
+def _two_step_pixels(rows, wanted, answered, seconds) -> Pixels:
+    """The covariances that the fits quote, about the pivot; pixels without an answer left out."""
+    gain, offset, gain_err, offset_err, mixed = (
+        column[answered] for column in relation_columns(rows)
+    )
+    # An energy E stands at x = (E - offset) / gain, so its error is x dgain + doffset.
+    x = (PIVOT_KEV - offset) / gain
+    variance = x**2 * gain_err**2 + 2 * x * mixed + offset_err**2
+    covariance = np.array([variance, (x * gain_err**2 + mixed) / gain, (gain_err / gain) ** 2]).T
+    counts = np.asarray(rows["COUNTS"], float)[answered]
+    return Pixels(counts, covariance, np.zeros(len(counts)), max(int(wanted.sum()), 1), seconds)
+
+
+def shrink(estimates: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """Estimates (n,) moved to their mean so that their spread is that of the true values.
+
+    Constrained empirical Bayes (Louis 1984): with the spread of the truth
+    tau^2 = max(0, spread^2 - mean variance), an estimate x of variance v becomes
+    m + sqrt(tau^2 / (tau^2 + v)) (x - m). The spread is that of the middle of the distribution
+    (median absolute deviation), and no estimate moves by more than LARGEST_SHIFT of its errors:
+    a pixel that is truly different stays so.
+    """
+    middle = np.median(estimates)
+    spread = 1.4826 * np.median(np.abs(estimates - middle))
+    tau2 = max(0.0, spread**2 - np.mean(variances))
+    moved = middle + np.sqrt(tau2 / (tau2 + variances)) * (estimates - middle)
+    largest = LARGEST_SHIFT * np.sqrt(variances)
+    return np.clip(moved, estimates - largest, estimates + largest)

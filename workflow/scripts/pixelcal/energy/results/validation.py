@@ -1,0 +1,137 @@
+"""How good a calibration is: signed energy errors against truth, or what the errors predict.
+
+Use `validate` with the truth where it was injected; without it (flight data) the same table holds
+what the covariance of the fits predicts, and null where only the truth could tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from pixelcal.numerics import statistics
+from pixelcal.energy.response.energy_scale import common_sigma
+from pixelcal.energy.relation import NO_ANSWER, REFERENCE_ENERGIES_KEV, Status, energy_error, energy_sigma, relation_columns, requirement_keV
+
+
+def validate(
+    rows: Mapping,
+    prior: tuple[np.ndarray, np.ndarray],
+    truth: tuple[np.ndarray, np.ndarray] | None = None,
+    energies_keV=REFERENCE_ENERGIES_KEV,
+    scale_covariance: np.ndarray | None = None,
+) -> dict:
+    """Numbers of one exposure.
+
+    Parameters
+    ----------
+    rows : table or structured array, (n,) in each column
+        Columns of a relation: GAIN, OFFSET, GAIN_ERR, OFFSET_ERR, GAIN_OFFSET_COV, STATUS.
+    prior : gain and offset before the fit, (n,) each, keV/channel and keV
+    truth : gain and offset as injected, (n,) each, or None
+    scale_covariance : (2, 2) float, optional
+        `response.Response.scale_covariance`: of what all pixels have in common.
+
+    Returns
+    -------
+    dict
+        `n_pixels`, `n_masked` (by the user), `n_no_answer` (not masked, yet without an answer),
+        `n_answers`, `n_good` (STATUS 0), `truth` (bool), `status_counts` (pixels with each bit;
+        a pixel may have several), and `energies`: for each energy, written as "4", the numbers of
+        `energy_numbers` over all answers, with the same over the good pixels under `good`, and
+        `common_sigma_keV`: the error that all pixels have in common, as they share one learnt
+        response. It is not in their own errors, and the bias may be as large.
+    """
+    status = np.asarray(rows["STATUS"])
+    gain, offset, *covariance = relation_columns(rows)
+    wanted = (status & Status.MASKED) == 0
+    answered = wanted & ((status & NO_ANSWER) == 0)
+    good = status == 0
+    energies = {}
+    for energy in energies_keV:
+        sigma = np.where(answered, energy_sigma(energy, gain, offset, *covariance), np.nan)
+        change = np.where(answered, energy_error(energy, gain, offset, *prior), np.nan)
+        error = None
+        if truth is not None:
+            error = np.where(answered, energy_error(energy, gain, offset, *truth), np.nan)
+        limit = float(requirement_keV(energy))
+        numbers = energy_numbers(sigma, change, limit, wanted, error)
+        numbers["good"] = energy_numbers(sigma, change, limit, good, error)
+        numbers["common_sigma_keV"] = np.nan
+        if scale_covariance is not None:
+            numbers["common_sigma_keV"] = float(common_sigma(energy, scale_covariance))
+        energies[f"{energy:g}"] = numbers
+    return {
+        "n_pixels": len(status),
+        "n_masked": int((~wanted).sum()),
+        "n_no_answer": int((wanted & ~answered).sum()),
+        "n_answers": int(answered.sum()),
+        "n_good": int(good.sum()),
+        "truth": truth is not None,
+        "status_counts": {bit.name: int(((status & bit) != 0).sum()) for bit in Status},
+        "energies": energies,
+    }
+
+
+def energy_numbers(sigma, change, requirement, wanted, error=None) -> dict:
+    """Statistics at one energy over the pixels `wanted`.
+
+    Parameters
+    ----------
+    sigma, change, error : (n,) float, keV
+        Predicted standard deviation from the covariance of the fit, change against the prior, and
+        signed error against the truth (None without one); NaN without an answer.
+    requirement : float, keV
+        Largest allowed |error|.
+    wanted : (n,) bool
+        The pixels that count. Pixels masked by the user are not the fit's fault and should not be
+        among them; pixels without an answer should, and do not pass.
+
+    Returns
+    -------
+    dict of float, energies in keV; NaN where it cannot be told
+        - `requirement_keV`, `n` (pixels with an answer), `sigma_median_keV`
+        - `rms_bound_keV`: root mean square of sigma. The covariance is the inverse of the Fisher
+          information of the fit, so this is the Cramer-Rao bound on the rms of the error.
+        - `predicted_pass_fraction`: mean over the pixels of the normal probability
+          erf(requirement / (sqrt(2) sigma)), 0 without an answer.
+        - `change_mean_keV`, `change_rms_keV`: against the prior
+        - `bias_keV` (mean error), `rms_keV`, `rms_over_bound`
+        - `pull_mean`, `pull_std` of error / sigma
+        - `coverage_68`: share of |error| <= sigma; 0.6827 where sigma is right
+        - `pass_fraction`: share of |error| <= requirement
+        - standard errors of the above as `..._err`, those of pull_std and coverage_68 for normal
+          pulls.
+    """
+    n_wanted = int(wanted.sum())
+    sigma, change = sigma[wanted], change[wanted]
+    known = np.isfinite(sigma)
+    inside = [math.erf(requirement / (math.sqrt(2) * s)) if s > 0 else 1.0 for s in sigma[known]]
+    numbers = {
+        "requirement_keV": requirement,
+        "n": int(np.isfinite(change).sum()),
+        "sigma_median_keV": statistics.median(sigma[known]),
+        "rms_bound_keV": statistics.rms(sigma[known]),
+        "predicted_pass_fraction": statistics.share(sum(inside), n_wanted),
+        "change_mean_keV": statistics.mean(change),
+        "change_rms_keV": statistics.rms(change),
+    }
+    error = np.full(len(sigma), np.nan) if error is None else error[wanted]
+    has_truth = np.isfinite(error)
+    numbers |= {
+        "bias_keV": statistics.mean(error),
+        "bias_err_keV": statistics.mean_err(error),
+        "rms_keV": statistics.rms(error),
+        "rms_over_bound": statistics.rms(error) / statistics.rms(sigma[known & has_truth]),
+        **statistics.pull_numbers(error, sigma),
+    }
+    passed = (
+        statistics.share((np.abs(error) <= requirement).sum(), n_wanted)
+        if has_truth.any()
+        else np.nan
+    )
+    numbers["pass_fraction"] = passed
+    numbers["pass_fraction_err"] = statistics.share_err(passed, n_wanted)
+    return numbers

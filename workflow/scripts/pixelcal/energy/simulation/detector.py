@@ -1,0 +1,128 @@
+"""What the detector makes of an energy: resolution, hole tail, escape peaks; laws and densities.
+
+The laws serve the event sampler (`simulation.py`) and, as exact densities, the tests and the
+information bound. The fit learns its own response from data (`response.py`) and does not see these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pixelcal.energy.response.line_shape import SIGMA_PER_FWHM, profile_cdf
+from pixelcal.energy.simulation.background import ENERGY_GRID_KEV, Background
+
+ESCAPES_KEV = ((26.711, 23.174), (31.814, 27.473))
+"""(K edge, energy carried away) of Cd and Te: escape peaks stand at E - 23.17 and E - 27.47 keV."""
+
+
+SHARING_MINIMUM_KEV = 5.0
+"""Smallest part of the energy of a multiple event: safely above the threshold. A simplification: a
+photon that leaves less than that in a second pixel is simulated as a single event."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Laws of the response; energies in keV.
+
+    Attributes
+    ----------
+    fwhm_0, fwhm_60 : float
+        Full width at half maximum at 0 and 60 keV; its square is linear in energy between and
+        beyond (electronic noise plus charge statistics).
+    tail_60, tail_scale : float
+        Share of events at 60 keV with incomplete hole collection (proportional to the energy, at
+        most 0.5), and mean loss of those as a share of the energy.
+    escape : float
+        Probability at the K edge that the fluorescence photon of Cd, or of Te, leaves the pixel;
+        falls as 1/E above, as photons then absorb deeper.
+    threshold : float
+        Measured energies below it are not recorded.
+    """
+
+    fwhm_0: float = 1.1
+    fwhm_60: float = 1.6
+    tail_60: float = 0.12
+    tail_scale: float = 0.04
+    escape: float = 0.03
+    threshold: float = 4.0
+
+    def sigma(self, energy):
+        """Standard deviation (keV) of the Gaussian core at `energy` (keV)."""
+        slope = (self.fwhm_60**2 - self.fwhm_0**2) / 60.0
+        return SIGMA_PER_FWHM * np.sqrt(self.fwhm_0**2 + slope * np.asarray(energy, float))
+
+    def tail_share(self, energy):
+        """Share of events at `energy` (keV) in the hole tail."""
+        return np.minimum(self.tail_60 * np.asarray(energy, float) / 60.0, 0.5)
+
+    def escape_shares(self, energy):
+        """Probabilities (2, ...) of the Cd and Te escape at `energy` (keV)."""
+        energy = np.asarray(energy, float)
+        return np.array(
+            [np.where(energy > edge, self.escape * edge / energy, 0.0) for edge, _ in ESCAPES_KEV]
+        )
+
+
+def redistributed_cdf(measured, energy, weight, detector: Detector, resolution=1.0):
+    """Expected counts measured below `measured` from lines at `energy` with `weight` counts.
+
+    Parameters
+    ----------
+    measured : (m,) float, keV
+    energy, weight : (n,) float, keV and counts
+        A continuum is handed over as many narrow lines.
+    detector : Detector
+    resolution : float
+        Factor on the width of the Gaussian: how this pixel differs.
+
+    Returns
+    -------
+    (m,) float, counts before the threshold
+    """
+    measured = np.asarray(measured, float)[:, None]
+    total = np.zeros(measured.shape[0])
+    shares = detector.escape_shares(energy)
+    pieces = [(energy, weight * (1.0 - shares.sum(axis=0)))]
+    pieces += [
+        (energy - lost, weight * s) for (_, lost), s in zip(ESCAPES_KEV, shares, strict=True)
+    ]
+    for at, counts in pieces:
+        used = counts > 0
+        at, counts = at[used], counts[used]
+        for start in range(0, len(at), 512):
+            part = slice(start, start + 512)
+            e = at[part]
+            cdf = profile_cdf(
+                measured,
+                e,
+                detector.sigma(e) * resolution,
+                detector.tail_share(e),
+                detector.tail_scale * e,
+            )
+            total += cdf @ counts[part]
+    return total
+
+
+def expected_counts(
+    edges_keV,
+    background: Background,
+    detector: Detector,
+    seconds: float,
+    efficiency: float = 1.0,
+    resolution: float = 1.0,
+    multiple_fraction: float = 0.0,
+):
+    """Expected single-event counts between `edges_keV` (m + 1,) with a free field of view.
+
+    `multiple_fraction` of the photons that can be shared is missing, as those are multiple events.
+    The threshold cuts at `detector.threshold`. Returns (m,) float.
+    """
+    centres = (ENERGY_GRID_KEV[:-1] + ENERGY_GRID_KEV[1:]) / 2
+    energy = np.concatenate([centres, background.line_energy_keV])
+    sky = background.continuum_per_s[0] + background.continuum_per_s[1]
+    weight = np.concatenate([sky, background.line_per_s]) * seconds * efficiency
+    weight = weight * np.where(energy > 2.0 * SHARING_MINIMUM_KEV, 1.0 - multiple_fraction, 1.0)
+    edges = np.maximum(np.asarray(edges_keV, float), detector.threshold)
+    return np.diff(redistributed_cdf(edges, energy, weight, detector, resolution))

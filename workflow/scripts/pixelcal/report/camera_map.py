@@ -1,0 +1,65 @@
+"""Camera maps of the reports of both cameras: borders, small maps, legends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from astropy.table import Table
+
+from pixelcal.camera import module_borders
+from pixelcal.plotting.colours import STATUS_COLOURS
+
+
+def broken_lines(pixel_map: Table, column: str) -> dict[str, list]:
+    """Borders between pixels that differ in `column`, as x and y with None between the lines.
+
+    Pieces of one pixel's length that lie in a row become one line.
+    """
+    same = Table({"X": pixel_map["X"], "Y": pixel_map["Y"], "MODULE": pixel_map[column]})
+    x, y = module_borders(same)
+    lines: list[list[float]] = []
+    pieces = np.stack([x[0], y[0], x[1], y[1]], axis=1)
+    upright = pieces[:, 0] == pieces[:, 2]
+    # Rising along the line, one row or column of the camera after the other.
+    order = np.lexsort(
+        (
+            np.where(upright, pieces[:, 1], pieces[:, 0]),
+            np.where(upright, pieces[:, 0], pieces[:, 1]),
+            upright,
+        )
+    )
+    for x0, y0, x1, y1 in pieces[order].tolist():
+        if lines and lines[-1][2:] == [x0, y0] and (lines[-1][0] == x1 or lines[-1][1] == y1):
+            lines[-1][2:] = [x1, y1]
+        else:
+            lines.append([x0, y0, x1, y1])
+    return {
+        "x": [value for line in lines for value in (line[0], line[2], None)],
+        "y": [value for line in lines for value in (line[1], line[3], None)],
+    }
+
+
+def unit_squares(x: np.ndarray, y: np.ndarray) -> str:
+    """SVG path of unit squares; neighbours in a row become one rectangle."""
+    pieces = []
+    order = np.lexsort((x, y))
+    start = length = row = None
+    for column, line in zip(x[order].tolist(), y[order].tolist(), strict=True):
+        if row == line and column == start + length:
+            length += 1
+            continue
+        if row is not None:
+            pieces.append(f"M{start} {row}h{length}v1h-{length}z")
+        start, length, row = column, 1, line
+    if row is not None:
+        pieces.append(f"M{start} {row}h{length}v1h-{length}z")
+    return "".join(pieces)
+
+
+def status_legend(labels: Mapping[int, str]) -> list[dict]:
+    """Bit, words and colour of good pixels and of each STATUS bit; `labels` in their order."""
+    return [
+        {"bit": int(bit), "label": label, "colour": colour}
+        for (bit, label), colour in zip(labels.items(), STATUS_COLOURS, strict=True)
+    ]

@@ -1,1 +1,0 @@
-"""SSTCAM: single-photoelectron spectra and charge resolution."""

@@ -1,0 +1,364 @@
+"""The configuration: defaults filled in, everything checked, one line for a mistake.
+
+A mistake is an `InputError` that names the key, its value and what is allowed, raised before any
+job starts. What a JSON schema can say stands in workflow/schemas/config.schema.yaml; the rest here.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from pixelcal.energy.lines import read_lines
+from pixelcal.errors import InputError, one_line
+from pixelcal.io.chunks import parse_pixels
+from pixelcal.workflow.schema_errors import check_schema, meant, named, shown
+
+N_PIXELS = 6400
+"""Pixels of ECLAIRs; named again here because the Snakefile may have no numpy."""
+
+GTI_CRITERIA = ("GTICAL-NEO", "GTICAL-PEO", "GTICAL-TEO", "GTICAL-NSA", "GTICAL-STA", "GTICAL-TLM")
+"""Criteria that simulated events come with; also named again."""
+
+_OVERRIDES = ("injection", "fit")
+
+
+@contextmanager
+def mistakes_in_one_line() -> Iterator[None]:
+    """Print an `InputError` of the body as one line on stderr and exit with code 1."""
+    try:
+        yield
+    except InputError as error:
+        print(f"configuration: {one_line(error)}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def read_schema(path: str | Path) -> dict:
+    """The JSON schema of the configuration from a YAML file."""
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+
+
+def check_yaml(path: str | Path) -> None:
+    """Check that a file is YAML with keys at its top level and no key twice in one place.
+
+    Raises
+    ------
+    InputError
+        With file, line and reason.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise InputError(f"{path}{where}: is not YAML ({' '.join(problem.split())})") from None
+    except (ValueError, RecursionError) as error:  # a date that there is not; endless brackets
+        raise InputError(f"{path}: is not YAML ({error})") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise InputError(f"{path}: expected keys with values at the top level")
+    if "__use_yte__" in values:
+        raise InputError(f"{path}: __use_yte__ would evaluate what stands in the file; remove it")
+    _check_nodes(path, root, ())
+
+
+def _check_nodes(path: str | Path, node: yaml.Node, above: tuple[yaml.Node, ...]) -> None:
+    """YAML would silently keep the last of two equal keys, and let a value hold itself."""
+    line = node.start_mark.line + 1
+    if any(node is outer for outer in above):
+        raise InputError(f"{path}, line {line}: a value holds itself; write it out")
+    above = (*above, node)
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if str(key.value) in seen:
+                first = seen[str(key.value)]
+                raise InputError(
+                    f"{path}, line {line}: the key {key.value} stands there a second time"
+                    f" (first in line {first}); keep one"
+                )
+            seen[str(key.value)] = line
+            _check_nodes(path, value, above)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_nodes(path, item, above)
+
+
+def check_results(folder: str | Path, exposures: Iterable[str]) -> None:
+    """Check that products can be written to `folder`, which may not be there yet.
+
+    Raises
+    ------
+    InputError
+        Where it, or a folder in it, is no folder or cannot be written to.
+    """
+    parts = ["logs", "benchmarks", *(f"eclairs/{name}" for name in exposures)]
+    for place in (Path(folder, part) for part in parts):
+        while not os.path.lexists(place) and place != place.parent:
+            place = place.parent
+        if not place.is_dir():
+            raise InputError(f"{place}: is no folder, but products go there; move it away")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise InputError(f"{place}: is read-only, but products go there; make it writable")
+
+
+def replace_exposures(config: Mapping, overrides: Mapping) -> dict:
+    """`config` with the exposures of `overrides` alone, where it has any.
+
+    Snakemake merges a --configfile deeply onto the default configuration: the exposures of both
+    would run.
+    """
+    own = {"exposures": copy.deepcopy(overrides["exposures"])} if "exposures" in overrides else {}
+    return dict(config) | own
+
+
+# --- defaults and checks --------------------------------------------------------------------------
+
+
+def load_defaults(schema: Mapping) -> dict:
+    """The configuration with every key at its default."""
+    return _filled({}, schema, schema)
+
+
+def resolve(config: Mapping, schema: Mapping, project: str | Path = ".") -> dict:
+    """The configuration with defaults filled in, keys sorted, and everything checked.
+
+    Numbers that the schema calls numbers become float, so 1000 and 1000.0 are the same setting.
+    What an exposure overrides stays as given there; see `exposure_settings`. Line tables may also
+    be those that `project` brings; see `own_or_shipped`.
+
+    Raises
+    ------
+    InputError
+        One line: key, value, what is allowed.
+    """
+    plain = _plain(config, "")
+    check_schema(plain, schema)
+    resolved = _filled(plain, schema, schema)
+    _check_choices(resolved)
+    _check_files(resolved, project)
+    return json.loads(json.dumps(resolved, sort_keys=True)) | {"exposures": resolved["exposures"]}
+
+
+def own_or_shipped(path: str, project: str | Path) -> str:
+    """`path` itself, or where there is no such file, that of the folder `project`, if it has it.
+
+    So `resources/lines/all_blocks.csv` is found from any folder that the workflow is used in.
+    """
+    shipped = os.path.join(project, path)
+    return shipped if not os.path.exists(path) and os.path.isfile(shipped) else path
+
+
+def exposure_settings(config: Mapping, name: str) -> dict:
+    """Settings of one exposure: its overrides merged onto those of all.
+
+    Keys: seconds, multiplicity, injection, lines, fit.
+    """
+    own = config["exposures"][name]
+    settings = {
+        "seconds": own["seconds"],
+        "multiplicity": own["multiplicity"] or config["events"]["multiplicity"],
+        "lines": own["lines"] or config["lines"],
+    }
+    for key in _OVERRIDES:
+        settings[key] = _merged(config[key], own[key] or {})
+    return dict(sorted(settings.items()))
+
+
+def _merged(base: Mapping, override: Mapping) -> dict:
+    """`override` put onto `base`, mapping by mapping; keys sorted."""
+    merged = copy.deepcopy(dict(base))
+    for key, value in override.items():
+        inner = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if inner else copy.deepcopy(value)
+    return dict(sorted(merged.items()))
+
+
+def _filled(values: object, schema: Mapping, root: Mapping, fill: bool = True) -> object:
+    """`values` with the defaults of `schema`, and numbers in the type that it names.
+
+    A part of the schema that refers to another describes an override: its numbers are converted,
+    but nothing is filled in, because what is not overridden comes from the settings of all.
+    """
+    if "$ref" in schema:
+        schema, fill = _referred(schema["$ref"], root), False
+    if isinstance(values, Mapping):
+        others = schema.get("additionalProperties") or {}
+        properties = schema.get("properties", {})
+        filled = {
+            key: _filled(value, properties.get(key, others), root, fill)
+            for key, value in values.items()
+        }
+        for key, own in properties.items():
+            if fill and key not in filled and "default" in own:
+                filled[key] = _filled(copy.deepcopy(own["default"]), own, root)
+        return filled
+    if isinstance(values, int | float) and not isinstance(values, bool):
+        if schema.get("type") == "number":
+            return float(values)
+        if schema.get("type") == "integer":
+            return int(values)
+    return values
+
+
+def _referred(reference: str, root: Mapping) -> Mapping:
+    """The part of the schema that a reference within it ("#/a/b") means."""
+    for key in reference.removeprefix("#/").split("/"):
+        root = root[key]
+    return root
+
+
+def _plain(value: object, where: str) -> object:
+    """A copy in the types of JSON; dates that YAML recognises become text again."""
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise InputError(
+                    f'{named(where)}: the key {key!r} is not text; write it in quotes: "{key}"'
+                )
+        return {
+            key: _plain(item, f"{where}.{key}" if where else key) for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{number}]") for number, item in enumerate(value)]
+    if isinstance(value, datetime.datetime | datetime.date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where}: {value} is not a finite number")
+    return value
+
+
+def _check_choices(config: Mapping) -> None:
+    """What hangs together: pixels of the camera, and files against simulation."""
+    parse_pixels(config["pixels"], N_PIXELS)
+    _check_multiplicity(config)
+    events, available = config["events"], config["simulation"]["good_seconds"]
+    if events["files"]:
+        return
+    named = {key: name for key, name in events["columns"].items() if name is not None}
+    if named:
+        key, name = next(iter(named.items()))
+        raise InputError(
+            f"events.columns.{key}: {name!r} names a column of your own files, but events.files is"
+            " empty; name the files or leave the columns out"
+        )
+    if events["gti"]["file"] is not None:
+        raise InputError(
+            f"events.gti.file: {events['gti']['file']!r} is given, but events.files is empty and"
+            " simulated events bring their own good times; name the files or set it to null"
+        )
+    _check_simulated_criteria(events["gti"]["criteria"])
+    for name, exposure in config["exposures"].items():
+        if exposure["seconds"] > available:
+            raise InputError(
+                f"exposures.{name}.seconds: {exposure['seconds']:g} s are asked for, but"
+                f" {available:g} s of good time are simulated (simulation.good_seconds);"
+                f" allowed: at most {available:g}"
+            )
+
+
+def _check_simulated_criteria(criteria: Iterable[str]) -> None:
+    """The names in a user's own file are known only to its reader; these are known here."""
+    for number, name in enumerate(criteria):
+        if name not in GTI_CRITERIA:
+            raise InputError(
+                f"events.gti.criteria[{number}]: {shown(name)} is no criterion of simulated"
+                f" events; {meant(name, GTI_CRITERIA, 0.4)}allowed: {', '.join(GTI_CRITERIA)}"
+            )
+
+
+def _check_multiplicity(config: Mapping) -> None:
+    """Events without a multiplicity cannot be chosen by it."""
+    events = config["events"]
+    if events["layout"] != "ecl-evt-cal" or events["columns"]["multiplicity"] is not None:
+        return
+    chosen = {"events.multiplicity": events["multiplicity"]}
+    for name, own in config["exposures"].items():
+        chosen[f"exposures.{name}.multiplicity"] = own["multiplicity"]
+    if all(config["exposures"][name]["multiplicity"] for name in config["exposures"]):
+        del chosen["events.multiplicity"]
+    for key, value in chosen.items():
+        if value not in (None, "all"):
+            raise InputError(
+                f"{key}: {value!r} is asked for, but the layout ecl-evt-cal has no multiplicity;"
+                " allowed: all, or name the column in events.columns.multiplicity"
+            )
+
+
+def _check_files(config: Mapping, project: str | Path) -> None:
+    """Every file that the configuration names can be read, and every line table is in order."""
+    for key, path in _named_files(config):
+        if path is not None:
+            _check_file(key, own_or_shipped(path, project) if key.endswith("lines") else path)
+    seen: dict[Path, str] = {}
+    for path in config["events"]["files"]:
+        first = seen.setdefault(Path(path).resolve(), path)
+        if first is not path:
+            raise InputError(
+                f"events.files: {path!r} is the same file as {first!r}; its events would count"
+                " twice; name it once"
+            )
+    tables = [own["lines"] for own in config["exposures"].values()]
+    for path in sorted({path or config["lines"] for path in tables}):
+        read_lines(own_or_shipped(path, project))
+
+
+def _named_files(config: Mapping) -> list[tuple[str, str | None]]:
+    """Keys and values of all files that a configuration can name."""
+    events, exposures = config["events"], config["exposures"].items()
+    return [
+        ("bad_pixels", config["bad_pixels"]),
+        ("events.gti.file", events["gti"]["file"]),
+        ("relation.file", config["relation"]["file"]),
+        ("lines", config["lines"]),
+        *((f"events.files[{n}]", path) for n, path in enumerate(events["files"])),
+        *((f"exposures.{name}.lines", own["lines"]) for name, own in exposures),
+        ("fit.response", config["fit"]["response"]),
+        ("sstcam.bad_pixels", config["sstcam"]["bad_pixels"]),
+        ("sstcam.pixel_map", config["sstcam"]["pixel_map"]),
+        *(
+            (f"exposures.{name}.fit.response", (own["fit"] or {}).get("response"))
+            for name, own in exposures
+        ),
+    ]
+
+
+def _check_file(key: str, path: str) -> None:
+    """A file is there, can be read, and has a name that Snakemake takes as it is."""
+    if "{" in path or "}" in path or not path.isprintable():
+        raise InputError(
+            f"{key}: {path!r} has a brace or a control character in its name; rename the file"
+        )
+    try:
+        there = Path(path).is_file()
+    except OSError as error:
+        raise InputError(f"{key}: {shown(path)} cannot be a file ({error.strerror})") from None
+    if not there:
+        raise InputError(f"{key}: {path!r} does not exist; allowed: an existing file")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{key}: {path!r} cannot be read; check its permissions")
+
+
+if __name__ == "__main__":
+    with mistakes_in_one_line():
+        for given in sys.argv[1:]:
+            check_yaml(given)
