@@ -22,9 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "sc
 from astropy.io import fits
 
 from pixelcal.energy.events.binning import bin_events
-from pixelcal.energy.events.good_times import first_seconds, good_time_of
+from pixelcal.energy.events.good_times import good_time_of
+from pixelcal.energy.events.intervals import first_seconds
 from pixelcal.energy.events.reader import open_events
-from pixelcal.energy.relation import N_CHANNELS, N_PIXELS
+from pixelcal.instrument import N_CHANNELS, N_PIXELS
 
 SECONDS = 10000.0
 USED_SECONDS = 9000.0

@@ -22,7 +22,8 @@ from helpers import cameras
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.two_step import TwoStepOptions, fit_two_step
-from pixelcal.energy.relation import NO_ANSWER, energy_error, energy_sigma, relation_columns
+from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.status import has_valid_fit
 
 SECONDS = 100_000.0
 TWO_STEP_SHARE = 0.1
@@ -42,7 +43,7 @@ def timed(function, repeats):
 def summary(rows, camera, energy=50.0):
     """rms of the energy error (keV), width of the pulls and share of answers at `energy`."""
     n = len(rows)
-    answered = (rows["STATUS"] & int(NO_ANSWER)) == 0
+    answered = has_valid_fit(rows["STATUS"])
     error = energy_error(
         energy, rows["GAIN"], rows["OFFSET"], camera.gain_true[:n], camera.offset_true[:n]
     )[answered]

@@ -23,15 +23,10 @@ from helpers import cameras
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.lines import line_groups
-from pixelcal.energy.relation import (
-    REFERENCE_ENERGIES_KEV,
-    energy_error,
-    energy_sigma,
-    position,
-    relation_columns,
-)
-from pixelcal.energy.response.energy_scale import common_sigma
+from pixelcal.energy.relation import energy_error, energy_sigma, position, relation_columns
+from pixelcal.energy.response.energy_scale import systematic_sigma
 from pixelcal.energy.simulation.detector import Detector, expected_counts
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 
 VARIANTS = {
     "default": (Detector(), {}),
@@ -107,7 +102,7 @@ def measure(variant: str, n: int, seconds: float, seed: int = 1) -> dict:
         "pull mean": pull.mean(axis=1),
         "pull width": pull.std(axis=1),
         "coverage": (np.abs(pull) < 1).mean(axis=1),
-        "common": common_sigma(energy[:, 0], response.scale_covariance) / sigma.mean(axis=1),
+        "common": systematic_sigma(energy[:, 0], response.scale_covariance) / sigma.mean(axis=1),
     }
 
 

@@ -23,9 +23,9 @@ sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
 
 from helpers.spe_flashes import TROUBLES, Sipm, as_spectra, draw_charges, draw_spectra
 
-from pixelcal.charge.spe.columns import NO_ANSWER
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 from pixelcal.charge.spe.validation import validate
+from pixelcal.status import has_valid_fit
 
 REFERENCE_PYTHON = PROJECT / ".venv-spefit" / "bin" / "python"
 STARTS = {
@@ -119,7 +119,7 @@ def show_troubles(n_pixels):
         rng = np.random.default_rng(4)
         pixels = [Sipm(**changes).changed(eped=rng.uniform(4000, 5000)) for _ in range(each)]
         fits, seconds = fit(draw_spectra(rng, pixels))
-        answered = (fits["STATUS"] & int(NO_ANSWER)) == 0
+        answered = has_valid_fit(fits["STATUS"])
         good = fits["STATUS"] == 0
         wrong = answered & ~(np.abs(fits["PE"] / pixels[0].pe - 1) <= 0.05)
         total += int((wrong & good).sum())

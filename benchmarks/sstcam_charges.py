@@ -15,13 +15,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 
-from pixelcal.charge.extraction.charges import (
-    Peaks,
-    Window,
-    charge_step,
-    extract_block,
-    first_samples,
-)
+from pixelcal.charge.extraction.charges import Window, charge_step, extract_block, first_samples
+from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.runs.waveforms import Block
 
 N_PIXELS, N_SAMPLES, BLOCK_EVENTS = 2048, 128, 32

@@ -21,12 +21,8 @@ from helpers import cameras
 
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
-from pixelcal.energy.relation import (
-    REFERENCE_ENERGIES_KEV,
-    energy_error,
-    energy_sigma,
-    relation_columns,
-)
+from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 
 SICK_SHARE = 0.1
 

@@ -30,12 +30,12 @@ def camera(tmp_path_factory):
     from helpers.report_pages import make_camera, write_report
     from helpers.synthetic import silence
 
-    from pixelcal.energy.relation import Status
+    from pixelcal.status import EnergyStatus
 
     def spoil(rows):
-        silence(rows, [17, 80], Status.TOO_FEW_COUNTS)
+        silence(rows, [17, 80], EnergyStatus.TOO_FEW_COUNTS)
         rows["COUNTS"][17] = 0
-        rows["STATUS"][5] = Status.POOR_FIT
+        rows["STATUS"][5] = EnergyStatus.POOR_FIT
 
     folder = tmp_path_factory.mktemp("camera")
     paths = make_camera(folder, change=spoil, prediction=prediction())
@@ -324,9 +324,9 @@ def test_without_script_the_tables_of_all_exposures_are_there(browser, camera):
 def lose_all(rows):
     from helpers.synthetic import silence
 
-    from pixelcal.energy.relation import Status
+    from pixelcal.status import EnergyStatus
 
-    silence(rows, rows["DETNUM"], Status.NOT_CONVERGED)
+    silence(rows, rows["DETNUM"], EnergyStatus.NOT_CONVERGED)
 
 
 @pytest.mark.parametrize(

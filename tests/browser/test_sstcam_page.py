@@ -30,11 +30,11 @@ def camera(tmp_path_factory):
     """Paths of the products of a small camera, and the page about them."""
     from helpers.sstcam_pages import make_products, write_page
 
-    from pixelcal.charge.spe.columns import Status
+    from pixelcal.status import ChargeStatus
 
     def spoil(rows):
-        rows["STATUS"][3] = Status.NOT_CONVERGED
-        rows["STATUS"][5] |= Status.POOR_FIT
+        rows["STATUS"][3] = ChargeStatus.NOT_CONVERGED
+        rows["STATUS"][5] |= ChargeStatus.POOR_FIT
         rows["PE"][7] *= 1.6
 
     folder = tmp_path_factory.mktemp("sstcam")
@@ -180,9 +180,9 @@ def test_without_script_the_tables_are_there(browser, camera):
 
 
 def lose_all(rows):
-    from pixelcal.charge.spe.columns import Status
+    from pixelcal.status import ChargeStatus
 
-    rows["STATUS"] = Status.NOT_CONVERGED
+    rows["STATUS"] = ChargeStatus.NOT_CONVERGED
 
 
 @pytest.mark.parametrize(

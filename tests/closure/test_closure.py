@@ -12,12 +12,9 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from pixelcal.energy.relation import (
-    REFERENCE_ENERGIES_KEV,
-    energy_error,
-    energy_sigma,
-    requirement_keV,
-)
+from pixelcal.energy.relation import energy_error, energy_sigma
+from pixelcal.energy.requirement import requirement_keV
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 
 N = 64
 COLUMNS = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")

@@ -7,7 +7,7 @@ from scipy.stats import chi2
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.relation import energy_error
-from pixelcal.energy.response.energy_scale import common_sigma
+from pixelcal.energy.response.energy_scale import systematic_sigma
 
 N, SECONDS, CAMERAS = 100, 300_000.0, 6
 
@@ -27,7 +27,7 @@ def test_mean_errors_of_cameras_scatter_as_quoted():
         energies = np.array([4.0, 50.0, 150.0])
         relation = rows["GAIN"], rows["OFFSET"], camera.gain_true, camera.offset_true
         mean = [energy_error(energy, *relation).mean() for energy in energies]
-        pulls.append(mean / common_sigma(energies, response.scale_covariance))
+        pulls.append(mean / systematic_sigma(energies, response.scale_covariance))
     squares = np.sum(np.square(pulls), axis=0)
     assert np.all(squares < 1.21 * chi2.isf(1e-4, CAMERAS))
     assert np.all(squares > chi2.ppf(1e-4, CAMERAS) / 1.21)

@@ -13,9 +13,12 @@ from helpers import cameras
 
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
-from pixelcal.energy.relation import REFERENCE_ENERGIES_KEV, energy_error, requirement_keV
-from pixelcal.energy.response.learn import learn_response, stack_edges, stack_spectra
+from pixelcal.energy.relation import energy_error
+from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.response.learn import learn_response
+from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.results.observing_time import predict_observing_time
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 
 N = 1500
 MIN_COUNTS = 200

@@ -9,7 +9,7 @@ import numpy as np
 from helpers.event_files import EPOCH, table, write
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.response.io import write_response
-from pixelcal.energy.response.learn import empty_response
+from pixelcal.energy.response.model import empty_response
 
 N_EVENTS, N_PIXELS, SECONDS = 400, 8, 1000.0
 

@@ -14,18 +14,11 @@ import numpy as np
 from helpers.paths import LINES, PIXEL_MAP
 from helpers.synthetic import GAIN, OFFSET, make_fits, run_script, write_exposure
 from pixelcal.energy.lines import read_line_table
-from pixelcal.energy.relation import N_CHANNELS
 from pixelcal.energy.response.io import write_response
-from pixelcal.energy.response.learn import (
-    CONTINUUM_ORDER,
-    ESCAPES_KEV,
-    LineShape,
-    Response,
-    continuum_functions,
-    escape_peaks,
-    line_cdf,
-)
-from pixelcal.energy.response.population import wide_spread
+from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cdf
+from pixelcal.energy.response.model import CONTINUUM_ORDER, Response, continuum_functions
+from pixelcal.energy.response.population import wide_population_scale
+from pixelcal.instrument import ESCAPES_KEV, N_CHANNELS
 from pixelcal.io.tables import table_hdu, write_fits
 
 TABLE = read_line_table(LINES)
@@ -38,7 +31,13 @@ def known_response(counts_per_line=60.0) -> Response:
     continuum[:, 0] = 5.0
     strengths = counts_per_line * TABLE.intensity
     return Response(
-        LineShape(), strengths, continuum, wide_spread(TABLE), np.zeros((2, 2)), 500.0, 480
+        LineShape(),
+        strengths,
+        continuum,
+        wide_population_scale(TABLE),
+        np.zeros((2, 2)),
+        500.0,
+        480,
     )
 
 

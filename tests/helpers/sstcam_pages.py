@@ -14,13 +14,14 @@ from astropy.io import fits
 from helpers.flashes import draw_charges, draw_photoelectrons
 from helpers.paths import PROJECT
 from helpers.synthetic import run_script
-from pixelcal.charge.extraction.charges import Charges, Peaks
+from pixelcal.charge.extraction.charges import Charges
 from pixelcal.charge.extraction.io import charge_hdus, peak_hdus
 from pixelcal.charge.extraction.options import light_cards, option_cards, window_of
+from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.resolution.io import resolution_hdus, resolution_json
 from pixelcal.charge.resolution.measure import ScanCharges, Settings, measure_scan
 from pixelcal.charge.resolution.scan import ScanRun
-from pixelcal.charge.runs.run_table import read_pixel_map
+from pixelcal.charge.runs.pixel_map import read_pixel_map
 from pixelcal.charge.simulation.flashes import make_pixels, true_parameters
 from pixelcal.charge.spe.files import SPECTRA_EXTENSION, run_cards
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels

@@ -13,8 +13,10 @@ import pytest
 from astropy.table import Table
 
 from helpers.paths import LINES, PIXEL_MAP, SCRIPTS
-from pixelcal.energy.relation import N_PIXELS, Status, empty_fits
+from pixelcal.energy.fit.columns import empty_fits
+from pixelcal.instrument import N_PIXELS
 from pixelcal.io.tables import table_hdu, write_ecsv, write_fits
+from pixelcal.status import EnergyStatus
 
 GAIN, OFFSET = 0.145, 3.0
 
@@ -54,7 +56,7 @@ def make_fits(n_pixels=N_PIXELS, seed=7, pivot_keV=50.0, sigma_pivot_keV=0.05, s
     return rows, (gain_true, offset_true)
 
 
-def silence(rows, detnum, bit: Status):
+def silence(rows, detnum, bit: EnergyStatus):
     """Take the answer of the pixels `detnum` away, for the reason `bit`."""
     lost = np.isin(rows["DETNUM"], detnum)
     for name in rows.dtype.names:

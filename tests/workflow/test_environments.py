@@ -11,7 +11,7 @@ import pytest
 import yaml
 from helpers.environments import ENVIRONMENTS, LOCKS, PROJECT, rules
 
-from pixelcal.io.provenance import library_files
+from pixelcal.workflow.library_hash import library_files
 
 PYPI_NAMES = {"matplotlib-base": "matplotlib"}
 UNSEEN = {"sstcam_source": {"eventio"}}

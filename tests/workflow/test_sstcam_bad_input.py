@@ -17,7 +17,8 @@ from helpers import sstcam_bad_input_cases as cases
 from helpers.synthetic import run_script
 
 import config_reference
-from pixelcal.charge.runs.run_table import chosen_pixels, read_pixel_map, read_run_table
+from pixelcal.charge.runs.pixel_map import chosen_pixels, read_pixel_map
+from pixelcal.charge.runs.run_table import read_run_table
 from pixelcal.workflow import config as configuration
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,8 @@ import json
 import re
 
 from pixelcal.io.chunks import chunk_names, parse_pixels
-from pixelcal.io.provenance import file_sha256, library_hash
+from pixelcal.io.provenance import file_sha256
+from pixelcal.workflow.library_hash import library_hash
 
 PIXELS = list(parse_pixels(config["pixels"], configuration.N_PIXELS))
 EXPOSURES = {name: configuration.exposure_settings(config, name) for name in config["exposures"]}

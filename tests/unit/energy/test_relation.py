@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from pixelcal import instrument
 from pixelcal.energy import relation
-from pixelcal.energy.relation import FIT_DTYPE, FIT_UNITS, NO_ANSWER, Status
+from pixelcal.energy.fit.columns import FIT_DTYPE, FIT_UNITS, empty_fits
+from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.truth import inject_errors
+from pixelcal.numerics.random import pixel_stream
+from pixelcal.status import NO_VALID_FIT, EnergyStatus
 
 GAIN, OFFSET = 0.145, 3.0
-ENERGIES = np.array(relation.REFERENCE_ENERGIES_KEV)
+ENERGIES = np.array(instrument.REFERENCE_ENERGIES_KEV)
 COVARIANCE = np.array([[1.0e-8, -0.92 * 1.0e-4 * 0.04], [-0.92 * 1.0e-4 * 0.04, 0.04**2]])
 """Of (gain, offset), correlated as an extrapolation to channel 0 makes them."""
 
@@ -60,7 +65,7 @@ def test_no_answer_has_no_error():
 
 def test_requirement_changes_above_80_keV():
     np.testing.assert_array_equal(
-        relation.requirement_keV([4.0, 79.9, 80.0, 80.1, 150.0]), [0.3, 0.3, 0.3, 0.5, 0.5]
+        requirement_keV([4.0, 79.9, 80.0, 80.1, 150.0]), [0.3, 0.3, 0.3, 0.5, 0.5]
     )
 
 
@@ -97,12 +102,12 @@ def test_sigma_is_the_scatter_of_sampled_relations():
 
 
 def test_status_bits_are_those_of_the_product():
-    assert [int(bit) for bit in Status] == [1, 2, 4, 8, 16, 32, 64]
-    assert int(NO_ANSWER) == 1 + 2 + 4
+    assert [int(bit) for bit in EnergyStatus] == [1, 2, 4, 8, 16, 32, 64]
+    assert int(NO_VALID_FIT) == 1 + 2 + 4
 
 
 def test_empty_fits_have_no_answer():
-    rows = relation.empty_fits(np.array([5, 6399]))
+    rows = empty_fits(np.array([5, 6399]))
     assert rows.dtype == FIT_DTYPE and list(rows["DETNUM"]) == [5, 6399]
     for name in FIT_DTYPE.names:
         if FIT_DTYPE[name].kind == "f":
@@ -110,7 +115,7 @@ def test_empty_fits_have_no_answer():
         elif name != "DETNUM":
             assert not np.any(rows[name])
     assert set(FIT_UNITS) <= set(FIT_DTYPE.names)
-    assert len(relation.empty_fits([])) == 0
+    assert len(empty_fits([])) == 0
 
 
 # --- random streams ------------------------------------------------------------------------------
@@ -118,7 +123,7 @@ def test_empty_fits_have_no_answer():
 
 def test_a_stream_belongs_to_seed_label_and_pixel():
     def draw(*key):
-        return tuple(relation.pixel_stream(*key).integers(0, 2**63, 4))
+        return tuple(pixel_stream(*key).integers(0, 2**63, 4))
 
     keys = [(1, "10ks", 17), (2, "10ks", 17), (1, "3ks", 17), (1, "10ks", 18), (17, "10ks", 1)]
     assert draw(*keys[0]) == draw(*keys[0])
@@ -126,7 +131,7 @@ def test_a_stream_belongs_to_seed_label_and_pixel():
 
 
 def inject(detnum, exposure="10ks", seed=1):
-    return relation.inject_errors(detnum, GAIN, OFFSET, 0.003, 0.1, seed, exposure)
+    return inject_errors(detnum, GAIN, OFFSET, 0.003, 0.1, seed, exposure)
 
 
 @pytest.mark.parametrize("detnum", [[17], range(64), [6399, 17, 0], np.arange(10, 20, dtype="i2")])
@@ -152,7 +157,7 @@ def test_exposures_and_seeds_are_drawn_apart():
 def test_injected_errors_are_normal_and_independent():
     n = 6400
     prior_gain = np.linspace(0.14, 0.15, n)
-    gain, offset = relation.inject_errors(range(n), prior_gain, OFFSET, 0.003, 0.1, 1, "10ks")
+    gain, offset = inject_errors(range(n), prior_gain, OFFSET, 0.003, 0.1, 1, "10ks")
     draws = (gain / prior_gain - 1) / 0.003, (offset - OFFSET) / 0.1
     for draw in draws:
         assert abs(draw.mean()) < 4 / np.sqrt(n)
@@ -164,6 +169,6 @@ def test_injected_errors_are_normal_and_independent():
 
 
 def test_nothing_to_inject_leaves_the_prior():
-    gain, offset = relation.inject_errors([3, 4], GAIN, OFFSET, 0.0, 0.0, 1, "10ks")
+    gain, offset = inject_errors([3, 4], GAIN, OFFSET, 0.0, 0.0, 1, "10ks")
     np.testing.assert_array_equal(gain, GAIN)
     np.testing.assert_array_equal(offset, OFFSET)

@@ -6,14 +6,8 @@ import pytest
 from astropy.io import fits
 
 from pixelcal import __version__
-from pixelcal.io.provenance import (
-    carried_cards,
-    configuration_hash,
-    file_sha256,
-    library_files,
-    library_hash,
-    provenance_cards,
-)
+from pixelcal.io.provenance import carried_cards, configuration_hash, file_sha256, provenance_cards
+from pixelcal.workflow.library_hash import library_files, library_hash
 
 
 def test_checksum_of_a_file(tmp_path):

@@ -2,13 +2,8 @@
 
 import re
 
-from pixelcal.charge.runs.run_table import (
-    SETS,
-    chosen_pixels,
-    read_pixel_map,
-    read_run_table,
-    simulated_runs,
-)
+from pixelcal.charge.runs.run_table import SETS, read_run_table, simulated_runs
+from pixelcal.charge.runs.pixel_map import chosen_pixels, read_pixel_map
 
 SSTCAM = config["sstcam"]
 NO_RUN = r"(?!)"

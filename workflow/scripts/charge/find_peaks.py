@@ -5,10 +5,10 @@ import logging
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.charge.extraction.charges import MeanWaveform, find_peaks
 from pixelcal.charge.extraction.checks import check_any_used, rows_of, source_cards
 from pixelcal.charge.extraction.io import peak_hdus
 from pixelcal.charge.extraction.options import bad_cards
+from pixelcal.charge.extraction.peaks import MeanWaveform, find_peaks
 from pixelcal.charge.runs.hdf5 import open_run
 from pixelcal.charge.runs.waveforms import count_reasons
 from pixelcal.io.provenance import provenance_cards

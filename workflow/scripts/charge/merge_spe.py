@@ -11,13 +11,14 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.charge.extraction.io import read_peaks
-from pixelcal.charge.runs.run_table import read_pixel_map
-from pixelcal.charge.spe.columns import NO_ANSWER, UNITS, fit_dtype
+from pixelcal.charge.runs.pixel_map import read_pixel_map
+from pixelcal.charge.spe.columns import UNITS, fit_dtype
 from pixelcal.charge.spe.files import FIT_EXTENSION, SPECTRA_EXTENSION, option_cards
 from pixelcal.charge.spe.merge import SPE_EXTENSION, complete_status, status_comments
 from pixelcal.io.merge import merge_chunks, placed_rows, read_bad_pixels
 from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
+from pixelcal.status import has_valid_fit
 from pixelcal.workflow.script import listed, running
 
 with running(snakemake):
@@ -38,8 +39,8 @@ with running(snakemake):
     places = [row_of[number] for number in pixel.tolist()]
     x, y = np.asarray(pixel_map.x)[places], np.asarray(pixel_map.y)[places]
 
-    unanswered = int(((rows["STATUS"] & NO_ANSWER) != 0).sum())
-    summary = f"{len(rows) - unanswered} pixels with an answer, {unanswered} without"
+    invalid = int((~has_valid_fit(rows["STATUS"])).sum())
+    summary = f"{len(rows) - invalid} pixels with an answer, {invalid} without"
     logging.getLogger("pixelcal").info(summary)
     cards = [
         ("TELESCOP", "CTAO", "observatory"),

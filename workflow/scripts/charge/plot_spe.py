@@ -9,7 +9,7 @@ import numpy as np
 
 from pixelcal.charge.figures import spe as figures
 from pixelcal.charge.runs.pixel_grid import pixel_grid
-from pixelcal.charge.runs.run_table import read_pixel_map
+from pixelcal.charge.runs.pixel_map import read_pixel_map
 from pixelcal.charge.spe.files import SPECTRA_EXTENSION
 from pixelcal.charge.spe.merge import SPE_EXTENSION
 from pixelcal.charge.spe.typical import typical_pixel

@@ -9,10 +9,11 @@ from astropy.table import Table
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.events.binning import bin_events, check_counted, spectra_hdu, summary
 from pixelcal.energy.events.clock import epoch_cards
-from pixelcal.energy.events.good_times import first_seconds, good_time_of, total_seconds
+from pixelcal.energy.events.good_times import good_time_of
+from pixelcal.energy.events.intervals import first_seconds, total_seconds
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files, value_key
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.relation import inject_errors
+from pixelcal.energy.truth import inject_errors
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_ecsv, write_fits
 from pixelcal.workflow.script import listed, running

@@ -3,9 +3,9 @@
 import _path  # noqa: F401
 import numpy as np
 
+from pixelcal.energy.fit.columns import FIT_UNITS, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.relation import FIT_UNITS, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS
 from pixelcal.io.chunks import chunk_slice
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
 from pixelcal.workflow.script import running

@@ -14,17 +14,14 @@ import numpy as np
 
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.events.clock import mission_start
-from pixelcal.energy.relation import (
-    FIT_DTYPE,
-    LEAVE_OUT_EXTENSION,
-    LEAVE_OUT_UNITS,
-    N_PIXELS,
-    NO_ANSWER,
-)
+from pixelcal.energy.fit.columns import FIT_DTYPE, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS
 from pixelcal.energy.results import merge as merging
+from pixelcal.energy.results import mission_file
+from pixelcal.instrument import N_PIXELS
 from pixelcal.io.merge import merge_chunks, read_bad_pixels
 from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
+from pixelcal.status import has_valid_fit
 from pixelcal.workflow.script import listed, running
 
 with running(snakemake):
@@ -63,10 +60,8 @@ with running(snakemake):
     ]
     if bad_pixels:
         cards.append(("HISTORY", f"{len(bad)} pixels masked by {Path(bad_pixels).name}"))
-    unanswered = int(((rows["STATUS"] & NO_ANSWER) != 0).sum())
-    cards.append(
-        ("HISTORY", f"{len(rows) - unanswered} pixels with an answer, {unanswered} without")
-    )
+    invalid = int((~has_valid_fit(rows["STATUS"])).sum())
+    cards.append(("HISTORY", f"{len(rows) - invalid} pixels with an answer, {invalid} without"))
     logging.getLogger("pixelcal").info(cards[-1][1])
     relation = table_hdu(
         merging.relation_rows(rows, x, y),
@@ -82,18 +77,18 @@ with running(snakemake):
         hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
     write_fits(made.relation, hdus, params.date)
 
-    previous = merging.previous_relation(prior, detnum, **params.relation)
-    calibration, status = merging.mission_tables(rows, previous)
+    previous = mission_file.previous_relation(prior, detnum, **params.relation)
+    calibration, status = mission_file.mission_tables(rows, previous)
     start, remark = mission_start(before)
-    validity = merging.mission_cards(start, None)
+    validity = mission_file.mission_cards(start, None)
     if remark:
         validity.append(("HISTORY", remark))
     note = ("HISTORY", f"{N_PIXELS - status['UPDATED'].sum()} pixels keep their previous value")
     units = {"GAIN": "keV/chan", "OFFSET": "keV"}
     hdus = [
-        table_hdu(calibration, merging.MISSION_EXTENSION, units, [*cards, *validity, note]),
+        table_hdu(calibration, mission_file.MISSION_EXTENSION, units, [*cards, *validity, note]),
         table_hdu(
-            status, merging.STATUS_EXTENSION, None, [*cards, note, *merging.status_comments()]
+            status, mission_file.STATUS_EXTENSION, None, [*cards, note, *merging.status_comments()]
         ),
     ]
     write_fits(made.mission, hdus, params.date)

@@ -22,11 +22,11 @@ with running(snakemake) as progress:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     rows = read_columns(given.relation, "RELATION")
     detnum = np.asarray(rows["DETNUM"])
-    scene = figures.Scene(
+    scene = figures.FigureData(
         rows=rows,
         prior=read_prior(given.get("prior"), detnum, **params.relation),
         truth=read_truth(given.truth, detnum) if given.get("truth") else None,
-        places=figures.Places(
+        places=figures.PixelPositions(
             np.asarray(rows["X"]),
             np.asarray(rows["Y"]),
             module_borders(read_pixel_map(given.pixel_map)),

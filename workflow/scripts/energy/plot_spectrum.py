@@ -14,7 +14,7 @@ from pixelcal.energy.figures.pixel import pixel_title
 from pixelcal.energy.fit.fitted_blocks import fitted_blocks
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.response.learn import stack_spectra
+from pixelcal.energy.response.stack import stack_spectra
 from pixelcal.io.tables import read_columns
 from pixelcal.plotting import plots
 from pixelcal.workflow.script import running
@@ -25,11 +25,11 @@ with running(snakemake):
     counts = np.asarray(read_columns(given.spectra, "SPECTRA")["COUNTS"])
     table = read_line_table(given.lines)
     gain, offset = (np.asarray(rows[name], float) for name in ("GAIN", "OFFSET"))
-    answered = np.isfinite(gain)
+    valid = np.isfinite(gain)
     seconds = float(rows.meta["EXPOSURE"])
     edges = figures.stack_edges_keV()
-    stack = stack_spectra(counts[answered], gain[answered], offset[answered], edges)
-    stack = stack / seconds / np.diff(edges) / answered.sum() if answered.any() else stack[:0]
+    stack = stack_spectra(counts[valid], gain[valid], offset[valid], edges)
+    stack = stack / seconds / np.diff(edges) / valid.sum() if valid.any() else stack[:0]
     photons = None
     if given.get("undistributed"):
         photons = figures.to_photons(read_columns(given.undistributed, "UNDISTRIBUTED"))
@@ -37,7 +37,7 @@ with running(snakemake):
     row = rows[example]
     prior = read_prior(given.get("prior"), [row["DETNUM"]], **params.relation)
     known = (float(prior[0][0]), float(prior[1][0]))
-    relation = (gain[example], offset[example]) if answered[example] else known
+    relation = (gain[example], offset[example]) if valid[example] else known
     response = given.get("response")
     figure = figures.spectrum_figure(
         stack,
@@ -46,7 +46,7 @@ with running(snakemake):
         fitted_blocks(counts[example], row, table, known, params.fit, response),
         seconds,
         table,
-        f"ECLAIRs, exposure {params.exposure} ({seconds:g} s): {answered.sum()} of {len(rows)}"
+        f"ECLAIRs, exposure {params.exposure} ({seconds:g} s): {valid.sum()} of {len(rows)}"
         " pixels with an answer",
         photons,
     )

@@ -6,12 +6,13 @@ from astropy.table import Table
 
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.relation import N_PIXELS, inject_errors
 from pixelcal.energy.simulation.background import make_background, read_attenuation, spectrum_table
 from pixelcal.energy.simulation.detector import Detector
 from pixelcal.energy.simulation.orbit import make_orbits
 from pixelcal.energy.simulation.sampler import EventSampler, make_pixels, with_neighbours
 from pixelcal.energy.simulation.writer import to_flight_layout, write_events, write_good_times
+from pixelcal.energy.truth import inject_errors
+from pixelcal.instrument import N_PIXELS
 from pixelcal.io.tables import table_hdu, write_ecsv, write_fits
 from pixelcal.workflow.script import running
 

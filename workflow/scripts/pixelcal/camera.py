@@ -66,7 +66,7 @@ def rows_of(detnum: np.ndarray, pixel_map: Table) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Places:
+class PixelPositions:
     """Where pixels are drawn: `x`, `y` (n,) int, pieces of module border, (x, y) of (2, m), and the
     `shape` of the camera, rows and columns."""
 

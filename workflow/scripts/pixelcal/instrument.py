@@ -1,4 +1,7 @@
-"""Which camera a file is of, where its header says so."""
+"""What is special to ECLAIRs: its pixels, its channels, its detector, its requirement.
+
+Uses the standard library alone: the configuration is checked where there may be no numpy.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,25 @@ from pixelcal.errors import InputError
 
 INSTRUMENT = "ECL"
 """INSTRUME of files of the mission; others write ECLAIRs."""
+
+N_SIDE = 80
+"""Pixels along one side of the camera."""
+N_PIXELS = N_SIDE**2
+N_CHANNELS = 1024
+
+REFERENCE_ENERGIES_KEV = (4.0, 15.0, 50.0, 80.0, 150.0)
+"""Energies (keV) at which a relation is judged."""
+
+REQUIREMENT_BREAK_KEV = 80.0
+REQUIREMENT_LOW_KEV = 0.3
+REQUIREMENT_HIGH_KEV = 0.5
+"""Largest allowed error of an energy up to the break, and above it."""
+
+ESCAPES_KEV = ((26.711, 23.174), (31.814, 27.473))
+"""(K edge, energy carried away) of Cd and Te: escape peaks stand at E - 23.17 and E - 27.47 keV."""
+
+GTI_CRITERIA = ("GTICAL-NEO", "GTICAL-PEO", "GTICAL-TEO", "GTICAL-NSA", "GTICAL-STA", "GTICAL-TLM")
+"""Names of the criteria of good time."""
 
 
 def check_instrument(header: Mapping, where: str) -> None:

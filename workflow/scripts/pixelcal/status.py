@@ -1,4 +1,4 @@
-"""STATUS, bits that say why a pixel is not to be trusted: what both cameras do with them."""
+"""STATUS: bits that say why a pixel has no valid fit, or what is doubtful about the one it has."""
 
 from __future__ import annotations
 
@@ -7,6 +7,39 @@ from dataclasses import dataclass
 from enum import IntFlag
 
 import numpy as np
+
+
+class EnergyStatus(IntFlag):
+    """Bits of a relation; 0 is good."""
+
+    MASKED = 1
+    TOO_FEW_COUNTS = 2
+    NOT_CONVERGED = 4
+    AT_LIMIT = 8
+    LINE_MISSING = 16
+    POOR_FIT = 32
+    OUTLIER = 64
+
+
+class ChargeStatus(IntFlag):
+    """Bits of a fit of single photoelectrons; 0 is good."""
+
+    MASKED = 1
+    TOO_FEW = 2
+    NOT_CONVERGED = 4
+    AT_LIMIT = 8
+    UNRESOLVED = 16
+    POOR_FIT = 32
+    OUTLIER = 64
+
+
+NO_VALID_FIT = 1 | 2 | 4
+"""With any of these bits, the same for both cameras, there is no valid fit: values are NaN."""
+
+
+def has_valid_fit(status) -> np.ndarray:
+    """Whether there is a valid fit, for STATUS of any shape."""
+    return (np.asarray(status) & NO_VALID_FIT) == 0
 
 
 @dataclass(frozen=True)
@@ -22,27 +55,72 @@ class StatusWords:
     """
 
     labels: Mapping[int, str]
-    gravest_first: Sequence[int]
+    most_serious_first: Sequence[int]
 
-    def gravest(self, status: np.ndarray) -> np.ndarray:
+    def dominant(self, status: np.ndarray) -> np.ndarray:
         """Index (n,) into the labels of the one bit that says most about each pixel."""
         order = list(self.labels)
         status = np.asarray(status)
         result = np.zeros(len(status), int)
-        for bit in reversed(self.gravest_first):
+        for bit in reversed(self.most_serious_first):
             result[(status & bit) != 0] = order.index(bit)
         return result
 
     def rank(self, status: np.ndarray) -> np.ndarray:
         """Place (n,) of each pixel's gravest bit: 0 for the gravest of all, last without any."""
-        order = [*self.gravest_first, 0]
+        order = [*self.most_serious_first, 0]
         place = np.array([order.index(bit) for bit in self.labels])
-        return place[self.gravest(status)]
+        return place[self.dominant(status)]
 
     def words(self, status: int) -> str:
         """All bits of one STATUS in words."""
         words = [label for bit, label in self.labels.items() if bit and status & bit]
         return ", ".join(words) or self.labels[0]
+
+
+ENERGY_WORDS = StatusWords(
+    labels={
+        0: "good",
+        EnergyStatus.MASKED: "masked by the user",
+        EnergyStatus.TOO_FEW_COUNTS: "too few counts",
+        EnergyStatus.NOT_CONVERGED: "not converged",
+        EnergyStatus.AT_LIMIT: "at a limit",
+        EnergyStatus.LINE_MISSING: "line group missing",
+        EnergyStatus.POOR_FIT: "poor fit",
+        EnergyStatus.OUTLIER: "outlier",
+    },
+    most_serious_first=(
+        EnergyStatus.MASKED,
+        EnergyStatus.TOO_FEW_COUNTS,
+        EnergyStatus.NOT_CONVERGED,
+        EnergyStatus.OUTLIER,
+        EnergyStatus.AT_LIMIT,
+        EnergyStatus.LINE_MISSING,
+        EnergyStatus.POOR_FIT,
+    ),
+)
+
+CHARGE_WORDS = StatusWords(
+    labels={
+        0: "good",
+        ChargeStatus.MASKED: "masked by the user",
+        ChargeStatus.TOO_FEW: "too few flashes",
+        ChargeStatus.NOT_CONVERGED: "not converged",
+        ChargeStatus.AT_LIMIT: "at a limit",
+        ChargeStatus.UNRESOLVED: "peaks not resolved",
+        ChargeStatus.POOR_FIT: "poor fit",
+        ChargeStatus.OUTLIER: "outlier",
+    },
+    most_serious_first=(
+        ChargeStatus.MASKED,
+        ChargeStatus.TOO_FEW,
+        ChargeStatus.NOT_CONVERGED,
+        ChargeStatus.UNRESOLVED,
+        ChargeStatus.AT_LIMIT,
+        ChargeStatus.OUTLIER,
+        ChargeStatus.POOR_FIT,
+    ),
+)
 
 
 def bit_comments(bits: Iterable[IntFlag], without_answer: str) -> list[tuple]:
@@ -55,7 +133,7 @@ def bit_comments(bits: Iterable[IntFlag], without_answer: str) -> list[tuple]:
     ]
 
 
-def blank_unanswered(rows: np.ndarray, no_answer: int, answers: Iterable[str]) -> None:
+def blank_invalid(rows: np.ndarray, no_answer: int, answers: Iterable[str]) -> None:
     """Put NaN into every float column of the rows (n,) whose STATUS says that there is no answer.
 
     Parameters
@@ -72,12 +150,12 @@ def blank_unanswered(rows: np.ndarray, no_answer: int, answers: Iterable[str]) -
     ValueError
         Where they are not, and STATUS does not say why: a fault of the fit.
     """
-    unanswered = (rows["STATUS"] & no_answer) != 0
+    invalid = (rows["STATUS"] & no_answer) != 0
     for name in rows.dtype.names:
         if rows.dtype[name].base.kind == "f":
-            rows[name][unanswered] = np.nan
+            rows[name][invalid] = np.nan
     finite = np.all([np.isfinite(rows[name]) for name in answers], axis=0)
-    silent = ~unanswered & ~finite
+    silent = ~invalid & ~finite
     if silent.any():
         number = rows[rows.dtype.names[0]][silent][0]
         raise ValueError(f"pixel {number}: no answer, and STATUS does not say why")

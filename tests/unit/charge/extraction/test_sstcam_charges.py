@@ -11,12 +11,9 @@ from scipy.stats import norm
 
 from pixelcal.charge.extraction.charges import (
     Charges,
-    MeanWaveform,
-    Peaks,
     Window,
     charge_step,
     extract_charges,
-    find_peaks,
     first_samples,
 )
 from pixelcal.charge.extraction.checks import check_same_kind, rows_of
@@ -27,6 +24,7 @@ from pixelcal.charge.extraction.io import (
     read_charges,
     read_peaks,
 )
+from pixelcal.charge.extraction.peaks import MeanWaveform, Peaks, find_peaks
 from pixelcal.charge.runs.hdf5 import open_run
 from pixelcal.charge.runs.waveforms import Block
 from pixelcal.errors import InputError

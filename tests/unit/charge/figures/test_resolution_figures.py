@@ -6,8 +6,8 @@ from helpers.flashes import make_scan, spe_table, spread_truth
 
 from pixelcal.charge.figures.resolution import NOTHING, extracted_figure, resolution_figure
 from pixelcal.charge.resolution.measure import Settings, measure_scan
-from pixelcal.charge.spe.columns import Status
 from pixelcal.plotting import plots
+from pixelcal.status import ChargeStatus
 
 NSB = (0.125, 1.25)
 
@@ -59,7 +59,7 @@ def test_the_extracted_charges_lie_along_the_expected_ones(tmp_path):
     [
         measure((3.0,), n_pixels=1),
         measure((3.0, 30.0), nsb=np.nan),
-        measure((3.0, 30.0), status=Status.POOR_FIT),
+        measure((3.0, 30.0), status=ChargeStatus.POOR_FIT),
         measure((1.0, 3.0, 30.0), conversion="transfer"),
     ],
     ids=["one run of one pixel", "no NSB", "none good", "transfer"],

@@ -19,7 +19,8 @@ from helpers.sstcam_pages import (
     write_page,
 )
 
-from pixelcal.charge.extraction.charges import Peaks, Window, extract_charges, first_samples
+from pixelcal.charge.extraction.charges import Window, extract_charges, first_samples
+from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.figures.spe import (
     camera_figure,
     charges_figure,
@@ -32,20 +33,20 @@ from pixelcal.charge.report import verdict as report_verdict
 from pixelcal.charge.report.model import in_valleys, likely_cause, pool
 from pixelcal.charge.report.products import read_products
 from pixelcal.charge.runs.pixel_grid import pixel_grid
-from pixelcal.charge.runs.run_table import PixelMap, read_pixel_map
+from pixelcal.charge.runs.pixel_map import PixelMap, read_pixel_map
 from pixelcal.charge.simulation.flashes import Light, flash_blocks, make_pixels
-from pixelcal.charge.spe.columns import Status
 from pixelcal.charge.spe.model_spectra import peak_curves, pixel_views, signed_deviance
 from pixelcal.charge.spe.typical import typical_pixel
 from pixelcal.io.tables import read_columns
+from pixelcal.status import ChargeStatus
 
 SHARED = ("PE", "SIGMA_PED", "SIGMA_PE", "OPCT")
 
 
 def spoil(rows):
     """A few pixels of each kind."""
-    rows["STATUS"][3] = Status.NOT_CONVERGED
-    rows["STATUS"][5] |= Status.POOR_FIT
+    rows["STATUS"][3] = ChargeStatus.NOT_CONVERGED
+    rows["STATUS"][5] |= ChargeStatus.POOR_FIT
     rows["PVALUE"][5] = 2e-6
     rows["PE"][7] *= 1.6
 
@@ -222,7 +223,7 @@ def simulated(n_pixels, flashes, light, **trouble):
         charges.append(extract_charges(blocks, numbers, first, window, ~none).charges)
     spectra = spectra_of(charges, numbers)
     rows = fit_spectra(spectra)
-    rows["STATUS"] &= Status.TOO_FEW | Status.NOT_CONVERGED
+    rows["STATUS"] &= ChargeStatus.TOO_FEW | ChargeStatus.NOT_CONVERGED
     return spectra, rows
 
 
@@ -262,7 +263,7 @@ def test_pooled_spectra_hold_all_flashes_of_the_good_pixels(own):
 
 
 def lose_all(rows):
-    rows["STATUS"] = Status.NOT_CONVERGED
+    rows["STATUS"] = ChargeStatus.NOT_CONVERGED
 
 
 UNUSUAL = {

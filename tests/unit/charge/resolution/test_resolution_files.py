@@ -10,11 +10,12 @@ from astropy.io import fits
 from helpers.flashes import make_scan, spe_table, spread_truth
 from helpers.synthetic import run_script
 
-from pixelcal.charge.extraction.charges import Charges, Peaks
+from pixelcal.charge.extraction.charges import Charges
 from pixelcal.charge.extraction.io import charge_hdus
+from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.resolution.scan import Left
-from pixelcal.charge.spe.columns import Status
 from pixelcal.io.tables import table_hdu, write_fits
+from pixelcal.status import ChargeStatus
 
 CHARGES = (0.5, 4.0, 30.0, 200.0, 900.0)
 N_PIXELS, N_FLASHES = 40, 150
@@ -51,7 +52,7 @@ def scene(tmp_path_factory):
         paths.append(str(folder / f"{run.name}.fits"))
         write_charges(paths[-1], files[run.name])
     spe = spe_table(truth, N_PIXELS)
-    spe["STATUS"][3] = Status.OUTLIER
+    spe["STATUS"][3] = ChargeStatus.OUTLIER
     cards = [("INFIL001", "spe.h5"), ("INSHA001", SPE_SHA)]
     write_fits(folder / "spe.fits", [table_hdu(spe.as_array(), "SPE", cards=cards)])
     light = [

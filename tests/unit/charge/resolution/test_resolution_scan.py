@@ -8,8 +8,8 @@ from pixelcal.charge.resolution.estimator import expected_resolution
 from pixelcal.charge.resolution.measure import Settings, measure_scan
 from pixelcal.charge.resolution.requirement import requirement_formula
 from pixelcal.charge.resolution.scan import Left, ScanRun, calibrating_runs, reason, scan_runs
-from pixelcal.charge.spe.columns import Status
 from pixelcal.errors import InputError
+from pixelcal.status import ChargeStatus
 
 CHARGES = (0.5, 2.0, 8.0, 30.0, 120.0, 450.0, 900.0)
 N_PIXELS, N_FLASHES = 70, 400
@@ -113,16 +113,16 @@ def test_the_light_is_the_measured_one_and_the_pde_scales_it(scan):
 
 def test_pixels_that_are_not_good_are_left_out_and_counted(scan):
     spe = scan[3].copy()
-    spe["STATUS"][:5] = Status.NOT_CONVERGED
+    spe["STATUS"][:5] = ChargeStatus.NOT_CONVERGED
     spe["PE"][:5] = np.nan
-    spe["STATUS"][5:8] = Status.OUTLIER
+    spe["STATUS"][5:8] = ChargeStatus.OUTLIER
     spe["PE"][5:8] *= 2
     measured = measure(scan, spe=spe)
     camera, pixels = measured.camera, measured.pixels
     assert (camera["N_PIXELS"] == 62).all() and (camera["N_PIXELS_ANSWER"] == 65).all()
     assert (camera["BIAS_ANSWER"] < camera["BIAS"]).all()
     first = pixels[pixels["RUN_ROW"] == 0]
-    assert (first["LEFT_OUT"][:5] == Left.NO_ANSWER | Left.NOT_GOOD).all()
+    assert (first["LEFT_OUT"][:5] == Left.WITHOUT_FIT | Left.NOT_GOOD).all()
     assert (first["LEFT_OUT"][5:8] == Left.NOT_GOOD).all() and (first["LEFT_OUT"][8:] == 0).all()
     assert np.isnan(first["RESOLUTION"][:5]).all() and np.isfinite(first["RESOLUTION"][5:]).all()
     # Left out, they do not matter.
@@ -250,7 +250,7 @@ def test_the_verdict_is_that_of_the_good_pixels(scan):
 
 def test_no_good_pixel(scan):
     spe = scan[3].copy()
-    spe["STATUS"] = Status.POOR_FIT
+    spe["STATUS"] = ChargeStatus.POOR_FIT
     camera = measure(scan, spe=spe).camera
     assert set(camera["REASON"]) == {"no pixel is good"} and np.isnan(camera["RESOLUTION"]).all()
     assert reason(np.array([], int)) == "no pixel"

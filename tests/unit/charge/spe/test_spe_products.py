@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from helpers.spe_flashes import Sipm, draw_charges, draw_spectra
 
-from pixelcal.charge.spe.columns import Status, fit_dtype
+from pixelcal.charge.spe.columns import fit_dtype
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 from pixelcal.charge.spe.merge import complete_status
 from pixelcal.charge.spe.spectra import bin_widths, fill_run, spectra_rows
 from pixelcal.charge.spe.validation import validate
 from pixelcal.errors import InputError
 from pixelcal.io.merge import merge_chunks, placed_rows
+from pixelcal.status import ChargeStatus
 
 NONE = np.array([], int)
 
@@ -118,10 +119,10 @@ def test_masked_pixels_outliers_and_no_answers(fits):
     rows = complete_status(fits, np.array([5]), off)
     flagged = {int(pixel): int(status) for pixel, status in rows[["PIXEL", "STATUS"]] if status}
     assert flagged == {
-        5: Status.MASKED,
-        11: Status.OUTLIER,
-        12: Status.TOO_FEW,
-        20: Status.MASKED,
+        5: ChargeStatus.MASKED,
+        11: ChargeStatus.OUTLIER,
+        12: ChargeStatus.TOO_FEW,
+        20: ChargeStatus.MASKED,
     }
     for pixel in (5, 12, 20):
         assert np.isnan(rows["PE"][pixel]) and np.isnan(rows["COVARIANCE"][pixel]).all()

@@ -6,14 +6,8 @@ from astropy.io import fits
 from helpers.event_files import EPOCH, events, gti, pira, table, write
 
 from pixelcal.energy.events.clock import Clock
-from pixelcal.energy.events.good_times import (
-    first_seconds,
-    good_time_of,
-    intersect,
-    merge,
-    read_good_time,
-    total_seconds,
-)
+from pixelcal.energy.events.good_times import good_time_of, read_good_time
+from pixelcal.energy.events.intervals import first_seconds, intersect, merge, total_seconds
 from pixelcal.energy.events.reader import open_events
 from pixelcal.errors import InputError
 

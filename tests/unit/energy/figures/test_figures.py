@@ -20,13 +20,15 @@ from pixelcal.energy.figures import energy as figures_energy
 from pixelcal.energy.figures import pixel as figures_pixel
 from pixelcal.energy.figures import relation as figures
 from pixelcal.energy.figures import spectrum as figures_spectrum
+from pixelcal.energy.fit.columns import empty_fits
 from pixelcal.energy.fit.fitted_blocks import fitted_blocks
 from pixelcal.energy.fit.model_spectra import BlockView
 from pixelcal.energy.fit.two_step import TwoStepOptions, fit_two_step
-from pixelcal.energy.relation import REFERENCE_ENERGIES_KEV, Status, empty_fits
 from pixelcal.energy.results.changes import find_changes
 from pixelcal.errors import InputError
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.plotting import plots
+from pixelcal.status import EnergyStatus
 
 RELATION_FIGURES = {
     "camera": figures.camera_figure,
@@ -43,15 +45,15 @@ RELATION_FIGURES = {
 ABOUT_PIXELS = tuple(name for name in RELATION_FIGURES if name != "prior")
 
 
-def make_scene(rows, truth=None, method="joint", prior=None) -> figures.Scene:
+def make_scene(rows, truth=None, method="joint", prior=None) -> figures.FigureData:
     """The rows of a fit on the detection plane."""
     pixel_map = read_pixel_map(PIXEL_MAP)
     n = len(rows)
-    places = figures.Places(
+    places = figures.PixelPositions(
         np.asarray(pixel_map["X"])[:n], np.asarray(pixel_map["Y"])[:n], module_borders(pixel_map)
     )
     prior = prior or (np.full(n, GAIN), np.full(n, OFFSET))
-    return figures.Scene(rows, prior, truth, places, "ECLAIRs, exposure 10ks", method)
+    return figures.FigureData(rows, prior, truth, places, "ECLAIRs, exposure 10ks", method)
 
 
 def texts(figure) -> str:
@@ -63,7 +65,7 @@ def texts(figure) -> str:
 
 def no_answers(n):
     rows, truth = make_fits(n)
-    silence(rows, np.arange(n), Status.TOO_FEW_COUNTS)
+    silence(rows, np.arange(n), EnergyStatus.TOO_FEW_COUNTS)
     return rows, truth
 
 
@@ -90,7 +92,7 @@ def test_figures_come_out_and_say_so(name, situation, truth):
 @pytest.mark.parametrize("name", RELATION_FIGURES)
 def test_figures_of_the_other_method_and_a_prior_file(name):
     rows, truth = make_fits(640)
-    rows["STATUS"][3] = Status.LINE_MISSING
+    rows["STATUS"][3] = EnergyStatus.LINE_MISSING
     prior = truth[0] + 1e-4, truth[1] - 0.01
     said = texts(RELATION_FIGURES[name](make_scene(rows, None, "two-step", prior)))
     if name == "statistics":
@@ -108,8 +110,8 @@ def test_a_prior_that_is_one_number_is_told():
 
 def test_pass_fractions_are_those_of_the_validation(tmp_path):
     rows, truth = make_fits(640)
-    silence(rows, [17, 80], Status.TOO_FEW_COUNTS)
-    silence(rows, [81], Status.MASKED)
+    silence(rows, [17, 80], EnergyStatus.TOO_FEW_COUNTS)
+    silence(rows, [81], EnergyStatus.MASKED)
     paths = write_exposure(tmp_path, "10ks", 10000, rows, truth)
     numbers = json.loads(paths["validation"].read_text())["energies"]
     scene = make_scene(rows, truth)
@@ -227,9 +229,9 @@ def test_photons_are_counts_per_second_and_keV():
 def test_the_typical_pixel_is_good_and_in_the_middle():
     rows, _ = make_fits(5)
     rows["COUNTS"] = [10, 500, 300, 400, 200]
-    rows["STATUS"][0] = Status.POOR_FIT
+    rows["STATUS"][0] = EnergyStatus.POOR_FIT
     assert rows["COUNTS"][figures_spectrum.typical_pixel(rows)] == 400
-    rows["STATUS"] = Status.OUTLIER
+    rows["STATUS"] = EnergyStatus.OUTLIER
     assert figures_spectrum.typical_pixel(rows) == 0
 
 
@@ -265,7 +267,7 @@ PHOTONS = figures_spectrum.Photons(np.arange(3.0, 201.0), np.full(197, 0.1))
 @pytest.mark.parametrize("photons", [PHOTONS, None], ids=["photons", "no photons"])
 @pytest.mark.parametrize("truth", [(GAIN, OFFSET), None], ids=["truth", "no truth"])
 def test_the_picture_of_a_pixel(photons, truth):
-    row = make_row(Status.POOR_FIT | Status.OUTLIER)
+    row = make_row(EnergyStatus.POOR_FIT | EnergyStatus.OUTLIER)
     title = figures_pixel.pixel_title(row, "10ks", 10000.0)
     figure = figures_pixel.pixel_figure(
         make_blocks(), row, cameras.line_table(), (GAIN, OFFSET), title, truth, photons
@@ -283,7 +285,7 @@ def test_the_picture_of_a_pixel(photons, truth):
 @pytest.mark.parametrize("blocks", [make_blocks(with_model=False), []], ids=["data", "nothing"])
 def test_the_picture_of_a_pixel_without_an_answer(blocks):
     row = make_row() | dict.fromkeys(("GAIN", "OFFSET", "STAT", "PVALUE"), np.nan)
-    row["STATUS"] = Status.TOO_FEW_COUNTS
+    row["STATUS"] = EnergyStatus.TOO_FEW_COUNTS
     title = figures_pixel.pixel_title(row, "10ks", 10000.0)
     figure = figures_pixel.pixel_figure(
         blocks, row, cameras.line_table(), (GAIN, OFFSET), title, None, None

@@ -12,9 +12,10 @@ from pixelcal.energy.fit import model
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.lines import line_groups
-from pixelcal.energy.relation import Status, energy_error, energy_sigma
-from pixelcal.energy.response.learn import line_cdf
+from pixelcal.energy.relation import energy_error, energy_sigma
+from pixelcal.energy.response.line_shape import line_cdf
 from pixelcal.energy.response.tables import GRID_STEP_KEV, LOG_RESOLUTION_NODES, make_templates
+from pixelcal.status import EnergyStatus
 
 N, SECONDS = 200, 20_000.0
 
@@ -223,7 +224,7 @@ def test_scatter_is_at_the_information_limit_of_the_same_model():
 def test_empty_pixel_has_too_few_counts():
     counts = np.zeros((1, 1024), np.int32)
     row = fit(counts)[0][0]
-    assert row["STATUS"] == Status.TOO_FEW_COUNTS
+    assert row["STATUS"] == EnergyStatus.TOO_FEW_COUNTS
     assert np.isnan(row["GAIN"]) and np.isnan(row["OFFSET_ERR"])
 
 
@@ -243,7 +244,7 @@ def test_missing_line_is_flagged():
     )
     counts = np.random.default_rng(2).poisson(spectrum)[None].astype(np.int32)
     row = fit(counts)[0][0]
-    assert row["STATUS"] & (Status.LINE_MISSING | Status.POOR_FIT)
+    assert row["STATUS"] & (EnergyStatus.LINE_MISSING | EnergyStatus.POOR_FIT)
 
 
 def test_wide_pixel_reports_its_width():
@@ -260,7 +261,8 @@ def test_too_few_counts_follow_the_option():
     counts = camera().counts[:3]
     many = int(counts.sum(axis=1).max()) + 1
     assert np.all(
-        fit(counts, options=JointOptions(min_counts=many))[0]["STATUS"] == Status.TOO_FEW_COUNTS
+        fit(counts, options=JointOptions(min_counts=many))[0]["STATUS"]
+        == EnergyStatus.TOO_FEW_COUNTS
     )
 
 

@@ -9,8 +9,9 @@ from helpers import cameras
 from pixelcal.energy.fit.joint import fit_joint, fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.leave_one_out import leave_blocks_out, without_block
-from pixelcal.energy.relation import RELATION_COLUMNS, Status, energy_error, energy_sigma
+from pixelcal.energy.relation import RELATION_COLUMNS, energy_error, energy_sigma
 from pixelcal.energy.response.tables import make_templates
+from pixelcal.status import EnergyStatus
 
 N, SECONDS = 60, 100_000.0
 BLOCK_OF_PB = 3
@@ -81,7 +82,7 @@ def test_a_wrong_line_energy_shows_where_it_is_left_out():
 def test_a_pixel_without_an_answer_keeps_its_reason():
     counts, table, response, fits = fitted()
     dead = fits[:2].copy()
-    dead["STATUS"][0], dead["GAIN"][0] = int(Status.TOO_FEW_COUNTS), np.nan
+    dead["STATUS"][0], dead["GAIN"][0] = int(EnergyStatus.TOO_FEW_COUNTS), np.nan
     rows = leave_blocks_out(counts[:2], dead, table, response)
     assert np.isnan(rows["GAIN"][0]).all() and np.isfinite(rows["GAIN"][1]).all()
-    assert rows["STATUS"][0].tolist() == [int(Status.TOO_FEW_COUNTS)] * table.n_blocks
+    assert rows["STATUS"][0].tolist() == [int(EnergyStatus.TOO_FEW_COUNTS)] * table.n_blocks

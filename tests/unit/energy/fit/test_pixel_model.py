@@ -7,16 +7,18 @@ import pytest
 from helpers import cameras
 from scipy import integrate, optimize, stats
 
+from pixelcal.energy.fit.columns import empty_fits
+from pixelcal.energy.fit.fitted_blocks import two_step_blocks
 from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.likelihood import LOWEST_CONTINUUM
 from pixelcal.energy.fit.model_spectra import LOWEST_CONTINUUM as OWN_LOWEST_CONTINUUM
-from pixelcal.energy.fit.model_spectra import fit_normalisations, pixel_blocks, two_step_blocks
+from pixelcal.energy.fit.model_spectra import fit_normalisations, pixel_blocks
 from pixelcal.energy.fit.two_step import TwoStepOptions, fit_two_step
 from pixelcal.energy.lines import line_groups
-from pixelcal.energy.relation import Status, empty_fits
-from pixelcal.energy.response.learn import escape_peaks, line_pdf
+from pixelcal.energy.response.line_shape import escape_peaks, line_pdf
 from pixelcal.energy.response.tables import make_templates
+from pixelcal.status import EnergyStatus
 
 N, SECONDS = 60, 20_000.0
 RELATION = (cameras.NOMINAL_GAIN, cameras.NOMINAL_OFFSET)
@@ -167,7 +169,7 @@ def test_residuals_are_pearson_residuals():
 def test_pixel_without_answer_has_data_in_the_prior_relation():
     counts, response, *_ = fitted()
     row = empty_fits(np.array([0]))[0]
-    row["STATUS"] = int(Status.TOO_FEW_COUNTS)
+    row["STATUS"] = int(EnergyStatus.TOO_FEW_COUNTS)
     table = cameras.line_table()
     blocks = pixel_blocks(counts[0], row, table, response, prior=RELATION)
     assert len(blocks) == table.n_blocks

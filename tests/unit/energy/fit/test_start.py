@@ -6,10 +6,11 @@ from helpers import cameras
 
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
-from pixelcal.energy.fit.start import beyond_range, find_starts, make_filters
+from pixelcal.energy.fit.start import find_starts, make_filters, outside_search_window
 from pixelcal.energy.lines import line_groups
-from pixelcal.energy.relation import NO_ANSWER, Status, energy_error
-from pixelcal.energy.response.learn import LineShape
+from pixelcal.energy.relation import energy_error
+from pixelcal.energy.response.line_shape import LineShape
+from pixelcal.status import EnergyStatus, has_valid_fit
 
 GAIN, OFFSET = cameras.NOMINAL_GAIN, cameras.NOMINAL_OFFSET
 ENERGIES = np.array([[9.0], [50.0], [80.0]])
@@ -113,13 +114,13 @@ def test_far_pixels_are_recovered_with_a_response_learnt_from_them():
     rows = fit_pixels(counts, np.arange(n), *prior, table, response)
     error = energy_error(ENERGIES, rows["GAIN"], rows["OFFSET"], gain, offset)
     assert np.all(np.abs(error) < 0.3)
-    assert not (rows["STATUS"] & int(NO_ANSWER)).any()
+    assert has_valid_fit(rows["STATUS"]).all()
 
 
 def test_the_range_is_that_of_gain_and_offset():
     gain = GAIN * np.array([1.07, 0.93, 1.0, 1.0, 1.05])
     offset = OFFSET + np.array([0.0, 0.0, 3.0, -3.0, 1.0])
-    assert beyond_range(gain, offset, GAIN, OFFSET).tolist() == [True] * 4 + [False]
+    assert outside_search_window(gain, offset, GAIN, OFFSET).tolist() == [True] * 4 + [False]
 
 
 def test_a_relation_beyond_the_range_says_so():
@@ -130,4 +131,4 @@ def test_a_relation_beyond_the_range_says_so():
     assert not fit_pixels(counts, np.arange(60), gain, offset, table, response)["STATUS"].any()
     away = fit_pixels(counts, np.arange(60), gain, offset - 3.2, table, response)
     assert away["STATUS"].all()
-    assert np.any(away["STATUS"] & int(Status.AT_LIMIT))
+    assert np.any(away["STATUS"] & int(EnergyStatus.AT_LIMIT))

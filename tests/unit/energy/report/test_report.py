@@ -11,7 +11,6 @@ from helpers.report_pages import TABLE, known_response, make_camera, page_data, 
 from helpers.synthetic import GAIN, OFFSET, make_fits, silence
 
 from pixelcal.camera import module_borders, read_pixel_map
-from pixelcal.energy.relation import REFERENCE_ENERGIES_KEV, Status
 from pixelcal.energy.report import camera as report_camera
 from pixelcal.energy.report import changes as report_changes
 from pixelcal.energy.report import energies as report_energies
@@ -20,10 +19,11 @@ from pixelcal.energy.report import pixels as report_pixels
 from pixelcal.energy.report import response as report_response
 from pixelcal.energy.report.products import Products, read_products
 from pixelcal.energy.report.verdict import COLUMNS, verdict
-from pixelcal.energy.results.quantities import STATUS_LABELS, gravest_status, status_words
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.io.tables import read_columns
 from pixelcal.plotting.colours import STATUS_COLOURS
 from pixelcal.report.frame import compact_json, decimals, packed, scaled
+from pixelcal.status import ENERGY_WORDS, EnergyStatus
 
 SETTINGS = {"pixels": list(range(6400)), "note": "</script><b>&"}
 MAP = read_pixel_map(PIXEL_MAP)
@@ -31,10 +31,10 @@ MAP = read_pixel_map(PIXEL_MAP)
 
 def spoil(rows):
     """A few pixels of each kind."""
-    silence(rows, [17, 80], Status.TOO_FEW_COUNTS)
+    silence(rows, [17, 80], EnergyStatus.TOO_FEW_COUNTS)
     rows["COUNTS"][17] = 0
-    silence(rows, [6399], Status.NOT_CONVERGED)
-    rows["STATUS"][[5, 6]] = Status.POOR_FIT
+    silence(rows, [6399], EnergyStatus.NOT_CONVERGED)
+    rows["STATUS"][[5, 6]] = EnergyStatus.POOR_FIT
     rows["PVALUE"][[5, 6]] = 2e-6
 
 
@@ -132,7 +132,7 @@ def test_the_page_holds_the_relation(data, paths):
     for key, name in report_camera.SHOWN.items():
         column = np.asarray(relation[name])
         assert np.array_equal(unpack(values[key]), column.astype("f4"), equal_nan=True)
-    assert unpack(values["status"])[17] == Status.TOO_FEW_COUNTS
+    assert unpack(values["status"])[17] == EnergyStatus.TOO_FEW_COUNTS
     assert np.isnan(unpack(values["gain"])[[17, 80, 6399]]).all()
     assert unpack(data["camera"]["x"])[:2].tolist() == [79, 78]
     assert unpack(data["camera"]["y"])[80] == 1
@@ -148,7 +148,7 @@ def test_the_shortest_exposure_that_is_enough_is_named(page):
 
 
 def lose_all(rows):
-    silence(rows, rows["DETNUM"], Status.TOO_FEW_COUNTS)
+    silence(rows, rows["DETNUM"], EnergyStatus.TOO_FEW_COUNTS)
 
 
 @pytest.mark.parametrize(
@@ -220,10 +220,15 @@ def test_verdict(shares, meets, text):
 
 
 def test_status_in_words():
-    assert len(STATUS_LABELS) == len(STATUS_COLOURS) == len(Status) + 1
-    assert status_words(0) == "good"
-    assert status_words(Status.MASKED | Status.OUTLIER) == "masked by the user, outlier"
-    indices = gravest_status([0, *Status, Status.POOR_FIT | Status.NOT_CONVERGED])
+    assert len(ENERGY_WORDS.labels) == len(STATUS_COLOURS) == len(EnergyStatus) + 1
+    assert ENERGY_WORDS.words(0) == "good"
+    assert (
+        ENERGY_WORDS.words(EnergyStatus.MASKED | EnergyStatus.OUTLIER)
+        == "masked by the user, outlier"
+    )
+    indices = ENERGY_WORDS.dominant(
+        [0, *EnergyStatus, EnergyStatus.POOR_FIT | EnergyStatus.NOT_CONVERGED]
+    )
     assert indices.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 3]
 
 
@@ -267,7 +272,7 @@ def test_the_small_map_holds_each_pixel_once(exposure):
     assert (image >= 0).all()
     assert np.bincount(image.ravel(), minlength=4).tolist() == [part["n"] for part in paths]
     # DETNUM 17 is in the lowest row (Y = 0), 62 from the left: it has no answer.
-    assert image[79, 62] == report_energies.NO_ANSWER_GIVEN
+    assert image[79, 62] == report_energies.WITHOUT_VALID_FIT
 
 
 def test_all_five_energies_at_once(exposure):
@@ -352,11 +357,11 @@ def test_flagged_pixels_come_first_then_the_worst(exposure):
 
 def test_flags_leave_room_for_the_worst(paths):
     own = products(paths["1ks"])
-    own.relation["STATUS"][1000:2000] |= int(Status.OUTLIER)
+    own.relation["STATUS"][1000:2000] |= int(EnergyStatus.OUTLIER)
     rows, words = report_pixels.choose(own)
     assert (own.status[rows] != 0).sum() == report_pixels.MOST_FLAGGED
     assert len(rows) == report_pixels.MOST_PIXELS and "70 of the 1005 with a STATUS" in words
-    own.relation["STATUS"][:] |= int(Status.MASKED)
+    own.relation["STATUS"][:] |= int(EnergyStatus.MASKED)
     rows, words = report_pixels.choose(own)
     assert len(rows) == 0 and words.startswith("No pixel is in question")
 

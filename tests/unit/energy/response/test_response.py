@@ -7,21 +7,19 @@ from scipy import integrate
 
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.response.io import read_response, write_response
-from pixelcal.energy.response.learn import (
-    ESCAPES_KEV,
+from pixelcal.energy.response.line_shape import (
+    SIGMA_PER_FWHM,
     LineShape,
-    continuum_functions,
-    continuum_integrals,
     escape_peaks,
     line_cdf,
     line_pdf,
-    series_of_lines,
-    stack_edges,
-    stack_spectra,
+    profile_cdf,
 )
-from pixelcal.energy.response.line_shape import SIGMA_PER_FWHM, profile_cdf
+from pixelcal.energy.response.model import continuum_functions, continuum_integrals, series_of_lines
+from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.simulation.detector import Detector
 from pixelcal.errors import InputError
+from pixelcal.instrument import ESCAPES_KEV
 
 SHAPE = LineShape()
 BLOCK = (20.6, 33.4)

@@ -9,7 +9,7 @@ from helpers.paths import LINES
 
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.response.io import read_response, write_response
-from pixelcal.energy.response.learn import empty_response
+from pixelcal.energy.response.model import empty_response
 from pixelcal.errors import InputError
 
 

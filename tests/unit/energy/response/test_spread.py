@@ -8,12 +8,12 @@ from scipy import optimize, stats
 from pixelcal.energy.fit import likelihood as kernel
 from pixelcal.energy.response.population import (
     SCALES,
-    SPREAD_FREEDOM,
+    STUDENT_T_DOF,
     centre,
-    learn_spread,
+    learn_population_scale,
+    population_weight,
     shared_information,
-    spread_weight,
-    wide_spread,
+    wide_population_scale,
 )
 
 N = 3000
@@ -29,7 +29,7 @@ def fitted(true, error, spread, seed):
     data = true + error * rng.standard_normal(len(true))
     value = data.copy()
     for _ in range(200):
-        law = spread_weight(value, spread) / spread**2
+        law = population_weight(value, spread) / spread**2
         value = data / error**2 / (1 / error**2 + law)
     return value[:, None], (1.0 / (1.0 / error**2 + law))[:, None]
 
@@ -37,8 +37,8 @@ def fitted(true, error, spread, seed):
 @pytest.mark.parametrize("deviation", [-0.7, 0.05, 0.4])
 def test_weight_gives_the_gradient_of_students_t(deviation):
     scale, step = 0.2, 1e-6
-    up, down = (-stats.t.logpdf(deviation + h, SPREAD_FREEDOM, scale=scale) for h in (step, -step))
-    gradient = spread_weight(deviation, scale) * deviation / scale**2
+    up, down = (-stats.t.logpdf(deviation + h, STUDENT_T_DOF, scale=scale) for h in (step, -step))
+    gradient = population_weight(deviation, scale) * deviation / scale**2
     assert gradient == pytest.approx((up - down) / (2 * step), rel=1e-6)
 
 
@@ -51,11 +51,9 @@ def test_scale_is_recovered(scale, error):
     """
     if error > scale:
         pytest.skip("the errors hide the scale: see the next test")
-    true = stats.t.rvs(SPREAD_FREEDOM, scale=scale, size=N, random_state=3)
-    found = learn_spread(*fitted(true, error, WIDE[0], 4), WIDE)[0]
-    one_sigma = np.sqrt((SPREAD_FREEDOM + 3) / (2 * SPREAD_FREEDOM) / N) * (
-        1 + (error / scale) ** 2
-    )
+    true = stats.t.rvs(STUDENT_T_DOF, scale=scale, size=N, random_state=3)
+    found = learn_population_scale(*fitted(true, error, WIDE[0], 4), WIDE)[0]
+    one_sigma = np.sqrt((STUDENT_T_DOF + 3) / (2 * STUDENT_T_DOF) / N) * (1 + (error / scale) ** 2)
     step = np.log(SCALES[1] / SCALES[0])
     # The shape of the data's likelihood is taken from the curvature of the fit: good to a tenth.
     assert abs(np.log(found / scale)) < 5 * one_sigma + step + 0.1
@@ -63,17 +61,17 @@ def test_scale_is_recovered(scale, error):
 
 def test_pixels_that_are_the_same_seem_so():
     """Errors of 0.3 hide a spread below 0.3 (2 / N)^(1/4) = 0.05; thrice that is an outlier."""
-    found = learn_spread(*fitted(np.zeros(N), 0.3, WIDE[0], 5), WIDE)[0]
+    found = learn_population_scale(*fitted(np.zeros(N), 0.3, WIDE[0], 5), WIDE)[0]
     assert found < 3 * 0.3 * (2 / N) ** 0.25
 
 
 def test_a_few_pixels_do_not_seem_all_the_same():
-    found = learn_spread(np.zeros((2, 1)), np.full((2, 1), 1e-4), WIDE)
+    found = learn_population_scale(np.zeros((2, 1)), np.full((2, 1), 1e-4), WIDE)
     assert found[0] > 0.02
 
 
 def test_without_a_pixel_the_scale_stays():
-    assert learn_spread(np.empty((0, 1)), np.empty((0, 1)), WIDE) is WIDE
+    assert learn_population_scale(np.empty((0, 1)), np.empty((0, 1)), WIDE) is WIDE
 
 
 def test_a_tenth_of_outliers_does_not_rule():
@@ -81,20 +79,20 @@ def test_a_tenth_of_outliers_does_not_rule():
     rng = np.random.default_rng(6)
     true = 0.1 * rng.standard_normal(N)
     true[: N // 10] = -1.0
-    found = learn_spread(*fitted(true, 0.05, WIDE[0], 7), WIDE)[0]
+    found = learn_population_scale(*fitted(true, 0.05, WIDE[0], 7), WIDE)[0]
     assert 0.08 < found < 0.2
 
 
 def test_wide_scales_are_those_of_resolution_continua_and_groups():
     table = cameras.line_table()
-    assert wide_spread(table).tolist() == [0.3] + [0.5] * (5 + 7)
+    assert wide_population_scale(table).tolist() == [0.3] + [0.5] * (5 + 7)
 
 
 def test_centre_is_the_most_probable_one():
     """A scalar search of scipy on the sum of the laws; one normalisation is an outlier."""
     normalisation, spread = np.array([1.02, 0.97, 1.1, 0.1]), np.array([0.05, 0.1, 0.02, 0.1])
     found = optimize.minimize_scalar(
-        lambda m: -np.sum(stats.t.logpdf(normalisation, SPREAD_FREEDOM, m, spread)),
+        lambda m: -np.sum(stats.t.logpdf(normalisation, STUDENT_T_DOF, m, spread)),
         bounds=(0.9, 1.2),
         method="bounded",
         options={"xatol": 1e-10},
@@ -109,13 +107,13 @@ def test_what_the_kernel_says_of_deviations():
     theta = np.append([17.0, 72.0, 0.1], 1.0 + 0.2 * rng.standard_normal(6))
     factor = 0.05 * rng.standard_normal((9, 9))
     covariance = factor @ factor.T
-    value, variance, determined = kernel._deviations(theta, covariance, spread)
+    value, variance, n_effective_prior = kernel._deviations(theta, covariance, spread)
     middle = centre(theta[3:], spread[1:])
     np.testing.assert_allclose(value, np.append(0.1, theta[3:] - middle), rtol=1e-12)
-    weight = (spread_weight(value, spread) / spread**2)[1:]
+    weight = (population_weight(value, spread) / spread**2)[1:]
     projection = np.eye(7)
     projection[1:, 1:] -= weight / weight.sum()
     own = covariance[2:, 2:]
     np.testing.assert_allclose(variance, np.diag(projection @ own @ projection.T))
     information = shared_information(value, spread)
-    assert determined == pytest.approx(np.trace(own @ information))
+    assert n_effective_prior == pytest.approx(np.trace(own @ information))

@@ -3,10 +3,19 @@
 import numpy as np
 import pytest
 from astropy.stats import sigma_clip as astropy_sigma_clip
+from helpers.synthetic import GAIN, OFFSET, make_fits, silence
 from scipy.stats import norm
-from helpers.synthetic import GAIN, OFFSET, Status, make_fits, silence
 
-from pixelcal.energy.results.changes import BOTH_CHANGED, GAIN_CHANGED, OFFSET_CHANGED, change_classes, find_changes, judge_change, sigma_clip
+from pixelcal.energy.results.changes import (
+    BOTH_CHANGED,
+    GAIN_CHANGED,
+    OFFSET_CHANGED,
+    change_classes,
+    find_changes,
+    judge_change,
+    sigma_clip,
+)
+from pixelcal.status import EnergyStatus
 
 THRESHOLD = 5.0
 
@@ -88,7 +97,7 @@ def test_gain_and_offset_of_a_camera():
     prior = np.full(len(rows), GAIN), np.full(len(rows), OFFSET)
     rows["GAIN"][[5, 7]] *= 1.2
     rows["OFFSET"][[6, 7]] += 6.0
-    silence(rows, [8], Status.NOT_CONVERGED)
+    silence(rows, [8], EnergyStatus.NOT_CONVERGED)
     gain, offset = find_changes(rows, prior, THRESHOLD)
     classes = change_classes(gain, offset)
     assert classes[5:9].tolist() == [GAIN_CHANGED, OFFSET_CHANGED, BOTH_CHANGED, 0]

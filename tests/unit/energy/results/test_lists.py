@@ -5,8 +5,11 @@ import pytest
 from astropy.table import Table
 from helpers.synthetic import GAIN, OFFSET, make_fits, run_script, silence, write_exposure
 
+from pixelcal.energy.relation import energy_error
+from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.results.pixel_lists import Column, format_list, status_names
-from pixelcal.energy.relation import REFERENCE_ENERGIES_KEV, Status, energy_error, requirement_keV
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
+from pixelcal.status import EnergyStatus
 
 NOMINAL = {"gain_keV": GAIN, "offset_keV": OFFSET}
 NAMES = ("changed", "over_requirement", "no_answer")
@@ -32,8 +35,8 @@ def read_list(path):
 @pytest.fixture(scope="module")
 def camera():
     rows, truth = make_fits(640)
-    silence(rows, [17], Status.TOO_FEW_COUNTS)
-    silence(rows, [30, 31], Status.NOT_CONVERGED)
+    silence(rows, [17], EnergyStatus.TOO_FEW_COUNTS)
+    silence(rows, [30, 31], EnergyStatus.NOT_CONVERGED)
     rows["GAIN"][5] *= 1.2
     return rows, truth
 
@@ -107,14 +110,14 @@ def test_empty_lists_are_tables_too(tmp_path, n_pixels):
 
 def test_every_pixel_without_an_answer(tmp_path):
     rows, truth = make_fits(64)
-    silence(rows, np.arange(64), Status.TOO_FEW_COUNTS)
+    silence(rows, np.arange(64), EnergyStatus.TOO_FEW_COUNTS)
     made = write_lists(tmp_path, rows, truth)
     assert [len(read_list(made[name])) for name in NAMES] == [0, 0, 64]
 
 
 def test_names_of_a_status():
     assert status_names(0) == "GOOD"
-    assert status_names(Status.POOR_FIT | Status.OUTLIER) == "POOR_FIT+OUTLIER"
+    assert status_names(EnergyStatus.POOR_FIT | EnergyStatus.OUTLIER) == "POOR_FIT+OUTLIER"
 
 
 def test_a_list_as_text():

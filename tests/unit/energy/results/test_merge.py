@@ -6,15 +6,27 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from helpers.synthetic import GAIN, LINES, OFFSET, PIXEL_MAP, make_fits, run_script, silence, write_exposure
+from helpers.synthetic import (
+    GAIN,
+    LINES,
+    OFFSET,
+    PIXEL_MAP,
+    make_fits,
+    run_script,
+    silence,
+    write_exposure,
+)
 
 from pixelcal.camera import read_pixel_map
-from pixelcal.energy.results.merge import complete_status, mission_cards, place_of, previous_relation
+from pixelcal.energy.fit.columns import FIT_DTYPE, FIT_UNITS
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.relation import FIT_DTYPE, FIT_UNITS, N_PIXELS, Status
+from pixelcal.energy.results.merge import complete_status, place_of
+from pixelcal.energy.results.mission_file import mission_cards, previous_relation
 from pixelcal.errors import InputError
+from pixelcal.instrument import N_PIXELS
 from pixelcal.io.merge import merge_chunks, read_bad_pixels
 from pixelcal.io.tables import table_hdu, write_fits
+from pixelcal.status import EnergyStatus
 
 N = 200
 NONE = np.array([], int)
@@ -63,11 +75,13 @@ def test_a_chunk_without_a_column(rows):
 
 def test_masked_pixels_lose_their_values_and_keep_their_counts(rows):
     place = place_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
-    rows["STATUS"][5] = Status.POOR_FIT
-    rows["STATUS"][9] = Status.NOT_CONVERGED  # its values are still there: they must go
+    rows["STATUS"][5] = EnergyStatus.POOR_FIT
+    rows["STATUS"][9] = EnergyStatus.NOT_CONVERGED  # its values are still there: they must go
     done = complete_status(rows, *place, np.array([5, 7, 6399]))
-    assert done["STATUS"][5] == Status.MASKED | Status.POOR_FIT
-    assert done["STATUS"][7] == Status.MASKED and done["STATUS"][9] == Status.NOT_CONVERGED
+    assert done["STATUS"][5] == EnergyStatus.MASKED | EnergyStatus.POOR_FIT
+    assert (
+        done["STATUS"][7] == EnergyStatus.MASKED and done["STATUS"][9] == EnergyStatus.NOT_CONVERGED
+    )
     for name in FIT_DTYPE.names:
         if FIT_DTYPE[name].kind == "f":
             assert np.flatnonzero(np.isnan(done[name])).tolist() == [5, 7, 9], name
@@ -81,7 +95,7 @@ def test_outliers_are_marked_and_keep_their_answer(rows):
     place = place_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
     done = complete_status(rows, *place, NONE)
     assert np.flatnonzero(done["STATUS"]).tolist() == [50]
-    assert done["STATUS"][50] == Status.OUTLIER and done["OFFSET"][50] == rows["OFFSET"][50]
+    assert done["STATUS"][50] == EnergyStatus.OUTLIER and done["OFFSET"][50] == rows["OFFSET"][50]
 
 
 def test_no_answer_without_a_reason_is_a_fault(rows):
@@ -153,7 +167,7 @@ def test_previous_relation_must_be_usable_in_the_run(tmp_path):
 @pytest.fixture
 def merged(tmp_path):
     rows, truth = make_fits(N)
-    silence(rows, [3, 4], Status.TOO_FEW_COUNTS)
+    silence(rows, [3, 4], EnergyStatus.TOO_FEW_COUNTS)
     return rows, write_exposure(tmp_path, "10ks", 10000, rows, truth, date="2026-01-01")
 
 
@@ -210,7 +224,7 @@ def test_mission_file(merged):
             assert np.array_equal(own[name], expected.astype("f4"))
         assert np.array_equal(status["UPDATED"], np.isin(np.arange(6400), np.flatnonzero(answered)))
         assert np.array_equal(status["STATUS"][:N], rows["STATUS"])
-        assert np.all(status["STATUS"][N:] == Status.MASKED)
+        assert np.all(status["STATUS"][N:] == EnergyStatus.MASKED)
         assert header["CARD"] == "AUX-ECL-PIX-CAL" and header["MJDREFI"] == 57754
         for keyword in ("CCLS", "CDTP", "CCNM", "CBD1", "CVSD", "CVST", "CDES"):
             assert f"{keyword}0001" in header
@@ -285,7 +299,7 @@ def test_the_script_masks_and_takes_the_prior_from_files(tmp_path, merged):
     params = {"relation": relation, "settings": {}, "date": None}
     run_script("merge_relation", tmp_path, given, made, params)
     table = fits.getdata(made["relation"], "RELATION")
-    assert table["STATUS"][10] == Status.MASKED and np.isnan(table["GAIN"][10])
+    assert table["STATUS"][10] == EnergyStatus.MASKED and np.isnan(table["GAIN"][10])
     gain = fits.getdata(made["mission"], 1)["GAIN"]
     kept = [3, 4, 10, *range(N, 6400)]
     assert np.array_equal(gain[kept], prior["GAIN"][kept].astype("f4"))

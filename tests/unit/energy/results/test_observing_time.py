@@ -3,19 +3,26 @@
 from dataclasses import replace
 from functools import lru_cache
 
-from helpers import cameras
 import numpy as np
 import pytest
+from helpers import cameras
 from scipy import stats
 
-from pixelcal.energy.results import observing_time as observing
-from pixelcal.energy.results.fisher import PIVOT_KEV, tabulate_information
+from pixelcal.energy.fit.columns import empty_fits
 from pixelcal.energy.fit.joint import fit_joint, fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
-from pixelcal.energy.relation import REFERENCE_ENERGIES_KEV, Status, empty_fits, energy_sigma, requirement_keV
-from pixelcal.energy.response.learn import LineShape, empty_response, learn_response, stack_edges, stack_spectra
+from pixelcal.energy.relation import energy_sigma
+from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.response.learn import learn_response
+from pixelcal.energy.response.line_shape import LineShape
+from pixelcal.energy.response.model import empty_response
+from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
+from pixelcal.energy.results import observing_time as observing
+from pixelcal.energy.results.fisher import PIVOT_KEV, tabulate_information
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.io.tables import write_json
+from pixelcal.status import EnergyStatus
 
 N, SECONDS = 300, 3000.0
 ENERGIES = np.array(REFERENCE_ENERGIES_KEV)
@@ -157,7 +164,7 @@ def test_pixels_without_an_answer_do_not_pass():
 def test_nothing_and_one_pixel(n, tmp_path):
     """Zero answers, or one: numbers or null, and JSON either way."""
     rows = empty_fits(np.arange(5))
-    rows["STATUS"] = int(Status.TOO_FEW_COUNTS)
+    rows["STATUS"] = int(EnergyStatus.TOO_FEW_COUNTS)
     rows[:n] = observed()[2][:n]
     for response in (observed()[1], None):
         table = cameras.line_table()

@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 from helpers.synthetic import GAIN, OFFSET, make_fits, silence
+from scipy.stats import norm
 
-from pixelcal.energy.relation import REFERENCE_ENERGIES_KEV, Status
 from pixelcal.energy.results.validation import energy_numbers, validate
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
+from pixelcal.status import EnergyStatus
 
 KEYS = [f"{energy:g}" for energy in REFERENCE_ENERGIES_KEV]
 
@@ -91,10 +92,10 @@ def test_the_requirement_changes_after_80_kev():
 def test_who_counts_and_who_does_not():
     rows, truth = make_fits(1000, seed=15)
     rows["GAIN"], rows["OFFSET"] = truth
-    silence(rows, np.arange(100), Status.MASKED)
-    silence(rows, np.arange(100, 130), Status.TOO_FEW_COUNTS)
-    silence(rows, np.arange(120, 190), Status.NOT_CONVERGED)
-    rows["STATUS"][500:510] |= Status.POOR_FIT
+    silence(rows, np.arange(100), EnergyStatus.MASKED)
+    silence(rows, np.arange(100, 130), EnergyStatus.TOO_FEW_COUNTS)
+    silence(rows, np.arange(120, 190), EnergyStatus.NOT_CONVERGED)
+    rows["STATUS"][500:510] |= EnergyStatus.POOR_FIT
     rows["OFFSET"][505:510] += 1
     numbers = validate(rows, prior(1000), truth)
     assert {key: numbers[key] for key in ("n_pixels", "n_masked", "n_no_answer")} == {
@@ -133,7 +134,7 @@ def test_without_truth_the_prediction_stands_alone():
 
 def test_a_camera_without_any_answer():
     rows, truth = make_fits(30)
-    silence(rows, np.arange(30), Status.NOT_CONVERGED)
+    silence(rows, np.arange(30), EnergyStatus.NOT_CONVERGED)
     numbers = validate(rows, prior(30), truth)
     assert numbers["n_answers"] == 0
     for own in numbers["energies"].values():

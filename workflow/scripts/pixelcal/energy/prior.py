@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelcal.energy.relation import N_PIXELS
 from pixelcal.energy.units import gain_factor, unit_factor
 from pixelcal.errors import InputError
-from pixelcal.instrument import check_instrument
+from pixelcal.instrument import N_PIXELS, check_instrument
 from pixelcal.io.tables import read_columns
 
 EXTENSIONS = ("AUX-ECL-PIX-CAL", "RELATION")

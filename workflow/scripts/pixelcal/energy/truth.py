@@ -8,6 +8,7 @@ import numpy as np
 
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_table
+from pixelcal.numerics.random import pixel_stream
 
 
 def read_truth(path: str | Path, detnum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -28,3 +29,28 @@ def read_truth(path: str | Path, detnum: np.ndarray) -> tuple[np.ndarray, np.nda
         )
     rows = np.searchsorted(given, detnum)
     return np.asarray(table["GAIN"], float)[rows], np.asarray(table["OFFSET"], float)[rows]
+
+
+def inject_errors(detnum, gain, offset, gain_sigma, offset_sigma_keV, seed, exposure):
+    """True gain and offset of each pixel: the prior with seeded normal errors.
+
+    Parameters
+    ----------
+    detnum : (n,) int
+    gain, offset : (n,) float, keV/channel and keV
+        What is known before.
+    gain_sigma : float
+        Standard deviation of the gain, as a share of it.
+    offset_sigma_keV : float
+    seed : int
+    exposure : str
+        Name of the exposure, part of the random stream.
+
+    Returns
+    -------
+    gain_true, offset_true : (n,) float, keV/channel and keV
+    """
+    draws = np.array(
+        [pixel_stream(seed, exposure, int(d)).standard_normal(2) for d in detnum]
+    ).reshape(-1, 2)
+    return gain * (1 + gain_sigma * draws[:, 0]), offset + offset_sigma_keV * draws[:, 1]

@@ -81,7 +81,7 @@ def pull_numbers(error: np.ndarray, sigma: np.ndarray) -> dict:
     }
 
 
-def stands_out(
+def robust_outliers(
     deviation: np.ndarray, variance: np.ndarray, threshold: float, fewest: int
 ) -> np.ndarray:
     """Values that differ from the rest by more than the robust spread and their own error say.

@@ -20,14 +20,9 @@ import yaml
 
 from pixelcal.energy.lines import read_lines
 from pixelcal.errors import InputError, one_line
+from pixelcal.instrument import GTI_CRITERIA, N_PIXELS
 from pixelcal.io.chunks import parse_pixels
 from pixelcal.workflow.schema_errors import check_schema, meant, named, shown
-
-N_PIXELS = 6400
-"""Pixels of ECLAIRs; named again here because the Snakefile may have no numpy."""
-
-GTI_CRITERIA = ("GTICAL-NEO", "GTICAL-PEO", "GTICAL-TEO", "GTICAL-NSA", "GTICAL-STA", "GTICAL-TLM")
-"""Criteria that simulated events come with; also named again."""
 
 _OVERRIDES = ("injection", "fit")
 

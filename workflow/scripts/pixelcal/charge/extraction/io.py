@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from pixelcal.charge.extraction.charges import Charges, Peaks
+from pixelcal.charge.extraction.charges import Charges
 from pixelcal.charge.extraction.options import charge_cards
+from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.errors import InputError
 from pixelcal.io.tables import append_cards, read_columns, table_hdu
 

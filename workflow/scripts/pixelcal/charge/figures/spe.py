@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from astropy.table import Table
 
-from pixelcal.camera import Places, module_borders
+from pixelcal.camera import PixelPositions, module_borders
 from pixelcal.charge.runs.pixel_grid import PixelGrid
-from pixelcal.charge.spe.labels import STATUS_LABELS, answered, gravest_status, status_words
 from pixelcal.charge.spe.model_spectra import RunView, peak_curves, pixel_views
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO
+from pixelcal.status import CHARGE_WORDS, has_valid_fit
 
 N_BINS = 50
 N_EXAMPLES = 8
@@ -20,11 +20,11 @@ MOST_RUNS = 6
 """Runs in one figure: the darkest ones."""
 
 
-def grid_places(grid: PixelGrid, pixel: np.ndarray) -> Places:
+def grid_places(grid: PixelGrid, pixel: np.ndarray) -> PixelPositions:
     """Places of the pixels (n,), and the borders of all modules."""
     x, y = (np.round(own).astype(int) for own in (grid.x, grid.y))
     borders = module_borders(Table({"X": x, "Y": y, "MODULE": grid.module}))
-    return Places(x[pixel], y[pixel], borders, (grid.height, grid.width))
+    return PixelPositions(x[pixel], y[pixel], borders, (grid.height, grid.width))
 
 
 def camera_figure(rows, grid: PixelGrid, title: str):
@@ -48,8 +48,8 @@ def camera_figure(rows, grid: PixelGrid, title: str):
     )
     for axes, (name, values, unit) in zip(panels, maps, strict=False):
         plots.camera_map(figure, axes, values, places, name, unit)
-    index = gravest_status(rows["STATUS"])
-    plots.status_map(panels[-1], index, list(STATUS_LABELS.values()), places)
+    index = CHARGE_WORDS.dominant(rows["STATUS"])
+    plots.status_map(panels[-1], index, list(CHARGE_WORDS.labels.values()), places)
     plots.letter_panels(panels)
     return figure
 
@@ -59,7 +59,7 @@ def parameters_figure(rows, title: str):
     figure = plots.new_figure(13.0, 7.2, title)
     panels = figure.subplots(2, 3).ravel()
     status = np.asarray(rows["STATUS"])
-    good, known = status == 0, answered(status)
+    good, known = status == 0, has_valid_fit(status)
     quantities = (
         ("Gain (adu)", "PE"),
         ("Width of the pedestal (adu)", "SIGMA_PED"),
@@ -133,7 +133,7 @@ def spectrum_figure(spectrum, row, runs: Sequence[str], title: str):
 
 def pixel_text(row) -> str:
     """Number, status and gain of a pixel, as a title."""
-    text = f"pixel {int(row['PIXEL'])}, {status_words(int(row['STATUS']))}"
+    text = f"pixel {int(row['PIXEL'])}, {CHARGE_WORDS.words(int(row['STATUS']))}"
     if np.isfinite(row["PE"]):
         text += f", gain {float(row['PE']):.2f} ± {float(row['PE_ERR']):.2f} adu"
         text += f", crosstalk {float(row['OPCT']):.3f} ± {float(row['OPCT_ERR']):.3f}"

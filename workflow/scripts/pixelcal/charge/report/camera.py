@@ -6,10 +6,10 @@ import numpy as np
 from astropy.table import Table
 
 from pixelcal.charge.report.products import Products
-from pixelcal.charge.spe.columns import OWN, SHARED, Status
-from pixelcal.charge.spe.labels import GRAVEST_FIRST, STATUS_LABELS
+from pixelcal.charge.spe.columns import OWN, SHARED
 from pixelcal.report import camera_map as report_map
 from pixelcal.report.frame import decimals, packed
+from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
 MAP_WORDS = ("good", "in question", "without an answer", "masked by the user")
 """Classes of the small map of the verdict."""
@@ -71,20 +71,20 @@ def _peaks_of(own: Products) -> np.ndarray:
 
 def status_legend() -> list[dict]:
     """Bit, words and colour of good pixels and of each STATUS bit."""
-    return report_map.status_legend(STATUS_LABELS)
+    return report_map.status_legend(CHARGE_WORDS.labels)
 
 
-def gravest_bits() -> list[int]:
+def dominant_bits() -> list[int]:
     """STATUS bits, the gravest first."""
-    return [int(bit) for bit in GRAVEST_FIRST]
+    return [int(bit) for bit in CHARGE_WORDS.most_serious_first]
 
 
 def classes(own: Products) -> np.ndarray:
     """Class (n,) of each pixel, an index into MAP_WORDS."""
     status = own.status
     result = np.where(status == 0, 0, 1)
-    result[~own.answered] = 2
-    result[(status & int(Status.MASKED)) != 0] = 3
+    result[~own.has_valid_fit] = 2
+    result[(status & int(ChargeStatus.MASKED)) != 0] = 3
     return result
 
 

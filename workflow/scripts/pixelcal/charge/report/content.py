@@ -16,9 +16,8 @@ from pixelcal.charge.report import resolution as report_resolution
 from pixelcal.charge.report import validation as report_validation
 from pixelcal.charge.report import verdict as report_verdict
 from pixelcal.charge.report.products import Products
-from pixelcal.charge.spe.columns import Status
-from pixelcal.charge.spe.labels import STATUS_LABELS
 from pixelcal.report import frame as report
+from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
 TITLE = "SSTCAM: single photoelectrons and charge resolution"
 LEAD = (
@@ -75,8 +74,8 @@ def page_content(own: Products, versions: Mapping[str, str]) -> dict:
         "validation_headings": report_validation.headings(numbers),
         "validation_rows": report_validation.rows(numbers, own.runs, own.unit),
         "status_rows": [
-            [STATUS_LABELS[bit], str(int(bit)), str(numbers["status_counts"][bit.name])]
-            for bit in Status
+            [CHARGE_WORDS.labels[bit], str(int(bit)), str(numbers["status_counts"][bit.name])]
+            for bit in ChargeStatus
         ],
         "run_headings": report_provenance.RUN_HEADINGS,
         "run_rows": report_provenance.run_rows(own),
@@ -110,7 +109,7 @@ def _data(own: Products, pooled, rows) -> dict:
     return {
         "camera": report_camera.camera(own),
         "status": report_camera.status_legend(),
-        "gravest": report_camera.gravest_bits(),
+        "gravest": report_camera.dominant_bits(),
         "runs": own.runs,
         "unit": own.unit,
         "pvalue_limit": own.settings["fit"]["pvalue_limit"],

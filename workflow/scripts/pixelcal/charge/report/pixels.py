@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.charge.report.products import Products
-from pixelcal.charge.spe.columns import SHARED, Status
+from pixelcal.charge.spe.columns import SHARED
 from pixelcal.charge.spe.fit import PE_ERROR_LIMIT
-from pixelcal.charge.spe.labels import GRAVEST_FIRST, PARAMETERS, STATUS_LABELS, rank_of_status
+from pixelcal.charge.spe.labels import PARAMETERS
 from pixelcal.charge.spe.model_spectra import peak_shares, pixel_views
 from pixelcal.charge.spe.typical import COMPARED, deviations, furthest
 from pixelcal.report.frame import ABSENT, packed, scaled
+from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
 MOST_FLAGGED = 40
 """Pixels with a STATUS in the table, each with its spectra: some 5 kB in the page."""
@@ -31,13 +32,14 @@ HEADINGS = (
 )
 
 ADVICE = {
-    Status.TOO_FEW: "take more flashes, or lower sstcam.fit.min_flashes",
-    Status.NOT_CONVERGED: "look at its spectra; give sstcam.fit.pe_guess",
-    Status.AT_LIMIT: "do not use it; look at its spectra: no peaks, or no light?",
-    Status.UNRESOLVED: "lower its noise, try another sstcam.charges.window, or use a darker run",
-    Status.POOR_FIT: "compare its residuals with those of all pixels; if only its own are large,"
-    " look for drift or pick-up in it",
-    Status.OUTLIER: "check its bias voltage and its channel; mask it where it stays so",
+    ChargeStatus.TOO_FEW: "take more flashes, or lower sstcam.fit.min_flashes",
+    ChargeStatus.NOT_CONVERGED: "look at its spectra; give sstcam.fit.pe_guess",
+    ChargeStatus.AT_LIMIT: "do not use it; look at its spectra: no peaks, or no light?",
+    ChargeStatus.UNRESOLVED: "lower its noise, try another sstcam.charges.window, or use a darker"
+    " run",
+    ChargeStatus.POOR_FIT: "compare its residuals with those of all pixels; if only its own are"
+    " large, look for drift or pick-up in it",
+    ChargeStatus.OUTLIER: "check its bias voltage and its channel; mask it where it stays so",
 }
 DEAD_ADVICE = "check its connection and bias voltage; list it in sstcam.bad_pixels"
 
@@ -50,7 +52,7 @@ def choose(own: Products) -> tuple[np.ndarray, str, dict[int, str]]:
     """
     off = np.nan_to_num(furthest(own.spe), nan=0.0)
     flagged = np.flatnonzero((own.status != 0) & own.wanted)
-    rank = rank_of_status(own.status[flagged])
+    rank = CHARGE_WORDS.rank(own.status[flagged])
     flagged = flagged[np.lexsort((-off[flagged], rank))]
     good, why = np.flatnonzero(own.good), {}
     if len(good):
@@ -79,7 +81,7 @@ def reason(own: Products, row: int, off: np.ndarray) -> str:
     status = int(own.status[row])
     words = [
         label + _detail(own, bit, row, off)
-        for bit, label in STATUS_LABELS.items()
+        for bit, label in CHARGE_WORDS.labels.items()
         if bit and status & bit
     ]
     if own.dead[row]:
@@ -90,16 +92,16 @@ def reason(own: Products, row: int, off: np.ndarray) -> str:
 def _detail(own: Products, bit: int, row: int, off: np.ndarray) -> str:
     """What a STATUS bit stands on."""
     spe = own.spe[row]
-    if bit == Status.TOO_FEW:
+    if bit == ChargeStatus.TOO_FEW:
         if _lacks_flashes(own, row):
             flashes, wanted = np.asarray(spe["FLASHES"]), own.settings["fit"]["min_flashes"]
             run = int(np.argmin(flashes))
             return f": {flashes[run]} in {own.runs[run]}, {wanted} needed"
         return " with light in them"
-    if bit == Status.AT_LIMIT:
+    if bit == ChargeStatus.AT_LIMIT:
         held = [PARAMETERS[name] for name in SHARED if not float(spe[f"{name}_ERR"]) > 0]
         return f": {', '.join(held).lower()}" if held else ""
-    if bit == Status.UNRESOLVED:
+    if bit == ChargeStatus.UNRESOLVED:
         valley = float(np.nanmin(spe["PEAK_VALLEY"]))
         error = float(spe["PE_ERR"]) / float(spe["PE"])
         parts = []
@@ -108,9 +110,9 @@ def _detail(own: Products, bit: int, row: int, off: np.ndarray) -> str:
         if not error <= PE_ERROR_LIMIT:
             parts.append(f"gain known to {100 * error:.2g} % only")
         return f": {', '.join(parts)}" if parts else ""
-    if bit == Status.POOR_FIT:
+    if bit == ChargeStatus.POOR_FIT:
         return f": p-value {float(spe['PVALUE']):.1e}"
-    if bit == Status.OUTLIER:
+    if bit == ChargeStatus.OUTLIER:
         own_off = off[:, row]
         if np.isfinite(own_off).any():
             at = int(np.nanargmax(np.abs(own_off)))
@@ -123,9 +125,9 @@ def advice(own: Products, row: int) -> str:
     status = int(own.status[row])
     if own.dead[row] and status:
         return DEAD_ADVICE
-    for bit in GRAVEST_FIRST:
+    for bit in CHARGE_WORDS.most_serious_first:
         if status & bit and bit in ADVICE:
-            if bit == Status.TOO_FEW and not _lacks_flashes(own, row):
+            if bit == ChargeStatus.TOO_FEW and not _lacks_flashes(own, row):
                 return DEAD_ADVICE
             return ADVICE[bit]
     return "nothing; it can be used"
@@ -146,7 +148,7 @@ def table(own: Products, rows: np.ndarray, why: dict[int, str]) -> list[dict]:
         module = int(own.grid.module[pixel])
         words, what = why.get(row) or reason(own, row, off), advice(own, row)
         numbers = [(ABSENT, -1.0)] * 5
-        if own.answered[row]:
+        if own.has_valid_fit[row]:
             pe, error = float(spe["PE"]), 100 * float(spe["PE_ERR"]) / float(spe["PE"])
             valley, pvalue = float(np.nanmin(spe["PEAK_VALLEY"])), float(spe["PVALUE"])
             numbers = [

@@ -11,17 +11,16 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
-from pixelcal.charge.extraction.charges import Peaks
 from pixelcal.charge.extraction.io import read_peaks
+from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.runs.pixel_grid import PixelGrid, pixel_grid
-from pixelcal.charge.runs.run_table import read_pixel_map
-from pixelcal.charge.spe.columns import Status
+from pixelcal.charge.runs.pixel_map import read_pixel_map
 from pixelcal.charge.spe.files import SPECTRA_EXTENSION
-from pixelcal.charge.spe.labels import answered
 from pixelcal.charge.spe.merge import SPE_EXTENSION
 from pixelcal.charge.spe.truth import true_values
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_columns, read_table
+from pixelcal.status import ChargeStatus, has_valid_fit
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,14 @@ class Products:
         return self.status == 0
 
     @property
-    def answered(self) -> np.ndarray:
+    def has_valid_fit(self) -> np.ndarray:
         """Which pixels (n,) have an answer."""
-        return answered(self.status)
+        return has_valid_fit(self.status)
 
     @property
     def wanted(self) -> np.ndarray:
         """Which pixels (n,) the user has not masked."""
-        return (self.status & int(Status.MASKED)) == 0
+        return (self.status & int(ChargeStatus.MASKED)) == 0
 
     @property
     def dead(self) -> np.ndarray:

@@ -9,10 +9,9 @@ import numpy as np
 from pixelcal.charge.report import resolution as report_resolution
 from pixelcal.charge.report.model import Pooled, likely_cause
 from pixelcal.charge.report.products import Products
-from pixelcal.charge.spe.columns import Status
-from pixelcal.charge.spe.labels import STATUS_LABELS
 from pixelcal.numerics.statistics import SIGMA_PER_MAD
 from pixelcal.report.frame import percent
+from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
 ENOUGH_GOOD = 0.95
 """Share of the pixels from which on the gains of a camera count as usable."""
@@ -47,9 +46,9 @@ def reasons(own: Products) -> str:
     """How many pixels are not good, and why, in a sentence."""
     counts = own.validation["status_counts"]
     words = [
-        f"{counts[bit.name]} {STATUS_LABELS[bit]}"
-        for bit in Status
-        if counts[bit.name] and bit != Status.MASKED
+        f"{counts[bit.name]} {CHARGE_WORDS.labels[bit]}"
+        for bit in ChargeStatus
+        if counts[bit.name] and bit != ChargeStatus.MASKED
     ]
     n = int((own.wanted & ~own.good).sum())
     text = f"{n} in question ({', '.join(words)})." if n else "None is in question."
@@ -151,7 +150,7 @@ def _truth_card(own: Products) -> dict:
 def headline(own: Products) -> str:
     """The answer to what the page is opened for, in a sentence."""
     numbers = gain_numbers(own)
-    if not own.answered.any():
+    if not own.has_valid_fit.any():
         return "No pixel has an answer."
     if numbers is None:
         return "No pixel is good: none of the gains should be used."
@@ -174,20 +173,20 @@ def what_to_do(own: Products, pooled: Sequence[Pooled]) -> list[str]:
     status, n = own.status, max(int(own.wanted.sum()), 1)
     share = lambda bit: ((status & int(bit)) != 0).sum() / n  # noqa: E731
     advice = []
-    if not own.answered.any():
+    if not own.has_valid_fit.any():
         advice.append(
             "Look at the charges of the runs (snakemake results/sstcam/figures/charges.png): is"
             " there light, and does the window hold the pulse?"
         )
-    if share(Status.TOO_FEW) > MANY_SHARE:
+    if share(ChargeStatus.TOO_FEW) > MANY_SHARE:
         advice.append("Many pixels have too few flashes: take longer runs.")
-    if share(Status.UNRESOLVED) > MANY_SHARE:
+    if share(ChargeStatus.UNRESOLVED) > MANY_SHARE:
         advice.append(
             "In many pixels the peaks are not resolved: try another window"
             " (sstcam.charges.window) or subtract a baseline, and use runs of 0.5 to 2"
             " photoelectrons a flash."
         )
-    if share(Status.NOT_CONVERGED) > MANY_SHARE or share(Status.AT_LIMIT) > MANY_SHARE:
+    if share(ChargeStatus.NOT_CONVERGED) > MANY_SHARE or share(ChargeStatus.AT_LIMIT) > MANY_SHARE:
         advice.append(
             "Many fits did not end well: give the gain to start from (sstcam.fit.pe_guess)."
         )

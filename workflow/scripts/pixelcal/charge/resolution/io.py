@@ -21,9 +21,9 @@ from pixelcal.charge.resolution.measure import (
 )
 from pixelcal.charge.resolution.requirement import RANGE_PE
 from pixelcal.charge.resolution.scan import Left
-from pixelcal.charge.spe.columns import NO_ANSWER
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_columns, table_hdu
+from pixelcal.status import has_valid_fit
 
 SPE_COLUMNS = ["PIXEL", "PE", "OPCT", "EPED", "EPED_ERR", "STATUS"]
 CAMERA, PIXELS, VERDICT = "CAMERA", "PIXELS", "VERDICT"
@@ -152,7 +152,7 @@ def resolution_json(measured: ScanResolution, settings: Settings, status: np.nda
     status : (n_pixels,) int
         STATUS of the SPE table.
     """
-    answers = (status & int(NO_ANSWER)) == 0
+    answers = has_valid_fit(status)
     counts = {
         "n_pixels": len(status),
         "n_no_answer": int((~answers).sum()),

@@ -16,9 +16,9 @@ from pixelcal.charge.resolution.transfer import (
     mean_pedestal,
     measure_transfer,
 )
-from pixelcal.charge.spe.columns import NO_ANSWER
 from pixelcal.errors import InputError
 from pixelcal.numerics import statistics
+from pixelcal.status import has_valid_fit
 
 NUMBERS = (
     "EXPECTED",
@@ -160,10 +160,10 @@ def _measure_one(row, run, load, spe, conversion, calibrate, settings) -> np.nda
         status, own.dead, own.saturated, finite, each, conversion.range_pe(), calibrates
     )
     seen = flags & ~int(Left.NO_LIGHT)  # a dark run has a mean charge, and no resolution
-    answered = (seen & ~int(Left.NOT_GOOD)) == 0
+    valid = (seen & ~int(Left.NOT_GOOD)) == 0
     why_not = reason(flags) or _too_many_saturate(status == 0, own.saturated)
     pooled = not why_not or not expected > 0
-    selections = {"": (seen == 0) & pooled, ANSWER: answered & pooled}
+    selections = {"": (seen == 0) & pooled, ANSWER: valid & pooled}
     measured = measure_run(
         lambda rows: conversion.to_pe(rows, own.charge[rows] * own.step),
         true,
@@ -175,7 +175,7 @@ def _measure_one(row, run, load, spe, conversion, calibrate, settings) -> np.nda
     row["NSB"], row["NSB_MEAS"] = run.nsb, run.nsb_meas
     row["REASON"] = why_not
     row["FLASHES"] = own.charge.shape[1]
-    row["N_SATURATED"] = (own.saturated & ((status & int(NO_ANSWER)) == 0)).sum()
+    row["N_SATURATED"] = (own.saturated & (has_valid_fit(status))).sum()
     row["EXTRACTED"] = measured.histogram
     for suffix, numbers in measured.cameras.items():
         for name, value in numbers.items():
@@ -185,7 +185,7 @@ def _measure_one(row, run, load, spe, conversion, calibrate, settings) -> np.nda
     out = np.zeros(len(status), PIXELS_DTYPE)
     out["PIXEL"], out["STATUS"], out["LEFT_OUT"] = spe["PIXEL"], status, flags
     for name in PIXEL_NUMBERS:
-        out[name] = np.where(answered, measured.pixels[name], np.nan)
+        out[name] = np.where(valid, measured.pixels[name], np.nan)
     return out
 
 
@@ -216,10 +216,10 @@ def _true(own: ScanCharges, run: ScanRun, settings: Settings) -> float | np.ndar
 def _conversion(runs, calibrate, load, spe, settings, progress) -> SpeConversion | Transfer:
     """The conversion of the settings, measured where it has to be."""
     if settings.conversion == "spe":
-        answered = (np.asarray(spe["STATUS"]) & int(NO_ANSWER)) == 0
+        valid = has_valid_fit(spe["STATUS"])
         pedestal = mean_pedestal(np.asarray(spe["EPED"]), np.asarray(spe["EPED_ERR"]))
-        pe, opct = (np.where(answered, np.asarray(spe[name]), np.nan) for name in ("PE", "OPCT"))
-        return SpeConversion(np.where(answered, pedestal, np.nan), pe, opct)
+        pe, opct = (np.where(valid, np.asarray(spe[name]), np.nan) for name in ("PE", "OPCT"))
+        return SpeConversion(np.where(valid, pedestal, np.nan), pe, opct)
     good = np.asarray(spe["STATUS"]) == 0
     columns = []
     for run in runs:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.columns import NO_ANSWER
 from pixelcal.errors import InputError
+from pixelcal.status import has_valid_fit
 
 LIGHT_KEYS = ("n_ph", "n_ph_meas", "nsb", "nsb_meas")
 
@@ -17,7 +17,7 @@ LIGHT_KEYS = ("n_ph", "n_ph_meas", "nsb", "nsb_meas")
 class Left(IntFlag):
     """Why a pixel of a run is left out."""
 
-    NO_ANSWER = 1
+    WITHOUT_FIT = 1
     NOT_GOOD = 2
     SATURATED = 4
     NOT_FINITE = 8
@@ -135,7 +135,7 @@ def left_out(
     with np.errstate(invalid="ignore"):
         inside = (expected_pe >= range_pe[:, 0]) & (expected_pe <= range_pe[:, 1])
     bits = (
-        (Left.NO_ANSWER, (status & int(NO_ANSWER)) != 0),
+        (Left.WITHOUT_FIT, ~has_valid_fit(status)),
         (Left.NOT_GOOD, status != 0),
         (Left.SATURATED, saturated),
         (Left.NOT_FINITE, ~finite),

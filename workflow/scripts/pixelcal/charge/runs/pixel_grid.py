@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.runs.run_table import PixelMap
+from pixelcal.charge.runs.pixel_map import PixelMap
 
 SAME_PLACE_M = 1e-4
 """Places closer than this are one column."""

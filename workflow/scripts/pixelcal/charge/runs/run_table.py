@@ -5,7 +5,6 @@ Uses the standard library alone: the Snakefile reads the tables, and may have no
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import re
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelcal.errors import InputError
-from pixelcal.io.chunks import parse_pixels
+from pixelcal.io.csv_rows import read_csv_rows
 
 SETS = {"spe": "spe", "scan": "dynamic_range"}
 """The two sets of runs, and the section of the configuration that names the folder of each."""
@@ -33,7 +32,6 @@ unit."""
 TABLE = "table.csv"
 OPEN_LAYOUT = (".h5", ".hdf5")
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-MAP_COLUMNS = ("PIXEL", "MODULE", "X", "Y")
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def read_run_table(folder: str | Path, which: str) -> list[RunEntry]:
     if not Path(folder).is_dir():
         raise InputError(f"{key}: {str(folder)!r} does not exist; allowed: an existing folder")
     path = Path(folder, TABLE)
-    rows = _rows(path, COLUMNS[which])
+    rows = read_csv_rows(path, COLUMNS[which])
     entries, lines = [], {}
     for number, row in rows:
         where = f"{path}, line {number}"
@@ -160,35 +158,6 @@ def run_table(entries: Iterable[RunEntry], which: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rows(path: Path, columns: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
-    """Rows of a CSV table with a header, each with the number of its line; # begins a comment."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; write one with {', '.join(columns)}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({type(error).__name__})") from None
-    numbered = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
-    numbered = [(n, line) for n, line in numbered if not line.startswith("#")]
-    try:
-        cells = [next(csv.reader([line], skipinitialspace=True)) for _, line in numbered]
-    except csv.Error as error:
-        raise InputError(f"{path}: is not CSV ({error})") from None
-    header = [name.strip() for name in cells[0]] if cells else []
-    missing = [name for name in columns if name not in header]
-    if missing:
-        has = ", ".join(header) or "nothing"
-        raise InputError(f"{path}: lacks the column(s) {', '.join(missing)}; it has {has}")
-    rows = []
-    for (number, _), values in zip(numbered[1:], cells[1:], strict=True):
-        if len(values) != len(header):
-            raise InputError(
-                f"{path}, line {number}: has {len(values)} values for {len(header)} columns"
-            )
-        rows.append((number, dict(zip(header, (value.strip() for value in values), strict=True))))
-    return rows
-
-
 def _number(where: str, name: str, text: str) -> float:
     """A finite number that is not negative."""
     try:
@@ -235,57 +204,3 @@ def _find_run(where: str, folder: Path, given: str) -> tuple[str, str]:
     if not os.access(path, os.R_OK):
         raise InputError(f"{where}: the run {given!r} cannot be read; check its permissions")
     return name, path
-
-
-# --- pixels ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PixelMap:
-    """Where the pixels of a camera are: columns of equal length, by rising PIXEL; x, y in m."""
-
-    pixel: list[int]
-    module: list[int]
-    x: list[float]
-    y: list[float]
-
-
-def read_pixel_map(path: str | Path) -> PixelMap:
-    """Read a CSV pixel map with PIXEL, MODULE, X and Y (m).
-
-    Raises
-    ------
-    InputError
-        Where it is missing, lacks a column, or its pixels are not 0, 1, 2, ... in some order.
-    """
-    rows = []
-    for number, row in _rows(Path(path), MAP_COLUMNS):
-        where = f"{path}, line {number}"
-        try:
-            whole = [int(row[name]) for name in MAP_COLUMNS[:2]]
-            place = [float(row[name]) for name in MAP_COLUMNS[2:]]
-        except ValueError:
-            raise InputError(
-                f"{where}: PIXEL and MODULE must be whole numbers, X and Y numbers (m)"
-            ) from None
-        if not all(map(math.isfinite, place)):
-            raise InputError(f"{where}: X and Y must be finite (m)")
-        rows.append((*whole, *place))
-    rows.sort()
-    if not rows or [row[0] for row in rows] != list(range(len(rows))):
-        raise InputError(f"{path}: PIXEL must count from 0, each number once")
-    return PixelMap(*(list(column) for column in zip(*rows, strict=True)))
-
-
-def chosen_pixels(spec, n_pixels: int) -> list[int]:
-    """The pixels that `sstcam.pixels` chooses of a camera of `n_pixels`, rising.
-
-    Raises
-    ------
-    InputError
-        As `chunks.parse_pixels`, with the name of the key.
-    """
-    try:
-        return list(parse_pixels(spec, n_pixels))
-    except InputError as error:
-        raise InputError(f"sstcam.{error}") from None

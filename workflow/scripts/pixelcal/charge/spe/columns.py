@@ -2,24 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntFlag
-
 import numpy as np
-
-
-class Status(IntFlag):
-    """Why a pixel is not to be trusted; 0 is good."""
-
-    MASKED = 1
-    TOO_FEW = 2
-    NOT_CONVERGED = 4
-    AT_LIMIT = 8
-    UNRESOLVED = 16
-    POOR_FIT = 32
-    OUTLIER = 64
-
-
-NO_ANSWER = Status.MASKED | Status.TOO_FEW | Status.NOT_CONVERGED
 
 SHARED = ("SIGMA_PED", "PE", "SIGMA_PE", "OPCT")
 OWN = ("EPED", "LAMBDA")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pixelcal.charge.spe.columns import Status, fit_dtype
+from pixelcal.charge.spe.columns import fit_dtype
 from pixelcal.charge.spe.likelihood import (
     LOWEST_LAMBDA,
     LOWEST_WIDTH,
@@ -38,6 +38,7 @@ from pixelcal.errors import InputError
 from pixelcal.numerics.goodness_of_fit import moment_table, p_value
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import any_of, copy_into
+from pixelcal.status import ChargeStatus
 
 BINS_PER_WIDTH = 4.0
 """Bins in a width of the pedestal: grouping then loses half a per cent of the information."""
@@ -137,28 +138,28 @@ def _fit_row(row, counts, start, width, options: SpeOptions, moments) -> None:
             row[name] = np.nan
     row["FLASHES"] = counts.sum(axis=1)
     if row["FLASHES"].min() < max(options.min_flashes, 1):
-        row["STATUS"] = int(Status.TOO_FEW)
+        row["STATUS"] = int(ChargeStatus.TOO_FEW)
         return
     found, evidence = fit_pixel(counts.astype(float), start, width, options.pe_guess, moments)
     row["NITER"] = found.iterations
     theta, covariance = found.theta, found.covariance
     if not evidence >= LIGHT_EVIDENCE:
-        row["STATUS"] = int(Status.TOO_FEW)
+        row["STATUS"] = int(ChargeStatus.TOO_FEW)
         return
     if not found.converged or not np.isfinite(covariance).all():
-        row["STATUS"] = int(Status.NOT_CONVERGED)
+        row["STATUS"] = int(ChargeStatus.NOT_CONVERGED)
         return
     _fill_values(row, theta, covariance)
     row["STAT"], row["DOF"], row["PVALUE"] = _judge(found)
     if found.at_limit[:N_SHARED].any():
-        row["STATUS"] |= int(Status.AT_LIMIT)
+        row["STATUS"] |= int(ChargeStatus.AT_LIMIT)
     ratio, excess = peak_to_valley(theta, row["FLASHES"])
     row["PEAK_VALLEY"] = ratio
     resolved = (ratio >= options.peak_to_valley).all() and excess.max() >= FEWEST_SIGMA
     if not (resolved and row["PE_ERR"] <= PE_ERROR_LIMIT * row["PE"]):
-        row["STATUS"] |= int(Status.UNRESOLVED)
+        row["STATUS"] |= int(ChargeStatus.UNRESOLVED)
     if not row["PVALUE"] >= options.pvalue_limit:
-        row["STATUS"] |= int(Status.POOR_FIT)
+        row["STATUS"] |= int(ChargeStatus.POOR_FIT)
 
 
 def _judge(found) -> tuple[float, int, float]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelcal.charge.spe.columns import NO_ANSWER, Status
-from pixelcal.numerics.statistics import stands_out
-from pixelcal.status import bit_comments, blank_unanswered
+from pixelcal.numerics.statistics import robust_outliers
+from pixelcal.status import NO_VALID_FIT, ChargeStatus, bit_comments, blank_invalid
 
 SPE_EXTENSION = "SPE"
 
@@ -28,9 +27,9 @@ def complete_status(rows: np.ndarray, bad: np.ndarray, off: np.ndarray) -> np.nd
         Pixels that are switched off on purpose (solo-pixel runs); they count as masked too.
     """
     rows = rows.copy()
-    rows["STATUS"][np.isin(rows["PIXEL"], bad) | off] |= int(Status.MASKED)
-    blank_unanswered(rows, NO_ANSWER, ("PE",))
-    rows["STATUS"] |= np.where(find_outliers(rows), Status.OUTLIER, 0).astype(np.int32)
+    rows["STATUS"][np.isin(rows["PIXEL"], bad) | off] |= int(ChargeStatus.MASKED)
+    blank_invalid(rows, NO_VALID_FIT, ("PE",))
+    rows["STATUS"] |= np.where(find_outliers(rows), ChargeStatus.OUTLIER, 0).astype(np.int32)
     return rows
 
 
@@ -47,10 +46,10 @@ def find_outliers(rows: np.ndarray) -> np.ndarray:
         (rows["SIGMA_PE"] / pe, rows["SIGMA_PE_ERR"] / pe),
         (rows["OPCT"], rows["OPCT_ERR"]),
     ):
-        outlier |= stands_out(deviation, error**2, THRESHOLD_SIGMA, MIN_PIXELS)
+        outlier |= robust_outliers(deviation, error**2, THRESHOLD_SIGMA, MIN_PIXELS)
     return outlier
 
 
 def status_comments() -> list[tuple]:
     """COMMENT cards that say what the bits of STATUS mean."""
-    return bit_comments(Status, "Values are NaN with bit 1, 2 or 4: no answer.")
+    return bit_comments(ChargeStatus, "Values are NaN with bit 1, 2 or 4: no answer.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelcal.charge.spe.labels import answered
 from pixelcal.numerics.statistics import SIGMA_PER_MAD
+from pixelcal.status import has_valid_fit
 
 COMPARED = ("gain", "width of the pedestal", "width of a photoelectron", "crosstalk")
 """What is compared with the camera; widths in units of the gain."""
@@ -21,7 +21,7 @@ def deviations(rows) -> np.ndarray:
     )
     values = np.array([np.log(pe), width / pe, own_width / pe, opct])
     status = np.asarray(rows["STATUS"])
-    chosen = status == 0 if (status == 0).any() else answered(status)
+    chosen = status == 0 if (status == 0).any() else has_valid_fit(status)
     if not chosen.any():
         return values
     base = values[:, chosen]
@@ -39,7 +39,7 @@ def typical_pixel(rows) -> int:
     """Row of the good pixel nearest to the camera's medians; else of any answer; else the first."""
     status = np.asarray(rows["STATUS"])
     off = furthest(rows)
-    for chosen in (status == 0, answered(status)):
+    for chosen in (status == 0, has_valid_fit(status)):
         places = np.flatnonzero(chosen & np.isfinite(off))
         if len(places):
             return int(places[np.argmin(off[places])])

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pixelcal.charge.spe.columns import NO_ANSWER, OWN, SHARED, Status
+from pixelcal.charge.spe.columns import OWN, SHARED
 from pixelcal.numerics import statistics
+from pixelcal.status import ChargeStatus, has_valid_fit
 
 WRONG_PE = 0.05
 """Relative error of pe from which on a pixel is wrong."""
@@ -37,16 +38,16 @@ def validate(rows: np.ndarray, truth: Mapping[str, np.ndarray] | None = None) ->
         are called good.
     """
     status = np.asarray(rows["STATUS"])
-    masked = (status & Status.MASKED) != 0
-    answered = (status & NO_ANSWER) == 0
+    masked = (status & ChargeStatus.MASKED) != 0
+    valid = has_valid_fit(status)
     good = status == 0
     numbers = {
         "n_pixels": len(status),
         "n_masked": int(masked.sum()),
-        "n_no_answer": int((~answered & ~masked).sum()),
+        "n_no_answer": int((~valid & ~masked).sum()),
         "n_good": int(good.sum()),
         "truth": truth is not None,
-        "status_counts": {bit.name: int(((status & bit) != 0).sum()) for bit in Status},
+        "status_counts": {bit.name: int(((status & bit) != 0).sum()) for bit in ChargeStatus},
     }
     quantities = {}
     for name in SHARED:
@@ -65,7 +66,7 @@ def validate(rows: np.ndarray, truth: Mapping[str, np.ndarray] | None = None) ->
             )
     numbers["quantities"] = quantities
     if truth is not None:
-        wrong = answered & ~(np.abs(np.asarray(rows["PE"]) / truth["PE"] - 1.0) <= WRONG_PE)
+        wrong = valid & ~(np.abs(np.asarray(rows["PE"]) / truth["PE"] - 1.0) <= WRONG_PE)
         numbers["n_wrong"] = int(wrong.sum())
         numbers["n_wrong_good"] = int((wrong & good).sum())
     return numbers

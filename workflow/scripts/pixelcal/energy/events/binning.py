@@ -17,8 +17,8 @@ from astropy.io import fits
 
 from pixelcal.energy.events.good_times import total_exposure
 from pixelcal.energy.events.reader import EventFile, stream
-from pixelcal.energy.relation import N_CHANNELS, N_PIXELS
 from pixelcal.errors import InputError
+from pixelcal.instrument import N_CHANNELS, N_PIXELS
 from pixelcal.numerics.jit import njit
 
 MULTIPLICITIES = {"single": (1, 1), "multiple": (2, 2**31 - 1), "all": (-(2**31), 2**31 - 1)}

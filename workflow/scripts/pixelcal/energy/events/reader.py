@@ -24,7 +24,7 @@ from pixelcal.energy.events.clock import Clock, clock_of, time_keywords
 from pixelcal.energy.events.columns import DECODED, Column, describe_column
 from pixelcal.energy.events.layouts import LAYOUTS, Layout, value_key, wanted_columns
 from pixelcal.errors import InputError
-from pixelcal.instrument import check_instrument
+from pixelcal.instrument import N_SIDE, check_instrument
 from pixelcal.io.fits_files import BROKEN_GZIP, is_gzip, open_fits
 
 __all__ = [
@@ -39,9 +39,6 @@ __all__ = [
 
 BLOCK_BYTES = 2**20
 """Size of a block of rows: with its decoded columns it stays in a core's second-level cache."""
-
-N_SIDE = 80
-"""Pixels along one side of the camera."""
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,13 @@ import math
 
 import numpy as np
 
-from pixelcal.energy.figures.relation import Scene
-from pixelcal.energy.relation import (
-    REFERENCE_ENERGIES_KEV,
-    REQUIREMENT_BREAK_KEV,
-    Status,
-    energy_error,
-    energy_sigma,
-    requirement_keV,
-)
+from pixelcal.energy.figures.relation import FigureData
+from pixelcal.energy.relation import energy_error, energy_sigma
+from pixelcal.energy.requirement import requirement_keV
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV, REQUIREMENT_BREAK_KEV
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO
+from pixelcal.status import EnergyStatus
 
 ENERGIES_KEV = np.unique(
     [*np.linspace(4.0, 150.0, 74), *REFERENCE_ENERGIES_KEV, REQUIREMENT_BREAK_KEV + 1e-3]
@@ -28,14 +24,14 @@ SHADES = ("blue", "sky", "green", "orange", "vermilion")
 """One colour for each reference energy."""
 
 
-def pass_fractions(scene: Scene, energies_keV) -> tuple[np.ndarray, np.ndarray]:
+def pass_fractions(scene: FigureData, energies_keV) -> tuple[np.ndarray, np.ndarray]:
     """Shares (m,) of pixels that meet the requirement: as measured, and as the errors predict.
 
     As in `validation.energy_numbers`: over the pixels that are not masked by the user, one without
     an answer does not pass. The measured ones are NaN without truth.
     """
     energies = np.atleast_1d(np.asarray(energies_keV, float))
-    wanted = (np.asarray(scene.rows["STATUS"]) & int(Status.MASKED)) == 0
+    wanted = (np.asarray(scene.rows["STATUS"]) & int(EnergyStatus.MASKED)) == 0
     n_wanted = int(wanted.sum())
     measured = np.full(len(energies), np.nan)
     if not n_wanted:
@@ -51,7 +47,7 @@ def pass_fractions(scene: Scene, energies_keV) -> tuple[np.ndarray, np.ndarray]:
     return measured, predicted
 
 
-def uncertainty_figure(scene: Scene):
+def uncertainty_figure(scene: FigureData):
     """The uncertainty of reconstructed energies, and what it says about passing."""
     figure = plots.new_figure(12.5, 5.0, f"{scene.title}: reconstruction uncertainty")
     panels = figure.subplots(1, 2)
@@ -68,9 +64,9 @@ def uncertainty_figure(scene: Scene):
     return figure
 
 
-def _draw_within(axes, scene: Scene, sigma) -> None:
+def _draw_within(axes, scene: FigureData, sigma) -> None:
     """Share of the pixels whose one, two, three sigma lie within the requirement."""
-    wanted = (np.asarray(scene.rows["STATUS"]) & int(Status.MASKED)) == 0
+    wanted = (np.asarray(scene.rows["STATUS"]) & int(EnergyStatus.MASKED)) == 0
     limit = requirement_keV(ENERGIES_KEV)[:, None]
     styles = ((1, "blue", "-"), (2, "orange", "--"), (3, "vermilion", ":"))
     for times, colour, style in styles if wanted.any() else ():
@@ -85,7 +81,7 @@ def _draw_within(axes, scene: Scene, sigma) -> None:
     _finish(axes, sigma, place="lower center")
 
 
-def energy_error_figure(scene: Scene):
+def energy_error_figure(scene: FigureData):
     """Reconstruction difference against energy, pass fraction, and pulls where there is a truth."""
     has_truth = scene.truth is not None
     title = "reconstruction difference" if has_truth else "no truth; what the errors predict"
@@ -122,7 +118,7 @@ def _draw_errors(axes, sigma, error) -> None:
     _finish(axes, sigma, place="lower left", columns=2)
 
 
-def _draw_pass_fractions(axes, scene: Scene) -> None:
+def _draw_pass_fractions(axes, scene: FigureData) -> None:
     """Measured and predicted pass fraction against energy; marks at the reference energies."""
     measured, predicted = (100 * own for own in pass_fractions(scene, ENERGIES_KEV))
     at = np.isin(ENERGIES_KEV, REFERENCE_ENERGIES_KEV)
@@ -179,7 +175,7 @@ def _draw_pulls(axes, pulls) -> None:
     axes.legend(loc="upper left")
 
 
-def differences_figure(scene: Scene):
+def differences_figure(scene: FigureData):
     """Histograms of the energy difference at each reference energy, and how far it may go."""
     (gain, offset), called = scene.reference
     figure = plots.new_figure(15.0, 8.6, f"{scene.title}: energy, fitted less {called}")
@@ -219,7 +215,7 @@ def _draw_energy_difference(axes, energy, difference, sigma) -> None:
     axes.legend(loc="upper left", ncols=2)
 
 
-def _draw_tails(axes, scene: Scene, gain, offset) -> None:
+def _draw_tails(axes, scene: FigureData, gain, offset) -> None:
     """Share of the pixels with a difference larger than so many times the requirement."""
     place = np.linspace(0.0, 3.0, 301)
     for energy, colour in zip(REFERENCE_ENERGIES_KEV, SHADES, strict=True):

@@ -21,16 +21,12 @@ from pixelcal.energy.figures.spectrum import (
     line_labels,
 )
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.relation import (
-    N_CHANNELS,
-    energy_sigma,
-    position,
-    relation_columns,
-    requirement_keV,
-)
-from pixelcal.energy.results.quantities import status_words
+from pixelcal.energy.relation import energy_sigma, position, relation_columns
+from pixelcal.energy.requirement import requirement_keV
+from pixelcal.instrument import N_CHANNELS
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO
+from pixelcal.status import ENERGY_WORDS
 
 
 def pixel_title(row: Mapping, exposure: str = "", seconds: float = 0.0) -> str:
@@ -41,7 +37,7 @@ def pixel_title(row: Mapping, exposure: str = "", seconds: float = 0.0) -> str:
         title = f"ECLAIRs pixel {pixel}, exposure {exposure} ({seconds:g} s)\n"
     if np.isfinite(row["STAT"]):
         title += f"STAT/DOF {row['STAT']:.1f}/{row['DOF']}, p-value {row['PVALUE']:.2g}, "
-    return title + f"status: {status_words(int(row['STATUS']))}"
+    return title + f"status: {ENERGY_WORDS.words(int(row['STATUS']))}"
 
 
 def pixel_figure(
@@ -140,14 +136,14 @@ def _draw_relation(left, right, row, prior, truth, table: LineTable) -> None:
     """Energy against channel with the lines, and other relations less the fitted one."""
     x = np.linspace(0.0, N_CHANNELS, 257)
     gain, offset = float(row["GAIN"]), float(row["OFFSET"])
-    answered = np.isfinite(gain)
-    own = (gain, offset) if answered else prior
+    valid = np.isfinite(gain)
+    own = (gain, offset) if valid else prior
     left.set_xlabel("Channel")
     left.set_ylabel("Energy (keV)")
     left.set_title("Channel-energy relation")
     energy = own[0] * x + own[1]
-    label = f"fitted: {gain:.5f} keV/channel, {offset:.3f} keV" if answered else "prior (no answer)"
-    left.plot(x, energy, color=MODEL_COLOUR if answered else "0.4", lw=1.4, label=label)
+    label = f"fitted: {gain:.5f} keV/channel, {offset:.3f} keV" if valid else "prior (no answer)"
+    left.plot(x, energy, color=MODEL_COLOUR if valid else "0.4", lw=1.4, label=label)
     places = position(table.energy_keV, *own)
     left.plot(places, table.energy_keV, "o", color=DATA_COLOUR, ms=3, label="lines of the table")
     left.set_xlim(0, N_CHANNELS)
@@ -156,9 +152,9 @@ def _draw_relation(left, right, row, prior, truth, table: LineTable) -> None:
     right.set_ylabel("Energy less fitted energy (keV)")
     right.set_title("Against the fitted relation")
     right.set_xlim(*SHOWN_KEV)
-    if not answered:
+    if not valid:
         right.set_yticks([])
-        plots.say(right, f"no answer: {status_words(int(row['STATUS']))}")
+        plots.say(right, f"no answer: {ENERGY_WORDS.words(int(row['STATUS']))}")
         return
     energy = np.unique([*np.linspace(*SHOWN_KEV, 147), 80.001])
     sigma = energy_sigma(energy, *relation_columns(row))

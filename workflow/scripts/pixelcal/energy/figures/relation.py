@@ -1,7 +1,7 @@
 """Figures of a relation: the camera, the prior, fit statistics, comparison, significant changes.
 
-Each function returns a figure drawn from a `Scene`, whatever of it there is: without truth, with
-few pixels, or with none that has an answer, the figure says so.
+Each function returns a figure drawn from a `FigureData`, whatever of it there is. Without truth,
+with few pixels, or without any valid fit, the figure says so.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pixelcal.camera import Places
-from pixelcal.energy.relation import Status, relation_columns
+from pixelcal.camera import PixelPositions
+from pixelcal.energy.relation import relation_columns
 from pixelcal.energy.results.changes import (
     BOTH_CHANGED,
     CHANGE_LABELS,
@@ -22,9 +22,10 @@ from pixelcal.energy.results.changes import (
     Change,
     change_classes,
 )
-from pixelcal.energy.results.quantities import STATUS_LABELS, gravest_status, relation_quantities
+from pixelcal.energy.results.quantities import relation_quantities
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO, STATUS_COLOURS
+from pixelcal.status import ENERGY_WORDS, EnergyStatus
 
 PRIOR_COLOUR, TRUE_COLOUR, FITTED_COLOUR = (
     OKABE_ITO["vermilion"],
@@ -42,7 +43,7 @@ QUANTITIES = (("Gain", "keV/channel", "GAIN", 5), ("Offset", "keV", "OFFSET", 3)
 
 
 @dataclass(frozen=True)
-class Scene:
+class FigureData:
     """What the figures of one exposure are drawn from.
 
     Attributes
@@ -61,7 +62,7 @@ class Scene:
     rows: Mapping
     prior: tuple[np.ndarray, np.ndarray]
     truth: tuple[np.ndarray, np.ndarray] | None
-    places: Places
+    places: PixelPositions
     title: str
     method: str
 
@@ -88,7 +89,7 @@ def is_uniform(values: np.ndarray) -> bool:
 # --- maps -----------------------------------------------------------------------------------------
 
 
-def camera_figure(scene: Scene):
+def camera_figure(scene: FigureData):
     """Maps of gain, offset, sigma, error or a second sigma, resolution, and STATUS."""
     figure = plots.new_figure(15.0, 9.6, scene.title)
     panels = figure.subplots(2, 3).ravel()
@@ -100,13 +101,13 @@ def camera_figure(scene: Scene):
         plots.camera_map(
             figure, axes, own.values, scene.places, own.label, own.unit, signed=own.signed
         )
-    index = gravest_status(scene.rows["STATUS"])
-    plots.status_map(panels[-1], index, list(STATUS_LABELS.values()), scene.places)
+    index = ENERGY_WORDS.dominant(scene.rows["STATUS"])
+    plots.status_map(panels[-1], index, list(ENERGY_WORDS.labels.values()), scene.places)
     plots.letter_panels(panels)
     return figure
 
 
-def prior_figure(scene: Scene):
+def prior_figure(scene: FigureData):
     """Maps of the relation known before the fit."""
     figure = plots.new_figure(11.0, 5.2, f"{scene.title}: relation known before the fit")
     for axes, (name, unit, _, _), values in zip(
@@ -119,7 +120,7 @@ def prior_figure(scene: Scene):
     return figure
 
 
-def changes_figure(scene: Scene, changes: tuple[Change, Change], threshold_sigma: float):
+def changes_figure(scene: FigureData, changes: tuple[Change, Change], threshold_sigma: float):
     """Maps of the changes against the prior, which of them are significant, and their spread."""
     figure = plots.new_figure(13.0, 11.0, f"{scene.title}: changes against the prior relation")
     panels = figure.subplots(2, 2).ravel()
@@ -133,8 +134,8 @@ def changes_figure(scene: Scene, changes: tuple[Change, Change], threshold_sigma
             f"fitted − prior ({unit})",
             signed=True,
         )
-    answered = np.isfinite(changes[0].values)
-    index = np.where(answered, change_classes(*changes), len(CHANGE_LABELS))
+    valid = np.isfinite(changes[0].values)
+    index = np.where(valid, change_classes(*changes), len(CHANGE_LABELS))
     plots.class_map(
         panels[2],
         index,
@@ -179,7 +180,7 @@ def _draw_deviations(axes, changes, threshold_sigma) -> None:
 # --- statistics of the fits -----------------------------------------------------------------------
 
 
-def statistics_figure(scene: Scene):
+def statistics_figure(scene: FigureData):
     """How well the fits describe the spectra, how long they took, and what was left out where."""
     figure = plots.new_figure(15.0, 9.6, f"{scene.title}: statistics of the {scene.method} fits")
     panels = figure.subplots(2, 3).ravel()
@@ -251,29 +252,36 @@ def _draw_iterations(axes, iterations, label) -> None:
     axes.legend(loc="upper right")
 
 
-def _draw_left_out(axes, scene: Scene) -> None:
+def _draw_left_out(axes, scene: FigureData) -> None:
     """Where lines were left out of the fit, or the pixel was."""
     status = np.asarray(scene.rows["STATUS"])
     labels = (
         "all lines used",
-        STATUS_LABELS[Status.LINE_MISSING] if scene.method == "joint" else "a line left out",
-        STATUS_LABELS[Status.TOO_FEW_COUNTS],
-        STATUS_LABELS[Status.NOT_CONVERGED],
-        STATUS_LABELS[Status.MASKED],
+        ENERGY_WORDS.labels[EnergyStatus.LINE_MISSING]
+        if scene.method == "joint"
+        else "a line left out",
+        ENERGY_WORDS.labels[EnergyStatus.TOO_FEW_COUNTS],
+        ENERGY_WORDS.labels[EnergyStatus.NOT_CONVERGED],
+        ENERGY_WORDS.labels[EnergyStatus.MASKED],
     )
-    bits = (Status.LINE_MISSING, Status.TOO_FEW_COUNTS, Status.NOT_CONVERGED, Status.MASKED)
+    bits = (
+        EnergyStatus.LINE_MISSING,
+        EnergyStatus.TOO_FEW_COUNTS,
+        EnergyStatus.NOT_CONVERGED,
+        EnergyStatus.MASKED,
+    )
     index = np.zeros(len(status), int)
     for number, bit in enumerate(bits, 1):
         index[(status & int(bit)) != 0] = number
-    order = list(STATUS_LABELS)
+    order = list(ENERGY_WORDS.labels)
     colours = [STATUS_COLOURS[order.index(bit)] for bit in (0, *bits)]
     plots.class_map(axes, index, labels, colours, scene.places, "Lines and pixels left out")
 
 
 def _draw_status_counts(axes, status) -> None:
     """How many pixels have each STATUS bit; a pixel may have several."""
-    counts = [int((status == 0).sum()), *(int(((status & bit) != 0).sum()) for bit in Status)]
-    labels = [f"{label} ({int(bit)})" for bit, label in STATUS_LABELS.items()]
+    counts = [int((status == 0).sum()), *(int(((status & bit) != 0).sum()) for bit in EnergyStatus)]
+    labels = [f"{label} ({int(bit)})" for bit, label in ENERGY_WORDS.labels.items()]
     places = np.arange(len(counts))[::-1]
     axes.barh(places, np.maximum(counts, 0.3), color=STATUS_COLOURS, ec="0.3", lw=0.6)
     for place, count in zip(places, counts, strict=True):
@@ -288,7 +296,7 @@ def _draw_status_counts(axes, status) -> None:
 # --- comparison -----------------------------------------------------------------------------------
 
 
-def comparison_figure(scene: Scene):
+def comparison_figure(scene: FigureData):
     """Fitted, prior and true gain and offset: histograms, one against the other, differences."""
     reference, called = scene.reference
     varies = [not is_uniform(values) and len(values) > 1 for values in reference]

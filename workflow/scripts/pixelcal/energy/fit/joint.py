@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.fit.columns import empty_fits
 from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
 from pixelcal.energy.fit.model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
-from pixelcal.energy.fit.start import beyond_range, find_starts
+from pixelcal.energy.fit.start import find_starts, outside_search_window
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.relation import NO_ANSWER, Status, empty_fits
-from pixelcal.energy.response.learn import Response
+from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import Templates, make_templates
 from pixelcal.numerics.goodness_of_fit import moment_table, p_value
+from pixelcal.status import EnergyStatus, has_valid_fit
 
 MISSING_SHARE = 0.3
 MISSING_SIGNIFICANCE = 4.0
@@ -89,7 +90,9 @@ def fit_pixels(
     """
     starts = find_starts(counts, gain, offset, table, response.shape)
     fits, _ = fit_joint(counts, detnum, *starts, make_templates(response, table), options)
-    fits["STATUS"][beyond_range(fits["GAIN"], fits["OFFSET"], gain, offset)] |= int(Status.AT_LIMIT)
+    fits["STATUS"][outside_search_window(fits["GAIN"], fits["OFFSET"], gain, offset)] |= int(
+        EnergyStatus.AT_LIMIT
+    )
     return fits
 
 
@@ -135,7 +138,7 @@ def fit_joint(
             )
         )
         _fill_row(fits[i : i + 1], result, templates, options)
-        if not result.status & int(NO_ANSWER):
+        if has_valid_fit(result.status):
             found.value[i], found.variance[i], _ = result.deviations
             found.normalisation[i] = result.theta[N_SHARED:] * result.scale
     return fits, found
@@ -144,7 +147,7 @@ def fit_joint(
 def _fill_row(row, result: PixelFit, templates: Templates, options: JointOptions) -> None:
     """Turn the result of one pixel into a row of the product, with its STATUS."""
     row["COUNTS"], row["NITER"], row["STATUS"] = result.used, result.iterations, result.status
-    if result.status & int(NO_ANSWER):
+    if not has_valid_fit(result.status):
         return
     theta, covariance, n_channels = result.theta, result.covariance, result.n_channels
     span = PIVOT_HIGH - PIVOT_LOW
@@ -156,18 +159,18 @@ def _fill_row(row, result: PixelFit, templates: Templates, options: JointOptions
     row["GAIN_OFFSET_COV"] = own[0, 1]
     row["FWHM_60"] = templates.fwhm_60 * np.exp(theta[2])
     stat, mean, variance = result.goodness
-    *_, determined = result.deviations
+    *_, n_effective_prior = result.deviations
     # A fit takes the deviance down by one a parameter that the data, not the camera, determine.
-    n_free = len(theta) - determined
+    n_fitted = len(theta) - n_effective_prior
     row["STAT"], row["DOF"] = stat, n_channels - len(theta)
-    left = max(1.0 - n_free / n_channels, 0.05)
-    row["PVALUE"] = p_value(stat, max(mean - n_free, 0.05 * mean), variance * left)
+    left = max(1.0 - n_fitted / n_channels, 0.05)
+    row["PVALUE"] = p_value(stat, max(mean - n_fitted, 0.05 * mean), variance * left)
     n_blocks = len(templates.limits)
     line = theta[N_SHARED + n_blocks :]
     line_err = np.sqrt(np.diag(covariance)[N_SHARED + n_blocks :])
     if np.any((line < MISSING_SHARE) & (1.0 - line > MISSING_SIGNIFICANCE * line_err)):
-        row["STATUS"] |= int(Status.LINE_MISSING)
+        row["STATUS"] |= int(EnergyStatus.LINE_MISSING)
     if not LOG_RESOLUTION_LIMITS[0] + 1e-6 < theta[2] < LOG_RESOLUTION_LIMITS[1] - 1e-6:
-        row["STATUS"] |= int(Status.AT_LIMIT)
+        row["STATUS"] |= int(EnergyStatus.AT_LIMIT)
     if row["PVALUE"] < options.pvalue_limit:
-        row["STATUS"] |= int(Status.POOR_FIT)
+        row["STATUS"] |= int(EnergyStatus.POOR_FIT)

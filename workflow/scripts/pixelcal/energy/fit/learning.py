@@ -20,23 +20,17 @@ from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.fit.start import find_starts
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
-from pixelcal.energy.response.learn import (
-    SHAPE_PARAMETERS,
-    SHAPE_PRIOR_SIGMA,
-    LineShape,
-    Response,
-    empty_response,
-    learn_response,
-    stack_edges,
-    stack_spectra,
-)
-from pixelcal.energy.response.population import learn_spread, wide_spread
+from pixelcal.energy.response.learn import learn_response
+from pixelcal.energy.response.line_shape import SHAPE_PARAMETERS, SHAPE_PRIOR_SIGMA, LineShape
+from pixelcal.energy.response.model import Response, empty_response
+from pixelcal.energy.response.population import learn_population_scale, wide_population_scale
+from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
 
 logger = logging.getLogger(__name__)
 
-MAX_ROUNDS = 10
-STANDS = 0.02
+MAX_EM_ITERATIONS = 10
+CONVERGENCE_TOLERANCE = 0.02
 """Largest change of the shape, in units of `SHAPE_PRIOR_SIGMA`, that ends the rounds."""
 
 MIN_STACK_COUNTS = 1000
@@ -73,8 +67,8 @@ def learn_camera(
     own_gain, own_offset = find_starts(counts, gain, offset, table, LineShape())
     used = np.ones(len(counts), bool)
     response, shape, covariance = empty_response(table), LineShape(), None
-    spread = wide_spread(table)
-    for turn in range(MAX_ROUNDS):
+    spread = wide_population_scale(table)
+    for turn in range(MAX_EM_ITERATIONS):
         aligned = counts[used], own_gain[used], own_offset[used]
         stacks = [stack_spectra(*aligned, e, covariance) for e in edges]
         if sum(stack.sum() for stack in stacks) < MIN_STACK_COUNTS:
@@ -89,8 +83,8 @@ def learn_camera(
             turn, shape, np.round(spread, 3), response.chi_square, response.dof, change,
         )  # fmt: skip
         if progress:
-            progress(turn + 1, MAX_ROUNDS)
-        if turn > 1 and change < STANDS:
+            progress(turn + 1, MAX_EM_ITERATIONS)
+        if turn > 1 and change < CONVERGENCE_TOLERANCE:
             break
         fits, deviations = fit_joint(
             counts, np.arange(len(counts)), own_gain, own_offset,
@@ -102,7 +96,7 @@ def learn_camera(
             break
         own_gain[good], own_offset[good], used = fits["GAIN"][good], fits["OFFSET"][good], good
         covariance = relation_covariance(fits[good])
-        spread = learn_spread(deviations.value[good], deviations.variance[good], spread)
+        spread = learn_population_scale(deviations.value[good], deviations.variance[good], spread)
     return response
 
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.relation import NO_ANSWER, RELATION_COLUMNS, Status
-from pixelcal.energy.response.learn import Response
+from pixelcal.energy.relation import RELATION_COLUMNS
+from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import Templates, make_templates
+from pixelcal.status import EnergyStatus, has_valid_fit
 
 MIN_BLOCKS = 2
 """Blocks that must be left: one alone does not give gain and offset together."""
@@ -54,16 +55,16 @@ def leave_blocks_out(
     rows["DETNUM"] = fits["DETNUM"]
     for name in RELATION_COLUMNS:
         rows[name] = np.nan
-    answered = (fits["STATUS"] & int(NO_ANSWER)) == 0
-    rows["STATUS"] = np.where(answered, 0, fits["STATUS"])[:, None]
+    valid = has_valid_fit(fits["STATUS"])
+    rows["STATUS"] = np.where(valid, 0, fits["STATUS"])[:, None]
     if n_blocks <= MIN_BLOCKS:
-        rows["STATUS"] |= int(Status.NOT_CONVERGED)
+        rows["STATUS"] |= int(EnergyStatus.NOT_CONVERGED)
         return rows
     templates = make_templates(response, table)
-    known = fits[answered]
+    known = fits[valid]
     for block in range(n_blocks):
         own, _ = fit_joint(
-            np.asarray(counts)[answered],
+            np.asarray(counts)[valid],
             known["DETNUM"],
             known["GAIN"],
             known["OFFSET"],
@@ -72,7 +73,7 @@ def leave_blocks_out(
         )
         for name in (*RELATION_COLUMNS, "STATUS"):
             column = rows[name]
-            column[answered, block] = own[name]
+            column[valid, block] = own[name]
     return rows
 
 

@@ -22,12 +22,11 @@ from pixelcal.energy.fit.model import (
     make_workspace,
     parameter_index,
 )
-from pixelcal.energy.relation import Status
 from pixelcal.energy.response.population import (
     LOWEST_CONTINUUM,
-    SPREAD_FREEDOM,
+    STUDENT_T_DOF,
     centre,
-    spread_weight,
+    population_weight,
 )
 from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
 from pixelcal.numerics.jit import njit
@@ -40,6 +39,7 @@ from pixelcal.numerics.linalg import (
     quadratic_form,
     solve,
 )
+from pixelcal.status import EnergyStatus
 
 MAX_ITERATIONS = 100
 
@@ -107,20 +107,20 @@ class Likelihood(NamedTuple):
     mu: np.ndarray
 
 
-_spread_weight = njit(spread_weight)
+_spread_weight = njit(population_weight)
 _centre = njit(centre)
-_TOO_FEW_COUNTS = int(Status.TOO_FEW_COUNTS)
-_NOT_CONVERGED = int(Status.NOT_CONVERGED)
+_TOO_FEW_COUNTS = int(EnergyStatus.TOO_FEW_COUNTS)
+_NOT_CONVERGED = int(EnergyStatus.NOT_CONVERGED)
 
 
 @njit
 def fit_pixel(counts, gain, offset, templates, moments, min_counts):
     """Fit one pixel: the fields of `PixelFit`, as a plain tuple."""
-    n_free = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
-    theta = np.ones(n_free)
+    n_fitted = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
+    theta = np.ones(n_fitted)
     theta[0], theta[1] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
     theta[2] = 0.0
-    covariance = np.full((n_free, n_free), np.nan)
+    covariance = np.full((n_fitted, n_fitted), np.nan)
     goodness = np.zeros(3)
     first, last = choose_channels(theta, templates, counts.shape[0])
     work = make_workspace(counts.shape[0], templates)
@@ -196,7 +196,7 @@ def likelihood(spectrum, theta, templates, observed, work, out):
             for q in range(p + 1):
                 at_q = parameter_index(q, b, first_group, n_blocks)
                 out.curvature[at_p, at_q] += curvature[p, q]
-    return total + _add_spread(theta, templates.spread, out)
+    return total + _add_population_prior(theta, templates.spread, out)
 
 
 @njit
@@ -223,26 +223,26 @@ def _add_second(excess, mixed, bend, i, n_own, curvature):
 
 
 @njit
-def _add_spread(theta, spread, out):
+def _add_population_prior(theta, spread, out):
     """Add how little pixels differ to gradient and curvature, fill its upper triangle; their -ln L.
 
     The curvature is that of the normal law of the same gradient: never negative.
     """
-    n_free = theta.shape[0]
+    n_fitted = theta.shape[0]
     centre = _centre(theta[N_SHARED:], spread[1:])
-    weights = np.zeros(n_free)
+    weights = np.zeros(n_fitted)
     total, sum_of_weights = 0.0, 0.0
-    for p in range(2, n_free):
+    for p in range(2, n_fitted):
         deviation = theta[p] if p == 2 else theta[p] - centre
         scale = spread[p - 2]
         weights[p] = _spread_weight(deviation, scale) / scale**2
         if p > 2:
             sum_of_weights += weights[p]
         square = (deviation / scale) ** 2
-        total += 0.5 * (SPREAD_FREEDOM + 1.0) * np.log1p(square / SPREAD_FREEDOM)
+        total += 0.5 * (STUDENT_T_DOF + 1.0) * np.log1p(square / STUDENT_T_DOF)
         out.gradient[p] += weights[p] * deviation
         out.curvature[p, p] += weights[p]
-    for p in range(n_free):
+    for p in range(n_fitted):
         for q in range(p + 1):
             if q > 2:
                 out.curvature[p, q] -= weights[p] * weights[q] / sum_of_weights
@@ -270,27 +270,27 @@ def _deviations(theta, covariance, spread):
     for k in range(1, n):
         for m in range(1, n):
             mean_variance += weight[k] * weight[m] * covariance[2 + k, 2 + m] / total**2
-    determined = -total * mean_variance
+    n_effective_prior = -total * mean_variance
     for k in range(n):
         variance[k] = covariance[2 + k, 2 + k]
-        determined += weight[k] * variance[k]
+        n_effective_prior += weight[k] * variance[k]
         if k > 0:
             variance[k] += mean_variance
             for m in range(1, n):
                 variance[k] -= 2.0 * weight[m] / total * covariance[2 + k, 2 + m]
-    return value, variance, determined
+    return value, variance, n_effective_prior
 
 
 @njit
-def empty_likelihood(n_free, n_channels):
+def empty_likelihood(n_fitted, n_channels):
     """Room for a likelihood."""
-    return Likelihood(np.empty(n_free), np.empty((n_free, n_free)), np.zeros(n_channels))
+    return Likelihood(np.empty(n_fitted), np.empty((n_fitted, n_fitted)), np.zeros(n_channels))
 
 
 @njit
-def _limits(n_free, n_blocks):
+def _limits(n_fitted, n_blocks):
     """Lowest and highest values of the parameters: a count is never negative."""
-    lowest, highest = np.zeros(n_free), np.full(n_free, np.inf)
+    lowest, highest = np.zeros(n_fitted), np.full(n_fitted, np.inf)
     lowest[0] = lowest[1] = -np.inf
     lowest[2], highest[2] = LOG_RESOLUTION_LIMITS
     for b in range(n_blocks):
@@ -317,16 +317,16 @@ def _minimise(spectrum, theta, templates, work, covariance):
     Chooses the channels of `spectrum` anew as the relation moves. Returns (converged, iterations,
     expected counts of the channels).
     """
-    n_free = theta.shape[0]
-    lowest, highest = _limits(n_free, templates.limits.shape[0])
-    held, downhill = np.zeros(n_free, np.bool_), np.empty(n_free)
+    n_fitted = theta.shape[0]
+    lowest, highest = _limits(n_fitted, templates.limits.shape[0])
+    held, downhill = np.zeros(n_fitted, np.bool_), np.empty(n_fitted)
     n_channels = spectrum.counts.shape[0]
-    here, there = empty_likelihood(n_free, n_channels), empty_likelihood(n_free, n_channels)
+    here, there = empty_likelihood(n_fitted, n_channels), empty_likelihood(n_fitted, n_channels)
     chosen_low, chosen_high, settled = theta[0], theta[1], False
     value = likelihood(spectrum, theta, templates, 1.0, work, here)
     damping = 0.0
     for iteration in range(1, MAX_ITERATIONS + 1):
-        for p in range(n_free):
+        for p in range(n_fitted):
             held[p] = _pushed_against_limit(theta[p], here.gradient[p], lowest[p], highest[p])
             downhill[p] = 0.0 if held[p] else -here.gradient[p]
         _cut_off(here.curvature, held)
@@ -352,7 +352,7 @@ def _minimise(spectrum, theta, templates, work, covariance):
             return True, iteration, here.mu
         if damping > 0.0:
             damped = here.curvature.copy()
-            for p in range(n_free):
+            for p in range(n_fitted):
                 damped[p, p] *= 1.0 + damping
             step = solve(cholesky(damped), downhill)
         trial = _bounded(theta, step, lowest, highest)

@@ -11,18 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import CubicHermiteSpline
 
-from pixelcal.energy.fit.components import block_channels, components
 from pixelcal.energy.lines import LineTable, line_groups
-from pixelcal.energy.relation import NO_ANSWER
-from pixelcal.energy.response.learn import Response
+from pixelcal.energy.relation import position
+from pixelcal.energy.response.line_shape import line_cdf
+from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.population import (
     LOWEST_CONTINUUM,
-    SPREAD_FREEDOM,
+    STUDENT_T_DOF,
     centre,
-    spread_weight,
+    population_weight,
 )
-from pixelcal.energy.response.tables import Templates, make_templates
+from pixelcal.energy.response.tables import GRID_STEP_KEV, Templates, make_templates
+from pixelcal.status import has_valid_fit
 
 MAX_STEPS = 100
 
@@ -93,14 +95,14 @@ def pixel_blocks(
     templates : Templates, optional
         `make_templates(response, table)`, to make it once for many pixels.
     """
-    if _has_no_answer(row):
+    if has_no_valid_fit(row):
         return data_blocks(counts, table, prior)
     templates = templates or make_templates(response, table)
     relation = float(row["GAIN"]), float(row["OFFSET"])
     resolution = float(row["FWHM_60"]) / response.shape.fwhm_60
     counts = np.asarray(counts)
     channels = block_channels(*relation, table, len(counts))
-    edges = [_edges(first, last, *relation) for first, last in channels]
+    edges = [channel_edges_keV(first, last, *relation) for first, last in channels]
     designs = [
         components(b, own, resolution, table, response, templates) for b, own in enumerate(edges)
     ]
@@ -122,53 +124,7 @@ def pixel_blocks(
     for b, (own, design, at) in enumerate(zip(data, designs, of_block, strict=True)):
         parts = norms[at][:, None] * scale * design
         first = int(channels[b][0])
-        views.append(_view(b, first, edges[b], own, parts.sum(axis=0), parts[0], table))
-    return views
-
-
-def two_step_blocks(
-    counts: np.ndarray, row: Mapping, table: LineTable, prior: tuple[float, float], options
-) -> list[BlockView]:
-    """The blocks of a pixel of the two-step method; the fit of its lines is done again.
-
-    Parameters
-    ----------
-    counts : (n_channels,) int
-    row : a row of relation.fits
-    table : LineTable
-    prior : (gain, offset), keV/channel and keV
-        The relation known before, which cuts the blocks out and is where the fit starts.
-    options : two_step_fit.TwoStepOptions
-
-    Returns
-    -------
-    list of BlockView
-        Model and continuum are those of step 1 at the centres of the channels, energies those of
-        the straight line of step 2. Blocks that could not be fitted have the data only, and so
-        have all of a pixel without an answer, drawn in the prior.
-    """
-    # lmfit is slow to import, and the joint method has no use for it.
-    from pixelcal.energy.fit import two_step
-
-    if _has_no_answer(row):
-        return data_blocks(counts, table, prior)
-    groups = two_step.line_groups(table, options.line_fwhm_keV)
-    blocks = two_step.cut_blocks(np.asarray(counts), *prior, table, groups)
-    fittable = [block for block in blocks if block.fittable]
-    fwhm = options.line_fwhm_keV / prior[0]
-    values = two_step.fit_blocks(fittable, np.max(counts), fwhm).params.valuesdict()
-    no_lines = {name: 0.0 if name.startswith("height") else values[name] for name in values}
-    relation = float(row["GAIN"]), float(row["OFFSET"])
-    views = []
-    for block in blocks:
-        first, n = int(block.x[0]) if len(block.x) else 0, len(block.x)
-        model, continuum = (
-            two_step.model_counts(block, own) if block.fittable else np.full(n, np.nan)
-            for own in (values, no_lines)
-        )
-        edges = _edges(first, first + n, *relation)
-        data = np.asarray(counts)[first : first + n]
-        views.append(_view(block.index, first, edges, data, model, continuum, table))
+        views.append(block_view(b, first, edges[b], own, parts.sum(axis=0), parts[0], table))
     return views
 
 
@@ -180,9 +136,9 @@ def data_blocks(counts: np.ndarray, table: LineTable, relation) -> list[BlockVie
     views = []
     for b, (first, last) in enumerate(block_channels(*relation, table, len(counts))):
         unknown = np.full(last - first, np.nan)
-        edges = _edges(first, last, *relation)
+        edges = channel_edges_keV(first, last, *relation)
         views.append(
-            _view(b, int(first), edges, counts[first:last], unknown, unknown.copy(), table)
+            block_view(b, int(first), edges, counts[first:last], unknown, unknown.copy(), table)
         )
     return views
 
@@ -203,7 +159,7 @@ def fit_normalisations(
     value = _minus_log_likelihood(counts, norms @ design, norms - middle, spread)
     for _ in range(MAX_STEPS):
         mu = np.maximum(norms @ design, SMALLEST_MODEL)
-        law = spread_weight(norms - middle, spread) / spread**2
+        law = population_weight(norms - middle, spread) / spread**2
         gradient = design @ (1.0 - counts / mu) + law * (norms - middle)
         curvature = (design * (counts / mu**2)) @ design.T + np.diag(law)
         free = (norms > lowest) | (gradient < 0.0)
@@ -226,21 +182,54 @@ def fit_normalisations(
 def _minus_log_likelihood(counts, mu, deviation, spread) -> float:
     """-ln L of the counts and of how the normalisations deviate, less a constant."""
     mu = np.maximum(mu, SMALLEST_MODEL)
-    law = np.log1p((deviation / spread) ** 2 / SPREAD_FREEDOM)
-    return np.sum(mu - counts * np.log(mu)) + 0.5 * (SPREAD_FREEDOM + 1.0) * np.sum(law)
+    law = np.log1p((deviation / spread) ** 2 / STUDENT_T_DOF)
+    return np.sum(mu - counts * np.log(mu)) + 0.5 * (STUDENT_T_DOF + 1.0) * np.sum(law)
 
 
-def _has_no_answer(row: Mapping) -> bool:
-    return bool(row["STATUS"] & int(NO_ANSWER)) or not np.isfinite(row["GAIN"])
+def has_no_valid_fit(row: Mapping) -> bool:
+    return not has_valid_fit(row["STATUS"]) or not np.isfinite(row["GAIN"])
 
 
-def _edges(first, last, gain, offset) -> np.ndarray:
+def channel_edges_keV(first, last, gain, offset) -> np.ndarray:
     return gain * np.arange(first, last + 1) + offset
 
 
-def _view(block, first, edges, counts, model, continuum, table: LineTable) -> BlockView:
+def block_view(block, first, edges, counts, model, continuum, table: LineTable) -> BlockView:
     lines = [
         (f"{table.element[i]} {table.transition[i]}", float(table.energy_keV[i]))
         for i in np.flatnonzero(table.block == block)
     ]
     return BlockView(table.block_names[block], first, edges, counts, model, continuum, lines)
+
+
+def block_channels(gain, offset, table: LineTable, n_channels: int) -> np.ndarray:
+    """First and one past the last of the channels that lie wholly in each block, (n_blocks, 2)."""
+    low, high = position(table.block_limits_keV, gain, offset).T
+    first = np.clip(np.ceil(low), 0, n_channels)
+    last = np.clip(np.floor(high), first, n_channels)
+    return np.array([first, last], int).T
+
+
+def components(
+    block: int,
+    edges_keV: np.ndarray,
+    resolution: float,
+    table: LineTable,
+    response: Response,
+    templates: Templates,
+) -> np.ndarray:
+    """Expected counts of the camera's mean pixel between `edges_keV` (n + 1,) in one block.
+
+    Returns (1 + groups of the block, n): the continuum, then the line groups in the order of
+    `lines.line_groups`. `resolution` is the factor on that of the camera.
+    """
+    cumulative, density = templates.continuum[block]
+    grid = templates.grid_start[block] + GRID_STEP_KEV * np.arange(len(cumulative))
+    rows = [CubicHermiteSpline(grid, cumulative, density)(edges_keV)]
+    element = np.array(table.element)
+    for index, name in line_groups(table):
+        if index == block:
+            own = (table.block == block) & (element == name)
+            profiles = line_cdf(response.shape, table.energy_keV[own], edges_keV, resolution)
+            rows.append(response.line_strength[own] @ profiles)
+    return np.diff(rows, axis=1)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.lines import LineTable, line_groups
-from pixelcal.energy.response.learn import LineShape, line_pdf
+from pixelcal.energy.response.line_shape import LineShape, line_pdf
 from pixelcal.numerics.jit import njit
 
 GAIN_RANGE = 0.06
@@ -105,7 +105,7 @@ def find_starts(counts, gain, offset, table: LineTable, shape: LineShape):
     return gain, offset
 
 
-def beyond_range(gain, offset, prior_gain, prior_offset):
+def outside_search_window(gain, offset, prior_gain, prior_offset):
     """Whether a fitted relation left the range that was searched around the prior; broadcasts."""
     return (np.abs(gain / prior_gain - 1) > GAIN_RANGE) | (
         np.abs(offset - prior_offset) > OFFSET_RANGE_KEV

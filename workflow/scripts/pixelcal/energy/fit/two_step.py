@@ -29,8 +29,11 @@ import lmfit
 import numpy as np
 from scipy.stats import chi2
 
+from pixelcal.energy.fit.columns import empty_fits
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.relation import N_CHANNELS, Status, empty_fits, position
+from pixelcal.energy.relation import position
+from pixelcal.instrument import N_CHANNELS
+from pixelcal.status import EnergyStatus
 
 FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
 FWHM_REFERENCE_KEV = 60.0
@@ -242,31 +245,31 @@ def fit_two_step(
 def _fit_pixel(row, counts, gain, offset, table, groups, options) -> None:
     """Both steps for one pixel; fills `row`."""
     if not (np.isfinite(gain) and gain > 0 and np.isfinite(offset)):
-        row["STATUS"] |= Status.NOT_CONVERGED
+        row["STATUS"] |= EnergyStatus.NOT_CONVERGED
         return
     blocks = cut_blocks(counts, gain, offset, table, groups)
     row["COUNTS"] = sum(block.counts.sum() for block in blocks)
     if row["COUNTS"] < options.min_counts:
-        row["STATUS"] |= Status.TOO_FEW_COUNTS
+        row["STATUS"] |= EnergyStatus.TOO_FEW_COUNTS
         return
     blocks = [block for block in blocks if block.fittable]
     result = fit_blocks(blocks, counts.max(), options.line_fwhm_keV / gain) if blocks else None
     if result is None:
-        row["STATUS"] |= Status.NOT_CONVERGED
+        row["STATUS"] |= EnergyStatus.NOT_CONVERGED
         return
     row["STAT"], row["DOF"], row["NITER"] = result.chisqr, result.nfree, result.nfev
     row["PVALUE"] = chi2.sf(result.chisqr, result.nfree)
     if row["PVALUE"] < options.pvalue_limit:
-        row["STATUS"] |= Status.POOR_FIT
+        row["STATUS"] |= EnergyStatus.POOR_FIT
     used = [block for block in blocks if _usable(block, result, options)]
     lines = [group for group in groups if group.block in {block.index for block in used}]
     if len(lines) < len(groups):
-        row["STATUS"] |= Status.LINE_MISSING
+        row["STATUS"] |= EnergyStatus.LINE_MISSING
     if not result.success or len(lines) < 2:
-        row["STATUS"] |= Status.NOT_CONVERGED
+        row["STATUS"] |= EnergyStatus.NOT_CONVERGED
         return
     if any(_at_limit(block, result) for block in used):
-        row["STATUS"] |= Status.AT_LIMIT
+        row["STATUS"] |= EnergyStatus.AT_LIMIT
     _fit_relation(row, lines, used, result, gain, offset)
     if np.isfinite(row["GAIN"]):
         nearest = min(blocks, key=lambda block: _distance(table, block.index, FWHM_REFERENCE_KEV))
@@ -285,7 +288,7 @@ def _fit_relation(row, lines, used, result, gain, offset) -> None:
         energy, position(energy, gain, offset) + shift, error, scale_errors
     )
     if not new_gain > 0:
-        row["STATUS"] |= Status.NOT_CONVERGED
+        row["STATUS"] |= EnergyStatus.NOT_CONVERGED
         return
     row["GAIN"], row["OFFSET"] = new_gain, new_offset
     row["GAIN_ERR"], row["OFFSET_ERR"] = np.sqrt(np.diag(covariance))

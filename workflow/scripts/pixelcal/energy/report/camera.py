@@ -10,10 +10,10 @@ from astropy.table import Table
 from pixelcal.camera import rows_of
 from pixelcal.energy.report.energies import pass_classes
 from pixelcal.energy.report.products import Products
-from pixelcal.energy.results.quantities import GRAVEST_FIRST, STATUS_LABELS
 from pixelcal.report import camera_map as report_map
 from pixelcal.report.camera_map import broken_lines, unit_squares
 from pixelcal.report.frame import packed
+from pixelcal.status import ENERGY_WORDS
 
 SHOWN = {
     "gain": "GAIN",
@@ -58,12 +58,12 @@ def values(own: Products) -> dict:
 
 def status_legend() -> list[dict]:
     """Bit, words and colour of good pixels and of each STATUS bit."""
-    return report_map.status_legend(STATUS_LABELS)
+    return report_map.status_legend(ENERGY_WORDS.labels)
 
 
-def gravest_bits() -> list[int]:
+def dominant_bits() -> list[int]:
     """STATUS bits, the gravest first."""
-    return [int(bit) for bit in GRAVEST_FIRST]
+    return [int(bit) for bit in ENERGY_WORDS.most_serious_first]
 
 
 def pass_map(own: Products, words: Sequence[str]) -> list[dict]:

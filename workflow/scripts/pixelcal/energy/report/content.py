@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 from astropy.table import Table
 
-from pixelcal.energy.relation import Status, requirement_keV
 from pixelcal.energy.report import camera as report_camera
 from pixelcal.energy.report import changes as report_changes
 from pixelcal.energy.report import energies as report_energies
@@ -20,8 +19,9 @@ from pixelcal.energy.report import provenance as report_provenance
 from pixelcal.energy.report import response as report_response
 from pixelcal.energy.report import verdict as report_verdict
 from pixelcal.energy.report.products import REFERENCE_KEV, Products
-from pixelcal.energy.results.quantities import STATUS_LABELS
+from pixelcal.energy.requirement import requirement_keV
 from pixelcal.report import frame as report
+from pixelcal.status import ENERGY_WORDS, EnergyStatus
 
 TITLE = "ECLAIRs: gain and offset of every pixel"
 LEAD = (
@@ -59,7 +59,7 @@ def page_content(
     versions : versions by name of the software
     threshold_sigma : from where on a change stands out against the camera's
     """
-    labels = {bit.name: STATUS_LABELS[bit] for bit in Status}
+    labels = {bit.name: ENERGY_WORDS.labels[bit] for bit in EnergyStatus}
     verdicts = [report_verdict.verdict(own.validation, labels) for own in exposures]
     chosen = [report_pixels.choose(own) for own in exposures]
     moved = [report_changes.changes(own, threshold_sigma) for own in exposures]
@@ -88,7 +88,7 @@ def page_content(
         ],
         "pixel_headings": report_pixels.HEADINGS,
         "change_headings": report_changes.HEADINGS,
-        "status_headings": [f"{labels[bit.name]} ({bit.value})" for bit in Status],
+        "status_headings": [f"{labels[bit.name]} ({bit.value})" for bit in EnergyStatus],
         "status_rows": [_status_row(own) for own in exposures],
         "shortest_headings": shortest_headings,
         "shortest_rows": shortest_rows,
@@ -110,7 +110,7 @@ def headline(exposures: Sequence[Products], verdicts: Sequence[Mapping]) -> str:
     """The answer to what the page is opened for, in a sentence."""
     enough = [(own.seconds, own.name) for own, said in zip(exposures, verdicts, strict=True)
               if said["meets"]]  # fmt: skip
-    if not any(own.answered.any() for own in exposures):
+    if not any(own.has_valid_fit.any() for own in exposures):
         return "No pixel of any exposure has an answer."
     if not enough:
         return (
@@ -147,7 +147,7 @@ def _basis(exposures: Sequence[Products]) -> str:
 def _status_row(own: Products) -> list:
     """Name, pixels, answers, good ones, and the pixels with each bit."""
     numbers = own.validation
-    counts = [numbers["status_counts"][bit.name] for bit in Status]
+    counts = [numbers["status_counts"][bit.name] for bit in EnergyStatus]
     return [own.name, numbers["n_pixels"], numbers["n_answers"], numbers["n_good"], *counts]
 
 
@@ -190,7 +190,7 @@ def _data(exposures: Sequence[Products], chosen, pixel_map: Table) -> dict:
     return {
         "camera": report_camera.camera(pixel_map, first.detnum),
         "status": report_camera.status_legend(),
-        "gravest": report_camera.gravest_bits(),
+        "gravest": report_camera.dominant_bits(),
         "energies": [float(energy) for energy in REFERENCE_KEV],
         "requirement": [float(value) for value in requirement_keV(REFERENCE_KEV)],
         "prior": {

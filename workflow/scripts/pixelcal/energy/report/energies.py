@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelcal.energy.relation import requirement_keV
 from pixelcal.energy.report.products import REFERENCE_KEV, Products
+from pixelcal.energy.requirement import requirement_keV
 from pixelcal.report.frame import decimals
 
 BAND_ENERGIES_KEV = np.unique(np.concatenate([np.linspace(4.0, 150.0, 74), REFERENCE_KEV]))
 BAND_PERCENTILES = (2.5, 16.0, 50.0, 84.0, 97.5)
 PULL_RANGE = (-5.0, 5.0)
 
-PASSES, FAILS, NO_ANSWER_GIVEN, NOT_COUNTED = range(4)
+PASSES, FAILS, WITHOUT_VALID_FIT, NOT_COUNTED = range(4)
 PASS_WORDS = (
     "meets the requirement at all five energies",
     "over it at one or more",
@@ -32,7 +32,7 @@ def pass_classes(own: Products) -> np.ndarray:
     classes = np.full(len(own.detnum), FAILS)
     with np.errstate(invalid="ignore"):
         classes[(own.excess() <= allowed).all(axis=0)] = PASSES
-    classes[~own.answered] = NO_ANSWER_GIVEN
+    classes[~own.has_valid_fit] = WITHOUT_VALID_FIT
     classes[~own.wanted] = NOT_COUNTED
     return classes
 
@@ -52,7 +52,7 @@ def bands(own: Products) -> dict:
         "energies": decimals(energies, 2),
         "requirement": decimals(requirement_keV(energies), 3),
     }
-    used = own.answered
+    used = own.has_valid_fit
     if not used.any():
         return content
     sigma = own.sigma(energies)[:, used]
@@ -72,7 +72,7 @@ def pulls(own: Products) -> list[dict]:
     bins between `edges`, fewer where there are few pixels; what lies beyond is counted in
     `outside`. Mean and width are those of validation.json.
     """
-    used = own.answered
+    used = own.has_valid_fit
     if own.truth is None or not used.any():
         return []
     n = int(used.sum())

@@ -7,11 +7,11 @@ import numpy as np
 from pixelcal.camera import rows_of
 from pixelcal.energy.fit.model_spectra import BlockView, data_blocks, pixel_blocks
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.relation import Status, requirement_keV
 from pixelcal.energy.report.products import REFERENCE_KEV, Products
+from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.tables import make_templates
-from pixelcal.energy.results.quantities import STATUS_LABELS, rank_of_status
 from pixelcal.report.frame import ABSENT, packed, scaled
+from pixelcal.status import ENERGY_WORDS, EnergyStatus
 
 MOST_PIXELS = 100
 """Pixels in the table of one exposure, each with its fit: some 4 kB in the page."""
@@ -44,7 +44,7 @@ def choose(own: Products) -> tuple[np.ndarray, str]:
     status = own.status
     excess = _largest(own)
     flagged = np.flatnonzero((status != 0) & own.wanted)
-    rank = rank_of_status(status[flagged])
+    rank = ENERGY_WORDS.rank(status[flagged])
     flagged = flagged[np.lexsort((-excess[flagged], rank))]
     good = np.flatnonzero(status == 0)
     good = good[np.argsort(-excess[good], kind="stable")]
@@ -82,7 +82,7 @@ def reason(own: Products, row: int) -> str:
     relation = own.relation[row]
     status = int(relation["STATUS"])
     words = []
-    for bit, label in STATUS_LABELS.items():
+    for bit, label in ENERGY_WORDS.labels.items():
         if bit and status & bit:
             words.append(label + _detail(own, bit, relation))
     excess = own.excess()[:, row]
@@ -100,14 +100,14 @@ def reason(own: Products, row: int) -> str:
 
 def _detail(own: Products, bit: int, relation) -> str:
     """What a STATUS bit stands on, where the relation says it."""
-    if bit == Status.TOO_FEW_COUNTS:
+    if bit == EnergyStatus.TOO_FEW_COUNTS:
         wanted = own.settings.get("min_counts")
         return f": {int(relation['COUNTS'])}" + (f" of the {wanted} needed" if wanted else "")
-    if bit == Status.NOT_CONVERGED:
+    if bit == EnergyStatus.NOT_CONVERGED:
         return ": the fit found no minimum"
-    if bit == Status.OUTLIER:
+    if bit == EnergyStatus.OUTLIER:
         return " against its neighbours"
-    if bit == Status.POOR_FIT:
+    if bit == EnergyStatus.POOR_FIT:
         return f": p-value {relation['PVALUE']:.1e}"
     return ""
 

@@ -11,19 +11,14 @@ import numpy as np
 from astropy.table import Table
 
 from pixelcal.energy.lines import LineTable, read_line_table
-from pixelcal.energy.relation import (
-    NO_ANSWER,
-    REFERENCE_ENERGIES_KEV,
-    Status,
-    energy_error,
-    energy_sigma,
-    relation_columns,
-    requirement_keV,
-)
+from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.io import read_response
-from pixelcal.energy.response.learn import Response
+from pixelcal.energy.response.model import Response
 from pixelcal.energy.truth import read_truth
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.io.tables import read_columns
+from pixelcal.status import EnergyStatus, has_valid_fit
 
 REFERENCE_KEV = np.array(REFERENCE_ENERGIES_KEV)
 
@@ -80,14 +75,14 @@ class Products:
         return np.asarray(self.relation["STATUS"])
 
     @property
-    def answered(self) -> np.ndarray:
+    def has_valid_fit(self) -> np.ndarray:
         """Which pixels (n,) have an answer."""
-        return (self.status & int(NO_ANSWER)) == 0
+        return has_valid_fit(self.status)
 
     @property
     def wanted(self) -> np.ndarray:
         """Which pixels (n,) the user has not masked: those that count."""
-        return (self.status & int(Status.MASKED)) == 0
+        return (self.status & int(EnergyStatus.MASKED)) == 0
 
     def sigma(self, energies_keV=REFERENCE_KEV) -> np.ndarray:
         """Predicted standard deviation (m, n) of the energy, keV; NaN without an answer."""

@@ -7,17 +7,10 @@ import numpy as np
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.report.products import Products
-from pixelcal.energy.response.learn import (
-    ESCAPES_KEV,
-    LineShape,
-    Response,
-    continuum_integrals,
-    escape_peaks,
-    line_cdf,
-    series_of_lines,
-    stack_edges,
-    stack_spectra,
-)
+from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cdf
+from pixelcal.energy.response.model import Response, continuum_integrals, series_of_lines
+from pixelcal.energy.response.stack import stack_edges, stack_spectra
+from pixelcal.instrument import ESCAPES_KEV
 from pixelcal.report.frame import decimals
 
 GREEK = {"Ka": "Kα", "Kb": "Kβ", "La": "Lα", "Lb": "Lβ", "Lg": "Lγ"}

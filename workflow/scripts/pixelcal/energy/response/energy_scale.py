@@ -34,7 +34,7 @@ def scale_covariance(header: Mapping) -> np.ndarray:
     return np.array([[stretch, mixed], [mixed, shift]])
 
 
-def common_sigma(energy_keV, covariance):
+def systematic_sigma(energy_keV, covariance):
     """Standard deviation (keV) at an energy from a common stretch and shift; broadcasts."""
     energy = np.asarray(energy_keV, float)
     (stretch, mixed), (_, shift) = covariance

@@ -8,7 +8,8 @@ import numpy as np
 
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.response.energy_scale import scale_cards, scale_covariance
-from pixelcal.energy.response.learn import SHAPE_PARAMETERS, LineShape, Response
+from pixelcal.energy.response.line_shape import SHAPE_PARAMETERS, LineShape
+from pixelcal.energy.response.model import Response
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
 
@@ -22,7 +23,7 @@ SHAPE_KEYWORDS = {
     "absorption_keV": ("ABSORB", "[keV] energy of one absorption length"),
 }
 
-SPREAD_NEEDED = ("BLOCK", "WHAT", "SPREAD")
+POPULATION_NEEDED = ("BLOCK", "WHAT", "SPREAD")
 LINES_NEEDED = ("ELEMENT", "TRANSITION", "ENERGY", "INTENSITY", "STRENGTH")
 CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
 
@@ -105,7 +106,7 @@ def read_response(path: str | Path, table: LineTable) -> Response:
     needed = [SHAPE_KEYWORDS[name][0] for name in SHAPE_PARAMETERS] + ["DOF"]
     absent = [name for name in (*LINES_NEEDED, *needed) if name not in (*lines.colnames, *header)]
     absent += [name for name in CONTINUUM_NEEDED if name not in continuum.colnames]
-    absent += [name for name in SPREAD_NEEDED if name not in spread.colnames]
+    absent += [name for name in POPULATION_NEEDED if name not in spread.colnames]
     if absent:
         raise InputError(f"{path}: lacks {', '.join(absent)}; learn the response anew")
     for what, own, wanted in (

@@ -13,7 +13,7 @@ import numpy as np
 
 from pixelcal.energy.lines import LineTable, line_groups
 
-SPREAD_FREEDOM = 4.0
+STUDENT_T_DOF = 4.0
 """Degrees of freedom of the law."""
 
 WIDE_LOG_RESOLUTION = 0.3
@@ -23,7 +23,7 @@ WIDE_NORMALISATION = 0.5
 LOWEST_CONTINUUM = 0.02
 """Smallest normalisation of a continuum: where nothing is expected a count is impossible."""
 
-EXPECTED_SPREAD = 0.05
+EXPECTED_SCATTER = 0.05
 """A learnt scale is that of the pixels and of one more that deviates by so much: a few pixels could
 seem to be all the same."""
 
@@ -34,25 +34,25 @@ WEIGHT_ROUNDS = 10
 """How often the weights of the pixels at a scale are computed anew: then they stand."""
 
 CENTRE_ROUNDS = 100
-CENTRE_STANDS = 1e-10
+CENTRE_TOLERANCE = 1e-10
 """Change of the centre that ends the rounds."""
 
 LEAST_INFORMATION = 1e-4
 """Information of the data relative to the law's below which a pixel has nothing to say."""
 
 
-def wide_spread(table: LineTable) -> np.ndarray:
+def wide_population_scale(table: LineTable) -> np.ndarray:
     """Scales (1 + n_blocks + n_groups,) where nothing was learnt: resolution, continua, groups."""
     n_normalisations = table.n_blocks + len(line_groups(table))
     return np.append(WIDE_LOG_RESOLUTION, np.full(n_normalisations, WIDE_NORMALISATION))
 
 
-def spread_weight(deviation, spread):
+def population_weight(deviation, spread):
     """Weight of a deviation: -ln of the law has the gradient weight * deviation / spread^2.
 
     Lange, Little & Taylor, J. Am. Stat. Assoc. 84 (1989) 881.
     """
-    return (SPREAD_FREEDOM + 1.0) / (SPREAD_FREEDOM + (deviation / spread) ** 2)
+    return (STUDENT_T_DOF + 1.0) / (STUDENT_T_DOF + (deviation / spread) ** 2)
 
 
 def centre(normalisation, spread):
@@ -68,12 +68,12 @@ def centre(normalisation, spread):
         total, sum_of_weights = 0.0, 0.0
         for k in range(n):
             square = ((normalisation[k] - found) / spread[k]) ** 2
-            weight = (SPREAD_FREEDOM + 1.0) / ((SPREAD_FREEDOM + square) * spread[k] ** 2)
+            weight = (STUDENT_T_DOF + 1.0) / ((STUDENT_T_DOF + square) * spread[k] ** 2)
             total += weight * normalisation[k]
             sum_of_weights += weight
         moved = total / sum_of_weights - found
         found += moved
-        if abs(moved) < CENTRE_STANDS:
+        if abs(moved) < CENTRE_TOLERANCE:
             break
     return found
 
@@ -83,14 +83,14 @@ def shared_information(deviation, spread) -> np.ndarray:
 
     That of the normal laws of the same gradients. None on the centre.
     """
-    weight = spread_weight(deviation, spread) / spread**2
+    weight = population_weight(deviation, spread) / spread**2
     information = np.diag(weight)
     own = weight[1:]
     information[1:, 1:] -= np.outer(own, own) / own.sum()
     return information
 
 
-def learn_spread(deviation, variance, spread) -> np.ndarray:
+def learn_population_scale(deviation, variance, spread) -> np.ndarray:
     """Scales of the laws from fits that were made with the scales `spread`.
 
     The law that each fit was made with is taken out of its estimate. The scale is then the fixed
@@ -111,7 +111,7 @@ def learn_spread(deviation, variance, spread) -> np.ndarray:
     """
     if len(deviation) == 0:
         return spread
-    law = spread_weight(deviation, spread) / spread**2
+    law = population_weight(deviation, spread) / spread**2
     information = np.maximum(1.0 / variance - law, LEAST_INFORMATION * law)
     weighted = deviation / variance
     found = np.full(len(spread), SCALES[0])
@@ -129,6 +129,6 @@ def _next_scale(information, weighted, scale: float) -> np.ndarray:
     for _ in range(WEIGHT_ROUNDS):
         posterior = 1.0 / (information + weight / scale**2)
         square = (weighted * posterior) ** 2 + posterior
-        weight = (SPREAD_FREEDOM + 1.0) / (SPREAD_FREEDOM + square / scale**2)
-    total = (weight * square).sum(axis=0) + EXPECTED_SPREAD**2
+        weight = (STUDENT_T_DOF + 1.0) / (STUDENT_T_DOF + square / scale**2)
+    total = (weight * square).sum(axis=0) + EXPECTED_SCATTER**2
     return np.sqrt(total / (len(information) + 1))

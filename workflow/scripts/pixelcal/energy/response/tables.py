@@ -15,14 +15,9 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import spline_filter1d
 
 from pixelcal.energy.lines import LineTable, line_groups
-from pixelcal.energy.response.learn import (
-    ESCAPES_KEV,
-    Response,
-    continuum_functions,
-    escape_peaks,
-    line_cdf,
-    line_pdf,
-)
+from pixelcal.energy.response.line_shape import escape_peaks, line_cdf, line_pdf
+from pixelcal.energy.response.model import Response, continuum_functions
+from pixelcal.instrument import ESCAPES_KEV
 
 GRID_STEP_KEV = 0.05
 """Cubic Hermite interpolation on it is exact to 1e-6 of a line for FWHM above 0.5 keV."""

@@ -14,11 +14,12 @@ import numpy as np
 from scipy.interpolate import RectBivariateSpline
 from scipy.linalg import block_diag
 
-from pixelcal.energy.response import population as spread
-from pixelcal.energy.fit.components import block_channels, components
+from pixelcal.energy.fit.model_spectra import block_channels, components
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.response.learn import Response
+from pixelcal.energy.response import population as spread
+from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
+from pixelcal.instrument import N_CHANNELS
 
 PIVOT_KEV = 45.0
 """Relations are expanded about this energy, where its error and the slope hardly correlate."""
@@ -27,7 +28,6 @@ LOG_SCALES = np.log(10.0) * np.linspace(-3, 4, 36)
 LOG_RESOLUTIONS = np.log(0.45) + np.linspace(0, np.log(3.5 / 0.45), 14)
 """Nodes of the table: counts relative to the camera's mean pixel, factor on the resolution."""
 
-N_CHANNELS = 1024
 STEP_KEV = 1e-3
 STEP_LOG = 1e-3
 """Steps of the central differences."""

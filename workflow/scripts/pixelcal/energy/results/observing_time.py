@@ -14,11 +14,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaincc, ndtr
 
-from pixelcal.energy.results.fisher import PIVOT_KEV, InformationTable, tabulate_information
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.relation import NO_ANSWER, REFERENCE_ENERGIES_KEV, Status, energy_sigma, relation_columns, requirement_keV
-from pixelcal.energy.response.learn import Response
-from pixelcal.energy.response.population import spread_weight
+from pixelcal.energy.relation import energy_sigma, relation_columns
+from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.response.model import Response
+from pixelcal.energy.response.population import population_weight
+from pixelcal.energy.results.fisher import PIVOT_KEV, InformationTable, tabulate_information
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
+from pixelcal.status import EnergyStatus, has_valid_fit
 
 SECONDS = np.logspace(3, 6, 61)
 """Exposures that are predicted: 1 ks to 1 Ms, 20 a decade."""
@@ -97,14 +100,14 @@ def predict_observing_time(
     dict
         As in `docs/products.md` under `observing_time.json`; None where nothing can be said.
     """
-    wanted, answered = _wanted_and_answered(rows)
+    wanted, valid = _wanted_and_answered(rows)
     information = None
     if response is None:
-        pixels = _two_step_pixels(rows, wanted, answered, seconds)
+        pixels = _two_step_pixels(rows, wanted, valid, seconds)
     else:
-        relation = _middle_relation(rows, answered)
+        relation = _middle_relation(rows, valid)
         information = tabulate_information(response, table, *relation)
-        pixels = _joint_pixels(rows, wanted, answered, seconds, information, response)
+        pixels = _joint_pixels(rows, wanted, valid, seconds, information, response)
     energies = np.array(REFERENCE_ENERGIES_KEV)
     n_energies, n_times = len(energies), len(grid_seconds)
     sigma = {name: np.full((n_energies, n_times), np.nan) for name in ("median", "p90", "rms")}
@@ -139,20 +142,20 @@ def predict_observing_time(
         "answer_fraction": answering,
         "shortest_seconds": shortest,
         "why": why,
-        "measured": measured_numbers(rows, wanted, answered, seconds),
+        "measured": measured_numbers(rows, wanted, valid, seconds),
         "basis": BASIS_JOINT if response is not None else BASIS_TWO_STEP,
     }
 
 
-def measured_numbers(rows: Mapping, wanted, answered, seconds: float) -> dict:
+def measured_numbers(rows: Mapping, wanted, valid, seconds: float) -> dict:
     """The errors that the fits of this exposure quote themselves, at the same energies."""
-    columns = [column[answered] for column in relation_columns(rows)]
+    columns = [column[valid] for column in relation_columns(rows)]
     own = np.array([energy_sigma(energy, *columns) for energy in REFERENCE_ENERGIES_KEV])
-    some = bool(answered.any())
+    some = bool(valid.any())
     return {
         "seconds": float(seconds),
         "n_pixels": int(wanted.sum()),
-        "n_answers": int(answered.sum()),
+        "n_answers": int(valid.sum()),
         "sigma_median_keV": np.median(own, axis=1) if some else [None] * len(own),
         "sigma_rms_keV": np.sqrt(np.mean(own**2, axis=1)) if some else [None] * len(own),
     }
@@ -262,25 +265,25 @@ def _reason(seconds, passing, answering, share: float) -> str:
 def _wanted_and_answered(rows: Mapping) -> tuple[np.ndarray, np.ndarray]:
     """Pixels that are not masked, and those of them that have an answer, (n,) bool."""
     status = np.asarray(rows["STATUS"])
-    wanted = (status & int(Status.MASKED)) == 0
+    wanted = (status & int(EnergyStatus.MASKED)) == 0
     known = np.isfinite(np.asarray(rows["GAIN"], float))
-    return wanted, wanted & known & ((status & int(NO_ANSWER)) == 0)
+    return wanted, wanted & known & (has_valid_fit(status))
 
 
-def _middle_relation(rows: Mapping, answered) -> tuple[float, float]:
+def _middle_relation(rows: Mapping, valid) -> tuple[float, float]:
     """Median gain and offset of the answers, or the nominal relation where there is none."""
-    if not answered.any():
+    if not valid.any():
         return NOMINAL_RELATION
-    return tuple(float(np.median(np.asarray(rows[n])[answered])) for n in ("GAIN", "OFFSET"))
+    return tuple(float(np.median(np.asarray(rows[n])[valid])) for n in ("GAIN", "OFFSET"))
 
 
-def _joint_pixels(rows, wanted, answered, seconds, information, response) -> Pixels:
+def _joint_pixels(rows, wanted, valid, seconds, information, response) -> Pixels:
     """Counts and resolution of the pixels, freed from the noise of this exposure."""
     counts = np.asarray(rows["COUNTS"], float)
-    short = (np.asarray(rows["STATUS"]) & int(Status.TOO_FEW_COUNTS)) != 0
+    short = (np.asarray(rows["STATUS"]) & int(EnergyStatus.TOO_FEW_COUNTS)) != 0
     some = counts[wanted & (counts > 0)]
     alive = short & (counts >= ALIVE_SHARE * np.median(some)) if len(some) else short & False
-    used = (answered | (wanted & alive)) & (counts > 0)
+    used = (valid | (wanted & alive)) & (counts > 0)
     if information is None:
         used[:] = False
     own = counts[used]
@@ -288,7 +291,7 @@ def _joint_pixels(rows, wanted, answered, seconds, information, response) -> Pix
     if not len(own):
         return Pixels(own, None, own, n_wanted, seconds)
     own = shrink(own, np.full(len(own), own.mean()))
-    fitted = answered[used]
+    fitted = valid[used]
     log_resolution = np.zeros(len(own))
     if fitted.any():
         raw = np.log(np.asarray(rows["FWHM_60"], float)[used][fitted] / response.shape.fwhm_60)
@@ -297,23 +300,21 @@ def _joint_pixels(rows, wanted, answered, seconds, information, response) -> Pix
         # How little pixels differ pulls towards the camera's resolution: taken out here, as it is
         # no knowledge about the spread of the pixels.
         spread = response.spread[0]
-        data = np.maximum(1.0 / variance - spread_weight(0.0, spread) / spread**2, 1e-3)
+        data = np.maximum(1.0 / variance - population_weight(0.0, spread) / spread**2, 1e-3)
         raw = raw / (data * variance)
         # Around the camera's own: that of the mean pixel is better known from all together.
         log_resolution[fitted] = shrink(raw - np.median(raw), 1.0 / data)
     return Pixels(own, None, log_resolution, n_wanted, seconds)
 
 
-def _two_step_pixels(rows, wanted, answered, seconds) -> Pixels:
+def _two_step_pixels(rows, wanted, valid, seconds) -> Pixels:
     """The covariances that the fits quote, about the pivot; pixels without an answer left out."""
-    gain, offset, gain_err, offset_err, mixed = (
-        column[answered] for column in relation_columns(rows)
-    )
+    gain, offset, gain_err, offset_err, mixed = (column[valid] for column in relation_columns(rows))
     # An energy E stands at x = (E - offset) / gain, so its error is x dgain + doffset.
     x = (PIVOT_KEV - offset) / gain
     variance = x**2 * gain_err**2 + 2 * x * mixed + offset_err**2
     covariance = np.array([variance, (x * gain_err**2 + mixed) / gain, (gain_err / gain) ** 2]).T
-    counts = np.asarray(rows["COUNTS"], float)[answered]
+    counts = np.asarray(rows["COUNTS"], float)[valid]
     return Pixels(counts, covariance, np.zeros(len(counts)), max(int(wanted.sum()), 1), seconds)
 
 

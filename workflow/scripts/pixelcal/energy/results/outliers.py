@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.camera import to_image
-from pixelcal.numerics.statistics import stands_out
+from pixelcal.numerics.statistics import robust_outliers
 
 JUDGED_KEV = (15.0, 80.0)
 """One energy near each end of what the lines span: two points fix a straight line."""
@@ -48,16 +48,18 @@ def find_outliers(x, y, gain, offset, gain_err, offset_err, gain_offset_cov) -> 
     (n,) bool
     """
     gain, offset = np.asarray(gain, float), np.asarray(offset, float)
-    answered = np.isfinite(gain) & np.isfinite(offset)
+    valid = np.isfinite(gain) & np.isfinite(offset)
     outlier = np.zeros(len(gain), bool)
-    if answered.sum() < MIN_PIXELS:
+    if valid.sum() < MIN_PIXELS:
         return outlier
     for energy in JUDGED_KEV:
         # One place on the channel axis for the whole camera: where the typical pixel has `energy`.
-        place = (energy - np.median(offset[answered])) / np.median(gain[answered])
+        place = (energy - np.median(offset[valid])) / np.median(gain[valid])
         deviation = _minus_neighbours(gain * place + offset, np.asarray(x), np.asarray(y))
         variance = place**2 * gain_err**2 + 2 * place * gain_offset_cov + offset_err**2
-        outlier |= stands_out(deviation, np.asarray(variance, float), THRESHOLD_SIGMA, MIN_PIXELS)
+        outlier |= robust_outliers(
+            deviation, np.asarray(variance, float), THRESHOLD_SIGMA, MIN_PIXELS
+        )
     return outlier
 
 

@@ -12,8 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.results.changes import CHANGE_LABELS, Change, change_classes
-from pixelcal.energy.relation import NO_ANSWER, REFERENCE_ENERGIES_KEV, Status, energy_error, energy_sigma, relation_columns, requirement_keV
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
+from pixelcal.status import NO_VALID_FIT, EnergyStatus
 
 EMPTY_WORD = "-"
 """In place of a unit where a quantity has none."""
@@ -30,7 +33,7 @@ class Column(NamedTuple):
 
 def status_names(status: int) -> str:
     """Names of the bits of one STATUS in one word, as TOO_FEW_COUNTS or POOR_FIT+OUTLIER."""
-    return "+".join(bit.name for bit in Status if status & bit) or "GOOD"
+    return "+".join(bit.name for bit in EnergyStatus if status & bit) or "GOOD"
 
 
 def format_list(columns: Sequence[Column], chosen: np.ndarray, remarks: Sequence[str]) -> str:
@@ -148,7 +151,7 @@ def over_requirement_list(rows: Mapping, truth, title: str) -> str:
 
 def no_answer_list(rows: Mapping, title: str) -> str:
     """Pixels without an answer, and why."""
-    chosen = (np.asarray(rows["STATUS"]) & int(NO_ANSWER)) != 0
+    chosen = (np.asarray(rows["STATUS"]) & int(NO_VALID_FIT)) != 0
     columns = [
         *_places(rows),
         Column("COUNTS", "count", "{:d}", np.asarray(rows["COUNTS"])),

@@ -6,37 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pixelcal.energy.relation import Status, energy_error, energy_sigma, relation_columns
-from pixelcal.status import StatusWords
+from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 
 MAPPED_ENERGIES_KEV = (4.0, 80.0)
 """Energies of the maps of error and sigma: the threshold, and where the requirement changes."""
-
-STATUS_LABELS = {
-    0: "good",
-    Status.MASKED: "masked by the user",
-    Status.TOO_FEW_COUNTS: "too few counts",
-    Status.NOT_CONVERGED: "not converged",
-    Status.AT_LIMIT: "at a limit",
-    Status.LINE_MISSING: "line group missing",
-    Status.POOR_FIT: "poor fit",
-    Status.OUTLIER: "outlier",
-}
-"""Words for the bits of STATUS, in the order of the legend."""
-
-GRAVEST_FIRST = (
-    Status.MASKED,
-    Status.TOO_FEW_COUNTS,
-    Status.NOT_CONVERGED,
-    Status.OUTLIER,
-    Status.AT_LIMIT,
-    Status.LINE_MISSING,
-    Status.POOR_FIT,
-)
-"""Which bit a map shows where a pixel has several."""
-
-_WORDS = StatusWords(STATUS_LABELS, GRAVEST_FIRST)
-gravest_status, rank_of_status, status_words = _WORDS.gravest, _WORDS.rank, _WORDS.words
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.response.energy_scale import systematic_sigma
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.numerics import statistics
-from pixelcal.energy.response.energy_scale import common_sigma
-from pixelcal.energy.relation import NO_ANSWER, REFERENCE_ENERGIES_KEV, Status, energy_error, energy_sigma, relation_columns, requirement_keV
+from pixelcal.status import EnergyStatus, has_valid_fit
 
 
 def validate(
@@ -46,31 +49,31 @@ def validate(
     """
     status = np.asarray(rows["STATUS"])
     gain, offset, *covariance = relation_columns(rows)
-    wanted = (status & Status.MASKED) == 0
-    answered = wanted & ((status & NO_ANSWER) == 0)
+    wanted = (status & EnergyStatus.MASKED) == 0
+    valid = wanted & (has_valid_fit(status))
     good = status == 0
     energies = {}
     for energy in energies_keV:
-        sigma = np.where(answered, energy_sigma(energy, gain, offset, *covariance), np.nan)
-        change = np.where(answered, energy_error(energy, gain, offset, *prior), np.nan)
+        sigma = np.where(valid, energy_sigma(energy, gain, offset, *covariance), np.nan)
+        change = np.where(valid, energy_error(energy, gain, offset, *prior), np.nan)
         error = None
         if truth is not None:
-            error = np.where(answered, energy_error(energy, gain, offset, *truth), np.nan)
+            error = np.where(valid, energy_error(energy, gain, offset, *truth), np.nan)
         limit = float(requirement_keV(energy))
         numbers = energy_numbers(sigma, change, limit, wanted, error)
         numbers["good"] = energy_numbers(sigma, change, limit, good, error)
         numbers["common_sigma_keV"] = np.nan
         if scale_covariance is not None:
-            numbers["common_sigma_keV"] = float(common_sigma(energy, scale_covariance))
+            numbers["common_sigma_keV"] = float(systematic_sigma(energy, scale_covariance))
         energies[f"{energy:g}"] = numbers
     return {
         "n_pixels": len(status),
         "n_masked": int((~wanted).sum()),
-        "n_no_answer": int((wanted & ~answered).sum()),
-        "n_answers": int(answered.sum()),
+        "n_no_answer": int((wanted & ~valid).sum()),
+        "n_answers": int(valid.sum()),
         "n_good": int(good.sum()),
         "truth": truth is not None,
-        "status_counts": {bit.name: int(((status & bit) != 0).sum()) for bit in Status},
+        "status_counts": {bit.name: int(((status & bit) != 0).sum()) for bit in EnergyStatus},
         "energies": energies,
     }
 

@@ -12,10 +12,7 @@ import numpy as np
 
 from pixelcal.energy.response.line_shape import SIGMA_PER_FWHM, profile_cdf
 from pixelcal.energy.simulation.background import ENERGY_GRID_KEV, Background
-
-ESCAPES_KEV = ((26.711, 23.174), (31.814, 27.473))
-"""(K edge, energy carried away) of Cd and Te: escape peaks stand at E - 23.17 and E - 27.47 keV."""
-
+from pixelcal.instrument import ESCAPES_KEV
 
 SHARING_MINIMUM_KEV = 5.0
 """Smallest part of the energy of a multiple event: safely above the threshold. A simplification: a

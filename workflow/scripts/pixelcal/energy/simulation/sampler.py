@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pixelcal.energy.relation import N_PIXELS
 from pixelcal.energy.simulation.background import ENERGY_GRID_KEV, Background
-from pixelcal.energy.simulation.detector import ESCAPES_KEV, SHARING_MINIMUM_KEV, Detector
+from pixelcal.energy.simulation.detector import SHARING_MINIMUM_KEV, Detector
 from pixelcal.energy.simulation.orbit import Segment
+from pixelcal.instrument import ESCAPES_KEV, N_PIXELS, N_SIDE
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.random import pixel_stream
 
-SIDE = 80
 """Pixels along a side of the detection plane; DETNUM = 80 row + column, an assumption."""
 
 TICK_S = 20e-6
@@ -63,8 +62,8 @@ def make_pixels(
 
 def with_neighbours(detnum) -> np.ndarray:
     """The pixels `detnum` and all that can share an event with one of them, rising."""
-    wanted = np.zeros((SIDE + 2, SIDE + 2), bool)
-    row, column = np.divmod(np.asarray(detnum), SIDE)
+    wanted = np.zeros((N_SIDE + 2, N_SIDE + 2), bool)
+    row, column = np.divmod(np.asarray(detnum), N_SIDE)
     for d_row, d_column in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)):
         wanted[1 + row + d_row, 1 + column + d_column] = True
     return np.flatnonzero(wanted[1:-1, 1:-1])
@@ -183,11 +182,11 @@ def _photon(stream, shares, continuum, lines, line_energy, edges):
 @njit
 def _neighbour(detnum, direction):
     """The pixel above, below, right or left; -1 beyond the side of the camera."""
-    row, column = detnum // SIDE, detnum % SIDE
+    row, column = detnum // N_SIDE, detnum % N_SIDE
     row += (direction == 0) - (direction == 1)
     column += (direction == 2) - (direction == 3)
-    inside = 0 <= row < SIDE and 0 <= column < SIDE
-    return SIDE * row + column if inside else -1
+    inside = 0 <= row < N_SIDE and 0 <= column < N_SIDE
+    return N_SIDE * row + column if inside else -1
 
 
 @njit

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from pixelcal.energy.relation import N_CHANNELS
 from pixelcal.energy.simulation.background import PROCESSES
-from pixelcal.energy.simulation.sampler import EVENT_DTYPE, SIDE
+from pixelcal.energy.simulation.sampler import EVENT_DTYPE
+from pixelcal.instrument import N_CHANNELS, N_SIDE
 from pixelcal.io.tables import atomic, table_hdu, write_fits
 
 FLIGHT_DTYPE = np.dtype(
@@ -37,7 +37,7 @@ def to_flight_layout(events: np.ndarray, gain: np.ndarray, offset: np.ndarray) -
     inside = (channel >= 0) & (channel < N_CHANNELS)
     rows = np.zeros(int(inside.sum()), FLIGHT_DTYPE)
     rows["TIME"] = events["TIME"][inside]
-    rows["IDET"], rows["JDET"] = np.divmod(detnum[inside], SIDE)
+    rows["IDET"], rows["JDET"] = np.divmod(detnum[inside], N_SIDE)
     rows["PHA"] = channel[inside]
     return rows
 

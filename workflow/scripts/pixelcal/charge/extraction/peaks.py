@@ -1,0 +1,140 @@
+"""Where the pulse of each pixel is, and which pixels see the light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pixelcal.charge.runs.waveforms import Block
+from pixelcal.errors import InputError
+from pixelcal.numerics.jit import njit
+
+DEAD_SHARE = 0.2
+"""A pixel with less than this share of the camera's median amplitude sees no light."""
+
+
+SOLO_SHARE = 0.5
+"""With one live pixel per ASIC: the share of a full signal below which a pixel is ignored."""
+
+
+SOLO_RANK = 3
+"""The full signal is the third highest amplitude: a hot pixel or two do not set it."""
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Where the pulses are, and which pixels see them.
+
+    Attributes
+    ----------
+    pixel : (n,) int32
+    peak : (n,) int32
+        Sample of the peak.
+    dead : (n,) bool
+        No signal in a run of which all pixels see the light.
+    off : (n,) bool
+        Ignored, as only one pixel per ASIC is on.
+    mean_waveform : (n, n_samples) float64
+    """
+
+    pixel: np.ndarray
+    peak: np.ndarray
+    dead: np.ndarray
+    off: np.ndarray
+    mean_waveform: np.ndarray
+
+    @property
+    def live(self) -> np.ndarray:
+        """Pixels (n,) that see the light."""
+        return ~(self.dead | self.off)
+
+
+class MeanWaveform:
+    """The mean waveform of each pixel over the good events of a run.
+
+    Events are added one after the other, so the result does not depend on the size of the blocks. A
+    waveform with a sample that is not finite does not count.
+
+    Attributes
+    ----------
+    flags : (n,) uint8
+        Flags of all events that were read.
+    """
+
+    def __init__(self, n_pixels: int, n_samples: int) -> None:
+        self._sum = np.zeros((n_pixels, n_samples))
+        self._n = np.zeros(n_pixels, np.int64)
+        self.flags = np.zeros(0, np.uint8)
+
+    def add(self, block: Block, rows: np.ndarray) -> None:
+        """Add the good events of a block; `rows` (n_pixels,) of its pixels."""
+        good = np.flatnonzero(block.flags == 0)
+        _add_waveforms(block.waveforms, good, rows, self._sum, self._n)
+        self.flags = np.concatenate([self.flags, block.flags])
+
+    def mean(self) -> np.ndarray:
+        """The mean waveforms (n_pixels, n_samples); NaN for a pixel without any."""
+        return self._sum / np.where(self._n > 0, self._n, np.nan)[:, np.newaxis]
+
+
+@njit
+def _add_waveforms(waveforms, events, rows, total, n_added):
+    """Add the waveforms of some events and pixels to `total` (n_pixels, n_samples)."""
+    n_samples = waveforms.shape[2]
+    for event in events:
+        for i in range(rows.shape[0]):
+            row, finite = rows[i], True
+            for j in range(n_samples):
+                finite &= np.isfinite(waveforms[event, row, j])
+            if finite:
+                n_added[i] += 1
+                for j in range(n_samples):
+                    total[i, j] += waveforms[event, row, j]
+
+
+def find_peaks(
+    pixel: np.ndarray, mean_waveform: np.ndarray, *, time_skew: bool, solo_pixels: bool
+) -> Peaks:
+    """Peak of each pixel from its mean waveform, and the pixels without a signal.
+
+    The amplitude of a pixel is the highest sample of its mean waveform over the median one. With
+    all pixels lit, one below `DEAD_SHARE` of the median amplitude is dead. With one live pixel per
+    ASIC, one below `SOLO_SHARE` of a full signal is ignored.
+
+    Parameters
+    ----------
+    pixel : (n,) int
+    mean_waveform : (n, n_samples) float
+        NaN for a pixel that has none.
+    time_skew : bool
+        True: each pixel has its own peak, and one without a signal that of the camera. False: all
+        have that of the camera, the median of the pixels with a signal.
+    solo_pixels : bool
+        Whether only one pixel per ASIC is on.
+
+    Raises
+    ------
+    InputError
+        Where no pixel shows a pulse.
+    """
+    known = np.isfinite(mean_waveform).all(axis=1)
+    filled = np.where(known[:, np.newaxis], mean_waveform, 0.0)
+    amplitude = filled.max(axis=1) - np.median(filled, axis=1)
+    if not known.any() or amplitude.max() <= 0:
+        raise InputError(
+            "no pixel has a pulse in the mean waveform of the brightest run; check the run, or"
+            " sstcam.pixels"
+        )
+    if solo_pixels:
+        full = np.sort(amplitude)[-min(SOLO_RANK, len(amplitude))]
+        off = amplitude < SOLO_SHARE * full
+        dead = np.zeros(len(pixel), bool)
+    else:
+        off = np.zeros(len(pixel), bool)
+        dead = ~known | (amplitude < DEAD_SHARE * np.median(amplitude[known]))
+    live = ~(dead | off)
+    own = np.argmax(filled, axis=1)
+    common = int(np.median(own[live]))
+    peak = np.where(live, own, common) if time_skew else np.full(len(pixel), common)
+    return Peaks(np.asarray(pixel), peak.astype(np.int32), dead, off, mean_waveform)

@@ -1,0 +1,54 @@
+"""Columns of a fit, whatever the method: one row a pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixelcal.energy.relation import RELATION_COLUMNS
+
+FIT_DTYPE = np.dtype(
+    [
+        ("DETNUM", "i2"),
+        ("GAIN", "f8"),
+        ("OFFSET", "f8"),
+        ("GAIN_ERR", "f8"),
+        ("OFFSET_ERR", "f8"),
+        ("GAIN_OFFSET_COV", "f8"),
+        ("FWHM_60", "f8"),
+        ("COUNTS", "i4"),
+        ("STAT", "f8"),
+        ("DOF", "i4"),
+        ("PVALUE", "f8"),
+        ("NITER", "i2"),
+        ("STATUS", "i4"),
+    ]
+)
+"""One row a pixel: what every fit method returns. Units as in `FIT_UNITS`."""
+
+
+FIT_UNITS = {
+    "GAIN": "keV/chan",
+    "OFFSET": "keV",
+    "GAIN_ERR": "keV/chan",
+    "OFFSET_ERR": "keV",
+    "GAIN_OFFSET_COV": "keV**2/chan",
+    "FWHM_60": "keV",
+    "COUNTS": "count",
+}
+
+
+LEAVE_OUT_EXTENSION = "LEAVEOUT"
+
+
+LEAVE_OUT_UNITS = {name: FIT_UNITS[name] for name in RELATION_COLUMNS}
+"""Extension of the fits without each of the blocks, see `leave_out.py`."""
+
+
+def empty_fits(detnum: np.ndarray) -> np.ndarray:
+    """Rows without an answer for the pixels `detnum` (n,): NaN everywhere, STATUS 0, counts 0."""
+    rows = np.zeros(len(detnum), FIT_DTYPE)
+    rows["DETNUM"] = detnum
+    for name in FIT_DTYPE.names:
+        if FIT_DTYPE[name].kind == "f":
+            rows[name] = np.nan
+    return rows

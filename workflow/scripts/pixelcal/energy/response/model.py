@@ -1,0 +1,109 @@
+"""The response of the camera: what its pixels share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from pixelcal.energy.lines import LineTable
+from pixelcal.energy.response.line_shape import LineShape
+from pixelcal.energy.response.population import wide_population_scale
+from pixelcal.instrument import ESCAPES_KEV
+
+CONTINUUM_INDEX = -1.5
+
+
+CONTINUUM_ORDER = 2
+"""The continuum of a block is a power law of this index, near that of the sky, times a polynomial
+of this order: free to bend, too stiff to take a line's place."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the pixels of a camera share.
+
+    Attributes
+    ----------
+    shape : LineShape
+    line_strength : (n_lines,) float
+        Mean counts of each line per pixel.
+    continuum : (n_blocks, CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)) float
+        Mean counts/keV per pixel: coefficients of `continuum_functions`.
+    spread : (1 + n_blocks + n_groups,) float
+        How much pixels differ in the logarithm of the resolution, in the normalisation of each
+        continuum and of each line group (`spread.py`).
+    scale_covariance : (2, 2) float
+        Of the stretch and the shift (keV) that the stack leaves possible, all shapes free: an error
+        of the energy scale that all pixels have in common, and that no pixel's own error contains.
+    chi_square, dof : float, int
+        How well the stack is described.
+    """
+
+    shape: LineShape
+    line_strength: np.ndarray
+    continuum: np.ndarray
+    spread: np.ndarray
+    scale_covariance: np.ndarray
+    chi_square: float = np.nan
+    dof: int = 0
+
+
+def empty_response(table: LineTable) -> Response:
+    """The default shape with nothing in it: what is known without counts."""
+    n_basis = CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)
+    return Response(
+        shape=LineShape(),
+        line_strength=np.zeros(table.n_lines),
+        continuum=np.zeros((table.n_blocks, n_basis)),
+        spread=wide_population_scale(table),
+        scale_covariance=np.full((2, 2), np.nan),
+    )
+
+
+def series_of_lines(table: LineTable) -> tuple[list[str], np.ndarray]:
+    """Names of the series (element and K alpha or K beta) and the index (n_lines,) of each line's.
+
+    Within a series the intensities of the table hold, but for the efficiency of the detector;
+    between series the ratio is learnt.
+    """
+    names = [f"{e} {t[:2]}" for e, t in zip(table.element, table.transition, strict=True)]
+    unique = list(dict.fromkeys(names))
+    return unique, np.array([unique.index(name) for name in names])
+
+
+def line_weights(shape: LineShape, table: LineTable) -> np.ndarray:
+    """Relative counts (n_lines,) of the lines of a series: intensity times efficiency."""
+    return table.intensity * shape.efficiency(table.energy_keV)
+
+
+def continuum_functions(block_limits_keV, at_keV, sigma_at_edge) -> np.ndarray:
+    """Functions (n_basis, len(at)) whose sum is the continuum of a block, per keV.
+
+    A power law times Legendre polynomials on the block, then a step at each K edge of the detector
+    that lies in it, smeared by the resolution there `sigma_at_edge` (keV): a photon above the edge
+    can lose its energy to an escape. All are 1 in size.
+    """
+    low, high = block_limits_keV
+    at_keV = np.asarray(at_keV, float)
+    middle, half = (low + high) / 2, (high - low) / 2
+    falling = (at_keV / middle) ** CONTINUUM_INDEX
+    polynomials = np.polynomial.legendre.legvander((at_keV - middle) / half, CONTINUUM_ORDER).T
+    steps = [
+        ndtr((at_keV - edge) / sigma) * (low < edge < high)
+        for (edge, _), sigma in zip(ESCAPES_KEV, sigma_at_edge, strict=True)
+    ]
+    return np.concatenate([falling * polynomials, steps])
+
+
+def continuum_integrals(block_limits_keV, edges_keV, sigma_at_edge) -> np.ndarray:
+    """Integrals (n_basis, m) of `continuum_functions` over the bins between `edges_keV` (m + 1,).
+
+    Gauss-Legendre with three points a bin: exact for what is smooth over a bin.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(3)
+    width = np.diff(edges_keV)
+    at = edges_keV[:-1, None] + width[:, None] * (1.0 + nodes) / 2.0
+    values = continuum_functions(block_limits_keV, at.ravel(), sigma_at_edge)
+    return values.reshape(len(values), *at.shape) @ (weights / 2.0) * width

@@ -1,0 +1,112 @@
+"""The calibration file of the mission: three columns, usable for every pixel, with a validity."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import numpy as np
+
+from pixelcal.energy.events.clock import MISSION_EPOCH_UTC, MISSION_TIME_CARDS
+from pixelcal.energy.prior import read_prior, read_usable
+from pixelcal.instrument import N_PIXELS
+from pixelcal.status import EnergyStatus, has_valid_fit
+
+MISSION_EXTENSION = "AUX-ECL-PIX-CAL"
+
+
+STATUS_EXTENSION = "PIXEL-STATUS"
+
+
+MISSION_DTYPE = np.dtype([("DETNUM", "i2"), ("GAIN", "f4"), ("OFFSET", "f4")])
+
+
+STATUS_DTYPE = np.dtype([("DETNUM", "i2"), ("UPDATED", "?"), ("STATUS", "i4")])
+
+
+_logger = logging.getLogger(__name__)
+
+
+def previous_relation(path, detnum: np.ndarray, gain_keV: float, offset_keV: float):
+    """Gain and offset of every pixel of the camera before the fit, (6400,) each.
+
+    From the relation file; the nominal relation only for pixels outside of the run that the file
+    has nothing usable for. A warning counts those.
+
+    Raises
+    ------
+    InputError
+        As `read_prior`, for the pixels `detnum` of the run.
+    """
+    gain, offset = read_prior(None, np.arange(N_PIXELS), gain_keV, offset_keV)
+    if path is None:
+        return gain, offset
+    read_prior(path, detnum, gain_keV, offset_keV)  # every pixel of the run is usable
+    usable, usable_gain, usable_offset = read_usable(path)
+    inside = (usable >= 0) & (usable < N_PIXELS)
+    gain[usable[inside]], offset[usable[inside]] = usable_gain[inside], usable_offset[inside]
+    n_nominal = N_PIXELS - int(inside.sum())
+    if n_nominal:
+        _logger.warning(
+            "relation file %s: has no usable GAIN and OFFSET for %d of the %d pixels, all outside"
+            " of the run; they have the nominal relation in the mission's file",
+            path,
+            n_nominal,
+            N_PIXELS,
+        )
+    return gain, offset
+
+
+def mission_tables(rows: np.ndarray, previous) -> tuple[np.ndarray, np.ndarray]:
+    """The mission's calibration of the whole camera, and what became of each pixel.
+
+    Parameters
+    ----------
+    rows : (n,) structured array of FIT_DTYPE
+    previous : gain and offset before the fit, (6400,) each
+
+    Returns
+    -------
+    calibration : (6400,) DETNUM, GAIN, OFFSET
+        Finite for every pixel: without an answer it keeps its previous value.
+    status : (6400,) DETNUM, UPDATED, STATUS
+        A pixel that the user did not choose has the STATUS of a masked one.
+    """
+    calibration, status = np.empty(N_PIXELS, MISSION_DTYPE), np.empty(N_PIXELS, STATUS_DTYPE)
+    calibration["DETNUM"] = status["DETNUM"] = np.arange(N_PIXELS)
+    calibration["GAIN"], calibration["OFFSET"] = previous
+    status["UPDATED"], status["STATUS"] = False, EnergyStatus.MASKED
+    status["STATUS"][rows["DETNUM"]] = rows["STATUS"]
+    valid = rows[has_valid_fit(rows["STATUS"])]
+    for name in ("GAIN", "OFFSET"):
+        calibration[name][valid["DETNUM"]] = valid[name]
+    status["UPDATED"][valid["DETNUM"]] = True
+    return calibration, status
+
+
+def mission_cards(start_s: float, stop_s: float | None) -> list[tuple]:
+    """Header of the mission's calibration file: validity and calibration data base keywords.
+
+    Parameters
+    ----------
+    start_s, stop_s : float, s of mission time
+        Validity; without a stop it is open.
+    """
+    valid_from = MISSION_EPOCH_UTC + timedelta(seconds=start_s)
+    cards = [
+        ("CARD", MISSION_EXTENSION, "name of the calibration product"),
+        *MISSION_TIME_CARDS,
+        ("TSTART", start_s, "[s] start of validity"),
+    ]
+    if stop_s is not None:
+        cards.append(("TSTOP", stop_s, "[s] end of validity"))
+    return [
+        *cards,
+        ("CCLS0001", "CPF", "calibration product file"),
+        ("CDTP0001", "DATA", "holds data"),
+        ("CCNM0001", "GAIN_OFFSET", "content"),
+        ("CBD10001", "NONE", "no parameter limits"),
+        ("CVSD0001", valid_from.strftime("%Y-%m-%d"), "UTC date of the start of validity"),
+        ("CVST0001", valid_from.strftime("%H:%M:%S"), "UTC time of the start of validity"),
+        ("CDES0001", "Gain and offset of the ECLAIRs pixels", "description"),
+    ]
