@@ -38,8 +38,8 @@ class Consistency(NamedTuple):
     Attributes
     ----------
     drift : (2,) float, keV
-        Energy in the first half minus that in the second, at the positions PIVOT_LOW and PIVOT_HIGH;
-        NaN where it cannot be told.
+        Energy in the first half minus that in the second, at PIVOT_LOW and PIVOT_HIGH; NaN where
+        it cannot be told.
     drift_covariance : (2, 2) float, keV^2
     first_fraction : float
         Fraction of the counts in the blocks that fell into the first half.
