@@ -65,6 +65,23 @@ def test_events_without_light_among_the_flashes():
     assert abs(found.variance - 0.3 / 0.7) < 4 * found.variance_err
 
 
+@pytest.mark.parametrize("jitter", [0.0, 0.2])
+@pytest.mark.parametrize("noise", [0.0, 3.0, 6.0])
+def test_noise_that_all_pixels_share_is_not_the_lamp(jitter, noise):
+    """Found in flashes without an avalanche, and taken off."""
+    charges, signal = draw(9, 0.7, jitter, n_flashes=8000)
+    charges = charges + noise * np.random.default_rng(9).standard_normal(8000)
+    fit = (TRUTH["pedestal"], TRUTH["pe"], np.hypot(TRUTH["sigma_ped"], noise))
+    fit = [np.full(N_PIXELS, own) for own in fit]
+    covariance, error = lamp.common_noise(charges, *fit)
+    assert abs(covariance - noise**2) < 4 * error + 0.2 * noise**2
+    raw, found = (lamp.lamp_of(charges, signal, own) for own in (0.0, covariance))
+    added = (noise / signal.mean()) ** 2
+    assert abs(found.variance - jitter**2) < 4 * found.variance_err + 0.2 * added
+    assert noise == 0 or raw.variance > found.variance + 0.7 * added
+    assert np.isnan(lamp.common_noise(charges[:3], *(own[:3] for own in fit))).all()
+
+
 def test_too_little_gives_no_number():
     charges, signal = draw(6, 1.2, 0.2)
     for own in (

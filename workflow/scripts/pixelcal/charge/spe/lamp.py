@@ -9,7 +9,8 @@ while Poisson light, crosstalk, widths and noise of a pixel belong to that pixel
 measures v from the covariance between pixels only; no model of the variance within a pixel enters.
 Whatever else is common to all pixels in proportion to their light is part of v: a drift of the lamp
 within the run, or events without light among the flashes (a fraction f of them: v = f / (1 - f)).
-Noise that is common to the pixels adds Cov / (S_i S_j), which falls with the light.
+Noise that is common to the pixels has a covariance c of its own, without S_i S_j: `common_noise`
+finds it where neither of two pixels has an avalanche, and `lamp_of` takes it off.
 
 The fit does not know the lamp and takes its variance for crosstalk. With M = lambda / (1 - chi)
 avalanches per flash the mean and variance of the generalised Poisson law become
@@ -73,7 +74,7 @@ class Lamp(NamedTuple):
 # --- the lamp -------------------------------------------------------------------------------------
 
 
-def lamp_of(charges: np.ndarray, signal: np.ndarray) -> Lamp:
+def lamp_of(charges: np.ndarray, signal: np.ndarray, noise: float = 0.0) -> Lamp:
     """Fluctuations of the lamp of one run.
 
     Parameters
@@ -85,6 +86,8 @@ def lamp_of(charges: np.ndarray, signal: np.ndarray) -> Lamp:
         its fit, which a lamp that fluctuates does not change. A pixel without a positive signal,
         without a fit (NaN), or with a charge that is not finite is left out, as is one whose
         covariance with the others stands out.
+    noise : float
+        Covariance of the noise of two pixels, in the unit squared; see `common_noise`. NaN: 0.
 
     Returns
     -------
@@ -119,13 +122,66 @@ def lamp_of(charges: np.ndarray, signal: np.ndarray) -> Lamp:
             break
         use &= ~odd
         weight[odd] = 0.0
-    pairs = (total**2 - square) / (weight.sum() ** 2 - (weight**2).sum())
+    n_pairs = weight.sum() ** 2 - (weight**2).sum()
+    pairs = (total**2 - square) / n_pairs
     variance = float(pairs.sum() / (n_flashes - 1))
+    if np.isfinite(noise):
+        inverse = np.where(use, weight / np.where(use, signal, 1.0), 0.0)
+        variance -= float(noise * (inverse.sum() ** 2 - (inverse**2).sum()) / n_pairs)
     error = float(pairs.std(ddof=1) / math.sqrt(n_flashes))
     jitter = math.sqrt(max(variance, 0.0))
     # sqrt(v + error) - sqrt(v): error / (2 jitter) where v is clear, finite where it is not.
     jitter_err = math.sqrt(max(variance, 0.0) + error) - jitter
     return Lamp(variance, error, jitter, jitter_err, n_pixels, n_flashes)
+
+
+def common_noise(
+    charges: np.ndarray, pedestal: np.ndarray, pe: np.ndarray, sigma_ped: np.ndarray
+) -> tuple[float, float]:
+    """Covariance of the noise of two pixels, and its standard error, in the unit of charge squared.
+
+    From flashes in which both have no avalanche (charge less than half a photoelectron above the
+    pedestal): the lamp does not enter there. The cut takes a part of the noise away, which is
+    given back as for two normal variables of a small correlation; 20 % too little is left of noise
+    of a quarter of a photoelectron.
+
+    Parameters
+    ----------
+    charges : (n_pixels, n_flashes) int or float
+    pedestal, pe, sigma_ped : (n_pixels,) float
+        From the fit; a pixel with NaN is left out.
+
+    Returns
+    -------
+    covariance, error : float
+        NaN with fewer than `FEWEST_PIXELS` pixels or `FEWEST_FLASHES` flashes with a pair.
+    """
+    total, square, number = np.zeros((3, charges.shape[1]))
+    n_pixels = 0
+    for own, start, step, width in zip(charges, pedestal, pe, sigma_ped, strict=True):
+        own = np.asarray(own, float)
+        with np.errstate(invalid="ignore"):
+            empty = own < start + 0.5 * step
+        if not empty.any() or not np.isfinite(own).all():
+            continue
+        n_pixels += 1
+        rest = np.where(empty, own - own[empty].mean(), 0.0) / _left_of(0.5 * step / width)
+        total += rest
+        square += rest**2
+        number += empty
+    pairs = number * (number - 1)
+    if n_pixels < FEWEST_PIXELS or (pairs > 0).sum() < FEWEST_FLASHES:
+        return math.nan, math.nan
+    covariance = float((total**2 - square).sum() / pairs.sum())
+    off = total**2 - square - covariance * pairs
+    return covariance, float(np.sqrt((off**2).sum()) / pairs.sum())
+
+
+def _left_of(cut: float) -> float:
+    """Variance of a unit normal variable below `cut`, by which its covariances shrink too."""
+    below = 0.5 * (1 + math.erf(cut / math.sqrt(2)))
+    ratio = math.exp(-0.5 * cut**2) / math.sqrt(2 * math.pi) / below
+    return 1 - cut * ratio - ratio**2
 
 
 def _stand_out(use, relative, total, weight) -> np.ndarray:
