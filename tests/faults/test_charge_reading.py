@@ -6,22 +6,18 @@ Each row is an input with one thing wrong, and what should come of it (C1 to C5)
 import h5py
 import numpy as np
 import pytest
-from astropy.table import Table
 from helpers.charge_faults import (
     LIGHTS,
     N_EVENTS_SCAN,
     N_FLASHES,
     N_PIXELS,
-    N_SAMPLES,
     PDE,
     Fault,
-    Result,
     Run,
     convert,
     ends,
     event,
     flashes,
-    good_is_right,
     most_are_good,
     photoelectrons,
     rows,
@@ -206,7 +202,9 @@ C2 = rows(
         scan_with_truth(put(np.nan, HALF), dtype=np.float32),
         right_or_none,
     ),
-    Fault("-1 in every 20th event", scan_with_truth(put(-1, FEW)), right_or_none, LOST.format(0.32)),
+    Fault(
+        "-1 in every 20th event", scan_with_truth(put(-1, FEW)), right_or_none, LOST.format(0.32)
+    ),
     Fault(
         "-1 in every second event", scan_with_truth(put(-1, HALF)), right_or_none, LOST.format(1.57)
     ),

@@ -106,7 +106,7 @@ def fitted(jitter, light=(0.6, 1.2, 2.4), n_pixels=24, n_flashes=10_000):
     spectra = as_spectra([[run[pixel] for run in runs] for pixel in range(n_pixels)])
     rows = fit_pixels(*spectra, np.arange(n_pixels), SpeOptions())
     found = [
-        lamp.lamp_of(charges, rows["PE"] * rows["LAMBDA"][:, i] / (1 - rows["OPCT"]))
+        lamp.lamp_of(charges, charges.mean(axis=1) - rows["EPED"][:, i])
         for i, charges in enumerate(runs)
     ]
     return rows, found
