@@ -17,8 +17,8 @@ avalanches per flash the mean and variance of the generalised Poisson law become
 
     mean = M,    variance = M / (1 - chi)^2 + v M^2
 
-The fit has the right M (within 3 % in each run at a jitter of 40 %, as the runs share one crosstalk)
-and, if it matched the variance, a crosstalk chi' with
+The fit has the right M (within 3 % in each run at a jitter of 40 %, as the runs share one
+crosstalk) and, if it matched the variance, a crosstalk chi' with
 
     1 / (1 - chi)^2 = 1 / (1 - chi')^2 - v M,    lambda = M (1 - chi)
 
