@@ -95,8 +95,9 @@ def test_exposures_of_a_configfile_replace_the_default_ones(project, plan):
     assert jobs["bin_spectra"] == 1
 
 
-def test_the_catalog_entry_has_the_same_target(project, plan):
-    assert plan(project, None, "--snakefile", "workflow/Snakefile") == plan(project)
+def test_snakemake_finds_the_workflow_and_its_profile_by_itself(project, snakemake):
+    run = snakemake(project, "--dry-run")
+    assert "Using workflow specific profile profiles/default" in run.stdout + run.stderr
 
 
 # --- a response that is given ---------------------------------------------------------------------
