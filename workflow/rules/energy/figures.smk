@@ -26,7 +26,7 @@ rule plot_relation:
         runtime=10,
     params:
         exposure="{exposure}",
-        method=setting("fit", "method"),
+        method=lookup(dpath="{exposure}/fit/method", within=EXPOSURES),
         relation=prior_relation(),
         changes=leaves(config["changes"], "threshold_sigma"),
         library=library("energy/plot_relation"),

@@ -12,7 +12,7 @@ rule report:
         validations=per_exposure("validation.json"),
         predictions=per_exposure("observing_time.json"),
         spectra=per_exposure("spectra.fits"),
-        truths=per_exposure("truth.ecsv") if HAS_TRUTH else [],
+        truths=branch(HAS_TRUTH, then=per_exposure("truth.ecsv")),
         responses=response_files(),
         lines=line_tables(),
         pixel_map=PIXEL_MAP,

@@ -58,7 +58,7 @@ rule predict_observing_time:
         mem_mb=600,
         runtime=10,
     params:
-        min_counts=setting("fit", "min_counts"),
+        min_counts=lookup(dpath="{exposure}/fit/min_counts", within=EXPOSURES),
         exposure="{exposure}",
         library=library("energy/predict_observing_time"),
     script:
