@@ -42,8 +42,12 @@ def leaves(section, *paths):
 
 
 def library(script):
-    """Hash of a script and the library behind it: an edit makes stale what the script made."""
-    return library_hash(PROJECT / "workflow" / "scripts" / f"{script}.py")
+    """Hash of a script and the library behind it: an edit makes stale what the script made.
+
+    Only the main process compares it; the process of a job, which reads the rules again, needs none.
+    """
+    path = PROJECT / "workflow" / "scripts" / f"{script}.py"
+    return library_hash(path) if workflow.is_main_process else None
 
 
 @functools.cache  # a plan reads a table once, however many chunks are fitted with it

@@ -31,7 +31,7 @@ rule report:
         "../../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=10,
     params:
         exposures=report_exposures(),

@@ -236,12 +236,10 @@ def pictures_and_lists():
 
 
 def chosen_pixel(wildcards):
-    """The pixel of a picture; one that is not in the run stops the workflow with one line."""
+    """The pixel of a picture; one that is not in the run stops the workflow."""
     if int(wildcards.pixel) not in PIXELS:
-        print(
+        raise WorkflowError(
             f"configuration: pixel {wildcards.pixel} is not among the {len(PIXELS)} selected by"
-            " `pixels`; select it, or ask for another",
-            file=sys.stderr,
+            " `pixels`; select it, or ask for another"
         )
-        raise SystemExit(1)
     return wildcards.pixel

@@ -21,7 +21,7 @@ rule bin_spectra:
         "../../../envs/spectra.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=30,
     params:
         layout=config["events"]["layout"],

@@ -22,7 +22,7 @@ rule validate_relation:
         "../../../envs/relation.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=10,
     params:
         relation=prior_relation(),
@@ -55,7 +55,7 @@ rule predict_observing_time:
         "../../../envs/observing.yaml"
     threads: 1
     resources:
-        mem_mb=600,
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=10,
     params:
         min_counts=lookup(dpath="{exposure}/fit/min_counts", within=EXPOSURES),
