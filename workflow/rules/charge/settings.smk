@@ -83,7 +83,8 @@ def run_entry(wildcards):
     """The row of table.csv of the run in the wildcards."""
     found = [run for run in RUNS[wildcards.set] if run.name == wildcards.run]
     if not found:
-        raise WorkflowError(f"configuration: there is no run {wildcards.run} in table.csv")
+        print(f"configuration: there is no run {wildcards.run} in table.csv", file=sys.stderr)
+        raise SystemExit(1)
     return found[0]
 
 
@@ -108,11 +109,13 @@ def brightest_run(wildcards):
 
 
 def no_runs(which):
-    """The end, where a rule needs runs that the configuration does not name."""
-    raise WorkflowError(
+    """One line, and the end, where a rule needs runs that the configuration does not name."""
+    print(
         f"configuration: sstcam.{SETS[which]}.folder: names no folder, but runs of it are needed; name"
-        " one, or leave both folders null to simulate both"
+        " one, or leave both folders null to simulate both",
+        file=sys.stderr,
     )
+    raise SystemExit(1)
 
 
 def charge_files(which):
