@@ -38,13 +38,13 @@ slurm: .venv-slurm/stamp
 lint: .venv/test.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/snakefmt workflow
 
 bench: .venv/test.stamp .venv-spefit/spefit.stamp
 	$(BIN)/python benchmarks/run.py

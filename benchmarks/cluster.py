@@ -39,12 +39,13 @@ def main() -> int:
 def asked() -> dict[str, tuple[str, int, int]]:
     """Rule -> (job or local, MB, minutes), read from the rule files."""
     found = {}
-    for path in sorted(RULES.glob("*.smk")):
+    for path in sorted(RULES.rglob("*.smk")):
         for rule in ("\n" + path.read_text(encoding="utf-8")).split("\nrule ")[1:]:
             name = rule.split(":", 1)[0]
-            own = [re.search(rf"^ +{key}=(\d+),$", rule, re.M) for key in ("mem_mb", "runtime")]
+            memory = re.search(r"^ +mem_mb=lambda .*: (\d+) \* attempt,$", rule, re.M)
+            minutes = re.search(r"^ +runtime=(\d+),$", rule, re.M)
             where = "local" if re.search(r"^ +localrule: True\b", rule, re.M) else "job"
-            found[name] = (where, *(int(match[1]) for match in own))
+            found[name] = (where, int(memory[1]), int(minutes[1]))
     return found
 
 

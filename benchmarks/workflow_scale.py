@@ -27,7 +27,7 @@ from typing import NamedTuple
 import yaml
 
 PROJECT = Path(__file__).resolve().parent.parent
-USED = ("Snakefile", "config", "envs", "profiles", "resources", "workflow")
+USED = ("config", "envs", "profiles", "resources", "workflow")
 REPORT = "results/report.html"
 KEEP_COST = """
 import atexit, os, pathlib, sys, time

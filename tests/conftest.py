@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
-USED = ("Snakefile", "config", "envs", "profiles", "resources", "workflow")
+USED = ("config", "envs", "profiles", "resources", "workflow")
 CORES = str(min(os.cpu_count() or 1, 4))
 
 

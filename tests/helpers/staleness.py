@@ -75,7 +75,7 @@ def touch_everything(folder):
     read = [folder / name for name in OWN_FILES if (folder / name).exists()]
     for place in ("resources", "workflow", "envs", "config"):
         read += [path for path in (folder / place).rglob("*") if path.is_file()]
-    for path in [*read, folder / "Snakefile"]:
+    for path in read:
         replace(path, path.read_bytes())
 
 

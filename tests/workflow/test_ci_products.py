@@ -146,3 +146,4 @@ def test_the_report_of_snakemake(ci_project, snakemake, tmp_path):
     text = path.read_text(encoding="utf-8")
     for name in ("camera.png", "energy_errors.png", "report.html"):
         assert name in text
+    assert "how far to trust it" in text  # the first page, workflow/report/workflow.rst

@@ -13,14 +13,15 @@ import yaml
 from helpers.walk import WALK
 
 PROJECT = Path(__file__).resolve().parents[2]
-RULES = "\n".join(path.read_text() for path in sorted((PROJECT / "workflow/rules").glob("*.smk")))
+RULES = "\n".join(path.read_text() for path in sorted((PROJECT / "workflow/rules").rglob("*.smk")))
 SNAKEMAKE_IN_A_JOB = 300  # MB: two processes of it hold 131 MB each beside the rule's own
 IN_SLURM_ONLY = {"slurm-status-command", "slurm-init-seconds-before-status-checks"}
 
 
 @pytest.mark.parametrize("rule", ("\n" + RULES).split("\nrule ")[1:], ids=lambda t: t.split(":")[0])
 def test_a_rule_states_threads_memory_and_time(rule):
-    for number in (r"threads: \d+\n", r"mem_mb=\d+,\n", r"runtime=\d+,\n"):
+    memory = r"mem_mb=lambda wildcards, attempt: \d+ \* attempt,\n"
+    for number in (r"threads: \d+\n", memory, r"runtime=\d+,\n"):
         assert len(re.findall(rf"^ +{number}", rule, re.MULTILINE)) == 1, number
 
 

@@ -1,5 +1,8 @@
 """The configuration: defaults, one-line errors, and its reference."""
 
+import os
+import re
+
 import pytest
 import yaml
 
@@ -146,3 +149,28 @@ def test_the_reference_is_written_from_the_schema():
     assert config_reference.README.read_text(encoding="utf-8") == config_reference.reference(
         SCHEMA
     ), "config/README.md is out of date: run `make docs`"
+
+
+# --- where products go ----------------------------------------------------------------------------
+
+
+def product_folders():
+    """Every folder that the rules write to, with the wildcards filled in."""
+    values = {"exposure": "3ks", "set": "scan", "which": "spe"}
+    paths = {"logs/rule.log", "benchmarks/rule.tsv"}
+    for rules in (config_reference.PROJECT / "workflow" / "rules").rglob("*.smk"):
+        paths.update(re.findall(r'"results/([^"\n]+\.\w+)"', rules.read_text(encoding="utf-8")))
+    filled = (re.sub(r"{(?:wildcards\.)?(\w+)}", lambda x: values.get(x[1], "1"), p) for p in paths)
+    folders = {os.path.dirname(path) for path in filled}
+    return sorted(name for name in folders if not re.match("(logs|benchmarks)/", name))
+
+
+@pytest.mark.parametrize("folder", product_folders())
+def test_a_file_in_the_place_of_a_folder_is_one_line(folder, tmp_path):
+    results = tmp_path / "results"
+    config.check_results(results, ["3ks", "1"])
+    place = results / folder
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.touch()
+    with pytest.raises(InputError, match=f"^{re.escape(str(place))}: is no folder"):
+        config.check_results(results, ["3ks", "1"])

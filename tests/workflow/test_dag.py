@@ -5,6 +5,8 @@ What an edit makes stale: test_stale.py.
 
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -95,8 +97,9 @@ def test_exposures_of_a_configfile_replace_the_default_ones(project, plan):
     assert jobs["bin_spectra"] == 1
 
 
-def test_the_catalog_entry_has_the_same_target(project, plan):
-    assert plan(project, None, "--snakefile", "workflow/Snakefile") == plan(project)
+def test_snakemake_finds_the_workflow_and_its_profile_by_itself(project, snakemake):
+    run = snakemake(project, "--dry-run")
+    assert "Using workflow specific profile profiles/default" in run.stdout + run.stderr
 
 
 # --- a response that is given ---------------------------------------------------------------------
@@ -145,3 +148,25 @@ def test_a_given_response_is_in_the_products_and_in_the_plan(edited, plan, snake
         file.write(bytes(2880))
     jobs = plan(edited, settings)
     assert (jobs["fit_lines"], jobs["merge_relation"]) == (2, 1)
+
+
+# --- versions of Snakemake ------------------------------------------------------------------------
+
+
+VERSIONS = {"9.0.0": True, "8.30.0": False, "10.0": False}
+
+
+@pytest.mark.parametrize(("version", "works"), VERSIONS.items())
+def test_versions_of_snakemake_that_are_known(project, version, works):
+    code = (
+        "import sys, snakemake.common\n"
+        f"snakemake.common.__version__ = {version!r}\n"
+        "from snakemake.cli import main\n"
+        "main(['--dry-run', '--quiet', '--configfile', 'config/ci.yaml'])\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False
+    )
+    said = run.stdout + run.stderr
+    assert (run.returncode == 0) == works, said
+    assert works or version in said

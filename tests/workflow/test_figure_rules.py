@@ -67,12 +67,12 @@ def test_a_pixel_that_is_not_selected_is_one_clear_line(project, snakemake):
     run = snakemake(project, "results/eclairs/10ks/pixels/0099.png", "--configfile", CI)
     assert run.returncode != 0
     lines = (run.stdout + run.stderr).splitlines()
-    said = [line for line in lines if "0099" in line and "Command:" not in line]
+    said = [line.strip() for line in lines if "configuration:" in line]
     assert said == [
         "configuration: pixel 0099 is not among the 64 selected by `pixels`;"
         " select it, or ask for another"
     ]
-    assert "Traceback" not in run.stderr and not (project / "results" / "eclairs").exists()
+    assert "most recent call" not in run.stderr and not (project / "results" / "eclairs").exists()
 
 
 def test_a_threshold_remakes_pictures_and_lists_alone(ci_project, snakemake, tmp_path):

@@ -105,8 +105,9 @@ def test_a_snakefile_without_its_library_says_so(project, snakemake, tmp_path):
     (project / "workflow" / "Snakefile").rename(lone / "Snakefile")
     run = snakemake(lone, "--dry-run")
     assert run.returncode != 0
-    assert "pixelcal: its library is not beside its Snakefile; give the" in run.stderr
-    assert "Traceback" not in run.stderr
+    said = run.stdout + run.stderr
+    assert "pixelcal: its library is not beside its Snakefile; give the" in said
+    assert "Traceback" not in said
 
 
 # --- out of a git repository ----------------------------------------------------------------------

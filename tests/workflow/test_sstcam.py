@@ -178,12 +178,13 @@ def test_the_other_camera_is_left_alone(project, snakemake):
 def test_cores_chunks_and_hashes_change_no_byte(sstcam_project, snakemake, checksums, tmp_path):
     """A second run of everything, in a folder of its own, with the code of the first."""
     folder = tmp_path / "second"
-    shutil.copytree(sstcam_project / "config", folder / "config")
+    for name in ("config", "profiles"):
+        shutil.copytree(sstcam_project / name, folder / name)
     shutil.copy(sstcam_project / CONFIG, folder)
     (folder / "edit.yaml").write_text(yaml.safe_dump(sstcam(fit={"chunk_pixels": 6})))
     run = snakemake(
         folder,
-        *("--cores", 1, "--snakefile", sstcam_project / "Snakefile"),
+        *("--cores", 1, "--snakefile", sstcam_project / "workflow/Snakefile"),
         *("--configfile", CONFIG, "edit.yaml", "--", "sstcam"),
         environment=os.environ | {"PYTHONHASHSEED": "7"},
     )

@@ -15,7 +15,7 @@ TOOLS = Path(sys.executable).parent
     [
         ["ruff", "check", "--no-cache"],
         ["ruff", "format", "--check", "--no-cache"],
-        ["snakefmt", "--check", "Snakefile", "workflow"],
+        ["snakefmt", "--check", "workflow"],
     ],
     ids=" ".join,
 )

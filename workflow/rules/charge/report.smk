@@ -39,7 +39,7 @@ rule plot_spe:
         "../../../envs/sstcam_figures.yaml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=10,
     params:
         library=library("charge/plot_spe"),
@@ -72,7 +72,7 @@ rule plot_charges:
         "../../../envs/sstcam_figures.yaml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=10,
     params:
         library=library("charge/plot_charges"),
@@ -108,7 +108,7 @@ rule plot_spe_pixel:
         "../../../envs/sstcam_figures.yaml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=10,
     params:
         pixel="{pixel}",
@@ -149,7 +149,7 @@ rule report_sstcam:
         "../../../envs/sstcam_report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=10,
     params:
         settings=sstcam_page_settings(),

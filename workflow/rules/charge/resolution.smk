@@ -22,7 +22,7 @@ rule measure_charge_resolution:
         "../../../envs/sstcam_resolution.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=30,
     params:
         runs=[{"name": run.name} | ordered(run.light) for run in RUNS["scan"]],
@@ -55,7 +55,7 @@ rule validate_charge_resolution:
         "../../../envs/sstcam_resolution.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=10,
     params:
         light=[
@@ -110,7 +110,7 @@ rule plot_charge_resolution:
         "../../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=10,
     params:
         nsb_per_ns=SSTCAM["charge_resolution"]["nsb_per_ns"],

@@ -16,7 +16,7 @@ rule simulate_pixels:
         "../../../envs/sstcam_waveforms.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=10,
     params:
         simulation=leaves(SSTCAM["simulation"], *SIMULATED_PIXELS),
@@ -43,7 +43,7 @@ rule list_runs:
         "../../../envs/sstcam_waveforms.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=10,
     params:
         runs=simulated_table,
@@ -75,7 +75,7 @@ rule simulate_flashes:
         "../../../envs/sstcam_waveforms.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=60,
     params:
         simulation=leaves(SSTCAM["simulation"], *SIMULATED_FLASHES),
@@ -108,7 +108,7 @@ rule convert_run:
         "../../../envs/sstcam_source.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=120,
     params:
         telescope=SSTCAM["source"]["telescope"],
@@ -139,7 +139,7 @@ rule find_peaks:
         "../../../envs/sstcam_waveforms.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=30,
     params:
         charges=leaves(SSTCAM["charges"], "time_skew", "solo_pixels", "max_events"),
@@ -172,7 +172,7 @@ rule extract_charges:
         "../../../envs/sstcam_waveforms.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=60,
     params:
         charges=charge_settings(),

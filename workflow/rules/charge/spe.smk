@@ -17,7 +17,7 @@ rule fill_spe_spectra:
         "../../../envs/sstcam_spe.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=30,
     params:
         runs=lambda wildcards: run_names("spe"),
@@ -47,7 +47,7 @@ rule fit_spe:
         "../../../envs/sstcam_spe.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=30,
     params:
         fit=spe_fit_settings(),
@@ -81,7 +81,7 @@ rule merge_spe:
         "../../../envs/sstcam_spe.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=10,
     params:
         settings=spe_settings(),
@@ -112,7 +112,7 @@ rule validate_spe:
         "../../../envs/sstcam_spe.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=10,
     params:
         charges=charge_settings(),

@@ -23,7 +23,7 @@ rule simulate_events:
         "../../../envs/simulation.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=lambda wildcards, attempt: 1500 * attempt,
         runtime=30,
     params:
         simulation=simulation_settings(),

@@ -22,11 +22,11 @@ rule plot_relation:
         "../../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=10,
     params:
         exposure="{exposure}",
-        method=setting("fit", "method"),
+        method=lookup(dpath="{exposure}/fit/method", within=EXPOSURES),
         relation=prior_relation(),
         changes=leaves(config["changes"], "threshold_sigma"),
         library=library("energy/plot_relation"),
@@ -59,7 +59,7 @@ rule plot_spectrum:
         "../../../envs/spectrum_figures.yaml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=10,
     params:
         exposure="{exposure}",
@@ -103,7 +103,7 @@ rule plot_pixel:
         "../../../envs/spectrum_figures.yaml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=10,
     params:
         exposure="{exposure}",
@@ -140,7 +140,7 @@ rule write_lists:
         "../../../envs/relation.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=10,
     params:
         exposure="{exposure}",

@@ -22,7 +22,7 @@ rule fit_lines:
         "../../../envs/fit.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=60,
     params:
         relation=prior_relation(),

@@ -26,7 +26,7 @@ rule merge_relation:
         "../../../envs/relation.yaml"
     threads: 1
     resources:
-        mem_mb=600,
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=10,
     params:
         relation=prior_relation(),

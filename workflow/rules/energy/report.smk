@@ -12,7 +12,7 @@ rule report:
         validations=per_exposure("validation.json"),
         predictions=per_exposure("observing_time.json"),
         spectra=per_exposure("spectra.fits"),
-        truths=per_exposure("truth.ecsv") if HAS_TRUTH else [],
+        truths=branch(HAS_TRUTH, then=per_exposure("truth.ecsv")),
         responses=response_files(),
         lines=line_tables(),
         pixel_map=PIXEL_MAP,
@@ -31,7 +31,7 @@ rule report:
         "../../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=10,
     params:
         exposures=report_exposures(),

@@ -21,7 +21,7 @@ rule learn_response:
         "../../../envs/response.yaml"
     threads: 1
     resources:
-        mem_mb=1200,
+        mem_mb=lambda wildcards, attempt: 1200 * attempt,
         runtime=30,
     params:
         relation=prior_relation(),

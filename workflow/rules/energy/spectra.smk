@@ -21,14 +21,14 @@ rule bin_spectra:
         "../../../envs/spectra.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=30,
     params:
         layout=config["events"]["layout"],
         columns=COLUMNS,
         criteria=config["events"]["gti"]["criteria"],
-        multiplicity=setting("multiplicity"),
-        seconds=setting("seconds"),
+        multiplicity=lookup(dpath="{exposure}/multiplicity", within=EXPOSURES),
+        seconds=lookup(dpath="{exposure}/seconds", within=EXPOSURES),
         pixels=PIXELS,
         relation=prior_relation(),
         injection=injection_settings,

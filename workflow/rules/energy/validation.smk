@@ -22,7 +22,7 @@ rule validate_relation:
         "../../../envs/relation.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=10,
     params:
         relation=prior_relation(),
@@ -55,10 +55,10 @@ rule predict_observing_time:
         "../../../envs/observing.yaml"
     threads: 1
     resources:
-        mem_mb=600,
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=10,
     params:
-        min_counts=setting("fit", "min_counts"),
+        min_counts=lookup(dpath="{exposure}/fit/min_counts", within=EXPOSURES),
         exposure="{exposure}",
         library=library("energy/predict_observing_time"),
     script:

@@ -25,6 +25,15 @@ from pixelcal.io.chunks import parse_pixels
 from pixelcal.workflow.schema_errors import check_schema, meant, named, shown
 
 _OVERRIDES = ("injection", "fit")
+_FOLDERS = (
+    "logs",
+    "benchmarks",
+    "eclairs/events",
+    *(f"sstcam/{part}/{which}" for part in ("runs", "charges") for which in ("spe", "scan")),
+    *(f"sstcam/{part}" for part in ("spe/chunks", "charge_resolution", "figures", "pixels")),
+)
+_EXPOSURE_FOLDERS = ("chunks", "figures", "lists", "pixels")
+"""Where products go under `results`, and under the folder of an exposure there."""
 
 
 @contextmanager
@@ -106,8 +115,8 @@ def check_results(folder: str | Path, exposures: Iterable[str]) -> None:
     InputError
         Where it, or a folder in it, is no folder or cannot be written to.
     """
-    parts = ["logs", "benchmarks", *(f"eclairs/{name}" for name in exposures)]
-    for place in (Path(folder, part) for part in parts):
+    of_exposures = (f"eclairs/{name}/{part}" for name in exposures for part in _EXPOSURE_FOLDERS)
+    for place in (Path(folder, part) for part in (*_FOLDERS, *of_exposures)):
         while not os.path.lexists(place) and place != place.parent:
             place = place.parent
         if not place.is_dir():

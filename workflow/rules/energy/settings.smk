@@ -1,0 +1,245 @@
+"""Helpers of the ECLAIRs rules: its exposures and files, and the leaves of the configuration used."""
+
+from pixelcal.io.chunks import parse_pixels
+
+PIXELS = list(parse_pixels(config["pixels"], configuration.N_PIXELS))
+EXPOSURES = {name: configuration.exposure_settings(config, name) for name in config["exposures"]}
+# Shortest first: the order in which a configuration names them makes nothing stale.
+EXPOSURES = dict(sorted(EXPOSURES.items(), key=lambda item: (item[1]["seconds"], item[0])))
+SIMULATED = not config["events"]["files"]
+COLUMNS = {key: name for key, name in config["events"]["columns"].items() if name is not None}
+HAS_TRUTH = config["events"]["layout"] != "ecl-evt-cal" and "channel" not in COLUMNS
+LINES = shipped("resources/lines/all_blocks.csv")
+ATTENUATION = shipped("resources/attenuation/cdte.csv")
+PIXEL_MAP = shipped("resources/eclairs_pixels.csv")
+
+RELATION_FIGURES = (
+    "camera",
+    "prior",
+    "comparison",
+    "statistics",
+    "uncertainty",
+    "energy_errors",
+    "differences",
+    "changes",
+)
+SPECTRUM_FIGURES = ("spectrum",)
+LISTS = ("changed", "over_requirement", "no_answer")
+
+# Named one by one: a key that is new in the schema makes nothing stale before a rule takes it.
+SIMULATION = (
+    "seed",
+    "good_seconds",
+    "earth_free_fraction",
+    "multiple_fraction",
+    "continuum_rates_per_s",
+    "line_rates_per_s",
+    "fwhm_keV.at_0",
+    "fwhm_keV.at_60",
+    "tail.fraction_60",
+    "tail.scale",
+    "escape_fraction",
+    "spread.efficiency",
+    "spread.resolution",
+    "dead_fraction",
+)
+INJECTION = ("gain_sigma", "offset_sigma_keV", "seed")
+TWO_STEP = (
+    "two_step.line_fwhm_keV",
+    "two_step.tolerance_sigma",
+    "two_step.block_chi_square_limit",
+)
+EVENTS = (
+    "events.files",
+    "events.layout",
+    "events.gti.file",
+    "events.gti.criteria",
+    "events.multiplicity",
+    "events.seed",
+)
+
+
+wildcard_constraints:
+    exposure="|".join(map(re.escape, EXPOSURES)),
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def prior_relation():
+    """The relation of all pixels; a relation file is an input instead."""
+    return leaves(config["relation"], "gain_keV", "offset_keV")
+
+
+def simulation_settings():
+    """What the simulated camera and its background depend on."""
+    return leaves(config["simulation"], *SIMULATION)
+
+
+def injection_settings(wildcards):
+    """The errors that are injected in the exposure."""
+    return leaves(EXPOSURES[wildcards.exposure]["injection"], *INJECTION)
+
+
+def response_settings(wildcards):
+    """What the response of the camera depends on."""
+    return leaves(EXPOSURES[wildcards.exposure]["fit"], "min_counts")
+
+
+def fit_settings(wildcards):
+    """What the fit of a chunk depends on: the options of one method do not touch the other."""
+    fit = EXPOSURES[wildcards.exposure]["fit"]
+    of_method = ["response", "leave_one_out"] if fit["method"] == "joint" else TWO_STEP
+    return leaves(fit, "method", "chunk_pixels", "min_counts", "pvalue_limit", *of_method)
+
+
+def model_settings(wildcards):
+    """What the model of one pixel's spectrum depends on; the size of a chunk is not among it."""
+    return {key: value for key, value in fit_settings(wildcards).items() if key != "chunk_pixels"}
+
+
+def common_settings():
+    """What all exposures share and products depend on."""
+    relation = ("relation.gain_keV", "relation.offset_keV", "relation.file")
+    settings = leaves(config, "bad_pixels", "date", *EVENTS, *relation) | {"pixels": PIXELS}
+    settings["events"]["columns"] = COLUMNS
+    if SIMULATED:
+        settings["simulation"] = simulation_settings()
+    return ordered(settings)
+
+
+def product_settings(wildcards):
+    """All that the relation of an exposure depends on. The size of a chunk is not among it."""
+    exposure = leaves(EXPOSURES[wildcards.exposure], "seconds", "multiplicity", "lines")
+    exposure["injection"] = injection_settings(wildcards)
+    exposure["fit"] = model_settings(wildcards)
+    return ordered(common_settings() | {"exposure": exposure})
+
+
+def report_exposures():
+    """The exposures, shortest first, for the tables of the report."""
+    return [
+        {
+            "name": name,
+            "seconds": exposure["seconds"],
+            "multiplicity": exposure["multiplicity"],
+            "lines": shipped(exposure["lines"]),
+            "method": exposure["fit"]["method"],
+            "min_counts": exposure["fit"]["min_counts"],
+        }
+        for name, exposure in EXPOSURES.items()
+    ]
+
+
+def response_contents(wildcards):
+    """Checksums of the tables that the response of the camera is learnt from."""
+    return contents(line_table(wildcards), config["bad_pixels"])
+
+
+def line_table_contents(wildcards):
+    """Checksum of the line table of the exposure."""
+    return contents(line_table(wildcards))
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def per_exposure(name):
+    """One product of every exposure, shortest first."""
+    return [f"results/eclairs/{exposure}/{name}" for exposure in EXPOSURES]
+
+
+def line_table(wildcards):
+    """The line table of the exposure."""
+    return shipped(EXPOSURES[wildcards.exposure]["lines"])
+
+
+def line_tables():
+    """The line tables of all exposures."""
+    return sorted({shipped(exposure["lines"]) for exposure in EXPOSURES.values()})
+
+
+def event_inputs():
+    """The event files and their good times: the user's, or the simulated ones."""
+    if SIMULATED:
+        folder = "results/eclairs/events"
+        return {"events": [f"{folder}/events.fits"], "gti": f"{folder}/gti.fits"}
+    return {"events": config["events"]["files"]} | optional(gti=config["events"]["gti"]["file"])
+
+
+def prior_input():
+    """The relation file, where one is configured."""
+    return optional(prior=config["relation"]["file"])
+
+
+def bad_pixels_input():
+    """The table of bad pixels, where one is configured."""
+    return optional(bad_pixels=config["bad_pixels"])
+
+
+def undistributed_input():
+    """The spectrum without energy redistribution, where events are simulated."""
+    path = "results/eclairs/events/undistributed.fits"
+    return {"undistributed": path} if SIMULATED else {}
+
+
+def truth_of(folder):
+    """The injected relation, where there is one."""
+    return {"truth": f"{folder}/truth.ecsv"} if HAS_TRUTH else {}
+
+
+def response_input(wildcards):
+    """The response of the camera, which the joint method needs: learnt here, or given."""
+    fit = EXPOSURES[wildcards.exposure]["fit"]
+    if fit["method"] != "joint":
+        return {}
+    return {"response": fit["response"] or f"results/eclairs/{wildcards.exposure}/response.fits"}
+
+
+def response_files():
+    """The responses of all exposures that have one, shortest first."""
+    return [
+        exposure["fit"]["response"] or f"results/eclairs/{name}/response.fits"
+        for name, exposure in EXPOSURES.items()
+        if exposure["fit"]["method"] == "joint"
+    ]
+
+
+def chunk_files(wildcards):
+    """The fits of all chunks of an exposure."""
+    names = chunk_names(len(PIXELS), EXPOSURES[wildcards.exposure]["fit"]["chunk_pixels"])
+    return [f"results/eclairs/{wildcards.exposure}/chunks/{name}.fits" for name in names]
+
+
+def reported_figures(names):
+    """Outputs NAME_png, which Snakemake's own report shows too, and NAME_pdf of figures."""
+    outputs = {}
+    for name in names:
+        path = f"results/eclairs/{{exposure}}/figures/{name}"
+        outputs[f"{name}_png"] = report(
+            f"{path}.png",
+            caption=f"../../report/{name}.rst",
+            category="ECLAIRs",
+            subcategory="{exposure}",
+            labels={"exposure": "{exposure}", "figure": name.replace("_", " ")},
+        )
+        outputs[f"{name}_pdf"] = f"{path}.pdf"
+    return outputs
+
+
+def pictures_and_lists():
+    """The figures and lists of every exposure."""
+    figures = [*RELATION_FIGURES, *SPECTRUM_FIGURES]
+    names = [f"figures/{name}.{kind}" for name in figures for kind in ("png", "pdf")]
+    names += [f"lists/{which}.txt" for which in LISTS]
+    return [path for name in names for path in per_exposure(name)]
+
+
+def chosen_pixel(wildcards):
+    """The pixel of a picture; one that is not in the run stops the workflow."""
+    if int(wildcards.pixel) not in PIXELS:
+        raise WorkflowError(
+            f"configuration: pixel {wildcards.pixel} is not among the {len(PIXELS)} selected by"
+            " `pixels`; select it, or ask for another"
+        )
+    return wildcards.pixel
