@@ -21,7 +21,7 @@ from helpers import cameras
 
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
-from pixelcal.energy.fit.two_step import TwoStepOptions, fit_two_step
+from pixelcal.energy.fit.two_step import fit_two_step
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.status import has_valid_fit
 
@@ -59,15 +59,16 @@ def main() -> None:
     camera, table = cameras.make_camera(n, SECONDS, 1), cameras.line_table()
     detnum, (gain, offset) = np.arange(n), cameras.prior(n)
     start = time.perf_counter()
-    response = learn_camera(camera.counts, gain, offset, table)
+    response = learn_camera(camera.counts, gain, offset, table, cameras.MIN_COUNTS)
     learning = time.perf_counter() - start
     joint_seconds, joint = timed(
-        lambda: fit_pixels(camera.counts, detnum, gain, offset, table, response), REPEATS
+        lambda: fit_pixels(camera.counts, detnum, gain, offset, table, response, cameras.OPTIONS),
+        REPEATS,
     )
     few = slice(0, max(4, int(TWO_STEP_SHARE * n)))
     two_step_seconds, two_step = timed(
         lambda: fit_two_step(
-            camera.counts[few], detnum[few], gain[few], offset[few], table, TwoStepOptions()
+            camera.counts[few], detnum[few], gain[few], offset[few], table, cameras.TWO_STEP_OPTIONS
         ),
         1,
     )

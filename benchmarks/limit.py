@@ -83,8 +83,8 @@ def measure(variant: str, n: int, seconds: float, seed: int = 1) -> dict:
     detector, options = VARIANTS[variant]
     camera, table = cameras.make_camera(n, seconds, seed, detector, **options), cameras.line_table()
     gain, offset = cameras.prior(n)
-    response = learn_camera(camera.counts, gain, offset, table)
-    rows = fit_pixels(camera.counts, np.arange(n), gain, offset, table, response)
+    response = learn_camera(camera.counts, gain, offset, table, cameras.MIN_COUNTS)
+    rows = fit_pixels(camera.counts, np.arange(n), gain, offset, table, response, cameras.OPTIONS)
     good = rows["STATUS"] == 0
     rows = rows[good]
     truth = camera.gain_true[good], camera.offset_true[good]

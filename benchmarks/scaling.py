@@ -57,11 +57,11 @@ def first_blocks(table, n_blocks):
 def fit_seconds(counts, gain, offset, table):
     """Shortest time of the fit of all pixels, its response learnt from some of them."""
     few = slice(0, LEARNERS)
-    response = learn_camera(counts[few], gain[few], offset[few], table)
+    response = learn_camera(counts[few], gain[few], offset[few], table, cameras.MIN_COUNTS)
     detnum, times = np.arange(len(counts)), []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        fit_pixels(counts, detnum, gain, offset, table, response)
+        fit_pixels(counts, detnum, gain, offset, table, response, cameras.OPTIONS)
         times.append(time.perf_counter() - start)
     return min(times)
 

@@ -80,8 +80,10 @@ def fit_camera(counts):
     """Learn the response from all pixels and fit them, from the nominal relation."""
     gain, offset = cameras.prior(len(counts))
     table = cameras.line_table()
-    response = learn_camera(counts, gain, offset, table)
-    return fit_pixels(counts, np.arange(len(counts)), gain, offset, table, response)
+    response = learn_camera(counts, gain, offset, table, cameras.MIN_COUNTS)
+    return fit_pixels(
+        counts, np.arange(len(counts)), gain, offset, table, response, cameras.OPTIONS
+    )
 
 
 def sick_camera(n, seconds, seed=2):

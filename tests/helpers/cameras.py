@@ -8,6 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from helpers.paths import PROJECT
+from pixelcal.energy.fit.joint import JointOptions
+from pixelcal.energy.fit.two_step import TwoStepOptions
 from pixelcal.energy.lines import LineTable, read_line_table
 from pixelcal.energy.simulation.background import Background, make_background, read_attenuation
 from pixelcal.energy.simulation.detector import Detector, expected_counts
@@ -16,6 +18,15 @@ LINE_TABLE = PROJECT / "resources" / "lines" / "all_blocks.csv"
 LINE_RATES = {"Cu": 0.010, "Cd": 0.009, "Te": 0.011, "Ta": 0.007, "W": 0.018, "Pb": 0.024}
 CONTINUUM_RATES = {"cxb": 0.315, "internal": 0.045, "albedo": 0.08}
 NOMINAL_GAIN, NOMINAL_OFFSET = 0.145, 3.0
+MIN_COUNTS = 200
+OPTIONS = JointOptions(min_counts=MIN_COUNTS, pvalue_limit=1e-4)
+TWO_STEP_OPTIONS = TwoStepOptions(
+    line_fwhm_keV=1.4,
+    tolerance_sigma=4.0,
+    block_chi_square_limit=2.0,
+    min_counts=MIN_COUNTS,
+    pvalue_limit=1e-4,
+)
 RESOLUTIONS = (0.95, 1.0, 1.05)
 """Factors on the resolution that pixels have by default, a third of them each."""
 

@@ -11,7 +11,8 @@ from pixelcal.energy.events.binning import bin_events, check_counted, spectra_hd
 from pixelcal.energy.events.clock import epoch_cards
 from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds, total_seconds
-from pixelcal.energy.events.reader import detnum_of_positions, open_event_files, value_key
+from pixelcal.energy.events.layouts import value_key
+from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.truth import inject_errors
 from pixelcal.io.provenance import provenance_cards

@@ -1,5 +1,6 @@
 """The joint fit against scipy, numerical derivatives, truth, and itself in other company."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy import optimize, stats
 
 from pixelcal.energy.fit import likelihood as kernel
 from pixelcal.energy.fit import model
-from pixelcal.energy.fit.joint import JointOptions, fit_joint
+from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.lines import line_groups
 from pixelcal.energy.relation import energy_error, energy_sigma
@@ -27,7 +28,9 @@ def camera():
 
 @lru_cache
 def response():
-    return learn_camera(camera().counts, *cameras.prior(N), cameras.line_table())
+    return learn_camera(
+        camera().counts, *cameras.prior(N), cameras.line_table(), cameras.MIN_COUNTS
+    )
 
 
 @lru_cache
@@ -44,7 +47,7 @@ def fit(counts, gain=None, offset=None, options=None):
         start[0] if gain is None else gain,
         start[1] if offset is None else offset,
         templates(),
-        options,
+        options or cameras.OPTIONS,
     )
 
 
@@ -99,31 +102,31 @@ def test_expected_counts_are_the_integrated_profiles():
         first, n = spectrum.first[b], spectrum.last[b] - spectrum.first[b]
         model.block_model(only, b, first, n, spectrum.scale, templates(), work)
         edges = gain * np.arange(spectrum.first[b], spectrum.last[b] + 1) + offset
-        own = (table.block == b) & (np.array(table.element) == element)
-        exact = response().line_strength[own] @ line_cdf(
-            response().shape, table.energy_keV[own], edges, resolution=1.234
+        lines = (table.block == b) & (np.array(table.element) == element)
+        exact = response().line_strength[lines] @ line_cdf(
+            response().shape, table.energy_keV[lines], edges, resolution=1.234
         )
         n = len(edges) - 1
         difference = work.mu[:n] - np.diff(exact) * spectrum.scale
         assert np.abs(difference).max() < 2e-5 * work.mu[:n].sum(), (block, group)
 
 
-def with_wide_laws():
-    """Templates of pixels that may differ by anything: a law's curvature is not its derivative."""
-    return templates()._replace(spread=np.full(13, 30.0))
+def with_wide_prior():
+    """Templates with a flat population prior, whose curvature is not its second derivative."""
+    return templates()._replace(population_scale=np.full(13, 30.0))
 
 
 def test_derivatives_are_numerical_derivatives():
     spectrum, theta = spectrum_of(camera().counts[1])
     theta[:3] += (0.02, -0.03, 0.05)
-    _, out = minus_log_likelihood(spectrum, theta, templates=with_wide_laws)
+    _, out = minus_log_likelihood(spectrum, theta, templates=with_wide_prior)
     for p in range(len(theta)):
         h = 1e-5
         up, down = theta.copy(), theta.copy()
         up[p] += h
         down[p] -= h
         (value_up, out_up), (value_down, out_down) = (
-            minus_log_likelihood(spectrum, t, templates=with_wide_laws) for t in (up, down)
+            minus_log_likelihood(spectrum, t, templates=with_wide_prior) for t in (up, down)
         )
         assert (value_up - value_down) / (2 * h) == pytest.approx(out.gradient[p], abs=1e-4)
         row = (out_up.gradient - out_down.gradient) / (2 * h)
@@ -173,10 +176,12 @@ def test_pulls_at_five_energies():
     The mean has a common part, as all pixels share one learnt response: as large again as the
     scatter of the mean of 200 pixels.
     """
-    rows, own = fits(), camera()
+    rows, truth = fits(), camera()
     assert not rows["STATUS"].any()
     for energy in (4.0, 15.0, 50.0, 80.0, 150.0):
-        error = energy_error(energy, rows["GAIN"], rows["OFFSET"], own.gain_true, own.offset_true)
+        error = energy_error(
+            energy, rows["GAIN"], rows["OFFSET"], truth.gain_true, truth.offset_true
+        )
         sigma = energy_sigma(
             energy,
             *(rows[k] for k in ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")),
@@ -195,7 +200,11 @@ def test_a_pixel_does_not_know_its_neighbours():
     """The same bytes alone, in another order, and twice in a batch."""
     order = np.array([7, 3, 7, 150])
     again = fit_joint(
-        camera().counts[order], order, *(v[order] for v in cameras.prior(N)), templates()
+        camera().counts[order],
+        order,
+        *(v[order] for v in cameras.prior(N)),
+        templates(),
+        cameras.OPTIONS,
     )[0]
     assert again.tobytes() == fits()[order].tobytes()
 
@@ -261,7 +270,7 @@ def test_too_few_counts_follow_the_option():
     counts = camera().counts[:3]
     many = int(counts.sum(axis=1).max()) + 1
     assert np.all(
-        fit(counts, options=JointOptions(min_counts=many))[0]["STATUS"]
+        fit(counts, options=replace(cameras.OPTIONS, min_counts=many))[0]["STATUS"]
         == EnergyStatus.TOO_FEW_COUNTS
     )
 

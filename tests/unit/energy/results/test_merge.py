@@ -244,10 +244,11 @@ def test_mission_file(merged):
         ({"MJDREFI": 57784, "MJDREFF": 69.184 / 86400}, 31 * 86400.0, "2017-02-01", "converted"),
         (
             {"MJDREFI": 57754, "MJDREFF": 0.0, "TIMESYS": "UTC"},
-            0.0,
-            "2017-01-01",
-            "are UTC, not TT",
+            86400.0,
+            "2017-01-02",
+            "57754.000000000 UTC",
         ),
+        ({"TIMESYS": "LOCAL"}, 0.0, "2017-01-01", "are LOCAL, not convertible"),
     ],
 )
 def test_validity_is_in_mission_time(tmp_path, merged, words, start, date, history):

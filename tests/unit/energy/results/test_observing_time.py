@@ -16,6 +16,7 @@ from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.learn import learn_response
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.model import empty_response
+from pixelcal.energy.response.population import wide_population_scale
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.energy.results import observing_time as observing
@@ -35,8 +36,10 @@ def observed():
     """(camera, response, fits) of a short exposure."""
     camera = cameras.make_camera(N, SECONDS, 41)
     table = cameras.line_table()
-    response = learn_camera(camera.counts, *cameras.prior(N), table)
-    rows = fit_pixels(camera.counts, np.arange(N), *cameras.prior(N), table, response)
+    response = learn_camera(camera.counts, *cameras.prior(N), table, cameras.MIN_COUNTS)
+    rows = fit_pixels(
+        camera.counts, np.arange(N), *cameras.prior(N), table, response, cameras.OPTIONS
+    )
     return camera, response, rows
 
 
@@ -55,8 +58,9 @@ def test_information_is_that_of_the_fit(resolution):
     counts = np.rint(template).astype(np.int32)[None]
     shape = LineShape(fwhm_10=1.19, fwhm_60=1.59, tail_60=0.122, tail_scale=0.037)
     stacks = [stack_spectra(counts, *np.array([RELATION]).T, e) for e in stack_edges(table)]
-    response = learn_response(stacks, table, RELATION[0], 1, shape)
-    row = fit_joint(counts, np.arange(1), *cameras.prior(1), make_templates(response, table))[0][0]
+    response = learn_response(stacks, table, RELATION[0], 1, shape, wide_population_scale(table))
+    templates = make_templates(response, table)
+    row = fit_joint(counts, np.arange(1), *cameras.prior(1), templates, cameras.OPTIONS)[0][0]
     information = tabulate_information(response, table, row["GAIN"], row["OFFSET"])
     scale = np.array([row["COUNTS"] / information.counts])
     factor = np.log(row["FWHM_60"] / response.shape.fwhm_60)
@@ -69,7 +73,7 @@ def test_information_is_that_of_the_fit(resolution):
 def test_covariance_falls_with_the_exposure():
     """As one over it where nothing is known of how pixels differ."""
     response = observed()[1]
-    response = replace(response, spread=np.full_like(response.spread, 30.0))
+    response = replace(response, population_scale=np.full_like(response.population_scale, 30.0))
     information = tabulate_information(response, cameras.line_table(), *RELATION)
     one, hundred = (information.covariance(np.array([s]), np.zeros(1)) for s in (90.0, 9000.0))
     np.testing.assert_allclose(one, 100 * hundred, rtol=0.01)

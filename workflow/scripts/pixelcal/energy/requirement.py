@@ -1,4 +1,4 @@
-"""The required accuracy of an energy, at the reference energies."""
+"""The required accuracy of an energy."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import numpy as np
 from astropy.io import fits
 
 from pixelcal.energy.events.good_times import total_exposure
-from pixelcal.energy.events.reader import EventFile, stream
+from pixelcal.energy.events.reader import BLOCK_BYTES, EventFile, stream
 from pixelcal.errors import InputError
 from pixelcal.instrument import N_CHANNELS, N_PIXELS
 from pixelcal.numerics.jit import njit
@@ -201,11 +201,11 @@ def bin_events(
     gain: np.ndarray,
     offset: np.ndarray,
     good_time: np.ndarray,
-    multiplicity: str = "all",
-    seed: int = 1,
+    multiplicity: str,
+    seed: int,
     detnum_of_position: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
-    block_bytes: int | None = None,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Spectra:
     """Spectra of the pixels `detnum` from event files, read one after the other.
 
@@ -221,11 +221,11 @@ def bin_events(
     multiplicity : "single", "multiple" or "all"
     seed : int
         Deals the events of files that name no pixel to the 6400 pixels of the camera, and those of
-        files without times to the time from 0 to the sum of the EXPOSURE. Every event takes its
-        own draw, in the order of the files, so the result depends neither on the size of the
+        files without times to the time from 0 to the sum of the EXPOSURE. There is a draw for
+        every event, in the order of the files, so the result depends neither on the size of the
         blocks nor on the choice of pixels, and a shorter exposure is a part of a longer one.
     detnum_of_position : (6400,) int, optional
-        As for `events.stream`.
+        As for `reader.stream`.
     progress : function of (events done, events in all), optional
     block_bytes : int, optional
         Size of the blocks in the files.
@@ -237,14 +237,12 @@ def bin_events(
         *MULTIPLICITIES[multiplicity],
         *interval_limits(good_time),
     )
-    options = {"detnum_of_position": detnum_of_position}
-    if block_bytes is not None:
-        options["block_bytes"] = block_bytes
     asked = ("multiplicity",) if multiplicity != "all" else ()
+    keys = ("value", "pixel", "time", *asked)
     counts = np.zeros((len(detnum), N_CHANNELS), np.int32)
     tally = np.zeros(len(TALLY), np.int64)
     n_done, n_all, interval = 0, sum(file.n_events for file in files), 0
-    for block in _complete_blocks(files, ("value", "pixel", "time", *asked), seed, options):
+    for block in _complete_blocks(files, keys, seed, detnum_of_position, block_bytes):
         events = (block[key] for key in ("value", "pixel", "multiplicity", "time"))
         interval = add_events(counts, tally, *events, selection, interval)
         n_done += len(block["value"])
@@ -253,14 +251,17 @@ def bin_events(
     return Spectra(counts, dict(zip(TALLY, tally.tolist(), strict=True)))
 
 
-def _complete_blocks(files, keys, seed, options) -> Iterator[dict[str, np.ndarray]]:
-    """Blocks of all files, with the pixel and the time drawn where a file does not have them."""
+def _complete_blocks(files, keys, seed, *how) -> Iterator[dict[str, np.ndarray]]:
+    """Blocks of all files, with the pixel and the time drawn where a file does not have them.
+
+    `how` goes to `stream`.
+    """
     pixel_draws = np.random.Generator(np.random.Philox(seed))
     time_draws = np.random.Generator(np.random.Philox(seed).jumped())
     seconds = None if all(file.has_times for file in files) else total_exposure(files)
     not_asked = {"multiplicity": np.empty(0, np.int32)}
     for file in files:
-        for block in stream(file, keys, **options):
+        for block in stream(file, keys, *how):
             n = len(block["value"])
             if block["pixel"] is None:
                 block["pixel"] = (pixel_draws.random(n) * N_PIXELS).astype(np.int32)
@@ -291,7 +292,7 @@ def check_counted(spectra: Spectra, files: list[EventFile]) -> None:
 
 
 def spectra_hdu(detnum: np.ndarray, spectra: Spectra, cards: list[tuple]) -> fits.BinTableHDU:
-    """Table SPECTRA: DETNUM and COUNTS, a row a pixel; `cards` and the tally in its header."""
+    """Table SPECTRA: DETNUM and COUNTS, a row per pixel; `cards` and the tally in its header."""
     columns = [
         fits.Column("DETNUM", "I", array=detnum),
         fits.Column("COUNTS", f"{N_CHANNELS}J", unit="count", array=spectra.counts),

@@ -1,4 +1,7 @@
-"""Arithmetic of intervals of time: union, intersection, the first seconds."""
+"""Arithmetic of intervals of time: union, intersection, length, the first seconds.
+
+Intervals are (n, 2) arrays of START and STOP (s); merged ones rise and are apart.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import numpy as np
 from pixelcal.errors import InputError
 
 SHORTFALL_TOLERANCE = 1e-7
-"""Good time may fall short of what is asked for by this share: sums of rounded limits."""
+"""Good time may fall short of what is asked for by this fraction: sums of rounded limits."""
 
 
 def merge(intervals) -> np.ndarray:

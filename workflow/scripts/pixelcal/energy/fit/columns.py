@@ -1,4 +1,4 @@
-"""Columns of a fit, whatever the method: one row a pixel."""
+"""Columns of a fit, whatever the method: one row per pixel; and those without each block."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ FIT_DTYPE = np.dtype(
         ("STATUS", "i4"),
     ]
 )
-"""One row a pixel: what every fit method returns. Units as in `FIT_UNITS`."""
-
+"""What every fit method returns: one row per pixel. Units as in `FIT_UNITS`."""
 
 FIT_UNITS = {
     "GAIN": "keV/chan",
@@ -36,16 +35,13 @@ FIT_UNITS = {
     "COUNTS": "count",
 }
 
-
 LEAVE_OUT_EXTENSION = "LEAVEOUT"
-
-
 LEAVE_OUT_UNITS = {name: FIT_UNITS[name] for name in RELATION_COLUMNS}
-"""Extension of the fits without each of the blocks, see `leave_out.py`."""
+"""Extension of the fits without each of the blocks, see `fit.leave_one_out`."""
 
 
 def empty_fits(detnum: np.ndarray) -> np.ndarray:
-    """Rows without an answer for the pixels `detnum` (n,): NaN everywhere, STATUS 0, counts 0."""
+    """Rows without a valid fit for the pixels `detnum` (n,): NaN everywhere, STATUS 0, counts 0."""
     rows = np.zeros(len(detnum), FIT_DTYPE)
     rows["DETNUM"] = detnum
     for name in FIT_DTYPE.names:

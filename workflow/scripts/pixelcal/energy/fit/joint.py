@@ -3,7 +3,7 @@
 Free parameters of a pixel: its energies at two pivot positions on the channel axis (that is gain
 and offset, in coordinates that hardly correlate), the logarithm of the factor on its resolution,
 and the normalisation of every continuum and line group relative to what the camera's mean pixel
-has. The shapes are the camera's (`templates.py`). One pixel is fitted in `joint_kernel.py`.
+has. The shapes are the camera's (`response.tables`). `fit.likelihood` fits one pixel.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ from pixelcal.energy.response.tables import Templates, make_templates
 from pixelcal.numerics.goodness_of_fit import moment_table, p_value
 from pixelcal.status import EnergyStatus, has_valid_fit
 
-MISSING_SHARE = 0.3
+MISSING_FRACTION = 0.3
 MISSING_SIGNIFICANCE = 4.0
-"""A line group is missing where it has less than this share of the camera's, by so many sigma."""
+"""A line group is missing where it has less than this fraction of the camera's, by so many
+sigma."""
 
 
 class Deviations(NamedTuple):
-    """How pixels differ from the camera, see `spread.py`.
+    """How pixels differ from the camera, see `response.population`.
 
     Attributes
     ----------
     value, variance : (n, 1 + n_blocks + n_groups) float
-        Logarithm of the factor on the resolution; normalisations of continua and line groups less
-        their centre.
+        Logarithm of the factor on the resolution; normalisations of continua and line groups
+        minus their location.
     normalisation : (n, n_blocks + n_groups) float
         Continua, then line groups, relative to the camera's mean pixel.
     """
@@ -47,18 +48,18 @@ class Deviations(NamedTuple):
 
 @dataclass(frozen=True)
 class JointOptions:
-    """Options of the joint fit.
+    """Options of the joint fit; their defaults stand in the schema of the configuration.
 
     Attributes
     ----------
     min_counts : int
-        Fewer counts than this in the blocks: no answer.
+        A pixel with fewer counts in the blocks is not fitted.
     pvalue_limit : float
         A smaller p-value sets STATUS bit 32.
     """
 
-    min_counts: int = 200
-    pvalue_limit: float = 1e-4
+    min_counts: int
+    pvalue_limit: float
 
 
 def fit_pixels(
@@ -68,25 +69,25 @@ def fit_pixels(
     offset: np.ndarray,
     table: LineTable,
     response: Response,
-    options: JointOptions | None = None,
+    options: JointOptions,
 ) -> np.ndarray:
-    """Find where the lines of each pixel stand, and fit gain and offset from there.
+    """Fit gain and offset of many pixels from matched-filter seeds.
 
     Parameters
     ----------
     counts : (n, n_channels) int
     detnum : (n,) int
     gain, offset : (n,) float, keV/channel and keV
-        The relation known before: the middle of the range that is searched.
+        The prior relation: the middle of the search window.
     table : LineTable
     response : Response
         Learnt with the same table.
-    options : JointOptions, optional
+    options : JointOptions
 
     Returns
     -------
-    (n,) of `relation.FIT_DTYPE`
-        STATUS bit 8 where the relation left the range that is searched.
+    (n,) of `fit.columns.FIT_DTYPE`
+        STATUS bit 8 where the relation is outside the search window.
     """
     starts = find_starts(counts, gain, offset, table, response.shape)
     fits, _ = fit_joint(counts, detnum, *starts, make_templates(response, table), options)
@@ -102,7 +103,7 @@ def fit_joint(
     gain: np.ndarray,
     offset: np.ndarray,
     templates: Templates,
-    options: JointOptions | None = None,
+    options: JointOptions,
 ) -> tuple[np.ndarray, Deviations]:
     """Fit gain and offset of many pixels, each from a start that is near.
 
@@ -113,17 +114,16 @@ def fit_joint(
     gain, offset : (n,) float, keV/channel and keV
         Where each fit starts.
     templates : Templates
-    options : JointOptions, optional
+    options : JointOptions
 
     Returns
     -------
-    fits : (n,) of `relation.FIT_DTYPE`
-        NaN and a STATUS where there is no answer.
+    fits : (n,) of `fit.columns.FIT_DTYPE`
+        NaN and a STATUS where there is no valid fit.
     deviations : Deviations
     """
-    options = options or JointOptions()
     fits = empty_fits(detnum)
-    unknown = np.full((len(counts), len(templates.spread)), np.nan)
+    unknown = np.full((len(counts), len(templates.population_scale)), np.nan)
     found = Deviations(unknown, unknown.copy(), unknown[:, 1:].copy())
     moments = moment_table()
     for i in range(len(counts)):
@@ -153,14 +153,14 @@ def _fill_row(row, result: PixelFit, templates: Templates, options: JointOptions
     span = PIVOT_HIGH - PIVOT_LOW
     to_relation = np.array([[-1.0 / span, 1.0 / span], [PIVOT_HIGH / span, -PIVOT_LOW / span]])
     gain, offset = to_relation @ theta[:2]
-    own = to_relation @ covariance[:2, :2] @ to_relation.T
+    of_relation = to_relation @ covariance[:2, :2] @ to_relation.T
     row["GAIN"], row["OFFSET"] = gain, offset
-    row["GAIN_ERR"], row["OFFSET_ERR"] = np.sqrt(np.diag(own))
-    row["GAIN_OFFSET_COV"] = own[0, 1]
+    row["GAIN_ERR"], row["OFFSET_ERR"] = np.sqrt(np.diag(of_relation))
+    row["GAIN_OFFSET_COV"] = of_relation[0, 1]
     row["FWHM_60"] = templates.fwhm_60 * np.exp(theta[2])
     stat, mean, variance = result.goodness
     *_, n_effective_prior = result.deviations
-    # A fit takes the deviance down by one a parameter that the data, not the camera, determine.
+    # A fit lowers the deviance by one per parameter that the data, not the prior, determine.
     n_fitted = len(theta) - n_effective_prior
     row["STAT"], row["DOF"] = stat, n_channels - len(theta)
     left = max(1.0 - n_fitted / n_channels, 0.05)
@@ -168,7 +168,7 @@ def _fill_row(row, result: PixelFit, templates: Templates, options: JointOptions
     n_blocks = len(templates.limits)
     line = theta[N_SHARED + n_blocks :]
     line_err = np.sqrt(np.diag(covariance)[N_SHARED + n_blocks :])
-    if np.any((line < MISSING_SHARE) & (1.0 - line > MISSING_SIGNIFICANCE * line_err)):
+    if np.any((line < MISSING_FRACTION) & (1.0 - line > MISSING_SIGNIFICANCE * line_err)):
         row["STATUS"] |= int(EnergyStatus.LINE_MISSING)
     if not LOG_RESOLUTION_LIMITS[0] + 1e-6 < theta[2] < LOG_RESOLUTION_LIMITS[1] - 1e-6:
         row["STATUS"] |= int(EnergyStatus.AT_LIMIT)

@@ -5,7 +5,7 @@ what changes when its block is left out. The change of an energy has the varianc
 
     sigma^2 without the block  -  sigma^2 with all blocks
 
-as the fit with all of them is efficient (Hausman, Econometrica 46 (1978) 1251).
+because the fit with all of them is efficient (Hausman, Econometrica 46 (1978) 1251).
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ def leave_blocks_out(
     fits: np.ndarray,
     table: LineTable,
     response: Response,
-    options: JointOptions | None = None,
+    options: JointOptions,
 ) -> np.ndarray:
     """Fit each pixel again without each of the blocks, from its relation.
 
     Parameters
     ----------
     counts : (n, n_channels) int
-    fits : (n,) of `relation.FIT_DTYPE`
+    fits : (n,) of `fit.columns.FIT_DTYPE`
         The fits with all blocks.
     table : LineTable
     response : Response
         That of the fits.
-    options : JointOptions, optional
+    options : JointOptions
 
     Returns
     -------
     (n,) structured
         DETNUM; GAIN, OFFSET, their errors and covariance, and STATUS, each (n_blocks,): entry b
-        without block b. NaN where the pixel has no answer with all blocks or without this one;
-        a pixel that had none keeps its STATUS.
+        without block b. NaN where the pixel has no valid fit with all blocks or without this
+        one; a pixel that had none keeps its STATUS.
     """
     n_blocks = table.n_blocks
     types = [("DETNUM", "i4"), *((name, "f8", (n_blocks,)) for name in RELATION_COLUMNS)]
@@ -63,7 +63,7 @@ def leave_blocks_out(
     templates = make_templates(response, table)
     known = fits[valid]
     for block in range(n_blocks):
-        own, _ = fit_joint(
+        without, _ = fit_joint(
             np.asarray(counts)[valid],
             known["DETNUM"],
             known["GAIN"],
@@ -73,7 +73,7 @@ def leave_blocks_out(
         )
         for name in (*RELATION_COLUMNS, "STATUS"):
             column = rows[name]
-            column[valid, block] = own[name]
+            column[valid, block] = without[name]
     return rows
 
 
@@ -88,5 +88,5 @@ def without_block(templates: Templates, block: int) -> Templates:
         continuum=templates.continuum[kept],
         group_block=others - (others > block),
         group=templates.group[groups],
-        spread=templates.spread[np.concatenate([[True], kept, groups])],
+        population_scale=templates.population_scale[np.concatenate([[True], kept, groups])],
     )

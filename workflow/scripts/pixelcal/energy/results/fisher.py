@@ -16,8 +16,8 @@ from scipy.linalg import block_diag
 
 from pixelcal.energy.fit.model_spectra import block_channels, components
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.response import population as spread
 from pixelcal.energy.response.model import Response
+from pixelcal.energy.response.population import prior_information
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.instrument import N_CHANNELS
 
@@ -117,10 +117,10 @@ def unit_information(response, table, templates, edges, log_resolution):
 
 
 def shared_information(response: Response) -> np.ndarray:
-    """Information (n, n) in how little pixels differ (`Response.spread`); none on the relation."""
-    n = len(response.spread) + 2
+    """Information (n, n) in the population prior, which is flat in the relation."""
+    n = len(response.population_scale) + 2
     information = np.zeros((n, n))
-    information[2:, 2:] = spread.shared_information(0.0 * response.spread, response.spread)
+    information[2:, 2:] = prior_information(np.zeros(n - 2), response.population_scale)
     return information
 
 

@@ -299,8 +299,8 @@ def _joint_pixels(rows, wanted, valid, seconds, information, response) -> Pixels
         variance = information.log_resolution_variance(scale, np.median(raw))
         # How little pixels differ pulls towards the camera's resolution: taken out here, as it is
         # no knowledge about the spread of the pixels.
-        spread = response.spread[0]
-        data = np.maximum(1.0 / variance - population_weight(0.0, spread) / spread**2, 1e-3)
+        prior = response.population_scale[0]
+        data = np.maximum(1.0 / variance - population_weight(0.0, prior) / prior**2, 1e-3)
         raw = raw / (data * variance)
         # Around the camera's own: that of the mean pixel is better known from all together.
         log_resolution[fitted] = shrink(raw - np.median(raw), 1.0 / data)

@@ -117,7 +117,7 @@ def energy_numbers(sigma, change, requirement, wanted, error=None) -> dict:
         "n": int(np.isfinite(change).sum()),
         "sigma_median_keV": statistics.median(sigma[known]),
         "rms_bound_keV": statistics.rms(sigma[known]),
-        "predicted_pass_fraction": statistics.share(sum(inside), n_wanted),
+        "predicted_pass_fraction": statistics.fraction(sum(inside), n_wanted),
         "change_mean_keV": statistics.mean(change),
         "change_rms_keV": statistics.rms(change),
     }
@@ -131,10 +131,10 @@ def energy_numbers(sigma, change, requirement, wanted, error=None) -> dict:
         **statistics.pull_numbers(error, sigma),
     }
     passed = (
-        statistics.share((np.abs(error) <= requirement).sum(), n_wanted)
+        statistics.fraction((np.abs(error) <= requirement).sum(), n_wanted)
         if has_truth.any()
         else np.nan
     )
     numbers["pass_fraction"] = passed
-    numbers["pass_fraction_err"] = statistics.share_err(passed, n_wanted)
+    numbers["pass_fraction_err"] = statistics.fraction_err(passed, n_wanted)
     return numbers
