@@ -9,23 +9,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from helpers.flashes import draw_charges, draw_photoelectrons
 from helpers.paths import PROJECT
 from helpers.synthetic import run_script
-from pixelcal.charge.extraction.charges import Charges
-from pixelcal.charge.extraction.io import charge_hdus, peak_hdus
-from pixelcal.charge.extraction.options import light_cards, option_cards, window_of
+from pixelcal.charge.extraction.charges import Charges, window_of
+from pixelcal.charge.extraction.io import charge_hdus, light_cards, option_cards, peak_hdus
 from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.resolution.io import resolution_hdus, resolution_json
 from pixelcal.charge.resolution.measure import ScanCharges, Settings, measure_scan
 from pixelcal.charge.resolution.scan import ScanRun
 from pixelcal.charge.runs.pixel_map import read_pixel_map
-from pixelcal.charge.simulation.flashes import make_pixels, true_parameters
-from pixelcal.charge.spe.files import SPECTRA_EXTENSION, run_cards
+from pixelcal.charge.simulation.flashes import make_pixels
+from pixelcal.charge.simulation.truth import truth_table
+from pixelcal.charge.spe.columns import SPE_EXTENSION, SPECTRA_EXTENSION, run_cards
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
-from pixelcal.charge.spe.merge import SPE_EXTENSION, complete_status
+from pixelcal.charge.spe.merge import complete_status
 from pixelcal.charge.spe.spectra import bin_widths, fill_run, spectra_rows
 from pixelcal.charge.spe.validation import validate
 from pixelcal.io.merge import placed_rows
@@ -82,9 +81,10 @@ def make_products(
     none = np.zeros(n, bool)
     wave = 8 * np.exp(-0.5 * ((np.arange(128) - peak[:, None]) / 5.0) ** 2)
     peaks = Peaks(pixel.astype(np.int32), peak, none, none, wave)
-    own = true_parameters(pixels, peak, window_of(CHARGES), SIMULATION["fwhm_ns"])
-    drawn = {name.lower(): value for name, value in own.items()} | {"pedestal": own["EPED"]}
-    drawn.pop("eped")
+    known = truth_table(pixels, peak, window_of(CHARGES), light, SIMULATION["fwhm_ns"])
+    names = ("SIGMA_PED", "PE", "SIGMA_PE", "OPCT")
+    drawn = {name.lower(): np.asarray(known[name]) for name in names}
+    drawn["pedestal"] = np.asarray(known["EPED"])[:, 0]
     paths = {"peaks": folder / "peaks.fits", "pixel_map": SSTCAM_MAP, "charges": []}
     write_fits(paths["peaks"], peak_hdus(peaks))
 
@@ -110,16 +110,11 @@ def make_products(
     table = placed_rows(rows, *places)
     write_fits(paths["spe"], [table_hdu(table, SPE_EXTENSION, cards=[*head, *made])])
     write_fits(paths["spectra"], [table_hdu(spectra, SPECTRA_EXTENSION, cards=head)])
-    known = None
     if truth:
-        paths["pixels"] = folder / "pixels.ecsv"
-        write_ecsv(paths["pixels"], pixels)
-        known = own | {
-            "LAMBDA": efficiency[:, None] * np.array(light),
-            "EPED": np.repeat(own["EPED"][:, None], len(light), axis=1),
-        }
+        paths["truth"] = folder / "truth.ecsv"
+        write_ecsv(paths["truth"], known)
     paths["validation"] = folder / "validation.json"
-    write_json(paths["validation"], validate(rows, known))
+    write_json(paths["validation"], validate(rows, known if truth else None))
     if scan:
         write_scan(folder, paths, rows, drawn, efficiency, peaks)
     return paths
@@ -165,16 +160,13 @@ def write_scan(folder, paths, rows, drawn, efficiency, peaks) -> None:
     write_json(paths["summary"], resolution_json(measured, settings, rows["STATUS"]))
 
 
-def page_params(paths) -> dict:
+def page_params() -> dict:
     """Parameters of the rule `report_sstcam`."""
-    n_runs = fits.getheader(paths["spe"], SPE_EXTENSION)["NRUNS"]
-    truth = {"charges": CHARGES, "light": list(LIGHT[:n_runs]), "fwhm_ns": SIMULATION["fwhm_ns"]}
-    settings = {"fit": FIT, "charges": CHARGES, "note": "</script><b>&"}
-    return {"settings": settings, "truth": truth if "pixels" in paths else None}
+    return {"settings": {"fit": FIT, "charges": CHARGES, "note": "</script><b>&"}}
 
 
 def write_page(folder, paths, name="sstcam.html") -> Path:
     """Run the rule's script on the products."""
     page = Path(folder) / name
-    run_script("report_sstcam", Path(folder), paths, {"report": page}, page_params(paths))
+    run_script("report_sstcam", Path(folder), paths, {"report": page}, page_params())
     return page

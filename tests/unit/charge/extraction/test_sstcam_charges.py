@@ -18,7 +18,7 @@ from pixelcal.charge.extraction.charges import (
 )
 from pixelcal.charge.extraction.checks import check_same_kind, rows_of
 from pixelcal.charge.extraction.io import (
-    SATURATED_SHARE,
+    SATURATED_FRACTION,
     charge_hdus,
     peak_hdus,
     read_charges,
@@ -311,7 +311,7 @@ def test_a_pixel_saturates_where_more_than_a_thousandth_of_its_flashes_do(tmp_pa
 
 def test_what_is_lost_below_the_share_of_saturation():
     """Normal charges without their highest share lose 0.1 % of the standard deviation."""
-    z = norm.isf(SATURATED_SHARE)
+    z = norm.isf(SATURATED_FRACTION)
     x = np.linspace(-9.0, 9.0, 400_001)
     weight = norm.pdf(x) * (x[1] - x[0])
     cut = np.minimum(x, z)

@@ -30,13 +30,13 @@ from pixelcal.charge.figures.spe import (
 from pixelcal.charge.report import pixels as report_pixels
 from pixelcal.charge.report import resolution as report_resolution
 from pixelcal.charge.report import verdict as report_verdict
-from pixelcal.charge.report.model import in_valleys, likely_cause, pool
+from pixelcal.charge.report.model import Cause, in_valleys, likely_cause, pool
 from pixelcal.charge.report.products import read_products
 from pixelcal.charge.runs.pixel_grid import pixel_grid
 from pixelcal.charge.runs.pixel_map import PixelMap, read_pixel_map
 from pixelcal.charge.simulation.flashes import Light, flash_blocks, make_pixels
 from pixelcal.charge.spe.model_spectra import peak_curves, pixel_views, signed_deviance
-from pixelcal.charge.spe.typical import typical_pixel
+from pixelcal.charge.spe.outliers import typical_pixel
 from pixelcal.io.tables import read_columns
 from pixelcal.status import ChargeStatus
 
@@ -67,8 +67,7 @@ def own(paths):
 
 
 def products(paths):
-    params = page_params(paths)
-    return read_products(paths, params["settings"], params["truth"])
+    return read_products(paths, page_params()["settings"])
 
 
 # --- the page -------------------------------------------------------------------------------------
@@ -228,24 +227,23 @@ def simulated(n_pixels, flashes, light, **trouble):
 
 
 @pytest.mark.parametrize(
-    ("trouble", "words"),
+    ("trouble", "cause"),
     [
-        ({}, ""),
-        ({"nsb": 0.01}, "night sky"),
-        ({"afterpulse_probability": 0.4, "afterpulse_time": 20.0}, "afterpulses"),
+        ({}, None),
+        ({"nsb": 0.01}, Cause.LIGHT_AT_ANY_TIME),
+        ({"afterpulse_probability": 0.4, "afterpulse_time": 20.0}, Cause.AFTERPULSES),
     ],
     ids=["clean", "night sky", "afterpulses"],
 )
-def test_a_wrong_model_is_noticed_and_named(trouble, words):
+def test_a_wrong_model_is_noticed_and_named(trouble, cause):
     pooled = pool(*simulated(24, 3000, (0.8, 1.6), **trouble))
     first, later = in_valleys(pooled[0])
-    cause = likely_cause(pooled)
+    assert likely_cause(pooled) == cause
     if not trouble:
-        assert cause == "" and not any(run.is_wrong for run in pooled)
+        assert not any(run.is_wrong for run in pooled)
         for run in pooled:  # the chi-square of counts: m less what the fits take away
             assert abs(run.chi_square - len(run.counts)) < 5 * np.sqrt(2 * len(run.counts))
     else:
-        assert words in cause
         assert (first > 5) if "nsb" in trouble else (first < -5 and later > 2)
         assert pooled[0].misfit > 0.01
 
@@ -269,7 +267,7 @@ def lose_all(rows):
 UNUSUAL = {
     "no scan": ({"scan": False}, "No dynamic-range scan is configured"),
     "no truth": ({"truth": False}, "There is no truth for these runs"),
-    "all bad": ({"change": lose_all}, "No pixel has an answer."),
+    "all bad": ({"change": lose_all}, "No pixel has a valid fit."),
     "one run": ({"light": (1.0,)}, "are good"),
     "one pixel": ({"pixel": (17,)}, "1 of 1 pixels are good"),
 }

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from helpers.flashes import TRUTH, draw_charges, draw_photoelectrons, spread_truth
 
-from pixelcal.charge.resolution.estimator import QUANTITIES, expected_resolution, measure_run
+from pixelcal.charge.resolution.estimator import QUANTITIES, measure_run
 from pixelcal.charge.resolution.transfer import SpeConversion
+from pixelcal.charge.simulation.expected_resolution import expected_resolution
 
 N_PIXELS, N_FLASHES = 80, 2500
 

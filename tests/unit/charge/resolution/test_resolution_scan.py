@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from helpers.flashes import TRUTH, make_scan, spe_table, spread_truth
 
-from pixelcal.charge.resolution.estimator import expected_resolution
 from pixelcal.charge.resolution.measure import Settings, measure_scan
 from pixelcal.charge.resolution.requirement import requirement_formula
 from pixelcal.charge.resolution.scan import Left, ScanRun, calibrating_runs, reason, scan_runs
+from pixelcal.charge.simulation.expected_resolution import expected_resolution
 from pixelcal.errors import InputError
 from pixelcal.status import ChargeStatus
 
@@ -73,7 +73,7 @@ def test_every_second_run_in_order_of_light_calibrates_the_brightest_among_them(
         (4, "transfer", ["x"], "x is no run of the scan"),
         (4, "transfer", ["9"], "needs two runs; the scan gives 1"),
         (2, "transfer", None, "needs two runs; the scan gives 1"),
-        (3, "transfer", ["9", "8", "7"], "none is left to judge"),
+        (3, "transfer", ["9", "8", "7"], "none is left to assess"),
     ],
 )
 def test_who_cannot_calibrate(n, conversion, named, said):

@@ -16,13 +16,8 @@ from pixelcal.charge.runs.hdf5 import RunWriter, open_run
 from pixelcal.charge.runs.pixel_map import chosen_pixels, read_pixel_map
 from pixelcal.charge.runs.run_table import read_run_table, run_table, simulated_runs
 from pixelcal.charge.runs.waveforms import Block, RunProperties, count_reasons
-from pixelcal.charge.simulation.flashes import (
-    Light,
-    flash_blocks,
-    make_pixels,
-    make_pulse,
-    true_parameters,
-)
+from pixelcal.charge.simulation.flashes import Light, flash_blocks, make_pixels, make_pulse
+from pixelcal.charge.simulation.truth import true_parameters
 from pixelcal.errors import InputError
 
 

@@ -10,7 +10,8 @@ import pytest
 from helpers.spe_flashes import TROUBLES, Sipm, as_spectra, draw_charges, draw_spectra
 from scipy import optimize, stats
 
-from pixelcal.charge.spe.fit import SpeOptions, fit_pixels, information
+from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
+from pixelcal.charge.spe.likelihood import Spectra, likelihood
 from pixelcal.status import ChargeStatus, has_valid_fit
 
 N_PIXELS = 150
@@ -56,6 +57,16 @@ def test_truth_is_recovered_within_honest_errors(fits, healthy):
         pull = (value - true) / error
         assert abs(pull.mean()) < 4 / math.sqrt(N_PIXELS), name
         assert abs(pull.std(ddof=1) - 1) < 4 / math.sqrt(2 * N_PIXELS), name
+
+
+def information(theta, start, width, n_bins, flashes):
+    """Fisher information of `flashes` (R,) in bins: it depends on the counts through their sum."""
+    counts = np.zeros((len(flashes), n_bins))
+    counts[:, 0] = flashes
+    score, matrix = np.empty(len(theta)), np.empty((len(theta), len(theta)))
+    room = np.empty(n_bins), np.empty((6, n_bins))
+    likelihood(theta, Spectra(counts, start, width), *room, score, matrix)
+    return matrix
 
 
 def test_errors_are_the_information_bound(fits):

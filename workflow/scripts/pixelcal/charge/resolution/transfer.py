@@ -1,8 +1,9 @@
-"""Charge to photoelectrons, two ways: by the pixel's own SPE fit, or by a transfer function.
+"""Charge to photoelectrons, two ways: by the SPE fit of the pixel, or by a transfer function.
 
 `SpeConversion` takes gain, pedestal and crosstalk of each pixel from single photoelectrons: the
-scan has no say in it, so every run of the scan may judge. `Transfer` is measured from runs of the
-scan itself, so it follows a response that is not linear; those runs must not judge.
+scan has no say in it, so every run of the scan may be assessed. `Transfer` is measured from runs of the
+scan itself, so it follows a response that is not linear; those
+runs are excluded from the assessment.
 
 Both have `to_pe(rows, charge)`: `rows` a slice of the pixels, `charge` (n_rows, n) in ADC*sample.
 """
@@ -17,7 +18,7 @@ from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.optimize import isotonic_regression
 
 LEAST_SLOPE = 0.05
-"""Of the transfer function at a knot, as a share of the gentler of its neighbouring secants."""
+"""Of the transfer function at a knot, as a fraction of the gentler of its neighbouring secants."""
 
 N_HALVINGS = 80
 """Of the interval in which an inverse lies: more than the digits of a float64."""
@@ -31,7 +32,7 @@ class SpeConversion:
     """p.e. = (charge - pedestal) / pe * (1 - opct).
 
     The mean charge of Q photoelectrons is pedestal + pe Q / (1 - opct): the estimate has the mean
-    Q. `pedestal`, `pe` (ADC*sample) and `opct` are (n_pixels,), NaN without an answer.
+    Q. `pedestal`, `pe` (ADC*sample) and `opct` are (n_pixels,), NaN without a valid fit.
     """
 
     pedestal: np.ndarray
@@ -163,7 +164,7 @@ class Transfer:
         """Lowest and highest p.e. (n_pixels, 2) that the runs reach; NaN without a function."""
         curves = (self.curve(row) for row in range(self.n_pixels))
         return np.array(
-            [[np.nan, np.nan] if own is None else own.pe[[0, -1]] for own in curves]
+            [[np.nan, np.nan] if curve is None else curve.pe[[0, -1]] for curve in curves]
         ).reshape(-1, 2)
 
 
@@ -190,7 +191,7 @@ def measure_transfer(
     """
     light = np.broadcast_to(expected_pe, mean_charge.shape)
     rows = zip(light, mean_charge, error, strict=True)
-    return Transfer([_measure_curve(*own) for own in rows], n_pixels)
+    return Transfer([_measure_curve(*row) for row in rows], n_pixels)
 
 
 def _measure_curve(light: np.ndarray, charge: np.ndarray, error: np.ndarray) -> Curve | None:

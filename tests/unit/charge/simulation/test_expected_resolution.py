@@ -8,14 +8,9 @@ from helpers.synthetic import run_script
 from pixelcal.charge.extraction.charges import Window
 from pixelcal.charge.resolution.measure import ScanCharges, Settings, measure_scan
 from pixelcal.charge.resolution.scan import ScanRun
-from pixelcal.charge.resolution.truth import background_moments, compare_with_truth
-from pixelcal.charge.simulation.flashes import (
-    Light,
-    flash_blocks,
-    make_pixels,
-    make_pulse,
-    true_parameters,
-)
+from pixelcal.charge.simulation.expected_resolution import background_moments, compare_with_truth
+from pixelcal.charge.simulation.flashes import Light, flash_blocks, make_pixels, make_pulse
+from pixelcal.charge.simulation.truth import true_parameters
 
 N_PIXELS, N_FLASHES, PDE, FWHM = 6, 5000, 0.5, 10
 PEAK = np.full(N_PIXELS, 40)
