@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from helpers.flashes import make_scan, spe_table, spread_truth
+from helpers.sstcam_pages import SSTCAM_MAP
+from helpers.sstcam_runs import samples, write_run
 from helpers.synthetic import run_script
 
 from pixelcal.charge.extraction.charges import Charges
@@ -145,6 +147,59 @@ def test_a_run_of_the_spe_fits_calibrates(scene, tmp_path):
         False,
         False,
     ]
+
+
+def light_chain(folder, runs):
+    """Waveforms of the runs, their charges and the table of their fits, by the scripts."""
+    window = {
+        "window": 16, "window_shift": 6, "time_skew": True, "baseline": "none",
+        "baseline_samples": 0, "solo_pixels": False, "max_events": None,
+    }  # fmt: skip
+    for number, name in enumerate(runs):
+        write_run(folder / f"{name}.h5", samples() + np.uint16(number))
+    peaks, spe = folder / "peaks.fits", folder / "spe.fits"
+    params = {"charges": window, "pixels": list(range(5)), "run": runs[-1], "date": None}
+    run_script("find_peaks", folder, {"run": folder / f"{runs[-1]}.h5"}, {"peaks": peaks}, params)
+    for name in runs:
+        extract(folder, name, "spe", window)
+    spectra, fit = folder / "spectra.fits", folder / "0000.fits"
+    given = {"charges": [str(folder / f"spe-{name}.fits") for name in runs]}
+    params = {"runs": list(runs), "date": None}
+    run_script("fill_spe_spectra", folder, given, {"spectra": spectra}, params)
+    options = {"pe_guess": None, "min_flashes": 500, "pvalue_limit": 1e-4, "peak_to_valley": 1.08}
+    params = {"fit": options | {"chunk_pixels": 5}, "chunk": "0000", "date": None}
+    run_script("fit_spe", folder, {"spectra": spectra}, {"fits": fit}, params)
+    given = {"chunks": [str(fit)], "spectra": spectra, "peaks": peaks, "pixel_map": SSTCAM_MAP}
+    run_script("merge_spe", folder, given, {"spe": spe}, {"settings": {}, "date": None})
+    return spe, window
+
+
+def extract(folder, name, which, window):
+    """Charges of a run, as one of a set."""
+    given = {"run": folder / f"{name}.h5", "peaks": folder / "peaks.fits"}
+    made = folder / f"{which}-{name}.fits"
+    params = {"charges": window, "light": {"n_ph": 1.0}, "set": which, "run": name, "date": None}
+    run_script("extract_charges", folder, given, {"charges": made}, params)
+    return made
+
+
+def test_every_run_that_the_spe_fits_are_made_of_calibrates(tmp_path):
+    """Three runs that stand in both tables and one of the scan alone, through the scripts."""
+    runs = ("dark", "dim", "light")
+    spe, window = light_chain(tmp_path, runs)
+    header = fits.getheader(spe, "SPE")
+    files = {header[f"INFIL{n:03d}"] for n in range(1, header["NINFILE"] + 1)}
+    assert files == {"dark.h5", "dim.h5", "light.h5", "peaks.fits"} and header["NINFILE"] == 4
+    write_run(tmp_path / "scan.h5", samples() + np.uint16(9))
+    names, scan = [*runs, "scan"], tmp_path / "scan"
+    scan.mkdir()
+    for name in names:
+        extract(tmp_path, name, "scan", window).rename(scan / f"{name}.fits")
+    given = {"charges": [str(scan / f"{name}.fits") for name in names], "spe": str(spe)}
+    light = [{"name": name, "n_ph": 1.0 + number} for number, name in enumerate(names)]
+    text = json.loads(measure(tmp_path, (given, light))["summary"].read_text())
+    uses = {run["name"]: run["use"] for run in text["runs"]}
+    assert uses == dict.fromkeys(runs, "calibrates") | {"scan": "judges"}
 
 
 def test_the_figures(scene, tmp_path):
