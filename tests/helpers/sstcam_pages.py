@@ -52,7 +52,7 @@ PDE = 0.46
 def spectra_of(charges, pixel) -> np.ndarray:
     """Rows of the table SPECTRA of the charges of each run, (n, n_events) of step 1."""
     width = bin_widths(charges[0], 1.0)
-    return spectra_rows(pixel, width, [fill_run(own, 1.0, width) for own in charges])
+    return spectra_rows(pixel, width, [fill_run(run, 1.0, width) for run in charges])
 
 
 def fit_spectra(spectra) -> np.ndarray:
@@ -103,7 +103,7 @@ def make_products(
         change(rows)
     rows = complete_status(rows, np.asarray(bad, int), none)
     pixel_map = read_pixel_map(SSTCAM_MAP)
-    places = (np.asarray(own)[pixel] for own in (pixel_map.x, pixel_map.y))
+    places = (np.asarray(coordinate)[pixel] for coordinate in (pixel_map.x, pixel_map.y))
     head = [*option_cards(CHARGES), ("UNITSAMP", "adu"), ("STEP", 1.0), *run_cards(names)]
     made = [("CREATOR", "pixelcal merge_spe"), ("SOFTVERS", "0"), ("CONFHASH", "0" * 64)]
     paths["spe"], paths["spectra"] = folder / "spe.fits", folder / "spectra.fits"
@@ -127,7 +127,7 @@ def run_header(which, name, light) -> list[tuple]:
 
 def write_charges(folder, charges, peaks, cards) -> str:
     """A file with the header that the page reads; few of the charges are enough."""
-    own = Charges(
+    extracted = Charges(
         charges=charges,
         event_id=np.arange(charges.shape[1]),
         true_pe=None,
@@ -135,7 +135,7 @@ def write_charges(folder, charges, peaks, cards) -> str:
         bad={"stale": 2, "incomplete": 1, "other": 0},
     )
     path = folder / f"{cards[0][1]}.fits"
-    write_fits(path, charge_hdus(own, peaks, 1.0, cards))
+    write_fits(path, charge_hdus(extracted, peaks, 1.0, cards))
     return str(path)
 
 

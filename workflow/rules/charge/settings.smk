@@ -152,7 +152,7 @@ def simulated_table(wildcards):
     ]
 
 
-def charge_settings(wildcards=None):
+def charge_settings():
     """What the charges depend on; samples of a baseline that is not subtracted do not count."""
     settings = leaves(SSTCAM["charges"], *CHARGES)
     return settings | ({} if settings["baseline"] == "event" else {"baseline_samples": 0})

@@ -32,14 +32,14 @@ SETTINGS = {
 SPE_SHA = "a" * 64
 
 
-def write_charges(path, own, pixel=None, checksum="b" * 64, clipped=None):
+def write_charges(path, run, pixel=None, checksum="b" * 64, clipped=None):
     """A file of charges as the chain writes it."""
-    n_pixels, n_flashes = own.charge.shape
+    n_pixels, n_flashes = run.charge.shape
     pixel = np.arange(n_pixels) if pixel is None else pixel
     none = np.zeros(n_pixels, bool)
     peaks = Peaks(pixel.astype(np.int32), np.full(n_pixels, 40, np.int32), none, none, None)
     bad = {"stale": 0, "incomplete": 0, "other": 0}
-    charges = Charges(own.charge, np.arange(n_flashes), own.true_pe, n_flashes, bad, clipped)
+    charges = Charges(run.charge, np.arange(n_flashes), run.true_pe, n_flashes, bad, clipped)
     write_fits(path, charge_hdus(charges, peaks, 1.0, [("INSHA001", checksum)]))
 
 
@@ -80,7 +80,7 @@ def test_the_products(scene, tmp_path):
         assert header["CREATOR"] == "pixelcal measure_charge_resolution"
         assert header["NINFILE"] == 6 and header["INFIL001"] == "spe.fits"
         assert "TRANSFER" not in header and "DATE" not in header
-        assert camera.data["RUN"].tolist() == [own["name"] for own in scene[1]]
+        assert camera.data["RUN"].tolist() == [row["name"] for row in scene[1]]
         assert (camera.data["N_PIXELS"] == N_PIXELS - 1).all()
         assert (camera.data["N_PIXELS_ANSWER"] == N_PIXELS).all()
         assert len(pixels.data) == len(CHARGES) * N_PIXELS
@@ -89,9 +89,9 @@ def test_the_products(scene, tmp_path):
         resolution = camera.data["RESOLUTION"].tolist()
     text = json.loads(made["summary"].read_text())
     assert text["pixels"] == {"n_pixels": 40, "n_no_answer": 0, "n_good": 39, "n_answers": 40}
-    assert [own["good"]["resolution"] for own in text["runs"]] == resolution
+    assert [run["good"]["resolution"] for run in text["runs"]] == resolution
     assert text["convention_text"].startswith("lab: ") and text["conversion"] == "spe"
-    assert [own["n_met"] for own in text["verdicts"]] == [4, 4]
+    assert [verdict["n_met"] for verdict in text["verdicts"]] == [4, 4]
     assert text["verdicts"][0]["required"][0] is None
     assert text["pedestal"]["run"] == scene[1][0]["name"]
 
@@ -111,10 +111,10 @@ def test_a_transfer_function_and_its_runs_are_stated(scene, tmp_path):
     header = fits.getheader(made["resolution"], "CAMERA")
     assert (header["TRANSFER"], header["NCALIB"]) == ("pixel", 3)
     text = json.loads(made["summary"].read_text())
-    names = [own["name"] for own in scene[1]]
+    names = [run["name"] for run in scene[1]]
     assert text["calibrating_runs"] == sorted(names[::2])
-    assert [own["use"] for own in text["runs"]] == ["calibrates", "judges"] * 2 + ["calibrates"]
-    assert [own["good"]["resolution"] is None for own in text["runs"]] == [True, False] * 2 + [True]
+    assert [run["use"] for run in text["runs"]] == ["calibrates", "judges"] * 2 + ["calibrates"]
+    assert [run["good"]["resolution"] is None for run in text["runs"]] == [True, False] * 2 + [True]
 
 
 @pytest.mark.parametrize("scope", ["pixel", "camera"])
@@ -140,7 +140,7 @@ def test_a_run_of_the_spe_fits_calibrates(scene, tmp_path):
     write_charges(path, scene[2][scene[1][2]["name"]], checksum=SPE_SHA)
     given = {"charges": [*scene[0]["charges"][:2], str(path), *scene[0]["charges"][3:]]}
     text = json.loads(measure(tmp_path, scene, given)["summary"].read_text())
-    assert [own["use"] == "calibrates" for own in text["runs"]] == [
+    assert [run["use"] == "calibrates" for run in text["runs"]] == [
         False,
         False,
         True,
@@ -234,8 +234,8 @@ def other_pixels(folder, scene):
 
 def no_events(folder, scene):
     name = scene[1][0]["name"]
-    path, own = folder / f"{name}.fits", scene[2][name]
-    write_charges(path, own._replace(charge=own.charge[:, :0], true_pe=own.true_pe[:, :0]))
+    path, run = folder / f"{name}.fits", scene[2][name]
+    write_charges(path, run._replace(charge=run.charge[:, :0], true_pe=run.true_pe[:, :0]))
     return {"given": {"charges": [str(path), *scene[0]["charges"][1:]]}}
 
 
@@ -283,10 +283,10 @@ def spe_without_pe(folder, scene):
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(mistake, said, scene, tmp_path, capsys):
-    own = mistake(tmp_path, scene)
+    changes = mistake(tmp_path, scene)
     before = set(tmp_path.iterdir())
     with pytest.raises(SystemExit) as stopped:
-        measure(tmp_path, scene, **own)
+        measure(tmp_path, scene, **changes)
     assert stopped.value.code == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and said in lines[0]

@@ -67,10 +67,6 @@ class ChargeFile:
     true_pe: np.ndarray | None
     header: fits.Header
 
-    def values(self) -> np.ndarray:
-        """The charges (n_pixels, n_events) in units of a sample, float64."""
-        return self.charges * (self.step or 1.0)
-
     @property
     def saturated(self) -> np.ndarray:
         """Pixels (n_pixels,) of which more than `SATURATED_FRACTION` of the events are clipped."""

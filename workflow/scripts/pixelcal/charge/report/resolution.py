@@ -13,8 +13,6 @@ from pixelcal.report.frame import ABSENT, decimals
 
 N_CURVE = 60
 LOWEST_FRACTION = 1e-6
-USES = {"judges": "assessed", "calibrates": "calibration"}
-"""What the page calls the values of USE."""
 
 HEADINGS = (
     "Use",
@@ -85,7 +83,7 @@ def _is_known(value) -> bool:
 
 
 def _extracted(camera) -> dict | None:
-    """Fraction of the charges of each run per bin of extracted charge, by rising expected charge."""
+    """Fraction of the charges of each run in bins of charge, by rising expected charge."""
     charge = _column(camera, "EXPECTED")
     counts = np.asarray(camera["EXTRACTED"], float)
     if not len(charge) or not counts.any():
@@ -119,7 +117,7 @@ def table(scan: Resolution) -> tuple[list[str], list[list[str]]]:
         good = run["good"]
         cells = [
             run["name"],
-            f"{USES[run['use']]}{': ' + run['reason'] if run['reason'] else ''}",
+            _use(run),
             _text(run[run["light"]], "{:.4g}"),
             _text(run["nsb_meas"], "{:g}"),
             _text(good["expected"], "{:.4g}"),
@@ -131,6 +129,13 @@ def table(scan: Resolution) -> tuple[list[str], list[list[str]]]:
         ]
         rows.append(cells)
     return headings, rows
+
+
+def _use(run: Mapping) -> str:
+    """Whether a run is assessed, and why not."""
+    if run["use"] == "calibrates":
+        return "calibration"
+    return f"excluded: {run['reason']}" if run["reason"] else "assessed"
 
 
 def _text(value, form: str) -> str:

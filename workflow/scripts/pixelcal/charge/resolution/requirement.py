@@ -84,9 +84,9 @@ def verdict(
     dict
         `nsb_per_ns`; `required` (n,), NaN outside of the range; `meets` (n,) True, False, or None
         for a run that is not assessed; `n_judged` (assessed) and `n_met`; `n_unclear`: nearer to
-        the requirement than `CLEAR_SIGMA` standard errors; `met_pe`: stretches of charge, [lowest, highest], of
-        neighbouring runs that all meet it; `missed_pe`: charges that do not; `worst_ratio`:
-        largest resolution over requirement, and `worst_pe`, where.
+        the requirement than `CLEAR_SIGMA` standard errors; `met_pe`: stretches of charge, [lowest,
+        highest], of neighbouring runs that all meet it; `missed_pe`: charges that do not;
+        `worst_ratio`: largest resolution over requirement, and `worst_pe`, where.
     """
     charge, resolution, error = (np.asarray(v, float) for v in (charge_pe, resolution, error))
     required = required_resolution(charge, nsb_per_ns)

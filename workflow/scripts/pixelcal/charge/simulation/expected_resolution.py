@@ -96,8 +96,8 @@ def background_moments(
     """What night-sky background brings into the window, as photoelectrons of the flash.
 
     A photoelectron at a random time has the fraction S of its charge in the window, minus that of
-    the baseline where one is subtracted; that of the flash has S_0. Campbell's theorem gives the mean
-    and variance of their sum from the integrals of S and S^2 over time.
+    the baseline where one is subtracted; that of the flash has S_0. Campbell's theorem gives the
+    mean and variance of their sum from the integrals of S and S^2 over time.
 
     Parameters
     ----------

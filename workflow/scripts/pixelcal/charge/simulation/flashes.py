@@ -5,8 +5,8 @@ Poisson(opct) others at once (a branching process, so the total is a generalised
 avalanche brings a normal charge, as a pulse on the waveform; white noise, 12-bit digitisation. The
 law that is fitted to the charges is not used here.
 
-Every pixel draws from random streams that are its alone, in the order of the events: the waveforms do not
-depend on the other pixels, nor on how the events are cut into blocks.
+Every pixel draws from its random streams in the order of the events: the waveforms do not depend on
+the other pixels, nor on how the events are cut into blocks.
 """
 
 from __future__ import annotations

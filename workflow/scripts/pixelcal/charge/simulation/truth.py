@@ -68,6 +68,8 @@ def truth_table(
     """
     truth = true_parameters(pixels, peak, window, fwhm)
     light = np.asarray(light, float)
-    truth["EPED"] = np.repeat(truth["EPED"][:, np.newaxis], len(light), axis=1)
-    truth["LAMBDA"] = np.asarray(pixels["EFFICIENCY"])[:, np.newaxis] * light
-    return Table({"PIXEL": np.asarray(pixels["PIXEL"])} | truth)
+    per_run = {
+        "EPED": np.repeat(truth.pop("EPED")[:, np.newaxis], len(light), axis=1),
+        "LAMBDA": np.asarray(pixels["EFFICIENCY"])[:, np.newaxis] * light,
+    }
+    return Table({"PIXEL": np.asarray(pixels["PIXEL"])} | truth | per_run)

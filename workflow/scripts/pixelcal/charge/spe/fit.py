@@ -241,7 +241,7 @@ def fit_pixel(counts, start, width, guess, moments):
     below = int(MARGIN_BELOW * pedestal / (width * grouping)) + 1
     above = int(MARGIN_ABOVE * theta[PE] / (width * grouping)) + 1
     spectra = group_bins(counts, start, width, grouping, below, above)
-    grouped = max(int(pedestal / spectra.width), 1)
+    grouped = max(int(pedestal / spectra.width), 1)  # bins that are one for the goodness of fit
     best = maximise(theta, spectra, grouped, moments)
     dark = pedestal_deviance(spectra)
     if _convincing(best):
