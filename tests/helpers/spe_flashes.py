@@ -54,13 +54,13 @@ def draw_charges(rng, pixel: Sipm) -> list[np.ndarray]:
 
 def as_spectra(charges: list[list[np.ndarray]]):
     """Counts (n, R, m), start (n, R) and width (n,) of the charges of n pixels."""
-    n_bins = max(int(own.max() - own.min()) + 1 for pixel in charges for own in pixel)
+    n_bins = max(int(run.max() - run.min()) + 1 for pixel in charges for run in pixel)
     counts = np.zeros((len(charges), len(charges[0]), n_bins), np.int32)
     start = np.empty(counts.shape[:2])
     for i, pixel in enumerate(charges):
-        for j, own in enumerate(pixel):
-            start[i, j] = own.min() - 0.5
-            found = np.bincount(own - own.min())
+        for j, run in enumerate(pixel):
+            start[i, j] = run.min() - 0.5
+            found = np.bincount(run - run.min())
             counts[i, j, : len(found)] = found
     return counts, start, np.ones(len(charges))
 

@@ -4,10 +4,21 @@ import logging
 
 import _path  # noqa: F401
 
-from pixelcal.charge.extraction.charges import charge_step, extract_charges, first_samples
-from pixelcal.charge.extraction.checks import check_any_used, check_same_kind, rows_of, source_cards
-from pixelcal.charge.extraction.io import charge_hdus, read_peaks
-from pixelcal.charge.extraction.options import adc_cards, light_cards, option_cards, window_of
+from pixelcal.charge.extraction.charges import (
+    charge_step,
+    extract_charges,
+    first_samples,
+    window_of,
+)
+from pixelcal.charge.extraction.checks import check_any_used, check_same_kind, rows_of
+from pixelcal.charge.extraction.io import (
+    adc_cards,
+    charge_hdus,
+    light_cards,
+    option_cards,
+    read_peaks,
+    source_cards,
+)
 from pixelcal.charge.runs.hdf5 import open_run
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_fits
@@ -15,15 +26,15 @@ from pixelcal.workflow.script import running
 
 with running(snakemake) as progress:
     given, params = snakemake.input, snakemake.params
-    own = params.charges
+    options = params.charges
     peaks, header = read_peaks(given.peaks)
-    window = window_of(own)
+    window = window_of(options)
     with open_run(given.run) as run:
-        properties, source = run.properties, source_cards(run)
+        properties, source = run.properties, source_cards(run.attributes)
         check_same_kind(run, header)
-        n_events = min(run.n_events, own["max_events"] or run.n_events)
+        n_events = min(run.n_events, options["max_events"] or run.n_events)
         charges = extract_charges(
-            run.blocks(own["max_events"]),
+            run.blocks(options["max_events"]),
             rows_of(run, peaks.pixel),
             first_samples(peaks, properties.n_samples, window),
             window,
@@ -42,7 +53,7 @@ with running(snakemake) as progress:
         ("UNITSAMP", properties.unit, "unit of a sample; of a charge, times samples"),
         ("SAMPLENS", properties.sample_ns, "[ns] time between samples"),
         *adc_cards(properties.adc_range),
-        *option_cards(own),
+        *option_cards(options),
         *source,
     ]
     settings = {key: value for key, value in params.items() if key != "library"}

@@ -12,9 +12,15 @@ import numpy as np
 
 from pixelcal.charge.extraction.io import read_peaks
 from pixelcal.charge.runs.pixel_map import read_pixel_map
-from pixelcal.charge.spe.columns import UNITS, fit_dtype
-from pixelcal.charge.spe.files import FIT_EXTENSION, SPECTRA_EXTENSION, option_cards
-from pixelcal.charge.spe.merge import SPE_EXTENSION, complete_status, status_comments
+from pixelcal.charge.spe.columns import (
+    FIT_EXTENSION,
+    SPE_EXTENSION,
+    SPECTRA_EXTENSION,
+    UNITS,
+    carried_options,
+    fit_dtype,
+)
+from pixelcal.charge.spe.merge import complete_status, status_comments
 from pixelcal.io.merge import merge_chunks, placed_rows, read_bad_pixels
 from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
@@ -35,18 +41,16 @@ with running(snakemake):
     peaks, _ = read_peaks(given.peaks)
     off = np.isin(pixel, peaks.pixel[peaks.off])
     rows = complete_status(rows, bad, off)
-    row_of = {number: row for row, number in enumerate(pixel_map.pixel)}
-    places = [row_of[number] for number in pixel.tolist()]
-    x, y = np.asarray(pixel_map.x)[places], np.asarray(pixel_map.y)[places]
+    x, y = np.asarray(pixel_map.x)[pixel], np.asarray(pixel_map.y)[pixel]
 
     invalid = int((~has_valid_fit(rows["STATUS"])).sum())
-    summary = f"{len(rows) - invalid} pixels with an answer, {invalid} without"
+    summary = f"{len(rows) - invalid} pixels with a valid fit, {invalid} without"
     logging.getLogger("pixelcal").info(summary)
     cards = [
         ("TELESCOP", "CTAO", "observatory"),
         ("INSTRUME", "SSTCAM", "camera"),
         ("ORIGIN", "pixelcal", "who made this file"),
-        *option_cards(spectra.meta),
+        *carried_options(spectra.meta),
         *provenance_cards(
             "merge_spe", bad_pixels=given.get("bad_pixels"), settings=params.settings
         ),

@@ -9,7 +9,7 @@ units of a step (`charge_step`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,12 @@ class Window:
     baseline_samples: int = 0
 
 
+def window_of(settings: Mapping) -> Window:
+    """The window of `sstcam.charges`."""
+    baseline = settings["baseline_samples"] if settings["baseline"] == "event" else 0
+    return Window(settings["window"], settings["window_shift"], baseline)
+
+
 # --- charges --------------------------------------------------------------------------------------
 
 
@@ -51,8 +57,7 @@ def charge_step(dtype: np.dtype, window: Window) -> float:
     """
     if np.dtype(dtype).kind == "f":
         return 0.0
-    factors = _factors(window)
-    return 1.0 / factors[0]
+    return 1.0 / _factors(window)[0]
 
 
 def _factors(window: Window) -> tuple[int, int]:
@@ -237,15 +242,15 @@ def extract_charges(
     parts, ids, truths, flags = [], [], [], []
     n_read, n_clipped = 0, np.zeros(len(rows), np.int64)
     for block in blocks:
-        charges, own, clipped = extract_block(block, rows, first, window, live, adc_range)
+        charges, block_flags, clipped = extract_block(block, rows, first, window, live, adc_range)
         n_clipped += clipped
-        good = own == 0
+        good = block_flags == 0
         parts.append(charges)
         ids.append(block.event_id[good])
-        flags.append(own)
+        flags.append(block_flags)
         if block.true_pe is not None:
             truths.append(block.true_pe[good][:, rows].T)
-        n_read += len(own)
+        n_read += len(block_flags)
         seen(n_read)
     return Charges(
         charges=np.concatenate(parts, axis=1),

@@ -1,4 +1,4 @@
-"""What is asked of a run before charges are taken from it: its pixels, its kind, its events."""
+"""Checks of a run before charges are taken from it: its pixels, its kind, its events."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def check_same_kind(run: OpenRun, header: Mapping) -> None:
     InputError
         Where the number of samples, their unit or the time between them differ.
     """
-    own = run.properties
+    properties = run.properties
     for name, value, keyword in (
-        ("samples of a waveform", own.n_samples, "NSAMPLES"),
-        ("unit of samples", own.unit, "UNITSAMP"),
-        ("ns between samples", own.sample_ns, "SAMPLENS"),
+        ("samples of a waveform", properties.n_samples, "NSAMPLES"),
+        ("unit of samples", properties.unit, "UNITSAMP"),
+        ("ns between samples", properties.sample_ns, "SAMPLENS"),
     ):
         if value != header[keyword]:
             raise InputError(
@@ -61,13 +61,3 @@ def check_any_used(n_used: int, bad: Mapping[str, int], path: object) -> None:
     if n_used == 0:
         reasons = ", ".join(f"{number} {name}" for name, number in bad.items() if number)
         raise InputError(f"run {path}: no event can be used ({reasons}); give a run with good ones")
-
-
-def source_cards(run: OpenRun) -> list[tuple]:
-    """Header cards of the file that a run was converted from, where it was."""
-    cards = []
-    if "source" in run.attributes:
-        cards.append(("SRCFILE", run.attributes["source"], "file the run was converted from"))
-    if "source_sha256" in run.attributes:
-        cards.append(("SRCSHA", run.attributes["source_sha256"], ""))
-    return cards

@@ -10,13 +10,11 @@ from pixelcal.charge.runs.waveforms import Block
 from pixelcal.errors import InputError
 from pixelcal.numerics.jit import njit
 
-DEAD_SHARE = 0.2
-"""A pixel with less than this share of the camera's median amplitude sees no light."""
+DEAD_FRACTION = 0.2
+"""A pixel with less than this fraction of the camera's median amplitude sees no light."""
 
-
-SOLO_SHARE = 0.5
-"""With one live pixel per ASIC: the share of a full signal below which a pixel is ignored."""
-
+SOLO_FRACTION = 0.5
+"""With one live pixel per ASIC: the fraction of a full signal below which a pixel is ignored."""
 
 SOLO_RANK = 3
 """The full signal is the third highest amplitude: a hot pixel or two do not set it."""
@@ -99,8 +97,8 @@ def find_peaks(
     """Peak of each pixel from its mean waveform, and the pixels without a signal.
 
     The amplitude of a pixel is the highest sample of its mean waveform over the median one. With
-    all pixels lit, one below `DEAD_SHARE` of the median amplitude is dead. With one live pixel per
-    ASIC, one below `SOLO_SHARE` of a full signal is ignored.
+    all pixels lit, one below `DEAD_FRACTION` of the median amplitude is dead. With one live pixel
+    per ASIC, one below `SOLO_FRACTION` of a full signal is ignored.
 
     Parameters
     ----------
@@ -108,7 +106,7 @@ def find_peaks(
     mean_waveform : (n, n_samples) float
         NaN for a pixel that has none.
     time_skew : bool
-        True: each pixel has its own peak, and one without a signal that of the camera. False: all
+        True: the peak of each pixel, and for one without a signal that of the camera. False: all
         have that of the camera, the median of the pixels with a signal.
     solo_pixels : bool
         Whether only one pixel per ASIC is on.
@@ -128,13 +126,13 @@ def find_peaks(
         )
     if solo_pixels:
         full = np.sort(amplitude)[-min(SOLO_RANK, len(amplitude))]
-        off = amplitude < SOLO_SHARE * full
+        off = amplitude < SOLO_FRACTION * full
         dead = np.zeros(len(pixel), bool)
     else:
         off = np.zeros(len(pixel), bool)
-        dead = ~known | (amplitude < DEAD_SHARE * np.median(amplitude[known]))
+        dead = ~known | (amplitude < DEAD_FRACTION * np.median(amplitude[known]))
     live = ~(dead | off)
-    own = np.argmax(filled, axis=1)
-    common = int(np.median(own[live]))
-    peak = np.where(live, own, common) if time_skew else np.full(len(pixel), common)
+    highest = np.argmax(filled, axis=1)
+    common = int(np.median(highest[live]))
+    peak = np.where(live, highest, common) if time_skew else np.full(len(pixel), common)
     return Peaks(np.asarray(pixel), peak.astype(np.int32), dead, off, mean_waveform)

@@ -26,24 +26,24 @@ SETS = {"spe": "single photoelectrons", "scan": "dynamic range"}
 TOO_LONG = 16
 
 
-def run_rows(own: Products) -> list[list[str]]:
+def run_rows(products: Products) -> list[list[str]]:
     """Name of each run, then the cells under RUN_HEADINGS."""
     rows = []
-    for header in own.charges:
+    for header in products.charges:
         light = [f"{header[key]:.5g}" if key in header else ABSENT for key in LIGHT]
         events = [f"{header.get(key, 0):,}" for key in EVENTS]
         rows.append([header["RUNNAME"], SETS[header["RUNSET"]], *light, *events])
     return rows
 
 
-def option_rows(own: Products) -> list[list[str]]:
+def option_rows(products: Products) -> list[list[str]]:
     """(option, value) of how charges were taken, from the header of the fits."""
-    cards = own.spe.meta.cards
+    cards = products.spe.meta.cards
     wanted = ("WINDOW", "WINSHIFT", "TIMESKEW", "BASELINE", "NBASE", "SOLO", "MAXEV", "UNITSAMP",
               "SAMPLENS", "STEP")  # fmt: skip
     rows = []
     for keyword in wanted:
-        if keyword in own.spe.meta:
+        if keyword in products.spe.meta:
             card = cards[keyword]
             value = str(card.value)
             if isinstance(card.value, bool):
@@ -52,23 +52,23 @@ def option_rows(own: Products) -> list[list[str]]:
     return rows
 
 
-def input_rows(own: Products) -> list[list[str]]:
+def input_rows(products: Products) -> list[list[str]]:
     """(what it is, name, SHA-256) of every input file that the charges and fits name."""
     files: dict[tuple[str, str], str] = {}
-    for header in own.charges:
+    for header in products.charges:
         for number in range(1, int(header.get("NINFILE", 0)) + 1):
             name, sha = header[f"INFIL{number:03d}"], header[f"INSHA{number:03d}"]
             files.setdefault((name, sha), "peaks" if name == "peaks.fits" else "waveforms")
         if "SRCFILE" in header:
             files.setdefault((header["SRCFILE"], header.get("SRCSHA", ABSENT)), "converted from")
-    if "BADPIX" in own.spe.meta:
-        files[(own.spe.meta["BADPIX"], own.spe.meta["BADSHA"])] = "bad pixels"
+    if "BADPIX" in products.spe.meta:
+        files[(products.spe.meta["BADPIX"], products.spe.meta["BADSHA"])] = "bad pixels"
     return [[what, name, sha] for (name, sha), what in files.items()]
 
 
-def made_text(own: Products) -> str:
+def made_text(products: Products) -> str:
     """Which software and settings made the fits."""
-    header = own.spe.meta
+    header = products.spe.meta
     return f"{header['CREATOR']} {header['SOFTVERS']}, configuration {header['CONFHASH']}"
 
 

@@ -16,12 +16,12 @@ ELECTRONICS_PE = 0.87
 EXCESS_NOISE = 0.2
 """Excess noise, ENF: it widens the Poisson fluctuations by 1 + ENF."""
 GAIN_SPREAD = 0.1
-"""Error of the gain that is common to all charges, sigma_g, as a share of the charge."""
+"""Error of the gain that is common to all charges, sigma_g, as a fraction of the charge."""
 DARK_PER_NS = 0.005
 """What the requirement adds to the background (p.e. per ns)."""
 RANGE_PHOTONS = (4.0, 4000.0)
 RANGE_PDE = 0.25
-"""The requirement's own range and the efficiency that it is written with.
+"""The range of the requirement and the efficiency that it is written with.
 
 The efficiency is part of its definition, as the other constants are: it says at which charges the
 requirement holds. What the camera's photons are worth is `charge_resolution.pde` alone.
@@ -74,8 +74,8 @@ def verdict(
     Parameters
     ----------
     charge_pe, resolution, error : (n,) float
-        Expected charge of each run, its resolution and standard error; a resolution of NaN does
-        not judge.
+        Expected charge of each run, its resolution and standard error; a resolution of NaN is
+        not assessed.
     nsb_per_ns : float
         The requirement's.
 
@@ -83,18 +83,18 @@ def verdict(
     -------
     dict
         `nsb_per_ns`; `required` (n,), NaN outside of the range; `meets` (n,) True, False, or None
-        where there is nothing to judge; `n_judged`, `n_met`; `n_unclear`: nearer to the requirement
-        than `CLEAR_SIGMA` standard errors; `met_pe`: stretches of charge, [lowest, highest], of
-        neighbouring runs that all meet it; `missed_pe`: charges that do not; `worst_ratio`:
-        largest resolution over requirement, and `worst_pe`, where.
+        for a run that is not assessed; `n_judged` (assessed) and `n_met`; `n_unclear`: nearer to
+        the requirement than `CLEAR_SIGMA` standard errors; `met_pe`: stretches of charge, [lowest,
+        highest], of neighbouring runs that all meet it; `missed_pe`: charges that do not;
+        `worst_ratio`: largest resolution over requirement, and `worst_pe`, where.
     """
     charge, resolution, error = (np.asarray(v, float) for v in (charge_pe, resolution, error))
     required = required_resolution(charge, nsb_per_ns)
-    judged = np.isfinite(required) & np.isfinite(resolution)
-    meets = judged & (resolution <= np.where(judged, required, np.nan))
+    assessed = np.isfinite(required) & np.isfinite(resolution)
+    meets = assessed & (resolution <= np.where(assessed, required, np.nan))
     with np.errstate(invalid="ignore"):
-        unclear = judged & (np.abs(resolution - required) < CLEAR_SIGMA * error)
-    order = [i for i in np.argsort(charge, kind="stable") if judged[i]]
+        unclear = assessed & (np.abs(resolution - required) < CLEAR_SIGMA * error)
+    order = [i for i in np.argsort(charge, kind="stable") if assessed[i]]
     stretches: list[list[float]] = []
     before = False
     for i in order:
@@ -107,8 +107,8 @@ def verdict(
     return {
         "nsb_per_ns": float(nsb_per_ns),
         "required": required,
-        "meets": [bool(m) if j else None for m, j in zip(meets, judged, strict=True)],
-        "n_judged": int(judged.sum()),
+        "meets": [bool(m) if j else None for m, j in zip(meets, assessed, strict=True)],
+        "n_judged": int(assessed.sum()),
         "n_met": int(meets.sum()),
         "n_unclear": int(unclear.sum()),
         "met_pe": stretches,

@@ -1,4 +1,4 @@
-"""The runs of a dynamic-range scan: their light, which calibrate, which judge, who is left out."""
+"""The runs of a dynamic-range scan: their light, which calibrate, which pixels are left out."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def scan_runs(entries: Iterable[Mapping]) -> list[ScanRun]:
         Where there is no run.
     """
     runs = [
-        ScanRun(own["name"], *(float(own.get(key, np.nan)) for key in LIGHT_KEYS))
-        for own in entries
+        ScanRun(row["name"], *(float(row.get(key, np.nan)) for key in LIGHT_KEYS))
+        for row in entries
     ]
     if not runs:
         raise InputError("the dynamic-range scan has no run; add rows to its table.csv")
@@ -75,7 +75,7 @@ def scan_runs(entries: Iterable[Mapping]) -> list[ScanRun]:
 def calibrating_runs(
     runs: Sequence[ScanRun], conversion: str, named: Sequence[str] | None
 ) -> set[str]:
-    """Names of the runs that calibrate; they do not judge.
+    """Names of the calibration runs, which are excluded from the assessment.
 
     Conversion `spe` takes none. Conversion `transfer` takes those named, else every second run in
     order of light, so that the brightest is among them: the transfer function reaches all others.
@@ -84,7 +84,7 @@ def calibrating_runs(
     ------
     InputError
         Where a name is no run, conversion `spe` is given names, or no two runs are left to
-        calibrate and none to judge.
+        calibrate and one to assess.
     """
     key = "sstcam.charge_resolution.calibrating_runs"
     if conversion == "spe":
@@ -104,7 +104,7 @@ def calibrating_runs(
     if len(chosen) < 2:
         raise InputError(f"{key}: a transfer function needs two runs; the scan gives {len(chosen)}")
     if len(chosen) == len(runs):
-        raise InputError(f"{key}: every run calibrates and none is left to judge; name fewer")
+        raise InputError(f"{key}: every run calibrates and none is left to assess; name fewer")
     return chosen
 
 
@@ -117,7 +117,7 @@ def left_out(
     range_pe: np.ndarray,
     calibrates: bool,
 ) -> np.ndarray:
-    """Bits of `Left` (n_pixels,) for one run; 0 judges.
+    """Bits of `Left` (n_pixels,) for one run; 0 is assessed.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def left_out(
 
 
 def reason(flags: np.ndarray) -> str:
-    """Why a run does not judge at all, in words; empty where a pixel of it does."""
+    """Why a run is not assessed at all, in words; empty where a pixel of it is."""
     if not len(flags) or (flags == 0).any():
         return "" if len(flags) else "no pixel"
     shared = np.bitwise_and.reduce(flags)

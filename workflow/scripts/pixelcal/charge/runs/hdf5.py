@@ -72,11 +72,6 @@ class OpenRun:
             adc_range=self._adc_range(),
         )
 
-    @property
-    def has_truth(self) -> bool:
-        """Whether the true number of photoelectrons is known."""
-        return self._true_pe is not None
-
     def blocks(
         self, max_events: int | None = None, block_bytes: int = BLOCK_BYTES
     ) -> Iterator[Block]:

@@ -106,7 +106,7 @@ const N_BINS = 40;
 function draw_histograms() {
   const own = current(), {main, mark, ink} = theme(), place = element("histograms");
   const run = element("run").value, which = element("which").value, status = column(own, "status");
-  if (!finite(column(own, "pe")).length) return say("histograms", "No pixel has an answer.");
+  if (!finite(column(own, "pe")).length) return say("histograms", "No pixel has a valid fit.");
   if (!place.querySelector(".plot")) {
     place.replaceChildren(...HISTOGRAMS.map(({key}) =>
       Object.assign(document.createElement("div"), {id: `histogram-${key}`, className: "plot"})));

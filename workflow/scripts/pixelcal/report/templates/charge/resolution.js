@@ -32,8 +32,8 @@ function points(x, key, name, color, extra) {
   };
 }
 
-const all_answers = (x, key) => ({
-  type: "scatter", mode: "markers", x, y: SCAN.runs.map(run => run[`${key}_answer`]), name: "all with an answer",
+const all_valid = (x, key) => ({
+  type: "scatter", mode: "markers", x, y: SCAN.runs.map(run => run[`${key}_answer`]), name: "all with a valid fit",
   marker: {symbol: "x-thin", size: 8, color: theme().soft, line: {width: 1.5, color: theme().soft}}, hoverinfo: "skip",
 });
 
@@ -45,7 +45,7 @@ const draw_resolution = of_scan("resolution", x => {
     ...SCAN.requirements.map((own, i) => curve(own.charge, own.resolution, `requirement, NSB ${own.nsb} p.e./ns`,
       {color: colours[i % 4], width: 2, dash: DASHES[i % 4]})),
     curve(SCAN.poisson.charge, SCAN.poisson.resolution, "Poisson limit", {color: soft, width: 1.5, dash: "dash"}),
-    all_answers(x, "resolution"), points(x, "resolution", "good pixels", main),
+    all_valid(x, "resolution"), points(x, "resolution", "good pixels", main),
   ], layout("Charge resolution", {
     xaxis: charge_axis(),
     yaxis: log_axis("σ(Q) / Q", .5 * Math.min(...all), 1.5 * Math.max(...all), readable),
@@ -80,7 +80,7 @@ const draw_bias = of_scan("bias", x => {
   const {main} = theme();
   const ends = SCAN.runs.flatMap(run => [run.bias - run.bias_err, run.bias + run.bias_err, ...finite(run.bias_band)]);
   const reach = 1.2 * Math.max(.02, ...finite(ends).map(Math.abs));
-  plot("bias", [...pixel_band(x, "bias_band"), all_answers(x, "bias"), points(x, "bias", "good pixels", main)],
+  plot("bias", [...pixel_band(x, "bias_band"), all_valid(x, "bias"), points(x, "bias", "good pixels", main)],
     layout("Bias: mean extracted / expected charge − 1", {
       xaxis: charge_axis(), yaxis: axis("Bias", {zeroline: true, range: [-reach, reach]}),
     }));
