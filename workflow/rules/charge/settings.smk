@@ -108,6 +108,11 @@ def brightest_run(wildcards):
     return waveform_file(RUNS["spe"][-1], "spe") if RUNS["spe"] else no_runs("spe")
 
 
+def run_contents(*runs):
+    """Checksums of samples of the files of runs; simulated ones are products."""
+    return contents(large=[] if FLASHES_SIMULATED else [run.path for run in runs])
+
+
 def no_runs(which):
     """One line, and the end, where a rule needs runs that the configuration does not name."""
     print(

@@ -45,6 +45,6 @@ with running(snakemake) as progress:
         *bad_cards(mean.flags),
         *source,
     ]
-    settings = {key: value for key, value in params.items() if key != "library"}
+    settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     cards += provenance_cards("find_peaks", inputs=[given.run], settings=settings)
     write_fits(snakemake.output.peaks, peak_hdus(peaks, cards), params.date)
