@@ -52,7 +52,7 @@ class Edit:
 
 
 def replace(path, content, seconds_later=10):
-    """A new file in the place of `path`, dated so many seconds after now."""
+    """A new file in the place of `path`, dated so many seconds after now, or before."""
     new = path.with_name(path.name + ".new")
     new.write_bytes(content)
     os.replace(new, path)

@@ -11,6 +11,7 @@ import sys
 import pytest
 import yaml
 from astropy.io import fits
+from helpers.staleness import append
 from helpers.walk import CHAIN, CI, THREE
 
 from pixelcal.io.provenance import file_sha256
@@ -144,10 +145,10 @@ def test_a_given_response_is_in_the_products_and_in_the_plan(edited, plan, snake
     again = fits.getdata(branch / "relation.fits", "RELATION")
     assert again.tobytes() == fitted.tobytes()  # the same response under another name
 
-    with open(edited / "learnt.fits", "ab") as file:
-        file.write(bytes(2880))
-    jobs = plan(edited, settings)
-    assert (jobs["fit_lines"], jobs["merge_relation"]) == (2, 1)
+    for seconds_later in (10, -(10**6)):
+        append("learnt.fits", "more", seconds_later)(edited)
+        jobs = plan(edited, settings)
+        assert (jobs["fit_lines"], jobs["merge_relation"]) == (2, 1)
 
 
 # --- versions of Snakemake ------------------------------------------------------------------------

@@ -184,6 +184,36 @@ def test_no_script_of_real_runs_reaches_the_simulator(script):
     assert bool(simulator) == (script in simulated)
 
 
+def test_a_run_replaced_by_an_older_file_is_noticed(sstcam_project, snakemake, tmp_path):
+    """Own runs: those that were simulated, from another folder; their charges are claimed."""
+    folder = shutil.copytree(sstcam_project, tmp_path / "own", symlinks=True)
+    (folder / "results/sstcam/runs").rename(folder / "runs")
+    for which, names in RUNS.items():
+        light = ("name,n_ph", *(f"{name},{k + 1}" for k, name in enumerate(names)))
+        if which == "scan":
+            light = ("name,n_ph,n_ph_meas,nsb,nsb_meas", *(f"{row},1,0,0" for row in light[1:]))
+        (folder / "runs" / which / "table.csv").write_text("\n".join(light))
+    own = {"spe": {"folder": "runs/spe"}, "dynamic_range": {"folder": "runs/scan"}}
+    (folder / "own.yaml").write_text(yaml.safe_dump(sstcam(**own)))
+    files = ("--configfile", CONFIG, "own.yaml", "--", "sstcam")
+    claimed = snakemake(folder, "--touch", *files)
+    assert claimed.returncode == 0, claimed.stderr
+    assert planned_jobs(snakemake(folder, "--dry-run", *files)) == set()
+    append("runs/scan/scan_01.h5", "more", seconds_later=-(10**6))(folder)
+    jobs = planned_jobs(snakemake(folder, "--dry-run", *files))
+    extracted = {wildcards for rule, wildcards in jobs if rule == "extract_charges"}
+    assert extracted == {"set=scan, run=scan_01"}
+    assert {rule for rule, _ in jobs} == {
+        "extract_charges",
+        "measure_charge_resolution",
+        "plot_charge_resolution",
+        "report_sstcam",
+    }
+    append("runs/spe/spe_01.h5", "more", seconds_later=-(10**6))(folder)
+    jobs = planned_jobs(snakemake(folder, "--dry-run", *files))
+    assert ("find_peaks", "") in jobs  # it is the brightest
+
+
 def test_the_other_camera_is_left_alone(project, snakemake):
     """Neither target takes a rule of the other: what they share is code."""
     run = snakemake(project, "--dry-run", "--configfile", "config/ci.yaml")

@@ -62,6 +62,9 @@ def add_keys(folder):
 
 # --- the edits, by their names in the page --------------------------------------------------------
 
+OLDER = -(10**6)
+"""Seconds after the date of before that a replacement has."""
+
 
 def of_3ks(**settings):
     """The three exposures with settings of one's own for the first."""
@@ -104,14 +107,32 @@ EDITS = {
     "the prior relation's content": Edit(change=append("prior.fits", "more"), own_files=True),
     "the line table's content": Edit(change=append("lines.csv", "# more\n"), own_files=True),
     "the bad-pixel table's content": Edit(change=append("bad.csv", "6\n"), own_files=True),
-    "a line table put in its place that has an older date": Edit(
-        change=append("lines.csv", "# more\n", seconds_later=-(10**6)), own_files=True
+    "an event file replaced by an older one of the same size": Edit(
+        change=lambda folder: replace(folder / "a.fits", b"A.FITS", OLDER), own_files=True
+    ),
+    "the good times replaced by an older file": Edit(
+        change=append("gti.fits", "more", OLDER), own_files=True
+    ),
+    "the prior relation replaced by an older file": Edit(
+        change=append("prior.fits", "more", OLDER), own_files=True
+    ),
+    "the line table replaced by an older file": Edit(
+        change=append("lines.csv", "# more\n", OLDER), own_files=True
+    ),
+    "the bad-pixel table replaced by an older file": Edit(
+        change=append("bad.csv", "6\n", OLDER), own_files=True
+    ),
+    "the pixel map replaced by an older file": Edit(
+        change=append("resources/eclairs_pixels.csv", "# more\n", OLDER), own_files=True
     ),
     "all of them, scripts and library touched, the bytes as before": Edit(
         change=touch_everything, own_files=True
     ),
     "the content of `resources/lines/all_blocks.csv`, with simulated events": Edit(
         change=append(SHIPPED_LINES, "# more\n")
+    ),
+    "`resources/attenuation/cdte.csv` replaced by an older file, with simulated events": Edit(
+        change=append("resources/attenuation/cdte.csv", "# more\n", OLDER)
     ),
     "a module of the joint fit": Edit(change=append(JOINT_FIT, "\nADDED = 1\n")),
     "the script of the fit": Edit(change=append(FIT_SCRIPT, "\nADDED = 1\n")),

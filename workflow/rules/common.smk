@@ -9,7 +9,7 @@ import json
 import re
 
 from pixelcal.io.chunks import chunk_names
-from pixelcal.io.provenance import file_sha256
+from pixelcal.io.provenance import file_sha256, sampled_sha256
 from pixelcal.workflow.library_hash import library_hash
 
 
@@ -50,15 +50,21 @@ def library(script):
     return library_hash(path) if workflow.is_main_process else None
 
 
-@functools.cache  # a plan reads a table once, however many chunks are fitted with it
-def checksum(path):
-    """SHA-256 of a table."""
-    return file_sha256(path)
+# A plan reads a file once, however many jobs take it.
+checksum, sampled = functools.cache(file_sha256), functools.cache(sampled_sha256)
 
 
-def contents(*files):
-    """Checksums of tables: Snakemake does not notice one that an older file has replaced."""
-    return [checksum(path) for path in files if path is not None]
+def contents(*tables, large=()):
+    """Checksums of tables, and of samples of event files and runs, which may be large.
+
+    Snakemake does not notice a file that one with an older date has replaced. As with `library`,
+    only the main process compares them.
+    """
+    if not workflow.is_main_process:
+        return None
+    return [checksum(path) for path in tables if path is not None] + [
+        sampled(path) for path in large
+    ]
 
 
 def templates(camera):

@@ -6,7 +6,13 @@ import pytest
 from astropy.io import fits
 
 from pixelcal import __version__
-from pixelcal.io.provenance import carried_cards, configuration_hash, file_sha256, provenance_cards
+from pixelcal.io.provenance import (
+    carried_cards,
+    configuration_hash,
+    file_sha256,
+    provenance_cards,
+    sampled_sha256,
+)
 from pixelcal.workflow.library_hash import library_files, library_hash
 
 
@@ -14,6 +20,33 @@ def test_checksum_of_a_file(tmp_path):
     path = tmp_path / "data"
     path.write_bytes(b"abc" * 100_000)
     assert file_sha256(path) == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_samples_of_a_large_file(tmp_path):
+    path = tmp_path / "data"
+    content = bytearray(10_000_000)
+    path.write_bytes(content)
+    before = sampled_sha256(path)
+    path.write_bytes(content)
+    assert sampled_sha256(path) == before
+    for place in (0, 65_535, len(content) - 1):
+        content[place] = 1
+        path.write_bytes(content)
+        assert sampled_sha256(path) != before
+        content[place] = 0
+    path.write_bytes(bytes(len(content) + 1))
+    assert sampled_sha256(path) != before
+
+
+@pytest.mark.parametrize("place", [0, 1, 70_000, 4_000_000, 4_194_303])
+def test_a_file_of_4_MB_is_read_whole(place, tmp_path):
+    path = tmp_path / "data"
+    content = bytearray(4_194_304)
+    path.write_bytes(content)
+    before = sampled_sha256(path)
+    content[place] = 1
+    path.write_bytes(content)
+    assert sampled_sha256(path) != before
 
 
 def test_order_of_keys_does_not_count():

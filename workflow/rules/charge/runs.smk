@@ -117,6 +117,7 @@ rule convert_run:
         gain_channel=SSTCAM["source"]["gain_channel"],
         adc_range=SSTCAM["source"]["adc_range"],
         max_events=SSTCAM["charges"]["max_events"],
+        contents=lambda wildcards: run_contents(run_entry(wildcards)),
         library=library("charge/convert_run"),
     script:
         "../../scripts/charge/convert_run.py"
@@ -147,6 +148,7 @@ rule find_peaks:
         charges=leaves(SSTCAM["charges"], "time_skew", "solo_pixels", "max_events"),
         pixels=SSTCAM_PIXELS,
         run=lambda wildcards: run_names("spe")[-1],
+        contents=lambda wildcards: run_contents(RUNS["spe"][-1]),
         date=config["date"],
         library=library("charge/find_peaks"),
     script:
@@ -181,6 +183,7 @@ rule extract_charges:
         light=run_light,
         set="{set}",
         run="{run}",
+        contents=lambda wildcards: run_contents(run_entry(wildcards)),
         date=config["date"],
         library=library("charge/extract_charges"),
     script:

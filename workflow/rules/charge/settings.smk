@@ -120,6 +120,11 @@ def brightest_run(wildcards):
     return waveform_file(named_runs("spe")[-1], "spe")
 
 
+def run_contents(*runs):
+    """Checksums of samples of the files of runs; simulated ones are products."""
+    return contents(large=[] if FLASHES_SIMULATED else [run.path for run in runs])
+
+
 def charge_files(which):
     """The charges of all runs of a set, by rising light."""
     return [f"results/sstcam/charges/{which}/{run.name}.fits" for run in named_runs(which)]

@@ -86,7 +86,7 @@ rule merge_spe:
         runtime=10,
     params:
         settings=spe_settings(),
-        contents=contents(SSTCAM["bad_pixels"]),
+        contents=contents(SSTCAM_MAP, SSTCAM["bad_pixels"]),
         date=config["date"],
         library=library("charge/merge_spe"),
     script:

@@ -33,7 +33,7 @@ rule simulate_events:
         relation=None if HAS_TRUTH else prior_relation(),
         injection=None if HAS_TRUTH else leaves(config["injection"], *INJECTION),
         criteria=config["events"]["gti"]["criteria"],
-        contents=contents(LINES, None if HAS_TRUTH else config["relation"]["file"]),
+        contents=contents(LINES, ATTENUATION, None if HAS_TRUTH else config["relation"]["file"]),
         date=config["date"],
         library=library("energy/simulate_events"),
     script:

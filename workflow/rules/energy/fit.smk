@@ -29,7 +29,7 @@ rule fit_lines:
         fit=fit_settings,
         chunk="{chunk}",
         exposure="{exposure}",
-        contents=line_table_contents,
+        contents=fit_contents,
         date=config["date"],
         library=library("energy/fit_lines"),
     script:

@@ -131,14 +131,22 @@ def report_exposures():
     ]
 
 
+def event_contents():
+    """Checksums of what the spectra are binned from; the simulated events are products."""
+    gti, relation = config["events"]["gti"]["file"], config["relation"]["file"]
+    return contents(PIXEL_MAP, gti, relation, large=config["events"]["files"])
+
+
 def response_contents(wildcards):
     """Checksums of the tables that the response of the camera is learnt from."""
     return contents(line_table(wildcards), config["bad_pixels"])
 
 
-def line_table_contents(wildcards):
-    """Checksum of the line table of the exposure."""
-    return contents(line_table(wildcards))
+def fit_contents(wildcards):
+    """Checksums of the line table of the exposure, and of the response where it is given."""
+    fit = EXPOSURES[wildcards.exposure]["fit"]
+    response = fit["response"] if fit["method"] == "joint" else None
+    return contents(line_table(wildcards), response)
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ rule bin_spectra:
         exposure="{exposure}",
         seed=config["events"]["seed"],
         files=config["events"]["files"],
-        contents=contents(config["relation"]["file"]),
+        contents=event_contents(),
         date=config["date"],
         library=library("energy/bin_spectra"),
     script:

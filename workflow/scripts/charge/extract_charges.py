@@ -56,7 +56,7 @@ with running(snakemake) as progress:
         *option_cards(options),
         *source,
     ]
-    settings = {key: value for key, value in params.items() if key != "library"}
+    settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     inputs = [given.run, given.peaks]
     cards += provenance_cards("extract_charges", inputs=inputs, settings=settings)
     step = charge_step(properties.dtype, window)

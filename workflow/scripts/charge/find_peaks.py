@@ -48,6 +48,6 @@ with running(snakemake) as progress:
         *event_cards(len(mean.flags), bad),
         *source,
     ]
-    settings = {key: value for key, value in params.items() if key != "library"}
+    settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     cards += provenance_cards("find_peaks", inputs=[given.run], settings=settings)
     write_fits(snakemake.output.peaks, peak_hdus(peaks, cards), params.date)

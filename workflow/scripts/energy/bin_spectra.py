@@ -66,7 +66,7 @@ with running(snakemake) as progress:
             *epoch_cards(file.keywords for file in files),
         ]
     inputs = [*paths, *(path for path in (gti, prior) if path)]
-    settings = {key: value for key, value in params.items() if key != "library"}
+    settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     cards += provenance_cards("bin_spectra", inputs=inputs, settings=settings)
     write_fits(made.spectra, [spectra_hdu(detnum, spectra, cards)], params.date)
     if made.get("truth"):
