@@ -148,7 +148,7 @@ rule find_peaks:
         charges=leaves(SSTCAM["charges"], "time_skew", "solo_pixels", "max_events"),
         pixels=SSTCAM_PIXELS,
         run=lambda wildcards: run_names("spe")[-1],
-        contents=lambda wildcards: run_contents(RUNS["spe"][-1]),
+        contents=lambda wildcards: run_contents(named_runs("spe")[-1]),
         date=config["date"],
         library=library("charge/find_peaks"),
     script:
