@@ -3,8 +3,9 @@
 `njit` caches the machine code on disk, keeps IEEE arithmetic (no fastmath: results must not depend
 on how a loop was vectorised) and, as numpy does, gives inf or NaN for a division by zero.
 
-numba looks for edits only in the file of the cached function, not in those it calls. So the cache
-has a folder of its own for each state of the library: an edit anywhere in it compiles anew.
+numba looks for edits only in the file of the cached function, not in those it calls. The cache
+therefore has a folder for each state of the library: after an edit anywhere in it everything is
+compiled again.
 """
 
 from __future__ import annotations
