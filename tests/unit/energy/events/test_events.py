@@ -1,4 +1,4 @@
-"""Reading of event files: against astropy's own reading of the same file."""
+"""Reading of event files: against astropy's reading of the same file."""
 
 import tracemalloc
 
@@ -69,14 +69,14 @@ def test_own_names_go_before_those_of_the_layout(tmp_path):
         ("T", "D", data["time"]),
         ("PHA", "I", data["channel"]),
     ]
-    path = write(tmp_path / "own.fits", table("", columns))
-    own = {"energy": "e", "pixel": "pix", "multiplicity": "n", "time": "t"}
-    got = read_all(open_events(path, "pira", own, "single"))
+    path = write(tmp_path / "named.fits", table("", columns))
+    names = {"energy": "e", "pixel": "pix", "multiplicity": "n", "time": "t"}
+    got = read_all(open_events(path, "pira", names, "single"))
     for key, expected in zip(KEYS, ("energy", "pixel", "multiplicity", "time"), strict=True):
         np.testing.assert_array_equal(got[key], data[expected])
     # Naming a channel makes either layout one of channels.
-    with_channel = {**own, "channel": "pha"}
-    assert value_key("pira", own) == "energy" and value_key("pira", with_channel) == "channel"
+    with_channel = {**names, "channel": "pha"}
+    assert value_key("pira", names) == "energy" and value_key("pira", with_channel) == "channel"
     for layout in LAYOUTS:
         channels = read_all(open_events(path, layout, with_channel, "single"))
         np.testing.assert_array_equal(channels["value"], data["channel"])

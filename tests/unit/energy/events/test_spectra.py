@@ -22,7 +22,7 @@ NUMBER = {"single": lambda m: m == 1, "multiple": lambda m: m > 1, "all": lambda
 
 
 def relations(n):
-    """Gain and offset of n pixels, each its own."""
+    """Gain and offset of n pixels, different for each."""
     rng = np.random.default_rng(8)
     return 0.145 * (1 + 0.003 * rng.standard_normal(n)), 3 + 0.1 * rng.standard_normal(n)
 
@@ -312,7 +312,7 @@ def test_script_carries_the_epoch_of_the_events(tmp_path):
     for extra in (words, {"MJDREF": 51544.25, "TIMESYS": "UTC"}):
         path = pira(tmp_path / "e.fits", data, extra)
         limits = np.array([[100.0, 900.0]])
-        good = gti(tmp_path / "own.fits", {"ANY": limits}, {"MJDREFI": 51544, "MJDREFF": 0.25})
+        good = gti(tmp_path / "gti.fits", {"ANY": limits}, {"MJDREFI": 51544, "MJDREFF": 0.25})
         given = {"events": [str(path)], "gti": str(good), "pixel_map": PIXEL_MAP}
         made = {"spectra": tmp_path / "s.fits"}
         run_script("bin_spectra", tmp_path, given, made, PARAMS | {"criteria": ["ANY"]})

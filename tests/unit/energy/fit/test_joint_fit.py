@@ -173,7 +173,7 @@ def test_minimum_is_the_one_scipy_finds():
 def test_pulls_at_five_energies():
     """Truth put in: means within 4 and widths within 4 standard errors of what they should be.
 
-    The mean has a common part, as all pixels share one learnt response: as large again as the
+    The mean has a common part, because all pixels have one learnt response: as large again as the
     scatter of the mean of 200 pixels.
     """
     rows, truth = fits(), camera()

@@ -50,7 +50,7 @@ def test_limit_is_that_of_the_fit():
 def test_model_is_that_of_the_fit(i):
     """Its deviance is the STAT of the product, its counts and channels those of the fit.
 
-    Not to more digits: scales of the laws refer to the counts in the channels of the start. Where
+    Not to more digits: scales of the prior refer to the counts in the channels of the start. Where
     a block's limit falls on the edge of a channel, the view may have one channel more or less.
     """
     row, blocks = fitted()[3][i], views(i)
@@ -113,10 +113,10 @@ def test_counts_of_the_model_are_those_of_the_data_without_a_prior():
     assert free @ design.sum(axis=1) == pytest.approx(counts.sum(), rel=1e-6)
     scale = np.full(2, 0.05)
     held = fit_normalisations(counts, design, scale)
-    # stationary: norm @ gradient is the sum rule, with the law's part
-    law = 5.0 / (4.0 + ((held - 1) / scale) ** 2) / scale**2
+    # stationary: norm @ gradient is the sum rule, with the part of the prior
+    prior = 5.0 / (4.0 + ((held - 1) / scale) ** 2) / scale**2
     assert held @ design.sum(axis=1) - counts.sum() == pytest.approx(
-        -held @ (law * (held - 1)), abs=1e-3
+        -held @ (prior * (held - 1)), abs=1e-3
     )
 
 
@@ -162,7 +162,7 @@ def test_lines_are_labelled_in_their_blocks():
 
 
 def test_residuals_are_pearson_residuals():
-    """Mean square 1 less the free parameters' share, within 5 standard errors."""
+    """Mean square 1 minus the fraction of the free parameters, within 5 standard errors."""
     squares = np.concatenate([b.residuals for i in range(N) for b in views(i)]) ** 2
     error = np.std(squares) / np.sqrt(len(squares))
     assert np.mean(squares) == pytest.approx(1 - 15 / 345, abs=5 * error)

@@ -105,7 +105,7 @@ def test_a_start_does_not_know_its_neighbours():
 
 
 def test_far_pixels_are_recovered_with_a_response_learnt_from_them():
-    """Gain within 5 %, offset within 1 keV: all of 300 pixels; a share of 1 % lost would lose 3."""
+    """Gain within 5 %, offset within 1 keV: all of 300 pixels; a loss of 1 % would be 3."""
     n = 300
     gain, offset = far_relations(n, 7)
     counts = spectra_of(gain, offset, 30_000.0, 8)

@@ -320,9 +320,9 @@ def test_bad_spectra_do_not_raise(case, options):
     assert row["COUNTS"] == counts[in_blocks].sum()
     if status is not None:
         assert row["STATUS"] & status
-    answer = has_valid_fit(row["STATUS"])
+    valid = has_valid_fit(row["STATUS"])
     names = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV", "FWHM_60")
-    assert all(np.isfinite(row[name]) == answer for name in names)
+    assert all(np.isfinite(row[name]) == valid for name in names)
 
 
 @pytest.mark.parametrize(

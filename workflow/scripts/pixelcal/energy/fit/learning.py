@@ -31,7 +31,7 @@ from pixelcal.energy.response.tables import make_templates
 
 logger = logging.getLogger(__name__)
 
-MAX_EM_ITERATIONS = 10
+MIN_EM_ITERATIONS, MAX_EM_ITERATIONS = 3, 10
 CONVERGENCE_TOLERANCE = 0.02
 """Largest change of the shape, in units of `SHAPE_PRIOR_SIGMA`, that ends the iterations."""
 
@@ -40,6 +40,11 @@ MIN_STACK_COUNTS = 1000
 
 PVALUE_LIMIT = 1e-4
 """A pixel with a poorer fit is not learnt from, whatever limit the products are flagged by."""
+
+NOT_CONVERGED = (
+    "learning the response has not converged after %d iterations (EM): the shape of the lines still"
+    " changes by %.3f of its prior, above %.3f; use more counts, or check the line table"
+)
 
 
 def learn_camera(
@@ -75,9 +80,8 @@ def learn_camera(
     options = JointOptions(min_counts, PVALUE_LIMIT)
     edges = stack_edges(table)
     gain, offset = find_starts(counts, gain, offset, table, LineShape())
-    used, covariance = np.ones(len(counts), bool), None
     response = replace(empty_response(table), converged=False)
-    scale = response.population_scale
+    used, covariance, scale = np.ones(len(counts), bool), None, response.population_scale
     for iteration in range(1, max_iterations + 1):
         pixels = counts[used], gain[used], offset[used]
         stacks = [stack_spectra(*pixels, block_edges, covariance) for block_edges in edges]
@@ -87,7 +91,7 @@ def learn_camera(
         shape, mean_gain = response.shape, float(gain[used].mean())
         response = learn_response(stacks, table, mean_gain, int(used.sum()), shape, scale)
         change = _change(shape, response.shape)
-        converged = iteration > 2 and change < CONVERGENCE_TOLERANCE
+        converged = iteration >= MIN_EM_ITERATIONS and change < CONVERGENCE_TOLERANCE
         response = replace(response, iterations=iteration, converged=converged)
         _log(response, change)
         if progress:
@@ -101,11 +105,7 @@ def learn_camera(
                     "no pixel could be aligned: the response is that of the prior relation"
                 )
                 return response
-    logger.warning(
-        "learning the response has not converged after %d iterations (EM): the shape of the lines"
-        " still changes by %.3f of its prior, above %.3f; use more counts, or check the line table",
-        max_iterations, change, CONVERGENCE_TOLERANCE,
-    )  # fmt: skip
+    logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
     return response
 
 
