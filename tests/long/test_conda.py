@@ -32,6 +32,12 @@ def bare_snakemake(tmp_path_factory):
 
 
 @pytest.fixture
+def project(project_with_library):
+    """With a library of its own: numba compiles it in the environments, too."""
+    return project_with_library
+
+
+@pytest.fixture
 def run_with_conda(project, snakemake, bare_snakemake):
     """Function: run Snakemake in the project, each rule in its own environment."""
 
