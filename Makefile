@@ -7,6 +7,8 @@ ARGS ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --python $(BIN)/python --require-hashes
+# By file: tests of a file share what they make. Files in the order of `testpaths`.
+PYTEST := $(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
 COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --no-annotate --quiet \
 	--python-version 3.11
 
@@ -26,7 +28,7 @@ resume: .venv/run.stamp
 	@echo "The report: results/report.html"
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-long: .venv/test.stamp .venv-slurm/stamp .venv-source/stamp
 	$(BIN)/python -m pytest tests/long
