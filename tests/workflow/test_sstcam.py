@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import yaml
 from helpers.paths import SCRIPTS
+from helpers.project_copies import copy_library
 from helpers.sstcam_runs import table, write_run
 from helpers.staleness import SSTCAM_SAID, Edit, append, planned_jobs, touch_everything
 from helpers.walk import SSTCAM_WALK
@@ -98,7 +99,7 @@ def plans(sstcam_project, snakemake, tmp_path_factory):
             folder = shutil.copytree(
                 folder, place / "project", symlinks=True, copy_function=os.link
             )
-            edit.change(folder)
+            edit.change(copy_library(folder))
         (place / "edit.yaml").write_text(yaml.safe_dump(edit.settings))
         files = (CONFIG, place / "edit.yaml")
         return snakemake(folder, "--dry-run", "--configfile", *files, "--", "sstcam")

@@ -20,7 +20,8 @@ from pixelcal.energy.response.model import Response, continuum_functions
 from pixelcal.instrument import ESCAPES_KEV
 
 GRID_STEP_KEV = 0.05
-"""Cubic Hermite interpolation on it is exact to 1e-6 of a line for FWHM above 0.5 keV."""
+"""Cubic Hermite interpolation on it is exact to 5e-6 of a line for FWHM above 0.5 keV, and to 1e-6
+above 0.75 keV."""
 
 GRID_MARGIN_KEV = 3.0
 """How far the tables go beyond a block: how far a pixel may move between choices of channels."""
