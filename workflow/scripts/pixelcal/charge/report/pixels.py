@@ -189,7 +189,7 @@ def fits(own: Products, rows: np.ndarray) -> dict[str, dict]:
             if np.isfinite(view.model).all():
                 run["model"] = scaled(view.model)
                 shares = peak_shares(spe, number)
-                run["shares"] = [float(f"{share:.5g}") for share in shares]
+                run["fractions"] = [float(f"{share:.5g}") for share in shares]
             runs.append(run)
         content[str(int(own.pixel[row]))] = {
             "runs": runs,

@@ -99,7 +99,7 @@ def _extracted(camera) -> dict | None:
     return {
         "x": decimals(edges_around(places), 5),
         "y": decimals(charge_edges()[first : last + 1], 5),
-        "share": [decimals(own, 2) for own in log.T],
+        "fraction": [decimals(own, 2) for own in log.T],
         "charge": decimals(places, 4),
         "mean": decimals(means, 4),
     }
