@@ -102,12 +102,13 @@ def make_camera(folder, n_pixels=6400, seconds=None, change=None, **options) -> 
 def write_report(folder, paths, name="report.html", method="joint", settings=None):
     """Run the rule's script on the products of several exposures."""
     exposures = [
-        {"name": own, "method": method, "lines": str(LINES), "min_counts": 200} for own in paths
+        {"name": name, "method": method, "lines": str(LINES), "min_counts": 200} for name in paths
     ]
     given = {
-        f"{kind}s": [own[kind] for own in paths.values() if kind in own] for kind in PER_EXPOSURE
+        f"{kind}s": [exposure[kind] for exposure in paths.values() if kind in exposure]
+        for kind in PER_EXPOSURE
     }
-    given["spectra"] = [own["spectra"] for own in paths.values()]
+    given["spectra"] = [exposure["spectra"] for exposure in paths.values()]
     given["pixel_map"] = PIXEL_MAP
     params = {
         "exposures": exposures,

@@ -57,7 +57,7 @@ def make_fits(n_pixels=N_PIXELS, seed=7, pivot_keV=50.0, sigma_pivot_keV=0.05, s
 
 
 def silence(rows, detnum, bit: EnergyStatus):
-    """Take the answer of the pixels `detnum` away, for the reason `bit`."""
+    """Take the valid fits of the pixels `detnum` away, for the reason `bit`."""
     lost = np.isin(rows["DETNUM"], detnum)
     for name in rows.dtype.names:
         if rows.dtype[name].kind == "f":

@@ -10,7 +10,10 @@ import pytest
 from helpers import staleness
 from helpers.environments import ENVIRONMENTS, LOCKS, PROJECT, rules
 
-NEEDS_CONDA = pytest.mark.skipif(shutil.which("conda") is None, reason="no conda command on PATH; ../shared/tools/offline-conda makes one")
+NEEDS_CONDA = pytest.mark.skipif(
+    shutil.which("conda") is None,
+    reason="no conda command on PATH; ../shared/tools/offline-conda makes one",
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,16 @@
+from snakemake.exceptions import WorkflowError
+
+
+def named_pixel(wildcards):
+    """The pixel of a picture; a name of other than four digits stops the workflow with one line."""
+    if len(wildcards.pixel) != 4:
+        raise WorkflowError(
+            f"pixel {wildcards.pixel}: pictures of pixels have names of four digits; ask for"
+            f" {int(wildcards.pixel):04d}"
+        )
+    return chosen_pixel(wildcards)
+
+
 rule plot_relation:
     """
     What: the figures of one relation as PNG and PDF: the camera, the prior relation, fitted against
@@ -99,6 +112,8 @@ rule plot_pixel:
         "results/logs/plot_pixel/{exposure}/{pixel}.log",
     benchmark:
         "results/benchmarks/plot_pixel/{exposure}/{pixel}.tsv"
+    wildcard_constraints:
+        pixel=r"\d+",  # other than four: named_pixel says so
     conda:
         "../../../envs/spectrum_figures.yaml"
     threads: 1
@@ -107,7 +122,7 @@ rule plot_pixel:
         runtime=10,
     params:
         exposure="{exposure}",
-        pixel=chosen_pixel,
+        pixel=named_pixel,
         relation=prior_relation(),
         fit=model_settings,
         library=library("energy/plot_pixel"),
@@ -118,7 +133,7 @@ rule plot_pixel:
 rule write_lists:
     """
     What: text lists of the pixels that changed significantly against the prior relation, that
-        exceed the requirement, and that have no answer, with the reason.
+        exceed the requirement, and that have no valid fit, with the reason.
     Physics: changes against the sigma-clipped spread of the camera; the measured error of the
         energy, or without truth the predicted one.
     Wildcards: exposure, a name under `exposures` in the configuration.

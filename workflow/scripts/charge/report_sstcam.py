@@ -12,8 +12,9 @@ import numpy as np
 import plotly
 
 import pixelcal
-from pixelcal.charge.report.content import page_content, software_versions
+from pixelcal.charge.report.content import page_content
 from pixelcal.charge.report.products import read_products
+from pixelcal.io.provenance import software_versions
 from pixelcal.io.tables import write_text
 from pixelcal.report.frame import render
 from pixelcal.workflow.script import listed, running

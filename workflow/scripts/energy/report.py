@@ -16,8 +16,9 @@ import scipy
 import pixelcal
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.report.content import page_content, software_versions
+from pixelcal.energy.report.content import page_content
 from pixelcal.energy.report.products import read_products
+from pixelcal.io.provenance import software_versions
 from pixelcal.io.tables import write_text
 from pixelcal.report.frame import render
 from pixelcal.workflow.script import running

@@ -144,7 +144,7 @@ def test_learnt_profile_is_the_true_one(learnt):
             at,
             energy,
             detector.sigma(energy),
-            detector.tail_share(energy),
+            detector.tail_fraction(energy),
             detector.tail_scale * energy,
         )
         found = line_cdf(response.shape, [energy], at)[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,12 @@ PACKAGE = "pixelcal"
 def software_version() -> str:
     """Version of pixelcal."""
     return __version__
+
+
+def software_versions(modules: Iterable) -> dict[str, str]:
+    """Versions of Python and of the modules given, by name."""
+    versions = {module.__name__: module.__version__ for module in modules}
+    return {"Python": platform.python_version(), **versions}
 
 
 def file_sha256(path: str | Path) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from astropy.stats import mad_std
 
 COVERAGE_1_SIGMA = math.erf(math.sqrt(0.5))
 """Fraction of a normal distribution within one standard deviation: 0.6827."""
-
-SIGMA_PER_MAD = 1.4826
-"""Standard deviation of a normal distribution over its median absolute deviation."""
 
 
 def finite(values: np.ndarray) -> np.ndarray:
@@ -48,6 +46,12 @@ def std(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
 
 
+def robust_std(values: np.ndarray) -> float:
+    """Standard deviation of the finite values from their median absolute deviation."""
+    values = finite(values)
+    return float(mad_std(values)) if len(values) else np.nan
+
+
 def std_err(n: int) -> float:
     """Standard error of the standard deviation of `n` unit-normal values."""
     return float(1 / np.sqrt(2 * (n - 1))) if n > 1 else np.nan
@@ -59,7 +63,7 @@ def fraction(part: float, whole: int) -> float:
 
 
 def fraction_err(value: float, whole: int) -> float:
-    """Binomial standard error of a fraction `value` of `whole`."""
+    """Binomial standard error of a fraction of `whole` trials."""
     return float(np.sqrt(value * (1 - value) / whole)) if whole else np.nan
 
 
@@ -110,7 +114,7 @@ def robust_outliers(
     known = np.where(np.isfinite(variance), variance, 0.0)
     typical = np.median(known[judged])
     middle = np.median(deviation[judged])
-    scatter = SIGMA_PER_MAD * np.median(np.abs(deviation[judged] - middle))
+    scatter = robust_std(deviation)
     scale = np.sqrt(np.maximum(scatter**2, typical) + np.maximum(known - typical, 0.0))
     with np.errstate(invalid="ignore"):
         return np.abs(deviation - middle) > threshold * scale

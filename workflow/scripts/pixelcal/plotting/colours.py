@@ -1,4 +1,4 @@
-"""Colours that figures and report share: apart for the colour-blind (Okabe and Ito)."""
+"""Colours of figures and report: apart for the colour-blind (Okabe and Ito)."""
 
 OKABE_ITO = {
     "black": "#000000",

@@ -24,6 +24,7 @@ N_CURVE = 200
 PIXEL_COLOUR = OKABE_ITO["sky"]
 
 
+@plots.style()
 def resolution_figure(camera: Mapping, pixels: Mapping, nsb_per_ns: Sequence[float], title: str):
     """Resolution, its ratio to the requirement, bias, and the parts of the spread.
 
@@ -190,6 +191,7 @@ def _draw_parts(axes, camera, assessed) -> None:
     axes.legend(loc="best")
 
 
+@plots.style()
 def extracted_figure(camera: Mapping, title: str):
     """Extracted against expected charge: the distribution of each run as a column of colour.
 

@@ -27,6 +27,7 @@ def grid_places(grid: PixelGrid, pixel: np.ndarray) -> PixelPositions:
     return PixelPositions(x[pixel], y[pixel], borders, (grid.height, grid.width))
 
 
+@plots.style()
 def camera_figure(rows, grid: PixelGrid, title: str):
     """Maps of gain, widths, crosstalk, the light of the brightest run, and STATUS.
 
@@ -54,6 +55,7 @@ def camera_figure(rows, grid: PixelGrid, title: str):
     return figure
 
 
+@plots.style()
 def parameters_figure(rows, title: str):
     """Histograms of the shared parameters, the illuminations and the p-value: good, and all."""
     figure = plots.new_figure(13.0, 7.2, title)
@@ -106,6 +108,7 @@ def _light_histogram(axes, light: np.ndarray) -> None:
 # --- spectra --------------------------------------------------------------------------------------
 
 
+@plots.style()
 def spectrum_figure(spectrum, row, runs: Sequence[str], title: str):
     """Spectra of all runs of one pixel with the fitted model, its peaks, and residuals.
 
@@ -171,6 +174,7 @@ def _draw_run(upper, lower, view: RunView, row, run: int) -> None:
 # --- charges, before any fit ----------------------------------------------------------------------
 
 
+@plots.style()
 def charges_figure(spectra, runs: Sequence[str], title: str):
     """Charges of all pixels in each run, above the darkest peak of the pixel: how far is a p.e.?
 

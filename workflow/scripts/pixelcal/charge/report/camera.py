@@ -9,7 +9,7 @@ from pixelcal.charge.report.products import Products
 from pixelcal.charge.spe.columns import PER_RUN, SHARED
 from pixelcal.report import camera_map as report_map
 from pixelcal.report.frame import decimals, packed
-from pixelcal.status import CHARGE_WORDS, ChargeStatus
+from pixelcal.status import ChargeStatus
 
 MAP_WORDS = ("good", "in question", "without a valid fit", "masked by the user")
 """Classes of the small map of the verdict."""
@@ -69,16 +69,6 @@ def _peaks_of(products: Products) -> np.ndarray:
     return np.array([peak.get(pixel, np.nan) for pixel in products.pixel.tolist()], float)
 
 
-def status_legend() -> list[dict]:
-    """Bit, words and colour of good pixels and of each STATUS bit."""
-    return report_map.status_legend(CHARGE_WORDS.labels)
-
-
-def dominant_bits() -> list[int]:
-    """STATUS bits, the most serious first."""
-    return [int(bit) for bit in CHARGE_WORDS.most_serious_first]
-
-
 def classes(products: Products) -> np.ndarray:
     """Class (n,) of each pixel, an index into MAP_WORDS."""
     status = products.status
@@ -91,14 +81,9 @@ def classes(products: Products) -> np.ndarray:
 def small_map(products: Products) -> dict:
     """The camera by what became of each pixel, as paths of an SVG of one unit per pixel."""
     grid, row = products.grid, products.pixel
-    kinds = classes(products)
     x = np.round(grid.x[row]).astype(int)
     y = np.round(grid.height - 1 - grid.y[row]).astype(int)
-    parts = []
-    for index, words in enumerate(MAP_WORDS):
-        chosen = kinds == index
-        path = report_map.unit_squares(x[chosen], y[chosen])
-        parts.append({"index": index, "words": words, "n": int(chosen.sum()), "path": path})
+    parts = report_map.small_map(classes(products), MAP_WORDS, x, y)
     return {"width": grid.width, "height": grid.height, "parts": parts}
 
 

@@ -5,7 +5,6 @@ The modules beside this one each make one section of it.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 
 from pixelcal.charge.report import camera as report_camera
@@ -17,6 +16,8 @@ from pixelcal.charge.report import validation as report_validation
 from pixelcal.charge.report import verdict as report_verdict
 from pixelcal.charge.report.products import Products
 from pixelcal.report import frame as report
+from pixelcal.report.camera_map import most_serious_first, status_legend
+from pixelcal.report.provenance import settings_text
 from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
 TITLE = "SSTCAM: single photoelectrons and charge resolution"
@@ -84,7 +85,7 @@ def page_content(products: Products, versions: Mapping[str, str]) -> dict:
         "input_rows": report_provenance.input_rows(products),
         "made": report_provenance.made_text(products),
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
-        "settings": report_provenance.settings_text(products.settings),
+        "settings": settings_text(products.settings),
         "data": report.compact_json(_data(products, pooled, rows)),
     }
 
@@ -109,8 +110,8 @@ def _data(products: Products, pooled, rows) -> dict:
     """What the page draws from."""
     return {
         "camera": report_camera.camera(products),
-        "status": report_camera.status_legend(),
-        "gravest": report_camera.dominant_bits(),
+        "status": status_legend(CHARGE_WORDS),
+        "most_serious_first": most_serious_first(CHARGE_WORDS),
         "runs": products.runs,
         "unit": products.unit,
         "pvalue_limit": products.settings["fit"]["pvalue_limit"],
@@ -129,9 +130,3 @@ def _data(products: Products, pooled, rows) -> dict:
             }
         ],
     }
-
-
-def software_versions(modules) -> dict[str, str]:
-    """Versions of Python and of the modules given."""
-    own = {module.__name__: module.__version__ for module in modules}
-    return {"Python": platform.python_version(), **own}

@@ -189,7 +189,7 @@ def fits(products: Products, rows: np.ndarray) -> dict[str, dict]:
             if np.isfinite(view.model).all():
                 run["model"] = scaled(view.model)
                 fractions = peak_fractions(spe, number)
-                run["shares"] = [float(f"{fraction:.5g}") for fraction in fractions]
+                run["fractions"] = [float(f"{fraction:.5g}") for fraction in fractions]
             runs.append(run)
         content[str(int(products.pixel[row]))] = {
             "runs": runs,

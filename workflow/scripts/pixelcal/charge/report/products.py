@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
@@ -17,7 +15,7 @@ from pixelcal.charge.runs.pixel_grid import PixelGrid, pixel_grid
 from pixelcal.charge.runs.pixel_map import read_pixel_map
 from pixelcal.charge.spe.columns import SPE_EXTENSION, SPECTRA_EXTENSION, run_names
 from pixelcal.errors import InputError
-from pixelcal.io.tables import read_columns, read_table
+from pixelcal.io.tables import read_columns, read_json, read_table
 from pixelcal.status import ChargeStatus, has_valid_fit
 
 
@@ -126,11 +124,11 @@ def read_products(paths: Mapping, settings: Mapping) -> Products:
     resolution = None
     if paths.get("resolution"):
         tables = (read_columns(paths["resolution"], name) for name in ("CAMERA", "PIXELS"))
-        resolution = Resolution(*tables, _read_json(paths["summary"]))
+        resolution = Resolution(*tables, read_json(paths["summary"]))
     return Products(
         spe=spe,
         spectra=spectra,
-        validation=_read_json(paths["validation"]),
+        validation=read_json(paths["validation"]),
         peaks=peaks,
         grid=pixel_grid(read_pixel_map(paths["pixel_map"])),
         truth=read_table(paths["truth"]) if paths.get("truth") else None,
@@ -138,7 +136,3 @@ def read_products(paths: Mapping, settings: Mapping) -> Products:
         charges=[fits.getheader(path, "CHARGES") for path in paths["charges"]],
         settings=settings,
     )
-
-
-def _read_json(path) -> dict:
-    return json.loads(Path(path).read_text("utf-8"))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-
 from pixelcal.charge.report.products import Products
 from pixelcal.report.frame import ABSENT
+from pixelcal.report.provenance import input_files
 
 RUN_HEADINGS = (
     "Set",
@@ -23,7 +21,6 @@ RUN_HEADINGS = (
 LIGHT = ("NPH", "NPHMEAS", "NSB", "NSBMEAS")
 EVENTS = ("NREAD", "NUSED", "NSTALE", "NINCOMPL", "NOTHER")
 SETS = {"spe": "single photoelectrons", "scan": "dynamic range"}
-TOO_LONG = 16
 
 
 def run_rows(products: Products) -> list[list[str]]:
@@ -56,8 +53,7 @@ def input_rows(products: Products) -> list[list[str]]:
     """(what it is, name, SHA-256) of every input file that the charges and fits name."""
     files: dict[tuple[str, str], str] = {}
     for header in products.charges:
-        for number in range(1, int(header.get("NINFILE", 0)) + 1):
-            name, sha = header[f"INFIL{number:03d}"], header[f"INSHA{number:03d}"]
+        for name, sha in input_files(header):
             files.setdefault((name, sha), "peaks" if name == "peaks.fits" else "waveforms")
         if "SRCFILE" in header:
             files.setdefault((header["SRCFILE"], header.get("SRCSHA", ABSENT)), "converted from")
@@ -70,12 +66,3 @@ def made_text(products: Products) -> str:
     """Which software and settings made the fits."""
     header = products.spe.meta
     return f"{header['CREATOR']} {header['SOFTVERS']}, configuration {header['CONFHASH']}"
-
-
-def settings_text(settings: Mapping) -> str:
-    """Settings as text; a long list of pixels becomes its ends."""
-    settings = dict(settings)
-    pixels = settings.get("pixels")
-    if isinstance(pixels, list) and len(pixels) > TOO_LONG:
-        settings["pixels"] = f"{len(pixels)} pixels, {pixels[0]} to {pixels[-1]}"
-    return json.dumps(settings, indent=2, sort_keys=True)

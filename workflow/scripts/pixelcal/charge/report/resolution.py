@@ -99,7 +99,7 @@ def _extracted(camera) -> dict | None:
     return {
         "x": decimals(edges_around(places), 5),
         "y": decimals(charge_edges()[first : last + 1], 5),
-        "share": [decimals(row, 2) for row in log.T],
+        "fraction": [decimals(row, 2) for row in log.T],
         "charge": decimals(places, 4),
         "mean": decimals(means, 4),
     }

@@ -9,7 +9,7 @@ import numpy as np
 from pixelcal.charge.report import resolution as report_resolution
 from pixelcal.charge.report.model import Cause, Pooled, likely_cause
 from pixelcal.charge.report.products import Products
-from pixelcal.numerics.statistics import SIGMA_PER_MAD
+from pixelcal.numerics.statistics import robust_std
 from pixelcal.report.frame import percent
 from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
@@ -52,7 +52,7 @@ def gain_numbers(products: Products) -> tuple[float, float, float] | None:
     if not len(pe):
         return None
     centre = float(np.median(pe))
-    spread = SIGMA_PER_MAD * float(np.median(np.abs(pe - centre))) / centre
+    spread = robust_std(pe) / centre
     return centre, spread, float(np.median(error / pe))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.charge.spe.outliers import find_outliers
-from pixelcal.status import NO_VALID_FIT, ChargeStatus, bit_comments, blank_invalid
+from pixelcal.status import ChargeStatus, bit_comments, blank_invalid
 
 
 def complete_status(rows: np.ndarray, bad: np.ndarray, off: np.ndarray) -> np.ndarray:
@@ -21,7 +21,7 @@ def complete_status(rows: np.ndarray, bad: np.ndarray, off: np.ndarray) -> np.nd
     """
     rows = rows.copy()
     rows["STATUS"][np.isin(rows["PIXEL"], bad) | off] |= int(ChargeStatus.MASKED)
-    blank_invalid(rows, NO_VALID_FIT, ("PE",))
+    blank_invalid(rows, ("PE",))
     rows["STATUS"] |= np.where(find_outliers(rows), ChargeStatus.OUTLIER, 0).astype(np.int32)
     return rows
 

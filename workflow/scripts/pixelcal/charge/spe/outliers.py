@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from astropy.stats import mad_std
 
-from pixelcal.numerics.statistics import SIGMA_PER_MAD, robust_outliers
+from pixelcal.numerics.statistics import robust_outliers
 from pixelcal.status import has_valid_fit
 
 THRESHOLD_SIGMA = 6.0
@@ -48,7 +49,7 @@ def deviations(rows) -> np.ndarray:
         return values
     base = values[:, chosen]
     centre = np.median(base, axis=1, keepdims=True)
-    spread = SIGMA_PER_MAD * np.median(np.abs(base - centre), axis=1, keepdims=True)
+    spread = mad_std(base, axis=1)[:, None]
     return np.where(spread > 0, (values - centre) / np.where(spread > 0, spread, 1.0), 0 * values)
 
 

@@ -84,11 +84,10 @@ def quantity_numbers(value: np.ndarray, sigma: np.ndarray, truth: np.ndarray | N
         with truth `bias` and `bias_err`, `relative_bias` of the mean over the mean truth, `rms`,
         `rms_over_bound`, and the pulls of `statistics.pull_numbers`.
     """
-    centre = statistics.median(value)
     numbers = {
         "n": len(value),
-        "median": centre,
-        "spread": statistics.SIGMA_PER_MAD * statistics.median(np.abs(value - centre)),
+        "median": statistics.median(value),
+        "spread": statistics.robust_std(value),
         "sigma_median": statistics.median(sigma),
         "rms_bound": statistics.rms(sigma),
     }

@@ -33,10 +33,10 @@ STEP_LOG = 1e-3
 """Steps of the central differences."""
 
 LEAST_COUNTS = 1.0
-"""A response with fewer counts a pixel holds nothing: it was learnt from next to no counts."""
+"""A response with fewer counts per pixel was learnt from next to nothing."""
 
 LEAST_EXPECTED = 1e-9
-"""Channels with a smaller expectation say nothing, and are left out."""
+"""Channels with a smaller expectation carry no information and are left out."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def tabulate_information(
         values[2, :, j] = covariance[:, 0, 1] / np.sqrt(variance * slope)
         values[3, :, j] = np.log(scales * covariance[:, 2, 2])
     _, counts = unit_information(response, table, templates, edges, 0.0)
-    splines = (RectBivariateSpline(LOG_SCALES, LOG_RESOLUTIONS, own) for own in values)
+    splines = (RectBivariateSpline(LOG_SCALES, LOG_RESOLUTIONS, nodes) for nodes in values)
     return InformationTable(float(counts), tuple(splines))
 
 
@@ -155,6 +155,6 @@ def expected_counts(response, table, templates, block_edges, log_resolution):
             (model(change=STEP_LOG) - model(change=-STEP_LOG)) / (2 * STEP_LOG),
         )
         parts.append(model())
-        shared.append(np.array([own.sum(axis=0) for own in differences]))
+        shared.append(np.array([slope.sum(axis=0) for slope in differences]))
     slopes = np.concatenate([np.concatenate(shared, axis=1), block_diag(*parts)])
     return slopes[3:].sum(axis=0), slopes

@@ -1,7 +1,7 @@
 """STATUS bit 64: pixels whose relation stands out against their neighbours.
 
 A pixel is compared in energy, not in gain and offset, which are strongly correlated: what its
-relation says at the places of 15 and 80 keV, less the median of what its neighbours say there.
+relation says at the channels of 15 and 80 keV, minus the median of what its neighbours say there.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ with 64 pixels) and the median of few neighbours adds to it; even 4.5 sigma at w
 
 MIN_NEIGHBOURS = 3
 MIN_PIXELS = 20
-"""Fewer neighbours give no median, fewer pixels no spread: nothing is flagged then."""
+"""With fewer neighbours there is no median, with fewer pixels no spread: nothing is flagged."""
 
 
 def find_outliers(x, y, gain, offset, gain_err, offset_err, gain_offset_cov) -> np.ndarray:
     """Which pixels stand out against their neighbours.
 
     The deviation from the neighbours is judged against the robust spread of such deviations over
-    the camera, which holds true differences and a typical error of the fit; what a pixel's own
-    error has in excess of the typical one is added in quadrature.
+    the camera, which holds true differences and a typical error of the fit; what the error of
+    a pixel has in excess of the typical one is added in quadrature.
 
     Parameters
     ----------
     x, y : (n,) int
         Place of each pixel, counted from 0.
     gain, offset : (n,) float, keV/channel and keV
-        NaN where there is no answer: such a pixel is no neighbour and never an outlier.
+        NaN without a valid fit: such a pixel is no neighbour and never an outlier.
     gain_err, offset_err, gain_offset_cov : (n,) float
         Covariance of the fit.
 
@@ -64,7 +64,7 @@ def find_outliers(x, y, gain, offset, gain_err, offset_err, gain_offset_cov) -> 
 
 
 def _minus_neighbours(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Each value (n,) less the median of its neighbours; NaN with too few of them."""
+    """Each value (n,) minus the median of its neighbours; NaN with too few of them."""
     half = WINDOW_PIXELS // 2
     shape = (int(y.max()) + 1 + 2 * half, int(x.max()) + 1 + 2 * half)
     image = to_image(values, x + half, y + half, shape)

@@ -14,7 +14,7 @@ MAPPED_ENERGIES_KEV = (4.0, 80.0)
 
 @dataclass(frozen=True)
 class Quantity:
-    """One value a pixel.
+    """One value per pixel.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Quantity:
     label, unit : str
         The unit may be empty.
     values : (n,) float
-        NaN without an answer.
+        NaN without a valid fit.
     digits : int
         Decimals that are worth showing.
     signed : bool
