@@ -147,7 +147,7 @@ def fitted(counts, response, prior=None):
 @pytest.mark.parametrize(
     ("centre", "counts"),
     [
-        row(6.9, 60, id="6.9 keV, 60 counts"),
+        todo(6.9, 60, why="E3", id="6.9 keV, 60 counts"),
         todo(6.9, 200, why="E3", id="6.9 keV, 200 counts"),
         todo(6.9, 1000, why="E3", id="6.9 keV, 1000 counts"),
         todo(9.2, 60, why="E3", id="9.2 keV, 60 counts"),
