@@ -100,7 +100,7 @@ def test_the_page_shows_the_numbers_of_the_validation(page, paths):
             assert any(cell.split(" ±")[0] == form.format(quantity[key]) for cell in cells), key
     assert f"The {numbers['n_good']} good pixels (STATUS 0)" in cells
     words = words_of(page)
-    assert f"{numbers['n_wrong']} have an answer whose gain is wrong by more than 5 %" in words
+    assert f"{numbers['n_wrong']} have a valid fit whose gain is wrong by more than 5 %" in words
     assert f"{numbers['n_wrong_good']} of {numbers['n_wrong']} pixels with a gain wrong" in words
     assert numbers["n_wrong"] == 1 and numbers["n_wrong_good"] == 0
 
