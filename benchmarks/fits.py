@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
-
-from helpers import cameras
+sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.two_step import fit_two_step
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.simulation import spectra as cameras
 from pixelcal.status import has_valid_fit
 
 SECONDS = 100_000.0

@@ -16,15 +16,14 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
-
-from helpers import cameras
+sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.lines import line_groups
 from pixelcal.energy.relation import energy_error, energy_sigma, position, relation_columns
 from pixelcal.energy.response.energy_scale import systematic_sigma
+from pixelcal.energy.simulation import spectra as cameras
 from pixelcal.energy.simulation.detector import Detector, expected_counts
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 

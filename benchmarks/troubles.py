@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
-
-from helpers import cameras
+sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.simulation import spectra as cameras
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 
 SICK_SHARE = 0.1

@@ -22,6 +22,7 @@ from pixelcal.energy.lines import read_lines
 from pixelcal.errors import InputError, one_line
 from pixelcal.instrument import GTI_CRITERIA, N_PIXELS
 from pixelcal.io.chunks import parse_pixels
+from pixelcal.io.resources import shipped_or_given
 from pixelcal.workflow.schema_errors import check_schema, meant, named, shown
 
 _OVERRIDES = ("injection", "fit")
@@ -143,12 +144,12 @@ def load_defaults(schema: Mapping) -> dict:
     return _filled({}, schema, schema)
 
 
-def resolve(config: Mapping, schema: Mapping, project: str | Path = ".") -> dict:
+def resolve(config: Mapping, schema: Mapping) -> dict:
     """The configuration with defaults filled in, keys sorted, and everything checked.
 
     Numbers that the schema calls numbers become float, so 1000 and 1000.0 are the same setting.
     What an exposure overrides stays as given there; see `exposure_settings`. Line tables may also
-    be those that `project` brings; see `own_or_shipped`.
+    be those that pixelcal brings; see `shipped_or_given`.
 
     Raises
     ------
@@ -159,17 +160,8 @@ def resolve(config: Mapping, schema: Mapping, project: str | Path = ".") -> dict
     check_schema(plain, schema)
     resolved = _filled(plain, schema, schema)
     _check_choices(resolved)
-    _check_files(resolved, project)
+    _check_files(resolved)
     return json.loads(json.dumps(resolved, sort_keys=True)) | {"exposures": resolved["exposures"]}
-
-
-def own_or_shipped(path: str, project: str | Path) -> str:
-    """`path` itself, or where there is no such file, that of the folder `project`, if it has it.
-
-    So `resources/lines/all_blocks.csv` is found from any folder that the workflow is used in.
-    """
-    shipped = os.path.join(project, path)
-    return shipped if not os.path.exists(path) and os.path.isfile(shipped) else path
 
 
 def exposure_settings(config: Mapping, name: str) -> dict:
@@ -308,11 +300,11 @@ def _check_multiplicity(config: Mapping) -> None:
             )
 
 
-def _check_files(config: Mapping, project: str | Path) -> None:
+def _check_files(config: Mapping) -> None:
     """Every file that the configuration names can be read, and every line table is in order."""
     for key, path in _named_files(config):
         if path is not None:
-            _check_file(key, own_or_shipped(path, project) if key.endswith("lines") else path)
+            _check_file(key, shipped_or_given(path) if key.endswith("lines") else path)
     seen: dict[Path, str] = {}
     for path in config["events"]["files"]:
         first = seen.setdefault(Path(path).resolve(), path)
@@ -323,7 +315,7 @@ def _check_files(config: Mapping, project: str | Path) -> None:
             )
     tables = [own["lines"] for own in config["exposures"].values()]
     for path in sorted({path or config["lines"] for path in tables}):
-        read_lines(own_or_shipped(path, project))
+        read_lines(shipped_or_given(path))
 
 
 def _named_files(config: Mapping) -> list[tuple[str, str | None]]:
