@@ -286,7 +286,7 @@ def settings_of(*files, seconds=SECONDS, layout="pira", **more):
 
 def resolve(settings) -> dict:
     """A configuration with defaults, checked as the Snakefile does."""
-    return configuration.resolve(settings, SCHEMA, PROJECT)
+    return configuration.resolve(settings, SCHEMA)
 
 
 def bin_spectra(folder, *files, **settings) -> Outcome:

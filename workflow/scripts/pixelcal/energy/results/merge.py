@@ -17,6 +17,7 @@ from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import table_hdu
 from pixelcal.status import EnergyStatus, bit_comments, blank_invalid, has_valid_fit
 
+RELATION_EXTENSION = "RELATION"
 RELATION_UNITS = {"X": "pixel", "Y": "pixel", **FIT_UNITS}
 
 CARRIED = ("EXPNAME", "EXPOSURE", "ONTIME", "MULTIPLI", "LAYOUT")
@@ -100,7 +101,7 @@ def relation_hdu(
 ) -> fits.BinTableHDU:
     """Extension RELATION: X and Y (n,) after DETNUM, then the columns of the fits (n,)."""
     placed = placed_rows(rows, x.astype(np.int16), y.astype(np.int16))
-    return table_hdu(placed, "RELATION", RELATION_UNITS, [*cards, *status_comments()])
+    return table_hdu(placed, RELATION_EXTENSION, RELATION_UNITS, [*cards, *status_comments()])
 
 
 def status_comments() -> list[tuple]:
