@@ -103,6 +103,17 @@ def calibrate_spectra(
     >>> relation.sigma(relation.pixel, 80.0).shape
     (64,)
     """
+    counts, gain, offset, detnum = _checked_spectra(counts, gain, offset, pixel)
+    table = lines if isinstance(lines, LineTable) else read_line_table(lines)
+    options = JointOptions(min_counts=min_counts, pvalue_limit=pvalue_limit)
+    if response is None:
+        response = learn_camera(counts, gain, offset, table, min_counts)
+    rows = fit_pixels(counts, detnum, gain, offset, table, response, options)
+    return Relation(_with_units(rows, FIT_UNITS))
+
+
+def _checked_spectra(counts, gain, offset, pixel) -> tuple[np.ndarray, ...]:
+    """Counts (n, n_channels), gains, offsets and pixel numbers (n,); InputError where not so."""
     counts = np.asarray(counts)
     if counts.ndim != 2 or counts.dtype.kind not in "iu" or counts.min(initial=0) < 0:
         raise InputError(
@@ -120,12 +131,7 @@ def calibrate_spectra(
             f"calibrate_spectra: gain, offset and pixel must have one value for each of the"
             f" {len(counts)} pixels"
         ) from None
-    table = lines if isinstance(lines, LineTable) else read_line_table(lines)
-    options = JointOptions(min_counts=min_counts, pvalue_limit=pvalue_limit)
-    if response is None:
-        response = learn_camera(counts, gain, offset, table, min_counts)
-    rows = fit_pixels(counts, detnum, gain, offset, table, response, options)
-    return Relation(_with_units(rows, FIT_UNITS))
+    return counts, gain, offset, detnum
 
 
 def read_relation(path: str | Path) -> Relation:
