@@ -11,7 +11,7 @@ from astropy.io import fits
 from pixelcal.camera import rows_of
 from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.relation import relation_columns
-from pixelcal.energy.results.outliers import find_outliers
+from pixelcal.energy.results.outliers import find_outliers, find_unsteady, find_wide
 from pixelcal.io.merge import placed_rows
 from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import table_hdu
@@ -39,8 +39,12 @@ def complete_status(rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndar
     rows = rows.copy()
     rows["STATUS"][np.isin(rows["DETNUM"], bad)] |= EnergyStatus.MASKED
     blank_invalid(rows, ("GAIN", "OFFSET"))
-    outlier = find_outliers(x, y, *relation_columns(rows))
-    rows["STATUS"] |= np.where(outlier, EnergyStatus.OUTLIER, 0).astype(np.int32)
+    for unlike, bit in (
+        (find_outliers(x, y, *relation_columns(rows)), EnergyStatus.OUTLIER),
+        (find_wide(rows["FWHM_60"], rows["FWHM_60_ERR"]), EnergyStatus.WIDTH),
+        (find_unsteady(rows["FIRST_FRACTION"], rows["COUNTS"]), EnergyStatus.CHANGED),
+    ):
+        rows["STATUS"] |= np.where(unlike, int(bit), 0).astype(np.int32)
     return rows
 
 
