@@ -270,14 +270,24 @@ def fit_spe_charges(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from pixelcal.charge.simulation.charges import Sipm, draw_charges
-    >>> stream = np.random.default_rng(1)
-    >>> runs = zip(*(draw_charges(stream, Sipm(pe=30.0)) for _ in range(4)), strict=True)
-    >>> fits = fit_spe_charges([np.array(run) for run in runs])
+    >>> pixels = [draw_charges(np.random.default_rng(i), Sipm(pe=30.0)) for i in range(4)]
+    >>> fits = fit_spe_charges([np.array(run) for run in zip(*pixels, strict=True)])
     >>> bool(np.all(abs(fits["PE"] - 30.0) < 5 * fits["PE_ERR"]))
     True
     """
+    runs, step = _checked_runs(charges, step)
+    width = bin_widths(min(runs, key=lambda run: run.mean()), step)
+    number = np.arange(len(width)) if pixel is None else np.asarray(pixel)
+    spectra = spectra_rows(number, width, [fill_run(run, step, width) for run in runs])
+    options = SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
+    data = (spectra[name] for name in ("COUNTS", "START", "WIDTH", "PIXEL"))
+    rows = fit_spe_pixels(*data, options)
+    return _with_units(rows, spe_columns.UNITS)
+
+
+def _checked_runs(charges, step) -> tuple[list[np.ndarray], float]:
+    """Runs of charges in whole steps where they have one, and the step; InputError where not so."""
     runs = [np.asarray(run) for run in charges]
     if not runs or any(run.ndim != 2 or len(run) != len(runs[0]) for run in runs):
         raise InputError(
@@ -287,14 +297,7 @@ def fit_spe_charges(
     if step is None:
         step = 1.0 if all(run.dtype.kind in "iu" for run in runs) else 0.0
     runs = [_in_steps(run, step) for run in runs]
-    darkest = min(runs, key=lambda run: run.mean())
-    width = bin_widths(darkest, step)
-    number = np.arange(len(width)) if pixel is None else np.asarray(pixel)
-    spectra = spectra_rows(number, width, [fill_run(run, step, width) for run in runs])
-    options = SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
-    names = ("COUNTS", "START", "WIDTH", "PIXEL")
-    rows = fit_spe_pixels(*(spectra[name] for name in names), options)
-    return _with_units(rows, spe_columns.UNITS)
+    return runs, step
 
 
 def required_charge_resolution(charge_pe, nsb: float) -> np.ndarray:

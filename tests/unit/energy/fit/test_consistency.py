@@ -24,7 +24,9 @@ def camera():
 
 @lru_cache
 def templates():
-    response = learn_camera(camera().counts, *cameras.prior(N), cameras.line_table())
+    response = learn_camera(
+        camera().counts, *cameras.prior(N), cameras.line_table(), cameras.MIN_COUNTS
+    )
     return make_templates(response, cameras.line_table())
 
 

@@ -229,7 +229,7 @@ def test_status_in_words():
     indices = ENERGY_WORDS.dominant(
         [0, *EnergyStatus, EnergyStatus.POOR_FIT | EnergyStatus.NOT_CONVERGED]
     )
-    assert indices.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 3]
+    assert indices.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 3]
 
 
 def test_packed_numbers_come_back():
