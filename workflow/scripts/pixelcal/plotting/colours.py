@@ -19,5 +19,7 @@ STATUS_COLOURS = (
     OKABE_ITO["yellow"],
     OKABE_ITO["sky"],
     OKABE_ITO["purple"],
+    OKABE_ITO["blue"],
+    OKABE_ITO["green"],
 )
 """One colour for good, then for each STATUS bit in rising order."""
