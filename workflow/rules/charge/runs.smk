@@ -131,6 +131,7 @@ rule find_peaks:
     Wildcards: none.
     """
     input:
+        **optional(bad_pixels=SSTCAM["bad_pixels"]),
         run=brightest_run,
     output:
         peaks="results/sstcam/peaks.fits",
@@ -148,7 +149,9 @@ rule find_peaks:
         charges=leaves(SSTCAM["charges"], "time_skew", "solo_pixels", "max_events"),
         pixels=SSTCAM_PIXELS,
         run=lambda wildcards: run_names("spe")[-1],
-        contents=lambda wildcards: run_contents(named_runs("spe")[-1]),
+        event_types=SSTCAM["source"]["event_types"],
+        contents=lambda wildcards: run_contents(named_runs("spe")[-1])
+        + contents(SSTCAM["bad_pixels"]),
         date=config["date"],
         library=library("charge/find_peaks"),
     script:
@@ -163,6 +166,7 @@ rule extract_charges:
     Wildcards: set, `spe` or `scan`; run, its name in the table of runs.
     """
     input:
+        **optional(bad_pixels=SSTCAM["bad_pixels"]),
         run=run_input,
         peaks="results/sstcam/peaks.fits",
     output:
@@ -183,7 +187,9 @@ rule extract_charges:
         light=run_light,
         set="{set}",
         run="{run}",
-        contents=lambda wildcards: run_contents(run_entry(wildcards)),
+        event_types=SSTCAM["source"]["event_types"],
+        contents=lambda wildcards: run_contents(run_entry(wildcards))
+        + contents(SSTCAM["bad_pixels"]),
         date=config["date"],
         library=library("charge/extract_charges"),
     script:

@@ -68,6 +68,7 @@ rule merge_spe:
     input:
         **optional(bad_pixels=SSTCAM["bad_pixels"]),
         chunks=spe_chunk_files,
+        charges=lambda wildcards: charge_files("spe"),
         spectra="results/sstcam/spe/spectra.fits",
         peaks="results/sstcam/peaks.fits",
         pixel_map=SSTCAM_MAP,

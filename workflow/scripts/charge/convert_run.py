@@ -29,6 +29,7 @@ with running(snakemake) as progress:
             snakemake.output.run,
             properties,
             with_truth=source.has_truth,
+            with_types=True,
             attributes=origin,
             compression=None,
         ) as run:

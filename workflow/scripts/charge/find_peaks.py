@@ -5,7 +5,13 @@ import logging
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.charge.extraction.checks import check_any_used, rows_of
+from pixelcal.charge.extraction.checks import (
+    check_any_used,
+    masked_pixels,
+    rows_of,
+    tell_lost_events,
+    tell_pixels_without_waveform,
+)
 from pixelcal.charge.extraction.io import event_cards, peak_hdus, source_cards
 from pixelcal.charge.extraction.peaks import MeanWaveform, find_peaks
 from pixelcal.charge.runs.hdf5 import open_run
@@ -17,8 +23,10 @@ from pixelcal.workflow.script import running
 with running(snakemake) as progress:
     given, params = snakemake.input, snakemake.params
     options = params.charges
-    with open_run(given.run) as run:
-        rows = rows_of(run, params.pixels)
+    pixels = np.asarray(params.pixels)
+    masked = masked_pixels(given.get("bad_pixels"), pixels)
+    with open_run(given.run, params.get("event_types")) as run:
+        rows = rows_of(run, pixels, pixels[masked])
         mean = MeanWaveform(len(rows), run.properties.n_samples)
         n_events = min(run.n_events, options["max_events"] or run.n_events)
         for block in run.blocks(options["max_events"]):
@@ -27,9 +35,15 @@ with running(snakemake) as progress:
         properties, source = run.properties, source_cards(run.attributes)
     bad = count_reasons(mean.flags)
     check_any_used(np.count_nonzero(mean.flags == 0), bad, given.run)
+    tell_lost_events(len(mean.flags), bad, params.run)
+    waveform = mean.mean()
+    tell_pixels_without_waveform(waveform[~masked], pixels[~masked], params.run)
+    if not masked.all():
+        waveform[masked] = np.nan
     peaks = find_peaks(
-        params.pixels,
-        mean.mean(),
+        pixels,
+        waveform,
+        error=mean.error(),
         time_skew=options["time_skew"],
         solo_pixels=options["solo_pixels"],
     )

@@ -36,8 +36,8 @@ with running(snakemake) as progress:
     write_json(made.summary, resolution_json(measured, settings, status))
     for verdict in measured.summary["verdicts"]:
         logging.getLogger("pixelcal").info(
-            "NSB %g p.e./ns: %d of %d runs meet the requirement",
+            "NSB %g p.e./ns: the requirement: %s (%d runs at this level)",
             verdict["nsb_per_ns"],
-            verdict["n_met"],
+            verdict["state"],
             verdict["n_judged"],
         )

@@ -33,6 +33,8 @@ class ChargeStatus(IntFlag):
     UNRESOLVED = 16
     POOR_FIT = 32
     OUTLIER = 64
+    CHANGES = 128
+    CLIPPED = 256
 
 
 NO_VALID_FIT = 1 | 2 | 4
@@ -116,11 +118,15 @@ CHARGE_WORDS = StatusWords(
         ChargeStatus.UNRESOLVED: "peaks not resolved",
         ChargeStatus.POOR_FIT: "poor fit",
         ChargeStatus.OUTLIER: "outlier",
+        ChargeStatus.CHANGES: "gain changes between runs",
+        ChargeStatus.CLIPPED: "charges clipped",
     },
     most_serious_first=(
         ChargeStatus.MASKED,
         ChargeStatus.TOO_FEW,
         ChargeStatus.NOT_CONVERGED,
+        ChargeStatus.CLIPPED,
+        ChargeStatus.CHANGES,
         ChargeStatus.UNRESOLVED,
         ChargeStatus.AT_LIMIT,
         ChargeStatus.OUTLIER,

@@ -85,13 +85,13 @@ def test_the_products(scene, tmp_path):
         assert (camera.data["N_PIXELS_ANSWER"] == N_PIXELS).all()
         assert len(pixels.data) == len(CHARGES) * N_PIXELS
         assert (pixels.data["LEFT_OUT"].reshape(5, -1)[:, 3] == Left.NOT_GOOD).all()
-        assert verdict.data["MEETS"].tolist() == [-1, 1, 1, 1, 1] * 2
+        assert verdict.data["MEETS"].tolist() == [-1, 1, 1, 1, 1] + [-1] * 5
         resolution = camera.data["RESOLUTION"].tolist()
     text = json.loads(made["summary"].read_text())
     assert text["pixels"] == {"n_pixels": 40, "n_no_answer": 0, "n_good": 39, "n_answers": 40}
     assert [run["good"]["resolution"] for run in text["runs"]] == resolution
     assert text["convention_text"].startswith("lab: ") and text["conversion"] == "spe"
-    assert [verdict["n_met"] for verdict in text["verdicts"]] == [4, 4]
+    assert [verdict["n_met"] for verdict in text["verdicts"]] == [4, 0]
     assert text["verdicts"][0]["required"][0] is None
     assert text["pedestal"]["run"] == scene[1][0]["name"]
 
@@ -170,6 +170,7 @@ def light_chain(folder, runs):
     params = {"fit": options | {"chunk_pixels": 5}, "chunk": "0000", "date": None}
     run_script("fit_spe", folder, {"spectra": spectra}, {"fits": fit}, params)
     given = {"chunks": [str(fit)], "spectra": spectra, "peaks": peaks, "pixel_map": SSTCAM_MAP}
+    given["charges"] = [str(folder / f"spe-{name}.fits") for name in runs]
     run_script("merge_spe", folder, given, {"spe": spe}, {"settings": {}, "date": None})
     return spe, window
 

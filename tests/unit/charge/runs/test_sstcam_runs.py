@@ -64,6 +64,9 @@ def test_a_run_is_read_as_it_was_written(tmp_path, dtype):
         "stale": 2,
         "incomplete": 1,
         "other": 1,
+        "empty": 0,
+        "type": 0,
+        "gain": 0,
     }
 
 
@@ -294,9 +297,8 @@ def test_chosen_pixels():
 
 
 def simulated(pixels, light, n_events, block_events=1000, settings=SIMULATION, run="run"):
-    """All events of a run in one block."""
     blocks = list(flash_blocks(pixels, light, settings, run, n_events, block_events))
-    parts = zip(*blocks, strict=True)
+    *parts, _types = zip(*blocks, strict=True)
     return Block(*(np.concatenate(part) for part in parts))
 
 

@@ -76,7 +76,7 @@ def status_legend(words: StatusWords) -> list[dict]:
     """Bit, label and colour of good pixels and of each STATUS bit."""
     return [
         {"bit": int(bit), "label": label, "colour": colour}
-        for (bit, label), colour in zip(words.labels.items(), STATUS_COLOURS, strict=True)
+        for (bit, label), colour in zip(words.labels.items(), STATUS_COLOURS, strict=False)
     ]
 
 

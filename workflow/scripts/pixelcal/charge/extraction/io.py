@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from pixelcal.charge.extraction.charges import Charges, window_of
+from pixelcal.charge.extraction.charges import UNKNOWN, Charges, window_of
 from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.errors import InputError
 from pixelcal.io.tables import append_cards, read_columns, table_hdu
@@ -17,9 +18,6 @@ from pixelcal.io.tables import append_cards, read_columns, table_hdu
 SATURATED_FRACTION = 0.001
 """Fraction of clipped flashes from which on a pixel is saturated in a run. Cut off there, charges
 that are normal lose 0.1 % of their standard deviation."""
-
-UNKNOWN = -1
-"""CLIPPED where the range of the ADC is not known."""
 
 LIGHT_CARDS = {
     "n_ph": ("NPH", "photons a pixel and flash, as set"),
@@ -181,18 +179,39 @@ def option_cards(settings: Mapping) -> list[tuple]:
 
 
 def light_cards(light: Mapping[str, float]) -> list[tuple]:
-    """Header cards of a row of `table.csv`."""
-    return [(LIGHT_CARDS[name][0], value, LIGHT_CARDS[name][1]) for name, value in light.items()]
+    """Header cards of a row of `table.csv`: of the light, then LABNAMn and LABVALn of the rest."""
+    known = [name for name in light if name in LIGHT_CARDS]
+    cards = [(LIGHT_CARDS[name][0], light[name], LIGHT_CARDS[name][1]) for name in known]
+    others = [(name, value) for name, value in light.items() if name not in LIGHT_CARDS]
+    for number, (name, value) in enumerate(others, 1):
+        cards += [
+            (f"LABNAM{number}", name, "column of table.csv"),
+            (f"LABVAL{number}", value, "its value for this run"),
+        ]
+    return cards
+
+
+def lab_values(header: Mapping) -> dict[str, float]:
+    """The further columns of `table.csv` in a header of charges, by name."""
+    values, number = {}, 1
+    while f"LABNAM{number}" in header:
+        values[str(header[f"LABNAM{number}"])] = header[f"LABVAL{number}"]
+        number += 1
+    return values
 
 
 def event_cards(n_read: int, bad: Mapping[str, int]) -> list[tuple]:
     """Header cards of the events of a run: read, used, and left out by reason (`count_reasons`)."""
+    n = Counter(bad)
     return [
         ("NREAD", n_read, "events read"),
         ("NUSED", n_read - sum(bad.values()), "events used"),
-        ("NSTALE", bad["stale"], "events left out, stale"),
-        ("NINCOMPL", bad["incomplete"], "events left out, incomplete"),
-        ("NOTHER", bad["other"], "events left out for another reason"),
+        ("NSTALE", n["stale"], "events left out, stale"),
+        ("NINCOMPL", n["incomplete"] + n["empty"], "left out, incomplete or empty"),
+        ("NEMPTY", n["empty"], "those with the same number in every sample"),
+        ("NTYPE", n["type"], "events left out, of another type"),
+        ("NGAIN", n["gain"], "events left out, another gain in some pixel"),
+        ("NOTHER", n["other"], "events left out for another reason"),
     ]
 
 

@@ -51,7 +51,7 @@ def values(products: Products) -> dict:
     with np.errstate(divide="ignore", invalid="ignore"):
         content["chi"] = packed(products.column("STAT") / products.column("DOF"), "f4")
     content["pvalue"] = packed(products.column("PVALUE"), "f4")
-    content["status"] = packed(products.status, "u1")
+    content["status"] = packed(products.status, "u2")
     content["flashes"] = packed(np.asarray(products.spe["FLASHES"]).min(axis=1), "i4")
     content["peak"] = packed(_peaks_of(products), "f4")
     if products.truth is not None:

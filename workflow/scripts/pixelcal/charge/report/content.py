@@ -48,6 +48,7 @@ def page_content(products: Products, versions: Mapping[str, str]) -> dict:
     """
     pooled = report_model.pool(products.spectra, products.spe)
     rows, how_chosen, why = report_pixels.choose(products)
+    n_flagged = len(rows) - len(why)
     numbers, scan = products.validation, products.resolution
     headings, runs = report_resolution.table(scan) if scan else ([], [])
     return {
@@ -60,7 +61,8 @@ def page_content(products: Products, versions: Mapping[str, str]) -> dict:
         "runs": products.runs,
         "how_chosen": how_chosen,
         "pixel_headings": report_pixels.HEADINGS,
-        "pixels": report_pixels.table(products, rows, why),
+        "pixels": report_pixels.table(products, rows[:n_flagged], why),
+        "good_pixels": report_pixels.table(products, rows[n_flagged:], why),
         "model_headings": report_model.HEADINGS,
         "model_rows": report_model.table(pooled, products.runs) if pooled else [],
         "scan": scan is not None,
@@ -79,7 +81,7 @@ def page_content(products: Products, versions: Mapping[str, str]) -> dict:
             [CHARGE_WORDS.labels[bit], str(int(bit)), str(numbers["status_counts"][bit.name])]
             for bit in ChargeStatus
         ],
-        "run_headings": report_provenance.RUN_HEADINGS,
+        "run_headings": report_provenance.run_headings(products),
         "run_rows": report_provenance.run_rows(products),
         "option_rows": report_provenance.option_rows(products),
         "input_rows": report_provenance.input_rows(products),

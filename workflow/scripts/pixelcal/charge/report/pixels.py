@@ -39,6 +39,9 @@ ADVICE = {
     " run",
     ChargeStatus.POOR_FIT: "compare its residuals with those of all pixels; if only its own are"
     " large, look for drift or pick-up in it",
+    ChargeStatus.CHANGES: "check its bias voltage; do not use it with runs of another state",
+    ChargeStatus.CLIPPED: "lower the light or the gain of the electronics; the end of the ADC cuts"
+    " its charges off",
     ChargeStatus.OUTLIER: "check its bias voltage and its channel; mask it where it stays so",
 }
 DEAD_ADVICE = "check its connection and bias voltage; list it in sstcam.bad_pixels"

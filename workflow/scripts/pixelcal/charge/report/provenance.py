@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pixelcal.charge.extraction.io import lab_values
 from pixelcal.charge.report.products import Products
 from pixelcal.report.frame import ABSENT
 from pixelcal.report.provenance import input_files
@@ -16,21 +19,53 @@ RUN_HEADINGS = (
     "used",
     "stale",
     "incomplete",
+    "of another type",
+    "of another gain",
     "other",
+    "Lamp, jitter (%)",
+    "Gain against all (%)",
 )
 LIGHT = ("NPH", "NPHMEAS", "NSB", "NSBMEAS")
-EVENTS = ("NREAD", "NUSED", "NSTALE", "NINCOMPL", "NOTHER")
+EVENTS = ("NREAD", "NUSED", "NSTALE", "NINCOMPL", "NTYPE", "NGAIN", "NOTHER")
 SETS = {"spe": "single photoelectrons", "scan": "dynamic range"}
 
 
 def run_rows(products: Products) -> list[list[str]]:
-    """Name of each run, then the cells under RUN_HEADINGS."""
+    """Name of each run, then the cells under `run_headings`."""
     rows = []
     for header in products.charges:
         light = [f"{header[key]:.5g}" if key in header else ABSENT for key in LIGHT]
         events = [f"{header.get(key, 0):,}" for key in EVENTS]
-        rows.append([header["RUNNAME"], SETS[header["RUNSET"]], *light, *events])
+        cells = [header["RUNNAME"], SETS[header["RUNSET"]], *light, *events]
+        own = lab_values(header)
+        lab = [f"{own[name]:.7g}" if name in own else ABSENT for name in _lab_names(products)]
+        rows.append([*cells, *_found_of_run(products, header), *lab])
     return rows
+
+
+def run_headings(products: Products) -> list[str]:
+    """Headings of the table of runs: RUN_HEADINGS, and further columns of `table.csv`."""
+    return [*RUN_HEADINGS, *_lab_names(products)]
+
+
+def _lab_names(products: Products) -> list[str]:
+    return list(dict.fromkeys(name for header in products.charges for name in lab_values(header)))
+
+
+def _found_of_run(products: Products, header: Mapping) -> list[str]:
+    """Jitter of the lamp and gain of a run of single photoelectrons, in per cent."""
+    meta, names = products.spe.meta, products.runs
+    if header["RUNSET"] != "spe" or header["RUNNAME"] not in names:
+        return [ABSENT, ABSENT]
+    run = names.index(header["RUNNAME"])
+    cells = []
+    for value, error, form in (("JITTER", "JITERR", "{:.1f}"), ("RGAIN", "RGERR", "{:+.2f}")):
+        if f"{value}{run}" not in meta:
+            cells.append(ABSENT)
+            continue
+        number, sigma = 100 * meta[f"{value}{run}"], 100 * meta[f"{error}{run}"]
+        cells.append(f"{form.format(number)} ± {form.replace('+', '').format(sigma)}")
+    return cells
 
 
 def option_rows(products: Products) -> list[list[str]]:

@@ -8,7 +8,12 @@ import numpy as np
 
 from pixelcal.charge.report.products import Products, Resolution
 from pixelcal.charge.resolution.estimator import charge_edges, edges_around
-from pixelcal.charge.resolution.requirement import RANGE_PE, poisson_limit, required_resolution
+from pixelcal.charge.resolution.requirement import (
+    RANGE_PE,
+    State,
+    poisson_limit,
+    required_resolution,
+)
 from pixelcal.report.frame import ABSENT, decimals
 
 N_CURVE = 60
@@ -160,15 +165,14 @@ def verdict_text(verdict: Mapping) -> str:
     """Whether the requirement at one background is met, and where, in a sentence."""
     head = f"NSB {verdict['nsb_per_ns']:g} p.e./ns: "
     if not verdict["n_judged"]:
-        return head + "no run can be assessed."
+        return f"NSB {verdict['nsb_per_ns']:g}: not measured; no run of this level is assessed."
     met = f"{verdict['n_met']} of {verdict['n_judged']} runs meet the requirement"
     if verdict["met_pe"]:
         met += ", " + " and ".join(_stretch(*ends) for ends in verdict["met_pe"])
     worst = (
-        f"; nearest to it at {verdict['worst_pe']:.3g} p.e. ({verdict['worst_ratio']:.3f} times)"
+        f"; nearest to it at {verdict['worst_pe']:.3g} p.e. ({_ratio(verdict)} times)"
         if not verdict["missed_pe"]
-        else f"; worst at {verdict['worst_pe']:.3g} p.e., {verdict['worst_ratio']:.3f} times what"
-        " is allowed"
+        else f"; worst at {verdict['worst_pe']:.3g} p.e., {_ratio(verdict)} times what is allowed"
     )
     unclear = f"; {verdict['n_unclear']} nearer to it than twice the error" * bool(
         verdict["n_unclear"]
@@ -176,16 +180,28 @@ def verdict_text(verdict: Mapping) -> str:
     return f"{head}{met}{worst}{unclear}."
 
 
+def _ratio(verdict: Mapping) -> str:
+    error = verdict["worst_ratio_err"]
+    said = f"{verdict['worst_ratio']:.3f}"
+    return said if error is None or not np.isfinite(error) else f"{said} ± {error:.3f}"
+
+
 def _stretch(low: float, high: float) -> str:
     return f"at {low:.3g} p.e." if low == high else f"from {low:.3g} to {high:.3g} p.e."
 
 
-def meets(scan: Resolution) -> bool | None:
-    """Whether every run meets every requirement; None where nothing could be assessed."""
-    verdicts = scan.summary["verdicts"]
-    if not any(verdict["n_judged"] for verdict in verdicts):
-        return None
-    return all(verdict["n_met"] == verdict["n_judged"] for verdict in verdicts)
+def state_of(scan: Resolution) -> State:
+    """What can be said over all levels of background at which runs were taken."""
+    states = {State(verdict["state"]) for verdict in scan.summary["verdicts"]}
+    order = (State.MISSES, State.UNCLEAR, State.MEETS)
+    return next((state for state in order if state in states), State.NOT_MEASURED)
+
+
+def levels_text(scan: Resolution) -> str:
+    """The levels of background at which runs were assessed, as "NSB 0.125 and 1.25 p.e./ns"."""
+    verdicts = [verdict for verdict in scan.summary["verdicts"] if verdict["n_judged"]]
+    levels = sorted(verdict["nsb_per_ns"] for verdict in verdicts)
+    return f"NSB {' and '.join(f'{level:g}' for level in levels)} p.e./ns"
 
 
 def pedestal_text(scan: Resolution) -> str:

@@ -9,12 +9,14 @@ import numpy as np
 from pixelcal.charge.report import resolution as report_resolution
 from pixelcal.charge.report.model import Cause, Pooled, likely_cause
 from pixelcal.charge.report.products import Products
+from pixelcal.charge.resolution.requirement import State
 from pixelcal.numerics.statistics import robust_std
 from pixelcal.report.frame import percent
 from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
 ENOUGH_GOOD = 0.95
 """Fraction of the pixels from which on the gains of a camera count as usable."""
+ALL_MASKED = "Every pixel is masked by the user: there is nothing to assess."
 MANY = 0.05
 """Fraction of the pixels from which on a trouble is the camera's and not the pixels'."""
 
@@ -56,6 +58,11 @@ def gain_numbers(products: Products) -> tuple[float, float, float] | None:
     return centre, spread, float(np.median(error / pe))
 
 
+def gains_differ(products: Products) -> bool:
+    """Whether the gains of the runs differ in the median over the camera."""
+    return bool(products.spe.meta.get("RGAINDIF", False))
+
+
 def reasons(products: Products) -> str:
     """How many pixels are not good, and why, in a sentence."""
     counts = products.validation["status_counts"]
@@ -65,6 +72,8 @@ def reasons(products: Products) -> str:
         if counts[bit.name] and bit != ChargeStatus.MASKED
     ]
     n = int((products.wanted & ~products.good).sum())
+    if not products.wanted.any():
+        return ""
     text = f"{n} in question ({', '.join(words)})." if n else "None is in question."
     dead = int((products.dead & products.wanted).sum())
     if dead:
@@ -88,10 +97,17 @@ def _gain_card(products: Products) -> dict:
             f" {percent(spread, 1)} over the good pixels, and is known to {percent(error, 2)} in a"
             " typical one."
         )
+    if gains_differ(products):
+        more += " The gains of the runs differ: see the table of runs."
+    if not wanted:
+        text, meets = ALL_MASKED, None
+    else:
+        text = f"{n} of {wanted} pixels are good ({percent(good_fraction(products), 1)})."
+        meets = good_fraction(products) >= ENOUGH_GOOD and not gains_differ(products)
     return {
         "title": "Gains",
-        "meets": good_fraction(products) >= ENOUGH_GOOD,
-        "text": f"{n} of {wanted} pixels are good ({percent(good_fraction(products), 1)}).",
+        "meets": meets,
+        "text": text,
         "more": more,
         "map": True,
     }
@@ -126,16 +142,19 @@ def _resolution_card(products: Products) -> dict:
     if products.resolution is None:
         text = "Not measured: no dynamic-range scan is configured."
         return {"title": title, "meets": None, "text": text, "more": "", "map": False}
-    state = report_resolution.meets(products.resolution)
+    state = report_resolution.state_of(products.resolution)
+    at = report_resolution.levels_text(products.resolution)
     words = {
-        None: "No run of the scan can be assessed.",
-        True: "Meets the requirement at every charge of the scan.",
-        False: "Does not meet the requirement at every charge of the scan.",
+        State.NOT_MEASURED: "No run of the scan can be assessed.",
+        State.UNCLEAR: f"Cannot be said at {at}: some run is nearer to the requirement than two"
+        " standard errors.",
+        State.MEETS: f"Meets the requirement in every run at {at}.",
+        State.MISSES: f"Does not meet the requirement in some run at {at}.",
     }
     verdicts = products.resolution.summary["verdicts"]
     return {
         "title": title,
-        "meets": state,
+        "meets": {State.MEETS: True, State.MISSES: False}.get(state),
         "text": words[state],
         "more": " ".join(report_resolution.verdict_text(verdict) for verdict in verdicts),
         "map": False,
@@ -159,29 +178,42 @@ def _truth_card(products: Products) -> dict:
     return {
         "title": title,
         "meets": good == 0,
-        "text": f"{good} of {wrong} pixels with a gain wrong by over 5 % are called good.",
+        "text": f"{good} of {wrong} pixels with a gain wrong by over 5 % are called good."
+        if wrong
+        else "No pixel has a gain that is wrong by over 5 %.",
         "more": more,
         "map": False,
     }
 
 
+def _misses(products: Products) -> bool:
+    return report_resolution.state_of(products.resolution) is State.MISSES
+
+
 def headline(products: Products) -> str:
     """What the page is opened for, in a sentence."""
     numbers = gain_numbers(products)
+    if not products.wanted.any():
+        return ALL_MASKED
     if not products.has_valid_fit.any():
         return "No pixel has a valid fit."
     if numbers is None:
         return "No pixel is good: none of the gains should be used."
     enough = good_fraction(products) >= ENOUGH_GOOD
     said = "The gains can be used" if enough else "Many gains are in question"
+    if gains_differ(products):
+        said = "The gains of the runs differ"
     text = f"{said}: {int(products.good.sum())} of {int(products.wanted.sum())} pixels are good"
     if products.resolution is None:
         return text + "."
-    state = report_resolution.meets(products.resolution)
+    state = report_resolution.state_of(products.resolution)
+    at = report_resolution.levels_text(products.resolution)
     ends = {
-        None: "the charge resolution could not be assessed",
-        True: "the charge resolution meets the requirement",
-        False: "the charge resolution misses the requirement at some charges",
+        State.NOT_MEASURED: "the charge resolution could not be assessed",
+        State.UNCLEAR: f"of the charge resolution at {at} it cannot be said whether it is as"
+        " required: it is too near to that",
+        State.MEETS: f"the charge resolution meets the requirement at {at}",
+        State.MISSES: f"the charge resolution misses the requirement at some charges, at {at}",
     }
     return f"{text}; {ends[state]}."
 
@@ -191,6 +223,18 @@ def what_to_do(products: Products, pooled: Sequence[Pooled]) -> list[str]:
     status, n = products.status, max(int(products.wanted.sum()), 1)
     flagged = lambda bit: ((status & int(bit)) != 0).sum() / n  # noqa: E731
     advice = []
+    if not products.wanted.any():
+        return ["List fewer pixels in sstcam.bad_pixels."]
+    if gains_differ(products):
+        advice.append(
+            "The gains of the runs differ from each other: compare bias voltage and temperature in"
+            " the table of runs, and fit runs of one state together."
+        )
+    if flagged(ChargeStatus.CLIPPED) > MANY:
+        advice.append(
+            "Many pixels are clipped at the end of the ADC: lower the light, or the gain of the"
+            " electronics."
+        )
     if not products.has_valid_fit.any():
         advice.append(
             "Look at the charges of the runs (snakemake results/sstcam/figures/charges.png): is"
@@ -218,7 +262,7 @@ def what_to_do(products: Products, pooled: Sequence[Pooled]) -> list[str]:
     if len(dead):
         listed = ", ".join(map(str, dead[:12].tolist())) + (" …" if len(dead) > 12 else "")
         advice.append(f"Check, or list in sstcam.bad_pixels, what sees no light: pixel {listed}.")
-    if products.resolution is not None and report_resolution.meets(products.resolution) is False:
+    if products.resolution is not None and _misses(products):
         advice.append(
             "Where the charge resolution misses the requirement, the table of runs says whether"
             " bias, scatter within the pixels or differences between them are to blame: bias or"

@@ -105,8 +105,8 @@ def measure_run(
         rows = slice(start, min(start + BLOCK_PIXELS, n_pixels))
         extracted = charge_pe(rows)
         true = np.asarray(expected_pe if np.ndim(expected_pe) == 0 else expected_pe[rows], float)
-        known = np.isfinite(extracted).all(axis=1)
         true = np.broadcast_to(true, extracted.shape)
+        known = np.isfinite(extracted).all(axis=1) & np.isfinite(true).all(axis=1)
         for name, values in _pixel_numbers(extracted, true, poisson).items():
             pixels.setdefault(name, []).append(values)
         for name, chosen in selections.items():

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from pixelcal.charge.resolution.estimator import BLOCK_PIXELS, QUANTITIES, charge_edges, measure_run
-from pixelcal.charge.resolution.requirement import poisson_limit, verdict
+from pixelcal.charge.resolution.requirement import (
+    levels_of,
+    of_level,
+    poisson_limit,
+    verdict,
+)
 from pixelcal.charge.resolution.scan import Left, ScanRun, calibrating_runs, left_out, reason
 from pixelcal.charge.resolution.transfer import (
     SpeConversion,
@@ -19,6 +25,8 @@ from pixelcal.charge.resolution.transfer import (
 from pixelcal.errors import InputError
 from pixelcal.numerics import statistics
 from pixelcal.status import has_valid_fit
+
+LOGGER = logging.getLogger("pixelcal")
 
 NUMBERS = (
     "EXPECTED",
@@ -129,6 +137,7 @@ def measure_scan(
     InputError
         As `calibrating_runs`; where the simulation convention has no true photoelectrons.
     """
+    load = _with_known_truth(load, settings)
     calibrate = calibrating_runs(runs, settings.conversion, settings.calibrating_runs)
     total = len(runs) + len(calibrate)
     conversion = _conversion(runs, calibrate, load, spe, settings, lambda n: progress(n, total))
@@ -153,7 +162,7 @@ def _measure_one(row, run, load, spe, conversion, calibrate, settings) -> np.nda
     charges = load(run.name)
     true = _true(charges, run, settings)
     each = np.broadcast_to(np.mean(true, axis=1) if np.ndim(true) else true, len(status))
-    expected = float(each.mean())
+    expected = float(statistics.mean(each))
     finite = np.isfinite(charges.charge).all(axis=1)
     calibrates = run.name in calibrate or charges.calibrated
     flags = left_out(
@@ -198,6 +207,37 @@ def _too_many_saturate(good: np.ndarray, saturated: np.ndarray) -> str:
     return (
         f"{100 * fraction:.0f} % of the good pixels saturate" if fraction > SATURATED_LIMIT else ""
     )
+
+
+def _with_known_truth(
+    load: Callable[[str], ScanCharges], settings: Settings
+) -> Callable[[str], ScanCharges]:
+    """`load`, in the simulation convention without flashes whose true photoelectrons are missing.
+
+    A negative number or NaN is missing. A pixel of which more than half are missing loses all, so
+    that it does not cost the others their flashes; a run without any has none.
+    """
+
+    def known(name: str) -> ScanCharges:
+        charges = load(name)
+        if settings.convention == "lab" or charges.true_pe is None:
+            return charges
+        there = charges.true_pe >= 0
+        if there.all():
+            return charges
+        pixels = there.mean(axis=1) > 0.5
+        if not pixels.any():
+            return charges._replace(true_pe=None)
+        flashes = there[pixels].all(axis=0)
+        LOGGER.warning(
+            "run %s: true photoelectrons are missing in %d of %d flashes and %d of %d pixels, which"
+            " are left out",
+            name, (~flashes).sum(), len(flashes), (~pixels).sum(), len(pixels),
+        )  # fmt: skip
+        true = np.where(pixels[:, None], charges.true_pe[:, flashes], np.nan)
+        return charges._replace(charge=charges.charge[:, flashes], true_pe=true)
+
+    return known
 
 
 def _true(charges: ScanCharges, run: ScanRun, settings: Settings) -> float | np.ndarray:
@@ -283,10 +323,15 @@ def _pedestal_check(runs, pixels, spe, settings) -> dict | None:
 
 
 def _verdicts(camera: np.ndarray, settings: Settings) -> list[dict]:
-    """One verdict for each requirement, over the good pixels of all runs that are assessed."""
+    """A verdict for each level of background, over the good pixels of the runs taken at it.
+
+    Levels are those of the configuration, and those that runs were taken at beside them: a run at
+    another background says nothing of a requirement.
+    """
     assessed = camera["REASON"] == ""
-    resolution = np.where(assessed, camera["RESOLUTION"], np.nan)
-    return [
-        verdict(camera["EXPECTED"], resolution, camera["RESOLUTION_ERR"], nsb)
-        for nsb in settings.nsb_per_ns
-    ]
+    level = np.where(np.isfinite(camera["NSB_MEAS"]), camera["NSB_MEAS"], camera["NSB"])
+    verdicts = []
+    for nsb in levels_of(level, settings.nsb_per_ns):
+        resolution = np.where(assessed & of_level(level, nsb), camera["RESOLUTION"], np.nan)
+        verdicts.append(verdict(camera["EXPECTED"], resolution, camera["RESOLUTION_ERR"], nsb))
+    return verdicts

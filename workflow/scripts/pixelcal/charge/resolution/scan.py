@@ -27,6 +27,25 @@ class Left(IntFlag):
     DEAD = 128
 
 
+WORDS = {
+    Left.CALIBRATES: "it calibrates",
+    Left.NO_LIGHT: "no light is expected",
+    Left.SATURATED: "every pixel saturates",
+    Left.BEYOND_CALIBRATION: "its light is beyond the runs that calibrate",
+    Left.NOT_FINITE: "no pixel has finite charges",
+    Left.NOT_GOOD: "no pixel is good",
+    Left.DEAD: "no pixel sees light",
+}
+"""Why a run is not assessed, where the bit is that of all good pixels; the first counts."""
+EACH = {
+    Left.SATURATED: "saturate",
+    Left.BEYOND_CALIBRATION: "beyond calibration",
+    Left.NOT_FINITE: "not finite",
+    Left.DEAD: "dead",
+}
+"""The same where pixels differ."""
+
+
 class ScanRun(NamedTuple):
     """A row of the scan's table: photons a pixel as set and as measured, background likewise.
 
@@ -151,16 +170,21 @@ def left_out(
 
 
 def reason(flags: np.ndarray) -> str:
-    """Why a run is not assessed at all, in words; empty where a pixel of it is."""
+    """Why a run is not assessed at all, in words; empty where a pixel of it is.
+
+    Of the pixels that are good; those that are not would be left out anyway.
+    """
     if not len(flags) or (flags == 0).any():
         return "" if len(flags) else "no pixel"
     shared = np.bitwise_and.reduce(flags)
-    words = {
-        Left.CALIBRATES: "it calibrates",
-        Left.NO_LIGHT: "no light is expected",
-        Left.SATURATED: "every pixel saturates",
-        Left.BEYOND_CALIBRATION: "its light is beyond the runs that calibrate",
-        Left.NOT_FINITE: "no pixel has finite charges",
-        Left.NOT_GOOD: "no pixel is good",
-    }
-    return next((text for bit, text in words.items() if shared & bit), "no pixel is left")
+    if not shared & (Left.CALIBRATES | Left.NO_LIGHT):
+        good = flags[(flags & Left.NOT_GOOD) == 0]
+        if not len(good):
+            return WORDS[Left.NOT_GOOD]
+        shared = np.bitwise_and.reduce(good)
+    for bit, text in WORDS.items():
+        if shared & bit:
+            return text
+    counts = {bit: int(((good & bit) != 0).sum()) for bit in EACH}
+    parts = [f"{n} {EACH[bit]}" for bit, n in counts.items() if n]
+    return "every good pixel is left out: " + ", ".join(parts)

@@ -20,7 +20,8 @@ def complete_status(rows: np.ndarray, bad: np.ndarray, off: np.ndarray) -> np.nd
         Pixels that are switched off on purpose (solo-pixel runs); they count as masked too.
     """
     rows = rows.copy()
-    rows["STATUS"][np.isin(rows["PIXEL"], bad) | off] |= int(ChargeStatus.MASKED)
+    rows["STATUS"][off] |= int(ChargeStatus.MASKED)
+    rows["STATUS"][np.isin(rows["PIXEL"], bad)] = int(ChargeStatus.MASKED)  # nothing else is known
     blank_invalid(rows, ("PE",))
     rows["STATUS"] |= np.where(find_outliers(rows), ChargeStatus.OUTLIER, 0).astype(np.int32)
     return rows

@@ -68,10 +68,13 @@ def run_parameters(rows) -> np.ndarray:
     """The six parameters of `model` of every run, (n, R, 6); of one row of SPE, (R, 6)."""
     eped = np.asarray(rows["EPED"], float)
     parameters = np.empty((*eped.shape, N_PARAMETERS))
-    for place, name in ((V_PED, "SIGMA_PED"), (PE, "PE"), (V_PE, "SIGMA_PE"), (OPCT, "OPCT")):
+    # As fitted, where a lamp that fluctuates was taken off afterwards: the spectra have it.
+    names = rows.dtype.names
+    opct, light = (f"{name}_FIT" if f"{name}_FIT" in names else name for name in ("OPCT", "LAMBDA"))
+    for place, name in ((V_PED, "SIGMA_PED"), (PE, "PE"), (V_PE, "SIGMA_PE"), (OPCT, opct)):
         parameters[..., place] = np.asarray(rows[name], float)[..., np.newaxis]
     parameters[..., [V_PED, V_PE]] **= 2  # variances, as the model has them
-    parameters[..., EPED], parameters[..., LAMBDA] = eped, np.asarray(rows["LAMBDA"], float)
+    parameters[..., EPED], parameters[..., LAMBDA] = eped, np.asarray(rows[light], float)
     return parameters
 
 
@@ -132,7 +135,7 @@ def peak_curves(row, run: int, charges: np.ndarray) -> np.ndarray:
 
 def peak_fractions(row, run: int) -> np.ndarray:
     """Fraction (k,) of the flashes with 0, 1, 2, ... avalanches, down to LEAST_FRACTION."""
-    mean, opct = float(row["LAMBDA"][run]), float(row["OPCT"])
+    *_, opct, _, mean = run_parameters(row)[run]
     weight, unused = np.zeros(MAX_AVALANCHES), np.empty((2, MAX_AVALANCHES))
     n = avalanche_terms(mean, opct, MAX_AVALANCHES, weight, *unused)
     kept = np.flatnonzero(weight[:n] >= LEAST_FRACTION)

@@ -44,20 +44,29 @@ def bin_widths(charges: np.ndarray, step: float) -> np.ndarray:
         Charge of one step; 0 where charges are no multiples of anything.
     """
     low, high = np.percentile(charges, [25, 75], axis=1)
-    width = np.maximum(high - low, 1e-30) / BINS_PER_QUARTILES
+    width = (high - low) / BINS_PER_QUARTILES
     if step:
         return step * np.maximum(np.floor(width), 1.0)
+    spread = width[width > 0]  # NaN without a number, 0 in a pixel that always reads the same
+    width = np.where(width > 0, width, np.median(spread) if len(spread) else 1.0)
     # Two digits: an event more must not move every bin.
     digits = 10.0 ** (np.floor(np.log10(width)) - 1)
     return np.round(width / digits) * digits
 
 
 def fill_run(charges: np.ndarray, step: float, width: np.ndarray) -> RunSpectrum:
-    """Histogram the charges (n, n_events) of one run in bins of a width per pixel (n,)."""
+    """Histogram the charges (n, n_events) of one run in bins of a width per pixel (n,).
+
+    Charges that are not finite are in no bin.
+    """
     n_pixels = len(charges)
     start, index = np.empty(n_pixels), []
     for i, flashes in enumerate(charges):
-        values = flashes * step if step else flashes.astype(float)
+        values = flashes * step if step else flashes[np.isfinite(flashes)].astype(float)
+        if not len(values):
+            start[i] = 0.0
+            index.append(np.zeros(1, np.int64))
+            continue
         low, high = np.percentile(values, [25, 75])
         reach = REACH * max(high - low, width[i])
         first, last = max(values.min(), low - reach), min(values.max(), high + reach)
