@@ -7,6 +7,10 @@ ARGS ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --python $(BIN)/python --require-hashes
+# By file: tests of a file share what they make. Files in the order of `testpaths`.
+PYTEST := $(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
+# Kills at moments of a run, and the one Slurm of the machine: nothing beside them.
+ALONE := tests/long/test_crash.py tests/long/test_slurm.py
 COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --no-annotate --quiet \
 	--python-version 3.11
 
@@ -26,11 +30,12 @@ resume: .venv/run.stamp
 	@echo "The report: results/report.html"
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-long: .venv/test.stamp .venv-slurm/stamp .venv-source/stamp
-	$(BIN)/python -m pytest tests/long
-	.venv-source/bin/python -m pytest tests/unit/test_sstcam_source.py
+	$(PYTEST) tests/long $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
+	.venv-source/bin/python -m pytest tests/unit/charge/runs/test_sstcam_source.py
 
 slurm: .venv-slurm/stamp
 	@echo "Slurm: source .venv-slurm/bin/activate, then snakemake --profile profiles/slurm"

@@ -66,7 +66,7 @@ def by_pixelcal(path: Path) -> np.ndarray:
     files = [open_events(path, "pira", {}, "single")]
     good_time = first_seconds(good_time_of(files, None, []), USED_SECONDS)
     relation = np.full(N_PIXELS, GAIN), np.full(N_PIXELS, OFFSET)
-    spectra = bin_events(files, np.arange(N_PIXELS), *relation, good_time, "single")
+    spectra = bin_events(files, np.arange(N_PIXELS), *relation, good_time, "single", 1)
     return spectra.counts
 
 

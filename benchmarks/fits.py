@@ -17,9 +17,11 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
+from options import MIN_COUNTS, OPTIONS, TWO_STEP_OPTIONS
+
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
-from pixelcal.energy.fit.two_step import TwoStepOptions, fit_two_step
+from pixelcal.energy.fit.two_step import fit_two_step
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.simulation import spectra as cameras
 from pixelcal.status import has_valid_fit
@@ -58,15 +60,21 @@ def main() -> None:
     camera, table = cameras.make_camera(n, SECONDS, 1), cameras.line_table()
     detnum, (gain, offset) = np.arange(n), cameras.prior(n)
     start = time.perf_counter()
-    response = learn_camera(camera.counts, gain, offset, table)
+    response = learn_camera(camera.counts, gain, offset, table, MIN_COUNTS)
     learning = time.perf_counter() - start
     joint_seconds, joint = timed(
-        lambda: fit_pixels(camera.counts, detnum, gain, offset, table, response), REPEATS
+        lambda: fit_pixels(camera.counts, detnum, gain, offset, table, response, OPTIONS),
+        REPEATS,
     )
     few = slice(0, max(4, int(TWO_STEP_SHARE * n)))
     two_step_seconds, two_step = timed(
         lambda: fit_two_step(
-            camera.counts[few], detnum[few], gain[few], offset[few], table, TwoStepOptions()
+            camera.counts[few],
+            detnum[few],
+            gain[few],
+            offset[few],
+            table,
+            TWO_STEP_OPTIONS,
         ),
         1,
     )

@@ -18,6 +18,8 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
+from options import MIN_COUNTS, OPTIONS
+
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.lines import line_groups
@@ -82,8 +84,8 @@ def measure(variant: str, n: int, seconds: float, seed: int = 1) -> dict:
     detector, options = VARIANTS[variant]
     camera, table = cameras.make_camera(n, seconds, seed, detector, **options), cameras.line_table()
     gain, offset = cameras.prior(n)
-    response = learn_camera(camera.counts, gain, offset, table)
-    rows = fit_pixels(camera.counts, np.arange(n), gain, offset, table, response)
+    response = learn_camera(camera.counts, gain, offset, table, MIN_COUNTS)
+    rows = fit_pixels(camera.counts, np.arange(n), gain, offset, table, response, OPTIONS)
     good = rows["STATUS"] == 0
     rows = rows[good]
     truth = camera.gain_true[good], camera.offset_true[good]

@@ -44,13 +44,13 @@ def camera(tmp_path_factory):
 
 def prediction():
     seconds = np.logspace(3, 6, 31)
-    share = 100 - 50 * (seconds / 1000) ** -0.8
+    percent = 100 - 50 * (seconds / 1000) ** -0.8
     return {
         "seconds": seconds.tolist(),
         "energies_keV": list(ENERGIES),
         "sigma_keV": {"rms": [(0.3 * (seconds / 1000) ** -0.5).tolist()] * 5},
-        "pass_fraction": [(share / 100).tolist()] * 5,
-        "pass_fraction_all": (share / 101).tolist(),
+        "pass_fraction": [(percent / 100).tolist()] * 5,
+        "pass_fraction_all": (percent / 101).tolist(),
         "shortest_seconds": {"0.95": 2e4, "0.99": None},
         "why": {"0.99": "too dim"},
         "basis": "a curve",
@@ -96,9 +96,9 @@ def test_everything_is_drawn(page):
 def test_lines_of_the_response_have_labels(page):
     page.show("stack")
     texts = page.run(
-        "Array.from(document.querySelectorAll('#stack .annotation-text'), own => own.textContent)"
+        "Array.from(document.querySelectorAll('#stack .annotation-text'), e => e.textContent)"
     )
-    assert {"Cu Kα", "Cd Kα", "Te Kβ", "W Kα1", "Pb Kα1", "Pb Kβ2"} <= set(texts)
+    assert {"Cu Kα", "Cd Kα", "Te Kβ", "W Kα₁", "Pb Kα₁", "Pb Kβ₂"} <= set(texts)
 
 
 def test_the_page_derives_what_the_library_says(page, camera):
@@ -110,14 +110,14 @@ def test_the_page_derives_what_the_library_says(page, camera):
 
     paths = camera[0]["10ks"]
     rows = read_columns(paths["relation"], "RELATION")
-    own = [np.asarray(rows[name]) for name in ("GAIN", "OFFSET")]
+    values = [np.asarray(rows[name]) for name in ("GAIN", "OFFSET")]
     covariance = [np.asarray(rows[n]) for n in ("GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")]
     truth = read_truth(paths["truth"], np.asarray(rows["DETNUM"]))
     for energy in ENERGIES:
         for found, expected in (
-            (f"sigma(current(), {energy})", energy_sigma(energy, *own, *covariance)),
-            (f"error(current(), {energy})", energy_error(energy, *own, *truth)),
-            (f"change(current(), {energy})", energy_error(energy, *own, GAIN, OFFSET)),
+            (f"sigma(current(), {energy})", energy_sigma(energy, *values, *covariance)),
+            (f"error(current(), {energy})", energy_error(energy, *values, *truth)),
+            (f"change(current(), {energy})", energy_error(energy, *values, GAIN, OFFSET)),
         ):
             # The page holds single precision; four decimals are shown.
             np.testing.assert_allclose(column(page, found), expected, rtol=1e-3, atol=3e-5)
@@ -131,11 +131,11 @@ def test_numbers_of_the_table_are_those_of_the_validation(page, camera):
             "Array.from(document.querySelectorAll('.of-exposure.shown table:not(.sortable) tbody"
             " tr'), row => Array.from(row.cells, cell => cell.textContent))"
         )
-        for energy, own in numbers.items():
+        for energy, values in numbers.items():
             row = next(row for row in shown if row[0] == energy)
-            assert float(row[3]) == pytest.approx(own["rms_keV"], abs=5.1e-5)
-            share = float(row[9].split(" %")[0])
-            assert share == pytest.approx(100 * own["pass_fraction"], abs=5.1e-3)
+            assert float(row[3]) == pytest.approx(values["rms_keV"], abs=5.1e-5)
+            percent = float(row[9].split(" %")[0])
+            assert percent == pytest.approx(100 * values["pass_fraction"], abs=5.1e-3)
 
 
 # --- choosing -------------------------------------------------------------------------------------
@@ -146,12 +146,12 @@ def test_every_exposure_and_quantity_can_be_chosen(page):
     page.show("values")
     parts = "document.querySelectorAll('.of-exposure.shown')"
     options = page.run(
-        "Array.from(document.querySelectorAll('#quantity option'), own => [own.value, own.text])"
+        "Array.from(document.querySelectorAll('#quantity option'), e => [e.value, e.text])"
     )
     assert len(options) == 2 + 5 + 5 + 4 + 6
     for index, name in enumerate(("1ks", "10ks")):
         choose(page, "exposure", str(index))
-        shown = page.run(f"Array.from({parts}, own => own.dataset.exposure)")
+        shown = page.run(f"Array.from({parts}, part => part.dataset.exposure)")
         assert set(shown) == {str(index)}
         for value, text in options:
             choose(page, "quantity", value)
@@ -165,13 +165,13 @@ def check_scale(page, quantity):
         return
     scale = page.run("document.getElementById('camera')._fullData[0].colorscale")
     numbers = [
-        [int(own[i : i + 2], 16) for i in (1, 3, 5)]
-        if own.startswith("#")
-        else [int(value) for value in re.findall(r"\d+", own)]
-        for _, own in scale
+        [int(values[i : i + 2], 16) for i in (1, 3, 5)]
+        if values.startswith("#")
+        else [int(value) for value in re.findall(r"\d+", values)]
+        for _, values in scale
     ]
-    bright = [luminance("#" + "".join(f"{c:02x}" for c in own)) for own in numbers]
-    if page.run(f"!!quantities.find(own => own.key === {quantity!r}).signed"):
+    bright = [luminance("#" + "".join(f"{c:02x}" for c in values)) for values in numbers]
+    if page.run(f"!!quantities.find(item => item.key === {quantity!r}).signed"):
         assert np.argmax(bright) == len(bright) // 2 and abs(bright[0] - bright[-1]) < 0.05
     else:
         assert np.all(np.diff(bright) > 0)
@@ -241,7 +241,7 @@ def test_a_row_shows_the_fit_of_its_pixel(page, camera):
 
     page.show("fit")
     spectra = read_columns(camera[0]["10ks"]["spectra"], "SPECTRA")["COUNTS"]
-    for detnum, said in ((5, "poor fit"), (80, "no answer: data by the previous relation")):
+    for detnum, said in ((5, "poor fit"), (80, "no valid fit: data by the previous relation")):
         page.run(f"{TABLE}.querySelector('tr[data-pixel=\"{detnum}\"]').click()")
         page.show("fit")
         assert title(page, "fit").startswith(f"Pixel {detnum} in 10ks") and said in title(
@@ -297,7 +297,7 @@ def test_the_reader_may_change_to_dark(page):
 
 def test_it_prints_every_plot_on_paper(page):
     page.run("window.dispatchEvent(new Event('beforeprint'))")
-    widths = page.run("Array.from(document.querySelectorAll('.main-svg'), own => own.clientWidth)")
+    widths = page.run("Array.from(document.querySelectorAll('.main-svg'), svg => svg.clientWidth)")
     assert min(widths) > 0 and max(widths) <= 680
     assert page.run("document.getElementById('bands')._fullLayout.font.color") == "#1c2733"
     page.run("window.dispatchEvent(new Event('afterprint'))")
@@ -311,7 +311,7 @@ def test_it_prints_every_plot_on_paper(page):
 
 def test_without_script_the_tables_of_all_exposures_are_there(browser, camera):
     browser.open(camera[1], script=False)
-    shown = "Array.from(document.querySelectorAll('.of-exposure'), own => own.offsetHeight > 0)"
+    shown = "Array.from(document.querySelectorAll('.of-exposure'), part => part.offsetHeight > 0)"
     assert all(browser.run(shown))
     assert browser.run("document.querySelector('noscript').textContent.includes('JavaScript')")
     assert browser.run("document.querySelector('nav').offsetHeight") == 0
@@ -336,7 +336,7 @@ def lose_all(rows):
             64,
             {"change": lose_all},
             "joint",
-            {"bands": "no pixel has an answer", "stack": "no good"},
+            {"bands": "no pixel has a valid fit", "stack": "no good"},
         ),
         (1, {}, "joint", {}),
         (64, {"with_truth": False}, "joint", {"pulls": "no truth"}),
@@ -348,7 +348,7 @@ def test_unusual_runs(browser, tmp_path, n_pixels, options, method, said):
     from helpers.report_pages import make_camera, write_report
 
     page = write_report(
-        tmp_path, make_camera(tmp_path, n_pixels, {"own": 10000}, **options), method=method
+        tmp_path, make_camera(tmp_path, n_pixels, {"week": 10000}, **options), method=method
     )
     browser.open(page)
     for identifier in draw_all(browser):
@@ -357,6 +357,6 @@ def test_unusual_runs(browser, tmp_path, n_pixels, options, method, said):
             assert said[identifier] in text
         elif "change" not in options:
             assert text == "", identifier
-    for value in browser.run("quantities.map(own => own.key)"):
+    for value in browser.run("quantities.map(item => item.key)"):
         choose(browser, "quantity", value)
-    assert title(browser, "camera").startswith("own: ")
+    assert title(browser, "camera").startswith("week: ")

@@ -79,15 +79,15 @@ def test_peaks_of_the_chosen_pixel_add_up_to_its_model(page):
     page.show("fit")
     assert title(page, "fit").startswith("Pixel 5 (poor fit")
     traces = "document.getElementById('fit').data"
-    peaks = page.run(f"{traces}.filter(own => own.name === 'one peak').length")
+    peaks = page.run(f"{traces}.filter(trace => trace.name === 'one peak').length")
     assert peaks >= 3 * N_RUNS
-    assert page.run(f"{traces}.filter(own => own.name === 'model').length") == N_RUNS
-    model = column(page, f"{traces}.find(own => own.name === 'model').y")
-    counts = column(page, f"{traces}.find(own => own.name === 'data').y")[:-1]
+    assert page.run(f"{traces}.filter(trace => trace.name === 'model').length") == N_RUNS
+    model = column(page, f"{traces}.find(trace => trace.name === 'model').y")
+    counts = column(page, f"{traces}.find(trace => trace.name === 'data').y")[:-1]
     assert model.sum() == pytest.approx(counts.sum(), rel=2e-3)
     highest = page.run(
-        f"Math.max(...{traces}.filter(own => own.name === 'one peak').slice(0, 2)"
-        ".flatMap(own => own.y))"
+        f"Math.max(...{traces}.filter(trace => trace.name === 'one peak').slice(0, 2)"
+        ".flatMap(trace => trace.y))"
     )
     assert highest == pytest.approx(model.max(), rel=0.05)
 
@@ -107,7 +107,7 @@ def test_every_quantity_and_run_can_be_chosen(page):
     page.show("camera")
     page.show("values")
     options = page.run(
-        "Array.from(document.querySelectorAll('#quantity option'), own => [own.value, own.text])"
+        "Array.from(document.querySelectorAll('#quantity option'), o => [o.value, o.text])"
     )
     assert len(options) == 4 + 2 * N_RUNS + 4 + N_RUNS + 4 + N_RUNS + 4 + N_RUNS
     for value, text in options:
@@ -119,7 +119,7 @@ def test_every_quantity_and_run_can_be_chosen(page):
         assert "Illumination" in title(page, "histogram-lambda")
     for which, names in (("good", ["good"]), ("bad", ["in question"])):
         choose(page, "which", which)
-        shown = page.run("document.getElementById('histogram-pe').data.map(own => own.name)")
+        shown = page.run("document.getElementById('histogram-pe').data.map(trace => trace.name)")
         assert shown == names
     page.show("fit")
     page.run("document.getElementById('logarithmic').click()")
@@ -164,7 +164,7 @@ def test_it_is_readable_wide_and_narrow_light_and_dark(browser, camera, width, d
 
 def test_it_prints_every_plot(page):
     page.run("window.dispatchEvent(new Event('beforeprint'))")
-    widths = page.run("Array.from(document.querySelectorAll('.main-svg'), own => own.clientWidth)")
+    widths = page.run("Array.from(document.querySelectorAll('.main-svg'), svg => svg.clientWidth)")
     assert min(widths) > 0 and max(widths) <= 680
     pdf = base64.b64decode(page.send("Page.printToPDF", printBackground=True)["data"])
     assert pdf.startswith(b"%PDF") and len(pdf) > 100_000
@@ -210,5 +210,5 @@ def test_unusual_runs(browser, tmp_path, options, said):
             assert said[identifier] in text
         elif not said:
             assert text == "", identifier
-    for value in browser.run("quantities.map(own => own.key)"):
+    for value in browser.run("quantities.map(quantity => quantity.key)"):
         choose(browser, "quantity", value)

@@ -22,8 +22,8 @@ def test_mean_errors_of_cameras_scatter_as_quoted():
     pulls = []
     for seed in range(CAMERAS):
         camera = cameras.make_camera(N, SECONDS, 100 + seed)
-        response = learn_camera(camera.counts, *prior, table)
-        rows = fit_pixels(camera.counts, np.arange(N), *prior, table, response)
+        response = learn_camera(camera.counts, *prior, table, cameras.MIN_COUNTS)
+        rows = fit_pixels(camera.counts, np.arange(N), *prior, table, response, cameras.OPTIONS)
         energies = np.array([4.0, 50.0, 150.0])
         relation = rows["GAIN"], rows["OFFSET"], camera.gain_true, camera.offset_true
         mean = [energy_error(energy, *relation).mean() for energy in energies]

@@ -36,8 +36,12 @@ def observed(seconds):
     """(camera, response, fits) of an exposure; the pixels of each are its own."""
     camera = cameras.make_camera(N, seconds, int(seconds))
     prior, table = cameras.prior(N), cameras.line_table()
-    response = learn_camera(camera.counts, *prior, table)
-    return camera, response, fit_pixels(camera.counts, np.arange(N), *prior, table, response)
+    response = learn_camera(camera.counts, *prior, table, cameras.MIN_COUNTS)
+    return (
+        camera,
+        response,
+        fit_pixels(camera.counts, np.arange(N), *prior, table, response, cameras.OPTIONS),
+    )
 
 
 @lru_cache
@@ -117,6 +121,7 @@ def test_response_is_what_the_truth_would_have_taught():
     table = cameras.line_table()
     true = camera.gain_true, camera.offset_true
     stacks = [stack_spectra(camera.counts, *true, edges) for edges in stack_edges(table)]
-    wanted = learn_response(stacks, table, cameras.NOMINAL_GAIN, N, response.shape).shape
+    start, scale = response.shape, response.population_scale
+    wanted = learn_response(stacks, table, cameras.NOMINAL_GAIN, N, start, scale).shape
     assert response.shape.fwhm_10 == pytest.approx(wanted.fwhm_10, rel=0.02)
     assert response.shape.fwhm_60 == pytest.approx(wanted.fwhm_60, rel=0.01)

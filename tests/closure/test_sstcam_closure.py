@@ -70,7 +70,7 @@ def chain(tmp_path_factory):
     params = {"pixels": pixels, "simulation": SIMULATION}
     run_script("simulate_pixels", folder, {}, {"pixels": folder / "pixels.ecsv"}, params)
     runs = {
-        which: [simulate(folder, which, *own) for own in enumerate(light)]
+        which: [simulate(folder, which, *run) for run in enumerate(light)]
         for which, light in SETS.items()
     }
     brightest = runs["spe"][-1]
@@ -96,9 +96,9 @@ def test_the_charge_resolution_is_that_of_the_truth(chain, tmp_path, convention)
     given = {"resolution": made["resolution"], "spe": folder / "spe.fits"}
     given |= {"pixels": folder / "pixels.ecsv", "peaks": folder / "peaks.fits"}
     light = [{"name": run.name, "pe": run.pe, "nsb_per_ns": 0.0} for run in scan]
-    own = {name: settings[name] for name in ("conversion", "convention")}
-    own |= {"fwhm_ns": SIMULATION["fwhm_ns"], "afterpulses": 0.0}
-    params = {"light": light, "charges": CHARGES, "settings": own}
+    method = {name: settings[name] for name in ("conversion", "convention")}
+    method |= {"fwhm_ns": SIMULATION["fwhm_ns"], "afterpulses": 0.0}
+    params = {"light": light, "charges": CHARGES, "settings": method}
     path = tmp_path / "validation.json"
     run_script("validate_charge_resolution", tmp_path, given, {"validation": path}, params)
     numbers = json.loads(path.read_text())

@@ -24,14 +24,14 @@ def draw_photoelectrons(random, light, n_flashes, jitter=0.0):
 
 def draw_charges(random, photoelectrons, truth=TRUTH):
     """Whole charges: crosstalk as a branching process, width of each avalanche, noise, rounding."""
-    own = {name: np.reshape(value, (-1, 1)) for name, value in truth.items()}
+    columns = {name: np.reshape(value, (-1, 1)) for name, value in truth.items()}
     avalanches = photoelectrons.copy()
     youngest = photoelectrons
     while youngest.any():
-        youngest = random.poisson(own["opct"] * youngest)
+        youngest = random.poisson(columns["opct"] * youngest)
         avalanches += youngest
-    width = np.sqrt(own["sigma_ped"] ** 2 + avalanches * own["sigma_pe"] ** 2)
-    mean = own["pedestal"] + own["pe"] * avalanches
+    width = np.sqrt(columns["sigma_ped"] ** 2 + avalanches * columns["sigma_pe"] ** 2)
+    mean = columns["pedestal"] + columns["pe"] * avalanches
     return np.rint(mean + width * random.standard_normal(avalanches.shape)).astype(np.int32)
 
 
@@ -66,10 +66,10 @@ def make_scan(charges, n_pixels, n_flashes, truth, seed, pde=0.5, nsb=0.125, res
         random = np.random.default_rng([seed, number])
         name = f"run{len(charges) - number:02d}"
         photoelectrons = draw_photoelectrons(random, np.full(n_pixels, charge), n_flashes)
-        own = draw_charges(random, photoelectrons, truth)
+        measured = draw_charges(random, photoelectrons, truth)
         if response is not None:
-            own = np.rint(response(own)).astype(np.int32)
+            measured = np.rint(response(measured)).astype(np.int32)
         none = np.zeros(n_pixels, bool)
-        files[name] = ScanCharges(own, 1.0, none, none, photoelectrons)
+        files[name] = ScanCharges(measured, 1.0, none, none, photoelectrons)
         runs.append(ScanRun(name, charge / pde * 1.1, charge / pde, nsb, nsb))
     return runs, files

@@ -51,14 +51,14 @@ def rows(*lines, header="name,n_ph"):
     return lambda: table("lab", *lines, header=header)
 
 
-def light(waveforms=None, **own):
+def light(waveforms=None, **datasets):
     """Another brightest run."""
-    return lambda: write_run("lab/light.h5", waveforms, **own)
+    return lambda: write_run("lab/light.h5", waveforms, **datasets)
 
 
-def dark(waveforms=None, **own):
+def dark(waveforms=None, **datasets):
     """Another run."""
-    return lambda: write_run("lab/dark.h5", waveforms, **own)
+    return lambda: write_run("lab/dark.h5", waveforms, **datasets)
 
 
 def cut(n_bytes):

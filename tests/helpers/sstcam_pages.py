@@ -9,23 +9,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from helpers.flashes import draw_charges, draw_photoelectrons
 from helpers.paths import PROJECT
 from helpers.synthetic import run_script
-from pixelcal.charge.extraction.charges import Charges
-from pixelcal.charge.extraction.io import charge_hdus, peak_hdus
-from pixelcal.charge.extraction.options import light_cards, option_cards, window_of
+from pixelcal.charge.extraction.charges import Charges, window_of
+from pixelcal.charge.extraction.io import charge_hdus, light_cards, option_cards, peak_hdus
 from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.resolution.io import resolution_hdus, resolution_json
 from pixelcal.charge.resolution.measure import ScanCharges, Settings, measure_scan
 from pixelcal.charge.resolution.scan import ScanRun
 from pixelcal.charge.runs.pixel_map import read_pixel_map
-from pixelcal.charge.simulation.flashes import make_pixels, true_parameters
-from pixelcal.charge.spe.files import SPECTRA_EXTENSION, run_cards
+from pixelcal.charge.simulation.flashes import make_pixels
+from pixelcal.charge.simulation.truth import truth_table
+from pixelcal.charge.spe.columns import SPE_EXTENSION, SPECTRA_EXTENSION, run_cards
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
-from pixelcal.charge.spe.merge import SPE_EXTENSION, complete_status
+from pixelcal.charge.spe.merge import complete_status
 from pixelcal.charge.spe.spectra import bin_widths, fill_run, spectra_rows
 from pixelcal.charge.spe.validation import validate
 from pixelcal.io.merge import placed_rows
@@ -53,7 +52,7 @@ PDE = 0.46
 def spectra_of(charges, pixel) -> np.ndarray:
     """Rows of the table SPECTRA of the charges of each run, (n, n_events) of step 1."""
     width = bin_widths(charges[0], 1.0)
-    return spectra_rows(pixel, width, [fill_run(own, 1.0, width) for own in charges])
+    return spectra_rows(pixel, width, [fill_run(run, 1.0, width) for run in charges])
 
 
 def fit_spectra(spectra) -> np.ndarray:
@@ -82,9 +81,10 @@ def make_products(
     none = np.zeros(n, bool)
     wave = 8 * np.exp(-0.5 * ((np.arange(128) - peak[:, None]) / 5.0) ** 2)
     peaks = Peaks(pixel.astype(np.int32), peak, none, none, wave)
-    own = true_parameters(pixels, peak, window_of(CHARGES), SIMULATION["fwhm_ns"])
-    drawn = {name.lower(): value for name, value in own.items()} | {"pedestal": own["EPED"]}
-    drawn.pop("eped")
+    known = truth_table(pixels, peak, window_of(CHARGES), light, SIMULATION["fwhm_ns"])
+    names = ("SIGMA_PED", "PE", "SIGMA_PE", "OPCT")
+    drawn = {name.lower(): np.asarray(known[name]) for name in names}
+    drawn["pedestal"] = np.asarray(known["EPED"])[:, 0]
     paths = {"peaks": folder / "peaks.fits", "pixel_map": SSTCAM_MAP, "charges": []}
     write_fits(paths["peaks"], peak_hdus(peaks))
 
@@ -103,23 +103,18 @@ def make_products(
         change(rows)
     rows = complete_status(rows, np.asarray(bad, int), none)
     pixel_map = read_pixel_map(SSTCAM_MAP)
-    places = (np.asarray(own)[pixel] for own in (pixel_map.x, pixel_map.y))
+    places = (np.asarray(coordinate)[pixel] for coordinate in (pixel_map.x, pixel_map.y))
     head = [*option_cards(CHARGES), ("UNITSAMP", "adu"), ("STEP", 1.0), *run_cards(names)]
     made = [("CREATOR", "pixelcal merge_spe"), ("SOFTVERS", "0"), ("CONFHASH", "0" * 64)]
     paths["spe"], paths["spectra"] = folder / "spe.fits", folder / "spectra.fits"
     table = placed_rows(rows, *places)
     write_fits(paths["spe"], [table_hdu(table, SPE_EXTENSION, cards=[*head, *made])])
     write_fits(paths["spectra"], [table_hdu(spectra, SPECTRA_EXTENSION, cards=head)])
-    known = None
     if truth:
-        paths["pixels"] = folder / "pixels.ecsv"
-        write_ecsv(paths["pixels"], pixels)
-        known = own | {
-            "LAMBDA": efficiency[:, None] * np.array(light),
-            "EPED": np.repeat(own["EPED"][:, None], len(light), axis=1),
-        }
+        paths["truth"] = folder / "truth.ecsv"
+        write_ecsv(paths["truth"], known)
     paths["validation"] = folder / "validation.json"
-    write_json(paths["validation"], validate(rows, known))
+    write_json(paths["validation"], validate(rows, known if truth else None))
     if scan:
         write_scan(folder, paths, rows, drawn, efficiency, peaks)
     return paths
@@ -132,7 +127,7 @@ def run_header(which, name, light) -> list[tuple]:
 
 def write_charges(folder, charges, peaks, cards) -> str:
     """A file with the header that the page reads; few of the charges are enough."""
-    own = Charges(
+    extracted = Charges(
         charges=charges,
         event_id=np.arange(charges.shape[1]),
         true_pe=None,
@@ -140,7 +135,7 @@ def write_charges(folder, charges, peaks, cards) -> str:
         bad={"stale": 2, "incomplete": 1, "other": 0},
     )
     path = folder / f"{cards[0][1]}.fits"
-    write_fits(path, charge_hdus(own, peaks, 1.0, cards))
+    write_fits(path, charge_hdus(extracted, peaks, 1.0, cards))
     return str(path)
 
 
@@ -165,16 +160,13 @@ def write_scan(folder, paths, rows, drawn, efficiency, peaks) -> None:
     write_json(paths["summary"], resolution_json(measured, settings, rows["STATUS"]))
 
 
-def page_params(paths) -> dict:
+def page_params() -> dict:
     """Parameters of the rule `report_sstcam`."""
-    n_runs = fits.getheader(paths["spe"], SPE_EXTENSION)["NRUNS"]
-    truth = {"charges": CHARGES, "light": list(LIGHT[:n_runs]), "fwhm_ns": SIMULATION["fwhm_ns"]}
-    settings = {"fit": FIT, "charges": CHARGES, "note": "</script><b>&"}
-    return {"settings": settings, "truth": truth if "pixels" in paths else None}
+    return {"settings": {"fit": FIT, "charges": CHARGES, "note": "</script><b>&"}}
 
 
 def write_page(folder, paths, name="sstcam.html") -> Path:
     """Run the rule's script on the products."""
     page = Path(folder) / name
-    run_script("report_sstcam", Path(folder), paths, {"report": page}, page_params(paths))
+    run_script("report_sstcam", Path(folder), paths, {"report": page}, page_params())
     return page

@@ -43,9 +43,17 @@ def samples(n_events=6, n_pixels=5, n_samples=40, dtype=np.uint16, peak=20):
 
 
 def write_run(
-    path, waveforms=None, *, pixels=None, unit="adu", sample_ns=1.0, adc=None, chunks=None, **own
+    path,
+    waveforms=None,
+    *,
+    pixels=None,
+    unit="adu",
+    sample_ns=1.0,
+    adc=None,
+    chunks=None,
+    **datasets,
 ):
-    """An open-layout file; `own` are more datasets, and None leaves out what is named.
+    """An open-layout file; `datasets` are more of them, and None leaves out what is named.
 
     `adc` has the attributes adc_min and adc_max.
     """
@@ -61,7 +69,7 @@ def write_run(
             pixels = np.arange(waveforms.shape[1])
         if pixels is not False:
             file["pixels"] = pixels
-        for name, value in own.items():
+        for name, value in datasets.items():
             file[name] = value
     return Path(path)
 

@@ -53,6 +53,7 @@ class Edit:
 
 def replace(path, content, seconds_later=10):
     """A new file in the place of `path`, dated so many seconds after now, or before."""
+    assert PROJECT not in path.resolve().parents, f"{path} is a link to the project itself"
     new = path.with_name(path.name + ".new")
     new.write_bytes(content)
     os.replace(new, path)

@@ -23,6 +23,7 @@ SSTCAM_WALK = (
     "simulate_flashes",
     "find_peaks",
     "extract_charges",
+    "write_truth",
     "fill_spe_spectra",
     "plot_charges",
     "fit_spe",

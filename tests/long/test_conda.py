@@ -10,7 +10,10 @@ import pytest
 from helpers import staleness
 from helpers.environments import ENVIRONMENTS, LOCKS, PROJECT, rules
 
-NEEDS_CONDA = pytest.mark.skipif(shutil.which("conda") is None, reason="no conda command on PATH")
+NEEDS_CONDA = pytest.mark.skipif(
+    shutil.which("conda") is None,
+    reason="no conda command on PATH; ../shared/tools/offline-conda makes one",
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,12 @@ def bare_snakemake(tmp_path_factory):
     for package in ("numpy", "astropy", "numba"):
         assert subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode
     return python
+
+
+@pytest.fixture
+def project(project_with_library):
+    """With a library of its own: numba compiles it in the environments, too."""
+    return project_with_library
 
 
 @pytest.fixture

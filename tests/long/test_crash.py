@@ -23,6 +23,12 @@ CI = ("--cores", "2", "--configfile", "config/ci.yaml")
 N_KILLS = 10
 
 
+@pytest.fixture
+def project(project_with_library):
+    """With a library of its own: kills meet jobs that compile, too."""
+    return project_with_library
+
+
 @pytest.fixture(scope="module")
 def reference(ci_project, checksums):
     """SHA-256 of every product of a run that nobody disturbed."""

@@ -28,7 +28,7 @@ SUBMITTED |= {"plot_relation": 3, "plot_spectrum": 3, "report": 1}
 def what_is_missing():
     """Why there can be no Slurm here, or None."""
     if not (TOOLS / "up").exists():
-        return "the scripts that start a Slurm of one node are not beside the project"
+        return "../shared/tools/slurm, which starts a Slurm of one node, is not there"
     if shutil.which("slurmctld") is None or shutil.which("slurmd") is None:
         return "Slurm is not installed (slurmctld, slurmd, slurm-client, munge)"
     if os.geteuid() != 0:

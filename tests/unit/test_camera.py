@@ -24,16 +24,18 @@ def test_modules_and_sectors_are_whole_blocks(pixel_map):
     for name, n_groups, shape in (("MODULE", 200, (4, 8)), ("SECTOR", 8, (20, 40))):
         assert set(pixel_map[name]) == set(range(n_groups))
         for group in range(n_groups):
-            own = pixel_map[pixel_map[name] == group]
-            height, width = np.ptp(own["Y"]) + 1, np.ptp(own["X"]) + 1
-            assert (height, width) == shape and len(own) == height * width
+            area = pixel_map[pixel_map[name] == group]
+            height, width = np.ptp(area["Y"]) + 1, np.ptp(area["X"]) + 1
+            assert (height, width) == shape and len(area) == height * width
     # A module belongs to one sector, a sector has 25 of them.
     pairs = np.unique(np.stack([pixel_map["MODULE"], pixel_map["SECTOR"]]), axis=1)
     assert pairs.shape[1] == 200 and np.all(np.bincount(pairs[1]) == 25)
 
 
 def test_image_puts_values_in_their_place(pixel_map):
-    image = to_image(pixel_map["DETNUM"][:100], pixel_map["X"][:100], pixel_map["Y"][:100])
+    image = to_image(
+        pixel_map["DETNUM"][:100], pixel_map["X"][:100], pixel_map["Y"][:100], (80, 80)
+    )
     assert image.shape == (80, 80)
     assert image[0, 79] == 0 and image[0, 0] == 79 and image[1, 79] == 80
     assert np.isnan(image).sum() == 6300

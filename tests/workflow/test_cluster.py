@@ -10,15 +10,21 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers.walk import WALK
+from helpers.walk import SSTCAM_WALK, WALK
 
 PROJECT = Path(__file__).resolve().parents[2]
-RULES = "\n".join(path.read_text() for path in sorted((PROJECT / "workflow/rules").rglob("*.smk")))
+FILES = sorted((PROJECT / "workflow" / "rules").rglob("*.smk"))
+RULES = ("\n" + "\n".join(path.read_text() for path in FILES)).split("\nrule ")[1:]
 SNAKEMAKE_IN_A_JOB = 300  # MB: two processes of it hold 131 MB each beside the rule's own
 IN_SLURM_ONLY = {"slurm-status-command", "slurm-init-seconds-before-status-checks"}
 
 
-@pytest.mark.parametrize("rule", ("\n" + RULES).split("\nrule ")[1:], ids=lambda t: t.split(":")[0])
+def test_the_rules_are_found():
+    names = {rule.split(":")[0] for rule in RULES}
+    assert {*WALK, *SSTCAM_WALK} <= names
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda text: text.split(":")[0])
 def test_a_rule_states_threads_memory_and_time(rule):
     memory = r"mem_mb=lambda wildcards, attempt: \d+ \* attempt,\n"
     for number in (r"threads: \d+\n", memory, r"runtime=\d+,\n"):

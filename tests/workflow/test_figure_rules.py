@@ -75,6 +75,15 @@ def test_a_pixel_that_is_not_selected_is_one_clear_line(project, snakemake):
     assert "most recent call" not in run.stderr and not (project / "results" / "eclairs").exists()
 
 
+@pytest.mark.parametrize("name", ["42", "00042"])
+def test_a_pixel_of_other_than_four_digits_is_one_clear_line(project, snakemake, name):
+    run = snakemake(project, f"results/eclairs/10ks/pixels/{name}.png", "--configfile", CI)
+    assert run.returncode != 0
+    lines = [line.strip() for line in run.stderr.splitlines() if "four digits" in line]
+    assert lines == [f"pixel {name}: pictures of pixels have names of four digits; ask for 0042"]
+    assert "most recent call" not in run.stderr and not (project / "results" / "eclairs").exists()
+
+
 def test_a_threshold_remakes_pictures_and_lists_alone(ci_project, snakemake, tmp_path):
     extra = tmp_path / "extra.yaml"
     extra.write_text("changes: {threshold_sigma: 3.0}")
@@ -108,7 +117,7 @@ def test_flight_events_by_the_two_step_method(project, snakemake):
     assert "SIGMA_4" in read_list(folder, "over_requirement").colnames
 
 
-def test_one_pixel_without_an_answer(project, snakemake):
+def test_one_pixel_without_a_valid_fit(project, snakemake):
     """Too short for any pixel."""
     settings = {
         "pixels": "5",

@@ -9,7 +9,7 @@ RELATION = "results/eclairs/3ks/relation.fits"
 
 
 def test_leave_one_out_adds_an_extension(ci_project, tmp_path, snakemake):
-    folder = shutil.copytree(ci_project, tmp_path / "project")
+    folder = shutil.copytree(ci_project, tmp_path / "project", symlinks=True)
     before = fits.getdata(folder / RELATION, "RELATION")
     (folder / "own.yaml").write_text("fit: {leave_one_out: true}\n")
     run = snakemake(folder, "--configfile", "config/ci.yaml", "own.yaml", "--", RELATION)

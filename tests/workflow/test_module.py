@@ -132,11 +132,11 @@ NEEDS_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="git is not i
 
 
 @pytest.fixture
-def repository(project, tmp_path):
+def repository(project_with_library, tmp_path):
     """Function: commit the project as it is, and give it a tag; returns its folder."""
     folder = tmp_path / "owner" / "pixelcal"
     folder.parent.mkdir()
-    project.rename(folder)
+    project_with_library.rename(folder)
 
     def git(*arguments):
         identity = ("-c", "user.name=pixelcal", "-c", "user.email=pixelcal@example.org")

@@ -30,6 +30,12 @@ TABLES = ("all_blocks.csv", "strongest.csv", "cdte.csv", "eclairs_pixels.csv")
 
 
 @pytest.fixture
+def project(project_with_library):
+    """With a library in its own folder: that one is read by one name only."""
+    return project_with_library
+
+
+@pytest.fixture
 def reads(project, tmp_path):
     """Function: how often a dry run opens each file of the tables and the library."""
 

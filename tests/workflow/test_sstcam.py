@@ -9,9 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
+from helpers.paths import SCRIPTS
+from helpers.project_copies import copy_library
 from helpers.sstcam_runs import table, write_run
 from helpers.staleness import SSTCAM_SAID, Edit, append, planned_jobs, touch_everything
 from helpers.walk import SSTCAM_WALK
+
+from pixelcal.workflow.library_hash import library_files
 
 CONFIG = "sstcam.yaml"
 RUNS = {"spe": ("spe_00", "spe_01"), "scan": ("scan_00", "scan_01")}
@@ -43,6 +47,9 @@ EDITS = {
     "`simulation.scan.flashes`": Edit(sstcam(simulation={"scan": {"flashes": 50}})),
     "`simulation.seed`": Edit(sstcam(simulation={"seed": 2})),
     "`pixels`": Edit(sstcam(pixels="1-16")),
+    "a module of the simulated flashes": Edit(
+        change=append(f"{LIBRARY}/simulation/flashes.py", "\nADDED = 1\n")
+    ),
     "settings of ECLAIRs": Edit({"pixels": "0-31", "fit": {"chunk_pixels": 9}}),
     "a module of the charge resolution": Edit(
         change=append(f"{LIBRARY}/resolution/measure.py", "\nADDED = 1\n")
@@ -92,7 +99,7 @@ def plans(sstcam_project, snakemake, tmp_path_factory):
             folder = shutil.copytree(
                 folder, place / "project", symlinks=True, copy_function=os.link
             )
-            edit.change(folder)
+            edit.change(copy_library(folder))
         (place / "edit.yaml").write_text(yaml.safe_dump(edit.settings))
         files = (CONFIG, place / "edit.yaml")
         return snakemake(folder, "--dry-run", "--configfile", *files, "--", "sstcam")
@@ -146,7 +153,7 @@ PAGE = {"report_sstcam"}
 def test_what_the_targets_run(plan_of):
     assert plan_of("sstcam") == set(SSTCAM_WALK)
     assert plan_of("spe") == set(SSTCAM_WALK) - RESOLUTION - PAGE
-    alone = {"validate_spe", *FIGURES, *PAGE}
+    alone = {"write_truth", "validate_spe", *FIGURES, *PAGE}
     assert plan_of("charge_resolution") == set(SSTCAM_WALK) - alone
 
 
@@ -158,12 +165,24 @@ def test_own_runs_are_not_simulated_and_have_no_truth(plan_of, project):
         write_run(project / f"{name}.h5")
     own = {"spe": {"folder": "dark"}, "pixels": "0-4"}
     (project / "own.yaml").write_text(yaml.safe_dump(sstcam(**own)))
-    made = {"simulate_pixels", "simulate_flashes", "list_runs"}
+    made = {"simulate_pixels", "simulate_flashes", "list_runs", "write_truth"}
     rest = set(SSTCAM_WALK) - made - {"validate_charge_resolution"}
     assert plan_of("sstcam", "own.yaml") == rest - RESOLUTION
     both = own | {"dynamic_range": {"folder": "scan"}}
     (project / "own.yaml").write_text(yaml.safe_dump(sstcam(**both)))
     assert plan_of("sstcam", "own.yaml") == rest
+
+
+WITH_THE_SIMULATOR = {"simulate_pixels", "simulate_flashes", "write_truth"}
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in SCRIPTS.glob("charge/[a-z]*.py")))
+def test_no_script_of_real_runs_reaches_the_simulator(script):
+    """An edit of the simulator makes nothing stale that real runs have been calibrated with."""
+    reached = library_files(SCRIPTS / "charge" / f"{script}.py")
+    simulator = {path.stem for path in reached if path.parent.name == "simulation"} - {"__init__"}
+    simulated = WITH_THE_SIMULATOR | {"validate_charge_resolution"}
+    assert bool(simulator) == (script in simulated)
 
 
 def test_a_run_replaced_by_an_older_file_is_noticed(sstcam_project, snakemake, tmp_path):
@@ -200,6 +219,41 @@ def test_the_other_camera_is_left_alone(project, snakemake):
     """Neither target takes a rule of the other: what they share is code."""
     run = snakemake(project, "--dry-run", "--configfile", "config/ci.yaml")
     assert not planned_rules(run) & set(SSTCAM_WALK)
+
+
+# --- mistakes of a target -------------------------------------------------------------------------
+
+
+def said_of(run):
+    """What a run that cannot be planned says: one line."""
+    assert run.returncode != 0 and "Traceback" not in run.stdout + run.stderr
+    (line,) = [line for line in run.stderr.splitlines() if line.startswith("configuration: ")]
+    return line
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("0099", "is not among the 16 selected by `sstcam.pixels`; select it, or ask for another"),
+        ("12", "a picture is named by the four digits of its pixel"),
+        ("00012", "a picture is named by the four digits of its pixel"),
+        ("typical", "a picture is named by the four digits of its pixel"),
+    ],
+)
+def test_a_pixel_that_has_no_picture_is_one_clear_line(sstcam_project, snakemake, name, said):
+    picture = f"results/sstcam/pixels/{name}.png"
+    run = snakemake(sstcam_project, "--dry-run", picture, "--configfile", CONFIG)
+    line = said_of(run)
+    assert f"pixel {name}" in line and said in line
+
+
+def test_a_set_of_runs_that_nobody_named_is_one_clear_line(project, snakemake):
+    table(project / "dark", "a,0.5")
+    write_run(project / "dark/a.h5")
+    only = {"spe": {"folder": "dark"}, "pixels": "0-4"}
+    (project / "own.yaml").write_text(yaml.safe_dump(sstcam(**only)))
+    run = snakemake(project, "--dry-run", "--configfile", "own.yaml", "--", "charge_resolution")
+    assert "sstcam.dynamic_range.folder: names no folder" in said_of(run)
 
 
 # --- the same bytes -------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
+from helpers.project_copies import copy_library
 from helpers.staleness import (
     CHUNK_PIXELS,
     FIT_SCRIPT,
@@ -181,7 +182,7 @@ def plans(finished, snakemake, tmp_path_factory):
             folder = shutil.copytree(
                 folder, place / "project", symlinks=True, copy_function=os.link
             )
-            edit.change(folder)
+            edit.change(copy_library(folder))
         (place / "edit.yaml").write_text(yaml.safe_dump(edit.settings, sort_keys=False))
         return snakemake(
             folder, "--dry-run", "--configfile", *files, place / "edit.yaml", *edit.arguments

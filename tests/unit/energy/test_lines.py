@@ -91,7 +91,7 @@ def test_without_80_90_has_no_line_there():
     assert not np.any((table.block_limits_keV > 80) & (table.block_limits_keV < 90))
 
 
-@pytest.mark.skipif(not FACTS.exists(), reason="the collection of facts is not beside the project")
+@pytest.mark.skipif(not FACTS.exists(), reason="../shared/ECLAIRS.md is not there")
 def test_energies_and_shares_are_those_of_the_facts():
     facts = {}
     for row in FACTS.read_text(encoding="utf-8").splitlines():

@@ -1,7 +1,10 @@
 """The channel-energy relation against closed forms and against sampling."""
 
+import re
+
 import numpy as np
 import pytest
+from helpers.paths import PROJECT
 from scipy.stats import kstest
 
 from pixelcal import instrument
@@ -10,7 +13,7 @@ from pixelcal.energy.fit.columns import FIT_DTYPE, FIT_UNITS, empty_fits
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.truth import inject_errors
 from pixelcal.numerics.random import pixel_stream
-from pixelcal.status import NO_VALID_FIT, EnergyStatus
+from pixelcal.status import EnergyStatus, has_valid_fit
 
 GAIN, OFFSET = 0.145, 3.0
 ENERGIES = np.array(instrument.REFERENCE_ENERGIES_KEV)
@@ -101,9 +104,14 @@ def test_sigma_is_the_scatter_of_sampled_relations():
 # --- rows of a fit -------------------------------------------------------------------------------
 
 
-def test_status_bits_are_those_of_the_product():
-    assert [int(bit) for bit in EnergyStatus] == [1, 2, 4, 8, 16, 32, 64]
-    assert int(NO_VALID_FIT) == 1 + 2 + 4
+def test_status_bits_are_those_that_the_docs_promise():
+    """Numbers, names, and which of them mean that there is no relation."""
+    page = (PROJECT / "docs" / "products.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|.*\| (yes|no) \|$", page, re.MULTILINE)
+    assert {name: int(bit) for bit, name, _ in rows} == {bit.name: bit for bit in EnergyStatus}
+    valid = has_valid_fit([int(bit) for bit, *_ in rows])
+    assert valid.tolist() == [answer == "yes" for *_, answer in rows]
+    assert has_valid_fit(0)
 
 
 def test_empty_fits_have_no_answer():

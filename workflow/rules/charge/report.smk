@@ -104,6 +104,8 @@ rule plot_spe_pixel:
         "results/logs/plot_spe_pixel/{pixel}.log",
     benchmark:
         "results/benchmarks/plot_spe_pixel/{pixel}.tsv"
+    wildcard_constraints:
+        pixel=r"[^/]+",  # a name that no pixel has is said to be one
     conda:
         "../../../envs/sstcam_figures.yaml"
     threads: 1
@@ -111,7 +113,7 @@ rule plot_spe_pixel:
         mem_mb=lambda wildcards, attempt: 800 * attempt,
         runtime=10,
     params:
-        pixel="{pixel}",
+        pixel=pictured_pixel,
         library=library("charge/plot_spe_pixel"),
     script:
         "../../scripts/charge/plot_spe_pixel.py"
@@ -128,7 +130,8 @@ rule report_sstcam:
     """
     input:
         **scan_products(),
-        **(spe_truth() | {"peaks": "results/sstcam/peaks.fits"}),
+        **where_simulated(truth="results/sstcam/runs/truth.ecsv"),
+        peaks="results/sstcam/peaks.fits",
         spe="results/sstcam/spe/spe.fits",
         spectra="results/sstcam/spe/spectra.fits",
         validation="results/sstcam/spe/validation.json",
@@ -153,7 +156,6 @@ rule report_sstcam:
         runtime=10,
     params:
         settings=sstcam_page_settings(),
-        truth=sstcam_truth_settings(),
         library=library("charge/report_sstcam"),
         templates=templates("charge"),
     script:

@@ -1,10 +1,10 @@
 rule measure_charge_resolution:
     """
-    What: the charge resolution of the dynamic-range scan over the good pixels and over all with an
-        answer, bias apart from spread, each with its error; the same of each pixel; at which
+    What: the charge resolution of the dynamic-range scan over the good pixels and over all with a
+        valid fit, bias apart from spread, each with its error; the same of each pixel; at which
         charges each requirement is met.
     Physics: charges to photoelectrons by gain, pedestal and crosstalk of each pixel's SPE fit, or
-        by a monotone transfer function from the runs that calibrate, which do not judge; mean
+        by a monotone transfer function from calibration runs, which are excluded from the assessment; mean
         square distance from the expected charge; errors from the scatter of the flashes.
     Wildcards: none.
     """
@@ -42,7 +42,10 @@ rule validate_charge_resolution:
     Wildcards: none.
     """
     input:
-        **spe_truth(),
+        **where_simulated(
+            pixels="results/sstcam/runs/pixels.ecsv",
+            peaks="results/sstcam/peaks.fits",
+        ),
         resolution="results/sstcam/charge_resolution/resolution.fits",
         spe="results/sstcam/spe/spe.fits",
     output:
@@ -51,6 +54,7 @@ rule validate_charge_resolution:
         "results/logs/validate_charge_resolution/scan.log",
     benchmark:
         "results/benchmarks/validate_charge_resolution/scan.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/sstcam_resolution.yaml"
     threads: 1

@@ -12,6 +12,7 @@ rule simulate_pixels:
         "results/logs/simulate_pixels/pixels.log",
     benchmark:
         "results/benchmarks/simulate_pixels/pixels.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/sstcam_waveforms.yaml"
     threads: 1
@@ -29,7 +30,7 @@ rule simulate_pixels:
 rule list_runs:
     """
     What: the table of the simulated runs, as a folder of real runs has it.
-    Physics: the light of a run, in photons; a simulated camera turns a fixed share of them into
+    Physics: the light of a run, in photons; a simulated camera turns a fixed fraction of them into
         photoelectrons.
     Wildcards: set, `spe` or `scan`.
     """
@@ -39,6 +40,7 @@ rule list_runs:
         "results/logs/list_runs/{set}.log",
     benchmark:
         "results/benchmarks/list_runs/{set}.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/sstcam_waveforms.yaml"
     threads: 1
@@ -129,6 +131,7 @@ rule find_peaks:
     Wildcards: none.
     """
     input:
+        **optional(bad_pixels=SSTCAM["bad_pixels"]),
         run=brightest_run,
     output:
         peaks="results/sstcam/peaks.fits",
@@ -146,7 +149,9 @@ rule find_peaks:
         charges=leaves(SSTCAM["charges"], "time_skew", "solo_pixels", "max_events"),
         pixels=SSTCAM_PIXELS,
         run=lambda wildcards: run_names("spe")[-1],
-        contents=lambda wildcards: run_contents(RUNS["spe"][-1]),
+        event_types=SSTCAM["source"]["event_types"],
+        contents=lambda wildcards: run_contents(named_runs("spe")[-1])
+        + contents(SSTCAM["bad_pixels"]),
         date=config["date"],
         library=library("charge/find_peaks"),
     script:
@@ -161,6 +166,7 @@ rule extract_charges:
     Wildcards: set, `spe` or `scan`; run, its name in the table of runs.
     """
     input:
+        **optional(bad_pixels=SSTCAM["bad_pixels"]),
         run=run_input,
         peaks="results/sstcam/peaks.fits",
     output:
@@ -181,8 +187,43 @@ rule extract_charges:
         light=run_light,
         set="{set}",
         run="{run}",
-        contents=lambda wildcards: run_contents(run_entry(wildcards)),
+        event_types=SSTCAM["source"]["event_types"],
+        contents=lambda wildcards: run_contents(run_entry(wildcards))
+        + contents(SSTCAM["bad_pixels"]),
         date=config["date"],
         library=library("charge/extract_charges"),
     script:
         "../../scripts/charge/extract_charges.py"
+
+
+rule write_truth:
+    """
+    What: what the fits of the simulated pixels should find, in the window that charges are summed
+        in; validation and report compare with it. Only where no folder of runs is configured.
+    Physics: the part of the pulse that is in the window of the pixel; noise and rounding of all
+        samples that are summed; the light of a run times the efficiency of the pixel.
+    Wildcards: none.
+    """
+    input:
+        pixels="results/sstcam/runs/pixels.ecsv",
+        peaks="results/sstcam/peaks.fits",
+    output:
+        truth="results/sstcam/runs/truth.ecsv",
+    log:
+        "results/logs/write_truth/truth.log",
+    benchmark:
+        "results/benchmarks/write_truth/truth.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
+    conda:
+        "../../../envs/sstcam_waveforms.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        charges=charge_settings(),
+        light=[run.light["n_ph"] * SSTCAM["simulation"]["pde"] for run in RUNS["spe"]],
+        fwhm_ns=SSTCAM["simulation"]["fwhm_ns"],
+        library=library("charge/write_truth"),
+    script:
+        "../../scripts/charge/write_truth.py"

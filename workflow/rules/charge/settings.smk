@@ -4,6 +4,7 @@ import re
 
 from pixelcal.charge.runs.run_table import SETS, read_run_table, simulated_runs
 from pixelcal.charge.runs.pixel_map import chosen_pixels, read_pixel_map
+from pixelcal.errors import InputError
 
 SSTCAM = config["sstcam"]
 NO_RUN = r"(?!)"
@@ -77,13 +78,24 @@ def run_names(which):
     return [run.name for run in RUNS[which]]
 
 
+def named_runs(which):
+    """The runs of a set, by rising light; a set without any stops the workflow with one line."""
+    if not RUNS[which]:
+        with configuration.mistakes_in_one_line():
+            raise InputError(
+                f"sstcam.{SETS[which]}.folder: names no folder, but runs of it are needed; name"
+                " one, or leave both folders null to simulate both"
+            )
+    return RUNS[which]
+
+
 def run_entry(wildcards):
-    """The row of table.csv of the run in the wildcards."""
-    found = [run for run in RUNS[wildcards.set] if run.name == wildcards.run]
-    if not found:
-        print(f"configuration: there is no run {wildcards.run} in table.csv", file=sys.stderr)
-        raise SystemExit(1)
-    return found[0]
+    """The row of table.csv of the run in the wildcards; else one line, and the end."""
+    for run in RUNS[wildcards.set]:
+        if run.name == wildcards.run:
+            return run
+    with configuration.mistakes_in_one_line():
+        raise InputError(f"there is no run {wildcards.run} in table.csv")
 
 
 def run_light(wildcards):
@@ -103,7 +115,7 @@ def run_input(wildcards):
 
 def brightest_run(wildcards):
     """The waveforms of the brightest run of single photoelectrons, in which peaks are found."""
-    return waveform_file(RUNS["spe"][-1], "spe") if RUNS["spe"] else no_runs("spe")
+    return waveform_file(named_runs("spe")[-1], "spe")
 
 
 def run_contents(*runs):
@@ -111,21 +123,9 @@ def run_contents(*runs):
     return contents(large=[] if FLASHES_SIMULATED else [run.path for run in runs])
 
 
-def no_runs(which):
-    """One line, and the end, where a rule needs runs that the configuration does not name."""
-    print(
-        f"configuration: sstcam.{SETS[which]}.folder: names no folder, but runs of it are needed; name"
-        " one, or leave both folders null to simulate both",
-        file=sys.stderr,
-    )
-    raise SystemExit(1)
-
-
 def charge_files(which):
     """The charges of all runs of a set, by rising light."""
-    if not RUNS[which]:
-        no_runs(which)
-    return [f"results/sstcam/charges/{which}/{name}.fits" for name in run_names(which)]
+    return [f"results/sstcam/charges/{which}/{run.name}.fits" for run in named_runs(which)]
 
 
 def simulated_beside(*sets):
@@ -136,10 +136,15 @@ def simulated_beside(*sets):
     return [f"results/sstcam/runs/{which}/table.csv" for which in sets] + truth
 
 
+def where_simulated(**files):
+    """Inputs that only simulated flashes have; none for real runs."""
+    return files if FLASHES_SIMULATED else {}
+
+
 def flashes(wildcards):
     """How many flashes of a run are simulated."""
-    own = SSTCAM["simulation"]
-    return own["flashes"] if wildcards.set == "spe" else own["scan"]["flashes"]
+    settings = SSTCAM["simulation"]
+    return settings["flashes"] if wildcards.set == "spe" else settings["scan"]["flashes"]
 
 
 def simulated_table(wildcards):
@@ -150,10 +155,10 @@ def simulated_table(wildcards):
     ]
 
 
-def charge_settings(wildcards=None):
+def charge_settings():
     """What the charges depend on; samples of a baseline that is not subtracted do not count."""
-    own = leaves(SSTCAM["charges"], *CHARGES)
-    return own | ({} if own["baseline"] == "event" else {"baseline_samples": 0})
+    settings = leaves(SSTCAM["charges"], *CHARGES)
+    return settings | ({} if settings["baseline"] == "event" else {"baseline_samples": 0})
 
 
 # --- single photoelectrons ------------------------------------------------------------------------
@@ -177,29 +182,35 @@ def spe_chunk_files(wildcards):
     return [f"results/sstcam/spe/chunks/{name}.fits" for name in names]
 
 
-def spe_light():
-    """Mean photoelectrons of each simulated run in a pixel of efficiency 1."""
-    return [run.light["n_ph"] * SSTCAM["simulation"]["pde"] for run in RUNS["spe"]]
-
-
-def spe_truth():
-    """What the true parameters of the pixels follow from, where flashes are simulated."""
-    if not FLASHES_SIMULATED:
-        return {}
-    return {"pixels": "results/sstcam/runs/pixels.ecsv", "peaks": "results/sstcam/peaks.fits"}
-
-
 # --- charge resolution ----------------------------------------------------------------------------
 
 
 def resolution_settings():
     """What the charge resolution depends on; the option of a conversion not used does not count."""
-    own = SSTCAM["charge_resolution"]
-    transfer = ("transfer",) if own["conversion"] == "transfer" else ()
-    return leaves(own, *CHARGE_RESOLUTION, *transfer)
+    settings = SSTCAM["charge_resolution"]
+    transfer = ("transfer",) if settings["conversion"] == "transfer" else ()
+    return leaves(settings, *CHARGE_RESOLUTION, *transfer)
 
 
 # --- report ---------------------------------------------------------------------------------------
+
+
+def pictured_pixel(wildcards):
+    """The pixel of a picture; one that cannot be drawn stops the workflow with one line."""
+    name = wildcards.pixel
+    with configuration.mistakes_in_one_line():
+        if not re.fullmatch(r"[0-9]{4}", name):
+            raise InputError(
+                f"pixel {name}: a picture is named by the four digits of its pixel; ask for one"
+                " such as results/sstcam/pixels/0042.png"
+            )
+        if int(name) not in SSTCAM_PIXELS:
+            raise InputError(
+                f"pixel {name} is not among the {len(SSTCAM_PIXELS)} selected by `sstcam.pixels`;"
+                " select it, or ask for another"
+            )
+    return int(name)
+
 
 SSTCAM_FIGURES = {
     "spe": ("spe_camera", "spe_parameters", "spe_spectrum", "charges"),
@@ -238,11 +249,3 @@ def sstcam_page_settings():
         simulated = dict.fromkeys(SIMULATED_PIXELS + SIMULATED_FLASHES)
         settings["simulation"] = leaves(SSTCAM["simulation"], *simulated)
     return ordered(settings)
-
-
-def sstcam_truth_settings():
-    """What the truth of simulated pixels follows from; nothing for real runs."""
-    if not FLASHES_SIMULATED:
-        return None
-    fwhm = SSTCAM["simulation"]["fwhm_ns"]
-    return {"charges": charge_settings(), "light": spe_light(), "fwhm_ns": fwhm}

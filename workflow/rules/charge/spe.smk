@@ -30,7 +30,7 @@ rule fill_spe_spectra:
 rule fit_spe:
     """
     What: gain, pedestals, widths, crosstalk and illuminations of the pixels of one chunk, with their
-        covariance and the reason where there is no answer.
+        covariance and the reason where there is no valid fit.
     Physics: a normal peak for each number of avalanches, whose probability is a generalised Poisson
         law; Poisson likelihood of all runs together, integrated over bins.
     Wildcards: chunk, the counter of a run of `sstcam.fit.chunk_pixels` pixels.
@@ -68,6 +68,7 @@ rule merge_spe:
     input:
         **optional(bad_pixels=SSTCAM["bad_pixels"]),
         chunks=spe_chunk_files,
+        charges=lambda wildcards: charge_files("spe"),
         spectra="results/sstcam/spe/spectra.fits",
         peaks="results/sstcam/peaks.fits",
         pixel_map=SSTCAM_MAP,
@@ -77,6 +78,7 @@ rule merge_spe:
         "results/logs/merge_spe/spe.log",
     benchmark:
         "results/benchmarks/merge_spe/spe.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/sstcam_spe.yaml"
     threads: 1
@@ -100,7 +102,7 @@ rule validate_spe:
     Wildcards: none.
     """
     input:
-        **spe_truth(),
+        **where_simulated(truth="results/sstcam/runs/truth.ecsv"),
         spe="results/sstcam/spe/spe.fits",
     output:
         validation="results/sstcam/spe/validation.json",
@@ -108,6 +110,7 @@ rule validate_spe:
         "results/logs/validate_spe/validation.log",
     benchmark:
         "results/benchmarks/validate_spe/validation.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/sstcam_spe.yaml"
     threads: 1
@@ -115,9 +118,6 @@ rule validate_spe:
         mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=10,
     params:
-        charges=charge_settings(),
-        light=spe_light() if FLASHES_SIMULATED else None,
-        fwhm_ns=SSTCAM["simulation"]["fwhm_ns"] if FLASHES_SIMULATED else None,
         library=library("charge/validate_spe"),
     script:
         "../../scripts/charge/validate_spe.py"

@@ -99,6 +99,8 @@ rule plot_pixel:
         "results/logs/plot_pixel/{exposure}/{pixel}.log",
     benchmark:
         "results/benchmarks/plot_pixel/{exposure}/{pixel}.tsv"
+    wildcard_constraints:
+        pixel=r"\d+",  # other than four digits: `params` says so
     conda:
         "../../../envs/spectrum_figures.yaml"
     threads: 1
@@ -107,7 +109,14 @@ rule plot_pixel:
         runtime=10,
     params:
         exposure="{exposure}",
-        pixel=chosen_pixel,
+        pixel=lambda wildcards: (
+            chosen_pixel(wildcards)
+            if len(wildcards.pixel) == 4
+            else sys.exit(
+                f"pixel {wildcards.pixel}: pictures of pixels have names of four digits; ask for"
+                f" {int(wildcards.pixel):04d}"
+            )
+        ),
         relation=prior_relation(),
         fit=model_settings,
         library=library("energy/plot_pixel"),
@@ -118,7 +127,7 @@ rule plot_pixel:
 rule write_lists:
     """
     What: text lists of the pixels that changed significantly against the prior relation, that
-        exceed the requirement, and that have no answer, with the reason.
+        exceed the requirement, and that have no valid fit, with the reason.
     Physics: changes against the sigma-clipped spread of the camera; the measured error of the
         energy, or without truth the predicted one.
     Wildcards: exposure, a name under `exposures` in the configuration.

@@ -2,7 +2,7 @@ rule merge_relation:
     """
     What: the fits of all chunks as one relation of the camera, with positions, bad pixels and
         outliers marked; and the calibration file of the mission, usable for every pixel.
-    Physics: a pixel is compared with its neighbours; where there is no valid fit the mission's file
+    Physics: a pixel is compared with its neighbours; without a valid fit the mission's file
         keeps the relation known before.
     Wildcards: exposure, a name under `exposures` in the configuration.
     """

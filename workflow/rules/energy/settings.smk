@@ -1,6 +1,11 @@
 """Helpers of the ECLAIRs rules: its exposures and files, and the leaves of the configuration used."""
 
+from pixelcal.energy.lines import read_lines
 from pixelcal.io.chunks import parse_pixels
+
+with configuration.mistakes_in_one_line():
+    for path in configuration.line_tables(config):
+        read_lines(path)
 
 PIXELS = list(parse_pixels(config["pixels"], configuration.N_PIXELS))
 EXPOSURES = {name: configuration.exposure_settings(config, name) for name in config["exposures"]}

@@ -15,19 +15,21 @@ with running(snakemake) as progress:
     params = snakemake.params
     adc_range = adc_range_of(params.adc_range)
     with open_source(snakemake.input.run, params.telescope, params.gain_channel) as source:
-        own = replace(source.properties, adc_range=adc_range)
+        properties = replace(source.properties, adc_range=adc_range)
         logging.getLogger("pixelcal").info(
             "telescope %d, %s waveforms of %d pixels and %d samples of %s",
-            source.telescope, source.level, len(own.pixel), own.n_samples, own.dtype,
+            source.telescope, source.level, len(properties.pixel),
+            properties.n_samples, properties.dtype,
         )  # fmt: skip
-        event_bytes = len(own.pixel) * own.n_samples * own.dtype.itemsize
+        event_bytes = len(properties.pixel) * properties.n_samples * properties.dtype.itemsize
         n_read, wanted = 0, params.max_events
         path = snakemake.input.run
         origin = {"source": Path(path).name, "source_sha256": file_sha256(path)}
         with RunWriter(
             snakemake.output.run,
-            own,
+            properties,
             with_truth=source.has_truth,
+            with_types=True,
             attributes=origin,
             compression=None,
         ) as run:

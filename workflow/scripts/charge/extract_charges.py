@@ -4,10 +4,31 @@ import logging
 
 import _path  # noqa: F401
 
-from pixelcal.charge.extraction.charges import charge_step, extract_charges, first_samples
-from pixelcal.charge.extraction.checks import check_any_used, check_same_kind, rows_of, source_cards
-from pixelcal.charge.extraction.io import charge_hdus, read_peaks
-from pixelcal.charge.extraction.options import adc_cards, light_cards, option_cards, window_of
+from pixelcal.charge.extraction.charges import (
+    blanked,
+    charge_step,
+    extract_charges,
+    first_samples,
+    outside_waveform,
+    window_of,
+)
+from pixelcal.charge.extraction.checks import (
+    check_any_used,
+    check_finite,
+    check_same_kind,
+    masked_pixels,
+    rows_of,
+    tell_lost_events,
+    tell_outside_waveform,
+)
+from pixelcal.charge.extraction.io import (
+    adc_cards,
+    charge_hdus,
+    light_cards,
+    option_cards,
+    read_peaks,
+    source_cards,
+)
 from pixelcal.charge.runs.hdf5 import open_run
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_fits
@@ -15,23 +36,32 @@ from pixelcal.workflow.script import running
 
 with running(snakemake) as progress:
     given, params = snakemake.input, snakemake.params
-    own = params.charges
+    options = params.charges
     peaks, header = read_peaks(given.peaks)
-    window = window_of(own)
-    with open_run(given.run) as run:
-        properties, source = run.properties, source_cards(run)
+    window = window_of(options)
+    masked = masked_pixels(given.get("bad_pixels"), peaks.pixel)
+    with open_run(given.run, params.get("event_types")) as run:
+        properties, source = run.properties, source_cards(run.attributes)
         check_same_kind(run, header)
-        n_events = min(run.n_events, own["max_events"] or run.n_events)
+        n_events = min(run.n_events, options["max_events"] or run.n_events)
+        first = first_samples(peaks, properties.n_samples, window)
+        outside = outside_waveform(peaks, properties.n_samples, window)
+        tell_outside_waveform(peaks.pixel[outside], params.run)
+        useless = masked | outside
+        live = peaks.live & ~useless
         charges = extract_charges(
-            run.blocks(own["max_events"]),
-            rows_of(run, peaks.pixel),
-            first_samples(peaks, properties.n_samples, window),
+            run.blocks(options["max_events"]),
+            rows_of(run, peaks.pixel, peaks.pixel[masked]),
+            first,
             window,
-            peaks.live,
+            live,
             lambda n_read: progress(n_read, n_events),
             properties.adc_range,
         )
     check_any_used(len(charges.event_id), charges.bad, given.run)
+    check_finite(charges, peaks.pixel, live, params.run, given.run)
+    tell_lost_events(charges.n_read, charges.bad, params.run)
+    charges = blanked(charges, useless)
     logging.getLogger("pixelcal").info(
         "%d of %d events used; left out: %s", len(charges.event_id), charges.n_read, charges.bad
     )
@@ -42,7 +72,7 @@ with running(snakemake) as progress:
         ("UNITSAMP", properties.unit, "unit of a sample; of a charge, times samples"),
         ("SAMPLENS", properties.sample_ns, "[ns] time between samples"),
         *adc_cards(properties.adc_range),
-        *option_cards(own),
+        *option_cards(options),
         *source,
     ]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}

@@ -10,8 +10,7 @@ import math
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.charge.spe.columns import UNITS
-from pixelcal.charge.spe.files import FIT_EXTENSION, SPECTRA_EXTENSION
+from pixelcal.charge.spe.columns import FIT_EXTENSION, SPECTRA_EXTENSION, UNITS
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 from pixelcal.io.chunks import chunk_slice
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
@@ -19,10 +18,10 @@ from pixelcal.workflow.script import running
 
 with running(snakemake) as progress:
     params = snakemake.params
-    own = dict(params.fit)
-    chunk = chunk_slice(params.chunk, own.pop("chunk_pixels"))
-    guess = own.pop("pe_guess")
-    options = SpeOptions(pe_guess=math.nan if guess is None else guess, **own)
+    settings = dict(params.fit)
+    chunk = chunk_slice(params.chunk, settings.pop("chunk_pixels"))
+    guess = settings.pop("pe_guess")
+    options = SpeOptions(pe_guess=math.nan if guess is None else guess, **settings)
     spectra = read_columns(snakemake.input.spectra, SPECTRA_EXTENSION)[chunk]
     names = ("COUNTS", "START", "WIDTH", "PIXEL")
     fits = fit_pixels(*(np.asarray(spectra[name]) for name in names), options, progress)

@@ -8,5 +8,5 @@ from pixelcal.workflow.script import running
 
 with running(snakemake) as progress:
     params = snakemake.params
-    runs = [RunEntry(own["name"], own["file"], own["light"]) for own in params.runs]
+    runs = [RunEntry(run["name"], run["file"], run["light"]) for run in params.runs]
     write_text(snakemake.output.table, run_table(runs, params.set))

@@ -34,10 +34,10 @@ with running(snakemake) as progress:
     write_fits(made.resolution, resolution_hdus(measured, settings, cards), params.date)
     status = np.asarray(spe["STATUS"])
     write_json(made.summary, resolution_json(measured, settings, status))
-    for own in measured.summary["verdicts"]:
+    for verdict in measured.summary["verdicts"]:
         logging.getLogger("pixelcal").info(
-            "NSB %g p.e./ns: %d of %d runs meet the requirement",
-            own["nsb_per_ns"],
-            own["n_met"],
-            own["n_judged"],
+            "NSB %g p.e./ns: the requirement: %s (%d runs at this level)",
+            verdict["nsb_per_ns"],
+            verdict["state"],
+            verdict["n_judged"],
         )

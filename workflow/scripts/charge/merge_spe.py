@@ -1,6 +1,7 @@
 """Rule merge_spe: the fits of all chunks as the table of single-photoelectron fits.
 
-input: chunks (list), spectra, peaks, pixel_map; where configured bad_pixels
+input: chunks (list), charges (list, a file per run, by rising light), spectra, peaks, pixel_map;
+    where configured bad_pixels
 output: spe
 params: settings (all that the fits depend on), date
 """
@@ -10,11 +11,20 @@ import logging
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.charge.extraction.io import read_peaks
+from pixelcal.charge.extraction.io import read_charges, read_peaks
 from pixelcal.charge.runs.pixel_map import read_pixel_map
-from pixelcal.charge.spe.columns import UNITS, fit_dtype
-from pixelcal.charge.spe.files import FIT_EXTENSION, SPECTRA_EXTENSION, option_cards
-from pixelcal.charge.spe.merge import SPE_EXTENSION, complete_status, status_comments
+from pixelcal.charge.spe.columns import (
+    FIT_EXTENSION,
+    SPE_EXTENSION,
+    SPECTRA_EXTENSION,
+    UNITS,
+    carried_options,
+    fit_dtype,
+    run_names,
+)
+from pixelcal.charge.spe.merge import complete_status, status_comments
+from pixelcal.charge.spe.run_checks import RunChecks, check_cards, tell, with_checks
+from pixelcal.charge.spe.run_gains import run_gains
 from pixelcal.io.merge import merge_chunks, placed_rows, read_bad_pixels
 from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
@@ -34,23 +44,29 @@ with running(snakemake):
         bad = read_bad_pixels(given.bad_pixels, "PIXEL", len(pixel_map.pixel))
     peaks, _ = read_peaks(given.peaks)
     off = np.isin(pixel, peaks.pixel[peaks.off])
-    rows = complete_status(rows, bad, off)
-    row_of = {number: row for row, number in enumerate(pixel_map.pixel)}
-    places = [row_of[number] for number in pixel.tolist()]
-    x, y = np.asarray(pixel_map.x)[places], np.asarray(pixel_map.y)[places]
+    checks = RunChecks(np.zeros(len(rows), bool))
+    for path in listed(given.charges):
+        checks.add(read_charges(path), rows)
+    seen = has_valid_fit(rows["STATUS"]) & ~np.isin(pixel, bad) & ~checks.clipped
+    spectrum = (np.asarray(spectra[name]) for name in ("COUNTS", "START", "WIDTH"))
+    gains = run_gains(*spectrum, rows, seen)
+    rows = complete_status(with_checks(rows, checks, gains), bad, off)
+    tell(rows, run_names(spectra.meta), checks, gains)
+    x, y = np.asarray(pixel_map.x)[pixel], np.asarray(pixel_map.y)[pixel]
 
     invalid = int((~has_valid_fit(rows["STATUS"])).sum())
-    summary = f"{len(rows) - invalid} pixels with an answer, {invalid} without"
+    summary = f"{len(rows) - invalid} pixels with a valid fit, {invalid} without"
     logging.getLogger("pixelcal").info(summary)
     cards = [
         ("TELESCOP", "CTAO", "observatory"),
         ("INSTRUME", "SSTCAM", "camera"),
         ("ORIGIN", "pixelcal", "who made this file"),
-        *option_cards(spectra.meta),
+        *carried_options(spectra.meta),
         *provenance_cards(
             "merge_spe", bad_pixels=given.get("bad_pixels"), settings=params.settings
         ),
         *carried_cards(spectra.meta),
+        *check_cards(checks, gains),
         ("HISTORY", summary),
         *status_comments(),
     ]

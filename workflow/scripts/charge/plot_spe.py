@@ -10,9 +10,8 @@ import numpy as np
 from pixelcal.charge.figures import spe as figures
 from pixelcal.charge.runs.pixel_grid import pixel_grid
 from pixelcal.charge.runs.pixel_map import read_pixel_map
-from pixelcal.charge.spe.files import SPECTRA_EXTENSION
-from pixelcal.charge.spe.merge import SPE_EXTENSION
-from pixelcal.charge.spe.typical import typical_pixel
+from pixelcal.charge.spe.columns import SPE_EXTENSION, SPECTRA_EXTENSION, run_names
+from pixelcal.charge.spe.outliers import typical_pixel
 from pixelcal.io.tables import read_columns
 from pixelcal.plotting import plots
 from pixelcal.workflow.script import running
@@ -21,7 +20,6 @@ with running(snakemake) as progress:
     given, made = snakemake.input, snakemake.output
     rows = read_columns(given.spe, SPE_EXTENSION)
     spectra = read_columns(given.spectra, SPECTRA_EXTENSION)
-    runs = [rows.meta[f"RUN{i}"] for i in range(rows.meta["NRUNS"])]
     good = int((np.asarray(rows["STATUS"]) == 0).sum())
     title = f"SSTCAM: {good} of {len(rows)} pixels good"
     example = typical_pixel(rows)
@@ -31,7 +29,7 @@ with running(snakemake) as progress:
         ),
         "spe_parameters": lambda: figures.parameters_figure(rows, title),
         "spe_spectrum": lambda: figures.spectrum_figure(
-            spectra[example], rows[example], runs, "SSTCAM"
+            spectra[example], rows[example], run_names(rows.meta), "SSTCAM"
         ),
     }
     for number, (name, draw) in enumerate(drawn.items(), 1):

@@ -1,9 +1,9 @@
 """Rule report_sstcam: one self-contained page about the SSTCAM.
 
 input: spe, spectra, validation, peaks, pixel_map, charges (list, of both sets); where flashes are
-    simulated pixels; where there is a scan resolution and summary
+    simulated truth; where there is a scan resolution and summary
 output: report
-params: settings (resolved); where flashes are simulated truth (charges, light, fwhm_ns)
+params: settings (resolved)
 """
 
 import _path  # noqa: F401
@@ -12,19 +12,20 @@ import numpy as np
 import plotly
 
 import pixelcal
-from pixelcal.charge.report.content import page_content, software_versions
+from pixelcal.charge.report.content import page_content
 from pixelcal.charge.report.products import read_products
+from pixelcal.io.provenance import software_versions
 from pixelcal.io.tables import write_text
 from pixelcal.report.frame import render
 from pixelcal.workflow.script import listed, running
 
-NAMES = ("spe", "spectra", "validation", "peaks", "pixel_map", "pixels", "resolution", "summary")
+NAMES = ("spe", "spectra", "validation", "peaks", "pixel_map", "truth", "resolution", "summary")
 
 with running(snakemake) as progress:
     given, params = snakemake.input, snakemake.params
     charges = listed(given.charges)
     paths = {name: given.get(name) for name in NAMES} | {"charges": charges}
-    products = read_products(paths, params.settings, params.truth)
+    products = read_products(paths, params.settings)
     progress(1, 3)
     content = page_content(products, software_versions([pixelcal, astropy, np, plotly]))
     progress(2, 3)

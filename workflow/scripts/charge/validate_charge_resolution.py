@@ -8,10 +8,10 @@ params: light (list of name, pe, nsb_per_ns), charges (options of the extraction
 
 import _path  # noqa: F401
 
+from pixelcal.charge.extraction.charges import window_of
 from pixelcal.charge.extraction.io import read_peaks
-from pixelcal.charge.extraction.options import window_of
 from pixelcal.charge.resolution.io import read_spe
-from pixelcal.charge.resolution.truth import compare_with_truth
+from pixelcal.charge.simulation.expected_resolution import compare_with_truth
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_columns, read_table, write_json
 from pixelcal.workflow.script import running

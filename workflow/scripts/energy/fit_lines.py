@@ -11,30 +11,25 @@ from pixelcal.io.tables import read_columns, table_hdu, write_fits
 from pixelcal.workflow.script import running
 
 
-def fit_two_step_chunk(counts, detnum, gain, offset, table, options, progress):
+def fit_two_step_chunk(counts, detnum, gain, offset, table, settings, progress):
     """The original method on lmfit, which only this method imports."""
-    from pixelcal.energy.fit.two_step import TwoStepOptions, fit_two_step
+    from pixelcal.energy.fit.two_step import fit_two_step, two_step_options
 
-    own = TwoStepOptions(
-        **options["two_step"],
-        min_counts=options["min_counts"],
-        pvalue_limit=options["pvalue_limit"],
-    )
-    return fit_two_step(counts, detnum, gain, offset, table, own, progress)
+    return fit_two_step(counts, detnum, gain, offset, table, two_step_options(settings), progress)
 
 
-def fit_joint_chunk(counts, detnum, gain, offset, table, options, path):
+def fit_joint_chunk(counts, detnum, gain, offset, table, settings, path, first_half):
     """The joint fit with the learnt response; on request, that without each block, else None."""
     from pixelcal.energy.fit.joint import JointOptions, fit_pixels
     from pixelcal.energy.fit.leave_one_out import leave_blocks_out
     from pixelcal.energy.response.io import read_response
 
-    own = JointOptions(min_counts=options["min_counts"], pvalue_limit=options["pvalue_limit"])
+    options = JointOptions(settings["min_counts"], settings["pvalue_limit"])
     response = read_response(path, table)
-    fits = fit_pixels(counts, detnum, gain, offset, table, response, own)
-    if not options["leave_one_out"]:
+    fits = fit_pixels(counts, detnum, gain, offset, table, response, options, first_half)
+    if not settings["leave_one_out"]:
         return fits, None
-    return fits, leave_blocks_out(counts, fits, table, response, own)
+    return fits, leave_blocks_out(counts, fits, table, response, options)
 
 
 with running(snakemake) as progress:
@@ -46,7 +41,8 @@ with running(snakemake) as progress:
     gain, offset = read_prior(snakemake.input.get("prior"), detnum, **params.relation)
     data = (counts, detnum, gain, offset, table, params.fit)
     if params.fit["method"] == "joint":
-        fits, left_out = fit_joint_chunk(*data, snakemake.input.response)
+        first_half = np.asarray(spectra["FIRST_HALF"])[chunk]
+        fits, left_out = fit_joint_chunk(*data, snakemake.input.response, first_half)
     else:
         fits, left_out = fit_two_step_chunk(*data, progress), None
     cards = [

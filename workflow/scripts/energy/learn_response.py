@@ -1,9 +1,8 @@
-"""Rule learn_response: what the pixels of the camera share, from the spectra of an exposure."""
+"""Rule learn_response: what all pixels of the camera have in common, from an exposure."""
 
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.energy.fit.joint import JointOptions
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
@@ -21,12 +20,7 @@ with running(snakemake) as progress:
     if snakemake.input.get("bad_pixels"):
         used = ~np.isin(detnum, read_table(snakemake.input.bad_pixels, ["DETNUM"])["DETNUM"])
     response = learn_camera(
-        counts[used],
-        gain[used],
-        offset[used],
-        table,
-        JointOptions(min_counts=params.fit["min_counts"]),
-        progress,
+        counts[used], gain[used], offset[used], table, params.fit["min_counts"], progress
     )
     cards = [
         ("EXPNAME", params.exposure, "exposure"),

@@ -22,11 +22,11 @@ with running(snakemake) as progress:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     rows = read_columns(given.relation, "RELATION")
     detnum = np.asarray(rows["DETNUM"])
-    scene = figures.FigureData(
+    data = figures.FigureData(
         rows=rows,
         prior=read_prior(given.get("prior"), detnum, **params.relation),
         truth=read_truth(given.truth, detnum) if given.get("truth") else None,
-        places=figures.PixelPositions(
+        positions=figures.PixelPositions(
             np.asarray(rows["X"]),
             np.asarray(rows["Y"]),
             module_borders(read_pixel_map(given.pixel_map)),
@@ -35,16 +35,16 @@ with running(snakemake) as progress:
         method=params.method,
     )
     threshold = params.changes["threshold_sigma"]
-    changes = find_changes(rows, scene.prior, threshold)
+    changes = find_changes(rows, data.prior, threshold)
     drawn = {
-        "camera": lambda: figures.camera_figure(scene),
-        "prior": lambda: figures.prior_figure(scene),
-        "comparison": lambda: figures.comparison_figure(scene),
-        "statistics": lambda: figures.statistics_figure(scene),
-        "uncertainty": lambda: figures_energy.uncertainty_figure(scene),
-        "energy_errors": lambda: figures_energy.energy_error_figure(scene),
-        "differences": lambda: figures_energy.differences_figure(scene),
-        "changes": lambda: figures.changes_figure(scene, changes, threshold),
+        "camera": lambda: figures.camera_figure(data),
+        "prior": lambda: figures.prior_figure(data),
+        "comparison": lambda: figures.comparison_figure(data),
+        "statistics": lambda: figures.statistics_figure(data),
+        "uncertainty": lambda: figures_energy.uncertainty_figure(data),
+        "energy_errors": lambda: figures_energy.energy_error_figure(data),
+        "differences": lambda: figures_energy.differences_figure(data),
+        "changes": lambda: figures.changes_figure(data, changes, threshold),
     }
     for number, (name, draw) in enumerate(drawn.items()):
         plots.save_figure(draw(), made[f"{name}_png"], made[f"{name}_pdf"])

@@ -47,7 +47,7 @@ with running(snakemake):
         seconds,
         table,
         f"ECLAIRs, exposure {params.exposure} ({seconds:g} s): {valid.sum()} of {len(rows)}"
-        " pixels with an answer",
+        " pixels with a valid fit",
         photons,
     )
     plots.save_figure(figure, made.spectrum_png, made.spectrum_pdf)

@@ -2,7 +2,6 @@
 
 import _path  # noqa: F401
 import numpy as np
-from astropy.table import Table
 
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
@@ -10,7 +9,12 @@ from pixelcal.energy.simulation.background import make_background, read_attenuat
 from pixelcal.energy.simulation.detector import Detector
 from pixelcal.energy.simulation.orbit import make_orbits
 from pixelcal.energy.simulation.sampler import EventSampler, make_pixels, with_neighbours
-from pixelcal.energy.simulation.writer import to_flight_layout, write_events, write_good_times
+from pixelcal.energy.simulation.writer import (
+    time_cards,
+    to_flight_layout,
+    write_events,
+    write_good_times,
+)
 from pixelcal.energy.truth import inject_errors
 from pixelcal.instrument import N_PIXELS
 from pixelcal.io.tables import table_hdu, write_ecsv, write_fits
@@ -18,33 +22,32 @@ from pixelcal.workflow.script import running
 
 with running(snakemake) as progress:
     params = snakemake.params
-    own = params.simulation
+    settings = params.simulation
     detector = Detector(
-        fwhm_0=own["fwhm_keV"]["at_0"],
-        fwhm_60=own["fwhm_keV"]["at_60"],
-        tail_60=own["tail"]["fraction_60"],
-        tail_scale=own["tail"]["scale"],
-        escape=own["escape_fraction"],
+        fwhm_0=settings["fwhm_keV"]["at_0"],
+        fwhm_60=settings["fwhm_keV"]["at_60"],
+        tail_60=settings["tail"]["fraction_60"],
+        tail_scale=settings["tail"]["scale"],
+        escape=settings["escape_fraction"],
     )
     background = make_background(
         read_line_table(snakemake.input.lines),
-        own["line_rates_per_s"],
-        own["continuum_rates_per_s"],
+        settings["line_rates_per_s"],
+        settings["continuum_rates_per_s"],
         read_attenuation(snakemake.input.attenuation),
     )
-    spread = own["spread"]
     pixels = make_pixels(
         with_neighbours(params.pixels),
-        spread["efficiency"],
-        spread["resolution"],
-        own["dead_fraction"],
-        own["seed"],
+        settings["spread"]["efficiency"],
+        settings["spread"]["resolution"],
+        settings["dead_fraction"],
+        settings["seed"],
     )
     sampler = EventSampler(
-        pixels, params.pixels, background, detector, own["multiple_fraction"], own["seed"]
+        pixels, params.pixels, background, detector, settings["multiple_fraction"], settings["seed"]
     )
     segments, intervals = make_orbits(
-        own["good_seconds"], params.criteria, own["earth_free_fraction"]
+        settings["good_seconds"], params.criteria, settings["earth_free_fraction"]
     )
     flight = params.layout == "ecl-evt-cal"
     everyone = np.arange(N_PIXELS)
@@ -58,27 +61,15 @@ with running(snakemake) as progress:
             yield to_flight_layout(events, gain, offset) if flight else events
             progress(segment.stop, segments[-1].stop)
 
-    live = sum(segment.stop - segment.start for segment in segments)
-    cards = [
-        ("EXPOSURE", live, "[s] time the camera counted"),
-        ("TSTART", segments[0].start, "[s] start"),
-        ("TSTOP", segments[-1].stop, "[s] end"),
-    ]
-    write_events(snakemake.output.events, blocks(), params.layout, cards)
-    write_good_times(snakemake.output.gti, intervals, params.date)
+    made = snakemake.output
+    write_events(made.events, blocks(), params.layout, time_cards(segments))
+    write_good_times(made.gti, intervals, params.date)
     write_fits(
-        snakemake.output.undistributed,
-        [table_hdu(*spectrum_table(background, len(params.pixels) * own["good_seconds"]))],
+        made.undistributed,
+        [table_hdu(*spectrum_table(background, len(params.pixels) * settings["good_seconds"]))],
         params.date,
     )
-    kept = np.isin(pixels.detnum, params.pixels)
-    truths = {
-        "DETNUM": pixels.detnum,
-        "EFFICIENCY": pixels.efficiency,
-        "RESOLUTION": pixels.resolution,
-    }
+    truth = pixels.table(params.pixels)
     if flight:
-        truths |= {"GAIN": gain[pixels.detnum], "OFFSET": offset[pixels.detnum]}
-    write_ecsv(
-        snakemake.output.pixels, Table({name: column[kept] for name, column in truths.items()})
-    )
+        truth["GAIN"], truth["OFFSET"] = gain[truth["DETNUM"]], offset[truth["DETNUM"]]
+    write_ecsv(made.pixels, truth)

@@ -29,7 +29,7 @@ with running(snakemake):
     texts = {
         "changed": lists.changed_list(rows, changes, threshold, title),
         "over_requirement": lists.over_requirement_list(rows, truth, title),
-        "no_answer": lists.no_answer_list(rows, title),
+        "no_answer": lists.no_valid_fit_list(rows, title),
     }
     for name, text in texts.items():
         write_text(made[name], text)

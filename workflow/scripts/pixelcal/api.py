@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ from pixelcal.energy.fit.joint import JointOptions, fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.prior import read_usable
-from pixelcal.energy.relation import energy_sigma, relation_covariance
+from pixelcal.energy.relation_table import Relation
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.results.merge import RELATION_EXTENSION
 from pixelcal.energy.results.mission_file import MISSION_EXTENSION, STATUS_EXTENSION
@@ -50,153 +49,6 @@ __all__ = [
 
 
 # --- energies -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Relation:
-    """Channel-energy relations of pixels: E = gain x + offset, with their errors.
-
-    x is the position on the channel axis. Channel c covers x from c to c + 1, so its centre is at
-    c + 0.5, and the offset is the energy of the lower edge of channel 0.
-
-    Attributes
-    ----------
-    table : astropy Table, n rows
-        Everything there is: DETNUM, GAIN, OFFSET, and after a fit their errors and covariance, the
-        resolution, counts, p-value and STATUS (see docs/products.md).
-    """
-
-    table: Table
-
-    @property
-    def pixel(self) -> np.ndarray:
-        """Numbers (n,) of the pixels, DETNUM."""
-        return np.asarray(self.table["DETNUM"], int)
-
-    @property
-    def gain(self) -> np.ndarray:
-        """Gains (n,) in keV/channel; NaN where there is no valid fit."""
-        return self._column("GAIN")
-
-    @property
-    def offset(self) -> np.ndarray:
-        """Offsets (n,) in keV; NaN where there is no valid fit."""
-        return self._column("OFFSET")
-
-    @property
-    def gain_err(self) -> np.ndarray:
-        """Statistical errors (n,) of the gains; NaN where the table has none."""
-        return self._column("GAIN_ERR")
-
-    @property
-    def offset_err(self) -> np.ndarray:
-        """Statistical errors (n,) of the offsets; NaN where the table has none."""
-        return self._column("OFFSET_ERR")
-
-    @property
-    def covariance(self) -> np.ndarray:
-        """Covariance (n, 2, 2) of gain and offset; NaN where the table has none."""
-        names = ("GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-        return relation_covariance({name: self._column(name) for name in names})
-
-    @property
-    def status(self) -> np.ndarray:
-        """STATUS (n,), bits of `pixelcal.status.EnergyStatus`; 0 is good."""
-        if "STATUS" not in self.table.colnames:
-            return np.zeros(len(self.table), int)
-        return np.asarray(self.table["STATUS"], int)
-
-    def energy(self, pixel, channel=None, *, position=None) -> np.ndarray:
-        """Energy of a channel, or of a position on the channel axis.
-
-        Parameters
-        ----------
-        pixel : int or array of int
-            Numbers of pixels, DETNUM.
-        channel : int or array of int
-            Channels from 0 on. A channel stands for its centre, the position channel + 0.5.
-        position : float or array of float
-            In place of `channel`: positions on the channel axis.
-
-        Returns
-        -------
-        float array, keV
-            `pixel` and `channel` broadcast against each other.
-
-        Raises
-        ------
-        InputError
-            Where a pixel is not in the table, or `channel` is not a whole number.
-
-        Examples
-        --------
-        >>> from astropy.table import Table
-        >>> relation = Relation(Table({"DETNUM": [7], "GAIN": [0.15], "OFFSET": [3.0]}))
-        >>> print(relation.energy(7, 100))
-        18.075
-        >>> print(relation.energy(7, position=[0.0, 100.0]))
-        [ 3. 18.]
-        """
-        if (channel is None) == (position is None):
-            raise InputError("energy: give either a channel or, by its keyword, a position")
-        if position is None:
-            channel = np.asarray(channel)
-            if channel.dtype.kind not in "iu":
-                raise InputError(
-                    "energy: a channel is a whole number; give position=... for a place on the"
-                    " channel axis"
-                )
-            position = channel + 0.5
-        row = self._rows(pixel)
-        return self.gain[row] * np.asarray(position, float) + self.offset[row]
-
-    def sigma(self, pixel, energy) -> np.ndarray:
-        """Statistical standard deviation of the energy, from the covariance of gain and offset.
-
-        Parameters
-        ----------
-        pixel : int or array of int
-            Numbers of pixels, DETNUM.
-        energy : float or array of float, keV
-
-        Returns
-        -------
-        float array, keV
-            `pixel` and `energy` broadcast against each other. NaN without a valid fit. What all
-            pixels have wrong in common, as the energies of the lines, is not in it.
-
-        Raises
-        ------
-        InputError
-            Where a pixel is not in the table.
-
-        Examples
-        --------
-        >>> from astropy.table import Table
-        >>> relation = Relation(Table({"DETNUM": [7], "GAIN": [0.15], "OFFSET": [3.0],
-        ...     "GAIN_ERR": [1e-4], "OFFSET_ERR": [0.03], "GAIN_OFFSET_COV": [-2e-6]}))
-        >>> print(relation.sigma(7, [18.0, 78.0]).round(4))
-        [0.0245 0.0374]
-        """
-        row = self._rows(pixel)
-        names = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-        return energy_sigma(np.asarray(energy, float), *(self._column(name)[row] for name in names))
-
-    def _column(self, name: str) -> np.ndarray:
-        if name not in self.table.colnames:
-            return np.full(len(self.table), np.nan)
-        return np.asarray(self.table[name], float)
-
-    def _rows(self, pixel) -> np.ndarray:
-        """Rows of the table that hold the pixels."""
-        pixel = np.asarray(pixel)
-        order = np.argsort(self.pixel, kind="stable")
-        place = np.searchsorted(self.pixel, pixel, sorter=order)
-        row = order[np.minimum(place, len(order) - 1)]
-        missing = self.pixel[row] != pixel
-        if np.any(missing):
-            raise InputError(f"pixel {pixel[missing].flat[0]} is not in the relation")
-        return row
 
 
 def calibrate_spectra(
@@ -251,6 +103,17 @@ def calibrate_spectra(
     >>> relation.sigma(relation.pixel, 80.0).shape
     (64,)
     """
+    counts, gain, offset, detnum = _checked_spectra(counts, gain, offset, pixel)
+    table = lines if isinstance(lines, LineTable) else read_line_table(lines)
+    options = JointOptions(min_counts=min_counts, pvalue_limit=pvalue_limit)
+    if response is None:
+        response = learn_camera(counts, gain, offset, table, min_counts)
+    rows = fit_pixels(counts, detnum, gain, offset, table, response, options)
+    return Relation(_with_units(rows, FIT_UNITS))
+
+
+def _checked_spectra(counts, gain, offset, pixel) -> tuple[np.ndarray, ...]:
+    """Counts (n, n_channels), gains, offsets and pixel numbers (n,); InputError where not so."""
     counts = np.asarray(counts)
     if counts.ndim != 2 or counts.dtype.kind not in "iu" or counts.min(initial=0) < 0:
         raise InputError(
@@ -268,12 +131,7 @@ def calibrate_spectra(
             f"calibrate_spectra: gain, offset and pixel must have one value for each of the"
             f" {len(counts)} pixels"
         ) from None
-    table = lines if isinstance(lines, LineTable) else read_line_table(lines)
-    options = JointOptions(min_counts=min_counts, pvalue_limit=pvalue_limit)
-    if response is None:
-        response = learn_camera(counts, gain, offset, table, options)
-    rows = fit_pixels(counts, detnum, gain, offset, table, response, options)
-    return Relation(_with_units(rows, FIT_UNITS))
+    return counts, gain, offset, detnum
 
 
 def read_relation(path: str | Path) -> Relation:
@@ -412,14 +270,24 @@ def fit_spe_charges(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from pixelcal.charge.simulation.charges import Sipm, draw_charges
-    >>> stream = np.random.default_rng(1)
-    >>> runs = zip(*(draw_charges(stream, Sipm(pe=30.0)) for _ in range(4)), strict=True)
-    >>> fits = fit_spe_charges([np.array(run) for run in runs])
+    >>> pixels = [draw_charges(np.random.default_rng(i), Sipm(pe=30.0)) for i in range(4)]
+    >>> fits = fit_spe_charges([np.array(run) for run in zip(*pixels, strict=True)])
     >>> bool(np.all(abs(fits["PE"] - 30.0) < 5 * fits["PE_ERR"]))
     True
     """
+    runs, step = _checked_runs(charges, step)
+    width = bin_widths(min(runs, key=lambda run: run.mean()), step)
+    number = np.arange(len(width)) if pixel is None else np.asarray(pixel)
+    spectra = spectra_rows(number, width, [fill_run(run, step, width) for run in runs])
+    options = SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
+    data = (spectra[name] for name in ("COUNTS", "START", "WIDTH", "PIXEL"))
+    rows = fit_spe_pixels(*data, options)
+    return _with_units(rows, spe_columns.UNITS)
+
+
+def _checked_runs(charges, step) -> tuple[list[np.ndarray], float]:
+    """Runs of charges in whole steps where they have one, and the step; InputError where not so."""
     runs = [np.asarray(run) for run in charges]
     if not runs or any(run.ndim != 2 or len(run) != len(runs[0]) for run in runs):
         raise InputError(
@@ -429,14 +297,7 @@ def fit_spe_charges(
     if step is None:
         step = 1.0 if all(run.dtype.kind in "iu" for run in runs) else 0.0
     runs = [_in_steps(run, step) for run in runs]
-    darkest = min(runs, key=lambda run: run.mean())
-    width = bin_widths(darkest, step)
-    number = np.arange(len(width)) if pixel is None else np.asarray(pixel)
-    spectra = spectra_rows(number, width, [fill_run(run, step, width) for run in runs])
-    options = SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
-    names = ("COUNTS", "START", "WIDTH", "PIXEL")
-    rows = fit_spe_pixels(*(spectra[name] for name in names), options)
-    return _with_units(rows, spe_columns.UNITS)
+    return runs, step
 
 
 def required_charge_resolution(charge_pe, nsb: float) -> np.ndarray:

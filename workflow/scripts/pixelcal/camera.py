@@ -10,6 +10,7 @@ import numpy as np
 from astropy.table import Table
 
 from pixelcal.errors import InputError
+from pixelcal.instrument import N_SIDE
 
 COLUMNS = ("DETNUM", "X", "Y", "MODULE", "SECTOR")
 
@@ -43,7 +44,7 @@ def read_pixel_map(path: str | Path) -> Table:
     if not len(values) or values.min() < 0:
         raise InputError(f"{where}: needs rows, and numbers from 0 upwards")
     if len(np.unique(values[:, 0])) < len(values):
-        raise InputError(f"{where}: a DETNUM stands in two rows")
+        raise InputError(f"{where}: a DETNUM is in two rows")
     if len(np.unique(values[:, 1:3], axis=0)) < len(values):
         raise InputError(f"{where}: two pixels have the same X and Y")
     return Table(values[np.argsort(values[:, 0])], names=COLUMNS)
@@ -73,11 +74,13 @@ class PixelPositions:
     x: np.ndarray
     y: np.ndarray
     borders: tuple[np.ndarray, np.ndarray]
-    shape: tuple[int, int] = (80, 80)
+    shape: tuple[int, int] = (N_SIDE, N_SIDE)
 
 
-def to_image(values: np.ndarray, x: np.ndarray, y: np.ndarray, shape=(80, 80)) -> np.ndarray:
-    """Image (n_y, n_x) of one value a pixel, first index Y; NaN where there is no pixel.
+def to_image(
+    values: np.ndarray, x: np.ndarray, y: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
+    """Image (n_y, n_x) of one value per pixel, first index Y; NaN where there is no pixel.
 
     Parameters
     ----------
@@ -92,8 +95,8 @@ def to_image(values: np.ndarray, x: np.ndarray, y: np.ndarray, shape=(80, 80)) -
 def module_borders(pixel_map: Table) -> tuple[np.ndarray, np.ndarray]:
     """Line pieces between pixels of different modules, in pixel coordinates.
 
-    A pixel covers x - 0.5 to x + 0.5. The outer border of the camera is not part of them, but where
-    it stands back from a corner.
+    A pixel covers x - 0.5 to x + 0.5. The outer border of the camera is not part of them, except
+    where it recedes from a corner.
 
     Returns
     -------

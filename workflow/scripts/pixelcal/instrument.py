@@ -34,9 +34,9 @@ GTI_CRITERIA = ("GTICAL-NEO", "GTICAL-PEO", "GTICAL-TEO", "GTICAL-NSA", "GTICAL-
 
 def check_instrument(header: Mapping, where: str) -> None:
     """Raise InputError where a header names another instrument than ECLAIRs."""
-    own = header.get("INSTRUME")
-    if isinstance(own, str) and own.strip() and INSTRUMENT not in own.upper():
+    name = header.get("INSTRUME")
+    if isinstance(name, str) and name.strip() and INSTRUMENT not in name.upper():
         raise InputError(
-            f"{where}: is of another camera (INSTRUME {own.strip()}); give one of ECLAIRs, or"
+            f"{where}: is of another camera (INSTRUME {name.strip()}); give one of ECLAIRs, or"
             " correct INSTRUME in its header"
         )

@@ -19,6 +19,8 @@ class EnergyStatus(IntFlag):
     LINE_MISSING = 16
     POOR_FIT = 32
     OUTLIER = 64
+    CHANGED = 128
+    WIDTH = 256
 
 
 class ChargeStatus(IntFlag):
@@ -31,6 +33,8 @@ class ChargeStatus(IntFlag):
     UNRESOLVED = 16
     POOR_FIT = 32
     OUTLIER = 64
+    CHANGES = 128
+    CLIPPED = 256
 
 
 NO_VALID_FIT = 1 | 2 | 4
@@ -50,7 +54,7 @@ class StatusWords:
     ----------
     labels : dict
         Words for 0 and for each bit, in the order of the legend.
-    gravest_first : sequence
+    most_serious_first : sequence
         All bits.
     """
 
@@ -67,10 +71,10 @@ class StatusWords:
         return result
 
     def rank(self, status: np.ndarray) -> np.ndarray:
-        """Place (n,) of each pixel's gravest bit: 0 for the gravest of all, last without any."""
+        """Rank (n,) of the most serious bit of each pixel; the last rank is none."""
         order = [*self.most_serious_first, 0]
-        place = np.array([order.index(bit) for bit in self.labels])
-        return place[self.dominant(status)]
+        rank = np.array([order.index(bit) for bit in self.labels])
+        return rank[self.dominant(status)]
 
     def words(self, status: int) -> str:
         """All bits of one STATUS in words."""
@@ -88,12 +92,16 @@ ENERGY_WORDS = StatusWords(
         EnergyStatus.LINE_MISSING: "line group missing",
         EnergyStatus.POOR_FIT: "poor fit",
         EnergyStatus.OUTLIER: "outlier",
+        EnergyStatus.CHANGED: "changes within the exposure",
+        EnergyStatus.WIDTH: "width unlike the camera's",
     },
     most_serious_first=(
         EnergyStatus.MASKED,
         EnergyStatus.TOO_FEW_COUNTS,
         EnergyStatus.NOT_CONVERGED,
+        EnergyStatus.CHANGED,
         EnergyStatus.OUTLIER,
+        EnergyStatus.WIDTH,
         EnergyStatus.AT_LIMIT,
         EnergyStatus.LINE_MISSING,
         EnergyStatus.POOR_FIT,
@@ -110,11 +118,15 @@ CHARGE_WORDS = StatusWords(
         ChargeStatus.UNRESOLVED: "peaks not resolved",
         ChargeStatus.POOR_FIT: "poor fit",
         ChargeStatus.OUTLIER: "outlier",
+        ChargeStatus.CHANGES: "gain changes between runs",
+        ChargeStatus.CLIPPED: "charges clipped",
     },
     most_serious_first=(
         ChargeStatus.MASKED,
         ChargeStatus.TOO_FEW,
         ChargeStatus.NOT_CONVERGED,
+        ChargeStatus.CLIPPED,
+        ChargeStatus.CHANGES,
         ChargeStatus.UNRESOLVED,
         ChargeStatus.AT_LIMIT,
         ChargeStatus.OUTLIER,
@@ -123,39 +135,37 @@ CHARGE_WORDS = StatusWords(
 )
 
 
-def bit_comments(bits: Iterable[IntFlag], without_answer: str) -> list[tuple]:
-    """COMMENT cards that say what the bits of STATUS mean; the last is `without_answer`."""
+def bit_comments(bits: Iterable[IntFlag], without_valid_fit: str) -> list[tuple]:
+    """COMMENT cards that say what the bits of STATUS mean; the last is `without_valid_fit`."""
     named = [f"{bit.value} {bit.name}" for bit in bits]
     return [
         ("COMMENT", "STATUS bits: " + ", ".join(named[:4]) + ","),
         ("COMMENT", "  " + ", ".join(named[4:]) + "; 0 is good."),
-        ("COMMENT", without_answer),
+        ("COMMENT", without_valid_fit),
     ]
 
 
-def blank_invalid(rows: np.ndarray, no_answer: int, answers: Iterable[str]) -> None:
-    """Put NaN into every float column of the rows (n,) whose STATUS says that there is no answer.
+def blank_invalid(rows: np.ndarray, names: Iterable[str]) -> None:
+    """Put NaN into every float column of the rows (n,) whose STATUS says that the fit is not valid.
 
     Parameters
     ----------
     rows : (n,) structured array
         The number of a pixel in the first column, STATUS in another; changed in place.
-    no_answer : int
-        The bits that mean so.
-    answers : names of columns
-        Finite wherever there is an answer.
+    names : names of columns
+        Finite wherever there is a valid fit.
 
     Raises
     ------
     ValueError
         Where they are not, and STATUS does not say why: a fault of the fit.
     """
-    invalid = (rows["STATUS"] & no_answer) != 0
+    valid = has_valid_fit(rows["STATUS"])
     for name in rows.dtype.names:
         if rows.dtype[name].base.kind == "f":
-            rows[name][invalid] = np.nan
-    finite = np.all([np.isfinite(rows[name]) for name in answers], axis=0)
-    silent = ~invalid & ~finite
+            rows[name][~valid] = np.nan
+    finite = np.all([np.isfinite(rows[name]) for name in names], axis=0)
+    silent = valid & ~finite
     if silent.any():
         number = rows[rows.dtype.names[0]][silent][0]
-        raise ValueError(f"pixel {number}: no answer, and STATUS does not say why")
+        raise ValueError(f"pixel {number}: no valid fit, and STATUS does not say why")

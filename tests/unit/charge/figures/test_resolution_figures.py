@@ -17,8 +17,8 @@ def measure(charges, n_pixels=20, nsb=0.125, status=0, **settings):
     runs, files = make_scan(charges, n_pixels, 100, truth, seed=6, nsb=nsb)
     spe = spe_table(truth, n_pixels)
     spe["STATUS"] = status
-    own = Settings("spe", "lab", 0.5, NSB)._replace(**settings)
-    return measure_scan(runs, files.__getitem__, spe, own)
+    chosen = Settings("spe", "lab", 0.5, NSB)._replace(**settings)
+    return measure_scan(runs, files.__getitem__, spe, chosen)
 
 
 def texts(figure):

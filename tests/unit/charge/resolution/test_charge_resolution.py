@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from helpers.flashes import TRUTH, draw_charges, draw_photoelectrons, spread_truth
 
-from pixelcal.charge.resolution.estimator import QUANTITIES, expected_resolution, measure_run
+from pixelcal.charge.resolution.estimator import QUANTITIES, measure_run
 from pixelcal.charge.resolution.transfer import SpeConversion
+from pixelcal.charge.simulation.expected_resolution import expected_resolution
 
 N_PIXELS, N_FLASHES = 80, 2500
 
@@ -18,8 +19,8 @@ def arrays(truth, n_pixels):
 
 
 def converter(truth, n_pixels):
-    own = arrays(truth, n_pixels)
-    return SpeConversion(own["pedestal"], own["pe"], own["opct"])
+    columns = arrays(truth, n_pixels)
+    return SpeConversion(columns["pedestal"], columns["pe"], columns["opct"])
 
 
 def measure(charges, conversion, expected, convention, chosen=None):
@@ -42,17 +43,17 @@ def test_within_one_percent_of_the_truth(convention, charge, spread):
     light = np.full(N_PIXELS, charge)
     photoelectrons = draw_photoelectrons(random, light, N_FLASHES)
     charges = draw_charges(random, photoelectrons, truth)
-    own = measure(
+    camera = measure(
         charges,
         converter(truth, N_PIXELS),
         charge if convention == "lab" else photoelectrons,
         convention,
     ).cameras[""]
     expected, bias = expected_resolution(charge, light, truth | {"step": 1.0}, convention)
-    assert own["RESOLUTION_ERR"] / expected < 0.0045
-    assert own["RESOLUTION"] == pytest.approx(expected, rel=0.01)
+    assert camera["RESOLUTION_ERR"] / expected < 0.0045
+    assert camera["RESOLUTION"] == pytest.approx(expected, rel=0.01)
     assert bias == pytest.approx(0, abs=1e-12)
-    assert abs(own["BIAS"]) < 4.5 * own["BIAS_ERR"]
+    assert abs(camera["BIAS"]) < 4.5 * camera["BIAS_ERR"]
 
 
 def test_both_conventions_measure_the_same():
@@ -80,7 +81,7 @@ def test_a_wrong_conversion_background_and_jitter(convention):
     photoelectrons = draw_photoelectrons(random, light, 20_000, 0.05)
     background = random.poisson(1.5, photoelectrons.shape)
     charges = draw_charges(random, photoelectrons + background)
-    own = measure(
+    camera = measure(
         charges,
         converter(wrong, N_PIXELS),
         20.0 if convention == "lab" else photoelectrons,
@@ -88,8 +89,8 @@ def test_a_wrong_conversion_background_and_jitter(convention):
     ).cameras[""]
     used = tuple(wrong[name] for name in ("pedestal", "pe", "opct"))
     resolution, bias = expected_resolution(20.0, light, truth, convention, used)
-    assert own["RESOLUTION"] == pytest.approx(resolution, rel=0.01)
-    assert abs(own["BIAS"] - bias) < 4.5 * own["BIAS_ERR"]
+    assert camera["RESOLUTION"] == pytest.approx(resolution, rel=0.01)
+    assert abs(camera["BIAS"] - bias) < 4.5 * camera["BIAS_ERR"]
     assert bias > 0.02
 
 
@@ -97,13 +98,13 @@ def test_parts_add_up_and_pixels_agree_with_the_camera():
     random = np.random.default_rng(7)
     charges = draw_charges(random, draw_photoelectrons(random, np.full(150, 8.0), 300))
     measured = measure(charges, converter(spread_truth(random, 150), 150), 8.0, "lab")
-    own, pixels = measured.cameras[""], measured.pixels
-    assert own["RESOLUTION"] ** 2 == pytest.approx(own["BIAS"] ** 2 + own["SPREAD"] ** 2)
-    assert own["SPREAD"] ** 2 == pytest.approx(own["WITHIN"] ** 2 + own["BETWEEN"] ** 2)
-    assert np.mean(pixels["RESOLUTION"] ** 2) == pytest.approx(own["RESOLUTION"] ** 2)
-    assert np.mean(pixels["SPREAD"] ** 2) == pytest.approx(own["WITHIN"] ** 2)
-    assert np.std(pixels["BIAS"]) == pytest.approx(own["BETWEEN"])
-    assert np.mean(pixels["MEAN_PE"]) == pytest.approx(own["MEAN_PE"])
+    camera, pixels = measured.cameras[""], measured.pixels
+    assert camera["RESOLUTION"] ** 2 == pytest.approx(camera["BIAS"] ** 2 + camera["SPREAD"] ** 2)
+    assert camera["SPREAD"] ** 2 == pytest.approx(camera["WITHIN"] ** 2 + camera["BETWEEN"] ** 2)
+    assert np.mean(pixels["RESOLUTION"] ** 2) == pytest.approx(camera["RESOLUTION"] ** 2)
+    assert np.mean(pixels["SPREAD"] ** 2) == pytest.approx(camera["WITHIN"] ** 2)
+    assert np.std(pixels["BIAS"]) == pytest.approx(camera["BETWEEN"])
+    assert np.mean(pixels["MEAN_PE"]) == pytest.approx(camera["MEAN_PE"])
     assert measured.histogram.sum() == charges.size
 
 
@@ -128,9 +129,9 @@ def test_errors_are_as_large_as_the_scatter(convention, jitter):
         charges = draw_charges(random, photoelectrons)
         expected = 20.0 if convention == "lab" else photoelectrons
         measured = measure(charges, converter(wrong, n_pixels), expected, convention)
-        own = measured.cameras[""]
-        found[run] = [own[name] for name in QUANTITIES]
-        errors[run] = [own[f"{name}_ERR"] for name in QUANTITIES]
+        camera = measured.cameras[""]
+        found[run] = [camera[name] for name in QUANTITIES]
+        errors[run] = [camera[f"{name}_ERR"] for name in QUANTITIES]
         names = ("RESOLUTION", "BIAS", "SPREAD")
         pixel_found[run] = [measured.pixels[name][3] for name in names]
         pixel_errors[run] = [measured.pixels[f"{name}_ERR"][3] for name in names]
@@ -150,8 +151,8 @@ def test_errors_are_as_large_as_the_scatter(convention, jitter):
 def test_few_flashes_have_no_error():
     random = np.random.default_rng(9)
     charges = draw_charges(random, draw_photoelectrons(random, np.full(3, 5.0), 9))
-    own = measure(charges, converter(TRUTH, 3), 5.0, "lab").cameras[""]
-    assert np.isfinite(own["RESOLUTION"]) and np.isnan(own["RESOLUTION_ERR"])
+    camera = measure(charges, converter(TRUTH, 3), 5.0, "lab").cameras[""]
+    assert np.isfinite(camera["RESOLUTION"]) and np.isnan(camera["RESOLUTION_ERR"])
 
 
 # --- what is left out -----------------------------------------------------------------------------

@@ -40,14 +40,14 @@ def test_where_the_requirement_is_met():
     charge = np.array([100.0, 0.5, 2.0, 5.0, 20.0, 50.0, 2000.0, 200.0])
     share = np.array([0.9, 0.1, 0.5, 1.2, 0.8, np.nan, 0.1, 1.001])
     required = requirement_formula(charge, 0.125)
-    own = verdict(charge, share * required, 0.01 * required, 0.125)
-    assert own["meets"] == [True, None, True, False, True, None, None, False]
-    assert (own["n_judged"], own["n_met"], own["n_unclear"]) == (5, 3, 1)
-    assert own["met_pe"] == [[2.0, 2.0], [20.0, 100.0]]
-    assert own["missed_pe"] == [5.0, 200.0]
-    assert own["worst_ratio"] == pytest.approx(1.2) and own["worst_pe"] == 5.0
+    found = verdict(charge, share * required, 0.01 * required, 0.125)
+    assert found["meets"] == [True, None, True, False, True, None, None, False]
+    assert (found["n_judged"], found["n_met"], found["n_unclear"]) == (5, 3, 1)
+    assert found["met_pe"] == [[2.0, 2.0], [20.0, 100.0]]
+    assert found["missed_pe"] == [5.0, 200.0]
+    assert found["worst_ratio"] == pytest.approx(1.2) and found["worst_pe"] == 5.0
 
 
 def test_nothing_to_judge():
-    own = verdict([0.5, 10.0], [0.1, np.nan], [0.1, 0.1], 0.125)
-    assert own["n_judged"] == 0 and own["met_pe"] == [] and np.isnan(own["worst_ratio"])
+    found = verdict([0.5, 10.0], [0.1, np.nan], [0.1, 0.1], 0.125)
+    assert found["n_judged"] == 0 and found["met_pe"] == [] and np.isnan(found["worst_ratio"])

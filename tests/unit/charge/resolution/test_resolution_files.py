@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from helpers.flashes import make_scan, spe_table, spread_truth
+from helpers.sstcam_pages import SSTCAM_MAP
+from helpers.sstcam_runs import samples, write_run
 from helpers.synthetic import run_script
 
 from pixelcal.charge.extraction.charges import Charges
@@ -30,14 +32,14 @@ SETTINGS = {
 SPE_SHA = "a" * 64
 
 
-def write_charges(path, own, pixel=None, checksum="b" * 64, clipped=None):
+def write_charges(path, run, pixel=None, checksum="b" * 64, clipped=None):
     """A file of charges as the chain writes it."""
-    n_pixels, n_flashes = own.charge.shape
+    n_pixels, n_flashes = run.charge.shape
     pixel = np.arange(n_pixels) if pixel is None else pixel
     none = np.zeros(n_pixels, bool)
     peaks = Peaks(pixel.astype(np.int32), np.full(n_pixels, 40, np.int32), none, none, None)
     bad = {"stale": 0, "incomplete": 0, "other": 0}
-    charges = Charges(own.charge, np.arange(n_flashes), own.true_pe, n_flashes, bad, clipped)
+    charges = Charges(run.charge, np.arange(n_flashes), run.true_pe, n_flashes, bad, clipped)
     write_fits(path, charge_hdus(charges, peaks, 1.0, [("INSHA001", checksum)]))
 
 
@@ -78,18 +80,18 @@ def test_the_products(scene, tmp_path):
         assert header["CREATOR"] == "pixelcal measure_charge_resolution"
         assert header["NINFILE"] == 6 and header["INFIL001"] == "spe.fits"
         assert "TRANSFER" not in header and "DATE" not in header
-        assert camera.data["RUN"].tolist() == [own["name"] for own in scene[1]]
+        assert camera.data["RUN"].tolist() == [row["name"] for row in scene[1]]
         assert (camera.data["N_PIXELS"] == N_PIXELS - 1).all()
         assert (camera.data["N_PIXELS_ANSWER"] == N_PIXELS).all()
         assert len(pixels.data) == len(CHARGES) * N_PIXELS
         assert (pixels.data["LEFT_OUT"].reshape(5, -1)[:, 3] == Left.NOT_GOOD).all()
-        assert verdict.data["MEETS"].tolist() == [-1, 1, 1, 1, 1] * 2
+        assert verdict.data["MEETS"].tolist() == [-1, 1, 1, 1, 1] + [-1] * 5
         resolution = camera.data["RESOLUTION"].tolist()
     text = json.loads(made["summary"].read_text())
     assert text["pixels"] == {"n_pixels": 40, "n_no_answer": 0, "n_good": 39, "n_answers": 40}
-    assert [own["good"]["resolution"] for own in text["runs"]] == resolution
+    assert [run["good"]["resolution"] for run in text["runs"]] == resolution
     assert text["convention_text"].startswith("lab: ") and text["conversion"] == "spe"
-    assert [own["n_met"] for own in text["verdicts"]] == [4, 4]
+    assert [verdict["n_met"] for verdict in text["verdicts"]] == [4, 0]
     assert text["verdicts"][0]["required"][0] is None
     assert text["pedestal"]["run"] == scene[1][0]["name"]
 
@@ -109,10 +111,10 @@ def test_a_transfer_function_and_its_runs_are_stated(scene, tmp_path):
     header = fits.getheader(made["resolution"], "CAMERA")
     assert (header["TRANSFER"], header["NCALIB"]) == ("pixel", 3)
     text = json.loads(made["summary"].read_text())
-    names = [own["name"] for own in scene[1]]
+    names = [run["name"] for run in scene[1]]
     assert text["calibrating_runs"] == sorted(names[::2])
-    assert [own["use"] for own in text["runs"]] == ["calibrates", "judges"] * 2 + ["calibrates"]
-    assert [own["good"]["resolution"] is None for own in text["runs"]] == [True, False] * 2 + [True]
+    assert [run["use"] for run in text["runs"]] == ["calibrates", "judges"] * 2 + ["calibrates"]
+    assert [run["good"]["resolution"] is None for run in text["runs"]] == [True, False] * 2 + [True]
 
 
 @pytest.mark.parametrize("scope", ["pixel", "camera"])
@@ -138,13 +140,67 @@ def test_a_run_of_the_spe_fits_calibrates(scene, tmp_path):
     write_charges(path, scene[2][scene[1][2]["name"]], checksum=SPE_SHA)
     given = {"charges": [*scene[0]["charges"][:2], str(path), *scene[0]["charges"][3:]]}
     text = json.loads(measure(tmp_path, scene, given)["summary"].read_text())
-    assert [own["use"] == "calibrates" for own in text["runs"]] == [
+    assert [run["use"] == "calibrates" for run in text["runs"]] == [
         False,
         False,
         True,
         False,
         False,
     ]
+
+
+def light_chain(folder, runs):
+    """Waveforms of the runs, their charges and the table of their fits, by the scripts."""
+    window = {
+        "window": 16, "window_shift": 6, "time_skew": True, "baseline": "none",
+        "baseline_samples": 0, "solo_pixels": False, "max_events": None,
+    }  # fmt: skip
+    for number, name in enumerate(runs):
+        write_run(folder / f"{name}.h5", samples() + np.uint16(number))
+    peaks, spe = folder / "peaks.fits", folder / "spe.fits"
+    params = {"charges": window, "pixels": list(range(5)), "run": runs[-1], "date": None}
+    run_script("find_peaks", folder, {"run": folder / f"{runs[-1]}.h5"}, {"peaks": peaks}, params)
+    for name in runs:
+        extract(folder, name, "spe", window)
+    spectra, fit = folder / "spectra.fits", folder / "0000.fits"
+    given = {"charges": [str(folder / f"spe-{name}.fits") for name in runs]}
+    params = {"runs": list(runs), "date": None}
+    run_script("fill_spe_spectra", folder, given, {"spectra": spectra}, params)
+    options = {"pe_guess": None, "min_flashes": 500, "pvalue_limit": 1e-4, "peak_to_valley": 1.08}
+    params = {"fit": options | {"chunk_pixels": 5}, "chunk": "0000", "date": None}
+    run_script("fit_spe", folder, {"spectra": spectra}, {"fits": fit}, params)
+    given = {"chunks": [str(fit)], "spectra": spectra, "peaks": peaks, "pixel_map": SSTCAM_MAP}
+    given["charges"] = [str(folder / f"spe-{name}.fits") for name in runs]
+    run_script("merge_spe", folder, given, {"spe": spe}, {"settings": {}, "date": None})
+    return spe, window
+
+
+def extract(folder, name, which, window):
+    """Charges of a run, as one of a set."""
+    given = {"run": folder / f"{name}.h5", "peaks": folder / "peaks.fits"}
+    made = folder / f"{which}-{name}.fits"
+    params = {"charges": window, "light": {"n_ph": 1.0}, "set": which, "run": name, "date": None}
+    run_script("extract_charges", folder, given, {"charges": made}, params)
+    return made
+
+
+def test_every_run_that_the_spe_fits_are_made_of_calibrates(tmp_path):
+    """Three runs that stand in both tables and one of the scan alone, through the scripts."""
+    runs = ("dark", "dim", "light")
+    spe, window = light_chain(tmp_path, runs)
+    header = fits.getheader(spe, "SPE")
+    files = {header[f"INFIL{n:03d}"] for n in range(1, header["NINFILE"] + 1)}
+    assert files == {"dark.h5", "dim.h5", "light.h5", "peaks.fits"} and header["NINFILE"] == 4
+    write_run(tmp_path / "scan.h5", samples() + np.uint16(9))
+    names, scan = [*runs, "scan"], tmp_path / "scan"
+    scan.mkdir()
+    for name in names:
+        extract(tmp_path, name, "scan", window).rename(scan / f"{name}.fits")
+    given = {"charges": [str(scan / f"{name}.fits") for name in names], "spe": str(spe)}
+    light = [{"name": name, "n_ph": 1.0 + number} for number, name in enumerate(names)]
+    text = json.loads(measure(tmp_path, (given, light))["summary"].read_text())
+    uses = {run["name"]: run["use"] for run in text["runs"]}
+    assert uses == dict.fromkeys(runs, "calibrates") | {"scan": "judges"}
 
 
 def test_the_figures(scene, tmp_path):
@@ -179,8 +235,8 @@ def other_pixels(folder, scene):
 
 def no_events(folder, scene):
     name = scene[1][0]["name"]
-    path, own = folder / f"{name}.fits", scene[2][name]
-    write_charges(path, own._replace(charge=own.charge[:, :0], true_pe=own.true_pe[:, :0]))
+    path, run = folder / f"{name}.fits", scene[2][name]
+    write_charges(path, run._replace(charge=run.charge[:, :0], true_pe=run.true_pe[:, :0]))
     return {"given": {"charges": [str(path), *scene[0]["charges"][1:]]}}
 
 
@@ -202,10 +258,10 @@ def spe_without_pe(folder, scene):
     ("mistake", "said"),
     [
         (no_truth, "has no true photoelectrons"),
-        (other_pixels, "is of other pixels than the SPE fits; make both anew"),
+        (other_pixels, "is of other pixels than the SPE fits; make both again"),
         (no_events, "holds no event; leave the run out"),
         (truncated, "is not a whole FITS file"),
-        (spe_without_pe, "SPE lacks PE, OPCT, EPED, EPED_ERR; make it anew"),
+        (spe_without_pe, "SPE lacks PE, OPCT, EPED, EPED_ERR; make it again"),
         (lambda folder, scene: {"given": {"spe": "no.fits"}}, "no.fits: no such file"),
         (
             lambda folder, scene: {"given": {"spe": scene[0]["charges"][0]}},
@@ -228,10 +284,10 @@ def spe_without_pe(folder, scene):
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(mistake, said, scene, tmp_path, capsys):
-    own = mistake(tmp_path, scene)
+    changes = mistake(tmp_path, scene)
     before = set(tmp_path.iterdir())
     with pytest.raises(SystemExit) as stopped:
-        measure(tmp_path, scene, **own)
+        measure(tmp_path, scene, **changes)
     assert stopped.value.code == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and said in lines[0]

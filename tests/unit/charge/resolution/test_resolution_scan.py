@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from helpers.flashes import TRUTH, make_scan, spe_table, spread_truth
 
-from pixelcal.charge.resolution.estimator import expected_resolution
 from pixelcal.charge.resolution.measure import Settings, measure_scan
-from pixelcal.charge.resolution.requirement import requirement_formula
+from pixelcal.charge.resolution.requirement import State, requirement_formula
 from pixelcal.charge.resolution.scan import Left, ScanRun, calibrating_runs, reason, scan_runs
+from pixelcal.charge.simulation.expected_resolution import expected_resolution
 from pixelcal.errors import InputError
 from pixelcal.status import ChargeStatus
 
@@ -73,7 +73,7 @@ def test_every_second_run_in_order_of_light_calibrates_the_brightest_among_them(
         (4, "transfer", ["x"], "x is no run of the scan"),
         (4, "transfer", ["9"], "needs two runs; the scan gives 1"),
         (2, "transfer", None, "needs two runs; the scan gives 1"),
-        (3, "transfer", ["9", "8", "7"], "none is left to judge"),
+        (3, "transfer", ["9", "8", "7"], "none is left to assess"),
     ],
 )
 def test_who_cannot_calibrate(n, conversion, named, said):
@@ -126,7 +126,7 @@ def test_pixels_that_are_not_good_are_left_out_and_counted(scan):
     assert (first["LEFT_OUT"][5:8] == Left.NOT_GOOD).all() and (first["LEFT_OUT"][8:] == 0).all()
     assert np.isnan(first["RESOLUTION"][:5]).all() and np.isfinite(first["RESOLUTION"][5:]).all()
     # Left out, they do not matter.
-    good = measure(scan, spe=spe, files={n: own for n, own in scan[2].items()}).camera
+    good = measure(scan, spe=spe, files={n: charges for n, charges in scan[2].items()}).camera
     assert (good["RESOLUTION"] == camera["RESOLUTION"]).all()
 
 
@@ -142,8 +142,8 @@ def test_pixels_that_saturate_or_are_dead(scan):
     assert np.isnan(row["RESOLUTION"]) and measured.summary["verdicts"][0]["meets"][-1] is None
     row = measured.camera[3]
     assert row["REASON"] == "" and row["N_PIXELS"] == N_PIXELS - 2
-    own = measured.pixels[measured.pixels["RUN_ROW"] == 3]["LEFT_OUT"]
-    assert own[0] == Left.SATURATED and own[20] == Left.DEAD
+    flags = measured.pixels[measured.pixels["RUN_ROW"] == 3]["LEFT_OUT"]
+    assert flags[0] == Left.SATURATED and flags[20] == Left.DEAD
 
 
 @pytest.mark.filterwarnings("error")
@@ -199,10 +199,11 @@ def test_a_transfer_function_mends_what_spe_cannot(scope):
     assert np.abs(camera["BIAS"][bright]).max() < 0.0075
     assert measured.summary["pedestal"] is None
     assert len(measured.summary["calibrating_runs"]) == 7
-    for own in measured.summary["verdicts"]:
-        assert [meets is None for meets in own["meets"]] == [
-            not (j and 1 <= c <= 1000) for j, c in zip(judge, charges, strict=True)
-        ]
+    low, high = measured.summary["verdicts"]
+    assert [meets is None for meets in low["meets"]] == [
+        not (j and 1 <= c <= 1000) for j, c in zip(judge, charges, strict=True)
+    ]
+    assert high["n_judged"] == 0 and high["state"] == State.NOT_MEASURED.value
 
 
 def test_the_runs_that_calibrate_do_not_judge_whatever_they_are(scan):
@@ -242,10 +243,10 @@ def test_light_beyond_the_runs_that_calibrate_does_not_judge(scan):
 def test_the_verdict_is_that_of_the_good_pixels(scan):
     measured = measure(scan)
     camera = measured.camera
-    for own, nsb in zip(measured.summary["verdicts"], (0.125, 1.25), strict=True):
-        inside = camera["EXPECTED"] >= 1
-        met = camera["RESOLUTION"] <= requirement_formula(camera["EXPECTED"], nsb)
-        assert own["meets"] == [bool(m) if i else None for m, i in zip(met, inside, strict=True)]
+    verdict, _ = measured.summary["verdicts"]
+    inside = camera["EXPECTED"] >= 1
+    met = camera["RESOLUTION"] <= requirement_formula(camera["EXPECTED"], 0.125)
+    assert verdict["meets"] == [bool(m) if i else None for m, i in zip(met, inside, strict=True)]
 
 
 def test_no_good_pixel(scan):
@@ -257,7 +258,7 @@ def test_no_good_pixel(scan):
 
 
 def test_the_simulation_convention_needs_true_photoelectrons(scan):
-    files = {name: own._replace(true_pe=None) for name, own in scan[2].items()}
+    files = {name: charges._replace(true_pe=None) for name, charges in scan[2].items()}
     with pytest.raises(InputError, match=f"run {scan[1][0].name}: has no true photoelectrons"):
         measure(scan, SPE._replace(convention="simulation"), files=files)
 
@@ -266,5 +267,5 @@ def test_progress_ends_at_its_total(scan):
     said = []
     settings = SPE._replace(conversion="transfer")
     _, runs, files, spe = scan
-    measure_scan(runs, files.__getitem__, spe, settings, lambda *own: said.append(own))
+    measure_scan(runs, files.__getitem__, spe, settings, lambda *progress: said.append(progress))
     assert said == [(k + 1, 11) for k in range(11)]

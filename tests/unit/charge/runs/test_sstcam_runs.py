@@ -16,17 +16,12 @@ from pixelcal.charge.runs.hdf5 import RunWriter, open_run
 from pixelcal.charge.runs.pixel_map import chosen_pixels, read_pixel_map
 from pixelcal.charge.runs.run_table import read_run_table, run_table, simulated_runs
 from pixelcal.charge.runs.waveforms import Block, RunProperties, count_reasons
-from pixelcal.charge.simulation.flashes import (
-    Light,
-    flash_blocks,
-    make_pixels,
-    make_pulse,
-    true_parameters,
-)
+from pixelcal.charge.simulation.flashes import Light, flash_blocks, make_pixels, make_pulse
+from pixelcal.charge.simulation.truth import true_parameters
 from pixelcal.errors import InputError
 
 
-def properties(waveforms, **own):
+def properties(waveforms, **changes):
     return RunProperties(
         **{
             "pixel": np.arange(waveforms.shape[1], dtype=np.int32),
@@ -35,7 +30,7 @@ def properties(waveforms, **own):
             "unit": "adu",
             "sample_ns": 1.0,
         }
-        | own
+        | changes
     )
 
 
@@ -57,11 +52,11 @@ def test_a_run_is_read_as_it_was_written(tmp_path, dtype):
     )
     with open_run(path) as run:
         blocks = list(run.blocks(block_bytes=1))
-        own = run.properties
-        assert run.n_events == 6 and run.has_truth
-    assert (own.n_samples, own.unit, own.sample_ns) == (40, "adu", 0.5)
-    assert own.dtype == np.dtype(dtype).newbyteorder("=") and blocks[0].waveforms.dtype.isnative
-    assert np.array_equal(own.pixel, pixels)
+        found = run.properties
+        assert run.n_events == 6
+    assert (found.n_samples, found.unit, found.sample_ns) == (40, "adu", 0.5)
+    assert found.dtype == np.dtype(dtype).newbyteorder("=") and blocks[0].waveforms.dtype.isnative
+    assert np.array_equal(found.pixel, pixels)
     assert np.array_equal(np.concatenate([b.waveforms for b in blocks]), expected)
     assert np.concatenate([b.event_id for b in blocks]).tolist() == [0, 10, 20, 30, 40, 50]
     assert np.array_equal(np.concatenate([b.true_pe for b in blocks]).ravel(), np.arange(30))
@@ -69,6 +64,9 @@ def test_a_run_is_read_as_it_was_written(tmp_path, dtype):
         "stale": 2,
         "incomplete": 1,
         "other": 1,
+        "empty": 0,
+        "type": 0,
+        "gain": 0,
     }
 
 
@@ -99,9 +97,9 @@ def test_blocks_are_whole_chunks(tmp_path):
 )
 def test_the_range_of_the_adc(tmp_path, given, expected):
     with open_run(write_run(tmp_path / "run.h5", adc=given)) as run:
-        (block,), own = run.blocks(), run.properties
-        assert own.adc_range == expected
-    with RunWriter(tmp_path / "copy.h5", own, with_truth=False) as copy:
+        (block,), found = run.blocks(), run.properties
+        assert found.adc_range == expected
+    with RunWriter(tmp_path / "copy.h5", found, with_truth=False) as copy:
         copy.append(block)
     with open_run(tmp_path / "copy.h5") as run:
         assert run.properties.adc_range == expected
@@ -226,8 +224,8 @@ def test_a_background_in_hz(tmp_path):
     for name in "abc":
         (folder / f"{name}.h5").touch()
     light = [run.light for run in read_run_table(folder, "scan")]
-    assert [own["nsb"] for own in light] == [0.125, 0.0, 0.125]
-    assert [own["nsb_meas"] for own in light] == [0.13, 0.0, 0.0]
+    assert [row["nsb"] for row in light] == [0.125, 0.0, 0.125]
+    assert [row["nsb_meas"] for row in light] == [0.13, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -257,16 +255,16 @@ def test_the_table_of_simulated_runs_is_one_of_real_runs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("which", "own", "said"),
+    ("which", "settings", "said"),
     [
         ("spe", {"illuminations_pe": []}, "illuminations_pe: names no run"),
         ("spe", {"illuminations_pe": [1.0, 2.0, 1.0]}, "two runs have the same light"),
         ("scan", {"scan": {"lowest_pe": 5.0, "highest_pe": 5.0, "runs": 2}}, "is not above"),
     ],
 )
-def test_runs_that_cannot_be_simulated(which, own, said):
+def test_runs_that_cannot_be_simulated(which, settings, said):
     with pytest.raises(InputError, match=said):
-        simulated_runs(SIMULATION | own, which, "")
+        simulated_runs(SIMULATION | settings, which, "")
 
 
 def test_the_snakefile_needs_no_numpy_for_the_tables():
@@ -299,9 +297,8 @@ def test_chosen_pixels():
 
 
 def simulated(pixels, light, n_events, block_events=1000, settings=SIMULATION, run="run"):
-    """All events of a run in one block."""
     blocks = list(flash_blocks(pixels, light, settings, run, n_events, block_events))
-    parts = zip(*blocks, strict=True)
+    *parts, _types = zip(*blocks, strict=True)
     return Block(*(np.concatenate(part) for part in parts))
 
 
@@ -364,9 +361,9 @@ def test_flashes_without_light_are_the_pedestal():
 
 def test_the_window_holds_the_charge_that_the_truth_says():
     """Very bright, so that the share of the pulse inside shows: no model of the light needed."""
-    own = SIMULATION | {"opct": 0.0, "pe_adu": 3.0, "sigma_pe_adu": 0.0}
-    pixels = make_pixels(np.arange(12), own)
-    block = simulated(pixels, Light(3000.0), 400, settings=own)
+    settings = SIMULATION | {"opct": 0.0, "pe_adu": 3.0, "sigma_pe_adu": 0.0}
+    pixels = make_pixels(np.arange(12), settings)
+    block = simulated(pixels, Light(3000.0), 400, settings=settings)
     for window, peak in ((Window(16, 6), 30), (Window(10, 3), 32), (Window(30, 14), 28)):
         charges, truth = charges_of(pixels, block, window, peak)
         slope = (charges - truth["EPED"][:, None]).sum(axis=1) / block.true_pe.sum(axis=0)
@@ -404,24 +401,24 @@ def test_twelve_bits():
 
 
 def test_a_pixel_and_its_flashes_depend_on_nothing_else():
-    own = SIMULATION | {"stale_fraction": 0.1, "incomplete_fraction": 0.1}
-    every = make_pixels(np.arange(0, 160), own)
-    some = make_pixels([17, 150], own)
+    settings = SIMULATION | {"stale_fraction": 0.1, "incomplete_fraction": 0.1}
+    every = make_pixels(np.arange(0, 160), settings)
+    some = make_pixels([17, 150], settings)
     assert all(every[name][17] == some[name][0] for name in every.colnames)
     light = Light(2.0, 0.01, 0.1, 10.0)
-    full = simulated(every, light, 30, 30, own)
-    part = simulated(some, light, 30, 7, own)
+    full = simulated(every, light, 30, 30, settings)
+    part = simulated(some, light, 30, 7, settings)
     assert np.array_equal(full.waveforms[:, [17, 150]], part.waveforms)
     assert np.array_equal(full.true_pe[:, [17, 150]], part.true_pe)
     assert np.array_equal(full.flags, part.flags)
-    other = simulated(some, light, 30, 30, own, run="other run")
+    other = simulated(some, light, 30, 30, settings, run="other run")
     assert not np.array_equal(other.true_pe, part.true_pe)
 
 
 def test_bad_events_are_what_they_say():
-    own = SIMULATION | {"stale_fraction": 0.2, "incomplete_fraction": 0.2}
-    pixels = make_pixels(np.arange(128), own)
-    block = simulated(pixels, Light(20.0), 200, settings=own)
+    settings = SIMULATION | {"stale_fraction": 0.2, "incomplete_fraction": 0.2}
+    pixels = make_pixels(np.arange(128), settings)
+    block = simulated(pixels, Light(20.0), 200, settings=settings)
     stale, incomplete = block.flags & 1 > 0, block.flags & 2 > 0
     assert 15 < stale.sum() < 70 and 15 < incomplete.sum() < 70
     assert not block.true_pe[stale].any()

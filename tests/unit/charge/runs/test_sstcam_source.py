@@ -96,9 +96,9 @@ def camera_source():
                 if fault == "absent":
                     yield event
                     continue
-                own = data[..., :-1] if fault == "short" else data
+                properties = data[..., :-1] if fault == "short" else data
                 container = {"r0": R0CameraContainer, "r1": R1CameraContainer}[self.level]
-                getattr(event, self.level).tel[1] = container(waveform=own)
+                getattr(event, self.level).tel[1] = container(waveform=properties)
                 image = data[0, :, 0].astype(np.int32)
                 event.simulation.tel[1] = SimulatedCameraContainer(true_image=image)
                 yield event
@@ -127,9 +127,14 @@ def all_blocks(run, block_events=3, **options):
 
 def test_another_camera(camera_source, run_file):
     with open_source(run_file) as run:
-        own = run.properties
-        assert (own.n_samples, own.sample_ns, own.unit, own.dtype) == (40, 2.0, "adu", np.uint16)
-        assert np.array_equal(own.pixel, np.arange(N_PIXELS))
+        properties = run.properties
+        assert (properties.n_samples, properties.sample_ns, properties.unit, properties.dtype) == (
+            40,
+            2.0,
+            "adu",
+            np.uint16,
+        )
+        assert np.array_equal(properties.pixel, np.arange(N_PIXELS))
         data, ids, flags, truth = all_blocks(run)
     expected = waveforms()[:, 0]
     assert np.array_equal(data, expected) and not flags.any()
@@ -209,9 +214,18 @@ def test_a_simtel_file_of_another_camera(tmp_path):
     ctapipe_or_skip()
     expected = waveforms()
     with open_source(simtel_files.write(tmp_path / "run.simtel", expected)) as run:
-        own = run.properties
-        assert (len(own.pixel), own.n_samples, own.dtype) == (N_PIXELS, N_SAMPLES, np.uint16)
-        assert (run.level, own.unit, own.sample_ns, run.has_truth) == ("r0", "adu", 1.0, False)
+        properties = run.properties
+        assert (len(properties.pixel), properties.n_samples, properties.dtype) == (
+            N_PIXELS,
+            N_SAMPLES,
+            np.uint16,
+        )
+        assert (run.level, properties.unit, properties.sample_ns, run.has_truth) == (
+            "r0",
+            "adu",
+            1.0,
+            False,
+        )
         blocks = list(run.blocks(3))
     assert [len(block.flags) for block in blocks] == [3, 3, 1]
     assert np.array_equal(np.concatenate([b.waveforms for b in blocks]), expected[:, 0])

@@ -10,7 +10,8 @@ import pytest
 from helpers.spe_flashes import TROUBLES, Sipm, as_spectra, draw_charges, draw_spectra
 from scipy import optimize, stats
 
-from pixelcal.charge.spe.fit import SpeOptions, fit_pixels, information
+from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
+from pixelcal.charge.spe.likelihood import Spectra, likelihood
 from pixelcal.status import ChargeStatus, has_valid_fit
 
 N_PIXELS = 150
@@ -58,9 +59,19 @@ def test_truth_is_recovered_within_honest_errors(fits, healthy):
         assert abs(pull.std(ddof=1) - 1) < 4 / math.sqrt(2 * N_PIXELS), name
 
 
+def information(theta, start, width, n_bins, flashes):
+    """Fisher information of `flashes` (R,) in bins: it depends on the counts through their sum."""
+    counts = np.zeros((len(flashes), n_bins))
+    counts[:, 0] = flashes
+    score, matrix = np.empty(len(theta)), np.empty((len(theta), len(theta)))
+    room = np.empty(n_bins), np.empty((6, n_bins))
+    likelihood(theta, Spectra(counts, start, width), *room, score, matrix)
+    return matrix
+
+
 def test_errors_are_the_information_bound(fits):
     """The inverse of the information at the truth, in bins much finer than those of the fit."""
-    theta = np.array([36.0, 30.0, 9.0, 0.15, *(x for own in LIGHT for x in (0.0, own))])
+    theta = np.array([36.0, 30.0, 9.0, 0.15, *(x for mean in LIGHT for x in (0.0, mean))])
     bound = np.linalg.inv(information(theta, np.full(3, -40.0), 1.0, 700, np.full(3, 10_000)))
     scale = {"SIGMA_PED": 1 / 12.0, "PE": 1.0, "SIGMA_PE": 1 / 6.0, "OPCT": 1.0}
     for i, (name, jacobian) in enumerate(scale.items()):
@@ -78,10 +89,10 @@ def test_p_values_are_uniform(fits):
 
 def negative_log_likelihood(theta, counts, start, width):
     """Written anew with scipy: a normal distribution function for each peak, in each bin."""
-    sigma_ped, pe, sigma_pe, opct, *own = theta
+    sigma_ped, pe, sigma_pe, opct, *per_run = theta
     total = 0.0
     k = np.arange(40)[:, np.newaxis]
-    for run, (eped, mean) in enumerate(zip(own[::2], own[1::2], strict=True)):
+    for run, (eped, mean) in enumerate(zip(per_run[::2], per_run[1::2], strict=True)):
         edges = start[run] + width * np.arange(counts.shape[1] + 1)
         edges[0], edges[-1] = -np.inf, np.inf
         rate = mean + k * opct
@@ -94,12 +105,12 @@ def negative_log_likelihood(theta, counts, start, width):
 
 def test_no_other_minimiser_finds_more(fits, healthy):
     """From a start beside it, scipy's simplex ends at the same place; it cannot go lower."""
-    counts, start, width = (own[0] for own in healthy[1])
+    counts, start, width = (part[0] for part in healthy[1])
     row = fits[0]
-    own = np.array([row[name] for name in ("SIGMA_PED", "PE", "SIGMA_PE", "OPCT")])
-    ours = np.concatenate([own, np.column_stack([row["EPED"], row["LAMBDA"]]).ravel()])
+    shared = np.array([row[name] for name in ("SIGMA_PED", "PE", "SIGMA_PE", "OPCT")])
+    ours = np.concatenate([shared, np.column_stack([row["EPED"], row["LAMBDA"]]).ravel()])
     error = np.sqrt(np.diag(row["COVARIANCE"]))
-    # Grouped four to one no finer than the fit's own bins: compare both there.
+    # Grouped four to one no finer than the bins of the fit: compare both there.
     arguments = (counts, start, width)
     at = negative_log_likelihood(ours, *arguments)
     found = optimize.minimize(
@@ -155,8 +166,10 @@ def test_other_pixels_are_recovered_too(changes):
 
 def test_charges_that_are_no_whole_numbers():
     rng = np.random.default_rng(4)
-    charges = [own / 7.0 for own in draw_charges(rng, Sipm(pe=210.0, sigma_ped=42.0, sigma_pe=21))]
-    counts, start, _ = as_spectra([[np.floor(own * 4).astype(int) for own in charges]])
+    charges = [
+        charge / 7.0 for charge in draw_charges(rng, Sipm(pe=210.0, sigma_ped=42.0, sigma_pe=21))
+    ]
+    counts, start, _ = as_spectra([[np.floor(charge * 4).astype(int) for charge in charges]])
     row = fit((counts, (start + 0.5) / 4, np.array([0.25])))[0]
     assert row["STATUS"] == 0
     assert abs(row["PE"] - 30.0) < 5 * row["PE_ERR"]
@@ -170,9 +183,9 @@ def test_no_pixel_in_trouble_is_wrong_and_called_good(trouble):
     fits = fit(draw_spectra(rng, [pixel] * 3))
     good = fits["STATUS"] == 0
     assert (np.abs(fits["PE"][good] / pixel.pe - 1) < 0.05).all()
-    unanswered = ~has_valid_fit(fits["STATUS"])
-    assert np.isnan(fits["PE"][unanswered]).all()
-    assert np.isfinite(fits["PE"][~unanswered]).all()
+    invalid = ~has_valid_fit(fits["STATUS"])
+    assert np.isnan(fits["PE"][invalid]).all()
+    assert np.isfinite(fits["PE"][~invalid]).all()
 
 
 def test_a_wrong_model_is_a_poor_fit():
@@ -182,14 +195,14 @@ def test_a_wrong_model_is_a_poor_fit():
         assert (fits["STATUS"] & int(ChargeStatus.POOR_FIT) != 0).all(), name
 
 
-def test_few_flashes_and_dead_pixels_have_no_answer():
+def test_few_flashes_and_dead_pixels_have_no_valid_fit():
     rng = np.random.default_rng(7)
     fits = fit(draw_spectra(rng, [Sipm(flashes=499), Sipm(light=(0.0, 0.0, 0.0))]))
     assert fits["STATUS"].tolist() == [int(ChargeStatus.TOO_FEW)] * 2
     assert np.isnan(fits["PE"]).all() and np.isnan(fits["COVARIANCE"]).all()
 
 
-def test_one_charge_only_has_no_answer():
+def test_one_charge_only_has_no_valid_fit():
     counts = np.full((1, 2, 1), 5000, np.int32)
     row = fit((counts, np.zeros((1, 2)), np.ones(1)))[0]
     assert not has_valid_fit(row["STATUS"])

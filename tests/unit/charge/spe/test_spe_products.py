@@ -33,10 +33,10 @@ def test_each_charge_is_counted_in_the_bin_it_is_in(charges):
     width = bin_widths(charges, 1.0)
     found = fill_run(charges, 1.0, width)
     assert (width == 1.0).all()
-    for row, start, own in zip(found.counts, found.start, charges, strict=True):
-        value, number = np.unique(own, return_counts=True)
+    for row, start, flashes in zip(found.counts, found.start, charges, strict=True):
+        value, number = np.unique(flashes, return_counts=True)
         assert row[(value - start).astype(int)].tolist() == number.tolist()
-        assert row.sum() == len(own)
+        assert row.sum() == len(flashes)
 
 
 @pytest.mark.parametrize("step", [1 / 16, 1 / 8])
@@ -62,12 +62,14 @@ def test_charges_without_a_step(charges):
     values = charges / 7.0
     width = bin_widths(values, 0.0)
     found = fill_run(values, 0.0, width)
-    for row, start, own_width, own in zip(found.counts, found.start, width, values, strict=True):
-        edges = start + own_width * np.arange(len(row) + 1)
-        expected, _ = np.histogram(own, edges)
+    for row, start, bin_width, flashes in zip(
+        found.counts, found.start, width, values, strict=True
+    ):
+        edges = start + bin_width * np.arange(len(row) + 1)
+        expected, _ = np.histogram(flashes, edges)
         inside = slice(1, -1)  # a value on an edge may fall to either side by rounding
         assert np.abs(row[inside] - expected[inside]).sum() <= 4
-        assert row.sum() == len(own)
+        assert row.sum() == len(flashes)
 
 
 def test_stray_charges_go_into_the_end_bins_and_not_into_memory(charges):
@@ -108,12 +110,12 @@ def fits():
 
 def test_chunks_in_any_order_make_the_same_table(fits):
     order = np.random.default_rng(4).permutation(60)
-    parts = [fits[own] for own in np.array_split(order, 7)]
+    parts = [fits[rows] for rows in np.array_split(order, 7)]
     merged = merge_chunks(parts, np.arange(60), [""] * 7, fit_dtype(3), "PIXEL")
     assert merged.tobytes() == fits.tobytes()
 
 
-def test_masked_pixels_outliers_and_no_answers(fits):
+def test_masked_pixels_outliers_and_invalid_fits(fits):
     off = np.zeros(60, bool)
     off[20] = True
     rows = complete_status(fits, np.array([5]), off)
@@ -130,7 +132,7 @@ def test_masked_pixels_outliers_and_no_answers(fits):
     assert (fits["STATUS"][[5, 11, 20]] == 0).all()  # the fits themselves are not touched
 
 
-def test_no_answer_without_a_reason_is_a_fault(fits):
+def test_no_valid_fit_without_a_reason_is_a_fault(fits):
     silent = fits.copy()
     silent["PE"][0] = np.nan
     with pytest.raises(ValueError, match="STATUS does not say why"):
@@ -169,11 +171,11 @@ def test_right_errors_give_unit_pulls():
     assert set(numbers["quantities"]) == {
         "SIGMA_PED", "PE", "SIGMA_PE", "OPCT", "EPED_0", "EPED_1", "LAMBDA_0", "LAMBDA_1",
     }  # fmt: skip
-    for own in numbers["quantities"].values():
-        assert abs(own["pull_mean"]) < 4 / math.sqrt(n)
-        assert abs(own["pull_std"] - 1) < 4 / math.sqrt(2 * n)
-        assert abs(own["rms_over_bound"] - 1) < 4 / math.sqrt(2 * n)
-        assert abs(own["bias"]) < 4 * own["bias_err"]
+    for quantity in numbers["quantities"].values():
+        assert abs(quantity["pull_mean"]) < 4 / math.sqrt(n)
+        assert abs(quantity["pull_std"] - 1) < 4 / math.sqrt(2 * n)
+        assert abs(quantity["rms_over_bound"] - 1) < 4 / math.sqrt(2 * n)
+        assert abs(quantity["bias"]) < 4 * quantity["bias_err"]
 
 
 def test_wrong_pixels_are_counted_and_those_called_good_among_them():

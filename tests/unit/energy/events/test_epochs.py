@@ -1,7 +1,12 @@
 """Epochs: mission time against astropy's clocks, and what headers leave unsaid."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from astropy.time import Time, TimeDelta
+from helpers.paths import PROJECT
 
 from pixelcal.energy.events.clock import (
     MISSION_EPOCH,
@@ -40,10 +45,78 @@ def test_another_epoch_is_converted(reference):
     assert remark.startswith("TSTART converted")
 
 
-@pytest.mark.parametrize("system", ["UTC", "TAI", "local"])
-def test_another_time_system_makes_no_claim(system):
+@pytest.mark.parametrize(
+    ("system", "tt_minus_system_s"),
+    [
+        ("TT", 0.0),
+        ("TAI", 32.184),  # TT = TAI + 32.184 s, by definition
+        ("UTC", 32.184 + 37.0),  # TAI - UTC = 37 s since 2017
+        ("TDT", 0.0),
+        ("ET", 0.0),
+        ("iat", 32.184),
+        ("UTC(NIST)", 69.184),
+        ("GMT", 69.184),
+    ],
+)
+@pytest.mark.parametrize("seconds", [0.0, 12.5, 2.5e8])
+def test_time_systems_by_their_closed_forms(system, tt_minus_system_s, seconds):
+    """The epoch is 2017-01-01T00:00:00 of the system; mission time counts from that of UTC."""
+    header = {"MJDREFI": 57754, "MJDREFF": 0.0, "TIMESYS": system, "TSTART": seconds}
+    start, remark = mission_start(header)
+    assert start == pytest.approx(seconds + tt_minus_system_s - 69.184, abs=1e-6)
+    assert remark.startswith("TSTART converted: event times count from MJD 57754.000000000")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.1e8])
+def test_barycentric_time_is_that_of_tt_within_its_periodic_term(seconds):
+    """|TDB - TT| < 2 ms (Fairhead & Bretagnon 1990)."""
+    start, _ = mission_start(MISSION | {"TIMESYS": "TDB", "TSTART": seconds})
+    assert start == pytest.approx(seconds, abs=2e-3) and start != seconds
+
+
+@pytest.mark.parametrize("system", ["TAI", "UTC", "TDB"])
+def test_a_system_without_an_epoch_counts_from_that_of_the_mission(system):
+    assert mission_start({"TIMESYS": system, "TSTART": 12.5}) == (12.5, None)
+
+
+def test_seconds_of_utc_are_si_seconds_across_a_leap_second():
+    """From 2016-12-31: the day had 86401 of them."""
+    header = {"MJDREFI": 57753, "MJDREFF": 0.0, "TIMESYS": "UTC", "TSTART": 86401.0}
+    assert mission_start(header)[0] == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("system", ["local", "GPS", "UT1", "noon"])
+def test_a_system_that_cannot_be_converted_is_told(system, caplog):
     start, remark = mission_start(MISSION | {"TIMESYS": system, "TSTART": 7e8})
-    assert start == 0 and f"event times are {system.upper()}" in remark
+    assert start == 0 and f"event times are {system.upper()}, not convertible" in remark
+    assert remark in caplog.text and "correct TIMESYS" in caplog.text
+
+
+def test_leap_seconds_are_not_downloaded():
+    """Not even with a table that expired long ago, which astropy would look for a newer one of."""
+    code = """
+import socket
+
+def refuse(*args, **kwargs):
+    print("network")
+    raise OSError("no network in this test")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+from astropy.time import Time
+from astropy.utils import iers
+iers.LeapSeconds._today = classmethod(lambda cls: Time(2080, format="jyear"))
+from pixelcal.energy.events.clock import mission_start
+header = {"MJDREFI": 57754, "MJDREFF": 0.0, "TIMESYS": "UTC", "TSTART": 5.0}
+print(round(mission_start(header)[0], 6), iers.conf.auto_download)
+"""
+    environment = os.environ | {"PYTHONPATH": str(PROJECT / "workflow" / "scripts")}
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.split() == ["5.0", "True"], found.stdout + found.stderr
 
 
 def test_epochs_of_different_decimals_are_the_same():

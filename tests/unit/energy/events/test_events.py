@@ -1,4 +1,4 @@
-"""Reading of event files: against astropy's own reading of the same file."""
+"""Reading of event files: against astropy's reading of the same file."""
 
 import tracemalloc
 
@@ -7,13 +7,8 @@ import pytest
 from astropy.io import fits
 from helpers.event_files import EPOCH, events, flight, pira, table, write
 
-from pixelcal.energy.events.reader import (
-    LAYOUTS,
-    detnum_of_positions,
-    open_events,
-    stream,
-    value_key,
-)
+from pixelcal.energy.events.layouts import LAYOUTS, value_key
+from pixelcal.energy.events.reader import detnum_of_positions, open_events, stream
 from pixelcal.errors import InputError
 
 KEYS = ("value", "pixel", "multiplicity", "time")
@@ -41,7 +36,7 @@ def test_pira_columns_are_what_astropy_reads(tmp_path, suffix):
         for key, name in zip(KEYS, ("energy", "DETNUM", "effMult", "TIME"), strict=True):
             np.testing.assert_array_equal(got[key], data[name])
             assert got[key].dtype.isnative and got[key].flags.c_contiguous
-    assert file.n_events == 3001 and file.has_pixels and file.has_times
+    assert file.n_events == 3001 and file.has_times and "pixel" in file.columns
 
 
 def test_flight_layout_gives_detnum_of_row_and_column(tmp_path):
@@ -74,14 +69,14 @@ def test_own_names_go_before_those_of_the_layout(tmp_path):
         ("T", "D", data["time"]),
         ("PHA", "I", data["channel"]),
     ]
-    path = write(tmp_path / "own.fits", table("", columns))
-    own = {"energy": "e", "pixel": "pix", "multiplicity": "n", "time": "t"}
-    got = read_all(open_events(path, "pira", own, "single"))
+    path = write(tmp_path / "named.fits", table("", columns))
+    names = {"energy": "e", "pixel": "pix", "multiplicity": "n", "time": "t"}
+    got = read_all(open_events(path, "pira", names, "single"))
     for key, expected in zip(KEYS, ("energy", "pixel", "multiplicity", "time"), strict=True):
         np.testing.assert_array_equal(got[key], data[expected])
     # Naming a channel makes either layout one of channels.
-    with_channel = {**own, "channel": "pha"}
-    assert value_key("pira", own) == "energy" and value_key("pira", with_channel) == "channel"
+    with_channel = {**names, "channel": "pha"}
+    assert value_key("pira", names) == "energy" and value_key("pira", with_channel) == "channel"
     for layout in LAYOUTS:
         channels = read_all(open_events(path, layout, with_channel, "single"))
         np.testing.assert_array_equal(channels["value"], data["channel"])
@@ -217,7 +212,7 @@ def test_text_and_vector_columns_beside_the_wanted_ones(tmp_path):
 def test_missing_columns_are_none(tmp_path):
     path = pira(tmp_path / "e.fits", events(10), without=("pixel", "time", "multiplicity"))
     file = open_events(path, "pira", {})
-    assert not file.has_pixels and not file.has_times
+    assert file.columns.keys() == {"value"} and not file.has_times
     block = next(stream(file))
     assert block["pixel"] is block["time"] is block["multiplicity"] is None
 

@@ -116,8 +116,8 @@ def test_without_a_gti_file(tmp_path):
     data = events(50)
     span = {"TSTART": 0.0, "TSTOP": 1000.0}
     columns = [("START", "D", [10.0, 40.0]), ("STOP", "D", [20.0, 50.0])]
-    own = opened(tmp_path / "g.fits", data, header=span, others=[table("GTI", columns)])
-    assert good_time_of([own], None, []).tolist() == [[10, 20], [40, 50]]
+    file = opened(tmp_path / "g.fits", data, header=span, others=[table("GTI", columns)])
+    assert good_time_of([file], None, []).tolist() == [[10, 20], [40, 50]]
     plain = opened(tmp_path / "p.fits", data, header=span)
     assert good_time_of([plain], None, []).tolist() == [[0, 1000]]
     # Nothing said: all events lie inside, the last one too.

@@ -22,9 +22,14 @@ NUMBER = {"single": lambda m: m == 1, "multiple": lambda m: m > 1, "all": lambda
 
 
 def relations(n):
-    """Gain and offset of n pixels, each its own."""
+    """Gain and offset of n pixels, different for each."""
     rng = np.random.default_rng(8)
     return 0.145 * (1 + 0.003 * rng.standard_normal(n)), 3 + 0.1 * rng.standard_normal(n)
+
+
+def binned(files, detnum, gain, offset, good, multiplicity="all", seed=1, **options):
+    """`bin_events` of every multiplicity, with a seed."""
+    return bin_events(files, detnum, gain, offset, good, multiplicity, seed, **options)
 
 
 def by_hand(data, multiplicity, gain, offset, good=GOOD, detnum=SELECTED):
@@ -58,7 +63,7 @@ def test_pira_against_masks(tmp_path, multiplicity, block_bytes):
     data = events(20_000 if block_bytes > 1 else 500)
     files = [open_events(pira(tmp_path / "e.fits", data), "pira", {}, multiplicity)]
     relation = relations(len(SELECTED))
-    got = bin_events(files, SELECTED, *relation, GOOD, multiplicity, block_bytes=block_bytes)
+    got = binned(files, SELECTED, *relation, GOOD, multiplicity, block_bytes=block_bytes)
     counts, tally = by_hand(data, multiplicity, *relation)
     np.testing.assert_array_equal(got.counts, counts)
     assert got.tally == tally
@@ -79,7 +84,7 @@ def test_many_files_compressed_or_not_are_one(tmp_path):
     relation = relations(len(SELECTED))
     counts, tally = by_hand(data, "single", *relation)
     for order in (files, files[::-1]):
-        got = bin_events(order, SELECTED, *relation, GOOD, "single", block_bytes=5000)
+        got = binned(order, SELECTED, *relation, GOOD, "single", block_bytes=5000)
         np.testing.assert_array_equal(got.counts, counts)
         assert got.tally == tally
 
@@ -92,7 +97,7 @@ def test_times_in_any_order(tmp_path):
     data["time"][::50] = np.nan
     files = [open_events(pira(tmp_path / "e.fits", data), "pira", {}, "all")]
     relation = relations(len(SELECTED))
-    got = bin_events(files, SELECTED, *relation, GOOD)
+    got = binned(files, SELECTED, *relation, GOOD)
     counts, tally = by_hand(data, "all", *relation)
     np.testing.assert_array_equal(got.counts, counts)
     assert got.tally == tally
@@ -106,7 +111,7 @@ def test_an_event_at_a_limit_belongs_to_one_interval(tmp_path):
 
     def n(good):
         relation = np.array([0.145]), np.array([3.0])
-        return bin_events(files, np.array([7]), *relation, np.array(good, float)).tally["EVUSED"]
+        return binned(files, np.array([7]), *relation, np.array(good, float)).tally["EVUSED"]
 
     assert n([[0, 3]]) == 3 and n([[0, 1]]) == 1 and n([[1, 4]]) == 3
     assert n([[0, 2]]) + n([[2, 4]]) == 4
@@ -124,7 +129,7 @@ def test_flight_channels_are_counted_as_they_are(tmp_path):
     files = [open_events(path, "ecl-evt-cal", {})]
     good = first_seconds(good_time_of(files, good_file, ["GTICAL-NEO", "GTICAL-NSA"]), 450)
     detnum = np.arange(6400)
-    got = bin_events(files, detnum, np.ones(6400), np.zeros(6400), good)
+    got = binned(files, detnum, np.ones(6400), np.zeros(6400), good)
     t, row, column = data["time"], data["row"].astype(int), data["column"].astype(int)
     keep = ((t >= 100) & (t < 400)) | ((t >= 600) & (t < 750))
     keep &= (row < 80) & (column < 80) & (data["channel"] >= 0) & (data["channel"] < 1024)
@@ -147,7 +152,7 @@ def test_events_without_pixel_are_dealt_evenly_and_reproducibly(tmp_path):
     files = [open_events(path, "pira", {})]
     everything = np.array([[-1.0, 2000.0]])
     detnum = np.arange(6400)
-    full = bin_events(files, detnum, *relations(6400), everything, seed=3)
+    full = binned(files, detnum, *relations(6400), everything, seed=3)
     per_pixel = full.counts.sum(axis=1)
     assert per_pixel.sum() == n
     # Pearson's chi-square of an even deal; p-value of a seeded draw, once in 1000 beyond.
@@ -155,16 +160,16 @@ def test_events_without_pixel_are_dealt_evenly_and_reproducibly(tmp_path):
     assert 0.0005 < stats.chi2.sf(chi_square, 6399) < 0.9995
     gain, offset = relations(6400)
     some = np.array([17, 40, 5000])
-    part = bin_events(files, some, gain[some], offset[some], everything, seed=3, block_bytes=999)
+    part = binned(files, some, gain[some], offset[some], everything, seed=3, block_bytes=999)
     np.testing.assert_array_equal(part.counts, full.counts[some])
     # The deal does not depend on the time that is used either.
-    early = bin_events(files, detnum, gain, offset, np.array([[-1.0, 500.0]]), seed=3)
+    early = binned(files, detnum, gain, offset, np.array([[-1.0, 500.0]]), seed=3)
     assert (early.counts <= full.counts).all()
-    other = bin_events(files, some, gain[some], offset[some], everything, seed=4)
+    other = binned(files, some, gain[some], offset[some], everything, seed=4)
     assert not np.array_equal(other.counts, part.counts)
 
 
-def test_a_share_of_events_without_times(tmp_path):
+def test_a_fraction_of_events_without_times(tmp_path):
     n = 50_000
     paths = [
         pira(tmp_path / f"{i}.fits", sure_events(n, i), {"EXPOSURE": 5000.0}, without=("time",))
@@ -174,19 +179,19 @@ def test_a_share_of_events_without_times(tmp_path):
     available = good_time_of(files, None, [])
     detnum, relation = np.arange(6400), relations(6400)
 
-    def share(seconds, **options):
-        return bin_events(files, detnum, *relation, first_seconds(available, seconds), **options)
+    def first(seconds, **options):
+        return binned(files, detnum, *relation, first_seconds(available, seconds), **options)
 
-    short, long, whole = share(1000), share(3000), share(10_000)
+    short, long, whole = first(1000), first(3000), first(10_000)
     assert whole.tally["REJTIME"] == 0
     for spectra, p in ((short, 0.1), (long, 0.3)):
         taken = spectra.n_read - spectra.tally["REJTIME"]
         # Binomial: within 4 standard deviations of its mean.
         assert abs(taken - 2 * n * p) < 4 * np.sqrt(2 * n * p * (1 - p))
     assert (short.counts <= long.counts).all() and (long.counts <= whole.counts).all()
-    np.testing.assert_array_equal(share(1000, block_bytes=100).counts, short.counts)
+    np.testing.assert_array_equal(first(1000, block_bytes=100).counts, short.counts)
     with pytest.raises(InputError, match=r"only 10000.000 s"):
-        share(10_001)
+        first(10_001)
 
 
 def test_draws_of_pixel_and_time_are_independent(tmp_path):
@@ -194,7 +199,7 @@ def test_draws_of_pixel_and_time_are_independent(tmp_path):
     n = 200_000
     path = pira(tmp_path / "e.fits", sure_events(n), {"EXPOSURE": 100.0}, without=("pixel", "time"))
     files = [open_events(path, "pira", {})]
-    got = bin_events(files, np.arange(6400), *relations(6400), np.array([[0.0, 10.0]]))
+    got = binned(files, np.arange(6400), *relations(6400), np.array([[0.0, 10.0]]))
     halves = got.counts.sum(axis=1).reshape(2, 3200).sum(axis=1)
     total = halves.sum()
     assert abs(halves[0] - total / 2) < 4 * np.sqrt(total / 4)
@@ -204,7 +209,7 @@ def test_draws_of_pixel_and_time_are_independent(tmp_path):
 def test_progress_ends_at_the_number_of_events(tmp_path):
     files = [open_events(pira(tmp_path / "e.fits", events(1000)), "pira", {})] * 2
     calls = []
-    bin_events(
+    binned(
         files,
         SELECTED,
         *relations(len(SELECTED)),
@@ -217,7 +222,7 @@ def test_progress_ends_at_the_number_of_events(tmp_path):
 
 def test_table_of_spectra(tmp_path):
     files = [open_events(pira(tmp_path / "e.fits", events(3000)), "pira", {})]
-    spectra = bin_events(files, SELECTED, *relations(len(SELECTED)), GOOD)
+    spectra = binned(files, SELECTED, *relations(len(SELECTED)), GOOD)
     hdu = spectra_hdu(SELECTED, spectra, [("EXPOSURE", 600.5, "[s] good time used")])
     hdu.writeto(tmp_path / "s.fits")
     with fits.open(tmp_path / "s.fits") as hdus:
@@ -307,7 +312,7 @@ def test_script_carries_the_epoch_of_the_events(tmp_path):
     for extra in (words, {"MJDREF": 51544.25, "TIMESYS": "UTC"}):
         path = pira(tmp_path / "e.fits", data, extra)
         limits = np.array([[100.0, 900.0]])
-        good = gti(tmp_path / "own.fits", {"ANY": limits}, {"MJDREFI": 51544, "MJDREFF": 0.25})
+        good = gti(tmp_path / "gti.fits", {"ANY": limits}, {"MJDREFI": 51544, "MJDREFF": 0.25})
         given = {"events": [str(path)], "gti": str(good), "pixel_map": PIXEL_MAP}
         made = {"spectra": tmp_path / "s.fits"}
         run_script("bin_spectra", tmp_path, given, made, PARAMS | {"criteria": ["ANY"]})

@@ -38,14 +38,14 @@ RELATION_FIGURES = {
     "uncertainty": figures_energy.uncertainty_figure,
     "energy_errors": figures_energy.energy_error_figure,
     "differences": figures_energy.differences_figure,
-    "changes": lambda scene: figures.changes_figure(
-        scene, find_changes(scene.rows, scene.prior, 5.0), 5.0
+    "changes": lambda data: figures.changes_figure(
+        data, find_changes(data.rows, data.prior, 5.0), 5.0
     ),
 }
 ABOUT_PIXELS = tuple(name for name in RELATION_FIGURES if name != "prior")
 
 
-def make_scene(rows, truth=None, method="joint", prior=None) -> figures.FigureData:
+def make_data(rows, truth=None, method="joint", prior=None) -> figures.FigureData:
     """The rows of a fit on the detection plane."""
     pixel_map = read_pixel_map(PIXEL_MAP)
     n = len(rows)
@@ -63,7 +63,7 @@ def texts(figure) -> str:
     return "\n".join(artist.get_text() for artist in found if artist.get_visible())
 
 
-def no_answers(n):
+def no_valid_fits(n):
     rows, truth = make_fits(n)
     silence(rows, np.arange(n), EnergyStatus.TOO_FEW_COUNTS)
     return rows, truth
@@ -72,7 +72,7 @@ def no_answers(n):
 SITUATIONS = {
     "camera": make_fits(6400),
     "one": make_fits(1),
-    "no answer": no_answers(64),
+    "no valid fit": no_valid_fits(64),
 }
 
 
@@ -82,9 +82,9 @@ SITUATIONS = {
 @pytest.mark.filterwarnings("error")
 def test_figures_come_out_and_say_so(name, situation, truth):
     rows, injected = SITUATIONS[situation]
-    said = texts(RELATION_FIGURES[name](make_scene(rows, injected if truth else None)))
+    said = texts(RELATION_FIGURES[name](make_data(rows, injected if truth else None)))
     assert "ECLAIRs, exposure 10ks" in said
-    silent = situation == "no answer" and name in ABOUT_PIXELS
+    silent = situation == "no valid fit" and name in ABOUT_PIXELS
     assert (plots.NOTHING in said) == silent
 
 
@@ -94,7 +94,7 @@ def test_figures_of_the_other_method_and_a_prior_file(name):
     rows, truth = make_fits(640)
     rows["STATUS"][3] = EnergyStatus.LINE_MISSING
     prior = truth[0] + 1e-4, truth[1] - 0.01
-    said = texts(RELATION_FIGURES[name](make_scene(rows, None, "two-step", prior)))
+    said = texts(RELATION_FIGURES[name](make_data(rows, None, "two-step", prior)))
     if name == "statistics":
         assert "a line left out: 1" in said and "chi-square" in said
     if name == "comparison":
@@ -104,7 +104,7 @@ def test_figures_of_the_other_method_and_a_prior_file(name):
 
 
 def test_a_prior_that_is_one_number_is_told():
-    said = texts(figures.prior_figure(make_scene(make_fits(64)[0])))
+    said = texts(figures.prior_figure(make_data(make_fits(64)[0])))
     assert "0.145 keV/channel for every pixel" in said and "3 keV for every pixel" in said
 
 
@@ -114,15 +114,15 @@ def test_pass_fractions_are_those_of_the_validation(tmp_path):
     silence(rows, [81], EnergyStatus.MASKED)
     paths = write_exposure(tmp_path, "10ks", 10000, rows, truth)
     numbers = json.loads(paths["validation"].read_text())["energies"]
-    scene = make_scene(rows, truth)
-    measured, predicted = figures_energy.pass_fractions(scene, REFERENCE_ENERGIES_KEV)
+    data = make_data(rows, truth)
+    measured, predicted = figures_energy.pass_fractions(data, REFERENCE_ENERGIES_KEV)
     for i, energy in enumerate(REFERENCE_ENERGIES_KEV):
-        own = numbers[f"{energy:g}"]
-        assert measured[i] == pytest.approx(own["pass_fraction"], abs=1e-12)
-        assert predicted[i] == pytest.approx(own["predicted_pass_fraction"], abs=1e-12)
-    said = texts(figures_energy.energy_error_figure(scene))
+        values = numbers[f"{energy:g}"]
+        assert measured[i] == pytest.approx(values["pass_fraction"], abs=1e-12)
+        assert predicted[i] == pytest.approx(values["predicted_pass_fraction"], abs=1e-12)
+    said = texts(figures_energy.energy_error_figure(data))
     assert f"{100 * numbers['4']['pass_fraction']:.2f} %" in said
-    said = texts(figures_energy.differences_figure(scene))
+    said = texts(figures_energy.differences_figure(data))
     assert f"rms {numbers['150']['rms_keV']:.4f} keV" in said
 
 
@@ -132,15 +132,15 @@ DRAWN_AGAIN = ("camera", "comparison", "changes")
 DRAW = """
 import sys
 sys.path[:0] = {paths!r}
-from test_figures import DRAWN_AGAIN, RELATION_FIGURES, make_fits, make_scene, plots
+from test_figures import DRAWN_AGAIN, RELATION_FIGURES, make_fits, make_data, plots
 for name in DRAWN_AGAIN:
-    figure = RELATION_FIGURES[name](make_scene(*make_fits(2000)))
+    figure = RELATION_FIGURES[name](make_data(*make_fits(2000)))
     plots.save_figure(figure, f"{{name}}.png", f"{{name}}.pdf")
 """
 
 
 def draw_again(folder, seed):
-    """Draw in a process of its own, under a style of the user's; the contents by name."""
+    """Draw in another process, under a style of the user's; the contents by name."""
     folder.mkdir()
     (folder / "matplotlibrc").write_text(f"font.size: {8 + seed}\nimage.cmap: jet\n")
     paths = [
@@ -164,6 +164,28 @@ def test_figures_are_the_same_every_time(tmp_path):
         assert content.startswith(b"\x89PNG" if name.endswith("png") else b"%PDF")
         for word in (b"Software", b"tIME", b"CreationDate", b"Matplotlib pdf backend"):
             assert word not in content
+
+
+IMPORT = """
+import importlib, pkgutil, sys
+import matplotlib
+sys.path.insert(0, {path!r})
+matplotlib.rcParams["font.size"] = 17.0
+before = dict(matplotlib.rcParams)
+import pixelcal
+for module in pkgutil.walk_packages(pixelcal.__path__, "pixelcal."):
+    importlib.import_module(module.name)
+assert dict(matplotlib.rcParams) == before
+from pixelcal.plotting import plots
+plots.save_figure(plots.new_figure(1.0, 1.0, "title"), "figure.png")
+assert dict(matplotlib.rcParams) == before
+"""
+
+
+def test_the_users_settings_of_matplotlib_stay(tmp_path):
+    """After the import of every module, and after a figure."""
+    code = IMPORT.format(path=str(PROJECT / "workflow" / "scripts"))
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
 # --- what spectra are drawn with ------------------------------------------------------------------
@@ -204,16 +226,6 @@ def test_labels_stay_apart_and_near():
     assert np.diff(moved).min() >= 0.5 - 1e-12
     assert moved[:3].mean() == pytest.approx(1.1) and moved[3] == 5.0
     assert len(plots.spread_apart(np.array([]), 1.0)) == 0
-
-
-def test_names_of_the_lines():
-    labels = figures_spectrum.line_labels(cameras.line_table())
-    names = [name for name, *_ in labels]
-    assert names[:6] == ["Cu Kα", "Cu Kβ₁,₃", "Cd Kα", "Cd Kβ", "Te Kα", "Te Kβ"]
-    assert {"W Kα₁", "W Kα₂", "Ta Kβ₂", "Pb Kβ₁,₃"} <= set(names)
-    # The two of cadmium K alpha at their mean weighted by intensity.
-    mean = (0.288 * 22.984 + 0.541 * 23.174) / (0.288 + 0.541)
-    assert labels[2][1] == pytest.approx(mean)
 
 
 def test_photons_are_counts_per_second_and_keV():
@@ -283,7 +295,7 @@ def test_the_picture_of_a_pixel(photons, truth):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("blocks", [make_blocks(with_model=False), []], ids=["data", "nothing"])
-def test_the_picture_of_a_pixel_without_an_answer(blocks):
+def test_the_picture_of_a_pixel_without_a_valid_fit(blocks):
     row = make_row() | dict.fromkeys(("GAIN", "OFFSET", "STAT", "PVALUE"), np.nan)
     row["STATUS"] = EnergyStatus.TOO_FEW_COUNTS
     title = figures_pixel.pixel_title(row, "10ks", 10000.0)
@@ -291,24 +303,24 @@ def test_the_picture_of_a_pixel_without_an_answer(blocks):
         blocks, row, cameras.line_table(), (GAIN, OFFSET), title, None, None
     )
     said = texts(figure)
-    assert "no answer: too few counts" in said and "STAT" not in said
+    assert "no valid fit: too few counts" in said and "STAT" not in said
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("photons", [PHOTONS, None], ids=["photons", "no photons"])
-@pytest.mark.parametrize("n_answers", [0, 1])
-def test_the_spectrum_of_the_camera(n_answers, photons):
+@pytest.mark.parametrize("n_valid", [0, 1])
+def test_the_spectrum_of_the_camera(n_valid, photons):
     edges = figures_spectrum.stack_edges_keV()
-    stack = np.ones(len(edges) - 1) if n_answers else np.array([])
-    counts = np.random.default_rng(5).poisson(3.0, 1024) * n_answers
-    blocks = make_blocks(with_model=bool(n_answers))
-    example = ("Pixel 0042", counts, np.full(1024, 3.0 * n_answers), (GAIN, OFFSET))
+    stack = np.ones(len(edges) - 1) if n_valid else np.array([])
+    counts = np.random.default_rng(5).poisson(3.0, 1024) * n_valid
+    blocks = make_blocks(with_model=bool(n_valid))
+    example = ("Pixel 0042", counts, np.full(1024, 3.0 * n_valid), (GAIN, OFFSET))
     figure = figures_spectrum.spectrum_figure(
         stack, edges, example, blocks, 10000.0, cameras.line_table(), "ECLAIRs", photons
     )
     said = texts(figure)
     assert "Te Kβ" in said and "Pixel 0042" in said
-    assert (plots.NOTHING in said) == (not n_answers)
+    assert (plots.NOTHING in said) == (not n_valid)
 
 
 def test_blocks_of_the_two_step_method():
@@ -345,7 +357,7 @@ def test_a_pixel_that_is_not_in_the_run(tmp_path, capsys):
 
 
 def test_rows_of_nothing():
-    """No pixel selected has an answer and none is there to draw: bins and bands do not fail."""
+    """No pixel selected has a valid fit and none is there to draw: bins and bands do not fail."""
     rows = empty_fits(np.arange(3))
     assert len(plots.bin_edges([rows["GAIN"]])) == 2
     assert plots.colour_range(rows["GAIN"], signed=True) == (-1.0, 1.0)

@@ -14,7 +14,7 @@ from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.likelihood import LOWEST_CONTINUUM
 from pixelcal.energy.fit.model_spectra import LOWEST_CONTINUUM as OWN_LOWEST_CONTINUUM
 from pixelcal.energy.fit.model_spectra import fit_normalisations, pixel_blocks
-from pixelcal.energy.fit.two_step import TwoStepOptions, fit_two_step
+from pixelcal.energy.fit.two_step import fit_two_step
 from pixelcal.energy.lines import line_groups
 from pixelcal.energy.response.line_shape import escape_peaks, line_pdf
 from pixelcal.energy.response.tables import make_templates
@@ -29,9 +29,11 @@ def fitted():
     """(counts, response, templates, rows, normalisations) of a small camera."""
     counts = cameras.make_camera(N, SECONDS, 31).counts
     table = cameras.line_table()
-    response = learn_camera(counts, *cameras.prior(N), table)
+    response = learn_camera(counts, *cameras.prior(N), table, cameras.MIN_COUNTS)
     templates = make_templates(response, table)
-    rows, deviations = fit_joint(counts, np.arange(N), *cameras.prior(N), templates)
+    rows, deviations = fit_joint(
+        counts, np.arange(N), *cameras.prior(N), templates, cameras.OPTIONS
+    )
     return counts, response, templates, rows, deviations.normalisation
 
 
@@ -48,7 +50,7 @@ def test_limit_is_that_of_the_fit():
 def test_model_is_that_of_the_fit(i):
     """Its deviance is the STAT of the product, its counts and channels those of the fit.
 
-    Not to more digits: scales of the laws refer to the counts in the channels of the start. Where
+    Not to more digits: scales of the prior refer to the counts in the channels of the start. Where
     a block's limit falls on the edge of a channel, the view may have one channel more or less.
     """
     row, blocks = fitted()[3][i], views(i)
@@ -74,14 +76,14 @@ def test_lines_are_integrals_of_their_densities(i):
         for k, (index, element) in enumerate(groups):
             if index != b:
                 continue
-            own = (table.block == b) & (np.array(table.element) == element)
-            strength = norms[i, table.n_blocks + k] * response.line_strength[own]
+            lines = (table.block == b) & (np.array(table.element) == element)
+            strength = norms[i, table.n_blocks + k] * response.line_strength[lines]
             for c, (low, high) in enumerate(
                 zip(view.edges_keV[:-1], view.edges_keV[1:], strict=True)
             ):
                 expected[c] += integrate.fixed_quad(
-                    lambda e, own=own, s=strength: (
-                        s @ line_pdf(response.shape, table.energy_keV[own], e, resolution)
+                    lambda e, lines=lines, s=strength: (
+                        s @ line_pdf(response.shape, table.energy_keV[lines], e, resolution)
                     ),
                     low,
                     high,
@@ -109,12 +111,12 @@ def test_counts_of_the_model_are_those_of_the_data_without_a_prior():
     counts = rng.poisson([0.9, 1.2] @ design)
     free = fit_normalisations(counts, design, np.full(2, 1e6))
     assert free @ design.sum(axis=1) == pytest.approx(counts.sum(), rel=1e-6)
-    spread = np.full(2, 0.05)
-    held = fit_normalisations(counts, design, spread)
-    # stationary: norm @ gradient is the sum rule, with the law's part
-    law = 5.0 / (4.0 + ((held - 1) / spread) ** 2) / spread**2
+    scale = np.full(2, 0.05)
+    held = fit_normalisations(counts, design, scale)
+    # stationary: norm @ gradient is the sum rule, with the part of the prior
+    prior = 5.0 / (4.0 + ((held - 1) / scale) ** 2) / scale**2
     assert held @ design.sum(axis=1) - counts.sum() == pytest.approx(
-        -held @ (law * (held - 1)), abs=1e-3
+        -held @ (prior * (held - 1)), abs=1e-3
     )
 
 
@@ -160,7 +162,7 @@ def test_lines_are_labelled_in_their_blocks():
 
 
 def test_residuals_are_pearson_residuals():
-    """Mean square 1 less the free parameters' share, within 5 standard errors."""
+    """Mean square 1 minus the fraction of the free parameters, within 5 standard errors."""
     squares = np.concatenate([b.residuals for i in range(N) for b in views(i)]) ** 2
     error = np.std(squares) / np.sqrt(len(squares))
     assert np.mean(squares) == pytest.approx(1 - 15 / 345, abs=5 * error)
@@ -184,25 +186,25 @@ def test_pixel_without_answer_has_data_in_the_prior_relation():
 def test_templates_are_made_where_none_are_given():
     counts, response, _, rows, _ = fitted()
     again = pixel_blocks(counts[5], rows[5], cameras.line_table(), response)
-    for own, other in zip(views(5), again, strict=True):
-        assert np.array_equal(own.model, other.model)
+    for view, other in zip(views(5), again, strict=True):
+        assert np.array_equal(view.model, other.model)
 
 
 def test_two_step_views_are_its_fit():
     """Their chi-square over the blocks is the STAT of the product."""
     counts = fitted()[0][:2]
-    table, options = cameras.line_table(), TwoStepOptions()
+    table, options = cameras.line_table(), cameras.TWO_STEP_OPTIONS
     rows = fit_two_step(counts, np.arange(2), *RELATION, table, options)
-    for own, row in zip(counts, rows, strict=True):
-        blocks = two_step_blocks(own, row, table, RELATION, options)
+    for pixel, row in zip(counts, rows, strict=True):
+        blocks = two_step_blocks(pixel, row, table, RELATION, options)
         statistic = sum(np.sum((b.counts - b.model) ** 2 / np.maximum(b.counts, 1)) for b in blocks)
         assert statistic == pytest.approx(row["STAT"], rel=1e-9)
         assert all(np.all(b.continuum <= b.model + 1e-9) for b in blocks)
 
 
-def test_two_step_without_answer_has_data_only():
+def test_two_step_without_valid_fit_has_data_only():
     counts = np.zeros(1024, int)
-    table, options = cameras.line_table(), TwoStepOptions()
+    table, options = cameras.line_table(), cameras.TWO_STEP_OPTIONS
     row = fit_two_step(counts[None], np.arange(1), *RELATION, table, options)[0]
     blocks = two_step_blocks(counts, row, table, RELATION, options)
     assert len(blocks) == table.n_blocks

@@ -41,9 +41,9 @@ def test_filters_are_blind_to_a_parabola():
     filters = make_filters(cameras.line_table(), LineShape(), GAIN)
     for taps, half in zip(filters.taps, filters.half_width, strict=True):
         x = np.arange(2 * half + 1.0)
-        own = taps[: 2 * half + 1]
+        used = taps[: 2 * half + 1]
         for parabola in (np.ones_like(x), x, x**2):
-            assert abs(own @ parabola) < 1e-9 * (np.abs(own) @ np.abs(parabola))
+            assert abs(used @ parabola) < 1e-9 * (np.abs(used) @ np.abs(parabola))
         assert not taps[2 * half + 1 :].any()
 
 
@@ -105,13 +105,13 @@ def test_a_start_does_not_know_its_neighbours():
 
 
 def test_far_pixels_are_recovered_with_a_response_learnt_from_them():
-    """Gain within 5 %, offset within 1 keV: all of 300 pixels; a share of 1 % lost would lose 3."""
+    """Gain within 5 %, offset within 1 keV: all of 300 pixels; a loss of 1 % would be 3."""
     n = 300
     gain, offset = far_relations(n, 7)
     counts = spectra_of(gain, offset, 30_000.0, 8)
     table, prior = cameras.line_table(), cameras.prior(n)
-    response = learn_camera(counts, *prior, table)
-    rows = fit_pixels(counts, np.arange(n), *prior, table, response)
+    response = learn_camera(counts, *prior, table, cameras.MIN_COUNTS)
+    rows = fit_pixels(counts, np.arange(n), *prior, table, response, cameras.OPTIONS)
     error = energy_error(ENERGIES, rows["GAIN"], rows["OFFSET"], gain, offset)
     assert np.all(np.abs(error) < 0.3)
     assert has_valid_fit(rows["STATUS"]).all()
@@ -127,8 +127,10 @@ def test_a_relation_beyond_the_range_says_so():
     """With priors 3.2 keV off no pixel passes for good, wherever its fit ended."""
     counts = cameras.make_camera(60, 30_000.0, 9).counts
     table, (gain, offset) = cameras.line_table(), cameras.prior(60)
-    response = learn_camera(counts, gain, offset, table)
-    assert not fit_pixels(counts, np.arange(60), gain, offset, table, response)["STATUS"].any()
-    away = fit_pixels(counts, np.arange(60), gain, offset - 3.2, table, response)
+    response = learn_camera(counts, gain, offset, table, cameras.MIN_COUNTS)
+    assert not fit_pixels(counts, np.arange(60), gain, offset, table, response, cameras.OPTIONS)[
+        "STATUS"
+    ].any()
+    away = fit_pixels(counts, np.arange(60), gain, offset - 3.2, table, response, cameras.OPTIONS)
     assert away["STATUS"].all()
     assert np.any(away["STATUS"] & int(EnergyStatus.AT_LIMIT))

@@ -1,13 +1,15 @@
 """The two-step fit against closed forms, and its failures against their STATUS."""
 
+from dataclasses import replace
+
 import lmfit
 import numpy as np
 import pytest
+from helpers import cameras
 from scipy.stats import chi2, linregress, norm
 
 from pixelcal.energy.fit import two_step as two_step_fit
 from pixelcal.energy.fit.two_step import (
-    TwoStepOptions,
     fit_two_step,
     line_groups,
     relation_from_centroids,
@@ -19,7 +21,8 @@ GAIN, OFFSET = 0.145, 3.0
 FWHM = 1.4
 SIGMA = FWHM / (2 * np.sqrt(2 * np.log(2)))
 SINGLE_ENERGIES = np.array([10.0, 25.0, 40.0, 60.0, 75.0, 90.0])
-ANY_DISTANCE = TwoStepOptions(tolerance_sigma=1e9)
+OPTIONS = cameras.TWO_STEP_OPTIONS
+ANY_DISTANCE = replace(OPTIONS, tolerance_sigma=1e9)
 
 
 def make_table(blocks):
@@ -145,10 +148,10 @@ def test_offset_is_the_energy_of_the_lower_edge_of_channel_0():
     np.testing.assert_allclose(rows["OFFSET"][1] - rows["OFFSET"][0], -GAIN, atol=0.001)
 
 
-def test_prior_of_each_pixel_is_its_own():
+def test_each_pixel_has_a_prior_of_its_own():
     priors = np.array([GAIN, 0.15]), np.array([OFFSET, 2.5])
     counts = [np.round(expected_counts(SINGLES, g, o)) for g, o in zip(*priors, strict=True)]
-    rows = fit_two_step(np.array(counts, int), [3, 9], *priors, SINGLES, TwoStepOptions())
+    rows = fit_two_step(np.array(counts, int), [3, 9], *priors, SINGLES, OPTIONS)
     assert list(rows["DETNUM"]) == [3, 9]
     np.testing.assert_allclose(rows["GAIN"], priors[0], rtol=2e-4)
     np.testing.assert_allclose(rows["OFFSET"], priors[1], atol=0.01)
@@ -232,7 +235,7 @@ def test_a_block_far_from_the_prior_is_left_out():
     moved = make_table([[(e + (e == 40.0), "X", 1.0)] for e in SINGLE_ENERGIES])
     counts = np.round(expected_counts(moved)).astype(int)
     kept = fit(counts, options=ANY_DISTANCE)[0]
-    dropped = fit(counts, options=TwoStepOptions(tolerance_sigma=4.0))[0]
+    dropped = fit(counts, options=OPTIONS)[0]
     assert kept["STATUS"] == 0
     assert abs(kept["OFFSET"] - OFFSET) > 0.05
     assert dropped["STATUS"] == EnergyStatus.LINE_MISSING
@@ -243,7 +246,7 @@ def test_a_block_with_a_poor_chi_square_is_left_out():
     """A line that the table does not know, on the shoulder of another."""
     surplus = make_table([[(42.8, "X", 0.5)]])
     counts = np.round(expected_counts(SINGLES) + expected_counts(surplus, level=0)).astype(int)
-    tolerant = TwoStepOptions(tolerance_sigma=1e9, block_chi_square_limit=1e9)
+    tolerant = replace(OPTIONS, tolerance_sigma=1e9, block_chi_square_limit=1e9)
     kept, dropped = fit(counts, options=tolerant)[0], fit(counts)[0]
     assert kept["STATUS"] == EnergyStatus.POOR_FIT
     assert abs(kept["OFFSET"] - OFFSET) > 0.005
@@ -254,7 +257,7 @@ def test_a_block_with_a_poor_chi_square_is_left_out():
 def test_good_statistics_and_a_small_prior_error_leave_no_line():
     """The original's failure at long exposures: everything is an outlier. Here it has a STATUS."""
     counts = np.round(100 * expected_counts(SINGLES, GAIN, OFFSET + 0.1)).astype(int)
-    row = fit(counts, options=TwoStepOptions())[0]
+    row = fit(counts, options=OPTIONS)[0]
     assert row["STATUS"] & EnergyStatus.NOT_CONVERGED and row["STATUS"] & EnergyStatus.LINE_MISSING
     assert np.isnan(row["GAIN"]) and np.isnan(row["GAIN_OFFSET_COV"])
 
@@ -281,7 +284,7 @@ def test_a_dead_end_of_the_spectrum_costs_its_blocks_only():
 
 def test_width_at_its_limit():
     counts = np.round(expected_counts(SINGLES, fwhm=0.5)).astype(int)
-    row = fit(counts, options=TwoStepOptions(tolerance_sigma=1e9, block_chi_square_limit=1e9))[0]
+    row = fit(counts, options=replace(OPTIONS, tolerance_sigma=1e9, block_chi_square_limit=1e9))[0]
     assert row["STATUS"] & EnergyStatus.AT_LIMIT
 
 
@@ -308,7 +311,7 @@ def spectra_that_lead_nowhere():
 
 
 @pytest.mark.parametrize("case", spectra_that_lead_nowhere())
-@pytest.mark.parametrize("options", [ANY_DISTANCE, TwoStepOptions()])
+@pytest.mark.parametrize("options", [ANY_DISTANCE, OPTIONS])
 def test_bad_spectra_do_not_raise(case, options):
     counts, status = spectra_that_lead_nowhere()[case]
     row = fit(counts, options=options)[0]
@@ -317,9 +320,9 @@ def test_bad_spectra_do_not_raise(case, options):
     assert row["COUNTS"] == counts[in_blocks].sum()
     if status is not None:
         assert row["STATUS"] & status
-    answer = has_valid_fit(row["STATUS"])
+    valid = has_valid_fit(row["STATUS"])
     names = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV", "FWHM_60")
-    assert all(np.isfinite(row[name]) == answer for name in names)
+    assert all(np.isfinite(row[name]) == valid for name in names)
 
 
 @pytest.mark.parametrize(
@@ -356,4 +359,4 @@ def test_a_fit_that_stops_early_or_raises_is_not_converged(monkeypatch):
 
 def test_wrong_shapes_are_the_callers_fault():
     with pytest.raises(ValueError, match="shape"):
-        fit_two_step(np.zeros((2, 100), int), [0, 1], GAIN, OFFSET, SINGLES, TwoStepOptions())
+        fit_two_step(np.zeros((2, 100), int), [0, 1], GAIN, OFFSET, SINGLES, OPTIONS)

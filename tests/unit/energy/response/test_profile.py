@@ -14,7 +14,7 @@ CASES = [
 ]
 
 
-def folded(measured, energy, sigma, share, mean):
+def folded(measured, energy, sigma, fraction, mean):
     """Density by brute force: the Gaussian folded with the exponential loss."""
     core = stats.norm.pdf(measured, energy, sigma)
     # the integrand lives where the Gaussian of the shifted line is
@@ -28,45 +28,45 @@ def folded(measured, energy, sigma, share, mean):
         points=[peak] if peak > 0 else None,
         limit=400,
     )
-    return (1 - share) * core + share * tail
+    return (1 - fraction) * core + fraction * tail
 
 
-@pytest.mark.parametrize("energy, sigma, share, mean", CASES)
-def test_density_is_the_convolution(energy, sigma, share, mean):
+@pytest.mark.parametrize("energy, sigma, fraction, mean", CASES)
+def test_density_is_the_convolution(energy, sigma, fraction, mean):
     for measured in energy + sigma * np.array([-9.0, -3.0, -1.0, 0.0, 0.5, 2.0, 4.0]):
-        expected = folded(measured, energy, sigma, share, mean)
-        assert profile_pdf(measured, energy, sigma, share, mean) == pytest.approx(
+        expected = folded(measured, energy, sigma, fraction, mean)
+        assert profile_pdf(measured, energy, sigma, fraction, mean) == pytest.approx(
             expected, rel=1e-6
         )
 
 
-@pytest.mark.parametrize("energy, sigma, share, mean", CASES)
-def test_cumulative_is_the_integral_of_the_density(energy, sigma, share, mean):
+@pytest.mark.parametrize("energy, sigma, fraction, mean", CASES)
+def test_cumulative_is_the_integral_of_the_density(energy, sigma, fraction, mean):
     for low, high in ((-6, -1), (-1, 0.3), (0.3, 5)):
         a, b = energy + low * sigma, energy + high * sigma
-        area, _ = integrate.quad(lambda e: profile_pdf(e, energy, sigma, share, mean), a, b)
-        difference = np.diff(profile_cdf(np.array([a, b]), energy, sigma, share, mean))[0]
+        area, _ = integrate.quad(lambda e: profile_pdf(e, energy, sigma, fraction, mean), a, b)
+        difference = np.diff(profile_cdf(np.array([a, b]), energy, sigma, fraction, mean))[0]
         assert difference == pytest.approx(area, rel=1e-8, abs=1e-14)
 
 
-@pytest.mark.parametrize("energy, sigma, share, mean", CASES)
-def test_limits_and_no_overflow(energy, sigma, share, mean):
+@pytest.mark.parametrize("energy, sigma, fraction, mean", CASES)
+def test_limits_and_no_overflow(energy, sigma, fraction, mean):
     far = np.array([energy - 1e4, energy + 1e4])
     np.testing.assert_allclose(
-        profile_cdf(far, energy, sigma, share, mean), [0.0, 1.0], rtol=0, atol=1e-12
+        profile_cdf(far, energy, sigma, fraction, mean), [0.0, 1.0], rtol=0, atol=1e-12
     )
     grid = np.linspace(energy - 100 * mean, energy + 50, 4001)
-    cdf = profile_cdf(grid, energy, sigma, share, mean)
+    cdf = profile_cdf(grid, energy, sigma, fraction, mean)
     assert np.all(np.isfinite(cdf))
     assert np.all(np.diff(cdf) >= -1e-15)
 
 
 def test_mean_of_the_profile_is_lowered_by_the_tail():
-    energy, sigma, share, mean = 59.3, 0.68, 0.12, 2.4
+    energy, sigma, fraction, mean = 59.3, 0.68, 0.12, 2.4
     grid = np.linspace(-40, 80, 240001)
-    density = profile_pdf(grid, energy, sigma, share, mean)
+    density = profile_pdf(grid, energy, sigma, fraction, mean)
     first = integrate.trapezoid(grid * density, grid)
-    assert first == pytest.approx(energy - share * mean, abs=1e-6)
+    assert first == pytest.approx(energy - fraction * mean, abs=1e-6)
 
 
 def test_sigma_per_fwhm_is_the_half_maximum():

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from helpers import cameras
 from scipy import integrate
 
-from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.fit.learning import MAX_EM_ITERATIONS, learn_camera
 from pixelcal.energy.response.io import read_response, write_response
 from pixelcal.energy.response.line_shape import (
     SIGMA_PER_FWHM,
@@ -49,7 +50,7 @@ def test_steps_only_for_edges_inside_the_block():
     assert continuum_functions(BLOCK, [30.0], SIGMA_AT_EDGE)[-2, 0] == pytest.approx(1.0, abs=1e-5)
 
 
-def test_escape_peaks_hold_their_share():
+def test_escape_peaks_hold_their_fraction():
     shape = LineShape(tail_60=0.0, escape_cd=0.04, escape_te=0.02)
     peaks = escape_peaks(shape, np.array([59.319, 8.0]), np.array([0.0, 80.0]))
     expected = 0.04 * 26.711 / 59.319 + 0.02 * 31.814 / 59.319
@@ -117,7 +118,9 @@ def learnt():
     """From 300 pixels of 30 ks with a detector unlike the default, all with one resolution."""
     detector = Detector(fwhm_0=1.25, fwhm_60=1.9, tail_60=0.2, tail_scale=0.03, escape=0.05)
     camera = cameras.make_camera(300, 30_000.0, 11, detector, resolutions=(1.0,))
-    response = learn_camera(camera.counts, *cameras.prior(300), cameras.line_table())
+    response = learn_camera(
+        camera.counts, *cameras.prior(300), cameras.line_table(), cameras.MIN_COUNTS
+    )
     return detector, response
 
 
@@ -141,12 +144,12 @@ def test_learnt_profile_is_the_true_one(learnt):
             at,
             energy,
             detector.sigma(energy),
-            detector.tail_share(energy),
+            detector.tail_fraction(energy),
             detector.tail_scale * energy,
         )
-        own = line_cdf(response.shape, [energy], at)[0]
-        own, true = own - own[0], true - true[0]
-        assert np.abs(own / own[-1] - true / true[-1]).max() < 0.02
+        found = line_cdf(response.shape, [energy], at)[0]
+        found, true = found - found[0], true - true[0]
+        assert np.abs(found / found[-1] - true / true[-1]).max() < 0.02
 
 
 def test_learnt_strengths_are_the_true_ones(learnt):
@@ -165,10 +168,37 @@ def test_stack_is_described(learnt):
     assert 0.2 < response.chi_square / response.dof < 1.2
 
 
+def test_learning_that_converges_says_so(learnt):
+    _, response = learnt
+    assert response.converged and 3 <= response.iterations <= MAX_EM_ITERATIONS
+
+
+def test_learning_that_does_not_converge_warns(caplog, tmp_path):
+    """Two iterations are never enough: a warning, and T/F in the product."""
+    camera, table = cameras.make_camera(60, 30_000.0, 12), cameras.line_table()
+    calls = []
+    response = learn_camera(
+        camera.counts,
+        *cameras.prior(60),
+        table,
+        cameras.MIN_COUNTS,
+        progress=lambda *done: calls.append(done),
+        max_iterations=2,
+    )
+    assert calls == [(1, 2), (2, 2)]
+    assert response.converged is False and response.iterations == 2
+    assert "not converged after 2 iterations" in caplog.text
+    write_response(tmp_path / "response.fits", response, table, [], None)
+    header = fits.getheader(tmp_path / "response.fits", "LINES")
+    assert header["EMCONV"] is False and header["EMITER"] == 2
+    again = read_response(tmp_path / "response.fits", table)
+    assert again.converged is False and again.iterations == 2
+
+
 def test_no_counts_teach_nothing():
     table = cameras.line_table()
-    response = learn_camera(np.zeros((3, 1024), int), *cameras.prior(3), table)
-    assert not response.line_strength.any()
+    response = learn_camera(np.zeros((3, 1024), int), *cameras.prior(3), table, cameras.MIN_COUNTS)
+    assert not response.line_strength.any() and response.converged is False
     assert len(stack_edges(table)) == table.n_blocks
 
 

@@ -26,9 +26,11 @@ def written(table, tmp_path):
         empty,
         line_strength=100 + np.arange(table.n_lines) / 3,
         continuum=np.arange(empty.continuum.size).reshape(empty.continuum.shape) / 7,
-        spread=np.arange(empty.spread.size) / 11,
+        population_scale=np.arange(empty.population_scale.size) / 11,
         scale_covariance=np.array([[2e-9, -3e-8], [-3e-8, 5e-6]]),
         dof=12,
+        iterations=7,
+        converged=False,
     )
     path = tmp_path / "response.fits"
     write_response(path, response, table, [("EXPNAME", "3ks", "exposure")], None)
@@ -39,11 +41,20 @@ def test_it_reads_back(written, table):
     path, response = written
     again = read_response(path, table)
     assert again.shape == response.shape and again.dof == 12 and np.isnan(again.chi_square)
+    assert again.iterations == 7 and again.converged is False
     np.testing.assert_array_equal(again.line_strength, response.line_strength)
     np.testing.assert_array_equal(again.continuum, response.continuum)
-    np.testing.assert_array_equal(again.spread, response.spread)
+    np.testing.assert_array_equal(again.population_scale, response.population_scale)
     np.testing.assert_array_equal(again.scale_covariance, response.scale_covariance)
     np.testing.assert_array_equal(fits.getdata(path, "LINES")["INTENSITY"], table.intensity)
+
+
+def test_a_file_from_before_the_convergence_was_recorded(table, tmp_path):
+    path = tmp_path / "response.fits"
+    write_response(path, empty_response(table), table, [], None)
+    assert "EMCONV" not in fits.getheader(path, "LINES")
+    again = read_response(path, table)
+    assert again.iterations == 0 and again.converged is None
 
 
 def changed(table, name, index, factor=1.0001):
@@ -102,5 +113,5 @@ def test_a_file_that_lacks_something(written, table, extension, missing):
         else:
             hdus[extension].columns.del_col(missing)
         hdus.writeto(path, overwrite=True, checksum=True)
-    with pytest.raises(InputError, match=f"lacks {missing}; learn the response anew"):
+    with pytest.raises(InputError, match=f"lacks {missing}; learn the response again"):
         read_response(path, table)

@@ -1,18 +1,18 @@
-"""How much pixels differ: the law against scipy, its scales against truth put in."""
+"""The population prior: its weights against scipy, its scales against truth put in."""
 
 import numpy as np
 import pytest
 from helpers import cameras
 from scipy import optimize, stats
 
-from pixelcal.energy.fit import likelihood as kernel
+from pixelcal.energy.fit.population_prior import deviations
 from pixelcal.energy.response.population import (
     SCALES,
     STUDENT_T_DOF,
-    centre,
     learn_population_scale,
     population_weight,
-    shared_information,
+    prior_information,
+    robust_location,
     wide_population_scale,
 )
 
@@ -20,18 +20,18 @@ N = 3000
 WIDE = np.array([0.5])
 
 
-def fitted(true, error, spread, seed):
-    """Deviations and variances as a fit gives them that was made with the law of scale `spread`.
+def fitted(true, error, scale, seed):
+    """Deviations and variances as a fit gives them that was made with the prior of scale `scale`.
 
-    The fit minimises the normal -ln L of the data and that of the law: a fixed point of weights.
+    The fit minimises the normal -ln L of the data and that of the prior: a fixed point of weights.
     """
     rng = np.random.default_rng(seed)
     data = true + error * rng.standard_normal(len(true))
     value = data.copy()
     for _ in range(200):
-        law = population_weight(value, spread) / spread**2
-        value = data / error**2 / (1 / error**2 + law)
-    return value[:, None], (1.0 / (1.0 / error**2 + law))[:, None]
+        prior = population_weight(value, scale) / scale**2
+        value = data / error**2 / (1 / error**2 + prior)
+    return value[:, None], (1.0 / (1.0 / error**2 + prior))[:, None]
 
 
 @pytest.mark.parametrize("deviation", [-0.7, 0.05, 0.4])
@@ -45,7 +45,7 @@ def test_weight_gives_the_gradient_of_students_t(deviation):
 @pytest.mark.parametrize("scale", [0.05, 0.2, 0.6])
 @pytest.mark.parametrize("error", [0.02, 0.1])
 def test_scale_is_recovered(scale, error):
-    """Within 5 errors of the scale of N draws of the law, and the step of the search.
+    """Within 5 errors of the scale of N draws, and the step of the search.
 
     The information on ln(scale) in a draw of Student's t is 2 nu / (nu + 3).
     """
@@ -60,7 +60,7 @@ def test_scale_is_recovered(scale, error):
 
 
 def test_pixels_that_are_the_same_seem_so():
-    """Errors of 0.3 hide a spread below 0.3 (2 / N)^(1/4) = 0.05; thrice that is an outlier."""
+    """Errors of 0.3 hide a scatter below 0.3 (2 / N)^(1/4) = 0.05; thrice that is an outlier."""
     found = learn_population_scale(*fitted(np.zeros(N), 0.3, WIDE[0], 5), WIDE)[0]
     assert found < 3 * 0.3 * (2 / N) ** 0.25
 
@@ -88,32 +88,32 @@ def test_wide_scales_are_those_of_resolution_continua_and_groups():
     assert wide_population_scale(table).tolist() == [0.3] + [0.5] * (5 + 7)
 
 
-def test_centre_is_the_most_probable_one():
-    """A scalar search of scipy on the sum of the laws; one normalisation is an outlier."""
-    normalisation, spread = np.array([1.02, 0.97, 1.1, 0.1]), np.array([0.05, 0.1, 0.02, 0.1])
+def test_location_is_the_most_probable_one():
+    """A scalar search of scipy on the sum of the terms; one normalisation is an outlier."""
+    normalisation, scale = np.array([1.02, 0.97, 1.1, 0.1]), np.array([0.05, 0.1, 0.02, 0.1])
     found = optimize.minimize_scalar(
-        lambda m: -np.sum(stats.t.logpdf(normalisation, STUDENT_T_DOF, m, spread)),
+        lambda m: -np.sum(stats.t.logpdf(normalisation, STUDENT_T_DOF, m, scale)),
         bounds=(0.9, 1.2),
         method="bounded",
         options={"xatol": 1e-10},
     )
-    assert centre(normalisation, spread) == pytest.approx(found.x, abs=1e-6)
+    assert robust_location(normalisation, scale) == pytest.approx(found.x, abs=1e-6)
 
 
-def test_what_the_kernel_says_of_deviations():
-    """Variances and parameters determined, from matrices: of the projection off the centre."""
+def test_deviations_of_a_fit():
+    """Variances and parameters determined, from matrices: of the projection off the location."""
     rng = np.random.default_rng(9)
-    spread = rng.uniform(0.05, 0.3, 7)
+    scale = rng.uniform(0.05, 0.3, 7)
     theta = np.append([17.0, 72.0, 0.1], 1.0 + 0.2 * rng.standard_normal(6))
     factor = 0.05 * rng.standard_normal((9, 9))
     covariance = factor @ factor.T
-    value, variance, n_effective_prior = kernel._deviations(theta, covariance, spread)
-    middle = centre(theta[3:], spread[1:])
-    np.testing.assert_allclose(value, np.append(0.1, theta[3:] - middle), rtol=1e-12)
-    weight = (population_weight(value, spread) / spread**2)[1:]
+    value, variance, n_effective_prior = deviations(theta, covariance, scale)
+    location = robust_location(theta[3:], scale[1:])
+    np.testing.assert_allclose(value, np.append(0.1, theta[3:] - location), rtol=1e-12)
+    weight = (population_weight(value, scale) / scale**2)[1:]
     projection = np.eye(7)
     projection[1:, 1:] -= weight / weight.sum()
-    own = covariance[2:, 2:]
-    np.testing.assert_allclose(variance, np.diag(projection @ own @ projection.T))
-    information = shared_information(value, spread)
-    assert n_effective_prior == pytest.approx(np.trace(own @ information))
+    of_prior = covariance[2:, 2:]
+    np.testing.assert_allclose(variance, np.diag(projection @ of_prior @ projection.T))
+    information = prior_information(value, scale)
+    assert n_effective_prior == pytest.approx(np.trace(of_prior @ information))

@@ -51,14 +51,14 @@ def test_the_spread_is_that_of_the_unchanged():
 
 
 def test_few_false_alarms():
-    """Without any change the share beyond the threshold is that of a normal distribution."""
+    """Without any change the fraction beyond the threshold is that of a normal distribution."""
     n, threshold = 200_000, 3.0
     change = judge_change(*normal_changes(n), threshold)
-    share = 2 * norm.sf(threshold)
+    fraction = 2 * norm.sf(threshold)
     # Clipping at 3 sigma takes 1.3 % off the spread.
     truncated = 2 * norm.sf(threshold * 0.985)
-    assert share * n - 5 * np.sqrt(share * n) < change.significant.sum()
-    assert change.significant.sum() < truncated * n + 5 * np.sqrt(share * n)
+    assert fraction * n - 5 * np.sqrt(fraction * n) < change.significant.sum()
+    assert change.significant.sum() < truncated * n + 5 * np.sqrt(fraction * n)
 
 
 def test_a_common_shift_is_no_change_of_a_pixel():

@@ -50,13 +50,13 @@ def test_over_requirement_are_those_of_the_errors(camera, lists):
     rows, truth = camera
     energies = np.array(REFERENCE_ENERGIES_KEV)[:, None]
     error = energy_error(energies, rows["GAIN"], rows["OFFSET"], *truth)
-    share = np.abs(error) / requirement_keV(energies)
-    expected = np.flatnonzero((share > 1).any(axis=0))
+    ratio = np.abs(error) / requirement_keV(energies)
+    expected = np.flatnonzero((ratio > 1).any(axis=0))
     table = read_list(lists["over_requirement"])
     assert 0 < len(expected) < len(rows)
     assert table["DETNUM"].tolist() == expected.tolist()
     assert np.allclose(table["ERROR_50"], error[2, expected], rtol=0, atol=5.1e-5)
-    assert np.allclose(table["WORST"], share.max(axis=0)[expected], rtol=0, atol=5.1e-3)
+    assert np.allclose(table["WORST"], ratio.max(axis=0)[expected], rtol=0, atol=5.1e-3)
 
 
 def test_changed_has_the_pixel_that_changed(camera, lists):
@@ -108,7 +108,7 @@ def test_empty_lists_are_tables_too(tmp_path, n_pixels):
         assert len(table) == 0 and table.colnames[:3] == ["DETNUM", "X", "Y"]
 
 
-def test_every_pixel_without_an_answer(tmp_path):
+def test_every_pixel_without_a_valid_fit(tmp_path):
     rows, truth = make_fits(64)
     silence(rows, np.arange(64), EnergyStatus.TOO_FEW_COUNTS)
     made = write_lists(tmp_path, rows, truth)

@@ -20,7 +20,7 @@ from helpers.synthetic import (
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.fit.columns import FIT_DTYPE, FIT_UNITS
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.results.merge import complete_status, place_of
+from pixelcal.energy.results.merge import complete_status, position_of
 from pixelcal.energy.results.mission_file import mission_cards, previous_relation
 from pixelcal.errors import InputError
 from pixelcal.instrument import N_PIXELS
@@ -74,10 +74,10 @@ def test_a_chunk_without_a_column(rows):
 
 
 def test_masked_pixels_lose_their_values_and_keep_their_counts(rows):
-    place = place_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
+    position = position_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
     rows["STATUS"][5] = EnergyStatus.POOR_FIT
     rows["STATUS"][9] = EnergyStatus.NOT_CONVERGED  # its values are still there: they must go
-    done = complete_status(rows, *place, np.array([5, 7, 6399]))
+    done = complete_status(rows, *position, np.array([5, 7, 6399]))
     assert done["STATUS"][5] == EnergyStatus.MASKED | EnergyStatus.POOR_FIT
     assert (
         done["STATUS"][7] == EnergyStatus.MASKED and done["STATUS"][9] == EnergyStatus.NOT_CONVERGED
@@ -90,17 +90,17 @@ def test_masked_pixels_lose_their_values_and_keep_their_counts(rows):
     assert rows["STATUS"][7] == 0, "the rows that were given are not touched"
 
 
-def test_outliers_are_marked_and_keep_their_answer(rows):
+def test_outliers_are_marked_and_keep_their_values(rows):
     rows["OFFSET"][50] += 5
-    place = place_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
-    done = complete_status(rows, *place, NONE)
+    position = position_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
+    done = complete_status(rows, *position, NONE)
     assert np.flatnonzero(done["STATUS"]).tolist() == [50]
     assert done["STATUS"][50] == EnergyStatus.OUTLIER and done["OFFSET"][50] == rows["OFFSET"][50]
 
 
-def test_no_answer_without_a_reason_is_a_fault(rows):
+def test_no_valid_fit_without_a_reason_is_a_fault(rows):
     rows["GAIN"][3] = np.nan
-    with pytest.raises(ValueError, match="pixel 3: no answer, and STATUS does not say why"):
+    with pytest.raises(ValueError, match="pixel 3: no valid fit, and STATUS does not say why"):
         complete_status(rows, rows["DETNUM"], np.zeros(N, int), NONE)
 
 
@@ -199,15 +199,15 @@ def test_relation_file(merged):
         }
         assert {name: header[name] for name in expected} == expected
         assert {"SOFTVERS", "CONFHASH", "LINESHA", "HISTORY", "CHECKSUM", "DATASUM"} <= set(header)
-        assert any("198 pixels with an answer, 2 without" in line for line in header["HISTORY"])
+        assert any("198 pixels with a valid fit, 2 without" in line for line in header["HISTORY"])
 
 
 def test_mission_file(merged):
     rows, paths = merged
     with fits.open(paths["mission"]) as hdus:
         assert [hdu.name for hdu in hdus] == ["PRIMARY", "AUX-ECL-PIX-CAL", "PIXEL-STATUS"]
-        own, status, header = hdus[1].data, hdus[2].data, hdus[1].header
-        assert [(c.name, c.format, c.unit) for c in own.columns] == [
+        calibration, status, header = hdus[1].data, hdus[2].data, hdus[1].header
+        assert [(c.name, c.format, c.unit) for c in calibration.columns] == [
             ("DETNUM", "I", None),
             ("GAIN", "E", "keV/chan"),
             ("OFFSET", "E", "keV"),
@@ -217,12 +217,12 @@ def test_mission_file(merged):
             ("UPDATED", "L"),
             ("STATUS", "J"),
         ]
-        answered = np.isfinite(rows["GAIN"])
+        valid = np.isfinite(rows["GAIN"])
         for name, nominal in (("GAIN", GAIN), ("OFFSET", OFFSET)):
             expected = np.full(6400, nominal)
-            expected[:N][answered] = rows[name][answered]
-            assert np.array_equal(own[name], expected.astype("f4"))
-        assert np.array_equal(status["UPDATED"], np.isin(np.arange(6400), np.flatnonzero(answered)))
+            expected[:N][valid] = rows[name][valid]
+            assert np.array_equal(calibration[name], expected.astype("f4"))
+        assert np.array_equal(status["UPDATED"], np.isin(np.arange(6400), np.flatnonzero(valid)))
         assert np.array_equal(status["STATUS"][:N], rows["STATUS"])
         assert np.all(status["STATUS"][N:] == EnergyStatus.MASKED)
         assert header["CARD"] == "AUX-ECL-PIX-CAL" and header["MJDREFI"] == 57754
@@ -244,10 +244,11 @@ def test_mission_file(merged):
         ({"MJDREFI": 57784, "MJDREFF": 69.184 / 86400}, 31 * 86400.0, "2017-02-01", "converted"),
         (
             {"MJDREFI": 57754, "MJDREFF": 0.0, "TIMESYS": "UTC"},
-            0.0,
-            "2017-01-01",
-            "are UTC, not TT",
+            86400.0,
+            "2017-01-02",
+            "57754.000000000 UTC",
         ),
+        ({"TIMESYS": "LOCAL"}, 0.0, "2017-01-01", "are LOCAL, not convertible"),
     ],
 )
 def test_validity_is_in_mission_time(tmp_path, merged, words, start, date, history):

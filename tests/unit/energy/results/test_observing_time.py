@@ -1,4 +1,4 @@
-"""Predicted errors against the fit's own, closed forms, Monte Carlo; cameras without answers."""
+"""Predicted errors against the fit, closed forms, Monte Carlo; cameras without valid fits."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -16,6 +16,7 @@ from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.learn import learn_response
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.model import empty_response
+from pixelcal.energy.response.population import wide_population_scale
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.energy.results import observing_time as observing
@@ -35,8 +36,10 @@ def observed():
     """(camera, response, fits) of a short exposure."""
     camera = cameras.make_camera(N, SECONDS, 41)
     table = cameras.line_table()
-    response = learn_camera(camera.counts, *cameras.prior(N), table)
-    rows = fit_pixels(camera.counts, np.arange(N), *cameras.prior(N), table, response)
+    response = learn_camera(camera.counts, *cameras.prior(N), table, cameras.MIN_COUNTS)
+    rows = fit_pixels(
+        camera.counts, np.arange(N), *cameras.prior(N), table, response, cameras.OPTIONS
+    )
     return camera, response, rows
 
 
@@ -55,21 +58,22 @@ def test_information_is_that_of_the_fit(resolution):
     counts = np.rint(template).astype(np.int32)[None]
     shape = LineShape(fwhm_10=1.19, fwhm_60=1.59, tail_60=0.122, tail_scale=0.037)
     stacks = [stack_spectra(counts, *np.array([RELATION]).T, e) for e in stack_edges(table)]
-    response = learn_response(stacks, table, RELATION[0], 1, shape)
-    row = fit_joint(counts, np.arange(1), *cameras.prior(1), make_templates(response, table))[0][0]
+    response = learn_response(stacks, table, RELATION[0], 1, shape, wide_population_scale(table))
+    templates = make_templates(response, table)
+    row = fit_joint(counts, np.arange(1), *cameras.prior(1), templates, cameras.OPTIONS)[0][0]
     information = tabulate_information(response, table, row["GAIN"], row["OFFSET"])
     scale = np.array([row["COUNTS"] / information.counts])
     factor = np.log(row["FWHM_60"] / response.shape.fwhm_60)
-    own = observing.sigma_at(information.covariance(scale, np.array([factor])), ENERGIES)[:, 0]
+    sigma = observing.sigma_at(information.covariance(scale, np.array([factor])), ENERGIES)[:, 0]
     np.testing.assert_allclose(
-        own, [energy_sigma(e, *(row[k] for k in COVARIANCE)) for e in ENERGIES], rtol=0.01
+        sigma, [energy_sigma(e, *(row[k] for k in COVARIANCE)) for e in ENERGIES], rtol=0.01
     )
 
 
 def test_covariance_falls_with_the_exposure():
     """As one over it where nothing is known of how pixels differ."""
     response = observed()[1]
-    response = replace(response, spread=np.full_like(response.spread, 30.0))
+    response = replace(response, population_scale=np.full_like(response.population_scale, 30.0))
     information = tabulate_information(response, cameras.line_table(), *RELATION)
     one, hundred = (information.covariance(np.array([s]), np.zeros(1)) for s in (90.0, 9000.0))
     np.testing.assert_allclose(one, 100 * hundred, rtol=0.01)
@@ -92,9 +96,9 @@ def test_all_energies_together_against_monte_carlo(size, mixed):
     matrix = [[covariance[0, 0], covariance[0, 1]], [covariance[0, 1], covariance[0, 2]]]
     draws = np.random.default_rng(7).multivariate_normal([0, 0], matrix, 200_000)
     errors = draws @ np.array([np.ones(5), ENERGIES - PIVOT_KEV])
-    share = np.mean(np.all(np.abs(errors) <= requirement_keV(ENERGIES), axis=1))
-    own = observing.pass_all_probability(covariance, ENERGIES)[0]
-    assert own == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / 2e5) + 1e-5)
+    fraction = np.mean(np.all(np.abs(errors) <= requirement_keV(ENERGIES), axis=1))
+    found = observing.pass_all_probability(covariance, ENERGIES)[0]
+    assert found == pytest.approx(fraction, abs=5 * np.sqrt(fraction * (1 - fraction) / 2e5) + 1e-5)
 
 
 def test_all_energies_together_is_rarer_than_the_rarest():
@@ -108,28 +112,28 @@ def test_shrinking_leaves_the_spread_of_the_truth():
     rng = np.random.default_rng(8)
     n, truth, noise = 20_000, 0.05, 0.1
     estimates = truth * rng.standard_normal(n) + noise * rng.standard_normal(n)
-    own = observing.shrink(estimates, np.full(n, noise**2))
+    found = observing.shrink(estimates, np.full(n, noise**2))
     # tau^2 is a difference: its error is that of the whole variance
     error = 2 * 1.2 / np.sqrt(n) * (truth**2 + noise**2) / truth**2 / 2
-    assert np.std(own) == pytest.approx(truth, rel=4 * error)
+    assert np.std(found) == pytest.approx(truth, rel=4 * error)
 
 
 def test_shrinking_leaves_a_pixel_that_is_different():
     rng = np.random.default_rng(9)
     estimates = 0.1 * rng.standard_normal(1000)
     estimates[0] = 1.0
-    own = observing.shrink(estimates, np.full(1000, 0.1**2))
-    assert own[0] >= 1.0 - observing.LARGEST_SHIFT * 0.1 - 1e-12
+    found = observing.shrink(estimates, np.full(1000, 0.1**2))
+    assert found[0] >= 1.0 - observing.LARGEST_SHIFT * 0.1 - 1e-12
     assert np.array_equal(observing.shrink(np.array([0.3]), np.array([0.01])), [0.3])
 
 
 def test_shortest_exposure_of_a_known_curve():
-    """Where what is missing falls with a power of the exposure the answer is exact."""
+    """Where what is missing falls with a power of the exposure the result is exact."""
     seconds = np.logspace(3, 6, 31)
     missing = (seconds / 500.0) ** -1.5
-    for share in observing.SHARES:
-        exact = 500.0 * (1 - share) ** (-1 / 1.5)
-        assert observing.shortest_seconds(seconds, 1 - missing, share) == pytest.approx(exact)
+    for fraction in observing.FRACTIONS:
+        exact = 500.0 * (1 - fraction) ** (-1 / 1.5)
+        assert observing.shortest_seconds(seconds, 1 - missing, fraction) == pytest.approx(exact)
     assert observing.shortest_seconds(seconds, 0.9 - missing, 0.95) is None
     assert observing.shortest_seconds(seconds, np.ones(31), 0.95) == seconds[0]
 
@@ -142,38 +146,38 @@ def test_enough_counts_is_poisson():
     assert np.all(observing.enough_counts(expected, 0) == 1.0)
 
 
-def test_pixels_without_an_answer_do_not_pass():
+def test_pixels_without_a_valid_fit_do_not_pass():
     """Dead pixels never; masked ones do not count; those short of counts pass in time."""
     rows = observed()[2].copy()
-    all_answer = predict(rows)
+    all_valid = predict(rows)
     for first, last, status, counts in ((0, 30, 2, 0), (30, 60, 1, 0), (60, 90, 2, 190)):
-        own = slice(first, last)
-        rows["STATUS"][own], rows["COUNTS"][own] = status, counts
+        chosen = slice(first, last)
+        rows["STATUS"][chosen], rows["COUNTS"][chosen] = status, counts
         for name in (*COVARIANCE, "FWHM_60"):
-            rows[name][own] = np.nan
+            rows[name][chosen] = np.nan
     prediction = predict(rows)
     assert prediction["measured"]["n_pixels"] == N - 30
     assert prediction["answer_fraction"][-1] == pytest.approx(1 - 30 / (N - 30))
     assert prediction["pass_fraction"][1, -1] == pytest.approx(1 - 30 / (N - 30), abs=1e-4)
     assert prediction["shortest_seconds"]["0.95"] is None
-    assert prediction["why"]["0.95"] == "only 88.89 % of the pixels have an answer"
-    assert all_answer["shortest_seconds"]["0.95"] is not None
+    assert prediction["why"]["0.95"] == "only 88.89 % of the pixels have a valid fit"
+    assert all_valid["shortest_seconds"]["0.95"] is not None
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_nothing_and_one_pixel(n, tmp_path):
-    """Zero answers, or one: numbers or null, and JSON either way."""
+    """No valid fit, or one: numbers or null, and JSON either way."""
     rows = empty_fits(np.arange(5))
     rows["STATUS"] = int(EnergyStatus.TOO_FEW_COUNTS)
     rows[:n] = observed()[2][:n]
     for response in (observed()[1], None):
         table = cameras.line_table()
-        own = observing.predict_observing_time(rows, SECONDS, 200, table, response)
-        write_json(tmp_path / "observing_time.json", own)
-        assert own["answer_fraction"][-1] == pytest.approx(n / 5)
-        assert np.isfinite(own["sigma_keV"]["rms"]).all() == (n == 1)
+        found = observing.predict_observing_time(rows, SECONDS, 200, table, response)
+        write_json(tmp_path / "observing_time.json", found)
+        assert found["answer_fraction"][-1] == pytest.approx(n / 5)
+        assert np.isfinite(found["sigma_keV"]["rms"]).all() == (n == 1)
     if n == 0:
-        assert own["why"]["0.99"] == "no pixel has an answer to predict from"
+        assert found["why"]["0.99"] == "no pixel has a valid fit to predict from"
 
 
 def test_response_without_counts_predicts_nothing():
@@ -187,13 +191,13 @@ def test_two_step_scales_the_quoted_errors():
     """At the exposure itself the quoted sigma(E); at four times that one half of it."""
     rows = observed()[2]
     times = SECONDS * np.array([1.0, 4.0])
-    own = observing.predict_observing_time(rows, SECONDS, 200, grid_seconds=times)
+    found = observing.predict_observing_time(rows, SECONDS, 200, grid_seconds=times)
     quoted = np.array([energy_sigma(e, *(rows[k] for k in COVARIANCE)) for e in ENERGIES])
-    np.testing.assert_allclose(own["sigma_keV"]["median"][:, 0], np.median(quoted, axis=1))
+    np.testing.assert_allclose(found["sigma_keV"]["median"][:, 0], np.median(quoted, axis=1))
     np.testing.assert_allclose(
-        own["sigma_keV"]["p90"][:, 1], np.quantile(quoted, 0.9, axis=1) / 2, rtol=1e-9
+        found["sigma_keV"]["p90"][:, 1], np.quantile(quoted, 0.9, axis=1) / 2, rtol=1e-9
     )
     np.testing.assert_allclose(
-        own["measured"]["sigma_rms_keV"], np.sqrt(np.mean(quoted**2, axis=1))
+        found["measured"]["sigma_rms_keV"], np.sqrt(np.mean(quoted**2, axis=1))
     )
-    assert own["basis"] == observing.BASIS_TWO_STEP
+    assert found["basis"] == observing.BASIS_TWO_STEP

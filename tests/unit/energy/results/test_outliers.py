@@ -53,7 +53,7 @@ def test_a_pixel_may_be_as_far_out_as_its_own_error_allows():
     assert np.flatnonzero(flags(rows)).tolist() == [100]
 
 
-def test_pixels_without_an_answer_are_left_out():
+def test_pixels_without_a_valid_fit_are_left_out():
     rows, _ = make_fits(seed=6)
     rows["GAIN"][::3] = rows["OFFSET"][::3] = np.nan
     rows["OFFSET"][1234] += 5.0

@@ -67,8 +67,8 @@ def test_rates_are_those_asked_for(background):
         background.continuum_per_s[:, band].sum(axis=1), list(RATES.values()), rtol=1e-12
     )
     for element, rate in LINE_RATES.items():
-        own = [name.startswith(element + " ") for name in background.line_name]
-        assert background.line_per_s[own].sum() == pytest.approx(rate, rel=1e-12)
+        lines = [name.startswith(element + " ") for name in background.line_name]
+        assert background.line_per_s[lines].sum() == pytest.approx(rate, rel=1e-12)
     assert not any(name.startswith("Pb") for name in background.line_name)
 
 

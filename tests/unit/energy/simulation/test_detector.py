@@ -22,7 +22,7 @@ def test_without_tail_and_escape_a_line_is_a_gaussian():
     np.testing.assert_allclose(cdf, expected, rtol=1e-10, atol=1e-10)
 
 
-def test_escape_peaks_stand_where_they_should_and_take_their_share():
+def test_escape_peaks_stand_where_they_should_and_take_their_fraction():
     detector = Detector(tail_60=0.0, escape=0.05, threshold=0.0)
     edges = np.array([0.0, 34.7, 42.0, 55.0, 65.0])
     counts = np.diff(redistributed_cdf(edges, np.array([60.0]), np.array([1.0]), detector))
@@ -31,7 +31,7 @@ def test_escape_peaks_stand_where_they_should_and_take_their_share():
 
 
 def test_below_the_edge_nothing_escapes():
-    assert np.all(Detector().escape_shares(np.array([10.0, 26.0])) == 0)
+    assert np.all(Detector().escape_fractions(np.array([10.0, 26.0])) == 0)
 
 
 def test_threshold_cuts():
@@ -44,11 +44,11 @@ def test_density_against_sampling():
     detector, n, energy = Detector(), 1_000_000, 75.0
     rng = np.random.default_rng(4)
     lost = np.zeros(n)
-    u, shares = rng.random(n), detector.escape_shares(energy)
-    lost[u < shares.sum()] = 27.473
-    lost[u < shares[0]] = 23.174
+    u, fractions = rng.random(n), detector.escape_fractions(energy)
+    lost[u < fractions.sum()] = 27.473
+    lost[u < fractions[0]] = 23.174
     at = energy - lost
-    tail = rng.random(n) < detector.tail_share(at)
+    tail = rng.random(n) < detector.tail_fraction(at)
     measured = at - tail * rng.exponential(detector.tail_scale * at)
     measured += rng.standard_normal(n) * detector.sigma(at)
     edges = np.array([40.0, 45.0, 49.0, 60.0, 70.0, 74.0, 75.0, 76.0, 80.0])

@@ -33,8 +33,8 @@ def sampler(wanted, pixels=None, seed=1):
 @pytest.fixture(scope="module")
 def events():
     wanted = np.arange(800)
-    own = sampler(wanted)
-    return own.sample(SEGMENT), own.sample(Segment(700.0, 1300.0, 1.0))
+    camera = sampler(wanted)
+    return camera.sample(SEGMENT), camera.sample(Segment(700.0, 1300.0, 1.0))
 
 
 def test_single_events_follow_the_exact_density(events):
@@ -73,10 +73,10 @@ def test_multiples_share_their_energy():
 
 
 def test_processes_have_their_rates(events):
-    for segment, earth_share in zip(events, (0.0, 1.0), strict=True):
+    for segment, earth_fraction in zip(events, (0.0, 1.0), strict=True):
         singles = segment[segment["effMult"] == 1]
         seen = np.bincount(singles["procID"], minlength=5)[1:]
-        rates = cameras.background().rates_per_s(earth_share)
+        rates = cameras.background().rates_per_s(earth_fraction)
         assert seen[rates == 0].sum() == 0
         ratio = seen[2] / seen[1] / (rates[2] / rates[1])
         # fluorescence over internal; both lose some to threshold and sharing, within 15 %
@@ -137,8 +137,8 @@ def test_flight_layout_has_channels(events):
     gain[17] = 0.150
     rows = to_flight_layout(events[0], gain, offset)
     detnum = 80 * rows["IDET"].astype(int) + rows["JDET"]
-    own = events[0][events[0]["DETNUM"] == 17]
-    expected = np.floor((own["energy"] - 3.0) / 0.150)
+    seen = events[0][events[0]["DETNUM"] == 17]
+    expected = np.floor((seen["energy"] - 3.0) / 0.150)
     np.testing.assert_array_equal(rows["PHA"][detnum == 17], expected[expected < 1024])
     assert rows["PHA"].max() <= 1023 and rows["PHA"].min() >= 0
 

@@ -32,9 +32,9 @@ class LineTable:
 
     Attributes
     ----------
-    element, transition, source : tuple of str, one an entry of the table
+    element, transition, source : tuple of str, one per entry of the table
     energy_keV, intensity : (n_lines,) float
-        `intensity` is relative within one element (shares of its K series).
+        `intensity` is relative within one element (fractions of its K series).
     block : (n_lines,) int
         Index of the block that each line belongs to.
     block_names : tuple of str
@@ -156,11 +156,11 @@ def _checked(path: Path, rows: list[dict]) -> tuple[list[dict], dict[str, tuple[
     """Order the blocks by energy and check that they agree and do not overlap."""
     limits: dict[str, tuple[float, float]] = {}
     for row in rows:
-        own = (row["block_min_keV"], row["block_max_keV"])
-        if limits.setdefault(row["block"], own) != own:
+        interval = (row["block_min_keV"], row["block_max_keV"])
+        if limits.setdefault(row["block"], interval) != interval:
             raise InputError(
                 f"line table {path}: block {row['block']} has two different intervals,"
-                f" {limits[row['block']]} and {own} keV; write the same on each of its lines"
+                f" {limits[row['block']]} and {interval} keV; write the same on each of its lines"
             )
     if len({row["energy_keV"] for row in rows}) < 2:
         raise InputError(
@@ -203,6 +203,6 @@ def _arrays(rows: list[dict], limits: dict[str, tuple[float, float]]) -> LineTab
 def line_groups(table: LineTable) -> list[tuple[int, str]]:
     """(block, element) of each line group, in the order of the table.
 
-    A line group is the lines of one element in one block, which a pixel scales as one.
+    A line group is the lines of one element in one block: they have one normalisation.
     """
     return list(dict.fromkeys(zip(table.block.tolist(), table.element, strict=True)))

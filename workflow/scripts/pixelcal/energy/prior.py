@@ -1,4 +1,4 @@
-"""What is known of the relation before a fit: one for all pixels, or an earlier product."""
+"""The prior relation: one for all pixels, or that of an earlier product."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXTENSIONS = ("AUX-ECL-PIX-CAL", "RELATION")
 def read_prior(
     path: str | Path | None, detnum: np.ndarray, gain_keV: float, offset_keV: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gain and offset of each pixel as known before.
+    """Gain and offset of each pixel before the fit.
 
     Parameters
     ----------
@@ -76,6 +76,7 @@ def read_usable(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _is_usable(gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Whether relations are finite with a positive gain, (n,)."""
     return np.isfinite(gain) & np.isfinite(offset) & (gain > 0)
 
 

@@ -25,8 +25,9 @@ def position(energy_keV, gain, offset):
 def energy_error(energy_keV, gain, offset, gain_true, offset_true):
     """Signed error (keV) of the energy that the relation gives to a photon of `energy_keV`.
 
-    The photon stands where the true relation puts it; the error is what the relation under test
-    says there, less the energy. Arguments broadcast; NaN where there is no answer.
+    The true relation gives the position of the photon; the error is the energy that the relation
+    under test gives to that position, minus the true one. Arguments broadcast; NaN where there is
+    no valid fit.
     """
     return gain * position(energy_keV, gain_true, offset_true) + offset - energy_keV
 

@@ -38,9 +38,9 @@ def inject_errors(detnum, gain, offset, gain_sigma, offset_sigma_keV, seed, expo
     ----------
     detnum : (n,) int
     gain, offset : (n,) float, keV/channel and keV
-        What is known before.
+        The prior relation.
     gain_sigma : float
-        Standard deviation of the gain, as a share of it.
+        Standard deviation of the gain, as a fraction of it.
     offset_sigma_keV : float
     seed : int
     exposure : str

@@ -36,24 +36,24 @@ def unit_factor(text: str | None, wanted: str, where: str, otherwise: str = "") 
     kind, unit = WANTED[wanted]
     if text is None or not str(text).strip():
         return 1.0
-    own = _parsed(str(text).strip())
-    if own is None or not own.is_equivalent(unit):
+    given = _parsed(str(text).strip())
+    if given is None or not given.is_equivalent(unit):
         raise InputError(
             f"{where} has the unit '{text}', which is no unit of {kind}; write it in {wanted}, or"
             f" correct TUNIT{otherwise}"
         )
-    return float(own.to(unit))
+    return float(given.to(unit))
 
 
 def refuse_units(text: str | None, kinds: tuple[str, ...], where: str, advice: str) -> None:
     """Raise InputError where `text` is a unit of energy ("keV") or time ("s"), as in `kinds`.
 
-    For columns of numbers that count something: whatever else their unit says is not looked at.
+    For columns of numbers that count something: any other unit is accepted.
     """
-    own = _parsed(str(text or "").strip())
+    given = _parsed(str(text or "").strip())
     for wanted in kinds:
         kind, unit = WANTED[wanted]
-        if own is not None and own.is_equivalent(unit):
+        if given is not None and given.is_equivalent(unit):
             raise InputError(f"{where} has the unit '{text}', a unit of {kind}; {advice}")
 
 

@@ -8,18 +8,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import platform
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pixelcal import __version__
 
 PACKAGE = "pixelcal"
-_CARRIED = ("NINFILE", "INFIL", "INSHA")
 
 
 def software_version() -> str:
     """Version of pixelcal."""
     return __version__
+
+
+def software_versions(modules: Iterable) -> dict[str, str]:
+    """Versions of Python and of the modules given, by name."""
+    versions = {module.__name__: module.__version__ for module in modules}
+    return {"Python": platform.python_version(), **versions}
 
 
 def file_sha256(path: str | Path) -> str:
@@ -99,25 +105,32 @@ def provenance_cards(
         if path is not None:
             cards.append((keyword, _ascii_name(path), comment))
             cards.append((checksum, file_sha256(path), ""))
-    paths = list(inputs)
-    if paths:
-        cards.append(("NINFILE", len(paths), "number of input files"))
-    for number, path in enumerate(paths, 1):
-        cards.append((f"INFIL{number:03d}", _ascii_name(path), "input file"))
-        cards.append((f"INSHA{number:03d}", file_sha256(path), ""))
-    return cards
+    return [*cards, *_input_cards([(_ascii_name(path), file_sha256(path)) for path in inputs])]
 
 
-def carried_cards(header) -> list[tuple[str, str | int, str]]:
-    """The cards of the input files in the astropy header of an earlier product.
+def carried_cards(*headers: Mapping) -> list[tuple[str, str | int, str]]:
+    """The cards of the input files in the headers of earlier products, each file once.
 
-    A later product repeats them, so that it names the files that everything began with.
+    A later product repeats them, so that it names the files that everything began with. The files
+    of all headers are numbered in their order, from 1 on.
     """
-    return [
-        (card.keyword, card.value, card.comment)
-        for card in header.cards
-        if card.keyword.startswith(_CARRIED)
-    ]
+    files = {
+        (header[f"INFIL{number:03d}"], header[f"INSHA{number:03d}"]): None
+        for header in headers
+        for number in range(1, header.get("NINFILE", 0) + 1)
+    }
+    return _input_cards(list(files))
+
+
+def _input_cards(files: Sequence[tuple[str, str]]) -> list[tuple[str, str | int, str]]:
+    """NINFILE, INFILnnn and INSHAnnn of (name, SHA-256) of input files; nothing without any."""
+    cards: list[tuple[str, str | int, str]] = []
+    if files:
+        cards.append(("NINFILE", len(files), "number of input files"))
+    for number, (name, checksum) in enumerate(files, 1):
+        cards.append((f"INFIL{number:03d}", name, "input file"))
+        cards.append((f"INSHA{number:03d}", checksum, ""))
+    return cards
 
 
 def _ascii_name(path: str | Path) -> str:

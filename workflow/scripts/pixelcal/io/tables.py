@@ -43,6 +43,11 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(plain, sort_keys=True, indent=2, allow_nan=False) + "\n")
 
 
+def read_json(path: str | Path) -> Any:
+    """The content of a JSON product."""
+    return json.loads(Path(path).read_text("utf-8"))
+
+
 def _plain(value: Any) -> Any:
     """`value` in the types that JSON has."""
     if isinstance(value, dict):

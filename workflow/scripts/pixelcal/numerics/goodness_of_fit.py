@@ -2,8 +2,8 @@
 
 The Poisson deviance of a channel is not chi-square distributed where few counts are expected: its
 mean falls from 1 to 0. Its mean and variance are known exactly as functions of the expectation, so
-the sum over channels has known mean and variance, and is close to normal's neighbour, the gamma
-distribution with these two moments.
+the sum over channels has known mean and variance. It is close to the gamma distribution with these
+two moments.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def deviance(count, mu):
 
 def deviance_moments(mu: float) -> tuple[float, float]:
     """Mean and variance of the deviance of a Poisson count of expectation `mu`, by summation."""
-    spread = 12.0 * np.sqrt(mu) + 30.0
-    n = np.arange(max(0, int(mu - spread)), int(mu + spread) + 1, dtype=float)
+    reach = 12.0 * np.sqrt(mu) + 30.0
+    n = np.arange(max(0, int(mu - reach)), int(mu + reach) + 1, dtype=float)
     probability = np.exp(xlogy(n, mu) - mu - gammaln(n + 1.0))
     value = deviance(n, mu)
     mean = float(probability @ value)
@@ -32,14 +32,14 @@ def deviance_moments(mu: float) -> tuple[float, float]:
 
 
 def moment_table() -> np.ndarray:
-    """Mean and variance (n, 2) of the deviance on a grid of ln(mu): `deviance_moments`, fast."""
+    """Mean and variance (n, 2) of the deviance on a grid of ln(mu), to interpolate in."""
     log_mu = LOG_MU_START + LOG_MU_STEP * np.arange(_N_TABLE)
     return np.array([deviance_moments(mu) for mu in np.exp(log_mu)])
 
 
 def p_value(stat, mean, variance):
-    """Probability of a deviance of at least `stat`, from a gamma law with `mean` and `variance`.
+    """Probability of a deviance of at least `stat`: a gamma distribution of `mean` and `variance`.
 
-    A chi-square with nu degrees is the gamma law of mean nu and variance 2 nu; broadcasts.
+    A chi-square with nu degrees of freedom is that of mean nu and variance 2 nu; broadcasts.
     """
     return gammaincc(mean**2 / variance, stat * mean / variance)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from astropy.stats import mad_std
 
 COVERAGE_1_SIGMA = math.erf(math.sqrt(0.5))
-"""Share of a normal distribution within one standard deviation: 0.6827."""
-
-SIGMA_PER_MAD = 1.4826
-"""Standard deviation of a normal distribution over its median absolute deviation."""
+"""Fraction of a normal distribution within one standard deviation: 0.6827."""
 
 
 def finite(values: np.ndarray) -> np.ndarray:
@@ -48,23 +46,29 @@ def std(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
 
 
+def robust_std(values: np.ndarray) -> float:
+    """Standard deviation of the finite values from their median absolute deviation."""
+    values = finite(values)
+    return float(mad_std(values)) if len(values) else np.nan
+
+
 def std_err(n: int) -> float:
     """Standard error of the standard deviation of `n` unit-normal values."""
     return float(1 / np.sqrt(2 * (n - 1))) if n > 1 else np.nan
 
 
-def share(part: float, whole: int) -> float:
+def fraction(part: float, whole: int) -> float:
     """Part over whole; NaN of nothing."""
     return float(part / whole) if whole else np.nan
 
 
-def share_err(share: float, whole: int) -> float:
-    """Binomial standard error of a share."""
-    return float(np.sqrt(share * (1 - share) / whole)) if whole else np.nan
+def fraction_err(value: float, whole: int) -> float:
+    """Binomial standard error of a fraction of `whole` trials."""
+    return float(np.sqrt(value * (1 - value) / whole)) if whole else np.nan
 
 
 def pull_numbers(error: np.ndarray, sigma: np.ndarray) -> dict:
-    """What pulls error / sigma (n,) say: their mean, width and 68 % coverage, with errors.
+    """Mean, width and 68 % coverage of the pulls error / sigma (n,), with their errors.
 
     The errors of width and coverage are those of normal pulls.
     """
@@ -76,17 +80,17 @@ def pull_numbers(error: np.ndarray, sigma: np.ndarray) -> dict:
         "pull_mean_err": mean_err(pull),
         "pull_std": std(pull),
         "pull_std_err": std_err(n),
-        "coverage_68": share((np.abs(pull) <= 1).sum(), n),
-        "coverage_68_err": share_err(COVERAGE_1_SIGMA, n),
+        "coverage_68": fraction((np.abs(pull) <= 1).sum(), n),
+        "coverage_68_err": fraction_err(COVERAGE_1_SIGMA, n),
     }
 
 
 def robust_outliers(
     deviation: np.ndarray, variance: np.ndarray, threshold: float, fewest: int
 ) -> np.ndarray:
-    """Values that differ from the rest by more than the robust spread and their own error say.
+    """Values that differ from the rest by more than robust scatter and measurement error allow.
 
-    The spread holds true differences and a typical error of measurement; what a value's own error
+    The scatter holds true differences and a typical error of measurement; what the error of a value
     has in excess of the typical one is added in quadrature.
 
     Parameters
@@ -96,9 +100,9 @@ def robust_outliers(
     variance : (n,) float
         Of each deviation.
     threshold : float
-        In units of that spread.
+        In units of that scatter.
     fewest : int
-        Fewer values have no spread to speak of: none stands out.
+        Fewer values give no robust scatter: none is an outlier.
 
     Returns
     -------
@@ -107,10 +111,10 @@ def robust_outliers(
     judged = np.isfinite(deviation)
     if judged.sum() < fewest:
         return np.zeros(len(deviation), bool)
-    own = np.where(np.isfinite(variance), variance, 0.0)
-    typical = np.median(own[judged])
-    centre = np.median(deviation[judged])
-    spread = SIGMA_PER_MAD * np.median(np.abs(deviation[judged] - centre))
-    scale = np.sqrt(np.maximum(spread**2, typical) + np.maximum(own - typical, 0.0))
+    known = np.where(np.isfinite(variance), variance, 0.0)
+    typical = np.median(known[judged])
+    middle = np.median(deviation[judged])
+    scatter = robust_std(deviation)
+    scale = np.sqrt(np.maximum(scatter**2, typical) + np.maximum(known - typical, 0.0))
     with np.errstate(invalid="ignore"):
-        return np.abs(deviation - centre) > threshold * scale
+        return np.abs(deviation - middle) > threshold * scale

@@ -1,4 +1,4 @@
-"""Colours that figures and report share: apart for the colour-blind (Okabe and Ito)."""
+"""Colours of figures and report: apart for the colour-blind (Okabe and Ito)."""
 
 OKABE_ITO = {
     "black": "#000000",
@@ -19,5 +19,7 @@ STATUS_COLOURS = (
     OKABE_ITO["yellow"],
     OKABE_ITO["sky"],
     OKABE_ITO["purple"],
+    OKABE_ITO["blue"],
+    OKABE_ITO["green"],
 )
 """One colour for good, then for each STATUS bit in rising order."""

@@ -1,13 +1,15 @@
 """Drawing that both cameras share: figures, camera maps, histograms, labels of lines.
 
-The same numbers give the same bytes, as PNG and as PDF. Colours keep apart for the colour-blind:
+The same numbers give the same bytes, as PNG and as PDF, whatever style the user has set: a function
+that makes a figure has the decorator `style()`. Colours keep apart for the colour-blind:
 perceptually even maps (viridis for magnitudes, a blue-orange one for signed values) and the
 Okabe-Ito colours. What has nothing to show says so in words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
@@ -30,9 +32,6 @@ STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-# matplotlib's own defaults first: settings of the user's would change the bytes.
-matplotlib.rcdefaults()
-matplotlib.rcParams.update(STYLE)
 
 NO_VALUE_COLOUR = "#9a9a9a"
 SIGNED_MAP = LinearSegmentedColormap.from_list("signed", ["#0072b2", "#f7f7f7", "#b34700"])
@@ -42,10 +41,23 @@ COLOUR_RANGE_PERCENT = (1.0, 99.0)
 FEW_PIXELS = 100
 """Fewer values than this get histograms of wide bins: narrow ones would be all noise."""
 
-NOTHING = "no pixel with an answer"
+NOTHING = "no pixel with a valid fit"
 
 
 # --- figures --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Within, or in a function that it decorates: matplotlib's defaults and STYLE.
+
+    Settings of the user would change the bytes; they hold again afterwards. Artists take settings
+    when they are made, ticks only when they are drawn: both have to be within.
+    """
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
 
 
 def new_figure(width_in: float, height_in: float, title: str = "") -> Figure:
@@ -58,6 +70,7 @@ def new_figure(width_in: float, height_in: float, title: str = "") -> Figure:
     return figure
 
 
+@style()
 def save_figure(figure: Figure, *paths: str | Path) -> None:
     """Write a figure to paths that end in .png or .pdf, without software version or date."""
     for number, path in enumerate(paths):
@@ -70,9 +83,9 @@ def save_figure(figure: Figure, *paths: str | Path) -> None:
 
 
 def say(axes, text: str, height=0.5) -> None:
-    """Words across a panel that has nothing to show, at a share of its height."""
-    place = {"transform": axes.transAxes, "ha": "center", "va": "center"}
-    axes.text(0.5, height, text, wrap=True, color="0.35", **place)
+    """Words across a panel that has nothing to show, at a fraction of its height."""
+    options = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+    axes.text(0.5, height, text, wrap=True, color="0.35", **options)
 
 
 def signed_text(value: float, digits: int) -> str:
@@ -104,28 +117,27 @@ def colour_range(values: np.ndarray, signed: bool) -> tuple[float, float]:
     return low - half, low + half
 
 
-def camera_map(figure, axes, values, places, title: str, unit="", signed=False) -> None:
-    """Draw one value a pixel with its colour bar; grey where a pixel has no value.
+def camera_map(figure, axes, values, positions, title: str, unit="", signed=False) -> None:
+    """Draw one value per pixel with its colour bar; grey where a pixel has no value.
 
     Parameters
     ----------
     values : (n,) float
-        NaN without an answer.
-    places : Places
+        NaN without a valid fit.
+    positions : PixelPositions
     unit : str
         Label of the colour bar.
     """
     low, high = colour_range(np.asarray(values, float), signed)
     colours = SIGNED_MAP if signed else matplotlib.colormaps["viridis"]
-    present = to_image(np.zeros(len(places.x)), places.x, places.y, places.shape)
     axes.imshow(
-        np.ma.masked_invalid(present),
+        np.ma.masked_invalid(_image(np.zeros(len(positions.x)), positions)),
         origin="lower",
         cmap=ListedColormap([NO_VALUE_COLOUR]),
         interpolation="nearest",
     )
     drawn = axes.imshow(
-        np.ma.masked_invalid(to_image(values, places.x, places.y, places.shape)),
+        np.ma.masked_invalid(_image(values, positions)),
         origin="lower",
         cmap=colours,
         vmin=low,
@@ -137,20 +149,20 @@ def camera_map(figure, axes, values, places, title: str, unit="", signed=False) 
         bar.formatter.set_useOffset(False)
     else:
         say(axes, NOTHING)
-    _dress_camera(axes, title, places)
+    _dress_camera(axes, title, positions)
 
 
-def class_map(axes, index, labels: Sequence[str], colours, places, title: str) -> None:
-    """Draw one class a pixel, `index` (n,) into `labels`, with a legend of those that occur."""
+def class_map(axes, index, labels: Sequence[str], colours, positions, title: str) -> None:
+    """Draw one class per pixel, `index` (n,) into `labels`, with a legend of those that occur."""
     colours = list(colours)[: len(labels)]
     axes.imshow(
-        np.ma.masked_invalid(to_image(np.asarray(index, float), places.x, places.y, places.shape)),
+        np.ma.masked_invalid(_image(index, positions)),
         origin="lower",
         cmap=ListedColormap(colours),
         norm=BoundaryNorm(np.arange(len(labels) + 1) - 0.5, len(labels)),
         interpolation="nearest",
     )
-    _dress_camera(axes, title, places)
+    _dress_camera(axes, title, positions)
     axes.set_anchor((1.0, 0.5))  # as a map with a colour bar is: they stand in line
     for number, label in enumerate(labels):
         count = int((np.asarray(index) == number).sum())
@@ -160,15 +172,20 @@ def class_map(axes, index, labels: Sequence[str], colours, places, title: str) -
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False)
 
 
-def status_map(axes, index, labels: Sequence[str], places, title: str = "Status") -> None:
+def status_map(axes, index, labels: Sequence[str], positions, title: str = "Status") -> None:
     """Map of the STATUS bit that says most about each pixel."""
-    class_map(axes, index, labels, STATUS_COLOURS, places, title)
+    class_map(axes, index, labels, STATUS_COLOURS, positions, title)
 
 
-def _dress_camera(axes, title: str, places) -> None:
+def _image(values, positions) -> np.ndarray:
+    """Values (n,) as rows and columns of the camera, NaN where there is no pixel."""
+    return to_image(values, positions.x, positions.y, positions.shape)
+
+
+def _dress_camera(axes, title: str, positions) -> None:
     """Module borders, title and axis labels."""
     limits = axes.axis()
-    axes.plot(*_joined(*places.borders), color="0.5", lw=0.4, alpha=0.6)
+    axes.plot(*_joined(*positions.borders), color="0.5", lw=0.4, alpha=0.6)
     axes.axis(limits)
     axes.set_title(title)
     axes.set_xlabel("X (pixel)")
@@ -198,7 +215,7 @@ def _joined(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def bin_edges(values: Sequence[np.ndarray], n_bins=60, percent=(0.2, 99.8), floor=0.0):
-    """Edges of bins that all of several samples share, between percentiles of their values.
+    """Edges of bins common to several samples, between percentiles of their values.
 
     `floor` is the smallest width of the whole range.
     """
@@ -228,13 +245,13 @@ def histogram(axes, values, edges, colour, label, filled=False) -> None:
 
 def predicted_histogram(axes, sigma, edges, label, centre=0.0) -> None:
     """What normal scatter with the standard deviations `sigma` (n,) puts into each bin."""
-    own = np.asarray(sigma, float)
-    own = own[np.isfinite(own) & (own > 0)]
-    if not len(own):
+    sigma = np.asarray(sigma, float)
+    sigma = sigma[np.isfinite(sigma) & (sigma > 0)]
+    if not len(sigma):
         return
     width, middle = edges[1] - edges[0], (edges[1:] + edges[:-1]) / 2
-    place = (middle[:, None] - centre) / own
-    expected = width * (np.exp(-0.5 * place**2) / (np.sqrt(2 * np.pi) * own)).sum(axis=1)
+    place = (middle[:, None] - centre) / sigma
+    expected = width * (np.exp(-0.5 * place**2) / (np.sqrt(2 * np.pi) * sigma)).sum(axis=1)
     axes.plot(middle, expected, color="black", lw=1.2, label=label)
 
 
@@ -246,9 +263,9 @@ def band(axes, x, values, colour, label="of the pixels") -> None:
     known = values[:, np.isfinite(values).all(axis=0)]
     if not known.shape[1]:
         return
-    for low, high, alpha, share in ((2.5, 97.5, 0.25, "95 %"), (16, 84, 0.45, "68 %")):
+    for low, high, alpha, fraction in ((2.5, 97.5, 0.25, "95 %"), (16, 84, 0.45, "68 %")):
         ends = np.percentile(known, [low, high], axis=1)
-        axes.fill_between(x, *ends, color=colour, alpha=alpha, lw=0, label=f"{share} {label}")
+        axes.fill_between(x, *ends, color=colour, alpha=alpha, lw=0, label=f"{fraction} {label}")
     axes.plot(x, np.median(known, axis=1), color=colour, lw=1.7, label="median")
 
 
@@ -295,16 +312,16 @@ def spread_apart(places: np.ndarray, distance: float) -> np.ndarray:
 def label_lines(axes, energies, labels: Sequence[str], width_in, size=8.0, apart_in=0.14) -> None:
     """Mark lines in a panel by dotted verticals, their names above it, upright and apart.
 
-    To be called when the limits of the axis are settled; `width_in` is about how wide (inches) the
+    Call it when the limits of the axis are settled; `width_in` is about how wide (inches) the
     panel will be.
     """
     low, high = axes.get_xlim()
     order = [i for i in np.argsort(energies, kind="stable") if low <= energies[i] <= high]
     if not order:
         return
-    own = np.array([energies[i] for i in order])
-    named = spread_apart(own, apart_in * (high - low) / width_in)
-    for i, energy, place in zip(order, own, named, strict=True):
+    shown = np.array([energies[i] for i in order])
+    named = spread_apart(shown, apart_in * (high - low) / width_in)
+    for i, energy, place in zip(order, shown, named, strict=True):
         axes.axvline(energy, color="0.55", lw=0.6, ls=":", zorder=0)
         axes.annotate(
             labels[i],

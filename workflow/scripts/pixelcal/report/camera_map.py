@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 from astropy.table import Table
 
 from pixelcal.camera import module_borders
 from pixelcal.plotting.colours import STATUS_COLOURS
+from pixelcal.status import StatusWords
 
 
 def broken_lines(pixel_map: Table, column: str) -> dict[str, list]:
@@ -57,9 +58,28 @@ def unit_squares(x: np.ndarray, y: np.ndarray) -> str:
     return "".join(pieces)
 
 
-def status_legend(labels: Mapping[int, str]) -> list[dict]:
-    """Bit, words and colour of good pixels and of each STATUS bit; `labels` in their order."""
+def small_map(index: np.ndarray, words: Sequence[str], x: np.ndarray, y: np.ndarray) -> list[dict]:
+    """The camera by what became of each pixel, as paths of an SVG of one unit per pixel.
+
+    A path for each of `words`, to which `index` (n,) points. The paths are part of the page itself:
+    they need no script and print. `x` and `y` (n,) count from the upper left corner.
+    """
+    parts = []
+    for number, text in enumerate(words):
+        chosen = index == number
+        path = unit_squares(x[chosen], y[chosen])
+        parts.append({"index": number, "words": text, "n": int(chosen.sum()), "path": path})
+    return parts
+
+
+def status_legend(words: StatusWords) -> list[dict]:
+    """Bit, label and colour of good pixels and of each STATUS bit."""
     return [
         {"bit": int(bit), "label": label, "colour": colour}
-        for (bit, label), colour in zip(labels.items(), STATUS_COLOURS, strict=True)
+        for (bit, label), colour in zip(words.labels.items(), STATUS_COLOURS, strict=False)
     ]
+
+
+def most_serious_first(words: StatusWords) -> list[int]:
+    """STATUS bits, the most serious first."""
+    return [int(bit) for bit in words.most_serious_first]

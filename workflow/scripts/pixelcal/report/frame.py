@@ -17,17 +17,19 @@ from plotly.offline import get_plotlyjs
 
 TEMPLATES = Path(__file__).parent / "templates"
 ABSENT = "–"
-"""Shown where a number cannot be told."""
+"""Shown in place of a number that is not known."""
 
 
-def percent(share: float, digits: int) -> str:
-    """A share in per cent, with the unit."""
-    return f"{100 * share:.{digits}f} %"
+def percent(fraction: float, digits: int) -> str:
+    """A fraction in per cent, with the unit."""
+    return f"{100 * fraction:.{digits}f} %"
 
 
 def number(value, form: str) -> str:
-    """A number in its format, a share with a blank before its unit."""
-    return ABSENT if value is None else form.format(value).replace("%", " %")
+    """A number in its format, with a blank before a per cent sign; ABSENT where there is none."""
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    return form.format(value).replace("%", " %")
 
 
 def decimals(values, digits: int) -> list[float | None]:

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import yaml
 
-from pixelcal.energy.lines import read_lines
 from pixelcal.errors import InputError, one_line
 from pixelcal.instrument import GTI_CRITERIA, N_PIXELS
 from pixelcal.io.chunks import parse_pixels
@@ -302,7 +301,7 @@ def _check_multiplicity(config: Mapping) -> None:
 
 
 def _check_files(config: Mapping) -> None:
-    """Every file that the configuration names can be read, and every line table is in order."""
+    """Every file that the configuration names can be read."""
     for key, path in _named_files(config):
         if path is not None:
             _check_file(key, shipped_or_given(path) if key.endswith("lines") else path)
@@ -314,9 +313,12 @@ def _check_files(config: Mapping) -> None:
                 f"events.files: {path!r} is the same file as {first!r}; its events would count"
                 " twice; name it once"
             )
-    tables = [exposure["lines"] for exposure in config["exposures"].values()]
-    for path in sorted({path or config["lines"] for path in tables}):
-        read_lines(shipped_or_given(path))
+
+
+def line_tables(config: Mapping) -> list[str]:
+    """The line tables of a resolved configuration; who knows lines reads them before any job."""
+    tables = {exposure["lines"] or config["lines"] for exposure in config["exposures"].values()}
+    return sorted(str(shipped_or_given(path)) for path in tables)
 
 
 def _named_files(config: Mapping) -> list[tuple[str, str | None]]:

@@ -9,8 +9,8 @@ units of a step (`charge_step`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,21 @@ from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.runs.waveforms import FLAGS, Block, count_reasons
 from pixelcal.errors import InputError
 from pixelcal.numerics.jit import njit
+
+PILED_UP = 10
+"""So many flashes whose highest sample is the same, the highest of all, ..."""
+PILED_UP_RATIO, PILED_UP_SIGMA = 2.0, 4.0
+"""... so many times what stands at a value below it, and more by so many standard deviations, are
+at an end of the ADC and not of a tail."""
+BELOW_THE_TOP = 3
+"""Values below the highest that are compared with it."""
+UNKNOWN = -1
+"""Clipped events where the end of the ADC is not known."""
+
+FEW_NOT_FINITE, MANY_NOT_FINITE = 10, 0.01
+"""More events, and a larger fraction of them, without a finite charge: it is the pixel's fault."""
+MOST_OUTSIDE = 0.2
+"""Fraction of the pixels whose windows may not fit: beyond it the window is at fault."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,12 @@ class Window:
     baseline_samples: int = 0
 
 
+def window_of(settings: Mapping) -> Window:
+    """The window of `sstcam.charges`."""
+    baseline = settings["baseline_samples"] if settings["baseline"] == "event" else 0
+    return Window(settings["window"], settings["window_shift"], baseline)
+
+
 # --- charges --------------------------------------------------------------------------------------
 
 
@@ -51,8 +72,7 @@ def charge_step(dtype: np.dtype, window: Window) -> float:
     """
     if np.dtype(dtype).kind == "f":
         return 0.0
-    factors = _factors(window)
-    return 1.0 / factors[0]
+    return 1.0 / _factors(window)[0]
 
 
 def _factors(window: Window) -> tuple[int, int]:
@@ -65,6 +85,9 @@ def _factors(window: Window) -> tuple[int, int]:
 
 def first_samples(peaks: Peaks, n_samples: int, window: Window) -> np.ndarray:
     """First sample (n,) of each pixel's window.
+
+    A window that is not inside the waveform is moved into it where few pixels have one
+    (`outside_waveform`): those are of no use, the camera is.
 
     Raises
     ------
@@ -83,15 +106,21 @@ def first_samples(peaks: Peaks, n_samples: int, window: Window) -> np.ndarray:
             f" {n_samples} samples; lower it"
         )
     first = peaks.peak - window.window_shift
-    outside = np.flatnonzero((first < 0) | (first + window.window > n_samples))
-    if len(outside):
+    outside = np.flatnonzero(outside_waveform(peaks, n_samples, window))
+    if len(outside) > MOST_OUTSIDE * len(first):
         i = outside[0]
         raise InputError(
             f"{where}: the window of pixel {peaks.pixel[i]}, samples {first[i]} to"
             f" {first[i] + window.window - 1}, is not inside its waveform of {n_samples} samples"
             f" ({len(outside)} such pixels); change window or window_shift"
         )
-    return first
+    return np.clip(first, 0, n_samples - window.window)
+
+
+def outside_waveform(peaks: Peaks, n_samples: int, window: Window) -> np.ndarray:
+    """Pixels (n,) whose window is not inside their waveform."""
+    first = peaks.peak - window.window_shift
+    return (first < 0) | (first + window.window > n_samples)
 
 
 def extract_block(
@@ -99,7 +128,6 @@ def extract_block(
     rows: np.ndarray,
     first: np.ndarray,
     window: Window,
-    live: np.ndarray,
     adc_range: tuple[float, float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Charges of the good events of a block.
@@ -112,8 +140,6 @@ def extract_block(
     first : (n_pixels,) int
         First sample of each window; see `first_samples`.
     window : Window
-    live : (n_pixels,) bool
-        Pixels whose charge must be finite.
     adc_range : (float, float), optional
         Lowest and highest value of a sample; `waveforms.RunProperties`.
 
@@ -121,14 +147,13 @@ def extract_block(
     -------
     charges : (n_pixels, n_good) int32 or float32
         Integers count steps (`charge_step`).
-    flags : (n,) uint8
-        Of the events; one in which the charge of a live pixel is not finite has become a bad one.
-    clipped : (n_pixels,) int64
-        Good events in which a sample of the window, or of the baseline that is taken off, stands at
-        the lowest or highest value; 0 without `adc_range`.
+    clipped : (n_pixels, n_good) bool
+        Whether a sample of the window, or of the baseline that is taken off, stands at the lowest
+        or highest value; false without `adc_range`.
+    highest : (n_pixels, n_good)
+        Highest sample of the window.
     """
-    flags = block.flags.copy()
-    good = np.flatnonzero(flags == 0)
+    good = np.flatnonzero(block.flags == 0)
     whole = block.waveforms.dtype.kind != "f"
     n_window, n_baseline = window.window, window.baseline_samples
     shape = len(rows), len(good)
@@ -138,16 +163,13 @@ def extract_block(
     else:
         charges = np.empty(shape, np.float64)
         a, b = np.float64(1.0), np.float64(n_window / n_baseline if n_baseline else 0.0)
-    clipped = np.zeros(shape, np.bool_)
+    clipped, highest = np.zeros(shape, np.bool_), np.zeros(shape, block.waveforms.dtype)
     low, high = _limits(block.waveforms.dtype, adc_range)
     _sum_windows(
-        block.waveforms, good, rows, first, n_window, n_baseline, a, b, low, high, charges, clipped
-    )
-    if whole:
-        return _in_32_bits(charges), flags, clipped.sum(axis=1)
-    finite = np.isfinite(charges[live]).all(axis=0)
-    flags[good[~finite]] |= FLAGS["other"]
-    return charges[:, finite].astype(np.float32), flags, clipped[:, finite].sum(axis=1)
+        block.waveforms, good, rows, first, n_window, n_baseline, a, b, low, high,
+        charges, clipped, highest,
+    )  # fmt: skip
+    return _in_32_bits(charges) if whole else charges.astype(np.float32), clipped, highest
 
 
 def _limits(dtype: np.dtype, adc_range: tuple[float, float] | None) -> tuple:
@@ -172,11 +194,12 @@ def _in_32_bits(charges: np.ndarray) -> np.ndarray:
 
 @njit
 def _sum_windows(
-    waveforms, events, rows, first, n_window, n_baseline, a, b, low, high, charges, clipped
+    waveforms, events, rows, first, n_window, n_baseline, a, b, low, high, charges, clipped, highest
 ):
     """Fill `charges` (n_pixels, n_events) with a times the window less b times the baseline.
 
-    `clipped`, of the same shape, becomes true where one of the samples is not between low and high.
+    `clipped`, of the same shape, becomes true where one of the samples is not between low and high;
+    `highest` is the largest of the window.
     """
     for k in range(events.shape[0]):
         for i in range(rows.shape[0]):
@@ -184,15 +207,17 @@ def _sum_windows(
             wave = waveforms[events[k], rows[i]]
             part, head = wave[first[i] : first[i] + n_window], wave[:n_baseline]
             total, before = 0 * a, 0 * b
-            outside = 0
+            outside, largest = 0, part[0]
             for j in range(part.shape[0]):
                 total += part[j]
+                largest = max(largest, part[j])
                 outside += (part[j] <= low) | (part[j] >= high)
             for j in range(head.shape[0]):
                 before += head[j]
                 outside += (head[j] <= low) | (head[j] >= high)
             charges[i, k] = a * total - b * before
             clipped[i, k] = outside > 0
+            highest[i, k] = largest
 
 
 @dataclass(frozen=True)
@@ -210,7 +235,11 @@ class Charges:
     bad : dict
         Bad events by reason.
     clipped : (n_pixels,) int, or None
-        Events in which a sample stands at the end of the ADC; None where that is not known.
+        Events in which a sample stands at the end of the ADC. Where its range is not known,
+        `UNKNOWN`, or the events at a highest value that many share (`piled_up`); None: unknown for
+        all pixels.
+    not_finite : (n_pixels,) int
+        Events in which the charge is not finite, of those that are not bad for another reason.
     """
 
     charges: np.ndarray
@@ -219,6 +248,7 @@ class Charges:
     n_read: int
     bad: dict[str, int]
     clipped: np.ndarray | None = None
+    not_finite: np.ndarray | None = None
 
 
 def extract_charges(
@@ -232,26 +262,110 @@ def extract_charges(
 ) -> Charges:
     """Charges of a run, block by block; the other arguments as for `extract_block`.
 
-    `seen` is told how many events have been read.
+    `seen` is told how many events have been read. `live` (n_pixels,): pixels whose charges must be
+    finite. An event in which one is not becomes a bad one; a pixel of which many are not loses all
+    of its charges instead (NaN), so that it does not cost the others their events.
     """
     parts, ids, truths, flags = [], [], [], []
-    n_read, n_clipped = 0, np.zeros(len(rows), np.int64)
+    n_read = 0
     for block in blocks:
-        charges, own, clipped = extract_block(block, rows, first, window, live, adc_range)
-        n_clipped += clipped
-        good = own == 0
-        parts.append(charges)
+        good = block.flags == 0
+        parts.append(extract_block(block, rows, first, window, adc_range))
         ids.append(block.event_id[good])
-        flags.append(own)
+        flags.append(block.flags)
         if block.true_pe is not None:
             truths.append(block.true_pe[good][:, rows].T)
-        n_read += len(own)
+        n_read += len(good)
         seen(n_read)
+    charges, clipped, highest = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+    flags = np.concatenate(flags)
+    finite = np.isfinite(charges)
+    not_finite = (~finite).sum(axis=1)
+    lost = not_finite > _many(charges.shape[1])
+    events = finite[live & ~lost].all(axis=0)
+    if lost.any():
+        charges[lost] = np.nan
+    flags = flags.copy()
+    flags[np.flatnonzero(flags == 0)[~events]] |= FLAGS["other"]
+    n_clipped = _clipped(clipped[:, events], highest[:, events], adc_range)
     return Charges(
-        charges=np.concatenate(parts, axis=1),
-        event_id=np.concatenate(ids),
-        true_pe=np.concatenate(truths, axis=1) if truths else None,
+        charges=charges[:, events],
+        event_id=np.concatenate(ids)[events],
+        true_pe=np.concatenate(truths, axis=1)[:, events] if truths else None,
         n_read=n_read,
-        bad=count_reasons(np.concatenate(flags)),
-        clipped=None if adc_range is None else n_clipped,
+        bad=count_reasons(flags),
+        clipped=n_clipped,
+        not_finite=not_finite,
     )
+
+
+def _clipped(clipped: np.ndarray, highest: np.ndarray, adc_range) -> np.ndarray | None:
+    """Clipped events (n_pixels,) by the range of the ADC, and where it is not known by the pile.
+
+    Samples beyond the range show that it is not the range of their pixel.
+    """
+    if adc_range is None:
+        return piled_up(highest)
+    found = clipped.sum(axis=1)
+    beyond = (highest > adc_range[1]).any(axis=1)
+    if beyond.any():
+        piled = piled_up(highest[beyond])
+        found[beyond] = UNKNOWN if piled is None else piled
+    return found
+
+
+def _many(n_events: int) -> float:
+    """Events without a finite charge of a pixel from which on the fault is the pixel's."""
+    return max(MANY_NOT_FINITE * n_events, min(FEW_NOT_FINITE, n_events / 2))
+
+
+def piled_up(highest: np.ndarray) -> np.ndarray | None:
+    """Events (n_pixels,) at the highest value, where so many share it that it is an end.
+
+    Of a tail that ends by itself few events stand at the highest value, and more below it. What is
+    cut off stands at one value: more than at the ones below. Where that is so of all pixels
+    together, their highest value is the end of each; else each pixel is looked at by itself.
+    Nothing can be said (`UNKNOWN`) of a pixel that it is not so of.
+
+    Parameters
+    ----------
+    highest : (n_pixels, n_events)
+        Highest sample of each window.
+
+    Returns
+    -------
+    (n_pixels,) int, or None where nothing can be said of any pixel
+    """
+    found = np.full(len(highest), UNKNOWN, np.int64)
+    tops = []
+    for i, samples in enumerate(highest):
+        values, counts = np.unique(samples[np.isfinite(samples)], return_counts=True)
+        tops.append((values[-2 - BELOW_THE_TOP :], counts[-2 - BELOW_THE_TOP :]))
+        if _is_an_end(values, counts):
+            found[i] = counts[-1]
+    values, place = np.unique(np.concatenate([own for own, _ in tops]), return_inverse=True)
+    if len(values):
+        counts = np.bincount(place, np.concatenate([own for _, own in tops]))
+        if _is_an_end(values, counts):
+            return (highest == values[-1]).sum(axis=1)
+    return found if (found >= 0).any() else None
+
+
+def _is_an_end(values: np.ndarray, counts: np.ndarray) -> bool:
+    """Whether too many events (n,) stand at the highest of the rising values (n,).
+
+    A few values only are the noise of a coarse ADC.
+    """
+    if len(values) <= BELOW_THE_TOP + 1 or counts[-1] < PILED_UP:
+        return False
+    below = counts[-1 - BELOW_THE_TOP : -1].mean()
+    sigma = np.sqrt(below + below / BELOW_THE_TOP)
+    return bool(counts[-1] > max(PILED_UP_RATIO * below, below + PILED_UP_SIGMA * sigma))
+
+
+def blanked(charges: Charges, which: np.ndarray) -> Charges:
+    """The charges with zeros in some pixels (n_pixels,) bool: masked ones, or without a window."""
+    values = charges.charges.copy()
+    values[which] = 0
+    clipped = None if charges.clipped is None else np.where(which, 0, charges.clipped)
+    return replace(charges, charges=values, clipped=clipped)

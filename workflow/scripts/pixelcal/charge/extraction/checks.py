@@ -1,17 +1,32 @@
-"""What is asked of a run before charges are taken from it: its pixels, its kind, its events."""
+"""Checks of a run before charges are taken from it: its pixels, its kind, its events."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import numpy as np
 
+from pixelcal.charge.extraction.charges import Charges
 from pixelcal.charge.runs.hdf5 import OpenRun
+from pixelcal.charge.runs.waveforms import REASONS
 from pixelcal.errors import InputError
+from pixelcal.io.merge import read_bad_pixels
+
+LOGGER = logging.getLogger("pixelcal")
+NONE = np.array([], int)
+HIGHEST_PIXEL = 32767
+MANY_LOST = 0.05
+"""Fraction of the events from which on it is said that they are left out."""
+MOST_NAMED = 5
+"""Pixels that are named one by one on the terminal."""
 
 
-def rows_of(run: OpenRun, pixel: np.ndarray) -> np.ndarray:
+def rows_of(run: OpenRun, pixel: np.ndarray, bad: np.ndarray = NONE) -> np.ndarray:
     """Rows (n,) of the waveforms of a run for the pixels `pixel` (n,).
+
+    A pixel among those that the user leaves out, `bad`, may be missing: its row is then 0, whatever
+    stands there.
 
     Raises
     ------
@@ -23,14 +38,14 @@ def rows_of(run: OpenRun, pixel: np.ndarray) -> np.ndarray:
     wanted = np.asarray(pixel)
     place = np.minimum(np.searchsorted(there, wanted, sorter=order), len(there) - 1)
     rows = order[place]
-    absent = wanted[there[rows] != wanted]
+    absent = wanted[(there[rows] != wanted) & ~np.isin(wanted, bad)]
     if len(absent):
         raise InputError(
             f"run {run.path}: lacks pixel {absent[0]} ({len(absent)} of the {len(wanted)} that"
             f" sstcam.pixels selects; it has {len(there)}, {there.min()} to {there.max()}); select"
-            " those there are"
+            " those there are, or list it in sstcam.bad_pixels"
         )
-    return rows
+    return np.where(there[rows] == wanted, rows, 0)
 
 
 def check_same_kind(run: OpenRun, header: Mapping) -> None:
@@ -43,11 +58,11 @@ def check_same_kind(run: OpenRun, header: Mapping) -> None:
     InputError
         Where the number of samples, their unit or the time between them differ.
     """
-    own = run.properties
+    properties = run.properties
     for name, value, keyword in (
-        ("samples of a waveform", own.n_samples, "NSAMPLES"),
-        ("unit of samples", own.unit, "UNITSAMP"),
-        ("ns between samples", own.sample_ns, "SAMPLENS"),
+        ("samples of a waveform", properties.n_samples, "NSAMPLES"),
+        ("unit of samples", properties.unit, "UNITSAMP"),
+        ("ns between samples", properties.sample_ns, "SAMPLENS"),
     ):
         if value != header[keyword]:
             raise InputError(
@@ -59,15 +74,68 @@ def check_same_kind(run: OpenRun, header: Mapping) -> None:
 def check_any_used(n_used: int, bad: Mapping[str, int], path: object) -> None:
     """Raise InputError where no event of a run could be used."""
     if n_used == 0:
-        reasons = ", ".join(f"{number} {name}" for name, number in bad.items() if number)
+        reasons = ", ".join(f"{number} {REASONS[name]}" for name, number in bad.items() if number)
         raise InputError(f"run {path}: no event can be used ({reasons}); give a run with good ones")
 
 
-def source_cards(run: OpenRun) -> list[tuple]:
-    """Header cards of the file that a run was converted from, where it was."""
-    cards = []
-    if "source" in run.attributes:
-        cards.append(("SRCFILE", run.attributes["source"], "file the run was converted from"))
-    if "source_sha256" in run.attributes:
-        cards.append(("SRCSHA", run.attributes["source_sha256"], ""))
-    return cards
+def tell_lost_events(n_read: int, bad: Mapping[str, int], run: str) -> None:
+    """Warn where many events of a run are left out for one reason; types are chosen on purpose."""
+    for name, number in bad.items():
+        if name != "type" and number > MANY_LOST * n_read:
+            LOGGER.warning(
+                "run %s: %d of %d events are left out: %s", run, number, n_read, REASONS[name]
+            )
+
+
+def check_finite(
+    charges: Charges, pixel: np.ndarray, live: np.ndarray, run: str, path: object
+) -> None:
+    """Warn of the live pixels (n,) bool of a run whose charges are not finite in many events.
+
+    Raises
+    ------
+    InputError
+        Where all of them are such.
+    """
+    n_good = len(charges.event_id) + charges.bad["other"]
+    lost = live & ~np.isfinite(charges.charges).all(axis=1)
+    if lost.any() and lost.sum() == live.sum():
+        raise InputError(
+            f"run {path}: no pixel has finite charges: its samples are NaN or infinite; get the"
+            " file anew"
+        )
+    for i in np.flatnonzero(lost)[:MOST_NAMED]:
+        LOGGER.warning(
+            "run %s: the charge of pixel %d is not finite in %d of %d events (NaN or infinite"
+            " samples); the run says nothing of this pixel (%d such pixels)",
+            run, pixel[i], charges.not_finite[i], n_good, lost.sum(),
+        )  # fmt: skip
+
+
+def masked_pixels(path: object | None, pixel: np.ndarray) -> np.ndarray:
+    """Which pixels (n,) bool the table of bad pixels names; none without a table."""
+    if not path:
+        return np.zeros(len(pixel), bool)
+    return np.isin(pixel, read_bad_pixels(path, "PIXEL", HIGHEST_PIXEL + 1))
+
+
+def tell_pixels_without_waveform(mean_waveform: np.ndarray, pixel: np.ndarray, run: str) -> None:
+    """Warn of the pixels (n,) without a mean waveform (n, n_samples); one of them at least has."""
+    lost = pixel[~np.isfinite(mean_waveform).all(axis=1)]
+    if 0 < len(lost) < len(pixel):
+        named = ", ".join(map(str, lost[:MOST_NAMED])) + (", ..." if len(lost) > MOST_NAMED else "")
+        LOGGER.warning(
+            "run %s: pixel %s has no waveform without NaN or infinite samples (%d such pixels)",
+            run, named, len(lost),
+        )  # fmt: skip
+
+
+def tell_outside_waveform(pixel: np.ndarray, run: str) -> None:
+    """Warn of the pixels whose window is not inside their waveform."""
+    for number in pixel[:MOST_NAMED]:
+        LOGGER.warning(
+            "run %s: the window of pixel %d, around its peak, is not inside its waveform; the pixel"
+            " is left out (%d such pixels); list it in sstcam.bad_pixels, or change"
+            " sstcam.charges.window_shift",
+            run, number, len(pixel),
+        )  # fmt: skip

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
-from pixelcal.charge.extraction.charges import Charges
-from pixelcal.charge.extraction.options import charge_cards
+from pixelcal.charge.extraction.charges import UNKNOWN, Charges, window_of
 from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.errors import InputError
 from pixelcal.io.tables import append_cards, read_columns, table_hdu
 
-__all__ = ["ChargeFile", "charge_hdus", "peak_hdus", "read_charges", "read_peaks"]
+SATURATED_FRACTION = 0.001
+"""Fraction of clipped flashes from which on a pixel is saturated in a run. Cut off there, charges
+that are normal lose 0.1 % of their standard deviation."""
 
-SATURATED_SHARE = 0.001
-"""Share of clipped flashes from which on a pixel is saturated in a run. Cut off there, charges that
-are normal lose 0.1 % of their standard deviation."""
-
-NOT_JUDGED = -1
-"""CLIPPED where the range of the ADC is not known."""
+LIGHT_CARDS = {
+    "n_ph": ("NPH", "photons a pixel and flash, as set"),
+    "n_ph_meas": ("NPHMEAS", "photons a pixel and flash, as measured"),
+    "nsb": ("NSB", "[p.e./ns] night-sky background, as set"),
+    "nsb_meas": ("NSBMEAS", "[p.e./ns] night-sky background, as measured"),
+}
 
 PEAK_DTYPE = np.dtype([("PIXEL", "i2"), ("PEAK", "i2"), ("DEAD", "?"), ("OFF", "?")])
 CHARGE_DTYPE = np.dtype([*PEAK_DTYPE.descr, ("CLIPPED", "i4")])
@@ -44,7 +46,7 @@ class ChargeFile:
     peak : (n_pixels,) int32
         Sample of the peak that the window stood at.
     clipped : (n_pixels,) int32
-        Events in which a sample stands at the end of the ADC; `NOT_JUDGED` where that is not known.
+        Events in which a sample stands at the end of the ADC; `UNKNOWN` where that is not known.
     event_id : (n_events,) int64
     true_pe : (n_pixels, n_events) int32, or None
         Photoelectrons that the light itself set free, in a simulated run.
@@ -63,14 +65,10 @@ class ChargeFile:
     true_pe: np.ndarray | None
     header: fits.Header
 
-    def values(self) -> np.ndarray:
-        """The charges (n_pixels, n_events) in units of a sample, float64."""
-        return self.charges * (self.step or 1.0)
-
     @property
     def saturated(self) -> np.ndarray:
-        """Pixels (n_pixels,) of which more than `SATURATED_SHARE` of the events are clipped."""
-        return self.clipped > SATURATED_SHARE * len(self.event_id)
+        """Pixels (n_pixels,) of which more than `SATURATED_FRACTION` of the events are clipped."""
+        return self.clipped > SATURATED_FRACTION * len(self.event_id)
 
 
 def peak_hdus(peaks: Peaks, cards: Iterable[tuple] = ()) -> list:
@@ -101,8 +99,9 @@ def charge_hdus(charges: Charges, peaks: Peaks, step: float, cards: Iterable[tup
     and EVENTS. `peaks` has the pixels in the order of the charges.
     """
     image = fits.ImageHDU(charges.charges, name="CHARGES")
-    own = [("STEP", step, "charge of one unit; 0: charges as they are"), *charge_cards(charges)]
-    append_cards(image.header, [*own, *cards])
+    step_card = ("STEP", step, "charge of one unit; 0: charges as they are")
+    events = event_cards(charges.n_read, charges.bad)
+    append_cards(image.header, [step_card, *events, *cards])
     ids = np.zeros(len(charges.event_id), [("EVENT_ID", "i8")])
     ids["EVENT_ID"] = charges.event_id
     hdus = [image]
@@ -113,7 +112,7 @@ def charge_hdus(charges: Charges, peaks: Peaks, step: float, cards: Iterable[tup
     rows = np.zeros(len(peaks.pixel), CHARGE_DTYPE)
     for name in PEAK_DTYPE.names:
         rows[name] = _pixel_rows(peaks)[name]
-    rows["CLIPPED"] = NOT_JUDGED if charges.clipped is None else charges.clipped
+    rows["CLIPPED"] = UNKNOWN if charges.clipped is None else charges.clipped
     pixels = table_hdu(rows, "PIXELS", {"PEAK": "sample"})
     return [*hdus, pixels, table_hdu(ids, "EVENTS")]
 
@@ -131,7 +130,7 @@ def read_charges(path: str | Path) -> ChargeFile:
     images = _images(path)
     charges, header = images["CHARGES"]
     if charges.shape != (len(pixels), len(events)):
-        raise InputError(f"{path}: CHARGES is not of its PIXELS and EVENTS; make it anew")
+        raise InputError(f"{path}: CHARGES is not of its PIXELS and EVENTS; make it again")
     return ChargeFile(
         charges=charges,
         step=float(header["STEP"]),
@@ -161,3 +160,76 @@ def _pixel_rows(peaks: Peaks) -> np.ndarray:
     rows["PIXEL"], rows["PEAK"] = peaks.pixel, peaks.peak
     rows["DEAD"], rows["OFF"] = peaks.dead, peaks.off
     return rows
+
+
+# --- header cards ---------------------------------------------------------------------------------
+
+
+def option_cards(settings: Mapping) -> list[tuple]:
+    """Header cards of every option of `sstcam.charges`."""
+    return [
+        ("WINDOW", settings["window"], "samples summed"),
+        ("WINSHIFT", settings["window_shift"], "samples from the window's start to the peak"),
+        ("TIMESKEW", settings["time_skew"], "each pixel has its own peak"),
+        ("BASELINE", settings["baseline"], "what is subtracted"),
+        ("NBASE", window_of(settings).baseline_samples, "first samples, whose mean it is"),
+        ("SOLO", settings["solo_pixels"], "only one pixel per ASIC is on"),
+        ("MAXEV", settings["max_events"] or 0, "events read at most; 0: all"),
+    ]
+
+
+def light_cards(light: Mapping[str, float]) -> list[tuple]:
+    """Header cards of a row of `table.csv`: of the light, then LABNAMn and LABVALn of the rest."""
+    known = [name for name in light if name in LIGHT_CARDS]
+    cards = [(LIGHT_CARDS[name][0], light[name], LIGHT_CARDS[name][1]) for name in known]
+    others = [(name, value) for name, value in light.items() if name not in LIGHT_CARDS]
+    for number, (name, value) in enumerate(others, 1):
+        cards += [
+            (f"LABNAM{number}", name, "column of table.csv"),
+            (f"LABVAL{number}", value, "its value for this run"),
+        ]
+    return cards
+
+
+def lab_values(header: Mapping) -> dict[str, float]:
+    """The further columns of `table.csv` in a header of charges, by name."""
+    values, number = {}, 1
+    while f"LABNAM{number}" in header:
+        values[str(header[f"LABNAM{number}"])] = header[f"LABVAL{number}"]
+        number += 1
+    return values
+
+
+def event_cards(n_read: int, bad: Mapping[str, int]) -> list[tuple]:
+    """Header cards of the events of a run: read, used, and left out by reason (`count_reasons`)."""
+    n = Counter(bad)
+    return [
+        ("NREAD", n_read, "events read"),
+        ("NUSED", n_read - sum(bad.values()), "events used"),
+        ("NSTALE", n["stale"], "events left out, stale"),
+        ("NINCOMPL", n["incomplete"] + n["empty"], "left out, incomplete or empty"),
+        ("NEMPTY", n["empty"], "those with the same number in every sample"),
+        ("NTYPE", n["type"], "events left out, of another type"),
+        ("NGAIN", n["gain"], "events left out, another gain in some pixel"),
+        ("NOTHER", n["other"], "events left out for another reason"),
+    ]
+
+
+def adc_cards(adc_range: tuple[float, float] | None) -> list[tuple]:
+    """Header cards of the range of the ADC, where it is known."""
+    if adc_range is None:
+        return []
+    return [
+        ("ADCMIN", adc_range[0], "lowest value of a sample"),
+        ("ADCMAX", adc_range[1], "highest; a sample at either is clipped"),
+    ]
+
+
+def source_cards(attributes: Mapping[str, str]) -> list[tuple]:
+    """Header cards of the file that a run was converted from, by the attributes of its file."""
+    cards = []
+    if "source" in attributes:
+        cards.append(("SRCFILE", attributes["source"], "file the run was converted from"))
+    if "source_sha256" in attributes:
+        cards.append(("SRCSHA", attributes["source_sha256"], ""))
+    return cards

@@ -10,16 +10,20 @@ from pixelcal.charge.runs.waveforms import Block
 from pixelcal.errors import InputError
 from pixelcal.numerics.jit import njit
 
-DEAD_SHARE = 0.2
-"""A pixel with less than this share of the camera's median amplitude sees no light."""
+DEAD_FRACTION = 0.2
+"""A pixel with less than this fraction of the camera's median amplitude sees no light."""
 
-
-SOLO_SHARE = 0.5
-"""With one live pixel per ASIC: the share of a full signal below which a pixel is ignored."""
-
+SOLO_FRACTION = 0.5
+"""With one live pixel per ASIC: the fraction of a full signal below which a pixel is ignored."""
 
 SOLO_RANK = 3
 """The full signal is the third highest amplitude: a hot pixel or two do not set it."""
+
+CLEAR_SIGMA = 6.0
+"""A pulse stands above the noise of the mean waveform by so many standard errors: of a million
+samples of noise one does by chance in a thousand runs."""
+DEEPER = 2.0
+"""A pulse that is so many times deeper than high goes downward; an undershoot is not."""
 
 
 @dataclass(frozen=True)
@@ -64,23 +68,34 @@ class MeanWaveform:
 
     def __init__(self, n_pixels: int, n_samples: int) -> None:
         self._sum = np.zeros((n_pixels, n_samples))
+        self._square = np.zeros(n_pixels)
         self._n = np.zeros(n_pixels, np.int64)
         self.flags = np.zeros(0, np.uint8)
 
     def add(self, block: Block, rows: np.ndarray) -> None:
         """Add the good events of a block; `rows` (n_pixels,) of its pixels."""
         good = np.flatnonzero(block.flags == 0)
-        _add_waveforms(block.waveforms, good, rows, self._sum, self._n)
+        _add_waveforms(block.waveforms, good, rows, self._sum, self._square, self._n)
         self.flags = np.concatenate([self.flags, block.flags])
 
     def mean(self) -> np.ndarray:
         """The mean waveforms (n_pixels, n_samples); NaN for a pixel without any."""
         return self._sum / np.where(self._n > 0, self._n, np.nan)[:, np.newaxis]
 
+    def error(self) -> np.ndarray:
+        """Standard error (n_pixels,) of a sample of the mean waveforms; NaN below two events."""
+        n = np.where(self._n > 1, self._n, np.nan)
+        mean = self.mean()
+        variance = self._square / (n * mean.shape[1]) - (mean**2).mean(axis=1)
+        return np.sqrt(np.maximum(variance, 0.0) / (n - 1))
+
 
 @njit
-def _add_waveforms(waveforms, events, rows, total, n_added):
-    """Add the waveforms of some events and pixels to `total` (n_pixels, n_samples)."""
+def _add_waveforms(waveforms, events, rows, total, square, n_added):
+    """Add the waveforms of some events and pixels to `total` (n_pixels, n_samples).
+
+    `square` (n_pixels,) takes the squares of all samples.
+    """
     n_samples = waveforms.shape[2]
     for event in events:
         for i in range(rows.shape[0]):
@@ -90,17 +105,24 @@ def _add_waveforms(waveforms, events, rows, total, n_added):
             if finite:
                 n_added[i] += 1
                 for j in range(n_samples):
-                    total[i, j] += waveforms[event, row, j]
+                    value = np.float64(waveforms[event, row, j])
+                    total[i, j] += value
+                    square[i] += value * value
 
 
 def find_peaks(
-    pixel: np.ndarray, mean_waveform: np.ndarray, *, time_skew: bool, solo_pixels: bool
+    pixel: np.ndarray,
+    mean_waveform: np.ndarray,
+    *,
+    time_skew: bool,
+    solo_pixels: bool,
+    error: np.ndarray | None = None,
 ) -> Peaks:
     """Peak of each pixel from its mean waveform, and the pixels without a signal.
 
     The amplitude of a pixel is the highest sample of its mean waveform over the median one. With
-    all pixels lit, one below `DEAD_SHARE` of the median amplitude is dead. With one live pixel per
-    ASIC, one below `SOLO_SHARE` of a full signal is ignored.
+    all pixels lit, one below `DEAD_FRACTION` of the median amplitude is dead. With one live pixel
+    per ASIC, one below `SOLO_FRACTION` of a full signal is ignored.
 
     Parameters
     ----------
@@ -108,33 +130,62 @@ def find_peaks(
     mean_waveform : (n, n_samples) float
         NaN for a pixel that has none.
     time_skew : bool
-        True: each pixel has its own peak, and one without a signal that of the camera. False: all
+        True: the peak of each pixel, and for one without a signal that of the camera. False: all
         have that of the camera, the median of the pixels with a signal.
     solo_pixels : bool
         Whether only one pixel per ASIC is on.
+    error : (n,) float, optional
+        Standard error of a sample of the mean waveform.
 
     Raises
     ------
     InputError
-        Where no pixel shows a pulse.
+        In the words of the situation, where no pixel shows a pulse that goes upwards.
     """
     known = np.isfinite(mean_waveform).all(axis=1)
     filled = np.where(known[:, np.newaxis], mean_waveform, 0.0)
     amplitude = filled.max(axis=1) - np.median(filled, axis=1)
-    if not known.any() or amplitude.max() <= 0:
-        raise InputError(
-            "no pixel has a pulse in the mean waveform of the brightest run; check the run, or"
-            " sstcam.pixels"
-        )
+    _check_pulses(filled[known], amplitude[known], None if error is None else error[known])
     if solo_pixels:
         full = np.sort(amplitude)[-min(SOLO_RANK, len(amplitude))]
-        off = amplitude < SOLO_SHARE * full
+        off = amplitude < SOLO_FRACTION * full
         dead = np.zeros(len(pixel), bool)
     else:
         off = np.zeros(len(pixel), bool)
-        dead = ~known | (amplitude < DEAD_SHARE * np.median(amplitude[known]))
+        dead = ~known | (amplitude < DEAD_FRACTION * np.median(amplitude[known]))
     live = ~(dead | off)
-    own = np.argmax(filled, axis=1)
-    common = int(np.median(own[live]))
-    peak = np.where(live, own, common) if time_skew else np.full(len(pixel), common)
+    highest = np.argmax(filled, axis=1)
+    common = int(np.median(highest[live]))
+    peak = np.where(live, highest, common) if time_skew else np.full(len(pixel), common)
     return Peaks(np.asarray(pixel), peak.astype(np.int32), dead, off, mean_waveform)
+
+
+def _check_pulses(mean: np.ndarray, amplitude: np.ndarray, error: np.ndarray | None) -> None:
+    """Raise InputError where the mean waveforms (n, n_samples) of no pixel have a pulse.
+
+    A pulse downwards is deeper than it is high in most pixels, and counting does not explain it.
+    """
+    run = "the brightest run"
+    if not len(mean):
+        raise InputError(
+            f"no pixel has a whole waveform in {run}: its samples are NaN or infinite; get the file"
+            " anew, or check sstcam.pixels and sstcam.bad_pixels"
+        )
+    if mean.shape[1] == 1:
+        raise InputError(
+            f"a waveform of {run} has 1 sample, in which no pulse can be found; give waveforms of"
+            " several samples, not charges"
+        )
+    noise = np.zeros(len(mean)) if error is None else np.nan_to_num(error)
+    depth = np.median(mean, axis=1) - mean.min(axis=1)
+    downward = (depth > DEEPER * amplitude) & (depth > CLEAR_SIGMA * noise)
+    if downward.mean() > 0.5:
+        raise InputError(
+            f"the pulses of {run} go downward (negative polarity) in {downward.sum()} of"
+            f" {len(mean)} pixels; give inverted waveforms"
+        )
+    if not (amplitude > CLEAR_SIGMA * noise).any():
+        raise InputError(
+            f"no pixel has a pulse in the mean waveform of {run}: it sees no light, or none that"
+            " stands out of the noise; check the lamp, or sstcam.pixels"
+        )

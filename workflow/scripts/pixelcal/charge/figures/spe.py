@@ -22,11 +22,12 @@ MOST_RUNS = 6
 
 def grid_places(grid: PixelGrid, pixel: np.ndarray) -> PixelPositions:
     """Places of the pixels (n,), and the borders of all modules."""
-    x, y = (np.round(own).astype(int) for own in (grid.x, grid.y))
+    x, y = (np.round(places).astype(int) for places in (grid.x, grid.y))
     borders = module_borders(Table({"X": x, "Y": y, "MODULE": grid.module}))
     return PixelPositions(x[pixel], y[pixel], borders, (grid.height, grid.width))
 
 
+@plots.style()
 def camera_figure(rows, grid: PixelGrid, title: str):
     """Maps of gain, widths, crosstalk, the light of the brightest run, and STATUS.
 
@@ -54,6 +55,7 @@ def camera_figure(rows, grid: PixelGrid, title: str):
     return figure
 
 
+@plots.style()
 def parameters_figure(rows, title: str):
     """Histograms of the shared parameters, the illuminations and the p-value: good, and all."""
     figure = plots.new_figure(13.0, 7.2, title)
@@ -85,7 +87,7 @@ def _histograms(axes, every, good, label: str, edges=None) -> None:
         return
     if edges is None:
         edges = plots.bin_edges([good if len(good) else every], N_BINS)
-    plots.histogram(axes, every, edges, "0.35", "all with an answer")
+    plots.histogram(axes, every, edges, "0.35", "all with a valid fit")
     plots.histogram(axes, good, edges, OKABE_ITO["blue"], "good", filled=True)
     axes.legend(loc="best")
 
@@ -97,8 +99,8 @@ def _light_histogram(axes, light: np.ndarray) -> None:
         plots.say(axes, plots.NOTHING)
         return
     edges = plots.bin_edges([light.ravel()], 2 * N_BINS, (0.0, 100.0))
-    for run, own in enumerate(light.T):
-        plots.histogram(axes, own, edges, f"C{run % 10}", f"run {run + 1}", filled=True)
+    for run, values in enumerate(light.T):
+        plots.histogram(axes, values, edges, f"C{run % 10}", f"run {run + 1}", filled=True)
     if light.shape[1] <= MOST_RUNS:
         axes.legend(loc="best")
 
@@ -106,6 +108,7 @@ def _light_histogram(axes, light: np.ndarray) -> None:
 # --- spectra --------------------------------------------------------------------------------------
 
 
+@plots.style()
 def spectrum_figure(spectrum, row, runs: Sequence[str], title: str):
     """Spectra of all runs of one pixel with the fitted model, its peaks, and residuals.
 
@@ -154,14 +157,14 @@ def _draw_run(upper, lower, view: RunView, row, run: int) -> None:
     for axes in (upper, lower):
         axes.set_xlim(edges[0], edges[-1])
     if not np.isfinite(view.model).all():
-        plots.say(lower, "no answer")
+        plots.say(lower, "no valid fit")
         return
     middle = (edges[1:] + edges[:-1]) / 2
     fine = np.linspace(edges[0], edges[-1], 600)
     for k, peak in enumerate(peak_curves(row, run, fine)):
         label = "one peak" if k == 0 else None
-        own = {"color": OKABE_ITO["orange"], "lw": 0.9, "label": label}
-        upper.plot(fine, flashes * view.width * peak, **own)
+        style = {"color": OKABE_ITO["orange"], "lw": 0.9, "label": label}
+        upper.plot(fine, flashes * view.width * peak, **style)
     upper.plot(middle, view.model, color=OKABE_ITO["blue"], lw=1.6, label="model")
     lower.stairs(view.residuals, edges, color="black", lw=0.9)
     lower.axhline(0.0, color="0.5", lw=0.8)
@@ -171,8 +174,9 @@ def _draw_run(upper, lower, view: RunView, row, run: int) -> None:
 # --- charges, before any fit ----------------------------------------------------------------------
 
 
+@plots.style()
 def charges_figure(spectra, runs: Sequence[str], title: str):
-    """Charges of all pixels in each run, above the pixel's own darkest peak: how far is a p.e.?
+    """Charges of all pixels in each run, above the darkest peak of the pixel: how far is a p.e.?
 
     Parameters
     ----------
@@ -199,14 +203,14 @@ def charges_figure(spectra, runs: Sequence[str], title: str):
         total = np.zeros(len(edges) - 1)
         for row in np.flatnonzero(lit):
             places = start[row, run] - zero[row] + (np.arange(counts.shape[2]) + 0.5) * width[row]
-            own = np.histogram(places, edges, weights=counts[row, run])[0]
-            total += own
+            filled = np.histogram(places, edges, weights=counts[row, run])[0]
+            total += filled
             if row in examples:
-                axes.stairs(own / max(own.sum(), 1), edges, lw=0.6, alpha=0.7, color="0.6")
+                axes.stairs(filled / max(filled.sum(), 1), edges, lw=0.6, alpha=0.7, color="0.6")
         mean = {"lw": 1.6, "color": OKABE_ITO["blue"], "label": f"all {int(lit.sum())} pixels"}
         axes.stairs(total / max(total.sum(), 1), edges, **mean)
         axes.set_title(runs[run])
-        axes.set_ylabel("Share of the flashes")
+        axes.set_ylabel("Fraction of the flashes")
         axes.set_xlim(low, high)
     panels[0].legend(loc="upper right")
     panels[-1].set_xlabel("Charge above the highest peak of the darkest run (adu)")
@@ -221,8 +225,8 @@ def _smoothed(counts: np.ndarray, n: int = 5) -> np.ndarray:
 def _reach(counts, start, width, lit) -> tuple[float, float]:
     """Ends that hold nearly all charges of nearly all pixels."""
     ends = []
-    for own, first, size in zip(counts[lit], start[lit], width[lit], strict=True):
-        share = np.cumsum(own) / max(own.sum(), 1)
-        ends.append([first + np.searchsorted(share, part) * size for part in (0.001, 0.995)])
+    for flashes, first, size in zip(counts[lit], start[lit], width[lit], strict=True):
+        fraction = np.cumsum(flashes) / max(flashes.sum(), 1)
+        ends.append([first + np.searchsorted(fraction, part) * size for part in (0.001, 0.995)])
     low, high = np.percentile(np.array(ends), [2, 98], axis=0)[[0, 1], [0, 1]]
     return float(low), float(max(high, low + width[lit].max()))

@@ -1,11 +1,10 @@
 """What the report says about the SSTCAM: the content of the page, from the products of its chain.
 
-The modules `report_*` beside this one each make one section of it.
+The modules beside this one each make one section of it.
 """
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 
 from pixelcal.charge.report import camera as report_camera
@@ -17,6 +16,8 @@ from pixelcal.charge.report import validation as report_validation
 from pixelcal.charge.report import verdict as report_verdict
 from pixelcal.charge.report.products import Products
 from pixelcal.report import frame as report
+from pixelcal.report.camera_map import most_serious_first, status_legend
+from pixelcal.report.provenance import settings_text
 from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
 TITLE = "SSTCAM: single photoelectrons and charge resolution"
@@ -27,7 +28,7 @@ LEAD = (
 )
 EXPLANATION = (
     "Over the good pixels. Bias: mean of fitted less true values. The bound is the RMS of the"
-    " errors that the fits' own covariances predict, the smallest that any method reaches. A pull"
+    " errors that the covariances of the fits predict, the smallest that any method reaches. A pull"
     " is error / predicted error; 68.3 % of the pixels should lie within one predicted error. ± is"
     " one standard error."
 )
@@ -36,33 +37,36 @@ WITHOUT_TRUTH = (
 )
 
 
-def page_content(own: Products, versions: Mapping[str, str]) -> dict:
+def page_content(products: Products, versions: Mapping[str, str]) -> dict:
     """Content of the template, the same for the same products.
 
     Parameters
     ----------
-    own : Products
-    versions : versions by name of the software
+    products : Products
+    versions : dict
+        Version of each piece of software, by its name.
     """
-    pooled = report_model.pool(own.spectra, own.spe)
-    rows, how_chosen, why = report_pixels.choose(own)
-    numbers, scan = own.validation, own.resolution
+    pooled = report_model.pool(products.spectra, products.spe)
+    rows, how_chosen, why = report_pixels.choose(products)
+    n_flagged = len(rows) - len(why)
+    numbers, scan = products.validation, products.resolution
     headings, runs = report_resolution.table(scan) if scan else ([], [])
     return {
         "title": TITLE,
         "lead": LEAD,
-        "headline": report_verdict.headline(own),
-        "cards": report_verdict.cards(own, pooled),
-        "advice": report_verdict.what_to_do(own, pooled),
-        "small_map": report_camera.small_map(own),
-        "runs": own.runs,
+        "headline": report_verdict.headline(products),
+        "cards": report_verdict.cards(products, pooled),
+        "advice": report_verdict.what_to_do(products, pooled),
+        "small_map": report_camera.small_map(products),
+        "runs": products.runs,
         "how_chosen": how_chosen,
         "pixel_headings": report_pixels.HEADINGS,
-        "pixels": report_pixels.table(own, rows, why),
+        "pixels": report_pixels.table(products, rows[:n_flagged], why),
+        "good_pixels": report_pixels.table(products, rows[n_flagged:], why),
         "model_headings": report_model.HEADINGS,
-        "model_rows": report_model.table(pooled, own.runs) if pooled else [],
+        "model_rows": report_model.table(pooled, products.runs) if pooled else [],
         "scan": scan is not None,
-        "scan_text": _scan_text(own),
+        "scan_text": _scan_text(products),
         "scan_headings": headings,
         "scan_rows": runs,
         "has_truth": numbers["truth"],
@@ -72,27 +76,27 @@ def page_content(own: Products, versions: Mapping[str, str]) -> dict:
         "n_wrong": numbers.get("n_wrong"),
         "n_wrong_good": numbers.get("n_wrong_good"),
         "validation_headings": report_validation.headings(numbers),
-        "validation_rows": report_validation.rows(numbers, own.runs, own.unit),
+        "validation_rows": report_validation.rows(numbers, products.runs, products.unit),
         "status_rows": [
             [CHARGE_WORDS.labels[bit], str(int(bit)), str(numbers["status_counts"][bit.name])]
             for bit in ChargeStatus
         ],
-        "run_headings": report_provenance.RUN_HEADINGS,
-        "run_rows": report_provenance.run_rows(own),
-        "option_rows": report_provenance.option_rows(own),
-        "input_rows": report_provenance.input_rows(own),
-        "made": report_provenance.made_text(own),
+        "run_headings": report_provenance.run_headings(products),
+        "run_rows": report_provenance.run_rows(products),
+        "option_rows": report_provenance.option_rows(products),
+        "input_rows": report_provenance.input_rows(products),
+        "made": report_provenance.made_text(products),
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
-        "settings": report_provenance.settings_text(own.settings),
-        "data": report.compact_json(_data(own, pooled, rows)),
+        "settings": settings_text(products.settings),
+        "data": report.compact_json(_data(products, pooled, rows)),
     }
 
 
-def _scan_text(own: Products) -> list[str]:
+def _scan_text(products: Products) -> list[str]:
     """Which conversion and convention, and what the pedestal check says, in sentences."""
-    if own.resolution is None:
+    if products.resolution is None:
         return []
-    summary = own.resolution.summary
+    summary = products.resolution.summary
     texts = [
         f"Conversion {summary['conversion_text']}.",
         f"Convention {summary['convention_text']}.",
@@ -100,36 +104,31 @@ def _scan_text(own: Products) -> list[str]:
     ]
     if summary["calibrating_runs"]:
         names = ", ".join(summary["calibrating_runs"])
-        texts.append(f"Runs that calibrate and do not judge: {names}.")
-    return [*texts, report_resolution.pedestal_text(own.resolution)]
+        texts.append(f"Calibration runs, excluded from the assessment: {names}.")
+    return [*texts, report_resolution.pedestal_text(products.resolution)]
 
 
-def _data(own: Products, pooled, rows) -> dict:
+def _data(products: Products, pooled, rows) -> dict:
     """What the page draws from."""
     return {
-        "camera": report_camera.camera(own),
-        "status": report_camera.status_legend(),
-        "gravest": report_camera.dominant_bits(),
-        "runs": own.runs,
-        "unit": own.unit,
-        "pvalue_limit": own.settings["fit"]["pvalue_limit"],
-        "waveform": report_camera.mean_waveform(own),
+        "camera": report_camera.camera(products),
+        "status": status_legend(CHARGE_WORDS),
+        "most_serious_first": most_serious_first(CHARGE_WORDS),
+        "runs": products.runs,
+        "unit": products.unit,
+        "pvalue_limit": products.settings["fit"]["pvalue_limit"],
+        "waveform": report_camera.mean_waveform(products),
         "model": [
-            report_model.content(part, name) for part, name in zip(pooled, own.runs, strict=False)
+            report_model.content(part, name)
+            for part, name in zip(pooled, products.runs, strict=False)
         ],
-        "resolution": report_resolution.content(own),
+        "resolution": report_resolution.content(products),
         # The frame knows several exposures; here there is one.
         "exposures": [
             {
                 "name": "SSTCAM",
-                "values": report_camera.values(own),
-                "fits": report_pixels.fits(own, rows),
+                "values": report_camera.values(products),
+                "fits": report_pixels.fits(products, rows),
             }
         ],
     }
-
-
-def software_versions(modules) -> dict[str, str]:
-    """Versions of Python and of the modules given."""
-    own = {module.__name__: module.__version__ for module in modules}
-    return {"Python": platform.python_version(), **own}

@@ -13,11 +13,12 @@ fills the valleys above the first peak, never the one below it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.fit import MARGIN_ABOVE, MARGIN_BELOW, occupied
+from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, occupied
 from pixelcal.charge.spe.model import EPED, N_PARAMETERS, PE, V_PED, bin_probabilities
 from pixelcal.charge.spe.model_spectra import run_parameters
 from pixelcal.numerics.jit import njit
@@ -44,6 +45,14 @@ CLEAR_SIGMA = 4.0
 """The first valley has too much or too little in it from here on, once in 16 000 by chance."""
 SUPPORTING_SIGMA = 2.0
 """What the next valleys must have in excess where the first has too little."""
+
+
+class Cause(Enum):
+    """What the model misses, by the pattern that it leaves in the valleys."""
+
+    LIGHT_AT_ANY_TIME = auto()
+    AFTERPULSES = auto()
+    UNKNOWN = auto()
 
 
 class Pooled(NamedTuple):
@@ -75,36 +84,28 @@ class Pooled(NamedTuple):
         return bool(self.misfit > MISFIT_LIMIT and clear)
 
 
-def in_valleys(own: Pooled) -> tuple[float, float]:
+def in_valleys(run: Pooled) -> tuple[float, float]:
     """(data - model) / sqrt(model) in the first valley, and in the next two together."""
-    middle = (own.edges[1:] + own.edges[:-1]) / 2
+    middle = (run.edges[1:] + run.edges[:-1]) / 2
     numbers = []
     for ranges in ((FIRST_VALLEY,), NEXT_VALLEYS):
         inside = np.any([(middle >= low) & (middle < high) for low, high in ranges], axis=0)
-        expected = own.model[inside].sum()
-        excess = own.counts[inside].sum() - expected
+        expected = run.model[inside].sum()
+        excess = run.counts[inside].sum() - expected
         numbers.append(float(excess / np.sqrt(expected)) if expected > 0 else 0.0)
     return numbers[0], numbers[1]
 
 
-def likely_cause(pooled: Sequence[Pooled]) -> str:
-    """What the pattern of the darkest run looks like, in words; empty where the model holds."""
+def likely_cause(pooled: Sequence[Pooled]) -> Cause | None:
+    """What the pattern of the darkest run points to; None where the model holds."""
     if not pooled:
-        return ""
+        return None
     first, later = in_valleys(pooled[0])
     if first > CLEAR_SIGMA:
-        return (
-            "charges between the pedestal and the first photoelectron: light at any time in the"
-            " window (night sky, dark counts)"
-        )
+        return Cause.LIGHT_AT_ANY_TIME
     if first < -CLEAR_SIGMA and later > SUPPORTING_SIGMA:
-        return (
-            "charges between the peaks above the first photoelectron, none below it: afterpulses or"
-            " late crosstalk"
-        )
-    if any(own.is_wrong for own in pooled):
-        return "neither the pattern of light at any time nor that of afterpulses"
-    return ""
+        return Cause.AFTERPULSES
+    return Cause.UNKNOWN if any(run.is_wrong for run in pooled) else None
 
 
 def pool(spectra, rows) -> list[Pooled]:
@@ -128,17 +129,17 @@ def pool(spectra, rows) -> list[Pooled]:
         counts,
         model,
     )
-    return [_pooled(*own, len(good)) for own in zip(counts, model, strict=True)]
+    return [_pooled(*part, len(good)) for part in zip(counts, model, strict=True)]
 
 
 def _pooled(counts: np.ndarray, model: np.ndarray, n_pixels: int) -> Pooled:
     """Merge bins until each expects enough, and say how far apart data and model are."""
     edges, starts, waiting = LOWEST_PE + BIN_PE * np.arange(N_BINS + 1), [], 0.0
-    for i, own in enumerate(model):
+    for i, expected in enumerate(model):
         if not starts or waiting >= LEAST_COUNTS:
             starts.append(i)
             waiting = 0.0
-        waiting += own
+        waiting += expected
     if waiting < LEAST_COUNTS and len(starts) > 1:
         starts.pop()
     merged = np.add.reduceat(counts, starts), np.add.reduceat(model, starts)
@@ -159,33 +160,33 @@ def _add_pixels(counts, start, width, parameters, pooled, expected):
     n_pixels, n_runs, n = counts.shape
     for i in range(n_pixels):
         for run in range(n_runs):
-            own = parameters[i, run]
+            fitted = parameters[i, run]
             low, high = occupied(counts[i, run])
-            low -= int(MARGIN_BELOW * np.sqrt(own[V_PED]) / width[i]) + 1
-            high += int(MARGIN_ABOVE * own[PE] / width[i]) + 1
+            low -= int(MARGIN_BELOW * np.sqrt(fitted[V_PED]) / width[i]) + 1
+            high += int(MARGIN_ABOVE * fitted[PE] / width[i]) + 1
             first = start[i, run] + low * width[i]
             probability, unused = np.empty(high - low), np.empty((N_PARAMETERS, high - low))
-            bin_probabilities(own, first, width[i], probability, unused)
+            bin_probabilities(fitted, first, width[i], probability, unused)
             total = 0
             for j in range(n):
                 total += counts[i, run, j]
             for j in range(high - low):
-                place = (first + (j + 0.5) * width[i] - own[EPED]) / own[PE]
+                place = (first + (j + 0.5) * width[i] - fitted[EPED]) / fitted[PE]
                 k = min(max(int(np.floor((place - LOWEST_PE) / BIN_PE)), 0), N_BINS - 1)
                 expected[run, k] += total * probability[j]
                 if 0 <= low + j < n:
                     pooled[run, k] += counts[i, run, low + j]
 
 
-def content(own: Pooled, name: str) -> dict:
+def content(run: Pooled, name: str) -> dict:
     """What the page draws of one run; flashes per BIN_PE, as bins are of different widths."""
-    share = BIN_PE / np.diff(own.edges)
+    scale = BIN_PE / np.diff(run.edges)
     return {
         "name": name,
-        "edges": decimals(own.edges, 3),
-        "counts": decimals(own.counts * share, 2),
-        "model": decimals(own.model * share, 2),
-        "residuals": decimals(own.residuals, 2),
+        "edges": decimals(run.edges, 3),
+        "counts": decimals(run.counts * scale, 2),
+        "model": decimals(run.model * scale, 2),
+        "residuals": decimals(run.residuals, 2),
     }
 
 
@@ -201,8 +202,8 @@ HEADINGS = (
 def table(pooled: Sequence[Pooled], names: Sequence[str]) -> list[list[str]]:
     """Name of each run, then the cells under HEADINGS."""
     rows = []
-    for own, name in zip(pooled, names, strict=True):
-        first, later = in_valleys(own)
-        numbers = f"{own.chi_square:.0f} / {len(own.counts)}", f"{100 * own.misfit:.2f} %"
-        rows.append([name, f"{own.n_flashes:,}", *numbers, f"{first:+.1f}", f"{later:+.1f}"])
+    for run, name in zip(pooled, names, strict=True):
+        first, later = in_valleys(run)
+        numbers = f"{run.chi_square:.0f} / {len(run.counts)}", f"{100 * run.misfit:.2f} %"
+        rows.append([name, f"{run.n_flashes:,}", *numbers, f"{first:+.1f}", f"{later:+.1f}"])
     return rows

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.charge.report.products import Products
+from pixelcal.charge.report.validation import QUANTITIES
 from pixelcal.charge.spe.columns import SHARED
 from pixelcal.charge.spe.fit import PE_ERROR_LIMIT
-from pixelcal.charge.spe.labels import PARAMETERS
-from pixelcal.charge.spe.model_spectra import peak_shares, pixel_views
-from pixelcal.charge.spe.typical import COMPARED, deviations, furthest
+from pixelcal.charge.spe.model_spectra import peak_fractions, pixel_views
+from pixelcal.charge.spe.outliers import COMPARED, deviations, furthest
 from pixelcal.report.frame import ABSENT, packed, scaled
 from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
@@ -39,24 +39,27 @@ ADVICE = {
     " run",
     ChargeStatus.POOR_FIT: "compare its residuals with those of all pixels; if only its own are"
     " large, look for drift or pick-up in it",
+    ChargeStatus.CHANGES: "check its bias voltage; do not use it with runs of another state",
+    ChargeStatus.CLIPPED: "lower the light or the gain of the electronics; the end of the ADC cuts"
+    " its charges off",
     ChargeStatus.OUTLIER: "check its bias voltage and its channel; mask it where it stays so",
 }
 DEAD_ADVICE = "check its connection and bias voltage; list it in sstcam.bad_pixels"
 
 
-def choose(own: Products) -> tuple[np.ndarray, str, dict[int, str]]:
+def choose(products: Products) -> tuple[np.ndarray, str, dict[int, str]]:
     """Rows of the pixels to list, a sentence on how they were chosen, and why the good ones are in.
 
-    Pixels with a STATUS, the gravest first; of the good ones those with the lowest p-values, those
-    furthest from the camera, and a typical one. Pixels that the user masked are not in question.
+    Pixels with a STATUS, the most serious first; of the good ones those with the lowest p-values,
+    those furthest from the camera, and a typical one. Masked pixels are not in question.
     """
-    off = np.nan_to_num(furthest(own.spe), nan=0.0)
-    flagged = np.flatnonzero((own.status != 0) & own.wanted)
-    rank = CHARGE_WORDS.rank(own.status[flagged])
+    off = np.nan_to_num(furthest(products.spe), nan=0.0)
+    flagged = np.flatnonzero((products.status != 0) & products.wanted)
+    rank = CHARGE_WORDS.rank(products.status[flagged])
     flagged = flagged[np.lexsort((-off[flagged], rank))]
-    good, why = np.flatnonzero(own.good), {}
+    good, why = np.flatnonzero(products.good), {}
     if len(good):
-        pvalue = own.column("PVALUE")[good]
+        pvalue = products.column("PVALUE")[good]
         for row in good[np.argsort(pvalue, kind="stable")][:MOST_WORST].tolist():
             why[row] = "good; among the lowest p-values of the good pixels"
         for row in good[np.argsort(-off[good], kind="stable")][:MOST_WORST].tolist():
@@ -67,45 +70,45 @@ def choose(own: Products) -> tuple[np.ndarray, str, dict[int, str]]:
         why.setdefault(row, "good; a typical pixel, for comparison")
     shown = flagged[:MOST_FLAGGED]
     rows = np.concatenate([shown, np.array(list(why), int)])
-    share = "" if len(shown) == len(flagged) else f" {len(shown)} of the"
+    part = "" if len(shown) == len(flagged) else f" {len(shown)} of the"
     words = (
-        f"{len(rows)} {'pixel is' if len(rows) == 1 else 'pixels are'} listed:{share}"
+        f"{len(rows)} {'pixel is' if len(rows) == 1 else 'pixels are'} listed:{part}"
         f" {len(flagged)} with a STATUS other than 0 (masked ones apart), and {len(why)} good"
         f" {'one' if len(why) == 1 else 'ones'}."
     )
     return rows, words, why
 
 
-def reason(own: Products, row: int, off: np.ndarray) -> str:
+def reason(products: Products, row: int, off: np.ndarray) -> str:
     """Why the pixel in `row` is in question, in words; `off` as `deviations` gives it."""
-    status = int(own.status[row])
+    status = int(products.status[row])
     words = [
-        label + _detail(own, bit, row, off)
+        label + _detail(products, bit, row, off)
         for bit, label in CHARGE_WORDS.labels.items()
         if bit and status & bit
     ]
-    if own.dead[row]:
+    if products.dead[row]:
         words.append("no light seen in the brightest run")
     return "; ".join(words)
 
 
-def _detail(own: Products, bit: int, row: int, off: np.ndarray) -> str:
+def _detail(products: Products, bit: int, row: int, off: np.ndarray) -> str:
     """What a STATUS bit stands on."""
-    spe = own.spe[row]
+    spe = products.spe[row]
     if bit == ChargeStatus.TOO_FEW:
-        if _lacks_flashes(own, row):
-            flashes, wanted = np.asarray(spe["FLASHES"]), own.settings["fit"]["min_flashes"]
+        if _lacks_flashes(products, row):
+            flashes, wanted = np.asarray(spe["FLASHES"]), products.settings["fit"]["min_flashes"]
             run = int(np.argmin(flashes))
-            return f": {flashes[run]} in {own.runs[run]}, {wanted} needed"
+            return f": {flashes[run]} in {products.runs[run]}, {wanted} needed"
         return " with light in them"
     if bit == ChargeStatus.AT_LIMIT:
-        held = [PARAMETERS[name] for name in SHARED if not float(spe[f"{name}_ERR"]) > 0]
+        held = [QUANTITIES[name] for name in SHARED if not float(spe[f"{name}_ERR"]) > 0]
         return f": {', '.join(held).lower()}" if held else ""
     if bit == ChargeStatus.UNRESOLVED:
         valley = float(np.nanmin(spe["PEAK_VALLEY"]))
         error = float(spe["PE_ERR"]) / float(spe["PE"])
         parts = []
-        if not valley >= own.settings["fit"]["peak_to_valley"]:
+        if not valley >= products.settings["fit"]["peak_to_valley"]:
             parts.append(f"peak to valley {valley:.2f}")
         if not error <= PE_ERROR_LIMIT:
             parts.append(f"gain known to {100 * error:.2g} % only")
@@ -113,42 +116,42 @@ def _detail(own: Products, bit: int, row: int, off: np.ndarray) -> str:
     if bit == ChargeStatus.POOR_FIT:
         return f": p-value {float(spe['PVALUE']):.1e}"
     if bit == ChargeStatus.OUTLIER:
-        own_off = off[:, row]
-        if np.isfinite(own_off).any():
-            at = int(np.nanargmax(np.abs(own_off)))
-            return f": {COMPARED[at]} {own_off[at]:+.0f} σ from the camera"
+        deviation = off[:, row]
+        if np.isfinite(deviation).any():
+            at = int(np.nanargmax(np.abs(deviation)))
+            return f": {COMPARED[at]} {deviation[at]:+.0f} σ from the camera"
     return ""
 
 
-def advice(own: Products, row: int) -> str:
-    """What to do about the pixel, by what is gravest."""
-    status = int(own.status[row])
-    if own.dead[row] and status:
+def advice(products: Products, row: int) -> str:
+    """What to do about the pixel, by what is most serious."""
+    status = int(products.status[row])
+    if products.dead[row] and status:
         return DEAD_ADVICE
     for bit in CHARGE_WORDS.most_serious_first:
         if status & bit and bit in ADVICE:
-            if bit == ChargeStatus.TOO_FEW and not _lacks_flashes(own, row):
+            if bit == ChargeStatus.TOO_FEW and not _lacks_flashes(products, row):
                 return DEAD_ADVICE
             return ADVICE[bit]
     return "nothing; it can be used"
 
 
-def _lacks_flashes(own: Products, row: int) -> bool:
-    wanted = own.settings["fit"]["min_flashes"]
-    return bool(np.asarray(own.spe["FLASHES"])[row].min() < wanted)
+def _lacks_flashes(products: Products, row: int) -> bool:
+    wanted = products.settings["fit"]["min_flashes"]
+    return bool(np.asarray(products.spe["FLASHES"])[row].min() < wanted)
 
 
-def table(own: Products, rows: np.ndarray, why: dict[int, str]) -> list[dict]:
+def table(products: Products, rows: np.ndarray, why: dict[int, str]) -> list[dict]:
     """Rows of the table: `pixel`, and `cells` of (text, value to sort by)."""
-    off = deviations(own.spe)
+    off = deviations(products.spe)
     content = []
     for row in rows.tolist():
-        spe = own.spe[row]
-        pixel = int(own.pixel[row])
-        module = int(own.grid.module[pixel])
-        words, what = why.get(row) or reason(own, row, off), advice(own, row)
+        spe = products.spe[row]
+        pixel = int(products.pixel[row])
+        module = int(products.grid.module[pixel])
+        words, what = why.get(row) or reason(products, row, off), advice(products, row)
         numbers = [(ABSENT, -1.0)] * 5
-        if own.has_valid_fit[row]:
+        if products.has_valid_fit[row]:
             pe, error = float(spe["PE"]), 100 * float(spe["PE_ERR"]) / float(spe["PE"])
             valley, pvalue = float(np.nanmin(spe["PEAK_VALLEY"])), float(spe["PVALUE"])
             numbers = [
@@ -174,13 +177,13 @@ def table(own: Products, rows: np.ndarray, why: dict[int, str]) -> list[dict]:
     return content
 
 
-def fits(own: Products, rows: np.ndarray) -> dict[str, dict]:
+def fits(products: Products, rows: np.ndarray) -> dict[str, dict]:
     """Spectra of the pixels in `rows` with their fits, by PIXEL: `runs`, and whether `model`."""
     content = {}
     for row in rows.tolist():
-        spe = own.spe[row]
+        spe = products.spe[row]
         runs = []
-        for number, view in enumerate(pixel_views(own.spectra[row], spe)):
+        for number, view in enumerate(pixel_views(products.spectra[row], spe)):
             run = {
                 "start": round(float(view.start), 4),
                 "width": round(float(view.width), 6),
@@ -188,10 +191,10 @@ def fits(own: Products, rows: np.ndarray) -> dict[str, dict]:
             }
             if np.isfinite(view.model).all():
                 run["model"] = scaled(view.model)
-                shares = peak_shares(spe, number)
-                run["shares"] = [float(f"{share:.5g}") for share in shares]
+                fractions = peak_fractions(spe, number)
+                run["fractions"] = [float(f"{fraction:.5g}") for fraction in fractions]
             runs.append(run)
-        content[str(int(own.pixel[row]))] = {
+        content[str(int(products.pixel[row]))] = {
             "runs": runs,
             "model": all("model" in run for run in runs),
         }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
@@ -15,11 +13,9 @@ from pixelcal.charge.extraction.io import read_peaks
 from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.runs.pixel_grid import PixelGrid, pixel_grid
 from pixelcal.charge.runs.pixel_map import read_pixel_map
-from pixelcal.charge.spe.files import SPECTRA_EXTENSION
-from pixelcal.charge.spe.merge import SPE_EXTENSION
-from pixelcal.charge.spe.truth import true_values
+from pixelcal.charge.spe.columns import SPE_EXTENSION, SPECTRA_EXTENSION, run_names
 from pixelcal.errors import InputError
-from pixelcal.io.tables import read_columns, read_table
+from pixelcal.io.tables import read_columns, read_json, read_table
 from pixelcal.status import ChargeStatus, has_valid_fit
 
 
@@ -43,7 +39,7 @@ class Products:
     validation : content of validation.json
     peaks : Peaks
     grid : PixelGrid of all pixels of the map
-    truth : dict of SIGMA_PED, PE, SIGMA_PE, OPCT (n,) and EPED, LAMBDA (n, R), or None
+    truth : table of SIGMA_PED, PE, SIGMA_PE, OPCT (n,) and EPED, LAMBDA (n, R), or None
     resolution : Resolution, or None where there is no scan
     charges : headers of the charges of each run, those of `spe` first
     settings : resolved settings
@@ -54,7 +50,7 @@ class Products:
     validation: Mapping
     peaks: Peaks
     grid: PixelGrid
-    truth: Mapping[str, np.ndarray] | None
+    truth: Table | None
     resolution: Resolution | None
     charges: Sequence[fits.Header]
     settings: Mapping
@@ -76,7 +72,7 @@ class Products:
 
     @property
     def has_valid_fit(self) -> np.ndarray:
-        """Which pixels (n,) have an answer."""
+        """Which pixels (n,) have a valid fit."""
         return has_valid_fit(self.status)
 
     @property
@@ -92,7 +88,7 @@ class Products:
     @property
     def runs(self) -> list[str]:
         """Names of the runs of single photoelectrons, by rising light."""
-        return [str(self.spe.meta[f"RUN{i}"]) for i in range(int(self.spe.meta["NRUNS"]))]
+        return run_names(self.spe.meta)
 
     @property
     def unit(self) -> str:
@@ -104,19 +100,16 @@ class Products:
         return np.asarray(self.spe[name], float)
 
 
-def read_products(paths: Mapping, settings: Mapping, truth: Mapping | None) -> Products:
+def read_products(paths: Mapping, settings: Mapping) -> Products:
     """Read the products.
 
     Parameters
     ----------
     paths : dict
         Paths under spe, spectra, validation, peaks, pixel_map, charges (list), and where they
-        exist pixels, resolution and summary.
+        exist truth, resolution and summary.
     settings : dict
-        Resolved settings, for the page and for the truth.
-    truth : dict or None
-        `charges` (options of the extraction), `light` (mean photoelectrons of each run) and
-        `fwhm_ns` of the simulated camera.
+        Resolved settings.
 
     Raises
     ------
@@ -126,27 +119,20 @@ def read_products(paths: Mapping, settings: Mapping, truth: Mapping | None) -> P
     spe = read_columns(paths["spe"], SPE_EXTENSION)
     spectra = read_columns(paths["spectra"], SPECTRA_EXTENSION)
     if not np.array_equal(np.asarray(spe["PIXEL"]), np.asarray(spectra["PIXEL"])):
-        raise InputError(f"{paths['spe']}: has other pixels than {paths['spectra']}; make it anew")
+        raise InputError(f"{paths['spe']}: has other pixels than {paths['spectra']}; make it again")
     peaks, _ = read_peaks(paths["peaks"])
-    known = None
-    if paths.get("pixels") and truth is not None:
-        known = true_values(read_table(paths["pixels"]), peaks.peak, **truth)
     resolution = None
     if paths.get("resolution"):
         tables = (read_columns(paths["resolution"], name) for name in ("CAMERA", "PIXELS"))
-        resolution = Resolution(*tables, _read_json(paths["summary"]))
+        resolution = Resolution(*tables, read_json(paths["summary"]))
     return Products(
         spe=spe,
         spectra=spectra,
-        validation=_read_json(paths["validation"]),
+        validation=read_json(paths["validation"]),
         peaks=peaks,
         grid=pixel_grid(read_pixel_map(paths["pixel_map"])),
-        truth=known,
+        truth=read_table(paths["truth"]) if paths.get("truth") else None,
         resolution=resolution,
         charges=[fits.getheader(path, "CHARGES") for path in paths["charges"]],
         settings=settings,
     )
-
-
-def _read_json(path) -> dict:
-    return json.loads(Path(path).read_text("utf-8"))

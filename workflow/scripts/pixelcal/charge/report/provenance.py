@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
+from pixelcal.charge.extraction.io import lab_values
 from pixelcal.charge.report.products import Products
 from pixelcal.report.frame import ABSENT
+from pixelcal.report.provenance import input_files
 
 RUN_HEADINGS = (
     "Set",
@@ -18,32 +19,63 @@ RUN_HEADINGS = (
     "used",
     "stale",
     "incomplete",
+    "of another type",
+    "of another gain",
     "other",
+    "Lamp, jitter (%)",
+    "Gain against all (%)",
 )
 LIGHT = ("NPH", "NPHMEAS", "NSB", "NSBMEAS")
-EVENTS = ("NREAD", "NUSED", "NSTALE", "NINCOMPL", "NOTHER")
+EVENTS = ("NREAD", "NUSED", "NSTALE", "NINCOMPL", "NTYPE", "NGAIN", "NOTHER")
 SETS = {"spe": "single photoelectrons", "scan": "dynamic range"}
-TOO_LONG = 16
 
 
-def run_rows(own: Products) -> list[list[str]]:
-    """Name of each run, then the cells under RUN_HEADINGS."""
+def run_rows(products: Products) -> list[list[str]]:
+    """Name of each run, then the cells under `run_headings`."""
     rows = []
-    for header in own.charges:
+    for header in products.charges:
         light = [f"{header[key]:.5g}" if key in header else ABSENT for key in LIGHT]
         events = [f"{header.get(key, 0):,}" for key in EVENTS]
-        rows.append([header["RUNNAME"], SETS[header["RUNSET"]], *light, *events])
+        cells = [header["RUNNAME"], SETS[header["RUNSET"]], *light, *events]
+        own = lab_values(header)
+        lab = [f"{own[name]:.7g}" if name in own else ABSENT for name in _lab_names(products)]
+        rows.append([*cells, *_found_of_run(products, header), *lab])
     return rows
 
 
-def option_rows(own: Products) -> list[list[str]]:
+def run_headings(products: Products) -> list[str]:
+    """Headings of the table of runs: RUN_HEADINGS, and further columns of `table.csv`."""
+    return [*RUN_HEADINGS, *_lab_names(products)]
+
+
+def _lab_names(products: Products) -> list[str]:
+    return list(dict.fromkeys(name for header in products.charges for name in lab_values(header)))
+
+
+def _found_of_run(products: Products, header: Mapping) -> list[str]:
+    """Jitter of the lamp and gain of a run of single photoelectrons, in per cent."""
+    meta, names = products.spe.meta, products.runs
+    if header["RUNSET"] != "spe" or header["RUNNAME"] not in names:
+        return [ABSENT, ABSENT]
+    run = names.index(header["RUNNAME"])
+    cells = []
+    for value, error, form in (("JITTER", "JITERR", "{:.1f}"), ("RGAIN", "RGERR", "{:+.2f}")):
+        if f"{value}{run}" not in meta:
+            cells.append(ABSENT)
+            continue
+        number, sigma = 100 * meta[f"{value}{run}"], 100 * meta[f"{error}{run}"]
+        cells.append(f"{form.format(number)} ± {form.replace('+', '').format(sigma)}")
+    return cells
+
+
+def option_rows(products: Products) -> list[list[str]]:
     """(option, value) of how charges were taken, from the header of the fits."""
-    cards = own.spe.meta.cards
+    cards = products.spe.meta.cards
     wanted = ("WINDOW", "WINSHIFT", "TIMESKEW", "BASELINE", "NBASE", "SOLO", "MAXEV", "UNITSAMP",
               "SAMPLENS", "STEP")  # fmt: skip
     rows = []
     for keyword in wanted:
-        if keyword in own.spe.meta:
+        if keyword in products.spe.meta:
             card = cards[keyword]
             value = str(card.value)
             if isinstance(card.value, bool):
@@ -52,30 +84,20 @@ def option_rows(own: Products) -> list[list[str]]:
     return rows
 
 
-def input_rows(own: Products) -> list[list[str]]:
+def input_rows(products: Products) -> list[list[str]]:
     """(what it is, name, SHA-256) of every input file that the charges and fits name."""
     files: dict[tuple[str, str], str] = {}
-    for header in own.charges:
-        for number in range(1, int(header.get("NINFILE", 0)) + 1):
-            name, sha = header[f"INFIL{number:03d}"], header[f"INSHA{number:03d}"]
+    for header in products.charges:
+        for name, sha in input_files(header):
             files.setdefault((name, sha), "peaks" if name == "peaks.fits" else "waveforms")
         if "SRCFILE" in header:
             files.setdefault((header["SRCFILE"], header.get("SRCSHA", ABSENT)), "converted from")
-    if "BADPIX" in own.spe.meta:
-        files[(own.spe.meta["BADPIX"], own.spe.meta["BADSHA"])] = "bad pixels"
+    if "BADPIX" in products.spe.meta:
+        files[(products.spe.meta["BADPIX"], products.spe.meta["BADSHA"])] = "bad pixels"
     return [[what, name, sha] for (name, sha), what in files.items()]
 
 
-def made_text(own: Products) -> str:
+def made_text(products: Products) -> str:
     """Which software and settings made the fits."""
-    header = own.spe.meta
+    header = products.spe.meta
     return f"{header['CREATOR']} {header['SOFTVERS']}, configuration {header['CONFHASH']}"
-
-
-def settings_text(settings: Mapping) -> str:
-    """Settings as text; a long list of pixels becomes its ends."""
-    settings = dict(settings)
-    pixels = settings.get("pixels")
-    if isinstance(pixels, list) and len(pixels) > TOO_LONG:
-        settings["pixels"] = f"{len(pixels)} pixels, {pixels[0]} to {pixels[-1]}"
-    return json.dumps(settings, indent=2, sort_keys=True)

@@ -8,11 +8,16 @@ import numpy as np
 
 from pixelcal.charge.report.products import Products, Resolution
 from pixelcal.charge.resolution.estimator import charge_edges, edges_around
-from pixelcal.charge.resolution.requirement import RANGE_PE, poisson_limit, required_resolution
+from pixelcal.charge.resolution.requirement import (
+    RANGE_PE,
+    State,
+    poisson_limit,
+    required_resolution,
+)
 from pixelcal.report.frame import ABSENT, decimals
 
 N_CURVE = 60
-LOWEST_SHARE = 1e-6
+LOWEST_FRACTION = 1e-6
 
 HEADINGS = (
     "Use",
@@ -29,20 +34,20 @@ HEADINGS = (
 )
 
 
-def content(own: Products) -> dict | None:
+def content(products: Products) -> dict | None:
     """What the page draws of the charge resolution; None without a scan."""
-    if own.resolution is None:
+    if products.resolution is None:
         return None
-    camera, summary = own.resolution.camera, own.resolution.summary
+    camera, summary = products.resolution.camera, products.resolution.summary
     expected = _column(camera, "EXPECTED")
-    judging = np.isfinite(_column(camera, "RESOLUTION")) & (expected > 0)
-    low = min([RANGE_PE[0], *expected[judging]]) / 1.5
-    high = max([RANGE_PE[1], *expected[judging]]) * 1.5
+    assessed = np.isfinite(_column(camera, "RESOLUTION")) & (expected > 0)
+    low = min([RANGE_PE[0], *expected[assessed]]) / 1.5
+    high = max([RANGE_PE[1], *expected[assessed]]) * 1.5
     curve, required = np.geomspace(low, high, N_CURVE), np.geomspace(*RANGE_PE, N_CURVE)
-    shown = np.flatnonzero(judging)
+    shown = np.flatnonzero(assessed)
     return {
         "range": [float(low), float(high)],
-        "runs": [_run(camera[row], own.resolution.pixels, row) for row in shown.tolist()],
+        "runs": [_run(camera[row], products.resolution.pixels, row) for row in shown.tolist()],
         "requirements": [
             {
                 "nsb": verdict["nsb_per_ns"],
@@ -61,16 +66,16 @@ def _column(table, name: str) -> np.ndarray:
 
 
 def _run(row, pixels, number: int) -> dict:
-    """One run: its numbers with errors, over the good pixels and over all with an answer."""
+    """One run: its numbers with errors, over the good pixels and over all with a valid fit."""
     names = ("RESOLUTION", "BIAS")
     numbers = {
         f"{name}{kind}".lower(): float(row[f"{name}{kind}"])
         for name in names
         for kind in ("", "_ERR", "_ANSWER")
     }
-    own = (np.asarray(pixels["RUN_ROW"]) == number) & (np.asarray(pixels["LEFT_OUT"]) == 0)
+    assessed = (np.asarray(pixels["RUN_ROW"]) == number) & (np.asarray(pixels["LEFT_OUT"]) == 0)
     for name in names:
-        known = _column(pixels, name)[own]
+        known = _column(pixels, name)[assessed]
         known = known[np.isfinite(known)]
         ends = np.percentile(known, [16, 84]) if len(known) else [np.nan, np.nan]
         numbers[f"{name.lower()}_band"] = decimals(ends, 6)
@@ -83,23 +88,23 @@ def _is_known(value) -> bool:
 
 
 def _extracted(camera) -> dict | None:
-    """Share of the charges of each run in bins of extracted charge, by rising expected charge."""
+    """Fraction of the charges of each run in bins of charge, by rising expected charge."""
     charge = _column(camera, "EXPECTED")
     counts = np.asarray(camera["EXTRACTED"], float)
     if not len(charge) or not counts.any():
         return None
     places = np.unique(charge)
-    shares = np.array([counts[charge == own].sum(axis=0) for own in places])
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1.0)
-    used = np.flatnonzero(shares.any(axis=0))
+    fractions = np.array([counts[charge == place].sum(axis=0) for place in places])
+    fractions /= np.maximum(fractions.sum(axis=1, keepdims=True), 1.0)
+    used = np.flatnonzero(fractions.any(axis=0))
     first, last = used[0], used[-1] + 1
     with np.errstate(divide="ignore"):
-        log = np.where(shares > LOWEST_SHARE, np.log10(shares), np.nan)[:, first:last]
-    means = [np.nanmean(_column(camera, "MEAN_PE")[charge == own]) for own in places]
+        log = np.where(fractions > LOWEST_FRACTION, np.log10(fractions), np.nan)[:, first:last]
+    means = [np.nanmean(_column(camera, "MEAN_PE")[charge == place]) for place in places]
     return {
         "x": decimals(edges_around(places), 5),
         "y": decimals(charge_edges()[first : last + 1], 5),
-        "share": [decimals(own, 2) for own in log.T],
+        "fraction": [decimals(row, 2) for row in log.T],
         "charge": decimals(places, 4),
         "mean": decimals(means, 4),
     }
@@ -108,16 +113,16 @@ def _extracted(camera) -> dict | None:
 # --- in words and tables --------------------------------------------------------------------------
 
 
-def table(own: Resolution) -> tuple[list[str], list[list[str]]]:
+def table(scan: Resolution) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: each run, its use and numbers, whether it meets each requirement."""
-    verdicts = own.summary["verdicts"]
+    verdicts = scan.summary["verdicts"]
     headings = [*HEADINGS, *(f"Required at NSB {v['nsb_per_ns']:g}" for v in verdicts)]
     rows = []
-    for number, run in enumerate(own.summary["runs"]):
+    for number, run in enumerate(scan.summary["runs"]):
         good = run["good"]
         cells = [
             run["name"],
-            f"{run['use']}{': ' + run['reason'] if run['reason'] else ''}",
+            _use(run),
             _text(run[run["light"]], "{:.4g}"),
             _text(run["nsb_meas"], "{:g}"),
             _text(good["expected"], "{:.4g}"),
@@ -129,6 +134,13 @@ def table(own: Resolution) -> tuple[list[str], list[list[str]]]:
         ]
         rows.append(cells)
     return headings, rows
+
+
+def _use(run: Mapping) -> str:
+    """Whether a run is assessed, and why not."""
+    if run["use"] == "calibrates":
+        return "calibration"
+    return f"excluded: {run['reason']}" if run["reason"] else "assessed"
 
 
 def _text(value, form: str) -> str:
@@ -153,15 +165,14 @@ def verdict_text(verdict: Mapping) -> str:
     """Whether the requirement at one background is met, and where, in a sentence."""
     head = f"NSB {verdict['nsb_per_ns']:g} p.e./ns: "
     if not verdict["n_judged"]:
-        return head + "no run can judge."
+        return f"NSB {verdict['nsb_per_ns']:g}: not measured; no run of this level is assessed."
     met = f"{verdict['n_met']} of {verdict['n_judged']} runs meet the requirement"
     if verdict["met_pe"]:
-        met += ", " + " and ".join(_stretch(*own) for own in verdict["met_pe"])
+        met += ", " + " and ".join(_stretch(*ends) for ends in verdict["met_pe"])
     worst = (
-        f"; nearest to it at {verdict['worst_pe']:.3g} p.e. ({verdict['worst_ratio']:.3f} times)"
+        f"; nearest to it at {verdict['worst_pe']:.3g} p.e. ({_ratio(verdict)} times)"
         if not verdict["missed_pe"]
-        else f"; worst at {verdict['worst_pe']:.3g} p.e., {verdict['worst_ratio']:.3f} times what"
-        " is allowed"
+        else f"; worst at {verdict['worst_pe']:.3g} p.e., {_ratio(verdict)} times what is allowed"
     )
     unclear = f"; {verdict['n_unclear']} nearer to it than twice the error" * bool(
         verdict["n_unclear"]
@@ -169,21 +180,33 @@ def verdict_text(verdict: Mapping) -> str:
     return f"{head}{met}{worst}{unclear}."
 
 
+def _ratio(verdict: Mapping) -> str:
+    error = verdict["worst_ratio_err"]
+    said = f"{verdict['worst_ratio']:.3f}"
+    return said if error is None or not np.isfinite(error) else f"{said} ± {error:.3f}"
+
+
 def _stretch(low: float, high: float) -> str:
     return f"at {low:.3g} p.e." if low == high else f"from {low:.3g} to {high:.3g} p.e."
 
 
-def meets(own: Resolution) -> bool | None:
-    """Whether every run meets every requirement; None where nothing could be judged."""
-    verdicts = own.summary["verdicts"]
-    if not any(verdict["n_judged"] for verdict in verdicts):
-        return None
-    return all(verdict["n_met"] == verdict["n_judged"] for verdict in verdicts)
+def state_of(scan: Resolution) -> State:
+    """What can be said over all levels of background at which runs were taken."""
+    states = {State(verdict["state"]) for verdict in scan.summary["verdicts"]}
+    order = (State.MISSES, State.UNCLEAR, State.MEETS)
+    return next((state for state in order if state in states), State.NOT_MEASURED)
 
 
-def pedestal_text(own: Resolution) -> str:
+def levels_text(scan: Resolution) -> str:
+    """The levels of background at which runs were assessed, as "NSB 0.125 and 1.25 p.e./ns"."""
+    verdicts = [verdict for verdict in scan.summary["verdicts"] if verdict["n_judged"]]
+    levels = sorted(verdict["nsb_per_ns"] for verdict in verdicts)
+    return f"NSB {' and '.join(f'{level:g}' for level in levels)} p.e./ns"
+
+
+def pedestal_text(scan: Resolution) -> str:
     """What the pedestal check of the scan says, in a sentence; empty without one."""
-    check = own.summary.get("pedestal")
+    check = scan.summary.get("pedestal")
     if not check or check["median_pe"] is None:
         return ""
     differ = check["spe_runs_differ_pe"]

@@ -6,8 +6,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pixelcal.charge.spe.labels import PARAMETERS
 from pixelcal.report.frame import ABSENT
+
+QUANTITIES = {
+    "PE": "Gain (pe)",
+    "SIGMA_PED": "Width of the pedestal",
+    "SIGMA_PE": "Width of a photoelectron",
+    "OPCT": "Optical crosstalk",
+    "EPED": "Pedestal",
+    "LAMBDA": "Illumination λ",
+}
+"""Words for what is fitted, in the order of the table."""
 
 COLUMNS = (
     ("Median", "median", "{:.5g}"),
@@ -37,14 +46,14 @@ def _columns(numbers: Mapping):
 
 
 def rows(numbers: Mapping, runs: list[str], unit: str) -> list[list[str]]:
-    """A row a quantity: its name, then the cells under the headings, with standard errors."""
+    """A row per quantity: its name, then the cells under the headings, with standard errors."""
     table = []
-    for key, own in sorted(numbers["quantities"].items(), key=lambda item: _place(item[0])):
+    for key, quantity in sorted(numbers["quantities"].items(), key=lambda item: _place(item[0])):
         cells = [_name(key, runs, unit)]
         for _, name, form in _columns(numbers):
             factor = 100.0 if name in PERCENT else 1.0
-            text = _number(own[name], form, factor)
-            error = own.get(f"{name}_err")
+            text = _number(quantity[name], form, factor)
+            error = quantity.get(f"{name}_err")
             if error is not None and text != ABSENT:
                 plain = "{:.2g}" if name == "bias" else form.replace("+", "")
                 text += f" ± {_number(error, plain, factor)}"
@@ -55,15 +64,15 @@ def rows(numbers: Mapping, runs: list[str], unit: str) -> list[list[str]]:
 
 def _place(key: str) -> tuple[int, int]:
     name, _, run = key.rpartition("_") if key[-1].isdigit() else (key, "", "0")
-    return list(PARAMETERS).index(name), int(run)
+    return list(QUANTITIES).index(name), int(run)
 
 
 def _name(key: str, runs: list[str], unit: str) -> str:
     if not key[-1].isdigit():
-        words, name = PARAMETERS[key], key
+        words, name = QUANTITIES[key], key
     else:
         name, _, run = key.rpartition("_")
-        words = f"{PARAMETERS[name]}, {runs[int(run)]}"
+        words = f"{QUANTITIES[name]}, {runs[int(run)]}"
     return words if name in ("OPCT", "LAMBDA") else f"{words} ({unit})"
 
 

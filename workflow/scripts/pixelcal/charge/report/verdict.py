@@ -7,73 +7,107 @@ from collections.abc import Sequence
 import numpy as np
 
 from pixelcal.charge.report import resolution as report_resolution
-from pixelcal.charge.report.model import Pooled, likely_cause
+from pixelcal.charge.report.model import Cause, Pooled, likely_cause
 from pixelcal.charge.report.products import Products
-from pixelcal.numerics.statistics import SIGMA_PER_MAD
+from pixelcal.charge.resolution.requirement import State
+from pixelcal.numerics.statistics import robust_std
 from pixelcal.report.frame import percent
 from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
 ENOUGH_GOOD = 0.95
-"""Share of the pixels from which on the gains of a camera count as usable."""
-MANY_SHARE = 0.05
-"""Share of the pixels from which on a trouble is the camera's and not the pixels'."""
+"""Fraction of the pixels from which on the gains of a camera count as usable."""
+ALL_MASKED = "Every pixel is masked by the user: there is nothing to assess."
+MANY = 0.05
+"""Fraction of the pixels from which on a trouble is the camera's and not the pixels'."""
+
+PATTERNS = {
+    Cause.LIGHT_AT_ANY_TIME: "The darkest run has charges between the pedestal and the first"
+    " photoelectron: light at any time in the window (night sky, dark counts).",
+    Cause.AFTERPULSES: "The darkest run has charges between the peaks above the first"
+    " photoelectron, none below it: afterpulses or late crosstalk.",
+    Cause.UNKNOWN: "It has neither the pattern of light at any time nor that of afterpulses.",
+}
+REMEDIES = {
+    Cause.LIGHT_AT_ANY_TIME: "Take the runs in the dark, or colder; a shorter window holds less of"
+    " it.",
+    Cause.AFTERPULSES: "A shorter window holds fewer afterpulses.",
+    Cause.UNKNOWN: "See the residuals of all pixels together.",
+}
 
 
-def cards(own: Products, pooled: Sequence[Pooled]) -> list[dict]:
+def cards(products: Products, pooled: Sequence[Pooled]) -> list[dict]:
     """What to say of gains, model, charge resolution and truth: title, text, more, whether it is
     well (`meets`), and whether the small map of the camera stands beside it (`map`)."""
-    found = [_gain_card(own), _model_card(pooled), _resolution_card(own)]
-    return [*found, _truth_card(own)]
+    found = [_gain_card(products), _model_card(pooled), _resolution_card(products)]
+    return [*found, _truth_card(products)]
 
 
-def share_good(own: Products) -> float:
-    """Share of the good pixels among those that are not masked."""
-    return float(own.good.sum() / max(own.wanted.sum(), 1))
+def good_fraction(products: Products) -> float:
+    """Fraction of good pixels among those that are not masked."""
+    return float(products.good.sum() / max(products.wanted.sum(), 1))
 
 
-def gain_numbers(own: Products) -> tuple[float, float, float] | None:
+def gain_numbers(products: Products) -> tuple[float, float, float] | None:
     """Median gain, its robust relative spread, the typical relative error; None without a good
     pixel."""
-    pe, error = own.column("PE")[own.good], own.column("PE_ERR")[own.good]
+    pe, error = products.column("PE")[products.good], products.column("PE_ERR")[products.good]
     if not len(pe):
         return None
     centre = float(np.median(pe))
-    spread = SIGMA_PER_MAD * float(np.median(np.abs(pe - centre))) / centre
+    spread = robust_std(pe) / centre
     return centre, spread, float(np.median(error / pe))
 
 
-def reasons(own: Products) -> str:
+def gains_differ(products: Products) -> bool:
+    """Whether the gains of the runs differ in the median over the camera."""
+    return bool(products.spe.meta.get("RGAINDIF", False))
+
+
+def reasons(products: Products) -> str:
     """How many pixels are not good, and why, in a sentence."""
-    counts = own.validation["status_counts"]
+    counts = products.validation["status_counts"]
     words = [
         f"{counts[bit.name]} {CHARGE_WORDS.labels[bit]}"
         for bit in ChargeStatus
         if counts[bit.name] and bit != ChargeStatus.MASKED
     ]
-    n = int((own.wanted & ~own.good).sum())
+    n = int((products.wanted & ~products.good).sum())
+    if not products.wanted.any():
+        return ""
     text = f"{n} in question ({', '.join(words)})." if n else "None is in question."
-    dead = int((own.dead & own.wanted).sum())
+    dead = int((products.dead & products.wanted).sum())
     if dead:
         text += f" {dead} {'sees' if dead == 1 else 'see'} no light."
-    if own.validation["n_masked"]:
-        text += f" {own.validation['n_masked']} more are masked and not counted."
+    if products.validation["n_masked"]:
+        text += f" {products.validation['n_masked']} more are masked and not counted."
     return text
 
 
-def _gain_card(own: Products) -> dict:
-    n, wanted, numbers = int(own.good.sum()), int(own.wanted.sum()), gain_numbers(own)
-    more = reasons(own)
+def _gain_card(products: Products) -> dict:
+    n, wanted, numbers = (
+        int(products.good.sum()),
+        int(products.wanted.sum()),
+        gain_numbers(products),
+    )
+    more = reasons(products)
     if numbers:
         centre, spread, error = numbers
         more += (
-            f" Gain: median {centre:.4g} {own.unit} a photoelectron; it spreads by"
+            f" Gain: median {centre:.4g} {products.unit} a photoelectron; it spreads by"
             f" {percent(spread, 1)} over the good pixels, and is known to {percent(error, 2)} in a"
             " typical one."
         )
+    if gains_differ(products):
+        more += " The gains of the runs differ: see the table of runs."
+    if not wanted:
+        text, meets = ALL_MASKED, None
+    else:
+        text = f"{n} of {wanted} pixels are good ({percent(good_fraction(products), 1)})."
+        meets = good_fraction(products) >= ENOUGH_GOOD and not gains_differ(products)
     return {
         "title": "Gains",
-        "meets": share_good(own) >= ENOUGH_GOOD,
-        "text": f"{n} of {wanted} pixels are good ({percent(share_good(own), 1)}).",
+        "meets": meets,
+        "text": text,
         "more": more,
         "map": True,
     }
@@ -89,11 +123,11 @@ def _model_card(pooled: Sequence[Pooled]) -> dict:
             "map": False,
         }
     cause = likely_cause(pooled)
-    worst = max(own.misfit for own in pooled)
+    worst = max(run.misfit for run in pooled)
     text = "does not describe the spectra of all good pixels" if cause else "describes the spectra"
     more = f"Largest misfit of a run: {percent(worst, 2)}."
     if cause:
-        more += f" The darkest run has {cause}." if "neither" not in cause else f" It has {cause}."
+        more += f" {PATTERNS[cause]}"
     return {
         "title": "Model",
         "meets": not cause,
@@ -103,29 +137,32 @@ def _model_card(pooled: Sequence[Pooled]) -> dict:
     }
 
 
-def _resolution_card(own: Products) -> dict:
+def _resolution_card(products: Products) -> dict:
     title = "Charge resolution"
-    if own.resolution is None:
+    if products.resolution is None:
         text = "Not measured: no dynamic-range scan is configured."
         return {"title": title, "meets": None, "text": text, "more": "", "map": False}
-    state = report_resolution.meets(own.resolution)
+    state = report_resolution.state_of(products.resolution)
+    at = report_resolution.levels_text(products.resolution)
     words = {
-        None: "No run of the scan can judge.",
-        True: "Meets the requirement at every charge of the scan.",
-        False: "Does not meet the requirement at every charge of the scan.",
+        State.NOT_MEASURED: "No run of the scan can be assessed.",
+        State.UNCLEAR: f"Cannot be said at {at}: some run is nearer to the requirement than two"
+        " standard errors.",
+        State.MEETS: f"Meets the requirement in every run at {at}.",
+        State.MISSES: f"Does not meet the requirement in some run at {at}.",
     }
-    verdicts = own.resolution.summary["verdicts"]
+    verdicts = products.resolution.summary["verdicts"]
     return {
         "title": title,
-        "meets": state,
+        "meets": {State.MEETS: True, State.MISSES: False}.get(state),
         "text": words[state],
         "more": " ".join(report_resolution.verdict_text(verdict) for verdict in verdicts),
         "map": False,
     }
 
 
-def _truth_card(own: Products) -> dict:
-    numbers, title = own.validation, "Against truth"
+def _truth_card(products: Products) -> dict:
+    numbers, title = products.validation, "Against truth"
     if not numbers["truth"]:
         text = "There is no truth for these runs: errors are those that the fits predict."
         return {"title": title, "meets": None, "text": text, "more": "", "map": False}
@@ -141,80 +178,98 @@ def _truth_card(own: Products) -> dict:
     return {
         "title": title,
         "meets": good == 0,
-        "text": f"{good} of {wrong} pixels with a gain wrong by over 5 % are called good.",
+        "text": f"{good} of {wrong} pixels with a gain wrong by over 5 % are called good."
+        if wrong
+        else "No pixel has a gain that is wrong by over 5 %.",
         "more": more,
         "map": False,
     }
 
 
-def headline(own: Products) -> str:
-    """The answer to what the page is opened for, in a sentence."""
-    numbers = gain_numbers(own)
-    if not own.has_valid_fit.any():
-        return "No pixel has an answer."
+def _misses(products: Products) -> bool:
+    return report_resolution.state_of(products.resolution) is State.MISSES
+
+
+def headline(products: Products) -> str:
+    """What the page is opened for, in a sentence."""
+    numbers = gain_numbers(products)
+    if not products.wanted.any():
+        return ALL_MASKED
+    if not products.has_valid_fit.any():
+        return "No pixel has a valid fit."
     if numbers is None:
         return "No pixel is good: none of the gains should be used."
-    enough = share_good(own) >= ENOUGH_GOOD
+    enough = good_fraction(products) >= ENOUGH_GOOD
     said = "The gains can be used" if enough else "Many gains are in question"
-    text = f"{said}: {int(own.good.sum())} of {int(own.wanted.sum())} pixels are good"
-    if own.resolution is None:
+    if gains_differ(products):
+        said = "The gains of the runs differ"
+    text = f"{said}: {int(products.good.sum())} of {int(products.wanted.sum())} pixels are good"
+    if products.resolution is None:
         return text + "."
-    state = report_resolution.meets(own.resolution)
+    state = report_resolution.state_of(products.resolution)
+    at = report_resolution.levels_text(products.resolution)
     ends = {
-        None: "the charge resolution could not be judged",
-        True: "the charge resolution meets the requirement",
-        False: "the charge resolution misses the requirement at some charges",
+        State.NOT_MEASURED: "the charge resolution could not be assessed",
+        State.UNCLEAR: f"of the charge resolution at {at} it cannot be said whether it is as"
+        " required: it is too near to that",
+        State.MEETS: f"the charge resolution meets the requirement at {at}",
+        State.MISSES: f"the charge resolution misses the requirement at some charges, at {at}",
     }
     return f"{text}; {ends[state]}."
 
 
-def what_to_do(own: Products, pooled: Sequence[Pooled]) -> list[str]:
+def what_to_do(products: Products, pooled: Sequence[Pooled]) -> list[str]:
     """Advice in sentences, the most important first."""
-    status, n = own.status, max(int(own.wanted.sum()), 1)
-    share = lambda bit: ((status & int(bit)) != 0).sum() / n  # noqa: E731
+    status, n = products.status, max(int(products.wanted.sum()), 1)
+    flagged = lambda bit: ((status & int(bit)) != 0).sum() / n  # noqa: E731
     advice = []
-    if not own.has_valid_fit.any():
+    if not products.wanted.any():
+        return ["List fewer pixels in sstcam.bad_pixels."]
+    if gains_differ(products):
+        advice.append(
+            "The gains of the runs differ from each other: compare bias voltage and temperature in"
+            " the table of runs, and fit runs of one state together."
+        )
+    if flagged(ChargeStatus.CLIPPED) > MANY:
+        advice.append(
+            "Many pixels are clipped at the end of the ADC: lower the light, or the gain of the"
+            " electronics."
+        )
+    if not products.has_valid_fit.any():
         advice.append(
             "Look at the charges of the runs (snakemake results/sstcam/figures/charges.png): is"
             " there light, and does the window hold the pulse?"
         )
-    if share(ChargeStatus.TOO_FEW) > MANY_SHARE:
+    if flagged(ChargeStatus.TOO_FEW) > MANY:
         advice.append("Many pixels have too few flashes: take longer runs.")
-    if share(ChargeStatus.UNRESOLVED) > MANY_SHARE:
+    if flagged(ChargeStatus.UNRESOLVED) > MANY:
         advice.append(
             "In many pixels the peaks are not resolved: try another window"
             " (sstcam.charges.window) or subtract a baseline, and use runs of 0.5 to 2"
             " photoelectrons a flash."
         )
-    if share(ChargeStatus.NOT_CONVERGED) > MANY_SHARE or share(ChargeStatus.AT_LIMIT) > MANY_SHARE:
+    if flagged(ChargeStatus.NOT_CONVERGED) > MANY or flagged(ChargeStatus.AT_LIMIT) > MANY:
         advice.append(
             "Many fits did not end well: give the gain to start from (sstcam.fit.pe_guess)."
         )
-    if likely_cause(pooled):
+    cause = likely_cause(pooled)
+    if cause:
         advice.append(
             "The model misses something that all pixels have; gain and crosstalk may be off by more"
-            " than their errors. " + _against(likely_cause(pooled))
+            f" than their errors. {REMEDIES[cause]}"
         )
-    dead = own.pixel[own.dead & own.wanted]
+    dead = products.pixel[products.dead & products.wanted]
     if len(dead):
         listed = ", ".join(map(str, dead[:12].tolist())) + (" …" if len(dead) > 12 else "")
         advice.append(f"Check, or list in sstcam.bad_pixels, what sees no light: pixel {listed}.")
-    if own.resolution is not None and report_resolution.meets(own.resolution) is False:
+    if products.resolution is not None and _misses(products):
         advice.append(
             "Where the charge resolution misses the requirement, the table of runs says whether"
             " bias, scatter within the pixels or differences between them are to blame: bias or"
             " differences at high charge point to saturation (conversion: transfer), at low charge"
             " to the pedestal."
         )
-    n_rest = int((own.wanted & ~own.good).sum())
+    n_rest = int((products.wanted & ~products.good).sum())
     if n_rest and not advice:
         advice.append("Leave the pixels in question out, or look at them below, one by one.")
     return advice or ["Nothing: use the good pixels."]
-
-
-def _against(cause: str) -> str:
-    if "night sky" in cause:
-        return "Take the runs in the dark, or colder; a shorter window holds less of it."
-    if "afterpulses" in cause:
-        return "A shorter window holds fewer afterpulses."
-    return "See the residuals of all pixels together."

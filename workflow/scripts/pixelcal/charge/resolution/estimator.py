@@ -1,4 +1,4 @@
-"""Charge resolution of one run: bias, spread and resolution with errors, and what truth says.
+"""Charge resolution of one run: bias, spread and resolution with errors.
 
 D is the extracted less the expected charge of a pixel and flash, Q the mean expected charge, all in
 p.e.; <> runs over pixels and flashes.
@@ -74,9 +74,6 @@ def edges_around(charge: np.ndarray) -> np.ndarray:
     return np.exp(np.concatenate([ends[:1], middle, ends[1:]]))
 
 
-# --- measured -------------------------------------------------------------------------------------
-
-
 def measure_run(
     charge_pe: Callable[[slice], np.ndarray],
     expected_pe: float | np.ndarray,
@@ -108,8 +105,8 @@ def measure_run(
         rows = slice(start, min(start + BLOCK_PIXELS, n_pixels))
         extracted = charge_pe(rows)
         true = np.asarray(expected_pe if np.ndim(expected_pe) == 0 else expected_pe[rows], float)
-        known = np.isfinite(extracted).all(axis=1)
         true = np.broadcast_to(true, extracted.shape)
+        known = np.isfinite(extracted).all(axis=1) & np.isfinite(true).all(axis=1)
         for name, values in _pixel_numbers(extracted, true, poisson).items():
             pixels.setdefault(name, []).append(values)
         for name, chosen in selections.items():
@@ -199,9 +196,9 @@ def _root(name: str, variance, influence, true, poisson: bool) -> dict:
     extra = q if poisson else 0.0
     with np.errstate(invalid="ignore", divide="ignore"):
         value = np.sqrt(np.maximum(variance + extra, 0.0)) / q
-        own = influence + (true if poisson else 0.0)
-        own = own / (q**2)[..., None] - true * (2 * (variance + extra) / q**3)[..., None]
-        error = _standard_error(own) / (2 * value)
+        total = influence + (true if poisson else 0.0)
+        total = total / (q**2)[..., None] - true * (2 * (variance + extra) / q**3)[..., None]
+        error = _standard_error(total) / (2 * value)
     return {
         name: np.where(q > 0, value, np.nan),
         f"{name}_ERR": np.where((q > 0) & (value > 0), error, np.nan),
@@ -218,70 +215,3 @@ def _standard_error(values: np.ndarray) -> np.ndarray:
 
 def _with_errors(names) -> list[str]:
     return [full for name in names for full in (name, f"{name}_ERR")]
-
-
-# --- from truth -----------------------------------------------------------------------------------
-
-
-def expected_resolution(
-    expected_pe: float | np.ndarray,
-    light_pe: np.ndarray,
-    truth: Mapping[str, np.ndarray | float],
-    convention: str,
-    conversion: tuple | None = None,
-) -> tuple[float, float]:
-    """Resolution and bias that the truth predicts, pooled over pixels: closed form.
-
-    Photoelectrons are Poisson around `light_pe`; each avalanche starts a Poisson number of others,
-    so their total follows a generalised Poisson law (Consul and Jain 1973) with the mean
-    lambda / (1 - opct) and the variance lambda / (1 - opct)^3; k avalanches give a charge of mean
-    pedestal + k pe and variance sigma_ped^2 + k sigma_pe^2, rounded to a step.
-
-    Parameters
-    ----------
-    expected_pe : float or (n_pixels,)
-        What the run is expected to give (lab); in the simulation convention `light_pe`.
-    light_pe : (n_pixels,) float
-        Mean photoelectrons of the flashes.
-    truth : dict of float or (n_pixels,)
-        pe, sigma_pe, sigma_ped, pedestal (ADC*sample), opct; optional: background_pe, mean charge
-        of the background in the window beyond what the pedestal holds, as photoelectrons of the
-        flash; background_square, the same of the squares of their charges, where the window does
-        not hold them whole; jitter, relative fluctuation of the light from flash to flash; step
-        (ADC*sample).
-    convention : str
-        `lab` or `simulation`.
-    conversion : pedestal, pe, opct that charges are converted with, optional
-        Those of the truth where not given.
-
-    Returns
-    -------
-    resolution, bias : float
-    """
-    light = np.asarray(light_pe, float)
-    pe, opct, pedestal = (np.asarray(truth[name], float) for name in ("pe", "opct", "pedestal"))
-    used_pedestal, used_pe, used_opct = conversion or (pedestal, pe, opct)
-    scale = (1 - used_opct) / used_pe
-    background, jitter = truth.get("background_pe", 0.0), truth.get("jitter", 0.0)
-    square = truth.get("background_square", background)
-    avalanches = (light + background) / (1 - opct)
-    noise = (
-        np.asarray(truth["sigma_ped"], float) ** 2
-        + (light + square) / (1 - opct) * np.asarray(truth["sigma_pe"], float) ** 2
-        + truth.get("step", 0.0) ** 2 / 12
-    )
-    mean = scale * (pedestal + pe * avalanches - used_pedestal)
-    worth = scale * pe / (1 - opct)  # p.e. that the estimate gives for one, 1 where it is right
-    light_variance = light + (jitter * light) ** 2
-    branching = (scale * pe) ** 2 * opct * light / (1 - opct) ** 3
-    other = (scale * pe) ** 2 * square / (1 - opct) ** 3 + scale**2 * noise
-    if convention == "lab":
-        variance = worth**2 * light_variance + branching + other
-        expected, extra = np.asarray(expected_pe, float) + 0 * light, 0.0
-    else:
-        variance = (worth - 1) ** 2 * light_variance + branching + other
-        expected, extra = light, np.mean(light)
-    q = np.mean(expected)
-    off = mean - expected
-    resolution = np.sqrt(np.mean(variance + off**2) + extra) / q
-    return float(resolution), float(np.mean(off) / q)

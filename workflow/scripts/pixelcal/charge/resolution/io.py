@@ -13,8 +13,8 @@ from astropy.table import Table
 from pixelcal.charge.extraction.io import read_charges
 from pixelcal.charge.resolution.estimator import charge_edges
 from pixelcal.charge.resolution.measure import (
-    ANSWER,
     NUMBERS,
+    VALID,
     ScanCharges,
     ScanResolution,
     Settings,
@@ -33,7 +33,7 @@ CAMERA_UNITS = {
     "N_PH_MEAS": "photon",
     "NSB": "electron/ns",
     "NSB_MEAS": "electron/ns",
-} | {f"{name}{suffix}": "electron" for name in CHARGES for suffix in ("", ANSWER)}
+} | {f"{name}{suffix}": "electron" for name in CHARGES for suffix in ("", VALID)}
 PIXEL_UNITS = dict.fromkeys(CHARGES, "electron")
 
 CONVENTION_TEXTS = {
@@ -45,8 +45,8 @@ CONVENTION_TEXTS = {
 CONVERSION_TEXTS = {
     "spe": "spe: (charge - pedestal) / pe * (1 - opct) with the pixel's own SPE fit; pedestal is"
     " the mean over the SPE runs weighted with 1 / EPED_ERR^2",
-    "transfer": "transfer: a monotone function measured from the runs that calibrate;"
-    " they do not judge",
+    "transfer": "transfer: a monotone function measured from calibration runs, which are"
+    " excluded from the assessment",
 }
 
 
@@ -61,7 +61,7 @@ def read_spe(path: str | Path) -> Table:
     table = read_columns(path, "SPE")
     missing = [name for name in SPE_COLUMNS if name not in table.colnames]
     if missing:
-        raise InputError(f"{path}: SPE lacks {', '.join(missing)}; make it anew")
+        raise InputError(f"{path}: SPE lacks {', '.join(missing)}; make it again")
     return table[SPE_COLUMNS]
 
 
@@ -74,7 +74,7 @@ def scan_loader(files: Mapping[str, str | Path], spe: Table) -> Callable[[str], 
         Path of the charges of each run.
     spe : Table
         The SPE table: the charges must have its pixels, in its order. A run whose waveforms are
-        among the files that its header names has calibrated.
+        among the files that its header names is a calibration run.
 
     Raises
     ------
@@ -87,19 +87,19 @@ def scan_loader(files: Mapping[str, str | Path], spe: Table) -> Callable[[str], 
     def load(name: str) -> ScanCharges:
         if name not in files:
             raise InputError(f"run {name}: has no file of charges; extract them first")
-        own = read_charges(files[name])
+        run = read_charges(files[name])
         where = f"run {name}: {files[name]}"
-        if not np.array_equal(own.pixel, pixel):
-            raise InputError(f"{where} is of other pixels than the SPE fits; make both anew")
-        if not own.charges.shape[1]:
+        if not np.array_equal(run.pixel, pixel):
+            raise InputError(f"{where} is of other pixels than the SPE fits; make both again")
+        if not run.charges.shape[1]:
             raise InputError(f"{where} holds no event; leave the run out of the table of the scan")
         return ScanCharges(
-            own.charges,
-            own.step or 1.0,
-            own.dead | own.off,
-            own.saturated,
-            own.true_pe,
-            own.header.get("INSHA001") in fitted,
+            run.charges,
+            run.step or 1.0,
+            run.dead | run.off,
+            run.saturated,
+            run.true_pe,
+            run.header.get("INSHA001") in fitted,
         )
 
     return load
@@ -108,9 +108,9 @@ def scan_loader(files: Mapping[str, str | Path], spe: Table) -> Callable[[str], 
 def resolution_hdus(
     measured: ScanResolution, settings: Settings, cards: Sequence[tuple]
 ) -> list[fits.BinTableHDU]:
-    """CAMERA, a row a run; PIXELS, a row a pixel and run; VERDICT, a row a requirement and run."""
+    """CAMERA, a row per run; PIXELS, per pixel and run; VERDICT, per requirement and run."""
     edges = charge_edges()
-    own = [
+    method = [
         ("CONVERS", settings.conversion, "how charge becomes p.e."),
         ("TRANSFER", settings.transfer, "one transfer function per"),
         ("CONVENT", settings.convention, "what is expected of a flash"),
@@ -122,22 +122,24 @@ def resolution_hdus(
         ("COMMENT", CONVENTION_TEXTS[settings.convention]),
     ]
     if settings.conversion != "transfer":
-        own = [card for card in own if card[0] != "TRANSFER"]
+        method = [card for card in method if card[0] != "TRANSFER"]
     left = [("COMMENT", f"LEFT_OUT {int(bit)}: {bit.name}") for bit in Left]
     return [
-        table_hdu(measured.camera, CAMERA, CAMERA_UNITS, [*cards, *own]),
-        table_hdu(measured.pixels, PIXELS, PIXEL_UNITS, [*cards, *own, *left]),
-        table_hdu(verdict_rows(measured), VERDICT, None, [*cards, *own]),
+        table_hdu(measured.camera, CAMERA, CAMERA_UNITS, [*cards, *method]),
+        table_hdu(measured.pixels, PIXELS, PIXEL_UNITS, [*cards, *method, *left]),
+        table_hdu(verdict_rows(measured), VERDICT, None, [*cards, *method]),
     ]
 
 
 def verdict_rows(measured: ScanResolution) -> np.ndarray:
-    """NSB, RUN_ROW, REQUIRED (NaN outside of the range) and MEETS (1, 0; -1 not judged)."""
+    """NSB, RUN_ROW, REQUIRED (NaN outside of the range) and MEETS (1, 0; -1 not assessed)."""
     dtype = [("NSB", "f8"), ("RUN_ROW", "i2"), ("REQUIRED", "f8"), ("MEETS", "i2")]
     rows = [
-        (own["nsb_per_ns"], row, required, -1 if meets is None else int(meets))
-        for own in measured.summary["verdicts"]
-        for row, (required, meets) in enumerate(zip(own["required"], own["meets"], strict=True))
+        (verdict["nsb_per_ns"], row, required, -1 if meets is None else int(meets))
+        for verdict in measured.summary["verdicts"]
+        for row, (required, meets) in enumerate(
+            zip(verdict["required"], verdict["meets"], strict=True)
+        )
     ]
     return np.array(rows, dtype)
 
@@ -152,12 +154,12 @@ def resolution_json(measured: ScanResolution, settings: Settings, status: np.nda
     status : (n_pixels,) int
         STATUS of the SPE table.
     """
-    answers = has_valid_fit(status)
+    valid = has_valid_fit(status)
     counts = {
         "n_pixels": len(status),
-        "n_no_answer": int((~answers).sum()),
+        "n_no_answer": int((~valid).sum()),
         "n_good": int((status == 0).sum()),
-        "n_answers": int(answers.sum()),
+        "n_answers": int(valid.sum()),
     }
     return {
         "conversion": settings.conversion,
@@ -174,13 +176,13 @@ def resolution_json(measured: ScanResolution, settings: Settings, status: np.nda
 
 
 def _run(row: np.void) -> dict[str, Any]:
-    """One run: what it is, and its numbers over the good pixels and over all with an answer."""
+    """One run: what it is, and its numbers over the good pixels and over all with a valid fit."""
     numbers = {
         name: {
             "n_pixels": int(row[f"N_PIXELS{suffix}"]),
             **{key.lower(): float(row[f"{key}{suffix}"]) for key in NUMBERS},
         }
-        for name, suffix in (("good", ""), ("answers", ANSWER))
+        for name, suffix in (("good", ""), ("answers", VALID))
     }
     return {
         "name": str(row["RUN"]),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from pixelcal.charge.resolution.estimator import BLOCK_PIXELS, QUANTITIES, charge_edges, measure_run
-from pixelcal.charge.resolution.requirement import poisson_limit, verdict
+from pixelcal.charge.resolution.requirement import (
+    levels_of,
+    of_level,
+    poisson_limit,
+    verdict,
+)
 from pixelcal.charge.resolution.scan import Left, ScanRun, calibrating_runs, left_out, reason
 from pixelcal.charge.resolution.transfer import (
     SpeConversion,
@@ -20,17 +26,19 @@ from pixelcal.errors import InputError
 from pixelcal.numerics import statistics
 from pixelcal.status import has_valid_fit
 
+LOGGER = logging.getLogger("pixelcal")
+
 NUMBERS = (
     "EXPECTED",
     "MEAN_PE",
     *(f"{name}{kind}" for name in QUANTITIES for kind in ("", "_ERR")),
 )
 PIXEL_NUMBERS = tuple(name for name in NUMBERS if not name.startswith(("WITHIN", "BETWEEN")))
-ANSWER = "_ANSWER"
-"""Suffix of the columns over all pixels with an answer; those without it are over the good ones."""
+VALID = "_ANSWER"
+"""Suffix of the columns over all pixels with a valid fit; the others are over the good ones."""
 
 SATURATED_LIMIT = 0.02
-"""Share of the good pixels that may saturate in a run that judges; they are left out."""
+"""Fraction of the good pixels that may saturate in a run that is assessed; they are left out."""
 
 N_EXTRACTED = len(charge_edges()) - 1
 CAMERA_DTYPE = np.dtype(
@@ -48,7 +56,7 @@ CAMERA_DTYPE = np.dtype(
         ("POISSON", "f8"),
         *(
             (f"{name}{suffix}", "i4" if name == "N_PIXELS" else "f8")
-            for suffix in ("", ANSWER)
+            for suffix in ("", VALID)
             for name in ("N_PIXELS", *NUMBERS)
         ),
         ("EXTRACTED", "i4", (N_EXTRACTED,)),
@@ -85,7 +93,7 @@ class Settings(NamedTuple):
     """How charges become p.e. and what they are held against; keys of the configuration.
 
     `conversion` spe or transfer; `convention` lab or simulation; `transfer` pixel or camera, what
-    has a transfer function of its own.
+    has a transfer function.
     """
 
     conversion: str
@@ -129,6 +137,7 @@ def measure_scan(
     InputError
         As `calibrating_runs`; where the simulation convention has no true photoelectrons.
     """
+    load = _with_known_truth(load, settings)
     calibrate = calibrating_runs(runs, settings.conversion, settings.calibrating_runs)
     total = len(runs) + len(calibrate)
     conversion = _conversion(runs, calibrate, load, spe, settings, lambda n: progress(n, total))
@@ -150,22 +159,22 @@ def measure_scan(
 def _measure_one(row, run, load, spe, conversion, calibrate, settings) -> np.ndarray:
     """Fill the row of a run; returns the rows of its pixels."""
     status = np.asarray(spe["STATUS"])
-    own = load(run.name)
-    true = _true(own, run, settings)
+    charges = load(run.name)
+    true = _true(charges, run, settings)
     each = np.broadcast_to(np.mean(true, axis=1) if np.ndim(true) else true, len(status))
-    expected = float(each.mean())
-    finite = np.isfinite(own.charge).all(axis=1)
-    calibrates = run.name in calibrate or own.calibrated
+    expected = float(statistics.mean(each))
+    finite = np.isfinite(charges.charge).all(axis=1)
+    calibrates = run.name in calibrate or charges.calibrated
     flags = left_out(
-        status, own.dead, own.saturated, finite, each, conversion.range_pe(), calibrates
+        status, charges.dead, charges.saturated, finite, each, conversion.range_pe(), calibrates
     )
     seen = flags & ~int(Left.NO_LIGHT)  # a dark run has a mean charge, and no resolution
     valid = (seen & ~int(Left.NOT_GOOD)) == 0
-    why_not = reason(flags) or _too_many_saturate(status == 0, own.saturated)
+    why_not = reason(flags) or _too_many_saturate(status == 0, charges.saturated)
     pooled = not why_not or not expected > 0
-    selections = {"": (seen == 0) & pooled, ANSWER: valid & pooled}
+    selections = {"": (seen == 0) & pooled, VALID: valid & pooled}
     measured = measure_run(
-        lambda rows: conversion.to_pe(rows, own.charge[rows] * own.step),
+        lambda rows: conversion.to_pe(rows, charges.charge[rows] * charges.step),
         true,
         settings.convention,
         selections,
@@ -174,8 +183,8 @@ def _measure_one(row, run, load, spe, conversion, calibrate, settings) -> np.nda
     row["N_PH"], row["N_PH_MEAS"], row["LIGHT"] = run.n_ph, run.n_ph_meas, run.photons_are
     row["NSB"], row["NSB_MEAS"] = run.nsb, run.nsb_meas
     row["REASON"] = why_not
-    row["FLASHES"] = own.charge.shape[1]
-    row["N_SATURATED"] = (own.saturated & (has_valid_fit(status))).sum()
+    row["FLASHES"] = charges.charge.shape[1]
+    row["N_SATURATED"] = (charges.saturated & (has_valid_fit(status))).sum()
     row["EXTRACTED"] = measured.histogram
     for suffix, numbers in measured.cameras.items():
         for name, value in numbers.items():
@@ -190,24 +199,57 @@ def _measure_one(row, run, load, spe, conversion, calibrate, settings) -> np.nda
 
 
 def _too_many_saturate(good: np.ndarray, saturated: np.ndarray) -> str:
-    """Why a run does not judge where more than `SATURATED_LIMIT` of the good pixels saturate.
+    """Why a run is not assessed where more than `SATURATED_LIMIT` of the good pixels saturate.
 
     Those that do not are the ones with low charges: a resolution of them alone would flatter.
     """
-    share = (good & saturated).sum() / max(good.sum(), 1)
-    return f"{100 * share:.0f} % of the good pixels saturate" if share > SATURATED_LIMIT else ""
+    fraction = (good & saturated).sum() / max(good.sum(), 1)
+    return (
+        f"{100 * fraction:.0f} % of the good pixels saturate" if fraction > SATURATED_LIMIT else ""
+    )
 
 
-def _true(own: ScanCharges, run: ScanRun, settings: Settings) -> float | np.ndarray:
+def _with_known_truth(
+    load: Callable[[str], ScanCharges], settings: Settings
+) -> Callable[[str], ScanCharges]:
+    """`load`, in the simulation convention without flashes whose true photoelectrons are missing.
+
+    A negative number or NaN is missing. A pixel of which more than half are missing loses all, so
+    that it does not cost the others their flashes; a run without any has none.
+    """
+
+    def known(name: str) -> ScanCharges:
+        charges = load(name)
+        if settings.convention == "lab" or charges.true_pe is None:
+            return charges
+        there = charges.true_pe >= 0
+        if there.all():
+            return charges
+        pixels = there.mean(axis=1) > 0.5
+        if not pixels.any():
+            return charges._replace(true_pe=None)
+        flashes = there[pixels].all(axis=0)
+        LOGGER.warning(
+            "run %s: true photoelectrons are missing in %d of %d flashes and %d of %d pixels, which"
+            " are left out",
+            name, (~flashes).sum(), len(flashes), (~pixels).sum(), len(pixels),
+        )  # fmt: skip
+        true = np.where(pixels[:, None], charges.true_pe[:, flashes], np.nan)
+        return charges._replace(charge=charges.charge[:, flashes], true_pe=true)
+
+    return known
+
+
+def _true(charges: ScanCharges, run: ScanRun, settings: Settings) -> float | np.ndarray:
     """The expected charge of a run (p.e.): one number, or true photoelectrons."""
     if settings.convention == "lab":
         return run.photons * settings.pde
-    if own.true_pe is None:
+    if charges.true_pe is None:
         raise InputError(
             f"run {run.name}: has no true photoelectrons, which"
             " sstcam.charge_resolution.convention: simulation needs; set lab"
         )
-    return own.true_pe
+    return charges.true_pe
 
 
 # --- conversion -----------------------------------------------------------------------------------
@@ -226,29 +268,29 @@ def _conversion(runs, calibrate, load, spe, settings, progress) -> SpeConversion
         if run.name in calibrate:
             columns.append(_mean_charge(load(run.name), run, settings, good))
             progress(len(columns))
-    light, charge, error = (np.stack(own, axis=1) for own in zip(*columns, strict=True))
+    light, charge, error = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
     return measure_transfer(light, charge, error, len(good))
 
 
-def _mean_charge(own: ScanCharges, run: ScanRun, settings: Settings, good) -> tuple:
+def _mean_charge(charges: ScanCharges, run: ScanRun, settings: Settings, good) -> tuple:
     """Expected charge, mean charge and its error of each pixel, or of the good ones together."""
-    true = _true(own, run, settings)
-    n_pixels, n_flashes = own.charge.shape
+    true = _true(charges, run, settings)
+    n_pixels, n_flashes = charges.charge.shape
     true = np.broadcast_to(np.mean(true, axis=1) if np.ndim(true) else true, n_pixels)
     if settings.transfer == "camera":
-        use = good & ~own.dead & ~own.saturated & np.isfinite(own.charge).all(axis=1)
+        use = good & ~charges.dead & ~charges.saturated & np.isfinite(charges.charge).all(axis=1)
         if not use.any():
             return tuple(np.full((3, 1), np.nan))
-        flash = own.charge[use].mean(axis=0) * own.step
+        flash = charges.charge[use].mean(axis=0) * charges.step
         error = flash.std(ddof=1) / np.sqrt(n_flashes)
         return np.array([true[use].mean()]), np.array([flash.mean()]), np.array([error])
     charge, error = np.full((2, n_pixels), np.nan)
     for start in range(0, n_pixels, BLOCK_PIXELS):
         rows = slice(start, start + BLOCK_PIXELS)
-        own_charge = own.charge[rows] * own.step
-        charge[rows] = own_charge.mean(axis=1)
-        error[rows] = own_charge.std(axis=1, ddof=1) / np.sqrt(n_flashes)
-    return true, np.where(own.dead | own.saturated, np.nan, charge), error
+        charge_block = charges.charge[rows] * charges.step
+        charge[rows] = charge_block.mean(axis=1)
+        error[rows] = charge_block.std(axis=1, ddof=1) / np.sqrt(n_flashes)
+    return true, np.where(charges.dead | charges.saturated, np.nan, charge), error
 
 
 # --- summary --------------------------------------------------------------------------------------
@@ -263,10 +305,10 @@ def _pedestal_check(runs, pixels, spe, settings) -> dict | None:
     """
     if settings.conversion != "spe":
         return None
-    own = pixels[0]
-    use = (own["LEFT_OUT"] & ~int(Left.NO_LIGHT)) == 0
-    off = (own["MEAN_PE"] - own["EXPECTED"])[use]
-    error = (own["BIAS_ERR"] * own["EXPECTED"])[use]
+    darkest = pixels[0]
+    use = (darkest["LEFT_OUT"] & ~int(Left.NO_LIGHT)) == 0
+    off = (darkest["MEAN_PE"] - darkest["EXPECTED"])[use]
+    error = (darkest["BIAS_ERR"] * darkest["EXPECTED"])[use]
     good = np.asarray(spe["STATUS"]) == 0
     eped = np.asarray(spe["EPED"], float)[good]
     reach = np.ptp(eped, axis=1) / np.asarray(spe["PE"], float)[good]
@@ -281,10 +323,15 @@ def _pedestal_check(runs, pixels, spe, settings) -> dict | None:
 
 
 def _verdicts(camera: np.ndarray, settings: Settings) -> list[dict]:
-    """One verdict for each requirement, over the good pixels of all runs that judge."""
-    judge = camera["REASON"] == ""
-    resolution = np.where(judge, camera["RESOLUTION"], np.nan)
-    return [
-        verdict(camera["EXPECTED"], resolution, camera["RESOLUTION_ERR"], nsb)
-        for nsb in settings.nsb_per_ns
-    ]
+    """A verdict for each level of background, over the good pixels of the runs taken at it.
+
+    Levels are those of the configuration, and those that runs were taken at beside them: a run at
+    another background says nothing of a requirement.
+    """
+    assessed = camera["REASON"] == ""
+    level = np.where(np.isfinite(camera["NSB_MEAS"]), camera["NSB_MEAS"], camera["NSB"])
+    verdicts = []
+    for nsb in levels_of(level, settings.nsb_per_ns):
+        resolution = np.where(assessed & of_level(level, nsb), camera["RESOLUTION"], np.nan)
+        verdicts.append(verdict(camera["EXPECTED"], resolution, camera["RESOLUTION_ERR"], nsb))
+    return verdicts

@@ -6,6 +6,7 @@ Charges are in photoelectrons (p.e.), night-sky background (NSB) in p.e. per ns 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 
 import numpy as np
 
@@ -16,12 +17,12 @@ ELECTRONICS_PE = 0.87
 EXCESS_NOISE = 0.2
 """Excess noise, ENF: it widens the Poisson fluctuations by 1 + ENF."""
 GAIN_SPREAD = 0.1
-"""Error of the gain that is common to all charges, sigma_g, as a share of the charge."""
+"""Error of the gain that is common to all charges, sigma_g, as a fraction of the charge."""
 DARK_PER_NS = 0.005
 """What the requirement adds to the background (p.e. per ns)."""
 RANGE_PHOTONS = (4.0, 4000.0)
 RANGE_PDE = 0.25
-"""The requirement's own range and the efficiency that it is written with.
+"""The range of the requirement and the efficiency that it is written with.
 
 The efficiency is part of its definition, as the other constants are: it says at which charges the
 requirement holds. What the camera's photons are worth is `charge_resolution.pde` alone.
@@ -31,6 +32,39 @@ RANGE_PE = tuple(photons * RANGE_PDE for photons in RANGE_PHOTONS)
 
 CLEAR_SIGMA = 2.0
 """A run nearer to the requirement than this many standard errors is not clear."""
+
+
+LEVEL_TOLERANCE, LEAST_TOLERANCE = 0.1, 0.005
+"""A run is of a level of background that its own differs from by no more than this fraction, or by
+this many p.e. per ns."""
+
+
+class State(Enum):
+    """What can be said of a requirement."""
+
+    MEETS = "meets"
+    MISSES = "misses"
+    UNCLEAR = "cannot be said"
+    NOT_MEASURED = "not measured"
+
+
+def of_level(nsb_per_ns: np.ndarray, level: float) -> np.ndarray:
+    """Whether a run was taken at a level of background; (n,) bool for the runs' own (n,)."""
+    with np.errstate(invalid="ignore"):
+        off = np.abs(np.asarray(nsb_per_ns, float) - level)
+        return off <= max(LEVEL_TOLERANCE * level, LEAST_TOLERANCE)
+
+
+def levels_of(nsb_per_ns: np.ndarray, required: Sequence[float]) -> list[float]:
+    """Levels that requirements are for: those asked for, and those that runs were taken at.
+
+    `nsb_per_ns` (n,) of the runs; NaN is of no level.
+    """
+    levels = [float(level) for level in required]
+    for nsb in np.sort(np.asarray(nsb_per_ns, float)):
+        if np.isfinite(nsb) and not any(of_level(nsb, level) for level in levels):
+            levels.append(float(nsb))
+    return levels
 
 
 def requirement_formula(charge_pe: np.ndarray, nsb_per_ns: float) -> np.ndarray:
@@ -74,27 +108,30 @@ def verdict(
     Parameters
     ----------
     charge_pe, resolution, error : (n,) float
-        Expected charge of each run, its resolution and standard error; a resolution of NaN does
-        not judge.
+        Expected charge of each run, its resolution and standard error; a resolution of NaN is
+        not assessed.
     nsb_per_ns : float
-        The requirement's.
+        The requirement's; the runs are those that were taken at this level.
 
     Returns
     -------
     dict
         `nsb_per_ns`; `required` (n,), NaN outside of the range; `meets` (n,) True, False, or None
-        where there is nothing to judge; `n_judged`, `n_met`; `n_unclear`: nearer to the requirement
-        than `CLEAR_SIGMA` standard errors; `met_pe`: stretches of charge, [lowest, highest], of
-        neighbouring runs that all meet it; `missed_pe`: charges that do not; `worst_ratio`:
-        largest resolution over requirement, and `worst_pe`, where.
+        for a run that is not assessed; `n_judged` (assessed) and `n_met`; `n_unclear`: nearer to
+        the requirement than `CLEAR_SIGMA` standard errors; `met_pe`: stretches of charge, [lowest,
+        highest], of neighbouring runs that all meet it; `missed_pe`: charges that do not;
+        `worst_ratio`: largest resolution over requirement, `worst_ratio_err` its standard error,
+        and `worst_pe`, where; `state`, the value of a `State`: misses where a run clearly does,
+        meets where all clearly do, else cannot be said.
     """
     charge, resolution, error = (np.asarray(v, float) for v in (charge_pe, resolution, error))
     required = required_resolution(charge, nsb_per_ns)
-    judged = np.isfinite(required) & np.isfinite(resolution)
-    meets = judged & (resolution <= np.where(judged, required, np.nan))
+    assessed = np.isfinite(required) & np.isfinite(resolution)
+    meets = assessed & (resolution <= np.where(assessed, required, np.nan))
     with np.errstate(invalid="ignore"):
-        unclear = judged & (np.abs(resolution - required) < CLEAR_SIGMA * error)
-    order = [i for i in np.argsort(charge, kind="stable") if judged[i]]
+        clear = np.abs(resolution - required) >= CLEAR_SIGMA * error
+    unclear = assessed & ~clear
+    order = [i for i in np.argsort(charge, kind="stable") if assessed[i]]
     stretches: list[list[float]] = []
     before = False
     for i in order:
@@ -104,15 +141,22 @@ def verdict(
             stretches.append([float(charge[i])] * 2)
         before = bool(meets[i])
     worst = max(order, key=lambda i: resolution[i] / required[i], default=None)
+    state = State.MEETS if assessed.any() else State.NOT_MEASURED
+    if unclear.any():
+        state = State.UNCLEAR
+    if (assessed & clear & ~meets).any():
+        state = State.MISSES
     return {
         "nsb_per_ns": float(nsb_per_ns),
+        "state": state.value,
         "required": required,
-        "meets": [bool(m) if j else None for m, j in zip(meets, judged, strict=True)],
-        "n_judged": int(judged.sum()),
+        "meets": [bool(m) if j else None for m, j in zip(meets, assessed, strict=True)],
+        "n_judged": int(assessed.sum()),
         "n_met": int(meets.sum()),
         "n_unclear": int(unclear.sum()),
         "met_pe": stretches,
         "missed_pe": [float(charge[i]) for i in order if not meets[i]],
         "worst_ratio": np.nan if worst is None else float(resolution[worst] / required[worst]),
+        "worst_ratio_err": np.nan if worst is None else float(error[worst] / required[worst]),
         "worst_pe": np.nan if worst is None else float(charge[worst]),
     }

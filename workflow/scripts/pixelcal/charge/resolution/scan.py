@@ -1,4 +1,4 @@
-"""The runs of a dynamic-range scan: their light, which calibrate, which judge, who is left out."""
+"""The runs of a dynamic-range scan: their light, which calibrate, which pixels are left out."""
 
 from __future__ import annotations
 
@@ -25,6 +25,25 @@ class Left(IntFlag):
     CALIBRATES = 32
     NO_LIGHT = 64
     DEAD = 128
+
+
+WORDS = {
+    Left.CALIBRATES: "it calibrates",
+    Left.NO_LIGHT: "no light is expected",
+    Left.SATURATED: "every pixel saturates",
+    Left.BEYOND_CALIBRATION: "its light is beyond the runs that calibrate",
+    Left.NOT_FINITE: "no pixel has finite charges",
+    Left.NOT_GOOD: "no pixel is good",
+    Left.DEAD: "no pixel sees light",
+}
+"""Why a run is not assessed, where the bit is that of all good pixels; the first counts."""
+EACH = {
+    Left.SATURATED: "saturate",
+    Left.BEYOND_CALIBRATION: "beyond calibration",
+    Left.NOT_FINITE: "not finite",
+    Left.DEAD: "dead",
+}
+"""The same where pixels differ."""
 
 
 class ScanRun(NamedTuple):
@@ -64,8 +83,8 @@ def scan_runs(entries: Iterable[Mapping]) -> list[ScanRun]:
         Where there is no run.
     """
     runs = [
-        ScanRun(own["name"], *(float(own.get(key, np.nan)) for key in LIGHT_KEYS))
-        for own in entries
+        ScanRun(row["name"], *(float(row.get(key, np.nan)) for key in LIGHT_KEYS))
+        for row in entries
     ]
     if not runs:
         raise InputError("the dynamic-range scan has no run; add rows to its table.csv")
@@ -75,7 +94,7 @@ def scan_runs(entries: Iterable[Mapping]) -> list[ScanRun]:
 def calibrating_runs(
     runs: Sequence[ScanRun], conversion: str, named: Sequence[str] | None
 ) -> set[str]:
-    """Names of the runs that calibrate; they do not judge.
+    """Names of the calibration runs, which are excluded from the assessment.
 
     Conversion `spe` takes none. Conversion `transfer` takes those named, else every second run in
     order of light, so that the brightest is among them: the transfer function reaches all others.
@@ -84,7 +103,7 @@ def calibrating_runs(
     ------
     InputError
         Where a name is no run, conversion `spe` is given names, or no two runs are left to
-        calibrate and none to judge.
+        calibrate and one to assess.
     """
     key = "sstcam.charge_resolution.calibrating_runs"
     if conversion == "spe":
@@ -104,7 +123,7 @@ def calibrating_runs(
     if len(chosen) < 2:
         raise InputError(f"{key}: a transfer function needs two runs; the scan gives {len(chosen)}")
     if len(chosen) == len(runs):
-        raise InputError(f"{key}: every run calibrates and none is left to judge; name fewer")
+        raise InputError(f"{key}: every run calibrates and none is left to assess; name fewer")
     return chosen
 
 
@@ -117,7 +136,7 @@ def left_out(
     range_pe: np.ndarray,
     calibrates: bool,
 ) -> np.ndarray:
-    """Bits of `Left` (n_pixels,) for one run; 0 judges.
+    """Bits of `Left` (n_pixels,) for one run; 0 is assessed.
 
     Parameters
     ----------
@@ -151,16 +170,21 @@ def left_out(
 
 
 def reason(flags: np.ndarray) -> str:
-    """Why a run does not judge at all, in words; empty where a pixel of it does."""
+    """Why a run is not assessed at all, in words; empty where a pixel of it is.
+
+    Of the pixels that are good; those that are not would be left out anyway.
+    """
     if not len(flags) or (flags == 0).any():
         return "" if len(flags) else "no pixel"
     shared = np.bitwise_and.reduce(flags)
-    words = {
-        Left.CALIBRATES: "it calibrates",
-        Left.NO_LIGHT: "no light is expected",
-        Left.SATURATED: "every pixel saturates",
-        Left.BEYOND_CALIBRATION: "its light is beyond the runs that calibrate",
-        Left.NOT_FINITE: "no pixel has finite charges",
-        Left.NOT_GOOD: "no pixel is good",
-    }
-    return next((text for bit, text in words.items() if shared & bit), "no pixel is left")
+    if not shared & (Left.CALIBRATES | Left.NO_LIGHT):
+        good = flags[(flags & Left.NOT_GOOD) == 0]
+        if not len(good):
+            return WORDS[Left.NOT_GOOD]
+        shared = np.bitwise_and.reduce(good)
+    for bit, text in WORDS.items():
+        if shared & bit:
+            return text
+    counts = {bit: int(((good & bit) != 0).sum()) for bit in EACH}
+    parts = [f"{n} {EACH[bit]}" for bit, n in counts.items() if n]
+    return "every good pixel is left out: " + ", ".join(parts)

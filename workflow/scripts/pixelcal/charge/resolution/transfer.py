@@ -1,8 +1,9 @@
-"""Charge to photoelectrons, two ways: by the pixel's own SPE fit, or by a transfer function.
+"""Charge to photoelectrons, two ways: by the SPE fit of the pixel, or by a transfer function.
 
 `SpeConversion` takes gain, pedestal and crosstalk of each pixel from single photoelectrons: the
-scan has no say in it, so every run of the scan may judge. `Transfer` is measured from runs of the
-scan itself, so it follows a response that is not linear; those runs must not judge.
+scan has no say in it, so every run of the scan may be assessed. `Transfer` is measured from runs of
+the scan itself, so it follows a response that is not linear; those runs are excluded from the
+assessment.
 
 Both have `to_pe(rows, charge)`: `rows` a slice of the pixels, `charge` (n_rows, n) in ADC*sample.
 """
@@ -17,10 +18,7 @@ from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.optimize import isotonic_regression
 
 LEAST_SLOPE = 0.05
-"""Of the transfer function at a knot, as a share of the gentler of its neighbouring secants."""
-
-N_HALVINGS = 80
-"""Of the interval in which an inverse lies: more than the digits of a float64."""
+"""Of the transfer function at a knot, as a fraction of the gentler of its neighbouring secants."""
 
 
 # --- single photoelectrons ------------------------------------------------------------------------
@@ -31,7 +29,7 @@ class SpeConversion:
     """p.e. = (charge - pedestal) / pe * (1 - opct).
 
     The mean charge of Q photoelectrons is pedestal + pe Q / (1 - opct): the estimate has the mean
-    Q. `pedestal`, `pe` (ADC*sample) and `opct` are (n_pixels,), NaN without an answer.
+    Q. `pedestal`, `pe` (ADC*sample) and `opct` are (n_pixels,), NaN without a valid fit.
     """
 
     pedestal: np.ndarray
@@ -69,7 +67,7 @@ def mean_pedestal(eped: np.ndarray, eped_err: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Curve:
-    """A strictly rising function from charge to p.e. through knots, and its inverse.
+    """A strictly rising function from charge to p.e. through knots.
 
     Between the knots a cubic spline whose slopes at the knots are limited so that it rises (Hyman
     1983), beyond them straight lines with the slope of the last two knots. The spline runs on axes
@@ -107,22 +105,6 @@ class Curve:
         inside = self._inside(np.clip(charge, self.charge[0], self.charge[-1]))
         return inside + low * below + high * above
 
-    def to_charge(self, pe: np.ndarray) -> np.ndarray:
-        """Charge of p.e., any shape: the inverse of `to_pe`, by bisection between the knots."""
-        pe = np.asarray(pe, float)
-        low, high = self._slopes()
-        inside = np.clip(pe, self.pe[0], self.pe[-1])
-        upper = np.clip(np.searchsorted(self.pe, inside), 1, len(self.pe) - 1)
-        start, stop = self.charge[upper - 1], self.charge[upper]
-        for _ in range(N_HALVINGS):
-            middle = 0.5 * (start + stop)
-            rises = self._inside(middle) < inside
-            start, stop = np.where(rises, middle, start), np.where(rises, stop, middle)
-        charge = 0.5 * (start + stop)
-        below, above = np.minimum(pe - self.pe[0], 0.0), np.maximum(pe - self.pe[-1], 0.0)
-        charge = charge + below / low + above / high
-        return np.where(np.isfinite(pe), charge, np.nan)
-
     def _slopes(self) -> tuple[float, float]:
         first = (self.pe[1] - self.pe[0]) / (self.charge[1] - self.charge[0])
         last = (self.pe[-1] - self.pe[-2]) / (self.charge[-1] - self.charge[-2])
@@ -145,25 +127,18 @@ class Transfer:
 
     def to_pe(self, rows: slice, charge: np.ndarray) -> np.ndarray:
         """Photoelectrons (n_rows, n) of the charges of some pixels; NaN without a function."""
-        return self._each(rows, charge, "to_pe")
-
-    def to_charge(self, rows: slice, pe: np.ndarray) -> np.ndarray:
-        """Charges (n_rows, n) of p.e.: the inverse."""
-        return self._each(rows, pe, "to_charge")
-
-    def _each(self, rows: slice, values: np.ndarray, way: str) -> np.ndarray:
-        out = np.full(np.shape(values), np.nan)
+        out = np.full(np.shape(charge), np.nan)
         for place, row in enumerate(range(self.n_pixels)[rows]):
             curve = self.curve(row)
             if curve is not None:
-                out[place] = getattr(curve, way)(values[place])
+                out[place] = curve.to_pe(charge[place])
         return out
 
     def range_pe(self) -> np.ndarray:
         """Lowest and highest p.e. (n_pixels, 2) that the runs reach; NaN without a function."""
         curves = (self.curve(row) for row in range(self.n_pixels))
         return np.array(
-            [[np.nan, np.nan] if own is None else own.pe[[0, -1]] for own in curves]
+            [[np.nan, np.nan] if curve is None else curve.pe[[0, -1]] for curve in curves]
         ).reshape(-1, 2)
 
 
@@ -190,7 +165,7 @@ def measure_transfer(
     """
     light = np.broadcast_to(expected_pe, mean_charge.shape)
     rows = zip(light, mean_charge, error, strict=True)
-    return Transfer([_measure_curve(*own) for own in rows], n_pixels)
+    return Transfer([_measure_curve(*row) for row in rows], n_pixels)
 
 
 def _measure_curve(light: np.ndarray, charge: np.ndarray, error: np.ndarray) -> Curve | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelcal.charge.runs.waveforms import FLAGS, Block, RunProperties
+from pixelcal.charge.runs.waveforms import FLAGS, Block, RunProperties, type_number
 from pixelcal.errors import InputError
 
 UNKNOWN = -1
@@ -42,13 +42,13 @@ class SourceRun:
         self.telescope = self._telescope(telescope)
         self._events = iter(source)
         self._first = self._first_event()
+        self._named = gain_channel
+        self._names_gains = _selected_gain(self._camera(self._first)) is not None
         self._channel = self._gain_channel(gain_channel)
         self.has_truth = self._true_image(self._first) is not None
         data = self._waveform(self._first)
         camera = source.subarray.tel[self.telescope].camera
-        pixel = np.asarray(camera.geometry.pix_id, np.int32)
-        if len(np.unique(pixel)) < len(pixel) or len(pixel) != len(data):
-            pixel = np.arange(len(data), dtype=np.int32)
+        pixel = self._pixels(camera.geometry.pix_id, len(data))
         rate = float(camera.readout.sampling_rate.to_value("GHz"))
         whole = data.dtype.kind in "iu" and data.dtype.itemsize <= 4
         self.properties = RunProperties(
@@ -72,12 +72,13 @@ class SourceRun:
         n_left = max_events or sys.maxsize
         while block := self._next_block(min(block_events, n_left)):
             n_left -= len(block)
-            waveforms, ids, flags, truths = zip(*block, strict=True)
+            waveforms, ids, flags, truths, types = zip(*block, strict=True)
             yield Block(
                 np.stack(waveforms),
                 np.array(ids, np.int64),
                 np.array(flags, np.uint8),
                 np.stack(truths).astype(np.int32) if self.has_truth else None,
+                np.array(types, np.uint8),
             )
 
     def _next_block(self, block_events: int) -> list[tuple]:
@@ -91,16 +92,36 @@ class SourceRun:
         return rows
 
     def _row(self, event) -> tuple:
-        """Waveforms, event id, flags and true photoelectrons of an event."""
+        """Waveforms, event id, flags, true photoelectrons and type of an event."""
         properties = self.properties
         data, flags = self._waveform(event), 0
         shape = len(properties.pixel), properties.n_samples
         if data is None or data.shape != shape:
             data, flags = np.zeros(shape, properties.dtype), FLAGS["incomplete"]
+        elif not self._is_of_gain(event):
+            flags = FLAGS["gain"]
         truth = self._true_image(event) if self.has_truth else None
         if self.has_truth and (truth is None or len(truth) != shape[0]):
             truth = np.full(shape[0], UNKNOWN)
-        return data.astype(properties.dtype, copy=False), event.index.event_id, flags, truth
+        waveforms = data.astype(properties.dtype, copy=False)
+        return waveforms, event.index.event_id, flags, truth, _type_of(event)
+
+    def _pixels(self, pix_id, n_rows: int) -> np.ndarray:
+        """Numbers (n_rows,) of the pixels; those of the camera, as waveforms bring none."""
+        pixel = np.asarray(pix_id, np.int32)
+        values, counts = np.unique(pixel, return_counts=True)
+        if len(values) < len(pixel):
+            raise InputError(
+                f"{self._where}: pixel {values[counts > 1][0]} stands twice in the camera's"
+                " pixel ids, so that no row can be told from another; correct the description"
+            )
+        if len(pixel) != n_rows:
+            raise InputError(
+                f"{self._where}: has waveforms of {n_rows} pixels, but the camera has {len(pixel)};"
+                " which are missing is not said: fill their rows, or write the open layout with"
+                " the numbers of its pixels"
+            )
+        return pixel
 
     def _next_event(self):
         """The next event; None at the end. What a damaged file raises is the user's to mend."""
@@ -134,26 +155,62 @@ class SourceRun:
         raise InputError(f"{self._where}: holds no event with waveforms; give a run with flashes")
 
     def _gain_channel(self, wanted: int | None) -> int:
-        if wanted is None and self._n_channels > 1:
+        """The channel that is read, from the first event; a run of one gain may not name it."""
+        if self._n_channels > 1 and wanted is None:
+            raise InputError(self._several_gains(self._n_channels))
+        selected = _selected_gain(self._camera(self._first))
+        if self._n_channels > 1 or selected is None:
+            if wanted is not None and wanted >= self._n_channels:
+                raise InputError(
+                    f"{self._where}: has no gain channel {wanted}; it has {self._n_channels}, from"
+                    " 0"
+                )
+            return wanted or 0
+        there = np.unique(selected)
+        if wanted is None and len(there) > 1:
             raise InputError(
-                f"{self._where}: has {self._n_channels} gain channels; name one in"
-                " sstcam.source.gain_channel (0 is the high gain)"
+                f"{self._where}: has another gain channel in some pixels than in others; name one"
+                " in sstcam.source.gain_channel (0 is the high gain): events with it in every pixel"
+                " are used"
             )
-        if wanted is not None and wanted >= self._n_channels:
-            raise InputError(
-                f"{self._where}: has no gain channel {wanted}; it has {self._n_channels}, from 0"
-            )
-        return wanted or 0
+        return int(there[0]) if wanted is None else wanted
+
+    def _several_gains(self, number: int) -> str:
+        return (
+            f"{self._where}: has {number} gain channels; name one in"
+            " sstcam.source.gain_channel (0 is the high gain)"
+        )
+
+    def _camera(self, event):
+        """What an event has of the telescope, or None."""
+        return getattr(event, self.level).tel.get(self.telescope)
 
     def _waveform(self, event) -> np.ndarray | None:
         """Samples (n_pixels, n_samples) of the telescope; None where there are none."""
-        camera = getattr(event, self.level).tel.get(self.telescope)
+        camera = self._camera(event)
         if camera is None or camera.waveform is None:
             return None
         data = np.asarray(camera.waveform)
-        if _channels(data) <= self._channel:
-            return None
-        return data if data.ndim == 2 else data[self._channel]
+        if data.ndim == 2:
+            return data
+        if len(data) == 1:
+            return data[0]
+        if self._n_channels == 1 and self._named is None:
+            raise InputError(self._several_gains(len(data)))
+        return data[self._channel] if self._channel < len(data) else None
+
+    def _is_of_gain(self, event) -> bool:
+        """Whether every pixel of an event has the gain channel that is read.
+
+        Where one gain was selected and not said which, it is known only in a run that has no other.
+        """
+        camera = self._camera(event)
+        if _channels(camera.waveform) > 1:
+            return True
+        selected = _selected_gain(camera)
+        if selected is None:
+            return self._n_channels == 1 and not self._names_gains
+        return bool((selected == self._channel).all())
 
     def _true_image(self, event) -> np.ndarray | None:
         """Photoelectrons (n_pixels,) of a simulated event; ctapipe has -1 where it has none."""
@@ -180,6 +237,18 @@ def adc_range_of(given: Sequence[float] | None) -> tuple[float, float] | None:
             " sample, then the highest"
         )
     return float(low), float(high)
+
+
+def _selected_gain(camera) -> np.ndarray | None:
+    """Gain channel (n_pixels,) of each pixel where one was selected; None where it is not said."""
+    selected = getattr(camera, "selected_gain_channel", None)
+    return None if selected is None else np.asarray(selected, int)
+
+
+def _type_of(event) -> int:
+    """Number of the type of an event, by its name: ctapipe's numbers changed with its versions."""
+    kind = getattr(getattr(event, "trigger", None), "event_type", None)
+    return type_number(getattr(kind, "name", "UNKNOWN"))
 
 
 def _channels(waveform) -> int:

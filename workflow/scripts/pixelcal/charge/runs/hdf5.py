@@ -10,7 +10,7 @@ of other files (external links, external storage, virtual data) is refused, not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,14 @@ from types import TracebackType
 import h5py
 import numpy as np
 
-from pixelcal.charge.runs.waveforms import UNITS, Block, RunProperties
+from pixelcal.charge.runs.waveforms import (
+    FLAGS,
+    UNITS,
+    Block,
+    RunProperties,
+    empty_events,
+    wanted_types,
+)
 from pixelcal.errors import InputError
 from pixelcal.io.tables import atomic
 
@@ -48,7 +55,9 @@ class OpenRun:
         Texts among the attributes of the file, as `source`, what it was converted from.
     """
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
+    def __init__(
+        self, path: Path, file: h5py.File, event_types: Sequence[str] | None = None
+    ) -> None:
         self.path = path
         self._where = f"run {path}"
         self._waveforms = self._dataset(file, "waveforms")
@@ -63,6 +72,13 @@ class OpenRun:
         self._event_id = self._dataset(file, "event_ids", (self.n_events,), "iu")
         self._flags = self._dataset(file, "event_flags", (self.n_events,), "u")
         self._true_pe = self._dataset(file, "true_pe", (self.n_events, n_pixels), "iu")
+        self._types = self._dataset(file, "event_types", (self.n_events,), "iu")
+        self._wanted_types = wanted_types(event_types)
+        if event_types is not None and self._types is None:
+            raise InputError(
+                f"{self._where}: has no dataset event_types, but sstcam.source.event_types names"
+                f" {', '.join(event_types)}; leave it null, or write the types"
+            )
         self.properties = RunProperties(
             pixel=self._pixels(file, n_pixels),
             n_samples=self._waveforms.shape[2],
@@ -71,11 +87,6 @@ class OpenRun:
             sample_ns=self._sample_ns(),
             adc_range=self._adc_range(),
         )
-
-    @property
-    def has_truth(self) -> bool:
-        """Whether the true number of photoelectrons is known."""
-        return self._true_pe is not None
 
     def blocks(
         self, max_events: int | None = None, block_bytes: int = BLOCK_BYTES
@@ -98,12 +109,25 @@ class OpenRun:
         step = self._block_events(block_bytes)
         for first in range(0, n_events, step):
             rows = slice(first, min(first + step, n_events))
+            waveforms = self._read(self._waveforms, rows)
+            types = None if self._types is None else self._read(self._types, rows, np.int64)
             yield Block(
-                self._read(self._waveforms, rows),
+                waveforms,
                 self._ids(rows),
-                self._read(self._flags, rows, np.uint8, rows.stop - first),
+                self._event_flags(rows, waveforms, types),
                 None if self._true_pe is None else self._read(self._true_pe, rows, np.int32),
+                types,
             )
+
+    def _event_flags(self, rows: slice, waveforms: np.ndarray, types) -> np.ndarray:
+        """Flags of events: those of the file, and what their samples and types say."""
+        flags = self._read(self._flags, rows, np.int64, len(waveforms))
+        known = FLAGS["stale"] | FLAGS["incomplete"] | FLAGS["other"] | FLAGS["gain"]
+        flags = (flags & known) | np.where(flags & ~known, FLAGS["other"], 0)
+        flags[empty_events(waveforms)] |= FLAGS["empty"]
+        if types is not None:
+            flags[~self._wanted_types[np.clip(types, 0, 255)]] |= FLAGS["type"]
+        return flags.astype(np.uint8)
 
     def _block_events(self, block_bytes: int) -> int:
         """Events of a block: whole chunks, so that none is decompressed twice."""
@@ -244,8 +268,15 @@ class OpenRun:
 
 
 @contextmanager
-def open_run(path: str | Path) -> Iterator[OpenRun]:
+def open_run(path: str | Path, event_types: Sequence[str] | None = None) -> Iterator[OpenRun]:
     """Open a run in the open layout and check it.
+
+    Parameters
+    ----------
+    path : path
+    event_types : names of `waveforms.EVENT_TYPES`, optional
+        Events of other types are flagged, where the file says their types; without it pedestals
+        are.
 
     Raises
     ------
@@ -265,7 +296,7 @@ def open_run(path: str | Path) -> Iterator[OpenRun]:
             f"run {path}: is not an HDF5 file that can be read ({reason}); {_ANEW}"
         ) from None
     with file:
-        yield OpenRun(path, file)
+        yield OpenRun(path, file, event_types)
 
 
 def _first_line(error: Exception) -> str:
@@ -287,6 +318,8 @@ class RunWriter:
     properties : RunProperties
     with_truth : bool
         Whether the blocks bring `true_pe`.
+    with_types : bool
+        Whether they bring `event_type`.
     attributes : dict, optional
         What else is known of the run: numbers and texts, attributes of the file.
     compression : int or None
@@ -299,12 +332,14 @@ class RunWriter:
         properties: RunProperties,
         *,
         with_truth: bool,
+        with_types: bool = False,
         attributes: dict[str, float | str] | None = None,
         compression: int | None = COMPRESSION,
     ) -> None:
         self._atomic = atomic(path)
         self._properties = properties
         self._with_truth = with_truth
+        self._with_types = with_types
         self._attributes = attributes or {}
         self._compression = compression
         self.chunk_events = _chunk_events(properties)
@@ -328,6 +363,8 @@ class RunWriter:
         self._create("event_flags", (), np.uint8, 4096)
         if self._with_truth:
             self._create("true_pe", (n_pixels,), np.int32)
+        if self._with_types:
+            self._create("event_types", (), np.uint8, 4096)
         return self
 
     def _create(self, name: str, shape: tuple, dtype, chunk_events: int = 0) -> None:
@@ -361,6 +398,8 @@ class RunWriter:
         }
         if self._with_truth:
             values["true_pe"] = block.true_pe
+        if self._with_types:
+            values["event_types"] = block.event_type
         for name, rows in values.items():
             data = self._file[name]
             data.resize(self._n_written, axis=0)

@@ -36,14 +36,14 @@ def pixel_grid(pixel_map: PixelMap) -> PixelGrid:
     """Rows and columns of the pixels of a map; the gaps between modules are left out."""
     places = np.array([pixel_map.x, pixel_map.y], float)
     module = np.asarray(pixel_map.module)
-    columns = [_ranks(own) for own in places]
-    width, height = (int(own.max()) + 1 for own in columns)
+    columns = [_ranks(coordinate) for coordinate in places]
+    width, height = (int(ranks.max()) + 1 for ranks in columns)
     taken = len(np.unique(columns[0] * height + columns[1]))
     if width * height <= SPARSE * len(module) and taken == len(module):
         return PixelGrid(*columns, width, height, *places, module, False)
     unit = _distance(places)
     x, y = (places - places.min(axis=1, keepdims=True)) / unit
-    width, height = (int(np.ceil(own.max())) + 1 for own in (x, y))
+    width, height = (int(np.ceil(coordinate.max())) + 1 for coordinate in (x, y))
     return PixelGrid(x, y, width, height, *places, module, True)
 
 

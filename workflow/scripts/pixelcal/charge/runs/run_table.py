@@ -47,6 +47,7 @@ class RunEntry:
     light : dict
         The numbers in the other columns: n_ph, photons a pixel and flash as set; in a scan also
         n_ph_meas, as measured, and nsb and nsb_meas, the night-sky background (photoelectrons/ns).
+        Other columns with a number, as bias voltage or temperature, keep their names.
     """
 
     name: str
@@ -83,6 +84,7 @@ def read_run_table(folder: str | Path, which: str) -> list[RunEntry]:
         where = f"{path}, line {number}"
         light = {name: _number(where, name, row[name]) for name in COLUMNS[which][1:]}
         light |= {name: _per_ns(where, name, row) for name in BACKGROUND if name in light}
+        light |= _other_numbers(row)
         name, file = _find_run(where, Path(folder), row["name"])
         if name in lines:
             raise InputError(
@@ -94,6 +96,22 @@ def read_run_table(folder: str | Path, which: str) -> list[RunEntry]:
     if not entries:
         raise InputError(f"{path}: names no run; add a row for each")
     return by_light(entries)
+
+
+def _other_numbers(row: Mapping[str, str]) -> dict[str, float]:
+    """Numbers of a row in columns that are not those of the light; what is none is left out."""
+    known = {*COLUMNS["spe"], *COLUMNS["scan"], UNIT_COLUMN}
+    numbers = {}
+    for name, text in row.items():
+        if name in known or not name or not name.isascii() or not name.isprintable():
+            continue
+        try:
+            value = float(text)
+        except (TypeError, ValueError):
+            continue
+        if math.isfinite(value):
+            numbers[name] = value
+    return numbers
 
 
 def by_light(entries: Iterable[RunEntry]) -> list[RunEntry]:

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-FLAGS = {"stale": 1, "incomplete": 2, "other": 4}
-"""Bits of an event that is not used; the first that is set is the reason that is counted."""
+FLAGS = {"stale": 1, "incomplete": 2, "other": 4, "empty": 8, "type": 16, "gain": 32}
+"""Bits of an event that is not used; the first that is set is the reason that is counted.
+
+empty: every sample is the same; type: of a type that is not asked for; gain: of another gain
+channel in some pixel.
+"""
+
+REASONS = {
+    "stale": "stale",
+    "incomplete": "incomplete",
+    "other": "other (flagged, or a charge that is not finite)",
+    "empty": "empty, every sample zero or another constant",
+    "type": "of another type than sstcam.source.event_types asks for",
+    "gain": "with another gain in some pixel",
+}
+"""Words for each of `FLAGS`."""
+
+EVENT_TYPES = {
+    "FLATFIELD": 0,
+    "SINGLE_PE": 1,
+    "PEDESTAL": 2,
+    "DARK_PEDESTAL": 3,
+    "ELECTRONIC_PEDESTAL": 4,
+    "OTHER_CALIBRATION": 5,
+    "MUON": 16,
+    "SUBARRAY": 32,
+    "UNKNOWN": 255,
+}
+"""Numbers of the types of events in the open layout."""
 
 UNITS = ("adu", "mV", "pe")
 """Units that samples may have."""
@@ -53,13 +81,41 @@ class Block(NamedTuple):
     flags : (n,) uint8
         Bits of `FLAGS`; 0 is a good event.
     true_pe : (n, n_pixels) int32, or None
-        Photoelectrons that the light itself set free, where that is known.
+        Photoelectrons that the light itself set free, where that is known; negative: not known.
+    event_type : (n,) uint8, or None
+        Numbers of `EVENT_TYPES`, where that is known.
     """
 
     waveforms: np.ndarray
     event_id: np.ndarray
     flags: np.ndarray
     true_pe: np.ndarray | None
+    event_type: np.ndarray | None = None
+
+
+def type_number(name: str) -> int:
+    """Number of a type of events by its name; names of pedestals differ from source to source."""
+    if name in EVENT_TYPES:
+        return EVENT_TYPES[name]
+    return EVENT_TYPES["PEDESTAL" if "PEDESTAL" in name else "UNKNOWN"]
+
+
+def wanted_types(names: Sequence[str] | None) -> np.ndarray:
+    """Which numbers of types (256,) bool are used: those named; without names all but pedestals."""
+    known = {number: name for name, number in EVENT_TYPES.items()}
+    wanted = (known.get(number, "UNKNOWN") for number in range(256))
+    if names is None:
+        return np.array(["PEDESTAL" not in name for name in wanted])
+    return np.array([name in names for name in wanted])
+
+
+def empty_events(waveforms: np.ndarray) -> np.ndarray:
+    """Events (n,) of which every sample is the same; waveforms (n, n_pixels, n_samples)."""
+    found = (waveforms[:, 0] == waveforms[:, 0, :1]).all(axis=1)
+    which = np.flatnonzero(found)
+    if len(which) and waveforms[0].size > 1:
+        found[which] = (waveforms[which] == waveforms[which, :1, :1]).all(axis=(1, 2))
+    return found & (waveforms[0].size > 1)
 
 
 def reason_of(flags: np.ndarray) -> np.ndarray:

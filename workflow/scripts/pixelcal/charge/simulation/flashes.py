@@ -5,8 +5,8 @@ Poisson(opct) others at once (a branching process, so the total is a generalised
 avalanche brings a normal charge, as a pulse on the waveform; white noise, 12-bit digitisation. The
 law that is fitted to the charges is not used here.
 
-Every pixel draws from random streams of its own, in the order of the events: the waveforms do not
-depend on the other pixels, nor on how the events are cut into blocks.
+Every pixel draws from its random streams in the order of the events: the waveforms do not depend on
+the other pixels, nor on how the events are cut into blocks.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ ADC_DTYPE = np.uint16
 REFERENCE_WINDOW, REFERENCE_SHIFT = 16, 6
 """Samples, and those before the peak, in which a photoelectron has the charge GAIN."""
 
-RISE_SHARE = 0.4
-"""Share of the FWHM of the pulse that lies before its peak."""
+RISE_FRACTION = 0.4
+"""Fraction of the FWHM of the pulse that lies before its peak."""
 
 MODULE_PIXELS = 64
 N_MODULES = 32
@@ -55,7 +55,7 @@ class Pulse:
 def make_pulse(fwhm: float) -> Pulse:
     """The pulse with a FWHM in samples, which are 1 ns."""
     half_width = math.sqrt(2 * math.log(2))
-    rise, fall = RISE_SHARE * fwhm / half_width, (1 - RISE_SHARE) * fwhm / half_width
+    rise, fall = RISE_FRACTION * fwhm / half_width, (1 - RISE_FRACTION) * fwhm / half_width
     shape = Pulse(rise, fall, 1.0)
     samples = np.arange(REFERENCE_WINDOW) - REFERENCE_SHIFT
     return Pulse(rise, fall, 1.0 / shape.at(samples).sum())
@@ -75,7 +75,7 @@ def make_pixels(pixel, settings: dict) -> Table:
 
     Returns
     -------
-    Table, a row a pixel
+    Table, a row per pixel
         PIXEL; EFFICIENCY, factor on the light, 0 for a dead pixel; GAIN, charge of a photoelectron
         in the reference window (adu); SIGMA_PE, its relative width; OPCT; NOISE, of a sample (adu);
         BASELINE (adu); TIME, of the peak (samples).
@@ -100,42 +100,6 @@ def make_pixels(pixel, settings: dict) -> Table:
             "TIME": settings["peak_sample"] + spread["time_ns"] * drawn[:, 5],
         }
     )
-
-
-def true_parameters(pixels: Table, peak: np.ndarray, window, fwhm: float) -> dict[str, np.ndarray]:
-    """What the charges of simulated pixels have in truth, without NSB and afterpulses.
-
-    Parameters
-    ----------
-    pixels : Table
-        Of `make_pixels`, n rows.
-    peak : (n,) int
-        Sample of the peak that the window stands at.
-    window : charges.Window
-    fwhm : float
-        Of the pulse (samples).
-
-    Returns
-    -------
-    dict of (n,) arrays
-        EPED, SIGMA_PED, PE, SIGMA_PE (adu), OPCT. A sample is rounded to a whole number, which adds
-        1/12 to its variance; the baseline of the event, w times the mean of nb samples, adds w^2/nb
-        of those of a sample.
-    """
-    n_window, n_baseline = window.window, window.baseline_samples
-    first = np.asarray(peak) - window.window_shift
-    time = (first - np.asarray(pixels["TIME"]))[:, np.newaxis] + np.arange(n_window)
-    share = make_pulse(fwhm).at(time).sum(axis=1)
-    samples = n_window + (n_window**2 / n_baseline if n_baseline else 0.0)
-    pe = np.asarray(pixels["GAIN"]) * share
-    eped = 0.0 if n_baseline else n_window * np.asarray(pixels["BASELINE"])
-    return {
-        "EPED": eped + np.zeros(len(pixels)),
-        "SIGMA_PED": np.sqrt(samples * (np.asarray(pixels["NOISE"]) ** 2 + 1.0 / 12.0)),
-        "PE": pe,
-        "SIGMA_PE": pe * np.asarray(pixels["SIGMA_PE"]),
-        "OPCT": np.asarray(pixels["OPCT"]).copy(),
-    }
 
 
 # --- events ---------------------------------------------------------------------------------------
@@ -196,10 +160,10 @@ def flash_blocks(
     noise = np.empty((block_events, n_samples), np.float32)
     for start in range(0, n_events, block_events):
         stop = min(start + block_events, n_events)
-        n, own = stop - start, slice(start, stop)
+        n, rows = stop - start, slice(start, stop)
         waveforms = np.empty((n, len(numbers), n_samples), ADC_DTYPE)
         true_pe = np.empty((n, len(numbers)), np.int32)
-        lit = (flags[own] & FLAGS["stale"]) == 0
+        lit = (flags[rows] & FLAGS["stale"]) == 0
         for i, row in enumerate(pixels):
             noise_streams[i].standard_normal(out=noise[:n], dtype=np.float32)
             _pixel_events(
@@ -209,9 +173,9 @@ def flash_blocks(
                 row["GAIN"], row["SIGMA_PE"], row["OPCT"], row["NOISE"], row["BASELINE"],
                 row["TIME"], shape, waveforms[:, i], true_pe[:, i],
             )  # fmt: skip
-        _lose_modules(waveforms, numbers, flags[own], lost_module[own])
+        _lose_modules(waveforms, numbers, flags[rows], lost_module[rows])
         yield Block(
-            waveforms, np.arange(start, stop, dtype=np.int64) + FIRST_EVENT_ID, flags[own], true_pe
+            waveforms, np.arange(start, stop, dtype=np.int64) + FIRST_EVENT_ID, flags[rows], true_pe
         )
 
 
@@ -281,12 +245,12 @@ def _pixel_events(
         if nsb > 0.0:
             for _ in range(stream.poisson(nsb * span)):
                 at = stream.random() * span - before
-                own = gain * _charge(stream, _avalanches(stream, 1, opct), sigma_pe)
-                _add_pulse(wave, at, own, rise, fall, height)
+                late = gain * _charge(stream, _avalanches(stream, 1, opct), sigma_pe)
+                _add_pulse(wave, at, late, rise, fall, height)
         if afterpulse_probability > 0.0 and n > 0:
             for _ in range(stream.poisson(afterpulse_probability * n)):
                 at = time + afterpulse_time * stream.standard_exponential()
-                own = gain * _charge(stream, _avalanches(stream, 1, opct), sigma_pe)
-                _add_pulse(wave, at, own, rise, fall, height)
+                late = gain * _charge(stream, _avalanches(stream, 1, opct), sigma_pe)
+                _add_pulse(wave, at, late, rise, fall, height)
         for j in range(n_samples):
             waveforms[event, j] = np.uint16(min(max(math.floor(wave[j] + 0.5), 0.0), HIGHEST_ADC))

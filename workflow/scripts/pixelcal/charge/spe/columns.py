@@ -1,11 +1,18 @@
-"""Columns and STATUS bits of the table of single-photoelectron fits."""
+"""Tables of single-photoelectron spectra and fits: their names, columns and header cards."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+SPECTRA_EXTENSION, FIT_EXTENSION, SPE_EXTENSION = "SPECTRA", "FIT", "SPE"
+"""Spectra of all pixels, fits of a chunk of them, fits of all."""
+
 SHARED = ("SIGMA_PED", "PE", "SIGMA_PE", "OPCT")
-OWN = ("EPED", "LAMBDA")
+PER_RUN = ("EPED", "LAMBDA")
+"""What is fitted: quantities that all runs of a pixel share, and those that each run has."""
+
 CHARGE = "adu"
 UNITS = {
     name: CHARGE
@@ -13,21 +20,36 @@ UNITS = {
     for name in (quantity, f"{quantity}_ERR")
 }
 
+CARRIED = (
+    "WINDOW",
+    "WINSHIFT",
+    "TIMESKEW",
+    "BASELINE",
+    "NBASE",
+    "SOLO",
+    "MAXEV",
+    "UNITSAMP",
+    "SAMPLENS",
+    "STEP",
+    "NRUNS",
+)
+"""Cards of the charges that every later product repeats."""
+
 
 def fit_dtype(n_runs: int) -> np.dtype:
     """Columns of the fit of one pixel with `n_runs` runs; PIXEL comes first."""
-    n_parameters = len(SHARED) + len(OWN) * n_runs
-    own = [(f"{name}{kind}", "f8", (n_runs,)) for name in OWN for kind in ("", "_ERR")]
+    n_parameters = len(SHARED) + len(PER_RUN) * n_runs
     shared = [
         (f"{name}{kind}", "f8")
         for name in ("PE", "SIGMA_PED", "SIGMA_PE", "OPCT")
         for kind in ("", "_ERR")
     ]
+    per_run = [(f"{name}{kind}", "f8", (n_runs,)) for name in PER_RUN for kind in ("", "_ERR")]
     return np.dtype(
         [
             ("PIXEL", "i2"),
             *shared,
-            *own,
+            *per_run,
             ("COVARIANCE", "f8", (n_parameters, n_parameters)),
             ("PEAK_VALLEY", "f8", (n_runs,)),
             ("FLASHES", "i4", (n_runs,)),
@@ -38,3 +60,27 @@ def fit_dtype(n_runs: int) -> np.dtype:
             ("STATUS", "i4"),
         ]
     )
+
+
+def carried_options(header) -> list[tuple]:
+    """The cards of an earlier product that say how charges were made, and of which runs."""
+    return [
+        (card.keyword, card.value, card.comment)
+        for card in header.cards
+        if card.keyword in CARRIED or _numbers_a_run(card.keyword)
+    ]
+
+
+def _numbers_a_run(keyword: str) -> bool:
+    return keyword.startswith("RUN") and keyword[3:].isdigit()
+
+
+def run_cards(names: Sequence[str]) -> list[tuple]:
+    """NRUNS, and RUN0, RUN1, ... with the names of the runs in the order of the columns."""
+    cards: list[tuple] = [("NRUNS", len(names), "runs, by rising light")]
+    return [*cards, *((f"RUN{i}", name, "name of a run") for i, name in enumerate(names))]
+
+
+def run_names(header) -> list[str]:
+    """Names of the runs in the order of the columns, as `run_cards` says them."""
+    return [str(header[f"RUN{i}"]) for i in range(int(header["NRUNS"]))]

@@ -1,8 +1,8 @@
 """Gain of SiPM pixels from their single-photoelectron spectra: use `fit_pixels`.
 
-All illuminations of a pixel are fitted together: they share the gain and the widths, each has its
-own pedestal and light. See `spe_model` for the model, `spe_kernel` for the likelihood and
-`spe_start` for where the search begins.
+All illuminations of a pixel are fitted together: they share the gain and the widths, each has a
+pedestal and a light. See `model` for the model, `likelihood` for the climb to a maximum and `start`
+for the points that the search begins at.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import numpy as np
 
 from pixelcal.charge.spe.columns import fit_dtype
 from pixelcal.charge.spe.likelihood import (
-    LOWEST_LAMBDA,
-    LOWEST_WIDTH,
-    Spectra,
+    MARGIN_ABOVE,
+    MARGIN_BELOW,
     climb,
-    likelihood,
+    copy_parameters,
+    group_bins,
     maximise,
-    own_parameters,
+    pedestal_deviance,
 )
 from pixelcal.charge.spe.model import (
     EPED,
-    N_OWN,
     N_PARAMETERS,
+    N_PER_RUN,
     N_SHARED,
     OPCT,
     PE,
@@ -33,7 +33,7 @@ from pixelcal.charge.spe.model import (
     V_PED,
     density,
 )
-from pixelcal.charge.spe.start import darkest_run, moments_of, propose_spacings, start_at
+from pixelcal.charge.spe.start import all_starts, dark_spread, propose_spacings, start_at
 from pixelcal.errors import InputError
 from pixelcal.numerics.goodness_of_fit import moment_table, p_value
 from pixelcal.numerics.jit import njit
@@ -46,21 +46,14 @@ BINS_PER_WIDTH = 4.0
 BINS_TO_SEARCH = 40.0
 """Bins in the standard deviation of the darkest run that the search for the start needs."""
 
-MARGIN_BELOW, MARGIN_ABOVE = 4.0, 4.0
-"""Empty bins around the data, in widths of the pedestal and in photoelectrons: what lies beyond is
-then not expected to have a count. A range that ends with the data would make the deviance of the
-last bins larger than that of Poisson counts."""
-
 DOUBTFUL_SIGMA = 3.1
-"""A first answer whose deviance is larger than expected by more (p < 0.001) is doubtful, ..."""
+"""A first fit whose deviance is larger than expected by more (p < 0.001) is doubtful, ..."""
 DOUBTFUL_PEAK_VALLEY = 1.5
 """... and so is one with hardly any valley: both are checked against all other starts."""
 SEMIFINALISTS, TRIAL_ITERATIONS, FINALISTS = 8, 8, 3
 """Of all starts those with the least deviance go some steps, of these the best to the end."""
 SAME = 0.01
 """Difference of deviance, a tenth of an error, within which two are at the same maximum."""
-SHIFTS = (0.0, -1.0, 1.0)
-"""The pedestal may be another tooth than the one that looks like it."""
 
 PE_ERROR_LIMIT = 0.01
 """Larger relative errors of pe are flagged as unresolved: five of them are the 5 % by which a
@@ -68,8 +61,6 @@ pixel that is called good may be wrong at most."""
 LIGHT_EVIDENCE = 30.0
 """By which the deviance must be lower than that of a pedestal alone: 5 parameters more lower it by
 5 where there is no light, and by 30 once in 100 000 pixels."""
-
-
 FEWEST_SIGMA = 5.0
 """By which the first peaks must stand over the valley in some run. Where they do not, a gain can
 still be had from mean and variance of the charges, but nothing shows that it is right."""
@@ -80,7 +71,7 @@ class SpeOptions:
     """What the user chooses.
 
     pe_guess : charge of a photoelectron to begin with, NaN: from the data alone
-    min_flashes : fewer in any run give no answer
+    min_flashes : fewer in any run give no valid fit
     pvalue_limit : below it the fit is flagged as poor
     peak_to_valley : below it the peaks count as unresolved
     """
@@ -102,15 +93,15 @@ def fit_pixels(counts, start, width, pixel, options: SpeOptions, progress=None) 
         Lower edge of the first bin, in units of charge.
     width : (n_pixels,) float
         Of the bins. Where charges are multiples of a step, bins must be aligned with them, as those
-        of `spe_spectra` are.
+        of `spectra` are.
     pixel : (n_pixels,) int
         Number of each pixel.
     progress : callable (done, total), optional
 
     Returns
     -------
-    (n_pixels,) structured array of `spe_table.fit_dtype(n_runs)`
-        NaN and a STATUS that says why where there is no answer.
+    (n_pixels,) structured array of `columns.fit_dtype(n_runs)`
+        NaN and a STATUS that says why where there is no valid fit.
 
     Raises
     ------
@@ -150,7 +141,7 @@ def _fit_row(row, counts, start, width, options: SpeOptions, moments) -> None:
         row["STATUS"] = int(ChargeStatus.NOT_CONVERGED)
         return
     _fill_values(row, theta, covariance)
-    row["STAT"], row["DOF"], row["PVALUE"] = _judge(found)
+    row["STAT"], row["DOF"], row["PVALUE"] = _goodness(found)
     if found.at_limit[:N_SHARED].any():
         row["STATUS"] |= int(ChargeStatus.AT_LIMIT)
     ratio, excess = peak_to_valley(theta, row["FLASHES"])
@@ -162,10 +153,10 @@ def _fit_row(row, counts, start, width, options: SpeOptions, moments) -> None:
         row["STATUS"] |= int(ChargeStatus.POOR_FIT)
 
 
-def _judge(found) -> tuple[float, int, float]:
+def _goodness(found) -> tuple[float, int, float]:
     """Deviance, degrees of freedom and p-value of a maximum."""
     deviance, mean, variance, n_bins = found.goodness
-    n_runs = (len(found.theta) - N_SHARED) // N_OWN
+    n_runs = (len(found.theta) - N_SHARED) // N_PER_RUN
     # The parameters, and the fixed number of flashes of each run, take one each.
     taken = int((~found.at_limit).sum()) + n_runs
     left = max(1.0 - taken / mean, 0.05)
@@ -185,8 +176,8 @@ def _fill_values(row, theta, covariance) -> None:
     for name, i in (("SIGMA_PED", V_PED), ("PE", PE), ("SIGMA_PE", V_PE), ("OPCT", OPCT)):
         row[name], row[f"{name}_ERR"] = values[i], error[i]
     for i, name in enumerate(("EPED", "LAMBDA")):
-        row[name] = values[N_SHARED + i :: N_OWN]
-        row[f"{name}_ERR"] = error[N_SHARED + i :: N_OWN]
+        row[name] = values[N_SHARED + i :: N_PER_RUN]
+        row[f"{name}_ERR"] = error[N_SHARED + i :: N_PER_RUN]
     row["COVARIANCE"] = covariance
 
 
@@ -197,7 +188,7 @@ def peak_to_valley(theta, flashes):
     Parameters
     ----------
     theta : (p,) float
-        As in `spe_kernel`.
+        As in `likelihood`.
     flashes : (R,) int
 
     Returns
@@ -205,16 +196,16 @@ def peak_to_valley(theta, flashes):
     ratio : (R,) float
         (f(eped + pe) + f(eped + 2 pe)) / 2 / f(eped + 1.5 pe) of the density f.
     excess : (R,) float
-        Mean of the counts of a run in the two peaks less those in the valley, each over half a
+        Mean of the counts of a run in the two peaks minus those in the valley, each over half a
         photoelectron, in standard deviations of Poisson counts.
     """
-    n_runs = (theta.shape[0] - N_SHARED) // N_OWN
-    own, ratio, excess = np.empty(N_PARAMETERS), np.empty(n_runs), np.empty(n_runs)
+    n_runs = (theta.shape[0] - N_SHARED) // N_PER_RUN
+    parameters, ratio, excess = np.empty(N_PARAMETERS), np.empty(n_runs), np.empty(n_runs)
     for run in range(n_runs):
-        own_parameters(theta, run, own)
-        eped, pe = own[EPED], own[PE]
-        peaks = 0.5 * (density(eped + pe, own) + density(eped + 2.0 * pe, own))
-        valley = density(eped + 1.5 * pe, own)
+        copy_parameters(theta, run, parameters)
+        eped, pe = parameters[EPED], parameters[PE]
+        peaks = 0.5 * (density(eped + pe, parameters) + density(eped + 2.0 * pe, parameters))
+        valley = density(eped + 1.5 * pe, parameters)
         ratio[run] = peaks / valley
         counts = flashes[run] * 0.5 * pe
         excess[run] = counts * (peaks - valley) / math.sqrt(counts * (0.5 * peaks + valley))
@@ -223,7 +214,7 @@ def peak_to_valley(theta, flashes):
 
 @njit
 def fit_pixel(counts, start, width, guess, moments):
-    """The best maximum over all starts, a `spe_kernel.Maximum`, and the evidence for any light.
+    """The best maximum over all starts, a `likelihood.Maximum`, and the evidence for any light.
 
     The evidence is how much lower its deviance is than that of a pedestal alone.
 
@@ -237,7 +228,7 @@ def fit_pixel(counts, start, width, guess, moments):
     guess : float
         Of pe; NaN for none.
     moments : (m, 2) float
-        `goodness.moment_table()`.
+        `goodness_of_fit.moment_table()`.
     """
     fine = group_bins(counts, start, width, 1, 1, 1)
     coarse = int(dark_spread(fine) / (BINS_TO_SEARCH * width))
@@ -250,17 +241,17 @@ def fit_pixel(counts, start, width, guess, moments):
     below = int(MARGIN_BELOW * pedestal / (width * grouping)) + 1
     above = int(MARGIN_ABOVE * theta[PE] / (width * grouping)) + 1
     spectra = group_bins(counts, start, width, grouping, below, above)
-    judged = max(int(pedestal / spectra.width), 1)
-    best = maximise(theta, spectra, judged, moments)
-    dark = _pedestal_deviance(spectra)
+    grouped = max(int(pedestal / spectra.width), 1)  # bins that are one for the goodness of fit
+    best = maximise(theta, spectra, grouped, moments)
+    dark = pedestal_deviance(spectra)
     if _convincing(best):
         return best, dark - best.deviance
-    best = _search(_all_starts(spectra, spacings), best, spectra, judged, moments)
+    best = _search(all_starts(spectra, spacings), best, spectra, grouped, moments)
     return best, dark - best.deviance
 
 
 @njit
-def _search(starts, best, spectra, judged, moments):
+def _search(starts, best, spectra, grouped, moments):
     """The best of `best` and of where the starts (m, p) lead to; the starts are used up."""
     deviance = np.empty(len(starts))
     n = len(starts)
@@ -278,7 +269,7 @@ def _search(starts, best, spectra, judged, moments):
         before = deviance[i]
         if known and best.converged:
             continue
-        trial = maximise(starts[i], spectra, judged, moments)
+        trial = maximise(starts[i], spectra, grouped, moments)
         if trial.deviance < best.deviance or not best.converged:
             best = trial
     return best
@@ -291,54 +282,14 @@ def _sort(starts, deviance, n):
     By insertion: there are few, and numpy's sorting compiles for seconds.
     """
     for i in range(1, n):
-        own, start = deviance[i], starts[i].copy()
+        least, start = deviance[i], starts[i].copy()
         j = i
-        while j > 0 and deviance[j - 1] > own:
+        while j > 0 and deviance[j - 1] > least:
             deviance[j] = deviance[j - 1]
             copy_into(starts[j], starts[j - 1])
             j -= 1
-        deviance[j] = own
+        deviance[j] = least
         copy_into(starts[j], start)
-
-
-@njit
-def _pedestal_deviance(spectra):
-    """Deviance of one normal peak in each run, all of one width: a pixel without light."""
-    n_runs, n = spectra.counts.shape
-    theta = np.zeros(N_SHARED + N_OWN * n_runs)
-    total, square = 0.0, 0.0
-    for run in range(n_runs):
-        flashes, mean, spread = moments_of(spectra.counts[run], spectra.start[run], spectra.width)
-        theta[N_SHARED + N_OWN * run] = mean
-        theta[N_SHARED + N_OWN * run + 1] = LOWEST_LAMBDA
-        total += flashes
-        square += flashes * spread**2
-    theta[V_PED] = square / total - spectra.width**2 / 12.0
-    theta[V_PED] = max(theta[V_PED], (LOWEST_WIDTH * spectra.width) ** 2)
-    theta[PE] = n * spectra.width
-    score, matrix = np.empty(len(theta)), np.empty((len(theta), len(theta)))
-    room = np.empty(n), np.empty((N_PARAMETERS, n))
-    return likelihood(theta, spectra, room[0], room[1], score, matrix)
-
-
-@njit
-def _all_starts(spectra, spacings):
-    """A start (m, p) for each spacing, and for each tooth that may be the pedestal."""
-    n_theta = N_SHARED + N_OWN * spectra.counts.shape[0]
-    starts = np.empty((len(spacings) * len(SHIFTS), n_theta))
-    n = 0
-    for spacing in spacings:
-        for shift in SHIFTS:
-            copy_into(starts[n], start_at(spectra, spacing, shift))
-            n += 1
-    return starts
-
-
-@njit
-def dark_spread(spectra):
-    """Standard deviation of the charges of the darkest run."""
-    darkest = darkest_run(spectra)
-    return moments_of(spectra.counts[darkest], spectra.start[darkest], spectra.width)[2]
 
 
 @njit
@@ -349,60 +300,5 @@ def _convincing(found):
     deviance, mean, variance, _ = found.goodness
     if deviance > mean + DOUBTFUL_SIGMA * math.sqrt(variance):
         return False
-    ratio, _ = peak_to_valley(found.theta, np.ones((len(found.theta) - N_SHARED) // N_OWN))
+    ratio, _ = peak_to_valley(found.theta, np.ones((len(found.theta) - N_SHARED) // N_PER_RUN))
     return ratio.min() >= DOUBTFUL_PEAK_VALLEY
-
-
-@njit
-def occupied(counts):
-    """First bin of a spectrum (n,) that is not empty, and the one after the last."""
-    low, high = 0, counts.shape[0]
-    while low < counts.shape[0] - 1 and counts[low] == 0:
-        low += 1
-    while high > low + 1 and counts[high - 1] == 0:
-        high -= 1
-    return low, high
-
-
-@njit
-def group_bins(counts, start, width, group, below, above):
-    """Spectra with `group` bins in one, with `below` and `above` empty bins around the data.
-
-    All runs have the same number of bins.
-    """
-    n_runs = counts.shape[0]
-    low, high = np.zeros(n_runs, np.int64), np.zeros(n_runs, np.int64)
-    longest = 0
-    for run in range(n_runs):
-        low[run], high[run] = occupied(counts[run])
-        longest = max(longest, high[run] - low[run])
-    n_grouped = -(-longest // group) + below + above
-    grouped, edge = np.zeros((n_runs, n_grouped)), np.empty(n_runs)
-    for run in range(n_runs):
-        origin = low[run] - below * group
-        edge[run] = start[run] + origin * width
-        for j in range(low[run], high[run]):
-            grouped[run, (j - origin) // group] += counts[run, j]
-    return Spectra(grouped, edge, width * group)
-
-
-def information(theta, edges_start, width, n_bins, flashes) -> np.ndarray:
-    """Fisher information (p, p) that `flashes` (R,) have about theta (p,), in bins.
-
-    Parameters
-    ----------
-    theta : (p,) float
-        As in `spe_kernel`, variances instead of widths.
-    edges_start : (R,) float
-    width : float
-    n_bins : int
-    """
-    n_theta = len(theta)
-    # The information of a spectrum depends on its counts only through their sum.
-    counts = np.zeros((len(flashes), n_bins))
-    counts[:, 0] = flashes
-    score, matrix = np.empty(n_theta), np.empty((n_theta, n_theta))
-    room = np.empty(n_bins), np.empty((N_PARAMETERS, n_bins))
-    spectra = Spectra(counts, np.asarray(edges_start, float), float(width))
-    likelihood(np.asarray(theta, float), spectra, *room, score, matrix)
-    return matrix

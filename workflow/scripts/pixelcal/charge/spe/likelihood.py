@@ -1,9 +1,9 @@
-"""The fit of one pixel's single-photoelectron spectra, all runs at once: compiled.
+"""The likelihood of one pixel's spectra, all runs at once, and the climb to its maximum: compiled.
 
 Maximises the multinomial likelihood (the Poisson likelihood of bins whose sum is known) by Fisher
 scoring with Levenberg's damping: the expected information is positive definite wherever the model
 has counts, needs no second derivatives, and its inverse at the maximum is the covariance. A
-parameter that is pushed against its limit rests there and is let go when the push reverses.
+parameter at a limit is fixed while the gradient points outward (active set).
 
 Parameters of a pixel with R runs, 4 + 2 R: sigma_ped^2, pe, sigma_pe^2, opct, then eped and lambda
 of each run.
@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.charge.spe.model import (
-    N_OWN,
     N_PARAMETERS,
+    N_PER_RUN,
     N_SHARED,
     OPCT,
     PE,
@@ -29,6 +29,11 @@ from pixelcal.charge.spe.model import (
 from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import cholesky, dot, inside, inverse, is_positive, solve
+
+MARGIN_BELOW, MARGIN_ABOVE = 4.0, 4.0
+"""Empty bins around the data, in widths of the pedestal and in photoelectrons: what lies beyond is
+then not expected to have a count. A range that ends with the data would make the deviance of the
+last bins larger than that of Poisson counts."""
 
 HIGHEST_OPCT = 0.95
 """The law ends at 1, where the cascade of crosstalk does not."""
@@ -69,31 +74,77 @@ class Maximum(NamedTuple):
 
 
 @njit
-def own_parameters(theta, run, out):
-    """The six parameters of one run, in the order of `spe_model`, into `out`."""
+def moments_of(counts, start, width):
+    """Number, mean and standard deviation of the charges of one spectrum (n,)."""
+    total, first, second = 0.0, 0.0, 0.0
+    for j in range(counts.shape[0]):
+        x = start + (j + 0.5) * width
+        total += counts[j]
+        first += counts[j] * x
+        second += counts[j] * x * x
+    mean = first / total
+    return total, mean, math.sqrt(max(second / total - mean * mean, width * width / 12.0))
+
+
+@njit
+def occupied(counts):
+    """First bin of a spectrum (n,) that is not empty, and the one after the last."""
+    low, high = 0, counts.shape[0]
+    while low < counts.shape[0] - 1 and counts[low] == 0:
+        low += 1
+    while high > low + 1 and counts[high - 1] == 0:
+        high -= 1
+    return low, high
+
+
+@njit
+def group_bins(counts, start, width, group, below, above):
+    """Spectra with `group` bins in one, with `below` and `above` empty bins around the data.
+
+    All runs have the same number of bins.
+    """
+    n_runs = counts.shape[0]
+    low, high = np.zeros(n_runs, np.int64), np.zeros(n_runs, np.int64)
+    longest = 0
+    for run in range(n_runs):
+        low[run], high[run] = occupied(counts[run])
+        longest = max(longest, high[run] - low[run])
+    n_grouped = -(-longest // group) + below + above
+    grouped, edge = np.zeros((n_runs, n_grouped)), np.empty(n_runs)
+    for run in range(n_runs):
+        origin = low[run] - below * group
+        edge[run] = start[run] + origin * width
+        for j in range(low[run], high[run]):
+            grouped[run, (j - origin) // group] += counts[run, j]
+    return Spectra(grouped, edge, width * group)
+
+
+@njit
+def copy_parameters(theta, run, out):
+    """The six parameters of one run, in the order of `model`, into `out`."""
     for i in range(N_SHARED):
         out[i] = theta[i]
-    for i in range(N_OWN):
-        out[N_SHARED + i] = theta[N_SHARED + N_OWN * run + i]
+    for i in range(N_PER_RUN):
+        out[N_SHARED + i] = theta[N_SHARED + N_PER_RUN * run + i]
 
 
 @njit
 def place(run, i):
     """Index in theta of parameter `i` of one run."""
-    return i if i < N_SHARED else N_OWN * run + i
+    return i if i < N_SHARED else N_PER_RUN * run + i
 
 
 @njit
-def model_run(theta, spectra, run, own, probability, gradient):
-    """Model the bins of one run, for `likelihood`; its parameters go into `own` (6,).
+def model_run(theta, spectra, run, parameters, probability, gradient):
+    """Model the bins of one run, for `likelihood`; its `parameters` (6,) are written.
 
     Returns
     -------
     float
         Flashes of the run.
     """
-    own_parameters(theta, run, own)
-    bin_probabilities(own, spectra.start[run], spectra.width, probability, gradient)
+    copy_parameters(theta, run, parameters)
+    bin_probabilities(parameters, spectra.start[run], spectra.width, probability, gradient)
     total = 0.0
     for count in spectra.counts[run]:
         total += count
@@ -111,10 +162,10 @@ def likelihood(theta, spectra, probability, gradient, score, information):
     score.fill(0.0)
     information.fill(0.0)
     deviance = 0.0
-    own = np.empty(N_PARAMETERS)
+    parameters = np.empty(N_PARAMETERS)
     block = np.empty((N_PARAMETERS, N_PARAMETERS))
     for run in range(n_runs):
-        total = model_run(theta, spectra, run, own, probability, gradient)
+        total = model_run(theta, spectra, run, parameters, probability, gradient)
         block.fill(0.0)
         for j in range(n):
             p = probability[j]
@@ -137,10 +188,30 @@ def likelihood(theta, spectra, probability, gradient, score, information):
 
 
 @njit
+def pedestal_deviance(spectra):
+    """Deviance of one normal peak in each run, all of one width: a pixel without light."""
+    n_runs, n = spectra.counts.shape
+    theta = np.zeros(N_SHARED + N_PER_RUN * n_runs)
+    total, square = 0.0, 0.0
+    for run in range(n_runs):
+        flashes, mean, spread = moments_of(spectra.counts[run], spectra.start[run], spectra.width)
+        theta[N_SHARED + N_PER_RUN * run] = mean
+        theta[N_SHARED + N_PER_RUN * run + 1] = LOWEST_LAMBDA
+        total += flashes
+        square += flashes * spread**2
+    theta[V_PED] = square / total - spectra.width**2 / 12.0
+    theta[V_PED] = max(theta[V_PED], (LOWEST_WIDTH * spectra.width) ** 2)
+    theta[PE] = n * spectra.width
+    score, matrix = np.empty(len(theta)), np.empty((len(theta), len(theta)))
+    room = np.empty(n), np.empty((N_PARAMETERS, n))
+    return likelihood(theta, spectra, room[0], room[1], score, matrix)
+
+
+@njit
 def limits(spectra):
     """Lowest and highest value (p,) of every parameter."""
     n_runs, n = spectra.counts.shape
-    n_theta = N_SHARED + N_OWN * n_runs
+    n_theta = N_SHARED + N_PER_RUN * n_runs
     lowest, highest = np.empty(n_theta), np.empty(n_theta)
     reach = n * spectra.width
     lowest[V_PED], highest[V_PED] = (LOWEST_WIDTH * spectra.width) ** 2, reach**2
@@ -173,8 +244,8 @@ def damped_step(information, score, damping, free):
 
 
 @njit
-def let_go(theta, score, lowest, highest, free):
-    """Mark as free (p,) what does not stand at a limit that the likelihood pushes it against."""
+def release(theta, score, lowest, highest, free):
+    """Mark as free (p,) what is not at a limit with the gradient pointing outward."""
     for i in range(theta.shape[0]):
         pushed_down = theta[i] <= lowest[i] and score[i] < 0.0
         pushed_up = theta[i] >= highest[i] and score[i] > 0.0
@@ -192,7 +263,7 @@ def climb(theta, spectra, max_iterations):
     deviance : float
     information : (p, p) float
     free : (p,) bool
-        Parameters that do not rest at a limit.
+        Parameters that are not fixed at a limit.
     iterations : int
     converged : bool
     """
@@ -207,7 +278,7 @@ def climb(theta, spectra, max_iterations):
     damping, converged, iterations = DAMPING_START, False, 0
     while iterations < max_iterations:
         iterations += 1
-        let_go(theta, score, lowest, highest, free)
+        release(theta, score, lowest, highest, free)
         newton = damped_step(information, score, 0.0, free)
         if not np.isnan(newton[0]) and abs(dot(newton, score)) < TOLERANCE:
             converged = True
@@ -227,7 +298,7 @@ def climb(theta, spectra, max_iterations):
                 damping *= DAMPING_UP
         if damping > DAMPING_END:
             break
-    let_go(theta, score, lowest, highest, free)
+    release(theta, score, lowest, highest, free)
     return theta, deviance, information, free, iterations, converged
 
 
@@ -243,7 +314,7 @@ def maximise(theta, spectra, group, moments):
     group : int
         Bins that are one for the goodness of fit.
     moments : (n, 2) float
-        `goodness.moment_table()`.
+        `goodness_of_fit.moment_table()`.
     """
     theta, deviance, information, free, iterations, converged = climb(
         theta, spectra, MAX_ITERATIONS
@@ -282,10 +353,11 @@ def goodness_of_fit(theta, spectra, group, moments):
     pedestal see it best, narrower ones only add fluctuations.
     """
     n_runs, n = spectra.counts.shape
-    own, probability, gradient = np.empty(N_PARAMETERS), np.empty(n), np.empty((N_PARAMETERS, n))
+    parameters, probability = np.empty(N_PARAMETERS), np.empty(n)
+    gradient = np.empty((N_PARAMETERS, n))
     deviance, mean, variance, n_bins = 0.0, 0.0, 0.0, 0
     for run in range(n_runs):
-        total = model_run(theta, spectra, run, own, probability, gradient)
+        total = model_run(theta, spectra, run, parameters, probability, gradient)
         for first in range(0, n, group):
             mu, count = 0.0, 0.0
             for j in range(first, min(first + group, n)):

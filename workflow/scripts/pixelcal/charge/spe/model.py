@@ -19,10 +19,10 @@ import numpy as np
 
 from pixelcal.numerics.jit import njit
 
-N_SHARED, N_OWN = 4, 2
-"""Parameters that all runs of a pixel share, and those that each run has of its own."""
+N_SHARED, N_PER_RUN = 4, 2
+"""Parameters that all runs of a pixel share, and those of each run."""
 
-N_PARAMETERS = N_SHARED + N_OWN
+N_PARAMETERS = N_SHARED + N_PER_RUN
 V_PED, PE, V_PE, OPCT, EPED, LAMBDA = range(N_PARAMETERS)
 
 REACH = 7.5
@@ -30,7 +30,7 @@ REACH = 7.5
 
 MAX_AVALANCHES = 400
 TAIL = 1e-12
-"""Peaks are added until less than this share of all flashes is left over."""
+"""Peaks are added until less than this fraction of all flashes is left over."""
 
 FLOOR = 1e-12
 """Added to the probability of each bin: a stray count costs the likelihood 55, not infinity."""
@@ -123,7 +123,7 @@ def bin_probabilities(parameters, start, width, probability, gradient):
 def _add_peak(
     k, weight, by_mean, by_opct, centre, spread, start, width, first, last, probability, gradient
 ):
-    """One peak's share of the bins `first` to `last`; all that is below or above is theirs too."""
+    """One peak's part of the bins `first` to `last`; all that is below or above is theirs too."""
     n = probability.shape[0]
     step = width / spread
     z = (start + first * width - centre) / spread
@@ -147,20 +147,20 @@ def _add_peak(
             density = _DENSITY * math.exp(-0.5 * z * z)
             slope = z * density
         if z_after < 0.0:
-            share = tail - tail_before
+            fraction = tail - tail_before
         elif z_before >= 0.0:
-            share = tail_before - tail
+            fraction = tail_before - tail
         else:
-            share = 1.0 - tail - tail_before
+            fraction = 1.0 - tail - tail_before
         by_centre = weight * (density_before - density) / spread
         by_variance = weight * (slope_before - slope) / (2.0 * spread * spread)
-        probability[j] += weight * share
+        probability[j] += weight * fraction
         gradient[V_PED, j] += by_variance
         gradient[PE, j] += k * by_centre
         gradient[V_PE, j] += k * by_variance
-        gradient[OPCT, j] += by_opct * share
+        gradient[OPCT, j] += by_opct * fraction
         gradient[EPED, j] += by_centre
-        gradient[LAMBDA, j] += by_mean * share
+        gradient[LAMBDA, j] += by_mean * fraction
         z_before, tail_before, density_before, slope_before = z_after, tail, density, slope
 
 

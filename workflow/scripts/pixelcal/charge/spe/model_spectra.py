@@ -1,6 +1,6 @@
 """Spectra of a pixel beside its fit: what figures and report draw of single photoelectrons.
 
-The model is that of the fit, integrated over the same bins; see `spe_model`.
+The model is that of the fit, integrated over the same bins; see `model`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.fit import group_bins
+from pixelcal.charge.spe.likelihood import group_bins
 from pixelcal.charge.spe.model import (
     EPED,
     LAMBDA,
@@ -20,23 +20,23 @@ from pixelcal.charge.spe.model import (
     V_PE,
     V_PED,
     avalanche_terms,
+    bin_probabilities,
 )
-from pixelcal.charge.spe.model import bin_probabilities as model_probabilities
 
 BINS_PER_PE = 15
 """Bins that are drawn in one photoelectron: enough for a pedestal of 0.1 photoelectrons."""
-BINS_WITHOUT_ANSWER = 120
+BINS_WITHOUT_FIT = 120
 """Bins of the whole spectrum of a pixel without a gain."""
 MARGIN_BINS = 2
-LEAST_SHARE = 1e-3
-"""Peaks with a smaller share of the flashes are not drawn on their own."""
+LEAST_FRACTION = 1e-3
+"""Peaks with a smaller fraction of the flashes are not drawn as curves."""
 
 
 class RunView(NamedTuple):
     """One run of one pixel.
 
     start : lower edge of the first bin; width : of all bins (adu); counts (m,); model (m,), flashes
-    that the fit expects in each bin, NaN without an answer.
+    that the fit expects in each bin, NaN without a valid fit.
     """
 
     start: float
@@ -65,21 +65,24 @@ def signed_deviance(counts: np.ndarray, model: np.ndarray) -> np.ndarray:
 
 
 def run_parameters(rows) -> np.ndarray:
-    """The six parameters of `spe_model` of every run, (n, R, 6); of one row of SPE, (R, 6)."""
+    """The six parameters of `model` of every run, (n, R, 6); of one row of SPE, (R, 6)."""
     eped = np.asarray(rows["EPED"], float)
     parameters = np.empty((*eped.shape, N_PARAMETERS))
-    for place, name in ((V_PED, "SIGMA_PED"), (PE, "PE"), (V_PE, "SIGMA_PE"), (OPCT, "OPCT")):
+    # As fitted, where a lamp that fluctuates was taken off afterwards: the spectra have it.
+    names = rows.dtype.names
+    opct, light = (f"{name}_FIT" if f"{name}_FIT" in names else name for name in ("OPCT", "LAMBDA"))
+    for place, name in ((V_PED, "SIGMA_PED"), (PE, "PE"), (V_PE, "SIGMA_PE"), (OPCT, opct)):
         parameters[..., place] = np.asarray(rows[name], float)[..., np.newaxis]
     parameters[..., [V_PED, V_PE]] **= 2  # variances, as the model has them
-    parameters[..., EPED], parameters[..., LAMBDA] = eped, np.asarray(rows["LAMBDA"], float)
+    parameters[..., EPED], parameters[..., LAMBDA] = eped, np.asarray(rows[light], float)
     return parameters
 
 
 def expected_counts(parameters, start: float, width: float, n: int, flashes: float) -> np.ndarray:
     """Flashes (n,) that the model expects in each bin; the ends hold all that lies beyond."""
     probability, unused = np.empty(n), np.empty((N_PARAMETERS, n))
-    own = np.asarray(parameters, float)
-    model_probabilities(own, float(start), float(width), probability, unused)
+    parameters = np.asarray(parameters, float)
+    bin_probabilities(parameters, float(start), float(width), probability, unused)
     return flashes * probability
 
 
@@ -96,44 +99,44 @@ def pixel_views(spectrum, row, bins_per_pe: int = BINS_PER_PE) -> list[RunView]:
     counts = np.asarray(spectrum["COUNTS"], float)
     start, width = np.asarray(spectrum["START"], float), float(spectrum["WIDTH"])
     if not counts.any():
-        return [RunView(float(own), width, np.zeros(1), np.full(1, np.nan)) for own in start]
+        return [RunView(float(edge), width, np.zeros(1), np.full(1, np.nan)) for edge in start]
     pe = float(row["PE"])
     if np.isfinite(pe):
         group = max(round(pe / (bins_per_pe * width)), 1)
     else:
         used = np.flatnonzero(counts.any(axis=0))
-        group = max(int((used[-1] - used[0]) / BINS_WITHOUT_ANSWER), 1)
+        group = max(int((used[-1] - used[0]) / BINS_WITHOUT_FIT), 1)
     # All runs get as many bins as the longest: those that are empty in data and model go.
     grouped = group_bins(counts, start, width, group, MARGIN_BINS, MARGIN_BINS)
     parameters = run_parameters(row)
     views = []
-    for run, own in enumerate(grouped.counts):
-        n = int(np.flatnonzero(own)[-1]) + 1 + MARGIN_BINS if own.any() else 1
+    for run, flashes in enumerate(grouped.counts):
+        n = int(np.flatnonzero(flashes)[-1]) + 1 + MARGIN_BINS if flashes.any() else 1
         first, size = float(grouped.start[run]), float(grouped.width)
         model = np.full(n, np.nan)
         if np.isfinite(pe):
-            model = expected_counts(parameters[run], first, size, n, own.sum())
-        views.append(RunView(first, size, own[:n], model))
+            model = expected_counts(parameters[run], first, size, n, flashes.sum())
+        views.append(RunView(first, size, flashes[:n], model))
     return views
 
 
 def peak_curves(row, run: int, charges: np.ndarray) -> np.ndarray:
     """Density (k, m) of each number of avalanches at `charges` (m,), 1/adu.
 
-    Those with less than LEAST_SHARE of the flashes are left out at the far end.
+    Those with less than LEAST_FRACTION of the flashes are left out at the far end.
     """
     v_ped, pe, v_pe, _, eped, _ = run_parameters(row)[run]
-    weight = peak_shares(row, run)
+    weight = peak_fractions(row, run)
     k = np.arange(len(weight))
     variance = (v_ped + k * v_pe)[:, None]
     z2 = (np.asarray(charges, float) - (eped + k * pe)[:, None]) ** 2 / variance
     return weight[:, None] * np.exp(-0.5 * z2) / np.sqrt(2 * np.pi * variance)
 
 
-def peak_shares(row, run: int) -> np.ndarray:
-    """Share (k,) of the flashes with 0, 1, 2, ... avalanches, down to LEAST_SHARE."""
-    mean, opct = float(row["LAMBDA"][run]), float(row["OPCT"])
+def peak_fractions(row, run: int) -> np.ndarray:
+    """Fraction (k,) of the flashes with 0, 1, 2, ... avalanches, down to LEAST_FRACTION."""
+    *_, opct, _, mean = run_parameters(row)[run]
     weight, unused = np.zeros(MAX_AVALANCHES), np.empty((2, MAX_AVALANCHES))
     n = avalanche_terms(mean, opct, MAX_AVALANCHES, weight, *unused)
-    kept = np.flatnonzero(weight[:n] >= LEAST_SHARE)
+    kept = np.flatnonzero(weight[:n] >= LEAST_FRACTION)
     return weight[: kept[-1] + 1] if len(kept) else weight[:1]

@@ -1,8 +1,8 @@
 """Charges of the runs as spectra: counts of flashes per pixel, run and charge.
 
 Bins are a whole number of charge steps wide and aligned with them, so that no bin holds more of the
-possible charges than the next. Each pixel has bins of its own width, and each of its runs its own
-first bin: what becomes of a pixel does not depend on the others.
+possible charges than the next. Each pixel has a width of its bins, and each of its runs a first
+bin: what becomes of a pixel does not depend on the others.
 """
 
 from __future__ import annotations
@@ -44,20 +44,29 @@ def bin_widths(charges: np.ndarray, step: float) -> np.ndarray:
         Charge of one step; 0 where charges are no multiples of anything.
     """
     low, high = np.percentile(charges, [25, 75], axis=1)
-    width = np.maximum(high - low, 1e-30) / BINS_PER_QUARTILES
+    width = (high - low) / BINS_PER_QUARTILES
     if step:
         return step * np.maximum(np.floor(width), 1.0)
+    spread = width[width > 0]  # NaN without a number, 0 in a pixel that always reads the same
+    width = np.where(width > 0, width, np.median(spread) if len(spread) else 1.0)
     # Two digits: an event more must not move every bin.
     digits = 10.0 ** (np.floor(np.log10(width)) - 1)
     return np.round(width / digits) * digits
 
 
 def fill_run(charges: np.ndarray, step: float, width: np.ndarray) -> RunSpectrum:
-    """Histogram the charges (n, n_events) of one run with bins of the pixels' own width (n,)."""
+    """Histogram the charges (n, n_events) of one run in bins of a width per pixel (n,).
+
+    Charges that are not finite are in no bin.
+    """
     n_pixels = len(charges)
     start, index = np.empty(n_pixels), []
-    for i, own in enumerate(charges):
-        values = own * step if step else own.astype(float)
+    for i, flashes in enumerate(charges):
+        values = flashes * step if step else flashes[np.isfinite(flashes)].astype(float)
+        if not len(values):
+            start[i] = 0.0
+            index.append(np.zeros(1, np.int64))
+            continue
         low, high = np.percentile(values, [25, 75])
         reach = REACH * max(high - low, width[i])
         first, last = max(values.min(), low - reach), min(values.max(), high + reach)
@@ -66,8 +75,8 @@ def fill_run(charges: np.ndarray, step: float, width: np.ndarray) -> RunSpectrum
         bins = np.floor((values - start[i]) / width[i] + 1e-9).astype(np.int64)
         index.append(np.bincount(np.clip(bins, 0, n - 1), minlength=n))
     counts = np.zeros((n_pixels, max(map(len, index), default=1)), np.int32)
-    for row, own in zip(counts, index, strict=True):
-        row[: len(own)] = own
+    for row, filled in zip(counts, index, strict=True):
+        row[: len(filled)] = filled
     return RunSpectrum(counts, start)
 
 
@@ -89,12 +98,12 @@ def spectra_rows(pixel: np.ndarray, width: np.ndarray, runs: list[RunSpectrum]) 
     """
     if not runs:
         raise InputError("SPE spectra: there is no run; give at least one low-illumination run")
-    n_bins = max(own.counts.shape[1] for own in runs)
+    n_bins = max(run.counts.shape[1] for run in runs)
     rows = np.zeros(len(pixel), spectra_dtype(len(runs), n_bins))
     rows["PIXEL"], rows["WIDTH"] = pixel, width
-    for number, own in enumerate(runs):
-        rows["START"][:, number] = own.start
-        rows["COUNTS"][:, number, : own.counts.shape[1]] = own.counts
+    for number, run in enumerate(runs):
+        rows["START"][:, number] = run.start
+        rows["COUNTS"][:, number, : run.counts.shape[1]] = run.counts
     return rows
 
 

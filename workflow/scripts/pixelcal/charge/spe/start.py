@@ -2,10 +2,10 @@
 
 The peaks stand in a comb of spacing pe, so the characteristic function |<exp(2 pi i f x)>| of a
 spectrum has a maximum at f = 1/pe, whatever the illumination, and its phase there says where the
-comb stands. The tooth with the pedestal is the lowest that is populated; its share of the flashes
-gives lambda, the mean charge gives the crosstalk, the lower flank of the pedestal its width.
-Several spacings are proposed (the highest maxima, a guess of the user, a multiple of the width of
-the spectrum); the likelihood decides between them.
+comb stands. The tooth with the pedestal is the lowest that is populated; its fraction of the
+flashes gives lambda, the mean charge gives the crosstalk, the lower flank of the pedestal its
+width. Several spacings are proposed (the highest maxima, a guess of the user, a multiple of the
+width of the spectrum); the likelihood decides between them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import math
 
 import numpy as np
 
-from pixelcal.charge.spe.model import N_OWN, N_SHARED, OPCT, PE, V_PE, V_PED
+from pixelcal.charge.spe.likelihood import moments_of
+from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
 from pixelcal.numerics.jit import njit
+from pixelcal.numerics.linalg import copy_into
 
 N_FREQUENCIES = 130
 LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 0.2, 5.0
@@ -26,28 +28,17 @@ NOISE = 6.0
 """Counting noise makes |characteristic function|^2 = 1/N on average, and 6/N once in 400."""
 
 PEDESTAL_OF_NEXT = 0.06
-"""A tooth is taken for the pedestal when it has at least this share of the next one's counts. What
-the pedestal spills into the tooth below is less (5 % at sigma_ped = 0.3 pe, where no peak is left
-to be seen); what is left dark at lambda = 15 is more."""
+"""A tooth is taken for the pedestal when it has at least this fraction of the next one's counts.
+What the pedestal spills into the tooth below is less (5 % at sigma_ped = 0.3 pe, where no peak is
+left to be seen); what is left dark at lambda = 15 is more."""
 POPULATED = 0.002
 WIDTHS_WITHOUT_COMB = (0.4, 1.0, 2.5)
 """Spacings to try where no comb is seen, in widths of the darkest spectrum."""
-SIGMA_PE_SHARE = 0.1
+SIGMA_PE_FRACTION = 0.1
 LOWEST_START, HIGHEST_START = 0.02, 0.7
 """Range of the start of opct: at its limits the likelihood is flat."""
-
-
-@njit
-def moments_of(counts, start, width):
-    """Number, mean and standard deviation of the charges of one spectrum (n,)."""
-    total, first, second = 0.0, 0.0, 0.0
-    for j in range(counts.shape[0]):
-        x = start + (j + 0.5) * width
-        total += counts[j]
-        first += counts[j] * x
-        second += counts[j] * x * x
-    mean = first / total
-    return total, mean, math.sqrt(max(second / total - mean * mean, width * width / 12.0))
+SHIFTS = (0.0, -1.0, 1.0)
+"""The pedestal may be another tooth than the one that looks like it."""
 
 
 @njit
@@ -126,6 +117,13 @@ def darkest_run(spectra):
 
 
 @njit
+def dark_spread(spectra):
+    """Standard deviation of the charges of the darkest run."""
+    darkest = darkest_run(spectra)
+    return moments_of(spectra.counts[darkest], spectra.start[darkest], spectra.width)[2]
+
+
+@njit
 def in_tooth(counts, start, width, centre, half):
     """Counts of one spectrum (n,) within `half` of `centre`, and their lower half width."""
     inside, below, square = 0.0, 0.0, 0.0
@@ -157,9 +155,9 @@ def lowest_tooth(counts, start, width, pe):
     place = tooth_near(counts, start, width, pe, start + 0.5 * pe)
     end = max(mean, start) + pe
     while place < end:
-        own, _ = in_tooth(counts, start, width, place, 0.5 * pe)
+        inside, _ = in_tooth(counts, start, width, place, 0.5 * pe)
         above, _ = in_tooth(counts, start, width, place + pe, 0.5 * pe)
-        if own >= POPULATED * total and own >= PEDESTAL_OF_NEXT * above:
+        if inside >= POPULATED * total and inside >= PEDESTAL_OF_NEXT * above:
             return place
         place += pe
     return mean
@@ -169,7 +167,7 @@ def lowest_tooth(counts, start, width, pe):
 def start_at(spectra, pe, shift):
     """Start (p,) of the fit for a spacing `pe`; the pedestal is `shift` teeth further up."""
     n_runs = spectra.counts.shape[0]
-    theta = np.empty(N_SHARED + N_OWN * n_runs)
+    theta = np.empty(N_SHARED + N_PER_RUN * n_runs)
     darkest = darkest_run(spectra)
     counts, start = spectra.counts[darkest], spectra.start[darkest]
     pedestal = lowest_tooth(counts, start, spectra.width, pe) + shift * pe
@@ -180,15 +178,28 @@ def start_at(spectra, pe, shift):
     opct = min(max(1.0 - illumination / above, LOWEST_START), HIGHEST_START)
     theta[V_PED] = max(spread, 0.5 * spectra.width) ** 2
     theta[PE] = pe
-    theta[V_PE] = (SIGMA_PE_SHARE * pe) ** 2
+    theta[V_PE] = (SIGMA_PE_FRACTION * pe) ** 2
     theta[OPCT] = opct
     for run in range(n_runs):
-        own = spectra.counts[run]
+        counts, start = spectra.counts[run], spectra.start[run]
         near = pedestal
         if run != darkest:
-            near = tooth_near(own, spectra.start[run], spectra.width, pe, pedestal)
-        _, mean, _ = moments_of(own, spectra.start[run], spectra.width)
-        first = N_SHARED + N_OWN * run
+            near = tooth_near(counts, start, spectra.width, pe, pedestal)
+        _, mean, _ = moments_of(counts, start, spectra.width)
+        first = N_SHARED + N_PER_RUN * run
         theta[first] = near
         theta[first + 1] = max(mean - near, 0.02 * pe) / pe * (1.0 - opct)
     return theta
+
+
+@njit
+def all_starts(spectra, spacings):
+    """A start (m, p) for each spacing, and for each tooth that may be the pedestal."""
+    n_theta = N_SHARED + N_PER_RUN * spectra.counts.shape[0]
+    starts = np.empty((len(spacings) * len(SHIFTS), n_theta))
+    n = 0
+    for spacing in spacings:
+        for shift in SHIFTS:
+            copy_into(starts[n], start_at(spectra, spacing, shift))
+            n += 1
+    return starts

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pixelcal.charge.spe.columns import OWN, SHARED
+from pixelcal.charge.spe.columns import PER_RUN, SHARED
 from pixelcal.numerics import statistics
 from pixelcal.status import ChargeStatus, has_valid_fit
 
@@ -18,14 +18,14 @@ WRONG_PE = 0.05
 """Relative error of pe from which on a pixel is wrong."""
 
 
-def validate(rows: np.ndarray, truth: Mapping[str, np.ndarray] | None = None) -> dict:
+def validate(rows: np.ndarray, truth: Mapping | None = None) -> dict:
     """Numbers of the table of fits.
 
     Parameters
     ----------
     rows : (n,) structured array or table
         Columns of the table SPE.
-    truth : dict of arrays, optional
+    truth : table, optional
         SIGMA_PED, PE, SIGMA_PE, OPCT (n,) and EPED, LAMBDA (n, R) as simulated.
 
     Returns
@@ -34,9 +34,11 @@ def validate(rows: np.ndarray, truth: Mapping[str, np.ndarray] | None = None) ->
         `n_pixels`, `n_masked`, `n_no_answer`, `n_good`, `status_counts`, `truth` (bool) and
         `quantities`: for SIGMA_PED, PE, SIGMA_PE, OPCT, and EPED_r, LAMBDA_r of each run, the
         numbers of `quantity_numbers` over the good pixels. With truth also `n_wrong`, pixels with
-        an answer whose pe is wrong by more than 5 %, and `n_wrong_good`, those among them that
+        a valid fit whose pe is wrong by more than 5 %, and `n_wrong_good`, those among them that
         are called good.
     """
+    if truth is not None:
+        truth = {name: np.asarray(truth[name]) for name in (*SHARED, *PER_RUN)}
     status = np.asarray(rows["STATUS"])
     masked = (status & ChargeStatus.MASKED) != 0
     valid = has_valid_fit(status)
@@ -56,7 +58,7 @@ def validate(rows: np.ndarray, truth: Mapping[str, np.ndarray] | None = None) ->
             np.asarray(rows[name])[good], np.asarray(rows[f"{name}_ERR"])[good], true
         )
     n_runs = np.asarray(rows["EPED"]).shape[1]
-    for name in OWN:
+    for name in PER_RUN:
         for run in range(n_runs):
             true = None if truth is None else truth[name][good, run]
             quantities[f"{name}_{run}"] = quantity_numbers(
@@ -82,11 +84,10 @@ def quantity_numbers(value: np.ndarray, sigma: np.ndarray, truth: np.ndarray | N
         with truth `bias` and `bias_err`, `relative_bias` of the mean over the mean truth, `rms`,
         `rms_over_bound`, and the pulls of `statistics.pull_numbers`.
     """
-    centre = statistics.median(value)
     numbers = {
         "n": len(value),
-        "median": centre,
-        "spread": statistics.SIGMA_PER_MAD * statistics.median(np.abs(value - centre)),
+        "median": statistics.median(value),
+        "spread": statistics.robust_std(value),
         "sigma_median": statistics.median(sigma),
         "rms_bound": statistics.rms(sigma),
     }

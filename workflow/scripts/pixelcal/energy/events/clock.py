@@ -1,11 +1,19 @@
-"""What times count from: the epoch of a file, and the mission's."""
+"""What times of a file mean: their epoch, time system and unit; and the conversion to mission time.
+
+Mission time is seconds of TT since 2017-01-01T00:00:00 UTC. astropy converts epochs and time
+systems, with the table of leap seconds that it brings; nothing is downloaded.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+
+from astropy.time import Time, TimeDelta
+from astropy.utils import iers
 
 from pixelcal.energy.units import unit_factor
 from pixelcal.errors import InputError
@@ -30,9 +38,11 @@ MISSION_TIME_CARDS = (
     ("TIMESYS", MISSION_TIMESYS, "time system"),
 )
 
+TIME_SYSTEMS = ("TT", "TAI", "UTC", "TDB", "TCB", "TCG")
+"""Those that are converted. UT1 would need tables of measurements; GPS and LOCAL have no scale."""
 
-SYNONYMS = {"TDT": "TT", "ET": "TT", "IAT": "TAI"}
-"""Other names of time systems, as the FITS standard has them."""
+SYNONYMS = {"TDT": "TT", "ET": "TT", "IAT": "TAI", "UT": "UTC", "GMT": "UTC"}
+"""Other names of time systems, as the FITS standard and astropy have them."""
 
 TIME_KEYWORDS = (
     ("TSTART",),
@@ -43,6 +53,8 @@ TIME_KEYWORDS = (
     ("TIMEUNIT",),
 )
 """Keywords that say what times mean, in groups that hold together."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,9 +88,9 @@ def time_keywords(headers: Iterable[Mapping], where: str) -> dict:
     found: dict = {}
     for header in headers:
         for group in TIME_KEYWORDS:
-            own = {word: header[word] for word in group if _is_said(header.get(word))}
-            if own:  # MJDREF of one header and MJDREFI of another do not go together
-                found = {word: value for word, value in found.items() if word not in group} | own
+            given = {word: header[word] for word in group if _is_said(header.get(word))}
+            if given:  # MJDREF of one header and MJDREFI of another do not go together
+                found = {word: value for word, value in found.items() if word not in group} | given
     for word, value in found.items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number == (word in ("TIMESYS", "TIMEUNIT")):
@@ -113,8 +125,8 @@ def clock_of(keywords: Mapping, where: str) -> Clock:
 
 
 def time_system(name: str) -> str:
-    """A time system by its usual name."""
-    name = str(name).strip().upper()
+    """A time system by its usual name; a realisation in parentheses, as UTC(NIST), is dropped."""
+    name = str(name).partition("(")[0].strip().upper()
     return SYNONYMS.get(name, name)
 
 
@@ -156,14 +168,14 @@ def epoch_cards(headers: Iterable[Mapping]) -> list[tuple]:
     """MJDREFI, MJDREFF and TIMESYS, each of the first header that has it; none where none has."""
     headers = list(headers)
     cards: list[tuple] = []
-    known = next((own for own in map(epoch, headers) if own is not None), None)
+    known = next((found for found in map(epoch, headers) if found is not None), None)
     if known is not None:
         whole = math.floor(known[0])
         cards += [
             ("MJDREFI", whole, "[d] epoch of times, whole days"),
             ("MJDREFF", known[0] - whole + known[1], "[d] epoch of times, fraction of a day"),
         ]
-    system = next((own["TIMESYS"] for own in headers if "TIMESYS" in own), None)
+    system = next((header["TIMESYS"] for header in headers if "TIMESYS" in header), None)
     if system is not None:
         cards.append(("TIMESYS", system, "time system"))
     return cards
@@ -172,20 +184,30 @@ def epoch_cards(headers: Iterable[Mapping]) -> list[tuple]:
 def mission_start(header: Mapping) -> tuple[float, str | None]:
     """TSTART of a header in seconds of mission time, and a remark where it is not just TSTART.
 
-    An epoch or a time system that the header does not name is that of the mission. Times from
-    another epoch are converted. Those of another time system are not, as that takes a table of leap
-    seconds: the start is then 0, the epoch of the mission, and so it is without TSTART.
+    An epoch or a time system that the header does not name is that of the mission. TSTART is a
+    number of SI seconds since the epoch, in UTC too. Without TSTART the start is 0. It is 0 too in
+    a time system that is none of `TIME_SYSTEMS`; the remark and a warning say so.
     """
     if "TSTART" not in header:
         return 0.0, None
+    start, zero = float(header["TSTART"]), epoch(header)
     system = time_system(header.get("TIMESYS", MISSION_TIMESYS))
+    if system not in TIME_SYSTEMS:
+        remark = f"TSTART is the mission's epoch: event times are {system}, not convertible"
+        logger.warning("%s; correct TIMESYS to one of %s", remark, ", ".join(TIME_SYSTEMS))
+        return 0.0, remark
+    if zero is None:
+        return start, None
+    remark = f"TSTART converted: event times count from MJD {zero[0] + zero[1]:.9f}"
     if system != MISSION_TIMESYS:
-        return 0.0, (
-            f"TSTART is the epoch of the mission: event times are {system}, not {MISSION_TIMESYS}"
-        )
-    own = epoch(header)
-    later = 0.0 if own is None else epoch_difference_s(own, MISSION_EPOCH)
-    if not later:
-        return float(header["TSTART"]), None
-    remark = f"TSTART converted: event times count from MJD {own[0] + own[1]:.9f}"
-    return float(header["TSTART"]) + later, remark
+        return _mission_time(start, zero, system), f"{remark} {system}"
+    later = epoch_difference_s(zero, MISSION_EPOCH)
+    return start + later, remark if later else None
+
+
+def _mission_time(seconds: float, zero: tuple[float, float], system: str) -> float:
+    """Mission time (s) of a moment `seconds` after the epoch `zero` (MJD) of a time system."""
+    with iers.conf.set_temp("auto_download", False):
+        moment = Time(*zero, format="mjd", scale=system.lower()) + TimeDelta(seconds, format="sec")
+        mission = Time(*MISSION_EPOCH, format="mjd", scale=MISSION_TIMESYS.lower())
+        return float((moment.tt - mission).sec)

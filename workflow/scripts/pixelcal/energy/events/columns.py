@@ -1,4 +1,4 @@
-"""Columns of event tables: one number a row, in keV, s or counted, whatever the file stores."""
+"""Columns of event tables: one number per row, in keV, s or counted, whatever the file stores."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Column:
     def _physical(self, stored: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Physical values (n,), within the range of `dtype` where that is an integer."""
         if stored.dtype.kind in "iu" and self.scale == 1 and float(self.zero).is_integer():
-            # Subtracting -zero: 2**63, the zero of unsigned 64-bit columns, has no int64 of its
-            # own, but its negative has.
+            # Subtracting -zero: 2**63, the zero of unsigned 64-bit columns, is no int64, but
+            # its negative is.
             physical = stored.astype(np.int64) - np.int64(-int(self.zero))
         else:
             physical = stored.astype(np.float64) * self.scale + self.zero
@@ -71,7 +71,7 @@ class Column:
 
 
 def describe_column(hdu, index: int, key: str, value: str, clock: Clock, where: str) -> Column:
-    """Column number `index` (from 0) of a table, which must hold one number a row.
+    """Column number `index` (from 0) of a table, which must hold one number per row.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
-"""Good time: when the camera saw what the calibration wants to see.
+"""Good time of event files: from a file of good times, or from what the event files say themselves.
 
 Good time is an (n, 2) array of START and STOP (s), rising and apart. An interval holds the times
-START <= t < STOP, so that an event at a common limit belongs to one interval only.
+START <= t < STOP, so that an event at a common limit belongs to one interval only. The arithmetic
+of intervals stands in `events.intervals`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from pixelcal.energy.units import unit_factor
 from pixelcal.errors import InputError
 from pixelcal.io.fits_files import open_fits
 
-# --- files ----------------------------------------------------------------------------------------
-
 
 def read_good_time(
     path: str | Path, criteria: list[str], event_clock: Clock | None = None
@@ -33,7 +32,7 @@ def read_good_time(
         unit that they name).
     criteria : list of str
         Names of extensions. May be empty where the file has only one.
-    event_clock : Clock
+    event_clock : Clock, optional
         What the times of the events mean.
 
     Returns
@@ -58,9 +57,9 @@ def read_good_time(
         good_time = None
         for criterion in criteria:
             hdu = _only_table(tables, criterion, what)
-            own, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
+            intervals, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
             check_clocks(event_clock or Clock(), clock, "the event files", f"{what} ({criterion})")
-            good_time = own if good_time is None else intersect(good_time, own)
+            good_time = intervals if good_time is None else intersect(good_time, intervals)
     return good_time
 
 
@@ -100,7 +99,7 @@ def good_time_of(
         return _within_the_events(
             read_good_time(gti_path, criteria, files[0].clock), files, gti_path
         )
-    good_time = merge(np.concatenate([_own_good_time(file) for file in files]))
+    good_time = merge(np.concatenate([_embedded_good_time(file) for file in files]))
     if not len(good_time):
         raise InputError(
             f"event file {files[0].path}: has no good time, as its GTI extension holds no interval"
@@ -162,11 +161,11 @@ def _header_span(file: EventFile) -> np.ndarray:
     return np.array([[start, stop]], float) * file.clock.unit_s + file.clock.zero_s
 
 
-def _own_good_time(file: EventFile) -> np.ndarray:
-    """Good time (n, 2) of an event file by what it says itself."""
+def _embedded_good_time(file: EventFile) -> np.ndarray:
+    """Good time (n, 2) of an event file from its GTI extension, header or events."""
     what = f"event file {file.path}"
     with open_fits(file.path, "event file") as hdus:
-        tables = {name: own for name, own in _gti_tables(hdus).items() if "GTI" in name}
+        tables = {name: hdu for name, hdu in _gti_tables(hdus).items() if "GTI" in name}
         if len(tables) > 1:
             raise InputError(
                 f"{what}: has several GTI extensions ({', '.join(tables)}); choose with"
@@ -174,9 +173,9 @@ def _own_good_time(file: EventFile) -> np.ndarray:
             )
         for name in tables:
             hdu = _only_table(tables, name, what)
-            own, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
+            intervals, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
             check_clocks(file.clock, clock, what, f"its extension {hdu.name}")
-            return own
+            return intervals
     span = _header_span(file)
     return span if len(span) else _measured_span(file)
 
@@ -210,18 +209,18 @@ def _gti_tables(hdus) -> dict[str, list]:
 
 def _only_table(tables: dict[str, list], name: str, what: str):
     """The one table of a name. Of two, nothing says whether both must hold or one is enough."""
-    own = tables.get(name.upper(), [])
-    if not own:
+    found = tables.get(name.upper(), [])
+    if not found:
         raise InputError(
             f"{what}: has no extension {name} with START and STOP; it has"
             f" {', '.join(tables) or 'none'}; check events.gti.criteria"
         )
-    if len(own) > 1:
+    if len(found) > 1:
         raise InputError(
-            f"{what}: has {len(own)} extensions {name}; merge them, or give each its own name and"
+            f"{what}: has {len(found)} extensions {name}; merge them, or give each its own name and"
             " choose with events.gti.criteria"
         )
-    return own[0]
+    return found[0]
 
 
 def _read_intervals(primary, hdu, where: str) -> tuple[np.ndarray, Clock]:

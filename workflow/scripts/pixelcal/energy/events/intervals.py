@@ -1,4 +1,7 @@
-"""Arithmetic of intervals of time: union, intersection, the first seconds."""
+"""Arithmetic of intervals of time: union, intersection, length, the first seconds.
+
+Intervals are (n, 2) arrays of START and STOP (s); merged ones rise and are apart.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import numpy as np
 from pixelcal.errors import InputError
 
 SHORTFALL_TOLERANCE = 1e-7
-"""Good time may fall short of what is asked for by this share: sums of rounded limits."""
+"""Good time may fall short of what is asked for by this fraction: sums of rounded limits."""
 
 
 def merge(intervals) -> np.ndarray:
@@ -67,3 +70,12 @@ def first_seconds(good_time: np.ndarray, seconds: float) -> np.ndarray:
     first = good_time[: last + 1].copy()
     first[last, 1] -= max(used[last] - seconds, 0.0)
     return first
+
+
+def time_after(good_time: np.ndarray, seconds: float) -> float:
+    """Time (s) at which so many seconds of merged intervals (n, 2) are over; inf where never."""
+    used = np.cumsum(good_time[:, 1] - good_time[:, 0])
+    last = int(np.searchsorted(used, seconds))
+    if last >= len(good_time):
+        return np.inf
+    return float(good_time[last, 1] - (used[last] - seconds))

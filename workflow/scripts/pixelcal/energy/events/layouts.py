@@ -66,7 +66,7 @@ def wanted_columns(layout: str, columns: dict[str, str]) -> tuple[dict[str, str]
     layout : str
         A key of `LAYOUTS`.
     columns : dict, key -> name
-        The user's own names; they go before those of the layout.
+        Names from the user; they go before those of the layout.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""Event files: which column means what, and reading them block by block.
+"""Reading event files block by block.
 
-    files = [open_events(path, "pira", {}, multiplicity="single") for path in paths]
-    for block in stream(files[0]):
+    file = open_events(path, "pira", {}, multiplicity="single")
+    for block in stream(file):
         block["value"], block["pixel"], block["multiplicity"], block["time"]
 
 Only the header is read through astropy. The rows are read in blocks of fixed size and only the
@@ -27,16 +27,6 @@ from pixelcal.errors import InputError
 from pixelcal.instrument import N_SIDE, check_instrument
 from pixelcal.io.fits_files import BROKEN_GZIP, is_gzip, open_fits
 
-__all__ = [
-    "LAYOUTS",
-    "EventFile",
-    "detnum_of_positions",
-    "open_event_files",
-    "open_events",
-    "stream",
-    "value_key",
-]
-
 BLOCK_BYTES = 2**20
 """Size of a block of rows: with its decoded columns it stays in a core's second-level cache."""
 
@@ -56,7 +46,7 @@ class EventFile:
     columns : dict, key -> Column
         Keys of `DECODED`; a key that the file has no column for is absent.
     keywords : dict
-        EXPOSURE, TELESCOP, INSTRUME and those about time (`epochs.TIME_KEYWORDS`) that its
+        EXPOSURE, TELESCOP, INSTRUME and those about time (`clock.TIME_KEYWORDS`) that its
         extension or else its primary header has.
     clock : Clock
         What its times mean. The columns are decoded by it; TSTART and TSTOP are as written.
@@ -70,11 +60,6 @@ class EventFile:
     columns: dict[str, Column]
     keywords: dict = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
-
-    @property
-    def has_pixels(self) -> bool:
-        """Whether the file says which pixel an event belongs to."""
-        return "pixel" in self.columns or "row" in self.columns
 
     @property
     def has_times(self) -> bool:
@@ -107,7 +92,7 @@ def open_events(
     layout : str
         A key of `LAYOUTS`.
     columns : dict, key -> name
-        The user's own names; they go before those of the layout.
+        Names from the user; they go before those of the layout.
     multiplicity : "single", "multiple" or "all"
         Anything but "all" needs a column with the multiplicity.
 
@@ -199,6 +184,7 @@ def detnum_of_positions(pixel_map) -> np.ndarray:
 
 
 def _no_multiplicity(path: Path, multiplicity: str) -> str:
+    """The message where events are chosen by a multiplicity that the file does not have."""
     return (
         f"event file {path}: {multiplicity} events are asked for, but it has no column with the"
         " multiplicity; set events.multiplicity: all, or name the column in"
@@ -213,17 +199,18 @@ def _find_table(path: Path, hdus, layout: Layout, needed: list[str]) -> fits.Bin
         raise InputError(
             f"event file {path}: holds no table; check whether it is the right file, and whole"
         )
-    own = [hdu for hdu in tables if hdu.name.upper() == layout.extension]
-    if len(own) > 1:
+    named = [hdu for hdu in tables if hdu.name.upper() == layout.extension]
+    if len(named) > 1:
         raise InputError(
-            f"event file {path}: has {len(own)} extensions {layout.extension}; give a file for each"
+            f"event file {path}: has {len(named)} extensions {layout.extension}; give a file for"
+            " each"
         )
-    for hdu in own or tables:
+    for hdu in named or tables:
         present = {name.upper() for name in hdu.columns.names}
         if all(name.upper() in present for name in needed):
             return hdu
     found = "; ".join(
-        f"{hdu.name or 'unnamed'}: {', '.join(hdu.columns.names)}" for hdu in own or tables
+        f"{hdu.name or 'unnamed'}: {', '.join(hdu.columns.names)}" for hdu in named or tables
     )
     raise InputError(
         f"event file {path}: no table holds the column(s) {', '.join(needed)} (there is:"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from pixelcal.energy.figures.relation import FigureData
 from pixelcal.energy.relation import energy_error, energy_sigma
-from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.requirement import (
+    pass_fraction,
+    predicted_pass_fraction,
+    requirement_keV,
+)
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV, REQUIREMENT_BREAK_KEV
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO
@@ -24,34 +26,33 @@ SHADES = ("blue", "sky", "green", "orange", "vermilion")
 """One colour for each reference energy."""
 
 
-def pass_fractions(scene: FigureData, energies_keV) -> tuple[np.ndarray, np.ndarray]:
-    """Shares (m,) of pixels that meet the requirement: as measured, and as the errors predict.
+def pass_fractions(data: FigureData, energies_keV) -> tuple[np.ndarray, np.ndarray]:
+    """Fractions (m,) of pixels that meet the requirement: as measured, and as the errors predict.
 
-    As in `validation.energy_numbers`: over the pixels that are not masked by the user, one without
-    an answer does not pass. The measured ones are NaN without truth.
+    As in the validation: over the pixels that are not masked by the user; one without a valid fit
+    does not pass. The measured ones are NaN without truth.
     """
-    energies = np.atleast_1d(np.asarray(energies_keV, float))
-    wanted = (np.asarray(scene.rows["STATUS"]) & int(EnergyStatus.MASKED)) == 0
-    n_wanted = int(wanted.sum())
-    measured = np.full(len(energies), np.nan)
-    if not n_wanted:
-        return measured, measured.copy()
-    limit = requirement_keV(energies)[:, None]
-    sigma = energy_sigma(energies[:, None], *scene.relation)[:, wanted]
-    with np.errstate(divide="ignore"):
-        reach = np.nan_to_num(limit / (math.sqrt(2) * sigma), nan=0.0, posinf=1e3)
-    predicted = np.vectorize(math.erf, otypes=[float])(reach).sum(axis=1) / n_wanted
-    if scene.truth is not None:
-        error = energy_error(energies[:, None], *scene.relation[:2], *scene.truth)[:, wanted]
-        measured = (np.abs(error) <= limit).sum(axis=1) / n_wanted
-    return measured, predicted
+    energies = np.asarray(energies_keV, float)
+    wanted, limits = _wanted(data), requirement_keV(energies)
+    sigma = energy_sigma(energies[:, None], *data.relation)[:, wanted]
+    predicted = np.array(list(map(predicted_pass_fraction, sigma, limits)))
+    if data.truth is None:
+        return np.full(len(energies), np.nan), predicted
+    error = energy_error(energies[:, None], *data.relation[:2], *data.truth)[:, wanted]
+    return np.array(list(map(pass_fraction, error, limits))), predicted
 
 
-def uncertainty_figure(scene: FigureData):
+def _wanted(data: FigureData) -> np.ndarray:
+    """Which pixels (n,) the user has not masked."""
+    return (np.asarray(data.rows["STATUS"]) & int(EnergyStatus.MASKED)) == 0
+
+
+@plots.style()
+def uncertainty_figure(data: FigureData):
     """The uncertainty of reconstructed energies, and what it says about passing."""
-    figure = plots.new_figure(12.5, 5.0, f"{scene.title}: reconstruction uncertainty")
+    figure = plots.new_figure(12.5, 5.0, f"{data.title}: reconstruction uncertainty")
     panels = figure.subplots(1, 2)
-    sigma = energy_sigma(ENERGIES_KEV[:, None], *scene.relation)
+    sigma = energy_sigma(ENERGIES_KEV[:, None], *data.relation)
     axes = panels[0]
     plots.band(axes, ENERGIES_KEV, sigma, OKABE_ITO["blue"])
     _draw_requirement(axes, (1,))
@@ -59,43 +60,44 @@ def uncertainty_figure(scene: FigureData):
     axes.set_ylabel("Predicted uncertainty σ(E) (keV)")
     axes.set_title("From the covariance of gain and offset")
     _finish(axes, sigma)
-    _draw_within(panels[1], scene, sigma)
+    _draw_within(panels[1], data, sigma)
     plots.letter_panels(panels)
     return figure
 
 
-def _draw_within(axes, scene: FigureData, sigma) -> None:
-    """Share of the pixels whose one, two, three sigma lie within the requirement."""
-    wanted = (np.asarray(scene.rows["STATUS"]) & int(EnergyStatus.MASKED)) == 0
+def _draw_within(axes, data: FigureData, sigma) -> None:
+    """Fraction of the pixels whose one, two, three sigma lie within the requirement."""
+    wanted = _wanted(data)
     limit = requirement_keV(ENERGIES_KEV)[:, None]
     styles = ((1, "blue", "-"), (2, "orange", "--"), (3, "vermilion", ":"))
     for times, colour, style in styles if wanted.any() else ():
         with np.errstate(invalid="ignore"):
-            share = 100 * (times * sigma[:, wanted] <= limit).sum(axis=1) / wanted.sum()
+            percent = 100 * (times * sigma[:, wanted] <= limit).sum(axis=1) / wanted.sum()
         factor = "" if times == 1 else f"{times} "
         label = f"{factor}σ(E) within the requirement"
-        axes.plot(ENERGIES_KEV, share, color=OKABE_ITO[colour], ls=style, lw=1.7, label=label)
+        axes.plot(ENERGIES_KEV, percent, color=OKABE_ITO[colour], ls=style, lw=1.7, label=label)
     axes.set_ylim(-2, 104)
     axes.set_ylabel("Pixels (%)")
     axes.set_title("Pixels whose uncertainty meets the requirement")
     _finish(axes, sigma, place="lower center")
 
 
-def energy_error_figure(scene: FigureData):
+@plots.style()
+def energy_error_figure(data: FigureData):
     """Reconstruction difference against energy, pass fraction, and pulls where there is a truth."""
-    has_truth = scene.truth is not None
+    has_truth = data.truth is not None
     title = "reconstruction difference" if has_truth else "no truth; what the errors predict"
-    figure = plots.new_figure(17.0 if has_truth else 12.0, 5.0, f"{scene.title}: {title}")
+    figure = plots.new_figure(17.0 if has_truth else 12.0, 5.0, f"{data.title}: {title}")
     panels = figure.subplots(1, 3 if has_truth else 2)
-    sigma = energy_sigma(ENERGIES_KEV[:, None], *scene.relation)
+    sigma = energy_sigma(ENERGIES_KEV[:, None], *data.relation)
     error = None
     if has_truth:
-        error = energy_error(ENERGIES_KEV[:, None], *scene.relation[:2], *scene.truth)
-        good = np.asarray(scene.rows["STATUS"]) == 0
+        error = energy_error(ENERGIES_KEV[:, None], *data.relation[:2], *data.truth)
+        good = np.asarray(data.rows["STATUS"]) == 0
         with np.errstate(invalid="ignore", divide="ignore"):
             _draw_pulls(panels[2], (error / sigma)[:, good])
     _draw_errors(panels[0], sigma, error)
-    _draw_pass_fractions(panels[1], scene)
+    _draw_pass_fractions(panels[1], data)
     plots.letter_panels(panels)
     return figure
 
@@ -113,14 +115,14 @@ def _draw_errors(axes, sigma, error) -> None:
     axes.axhline(0, color="0.6", lw=0.8)
     reach = 1.2 * _reach(sigma if error is None else np.abs(error))
     axes.set_ylim(-reach, reach)
-    axes.set_ylabel("Fitted less true energy (keV)" if error is not None else "Energy error (keV)")
+    axes.set_ylabel("Fitted − true energy (keV)" if error is not None else "Energy error (keV)")
     axes.set_title("Reconstruction difference" if error is not None else "Predicted error")
     _finish(axes, sigma, place="lower left", columns=2)
 
 
-def _draw_pass_fractions(axes, scene: FigureData) -> None:
+def _draw_pass_fractions(axes, data: FigureData) -> None:
     """Measured and predicted pass fraction against energy; marks at the reference energies."""
-    measured, predicted = (100 * own for own in pass_fractions(scene, ENERGIES_KEV))
+    measured, predicted = (100 * values for values in pass_fractions(data, ENERGIES_KEV))
     at = np.isin(ENERGIES_KEV, REFERENCE_ENERGIES_KEV)
     colour = OKABE_ITO["vermilion"]
     axes.plot(ENERGIES_KEV, predicted, color=colour, ls="--", lw=1.5, label="predicted")
@@ -133,12 +135,12 @@ def _draw_pass_fractions(axes, scene: FigureData) -> None:
     )
     lowest = np.nanmin([measured, predicted]) if np.isfinite(predicted).any() else 0.0
     bottom = max(100 - 1.6 * max(100 - lowest, 2.0), -2.0)
-    for energy, share in zip(ENERGIES_KEV[at], shown[at], strict=True):
-        above = share < bottom + 0.25 * (101 - bottom)
-        if np.isfinite(share):
+    for energy, percent in zip(ENERGIES_KEV[at], shown[at], strict=True):
+        above = percent < bottom + 0.25 * (101 - bottom)
+        if np.isfinite(percent):
             axes.annotate(
-                f"{share:.2f} %",
-                (energy, share),
+                f"{percent:.2f} %",
+                (energy, percent),
                 xytext=(6 if energy < 130 else -6, 9 if above else -13),
                 textcoords="offset points",
                 ha="left" if energy < 130 else "right",
@@ -161,30 +163,31 @@ def _draw_pulls(axes, pulls) -> None:
         values = pulls[np.argmin(np.abs(ENERGIES_KEV - energy))]
         values = values[np.isfinite(values)]
         if len(values):
-            share = np.histogram(values, edges)[0] / (len(values) * (edges[1] - edges[0]))
-            top = max(top, float(share.max()))
+            density = np.histogram(values, edges)[0] / (len(values) * (edges[1] - edges[0]))
+            top = max(top, float(density.max()))
             mean = plots.signed_text(values.mean(), 2)
             label = f"{energy:g} keV: mean {mean}, std {values.std():.2f}"
-            axes.stairs(share, edges, color=OKABE_ITO[colour], lw=1.5, label=label)
+            axes.stairs(density, edges, color=OKABE_ITO[colour], lw=1.5, label=label)
     if not np.isfinite(pulls).any():
         plots.say(axes, "no good pixel (STATUS 0)")
     axes.set_xlabel("Pull: energy difference / predicted error")
-    axes.set_ylabel("Share of good pixels per unit pull")
+    axes.set_ylabel("Fraction of good pixels per unit pull")
     axes.set_title("Pulls of the good pixels")
     axes.set_ylim(0, 1.4 * top)
     axes.legend(loc="upper left")
 
 
-def differences_figure(scene: FigureData):
+@plots.style()
+def differences_figure(data: FigureData):
     """Histograms of the energy difference at each reference energy, and how far it may go."""
-    (gain, offset), called = scene.reference
-    figure = plots.new_figure(15.0, 8.6, f"{scene.title}: energy, fitted less {called}")
+    (gain, offset), called = data.reference
+    figure = plots.new_figure(15.0, 8.6, f"{data.title}: energy, fitted minus {called}")
     panels = figure.subplots(2, 3).ravel()
     for axes, energy in zip(panels, REFERENCE_ENERGIES_KEV, strict=False):
-        difference = energy_error(energy, *scene.relation[:2], gain, offset)
-        sigma = energy_sigma(energy, *scene.relation)
+        difference = energy_error(energy, *data.relation[:2], gain, offset)
+        sigma = energy_sigma(energy, *data.relation)
         _draw_energy_difference(axes, energy, difference, sigma)
-    _draw_tails(panels[-1], scene, gain, offset)
+    _draw_tails(panels[-1], data, gain, offset)
     plots.letter_panels(panels)
     return figure
 
@@ -215,15 +218,15 @@ def _draw_energy_difference(axes, energy, difference, sigma) -> None:
     axes.legend(loc="upper left", ncols=2)
 
 
-def _draw_tails(axes, scene: FigureData, gain, offset) -> None:
-    """Share of the pixels with a difference larger than so many times the requirement."""
+def _draw_tails(axes, data: FigureData, gain, offset) -> None:
+    """Fraction of the pixels with a difference larger than so many times the requirement."""
     place = np.linspace(0.0, 3.0, 301)
     for energy, colour in zip(REFERENCE_ENERGIES_KEV, SHADES, strict=True):
-        difference = np.abs(energy_error(energy, *scene.relation[:2], gain, offset))
+        difference = np.abs(energy_error(energy, *data.relation[:2], gain, offset))
         known = np.sort(difference[np.isfinite(difference)]) / float(requirement_keV(energy))
         if len(known):
-            share = 100 * (1 - np.searchsorted(known, place, side="right") / len(known))
-            axes.plot(place, share, color=OKABE_ITO[colour], lw=1.5, label=f"{energy:g} keV")
+            percent = 100 * (1 - np.searchsorted(known, place, side="right") / len(known))
+            axes.plot(place, percent, color=OKABE_ITO[colour], lw=1.5, label=f"{energy:g} keV")
     axes.axvline(1.0, color=OKABE_ITO["vermilion"], lw=1.3, ls="--")
     axes.set_xlim(place[0], place[-1])
     axes.set_xlabel("|Energy difference| / requirement")
@@ -231,7 +234,7 @@ def _draw_tails(axes, scene: FigureData, gain, offset) -> None:
     axes.set_title("Tails")
     if axes.get_legend_handles_labels()[0]:
         axes.set_yscale("log")
-        axes.set_ylim(80.0 / len(scene.rows), 130)
+        axes.set_ylim(80.0 / len(data.rows), 130)
         axes.legend(loc="upper right")
     else:
         plots.say(axes, plots.NOTHING)

@@ -18,8 +18,8 @@ from pixelcal.energy.figures.spectrum import (
     draw_groups,
     draw_model,
     group_starts,
-    line_labels,
 )
+from pixelcal.energy.line_labels import line_labels
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import energy_sigma, position, relation_columns
 from pixelcal.energy.requirement import requirement_keV
@@ -30,7 +30,7 @@ from pixelcal.status import ENERGY_WORDS
 
 
 def pixel_title(row: Mapping, exposure: str = "", seconds: float = 0.0) -> str:
-    """Pixel, place, exposure (where it is named), and what the statistic of its fit says."""
+    """Pixel, position, exposure (where it is named), and what the statistic of its fit says."""
     pixel = f"{int(row['DETNUM']):04d} (X {row['X']}, Y {row['Y']})"
     title = f"Pixel {pixel}: "
     if exposure:
@@ -40,6 +40,7 @@ def pixel_title(row: Mapping, exposure: str = "", seconds: float = 0.0) -> str:
     return title + f"status: {ENERGY_WORDS.words(int(row['STATUS']))}"
 
 
+@plots.style()
 def pixel_figure(
     blocks: Sequence,
     row: Mapping,
@@ -68,18 +69,18 @@ def pixel_figure(
     grid = parts[0].subplots(
         len(ratios), n_columns, sharex="col", squeeze=False, height_ratios=ratios
     )
-    names = line_labels(table)
+    labels = line_labels(table)
     for column, block in enumerate(blocks):
         index = table.block_names.index(block.name)
-        own = [(name, energy) for name, energy, of in names if of == index]
+        inside = [label for label in labels if label.block == index]
         axes = grid[:, column]
         if above:
             _draw_photons(axes[0], photons, table.block_limits_keV[index])
         _draw_block(axes[-2], axes[-1], block, first=column == 0)
         axes[0].set_xlim(*table.block_limits_keV[index])
-        energies = [energy for _, energy in own]
+        energies = [label.energy_keV for label in inside]
         panel_in = 0.8 * width / n_columns
-        plots.label_lines(axes[0], energies, [name for name, _ in own], panel_in)
+        plots.label_lines(axes[0], energies, [label.text for label in inside], panel_in)
         for other in axes[1:]:
             for energy in energies:
                 other.axvline(energy, color="0.55", lw=0.6, ls=":", zorder=0)
@@ -133,28 +134,28 @@ def _draw_block(axes, below, block, first: bool) -> None:
 
 
 def _draw_relation(left, right, row, prior, truth, table: LineTable) -> None:
-    """Energy against channel with the lines, and other relations less the fitted one."""
+    """Energy against channel with the lines, and other relations minus the fitted one."""
     x = np.linspace(0.0, N_CHANNELS, 257)
     gain, offset = float(row["GAIN"]), float(row["OFFSET"])
     valid = np.isfinite(gain)
-    own = (gain, offset) if valid else prior
+    shown = (gain, offset) if valid else prior
     left.set_xlabel("Channel")
     left.set_ylabel("Energy (keV)")
     left.set_title("Channel-energy relation")
-    energy = own[0] * x + own[1]
-    label = f"fitted: {gain:.5f} keV/channel, {offset:.3f} keV" if valid else "prior (no answer)"
+    energy = shown[0] * x + shown[1]
+    label = f"fitted: {gain:.5f} keV/channel, {offset:.3f} keV" if valid else "prior (no valid fit)"
     left.plot(x, energy, color=MODEL_COLOUR if valid else "0.4", lw=1.4, label=label)
-    places = position(table.energy_keV, *own)
+    places = position(table.energy_keV, *shown)
     left.plot(places, table.energy_keV, "o", color=DATA_COLOUR, ms=3, label="lines of the table")
     left.set_xlim(0, N_CHANNELS)
     left.legend(loc="upper left", fontsize=7.5)
     right.set_xlabel("Energy (keV)")
-    right.set_ylabel("Energy less fitted energy (keV)")
+    right.set_ylabel("Energy − fitted energy (keV)")
     right.set_title("Against the fitted relation")
     right.set_xlim(*SHOWN_KEV)
     if not valid:
         right.set_yticks([])
-        plots.say(right, f"no answer: {ENERGY_WORDS.words(int(row['STATUS']))}")
+        plots.say(right, f"no valid fit: {ENERGY_WORDS.words(int(row['STATUS']))}")
         return
     energy = np.unique([*np.linspace(*SHOWN_KEV, 147), 80.001])
     sigma = energy_sigma(energy, *relation_columns(row))
@@ -165,9 +166,9 @@ def _draw_relation(left, right, row, prior, truth, table: LineTable) -> None:
     right.axhline(0, color=MODEL_COLOUR, lw=1.2, label="fitted")
     others = [("prior", prior, "--", OKABE_ITO["orange"])]
     others += [] if truth is None else [("true", truth, "-.", "black")]
-    for label, (own_gain, own_offset), style, colour in others:
-        other = own_gain * position(energy, gain, offset) + own_offset - energy
-        right.plot(energy, other, ls=style, lw=1.4, color=colour, label=label)
+    for label, (other_gain, other_offset), style, colour in others:
+        difference = other_gain * position(energy, gain, offset) + other_offset - energy
+        right.plot(energy, difference, ls=style, lw=1.4, color=colour, label=label)
     for sign, label in ((1, "requirement"), (-1, None)):
         limit = sign * requirement_keV(energy)
         right.plot(energy, limit, color="0.45", lw=1.0, ls=":", label=label)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelcal.camera import PixelPositions
-from pixelcal.energy.relation import relation_columns
+from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.results.changes import (
     BOTH_CHANGED,
     CHANGE_LABELS,
@@ -22,7 +22,6 @@ from pixelcal.energy.results.changes import (
     Change,
     change_classes,
 )
-from pixelcal.energy.results.quantities import relation_quantities
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO, STATUS_COLOURS
 from pixelcal.status import ENERGY_WORDS, EnergyStatus
@@ -39,7 +38,7 @@ CHANGE_COLOURS = {
     BOTH_CHANGED: OKABE_ITO["black"],
 }
 QUANTITIES = (("Gain", "keV/channel", "GAIN", 5), ("Offset", "keV", "OFFSET", 3))
-"""Name, unit, column, and decimals worth telling."""
+"""Name, unit, column, and decimals worth showing."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class FigureData:
         Columns of a relation.
     prior : gain (keV/channel) and offset (keV) known before, (n,) each
     truth : gain and offset as injected, (n,) each, or None
-    places : Places
+    positions : PixelPositions
     title : str
         Camera and exposure.
     method : str
@@ -62,7 +61,7 @@ class FigureData:
     rows: Mapping
     prior: tuple[np.ndarray, np.ndarray]
     truth: tuple[np.ndarray, np.ndarray] | None
-    places: PixelPositions
+    positions: PixelPositions
     title: str
     method: str
 
@@ -89,47 +88,57 @@ def is_uniform(values: np.ndarray) -> bool:
 # --- maps -----------------------------------------------------------------------------------------
 
 
-def camera_figure(scene: FigureData):
+@plots.style()
+def camera_figure(data: FigureData):
     """Maps of gain, offset, sigma, error or a second sigma, resolution, and STATUS."""
-    figure = plots.new_figure(15.0, 9.6, scene.title)
+    figure = plots.new_figure(15.0, 9.6, data.title)
     panels = figure.subplots(2, 3).ravel()
-    fourth = "sigma_80" if scene.truth is None else "error_4"
-    offered = {own.key: own for own in relation_quantities(scene.rows, scene.truth)}
-    keys = ("gain", "offset", "sigma_4", fourth, "fwhm_60")
-    for axes, key in zip(panels, keys, strict=False):
-        own = offered[key]
-        plots.camera_map(
-            figure, axes, own.values, scene.places, own.label, own.unit, signed=own.signed
-        )
-    index = ENERGY_WORDS.dominant(scene.rows["STATUS"])
-    plots.status_map(panels[-1], index, list(ENERGY_WORDS.labels.values()), scene.places)
+    gain, offset, *covariance = data.relation
+    # The threshold, and where the requirement changes.
+    low, high = (energy_sigma(energy, gain, offset, *covariance) for energy in (4.0, 80.0))
+    maps = [
+        ("Gain", "keV/channel", gain, False),
+        ("Offset", "keV", offset, False),
+        ("Predicted error σ at 4 keV", "keV", low, False),
+        ("Predicted error σ at 80 keV", "keV", high, False),
+        ("Resolution (FWHM) at 60 keV", "keV", data.column("FWHM_60"), False),
+    ]
+    if data.truth is not None:
+        error = energy_error(4.0, gain, offset, *data.truth)
+        maps[3] = ("Error against truth at 4 keV", "keV", error, True)
+    for axes, (label, unit, values, signed) in zip(panels, maps, strict=False):
+        plots.camera_map(figure, axes, values, data.positions, label, unit, signed)
+    index = ENERGY_WORDS.dominant(data.rows["STATUS"])
+    plots.status_map(panels[-1], index, list(ENERGY_WORDS.labels.values()), data.positions)
     plots.letter_panels(panels)
     return figure
 
 
-def prior_figure(scene: FigureData):
+@plots.style()
+def prior_figure(data: FigureData):
     """Maps of the relation known before the fit."""
-    figure = plots.new_figure(11.0, 5.2, f"{scene.title}: relation known before the fit")
+    figure = plots.new_figure(11.0, 5.2, f"{data.title}: relation known before the fit")
     for axes, (name, unit, _, _), values in zip(
-        figure.subplots(1, 2), QUANTITIES, scene.prior, strict=True
+        figure.subplots(1, 2), QUANTITIES, data.prior, strict=True
     ):
         title = f"Prior {name.lower()}"
         if is_uniform(values):
             title += f": {values[0]:g} {unit} for every pixel"
-        plots.camera_map(figure, axes, values, scene.places, title, f"{name} ({unit})")
+        plots.camera_map(figure, axes, values, data.positions, title, f"{name} ({unit})")
     return figure
 
 
-def changes_figure(scene: FigureData, changes: tuple[Change, Change], threshold_sigma: float):
+@plots.style()
+def changes_figure(data: FigureData, changes: tuple[Change, Change], threshold_sigma: float):
     """Maps of the changes against the prior, which of them are significant, and their spread."""
-    figure = plots.new_figure(13.0, 11.0, f"{scene.title}: changes against the prior relation")
+    figure = plots.new_figure(13.0, 11.0, f"{data.title}: changes against the prior relation")
     panels = figure.subplots(2, 2).ravel()
     for axes, (name, unit, _, _), change in zip(panels, QUANTITIES, changes, strict=False):
         plots.camera_map(
             figure,
             axes,
             change.values,
-            scene.places,
+            data.positions,
             f"Change of the {name.lower()}",
             f"fitted − prior ({unit})",
             signed=True,
@@ -139,9 +148,9 @@ def changes_figure(scene: FigureData, changes: tuple[Change, Change], threshold_
     plots.class_map(
         panels[2],
         index,
-        [*CHANGE_LABELS, "no answer"],
+        [*CHANGE_LABELS, "no valid fit"],
         [*CHANGE_COLOURS.values(), plots.NO_VALUE_COLOUR],
-        scene.places,
+        data.positions,
         f"Changed by more than {threshold_sigma:g} σ",
     )
     _draw_deviations(panels[3], changes, threshold_sigma)
@@ -154,7 +163,7 @@ def _draw_deviations(axes, changes, threshold_sigma) -> None:
     axes.set_title("Deviation from the camera's mean change")
     axes.set_xlabel("(change − mean change) / σ")
     axes.set_ylabel("Pixels per bin")
-    known = np.concatenate([own.deviation[np.isfinite(own.deviation)] for own in changes])
+    known = np.concatenate([change.deviation[np.isfinite(change.deviation)] for change in changes])
     if not len(known):
         plots.say(axes, plots.NOTHING)
         return
@@ -180,21 +189,22 @@ def _draw_deviations(axes, changes, threshold_sigma) -> None:
 # --- statistics of the fits -----------------------------------------------------------------------
 
 
-def statistics_figure(scene: FigureData):
+@plots.style()
+def statistics_figure(data: FigureData):
     """How well the fits describe the spectra, how long they took, and what was left out where."""
-    figure = plots.new_figure(15.0, 9.6, f"{scene.title}: statistics of the {scene.method} fits")
+    figure = plots.new_figure(15.0, 9.6, f"{data.title}: statistics of the {data.method} fits")
     panels = figure.subplots(2, 3).ravel()
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = scene.column("STAT") / scene.column("DOF")
+        ratio = data.column("STAT") / data.column("DOF")
     ratio[~np.isfinite(ratio)] = np.nan
-    kind = "Poisson deviance" if scene.method == "joint" else "chi-square"
+    kind = "Poisson deviance" if data.method == "joint" else "chi-square"
     _draw_ratio(panels[0], ratio, f"STAT / DOF ({kind} per degree of freedom)")
-    _draw_pvalues(panels[1], scene.column("PVALUE"))
-    steps = "Steps" if scene.method == "joint" else "Evaluations"
-    _draw_iterations(panels[2], np.where(np.isfinite(ratio), scene.column("NITER"), np.nan), steps)
-    plots.camera_map(figure, panels[3], ratio, scene.places, "STAT / DOF", "STAT / DOF")
-    _draw_left_out(panels[4], scene)
-    _draw_status_counts(panels[5], np.asarray(scene.rows["STATUS"]))
+    _draw_pvalues(panels[1], data.column("PVALUE"))
+    steps = "Steps" if data.method == "joint" else "Evaluations"
+    _draw_iterations(panels[2], np.where(np.isfinite(ratio), data.column("NITER"), np.nan), steps)
+    plots.camera_map(figure, panels[3], ratio, data.positions, "STAT / DOF", "STAT / DOF")
+    _draw_left_out(panels[4], data)
+    _draw_status_counts(panels[5], np.asarray(data.rows["STATUS"]))
     plots.letter_panels(panels)
     return figure
 
@@ -252,13 +262,13 @@ def _draw_iterations(axes, iterations, label) -> None:
     axes.legend(loc="upper right")
 
 
-def _draw_left_out(axes, scene: FigureData) -> None:
+def _draw_left_out(axes, data: FigureData) -> None:
     """Where lines were left out of the fit, or the pixel was."""
-    status = np.asarray(scene.rows["STATUS"])
+    status = np.asarray(data.rows["STATUS"])
     labels = (
         "all lines used",
         ENERGY_WORDS.labels[EnergyStatus.LINE_MISSING]
-        if scene.method == "joint"
+        if data.method == "joint"
         else "a line left out",
         ENERGY_WORDS.labels[EnergyStatus.TOO_FEW_COUNTS],
         ENERGY_WORDS.labels[EnergyStatus.NOT_CONVERGED],
@@ -275,7 +285,7 @@ def _draw_left_out(axes, scene: FigureData) -> None:
         index[(status & int(bit)) != 0] = number
     order = list(ENERGY_WORDS.labels)
     colours = [STATUS_COLOURS[order.index(bit)] for bit in (0, *bits)]
-    plots.class_map(axes, index, labels, colours, scene.places, "Lines and pixels left out")
+    plots.class_map(axes, index, labels, colours, data.positions, "Lines and pixels left out")
 
 
 def _draw_status_counts(axes, status) -> None:
@@ -296,22 +306,23 @@ def _draw_status_counts(axes, status) -> None:
 # --- comparison -----------------------------------------------------------------------------------
 
 
-def comparison_figure(scene: FigureData):
+@plots.style()
+def comparison_figure(data: FigureData):
     """Fitted, prior and true gain and offset: histograms, one against the other, differences."""
-    reference, called = scene.reference
+    reference, called = data.reference
     varies = [not is_uniform(values) and len(values) > 1 for values in reference]
     n_columns = 3 if all(varies) else 2
     figure = plots.new_figure(
-        5.0 * n_columns, 8.8, f"{scene.title}: fitted, prior and true relation"
+        5.0 * n_columns, 8.8, f"{data.title}: fitted, prior and true relation"
     )
-    if scene.truth is None:
-        figure.suptitle(f"{scene.title}: fitted and prior relation (no truth for these events)")
+    if data.truth is None:
+        figure.suptitle(f"{data.title}: fitted and prior relation (no truth for these events)")
     panels = figure.subplots(2, n_columns)
     for row, (name, unit, column, digits) in enumerate(QUANTITIES):
-        fitted, label = scene.column(column), f"{name} ({unit})"
-        error = scene.column(f"{column}_ERR")
-        true = None if scene.truth is None else scene.truth[row]
-        _draw_distributions(panels[row, 0], fitted, scene.prior[row], true, label, digits)
+        fitted, label = data.column(column), f"{name} ({unit})"
+        error = data.column(f"{column}_ERR")
+        true = None if data.truth is None else data.truth[row]
+        _draw_distributions(panels[row, 0], fitted, data.prior[row], true, label, digits)
         if n_columns == 3:
             _draw_against(figure, panels[row, 1], reference[row], fitted, name, unit, called)
         _draw_difference(panels[row, -1], fitted, reference[row], error, name, unit, called, digits)
@@ -359,7 +370,7 @@ def _draw_difference(axes, fitted, reference, error, name, unit, called, digits)
     """Histogram of the differences, and what the errors of the fits predict for it."""
     difference = fitted - reference
     known = difference[np.isfinite(difference)]
-    axes.set_title(f"{name}: fitted less {called}")
+    axes.set_title(f"{name}: fitted minus {called}")
     axes.set_xlabel(f"Difference in {name.lower()} ({unit})")
     axes.set_ylabel("Pixels per bin")
     if not len(known):

@@ -1,4 +1,4 @@
-"""The figure of the camera's spectrum, and what it shares with the pictures of single pixels."""
+"""The figure of the camera's spectrum, and what figures of single pixels are drawn with, too."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaincinv
 
-from pixelcal.energy.lines import LineTable
+from pixelcal.energy.line_labels import line_labels
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO
-
-JOINED_KEV = 0.8
-"""Lines of one family closer than this have one name: the camera cannot tell them apart."""
 
 GROUPED_COUNTS = 12.0
 """Channels are shown in groups of at least so many expected counts."""
@@ -26,8 +23,6 @@ SHOWN_KEV = (4.0, 150.0)
 DATA_COLOUR, MODEL_COLOUR, CONTINUUM_COLOUR = "#303030", OKABE_ITO["vermilion"], OKABE_ITO["blue"]
 PHOTON_COLOUR = OKABE_ITO["green"]
 ONE_SIGMA_TAIL = 0.158655
-GREEK = {"a": "α", "b": "β", "g": "γ"}
-SUBSCRIPTS = str.maketrans("0123456789,", "₀₁₂₃₄₅₆₇₈₉,")
 
 
 @dataclass(frozen=True)
@@ -38,35 +33,7 @@ class Photons:
     rate: np.ndarray
 
 
-# --- names and numbers ----------------------------------------------------------------------------
-
-
-def line_labels(table: LineTable) -> list[tuple[str, float, int]]:
-    """(name, energy keV, block) of what the camera can tell apart, by rising energy.
-
-    Lines of one element and family (K alpha, K beta) closer than JOINED_KEV are one, at their mean
-    energy weighted by intensity.
-    """
-    families: dict[tuple, list[int]] = {}
-    for i in np.argsort(table.energy_keV, kind="stable"):
-        key = (table.element[i], table.transition[i][:2], int(table.block[i]))
-        families.setdefault(key, []).append(int(i))
-    labels = []
-    for (element, family, block), members in families.items():
-        gaps = np.diff(table.energy_keV[members]) >= JOINED_KEV
-        for part in np.split(np.array(members), np.flatnonzero(gaps) + 1):
-            names = [table.transition[i][2:] for i in part]
-            digits = "" if len(part) == len(members) and len(part) > 1 else ",".join(sorted(names))
-            energy = np.average(table.energy_keV[part], weights=table.intensity[part])
-            labels.append((f"{element} {_family_name(family, digits)}", float(energy), block))
-    return sorted(labels, key=lambda label: label[1])
-
-
-def _family_name(family: str, digits: str) -> str:
-    """Kα₁ for Ka1; other notations stay as they are."""
-    if len(family) == 2 and family[1] in GREEK:
-        return family[0] + GREEK[family[1]] + digits.translate(SUBSCRIPTS)
-    return family + digits
+# --- numbers --------------------------------------------------------------------------------------
 
 
 def poisson_interval(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -137,13 +104,14 @@ def typical_pixel(rows: Mapping) -> int:
 # --- the whole camera -----------------------------------------------------------------------------
 
 
+@plots.style()
 def spectrum_figure(stack, edges_keV, example, blocks, seconds, table, title, photons=None):
     """The spectrum of the whole camera with the lines, and below it that of one pixel.
 
     Parameters
     ----------
     stack : (m,) float
-        Counts/s/keV of the mean pixel between `edges_keV` (m + 1,); empty where none has an answer.
+        Counts/s/keV of the mean pixel between `edges_keV` (m + 1,); empty without a valid fit.
     example : (str, (n_channels,) int, (n_channels,) float, (gain, offset))
         Title, counts, counts of the mean pixel, and relation (keV/channel, keV) of the example.
     blocks : list of BlockView
@@ -156,14 +124,14 @@ def spectrum_figure(stack, edges_keV, example, blocks, seconds, table, title, ph
     upper.set_xlim(*SHOWN_KEV)
     upper.set_yscale("log")
     _draw_camera_spectrum(upper, stack, edges_keV, photons)
-    names = line_labels(table)
-    energies = [energy for _, energy, _ in names]
-    plots.label_lines(upper, energies, [name for name, *_ in names], width_in=11.3)
+    labels = line_labels(table)
+    energies = [label.energy_keV for label in labels]
+    plots.label_lines(upper, energies, [label.text for label in labels], width_in=11.3)
     for energy in energies:
         lower.axvline(energy, color="0.55", lw=0.6, ls=":", zorder=0)
-    own_title, *own = example
-    _draw_pixel_spectrum(lower, *own, blocks, seconds)
-    lower.set_title(own_title, fontsize=10.5)
+    pixel_title, *pixel = example
+    _draw_pixel_spectrum(lower, *pixel, blocks, seconds)
+    lower.set_title(pixel_title, fontsize=10.5)
     lower.set_xlabel("Energy (keV)")
     return figure
 
@@ -180,7 +148,7 @@ def _draw_camera_spectrum(axes, stack, edges_keV, photons) -> None:
             label="photons, without energy redistribution (simulated)",
         )
     if (stack > 0).any():
-        label = "mean of the pixels with an answer"
+        label = "mean of the pixels with a valid fit"
         axes.stairs(stack, edges_keV, baseline=None, color=DATA_COLOUR, lw=1.1, label=label)
         inside = stack[stack > 0]
         top = 4.0 * inside.max()

@@ -1,4 +1,8 @@
-"""The blocks of one pixel as the configured method fitted them."""
+"""The blocks of one pixel, ready to draw, as the configured method fitted them.
+
+`fitted_blocks` is what figures call. For the joint method it leads to `fit.model_spectra`; for the
+two-step method it does the fit of the lines again.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +49,9 @@ def fitted_blocks(
         from pixelcal.energy.response.io import read_response
 
         return pixel_blocks(counts, row, table, read_response(response, table), prior)
-    from pixelcal.energy.fit.two_step import TwoStepOptions
+    from pixelcal.energy.fit.two_step import two_step_options
 
-    common = {name: fit[name] for name in ("min_counts", "pvalue_limit")}
-    options = TwoStepOptions(**fit["two_step"], **common)
-    return two_step_blocks(counts, row, table, prior, options)
+    return two_step_blocks(counts, row, table, prior, two_step_options(fit))
 
 
 def two_step_blocks(
@@ -64,14 +66,14 @@ def two_step_blocks(
     table : LineTable
     prior : (gain, offset), keV/channel and keV
         The relation known before, which cuts the blocks out and is where the fit starts.
-    options : two_step_fit.TwoStepOptions
+    options : two_step.TwoStepOptions
 
     Returns
     -------
     list of BlockView
         Model and continuum are those of step 1 at the centres of the channels, energies those of
         the straight line of step 2. Blocks that could not be fitted have the data only, and so
-        have all of a pixel without an answer, drawn in the prior.
+        have all of a pixel without a valid fit, drawn in the prior.
     """
     # lmfit is slow to import, and the joint method has no use for it.
     from pixelcal.energy.fit import two_step
@@ -89,8 +91,8 @@ def two_step_blocks(
     for block in blocks:
         first, n = int(block.x[0]) if len(block.x) else 0, len(block.x)
         model, continuum = (
-            two_step.model_counts(block, own) if block.fittable else np.full(n, np.nan)
-            for own in (values, no_lines)
+            two_step.model_counts(block, parameters) if block.fittable else np.full(n, np.nan)
+            for parameters in (values, no_lines)
         )
         edges = channel_edges_keV(first, first + n, *relation)
         data = np.asarray(counts)[first : first + n]

@@ -1,18 +1,20 @@
-"""Learning the camera's response and its pixels' relations from each other, until both stand.
+"""Learning the response of the camera and the relations of its pixels by alternation (EM).
 
-The stack needs aligned pixels, and aligning a pixel needs the response: the two alternate, starting
-from where the lines stand out (`start.py`).
+The stack needs aligned pixels, and aligning a pixel needs the response. The two alternate until
+convergence, starting from matched-filter seeds (`fit.start`).
 
-A fit follows the noise of its pixel, so pixels that are aligned by their own fits make lines that
-are too narrow and too strong. The stack is therefore the mean over the relations that each fit
-leaves possible: the expectation step of the EM algorithm (Dempster, Laird & Rubin 1977), whose
-maximisation step is the fit of the response.
+A fit follows the noise of its pixel, so pixels that are aligned by their fits make lines that are
+too narrow and too strong. The stack is therefore the mean over the relations that each fit leaves
+possible: the expectation step of the expectation-maximisation (EM) algorithm (Dempster, Laird &
+Rubin 1977), whose maximisation step is the fit of the response. The scales of the population prior
+are learnt from the same fits.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,18 +25,26 @@ from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.response.learn import learn_response
 from pixelcal.energy.response.line_shape import SHAPE_PARAMETERS, SHAPE_PRIOR_SIGMA, LineShape
 from pixelcal.energy.response.model import Response, empty_response
-from pixelcal.energy.response.population import learn_population_scale, wide_population_scale
+from pixelcal.energy.response.population import learn_population_scale
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
 
 logger = logging.getLogger(__name__)
 
-MAX_EM_ITERATIONS = 10
+MIN_EM_ITERATIONS, MAX_EM_ITERATIONS = 3, 10
 CONVERGENCE_TOLERANCE = 0.02
-"""Largest change of the shape, in units of `SHAPE_PRIOR_SIGMA`, that ends the rounds."""
+"""Largest change of the shape, in units of `SHAPE_PRIOR_SIGMA`, that ends the iterations."""
 
 MIN_STACK_COUNTS = 1000
 """Fewer counts in the stack teach nothing about a shape."""
+
+PVALUE_LIMIT = 1e-4
+"""A pixel with a poorer fit is not learnt from, whatever limit the products are flagged by."""
+
+NOT_CONVERGED = (
+    "learning the response has not converged after %d iterations (EM): the shape of the lines still"
+    " changes by %.3f of its prior, above %.3f; use more counts, or check the line table"
+)
 
 
 def learn_camera(
@@ -42,8 +52,9 @@ def learn_camera(
     gain: np.ndarray,
     offset: np.ndarray,
     table: LineTable,
-    options: JointOptions | None = None,
+    min_counts: int,
     progress: Callable[[float, float], None] | None = None,
+    max_iterations: int = MAX_EM_ITERATIONS,
 ) -> Response:
     """The response of a camera from the spectra of its pixels.
 
@@ -52,52 +63,75 @@ def learn_camera(
     counts : (n, n_channels) int
         Spectra of the pixels to learn from.
     gain, offset : (n,) float, keV/channel and keV
-        The relations known before.
+        The prior relations.
     table : LineTable
-    options : JointOptions, optional
+    min_counts : int
+        A pixel with fewer counts in the blocks is not learnt from.
     progress : callable, optional
-        Called with (rounds done, most rounds).
+        Called with (iterations done, most iterations).
+    max_iterations : int
 
     Returns
     -------
     Response
-        With no counts to speak of, one whose strengths are zero: no pixel then gets an answer.
+        With hardly any counts, one whose strengths are zero: no pixel then gets a valid fit. Where
+        EM ended without convergence it says so, and a warning does.
     """
+    options = JointOptions(min_counts, PVALUE_LIMIT)
     edges = stack_edges(table)
-    own_gain, own_offset = find_starts(counts, gain, offset, table, LineShape())
-    used = np.ones(len(counts), bool)
-    response, shape, covariance = empty_response(table), LineShape(), None
-    spread = wide_population_scale(table)
-    for turn in range(MAX_EM_ITERATIONS):
-        aligned = counts[used], own_gain[used], own_offset[used]
-        stacks = [stack_spectra(*aligned, e, covariance) for e in edges]
+    gain, offset = find_starts(counts, gain, offset, table, LineShape())
+    response = replace(empty_response(table), converged=False)
+    used, covariance, scale = np.ones(len(counts), bool), None, response.population_scale
+    for iteration in range(1, max_iterations + 1):
+        pixels = counts[used], gain[used], offset[used]
+        stacks = [stack_spectra(*pixels, block_edges, covariance) for block_edges in edges]
         if sum(stack.sum() for stack in stacks) < MIN_STACK_COUNTS:
             logger.warning("the spectra hold too few counts to learn the response from")
             return response
-        mean_gain = float(own_gain[used].mean())
-        response = learn_response(stacks, table, mean_gain, int(used.sum()), shape, spread)
+        shape, mean_gain = response.shape, float(gain[used].mean())
+        response = learn_response(stacks, table, mean_gain, int(used.sum()), shape, scale)
         change = _change(shape, response.shape)
-        shape = response.shape
-        logger.info(
-            "round %d: %s, spread %s, chi-square %.0f of %d, change %.3f",
-            turn, shape, np.round(spread, 3), response.chi_square, response.dof, change,
-        )  # fmt: skip
+        converged = iteration >= MIN_EM_ITERATIONS and change < CONVERGENCE_TOLERANCE
+        response = replace(response, iterations=iteration, converged=converged)
+        _log(response, change)
         if progress:
-            progress(turn + 1, MAX_EM_ITERATIONS)
-        if turn > 1 and change < CONVERGENCE_TOLERANCE:
-            break
-        fits, deviations = fit_joint(
-            counts, np.arange(len(counts)), own_gain, own_offset,
-            make_templates(response, table), options,
-        )  # fmt: skip
-        good = fits["STATUS"] == 0
-        if not good.any():
-            logger.warning("no pixel could be aligned: the response is that of the prior relation")
-            break
-        own_gain[good], own_offset[good], used = fits["GAIN"][good], fits["OFFSET"][good], good
-        covariance = relation_covariance(fits[good])
-        spread = learn_population_scale(deviations.value[good], deviations.variance[good], spread)
+            progress(iteration, max_iterations)
+        if converged:
+            return response
+        if iteration < max_iterations:
+            used, covariance, scale = _align(counts, gain, offset, table, response, options)
+            if not used.any():
+                logger.warning(
+                    "no pixel could be aligned: the response is that of the prior relation"
+                )
+                return response
+    logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
     return response
+
+
+def _align(counts, gain, offset, table, response: Response, options: JointOptions):
+    """Fit the pixels with the response, and put those with a good fit at their new relations.
+
+    `gain` and `offset` (n,) are changed in place. Returns which pixels have a good fit (n,), the
+    covariances of their relations, and the scales of the population prior that they teach.
+    """
+    templates = make_templates(response, table)
+    fits, found = fit_joint(counts, np.arange(len(counts)), gain, offset, templates, options)
+    good = fits["STATUS"] == 0
+    gain[good], offset[good] = fits["GAIN"][good], fits["OFFSET"][good]
+    scale = learn_population_scale(
+        found.value[good], found.variance[good], response.population_scale
+    )
+    return good, relation_covariance(fits[good]), scale
+
+
+def _log(response: Response, change: float) -> None:
+    """One line about an iteration."""
+    logger.info(
+        "iteration %d: %s, population scale %s, chi-square %.0f of %d, change %.3f",
+        response.iterations, response.shape, np.round(response.population_scale, 3),
+        response.chi_square, response.dof, change,
+    )  # fmt: skip
 
 
 def _change(before: LineShape, after: LineShape) -> float:

@@ -5,7 +5,7 @@ what changes when its block is left out. The change of an energy has the varianc
 
     sigma^2 without the block  -  sigma^2 with all blocks
 
-as the fit with all of them is efficient (Hausman, Econometrica 46 (1978) 1251).
+because the fit with all of them is efficient (Hausman, Econometrica 46 (1978) 1251).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import RELATION_COLUMNS
 from pixelcal.energy.response.model import Response
-from pixelcal.energy.response.tables import Templates, make_templates
+from pixelcal.energy.response.tables import make_templates, without_block
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 MIN_BLOCKS = 2
@@ -28,26 +28,26 @@ def leave_blocks_out(
     fits: np.ndarray,
     table: LineTable,
     response: Response,
-    options: JointOptions | None = None,
+    options: JointOptions,
 ) -> np.ndarray:
     """Fit each pixel again without each of the blocks, from its relation.
 
     Parameters
     ----------
     counts : (n, n_channels) int
-    fits : (n,) of `relation.FIT_DTYPE`
+    fits : (n,) of `fit.columns.FIT_DTYPE`
         The fits with all blocks.
     table : LineTable
     response : Response
         That of the fits.
-    options : JointOptions, optional
+    options : JointOptions
 
     Returns
     -------
     (n,) structured
         DETNUM; GAIN, OFFSET, their errors and covariance, and STATUS, each (n_blocks,): entry b
-        without block b. NaN where the pixel has no answer with all blocks or without this one;
-        a pixel that had none keeps its STATUS.
+        without block b. NaN where the pixel has no valid fit with all blocks or without this
+        one; a pixel that had none keeps its STATUS.
     """
     n_blocks = table.n_blocks
     types = [("DETNUM", "i4"), *((name, "f8", (n_blocks,)) for name in RELATION_COLUMNS)]
@@ -63,7 +63,7 @@ def leave_blocks_out(
     templates = make_templates(response, table)
     known = fits[valid]
     for block in range(n_blocks):
-        own, _ = fit_joint(
+        without, _ = fit_joint(
             np.asarray(counts)[valid],
             known["DETNUM"],
             known["GAIN"],
@@ -73,20 +73,5 @@ def leave_blocks_out(
         )
         for name in (*RELATION_COLUMNS, "STATUS"):
             column = rows[name]
-            column[valid, block] = own[name]
+            column[valid, block] = without[name]
     return rows
-
-
-def without_block(templates: Templates, block: int) -> Templates:
-    """The templates of all other blocks."""
-    kept = np.arange(len(templates.limits)) != block
-    groups = templates.group_block != block
-    others = templates.group_block[groups]
-    return templates._replace(
-        limits=templates.limits[kept],
-        grid_start=templates.grid_start[kept],
-        continuum=templates.continuum[kept],
-        group_block=others - (others > block),
-        group=templates.group[groups],
-        spread=templates.spread[np.concatenate([[True], kept, groups])],
-    )

@@ -1,7 +1,8 @@
 """The joint fit of one pixel, compiled: -ln L of Poisson counts minimised by damped Newton steps.
 
-First and second derivatives are analytic. Pixels know nothing of each other: the result of one
-depends neither on its neighbours in the batch nor on the order.
+It holds the population prior too (`fit.population_prior`). First and second derivatives are
+analytic. Pixels know nothing of each other: the result of one depends neither on its neighbours in
+the batch nor on the order.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.fit.consistency import check_pixel, not_checked
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
     N_SHARED,
@@ -22,18 +24,15 @@ from pixelcal.energy.fit.model import (
     make_workspace,
     parameter_index,
 )
-from pixelcal.energy.response.population import (
-    LOWEST_CONTINUUM,
-    STUDENT_T_DOF,
-    centre,
-    population_weight,
-)
+from pixelcal.energy.fit.population_prior import add_population_prior, deviations
+from pixelcal.energy.response.population import LOWEST_CONTINUUM
 from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import (
     cholesky,
     copy_into,
     dot,
+    inside,
     inverse,
     is_positive,
     quadratic_form,
@@ -57,7 +56,7 @@ MAX_STEP_KEV = 0.6
 MAX_STEP_LOG_RESOLUTION = 0.25
 
 LARGEST_SHIFT_KEV = 2.0
-"""How far the pivots may move before the channels of the blocks are chosen anew."""
+"""How far the pivots may move before the channels of the blocks are chosen again."""
 
 
 class PixelFit(NamedTuple):
@@ -76,7 +75,9 @@ class PixelFit(NamedTuple):
         Deviance with its expected mean and variance.
     n_channels : int
     deviations : tuple
-        What `_deviations` returns.
+        What `population_prior.deviations` returns.
+    consistency : tuple
+        The fields of `consistency.Consistency`; NaN where the pixel was not checked.
     """
 
     status: int
@@ -88,6 +89,7 @@ class PixelFit(NamedTuple):
     goodness: np.ndarray
     n_channels: int
     deviations: tuple[np.ndarray, np.ndarray, float]
+    consistency: tuple[np.ndarray, np.ndarray, float, np.ndarray, np.ndarray]
 
 
 class Likelihood(NamedTuple):
@@ -107,15 +109,17 @@ class Likelihood(NamedTuple):
     mu: np.ndarray
 
 
-_spread_weight = njit(population_weight)
-_centre = njit(centre)
 _TOO_FEW_COUNTS = int(EnergyStatus.TOO_FEW_COUNTS)
 _NOT_CONVERGED = int(EnergyStatus.NOT_CONVERGED)
 
 
 @njit
-def fit_pixel(counts, gain, offset, templates, moments, min_counts):
-    """Fit one pixel: the fields of `PixelFit`, as a plain tuple."""
+def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts):
+    """Fit one pixel: the fields of `PixelFit`, as a plain tuple.
+
+    `first_half` are the counts of the first half of the exposure; (0,) where the pixel is not to be
+    checked for consistency.
+    """
     n_fitted = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
     theta = np.ones(n_fitted)
     theta[0], theta[1] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
@@ -127,17 +131,23 @@ def fit_pixel(counts, gain, offset, templates, moments, min_counts):
     used, n_channels = _counts_in(counts, first, last)
     expected = expected_total(first, last, theta, templates, work)
     if used < min_counts or not expected > 0.0:
-        none = _deviations(theta, covariance, templates.spread)
-        return _TOO_FEW_COUNTS, used, 0, theta, covariance, 0.0, goodness, n_channels, none
+        unknown = deviations(theta, covariance, templates.population_scale)
+        unchecked = not_checked(templates.limits.shape[0])
+        known = theta, covariance, 0.0, goodness, n_channels
+        return (_TOO_FEW_COUNTS, used, 0, *known, unknown, unchecked)
     spectrum = Spectrum(counts, first, last, used / expected)
     converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
     used, n_channels = _counts_in(counts, first, last)
     status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
     if status == 0:
         _goodness(spectrum, mu, moments, goodness)
-    own = _deviations(theta, covariance, templates.spread)
-    scale = spectrum.scale
-    return status, used, iterations, theta, covariance, scale, goodness, n_channels, own
+    found = deviations(theta, covariance, templates.population_scale)
+    scale, first, last = spectrum.scale, spectrum.first, spectrum.last
+    checked = not_checked(templates.limits.shape[0])
+    if status == 0 and first_half.shape[0] > 0:
+        point = theta, covariance, scale
+        checked = check_pixel(counts, first_half, first, last, *point, templates, work)
+    return status, used, iterations, theta, covariance, scale, goodness, n_channels, found, checked
 
 
 @njit
@@ -153,7 +163,7 @@ def _counts_in(counts, first, last):
 
 @njit
 def likelihood(spectrum, theta, templates, observed, work, out):
-    """-ln L less a constant, how pixels differ included; fills `out`.
+    """-ln L minus a constant, the population prior included; fills `out`.
 
     The curvature is the observed one with `observed` 1.0, and its expectation, which is never
     negative, with 0.0.
@@ -163,18 +173,13 @@ def likelihood(spectrum, theta, templates, observed, work, out):
     out.curvature[:] = 0.0
     total = 0.0
     # A field looked up within a loop costs as much as the arithmetic.
-    mus, jacobian, mixed, bend, counts = (
-        work.mu,
-        work.jacobian,
-        work.mixed,
-        work.bend,
-        spectrum.counts,
-    )
-    n_local = jacobian.shape[1]
-    gradient, curvature = np.empty(n_local), np.empty((n_local, n_local))
+    mus, counts = work.mu, spectrum.counts
+    jacobian, mixed, bend = work.jacobian, work.mixed, work.bend
+    most_local = jacobian.shape[1]
+    gradient, curvature = np.empty(most_local), np.empty((most_local, most_local))
     for b in range(n_blocks):
         first, n = spectrum.first[b], spectrum.last[b] - spectrum.first[b]
-        n_own, first_group = block_model(theta, b, first, n, spectrum.scale, templates, work)
+        n_local, first_group = block_model(theta, b, first, n, spectrum.scale, templates, work)
         gradient[:] = 0.0
         curvature[:] = 0.0
         for i in range(n):
@@ -186,30 +191,30 @@ def likelihood(spectrum, theta, templates, observed, work, out):
             if count > 0:
                 total -= count * np.log(mu / count) + count
             excess = 1.0 - count / mu
-            for p in range(n_own):
+            for p in range(n_local):
                 gradient[p] += excess * jacobian[i, p]
-            _add_products((1.0 - observed * excess) / mu, jacobian, i, n_own, curvature)
-            _add_second(observed * excess, mixed, bend, i, n_own, curvature)
-        for p in range(n_own):
+            _add_products((1.0 - observed * excess) / mu, jacobian, i, n_local, curvature)
+            _add_second(observed * excess, mixed, bend, i, n_local, curvature)
+        for p in range(n_local):
             at_p = parameter_index(p, b, first_group, n_blocks)
             out.gradient[at_p] += gradient[p]
             for q in range(p + 1):
                 at_q = parameter_index(q, b, first_group, n_blocks)
                 out.curvature[at_p, at_q] += curvature[p, q]
-    return total + _add_population_prior(theta, templates.spread, out)
+    return total + add_population_prior(theta, templates.population_scale, out)
 
 
 @njit
-def _add_products(weight, jacobian, i, n_own, curvature):
+def _add_products(weight, jacobian, i, n_local, curvature):
     """Add the products of the first derivatives of channel `i` (lower triangle)."""
-    for p in range(n_own):
+    for p in range(n_local):
         weighted = weight * jacobian[i, p]
         for q in range(p + 1):
             curvature[p, q] += weighted * jacobian[i, q]
 
 
 @njit
-def _add_second(excess, mixed, bend, i, n_own, curvature):
+def _add_second(excess, mixed, bend, i, n_local, curvature):
     """Add the second derivatives of channel `i` (lower triangle)."""
     curvature[0, 0] += excess * bend[i, 0]
     curvature[1, 0] += excess * bend[i, 1]
@@ -217,68 +222,9 @@ def _add_second(excess, mixed, bend, i, n_own, curvature):
     curvature[2, 0] += excess * bend[i, 3]
     curvature[2, 1] += excess * bend[i, 4]
     curvature[2, 2] += excess * bend[i, 5]
-    for p in range(N_SHARED, n_own):
+    for p in range(N_SHARED, n_local):
         for q in range(N_SHARED):
             curvature[p, q] += excess * mixed[i, p, q]
-
-
-@njit
-def _add_population_prior(theta, spread, out):
-    """Add how little pixels differ to gradient and curvature, fill its upper triangle; their -ln L.
-
-    The curvature is that of the normal law of the same gradient: never negative.
-    """
-    n_fitted = theta.shape[0]
-    centre = _centre(theta[N_SHARED:], spread[1:])
-    weights = np.zeros(n_fitted)
-    total, sum_of_weights = 0.0, 0.0
-    for p in range(2, n_fitted):
-        deviation = theta[p] if p == 2 else theta[p] - centre
-        scale = spread[p - 2]
-        weights[p] = _spread_weight(deviation, scale) / scale**2
-        if p > 2:
-            sum_of_weights += weights[p]
-        square = (deviation / scale) ** 2
-        total += 0.5 * (STUDENT_T_DOF + 1.0) * np.log1p(square / STUDENT_T_DOF)
-        out.gradient[p] += weights[p] * deviation
-        out.curvature[p, p] += weights[p]
-    for p in range(n_fitted):
-        for q in range(p + 1):
-            if q > 2:
-                out.curvature[p, q] -= weights[p] * weights[q] / sum_of_weights
-            out.curvature[q, p] = out.curvature[p, q]
-    return total
-
-
-@njit
-def _deviations(theta, covariance, spread):
-    """How a pixel differs: deviations, their variances, and how many parameters they determine.
-
-    The log resolution, and the normalisations less their centre. The last is the trace of the
-    covariance times the information in the laws (`spread.shared_information`).
-    """
-    n = spread.shape[0]
-    middle = _centre(theta[N_SHARED:], spread[1:])
-    value, variance, weight = np.empty(n), np.empty(n), np.empty(n)
-    total = 0.0
-    for k in range(n):
-        value[k] = theta[2 + k] if k == 0 else theta[2 + k] - middle
-        weight[k] = _spread_weight(value[k], spread[k]) / spread[k] ** 2
-        if k > 0:
-            total += weight[k]
-    mean_variance = 0.0
-    for k in range(1, n):
-        for m in range(1, n):
-            mean_variance += weight[k] * weight[m] * covariance[2 + k, 2 + m] / total**2
-    n_effective_prior = -total * mean_variance
-    for k in range(n):
-        variance[k] = covariance[2 + k, 2 + k]
-        n_effective_prior += weight[k] * variance[k]
-        if k > 0:
-            variance[k] += mean_variance
-            for m in range(1, n):
-                variance[k] -= 2.0 * weight[m] / total * covariance[2 + k, 2 + m]
-    return value, variance, n_effective_prior
 
 
 @njit
@@ -299,42 +245,54 @@ def _limits(n_fitted, n_blocks):
 
 
 @njit
+def _newton_system(spectrum, theta, templates, work, here, lowest, highest):
+    """The system of a Newton step at `theta`: the direction downhill and the factor of the matrix.
+
+    A parameter at an active bound (one that the gradient points out of) is fixed. Where the
+    observed curvature of `here` is not positive definite, its expectation replaces it.
+    """
+    n_fitted = theta.shape[0]
+    held, downhill = np.empty(n_fitted, np.bool_), np.empty(n_fitted)
+    for p in range(n_fitted):
+        held[p] = _at_active_bound(theta[p], here.gradient[p], lowest[p], highest[p])
+        downhill[p] = 0.0 if held[p] else -here.gradient[p]
+    _cut_off(here.curvature, held)
+    factor = cholesky(here.curvature)
+    if not is_positive(factor):
+        likelihood(spectrum, theta, templates, 0.0, work, here)
+        _cut_off(here.curvature, held)
+        factor = cholesky(here.curvature)
+    return downhill, factor
+
+
+@njit
 def _cut_off(matrix, held):
     """Cut the parameters `held` off from the others, in place."""
     for p in range(held.shape[0]):
         if held[p]:
-            own = matrix[p, p]
+            diagonal = matrix[p, p]
             for q in range(held.shape[0]):
                 matrix[p, q] = 0.0
                 matrix[q, p] = 0.0
-            matrix[p, p] = own if own > 0.0 else 1.0
+            matrix[p, p] = diagonal if diagonal > 0.0 else 1.0
 
 
 @njit
 def _minimise(spectrum, theta, templates, work, covariance):
     """Newton's method from `theta`, in place; the covariance where it ends.
 
-    Chooses the channels of `spectrum` anew as the relation moves. Returns (converged, iterations,
+    Chooses the channels of `spectrum` again as the relation moves. Returns (converged, iterations,
     expected counts of the channels).
     """
     n_fitted = theta.shape[0]
     lowest, highest = _limits(n_fitted, templates.limits.shape[0])
-    held, downhill = np.zeros(n_fitted, np.bool_), np.empty(n_fitted)
     n_channels = spectrum.counts.shape[0]
     here, there = empty_likelihood(n_fitted, n_channels), empty_likelihood(n_fitted, n_channels)
     chosen_low, chosen_high, settled = theta[0], theta[1], False
     value = likelihood(spectrum, theta, templates, 1.0, work, here)
     damping = 0.0
     for iteration in range(1, MAX_ITERATIONS + 1):
-        for p in range(n_fitted):
-            held[p] = _pushed_against_limit(theta[p], here.gradient[p], lowest[p], highest[p])
-            downhill[p] = 0.0 if held[p] else -here.gradient[p]
-        _cut_off(here.curvature, held)
-        factor = cholesky(here.curvature)
-        if not is_positive(factor):
-            likelihood(spectrum, theta, templates, 0.0, work, here)
-            _cut_off(here.curvature, held)
-            factor = cholesky(here.curvature)
+        downhill, factor = _newton_system(spectrum, theta, templates, work, here, lowest, highest)
         step = solve(factor, downhill)
         distance = 0.5 * dot(step, downhill)
         if not np.isfinite(distance):
@@ -392,15 +350,12 @@ def _bounded(theta, step, lowest, highest):
     for p in range(2):
         cut = min(cut, MAX_STEP_KEV / max(abs(step[p]), 1e-300))
     cut = min(cut, MAX_STEP_LOG_RESOLUTION / max(abs(step[2]), 1e-300))
-    trial = np.empty(theta.shape[0])
-    for p in range(theta.shape[0]):
-        trial[p] = min(max(theta[p] + cut * step[p], lowest[p]), highest[p])
-    return trial
+    return inside(theta + cut * step, lowest, highest)
 
 
 @njit
-def _pushed_against_limit(value, gradient, lowest, highest):
-    """Whether a parameter stands at a limit that the likelihood pushes it against."""
+def _at_active_bound(value, gradient, lowest, highest):
+    """Whether a parameter is at a limit and the likelihood falls beyond it."""
     return (value <= lowest and gradient > 0.0) or (value >= highest and gradient < 0.0)
 
 

@@ -47,7 +47,10 @@ class Spectrum(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Arrays that the model of a block is written to; made once a pixel.
+    """Arrays that the model of a block is written to; made once per pixel.
+
+    The local parameters of a block are the shared ones, its continuum, and its line groups in
+    order.
 
     Attributes
     ----------
@@ -67,9 +70,9 @@ class Workspace(NamedTuple):
         resolution twice.
     mu : (n,) float
         Expected counts of the block's channels.
-    jacobian : (n, n_own) float
-        Their derivatives against the block's own parameters.
-    mixed : (n, n_own, 3) float
+    jacobian : (n, n_local) float
+        Their derivatives against the local parameters.
+    mixed : (n, n_local, 3) float
         Second derivatives against a normalisation and the three shared parameters.
     bend : (n, 6) float
         Second derivatives against the shared parameters: low-low, low-high, high-high,
@@ -92,7 +95,7 @@ class Workspace(NamedTuple):
 @njit
 def make_workspace(n_channels, templates):
     """Arrays for blocks of up to `n_channels` channels."""
-    n, n_own = n_channels, N_SHARED + 1 + templates.group_block.shape[0]
+    n, n_local = n_channels, N_SHARED + 1 + templates.group_block.shape[0]
     return Workspace(
         np.zeros((6, templates.continuum.shape[2])),
         np.empty(n + 1, np.int64),
@@ -102,8 +105,8 @@ def make_workspace(n_channels, templates):
         np.zeros((3, n + 1)),
         np.zeros((3, n + 1)),
         np.empty(n),
-        np.empty((n, n_own)),
-        np.empty((n, n_own, 3)),
+        np.empty((n, n_local)),
+        np.empty((n, n_local, 3)),
         np.empty((n, 6)),
     )
 
@@ -116,16 +119,13 @@ def relation_of(theta):
 
 
 @njit
-def parameter_index(own, block, first_group, n_blocks):
-    """Where the parameter `own` of a block stands in `theta`.
-
-    A block's own parameters are the shared ones, its continuum, and its line groups in order.
-    """
-    if own < N_SHARED:
-        return own
-    if own == N_SHARED:
+def parameter_index(local, block, first_group, n_blocks):
+    """Index in `theta` of the local parameter `local` of a block."""
+    if local < N_SHARED:
+        return local
+    if local == N_SHARED:
         return N_SHARED + block
-    return N_SHARED + n_blocks + first_group + own - N_SHARED - 1
+    return N_SHARED + n_blocks + first_group + local - N_SHARED - 1
 
 
 @njit
@@ -203,7 +203,7 @@ def at_resolution(table, log_resolution, low, high, out):
 def expected_total(first, last, theta, templates, work):
     """Counts of the camera's mean pixel in the chosen channels.
 
-    With the relation and the resolution of `theta`; its normalisations are not looked at.
+    With the relation and the resolution of `theta`; its normalisations do not enter.
     """
     gain, offset = relation_of(theta)
     n_blocks, n_grid = templates.limits.shape[0], templates.continuum.shape[2]
@@ -259,8 +259,7 @@ def _place_edges(gain, offset, first, n, grid_start, n_grid, work):
 def block_model(theta, b, first, n, scale, templates, work):
     """Expected counts of `n` channels of a block with their first and second derivatives.
 
-    The block's own parameters: the three shared ones, its continuum, its line groups in order.
-    Fills `work`; returns the number of own parameters and the index of the first line group.
+    Fills `work`; returns the number of local parameters and the index of the first line group.
     """
     gain, offset = relation_of(theta)
     n_blocks = templates.limits.shape[0]
@@ -275,20 +274,20 @@ def block_model(theta, b, first, n, scale, templates, work):
         for p in range(N_SHARED):
             work.jacobian[i, p] = 0.0
     low, high = work.node[0], work.node[n] + 2
-    n_own = N_SHARED + 1 + k1 - k0
-    for own in range(N_SHARED, n_own):
-        if own == N_SHARED:
+    n_local = N_SHARED + 1 + k1 - k0
+    for local in range(N_SHARED, n_local):
+        if local == N_SHARED:
             amplitude = theta[N_SHARED + b]
             _below_edges(templates.continuum[b], amplitude * scale, n, work)
         else:
-            k = k0 + own - N_SHARED - 1
+            k = k0 + local - N_SHARED - 1
             amplitude = theta[N_SHARED + n_blocks + k]
             at_resolution(templates.group[k], theta[2], low, high, work.table)
             _below_edges(work.table, amplitude * scale, n, work)
             _width_below_edges(amplitude * scale, n, work)
-        _add_component(amplitude, own, n, scale, work)
+        _add_component(amplitude, local, n, scale, work)
     _bend_of_channels(n, work)
-    return n_own, k0
+    return n_local, k0
 
 
 @njit
@@ -302,9 +301,9 @@ def _below_edges(table, strength, n, work):
     value, slope, width = work.below[0], work.below[1], work.below[2]
     bend = work.second[0]
     for i in range(n + 1):
-        own = hermite(cumulative, density, node[i], fraction[i])
-        value[i], slope[i], width[i] = own[0], own[1], 0.0
-        bend[i] += strength * own[2]
+        value[i], slope[i], second = hermite(cumulative, density, node[i], fraction[i])
+        width[i] = 0.0
+        bend[i] += strength * second
 
 
 @njit
@@ -320,8 +319,8 @@ def _width_below_edges(strength, n, work):
 
 
 @njit
-def _add_component(amplitude, own, n, scale, work):
-    """Add a component of normalisation `amplitude`: `own` is its place among the parameters."""
+def _add_component(amplitude, local, n, scale, work):
+    """Add a component of normalisation `amplitude`, the local parameter `local`."""
     value, slope, width = work.below[0], work.below[1], work.below[2]
     low, high, mu, jacobian, mixed = work.low, work.high, work.mu, work.jacobian, work.mixed
     for i in range(n):
@@ -330,11 +329,12 @@ def _add_component(amplitude, own, n, scale, work):
         by_high = scale * (slope[i + 1] * high[i + 1] - slope[i] * high[i])
         by_width = scale * (width[i + 1] - width[i])
         mu[i] += amplitude * inside
-        jacobian[i, own] = inside
+        jacobian[i, local] = inside
         jacobian[i, 0] += amplitude * by_low
         jacobian[i, 1] += amplitude * by_high
         jacobian[i, 2] += amplitude * by_width
-        mixed[i, own, 0], mixed[i, own, 1], mixed[i, own, 2] = by_low, by_high, by_width
+        mixed[i, local, 0], mixed[i, local, 1] = by_low, by_high
+        mixed[i, local, 2] = by_width
 
 
 @njit

@@ -1,8 +1,8 @@
 """What the fit of one pixel looks like: data, model, continuum and lines of each block.
 
 The products keep the relation and the resolution of a pixel, not its normalisations. For the joint
-method those are found again: with relation and resolution held, the model is linear in them and
-the blocks know nothing of each other.
+method those are found again: with relation and resolution held, the model is linear in them, and
+the blocks are independent of each other.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.population import (
     LOWEST_CONTINUUM,
     STUDENT_T_DOF,
-    centre,
     population_weight,
+    robust_location,
 )
 from pixelcal.energy.response.tables import GRID_STEP_KEV, Templates, make_templates
 from pixelcal.status import has_valid_fit
 
 MAX_STEPS = 100
 
-CENTRE_ROUNDS = 5
-"""How often the centre of a pixel's normalisations is computed anew."""
+LOCATION_ITERATIONS = 5
+"""How often the robust location of a pixel's normalisations is updated."""
 
-CONVERGED = 1e-9
-"""Twice the distance of -ln L from its minimum at which the normalisations stand."""
+CONVERGENCE_TOLERANCE = 1e-9
+"""Twice the distance of -ln L from its minimum at which the normalisations have converged."""
 
 SMALLEST_MODEL = 1e-12
 """Floor of the expected counts of a channel, so that their logarithm exists."""
@@ -52,7 +52,7 @@ class BlockView:
         Energies of the channels' edges.
     counts : (n,) int
     model, continuum : (n,) float
-        Expected counts, and those without the block's own lines; NaN where there is no fit.
+        Expected counts, and those without the lines of the block; NaN where there is no fit.
     lines : list of (label, energy keV)
         The lines of the table in the block, as ("W Ka1", 59.319).
     """
@@ -90,7 +90,7 @@ def pixel_blocks(
     table, response
         Those of the fit.
     prior : (gain, offset), keV/channel and keV, optional
-        The relation known before, in which a pixel without an answer is drawn, counts only.
+        The relation known before, in which a pixel without a valid fit is drawn, counts only.
         Without one such a pixel has no blocks.
     templates : Templates, optional
         `make_templates(response, table)`, to make it once for many pixels.
@@ -104,27 +104,29 @@ def pixel_blocks(
     channels = block_channels(*relation, table, len(counts))
     edges = [channel_edges_keV(first, last, *relation) for first, last in channels]
     designs = [
-        components(b, own, resolution, table, response, templates) for b, own in enumerate(edges)
+        components(b, block_edges, resolution, table, response, templates)
+        for b, block_edges in enumerate(edges)
     ]
     data = [counts[first:last] for first, last in channels]
-    # Normalisations are relative to the camera times the pixel's own counts.
+    # Normalisations are relative to the camera times the counts of the pixel.
     expected = sum(design.sum() for design in designs)
-    scale = sum(own.sum() for own in data) / expected if expected > 0 else 0.0
+    scale = sum(observed.sum() for observed in data) / expected if expected > 0 else 0.0
     group_block = np.array([block for block, _ in line_groups(table)])
-    of_block = [
+    indices = [
         np.append(b, table.n_blocks + np.flatnonzero(group_block == b)) for b in range(len(designs))
     ]
-    norms, middle = np.ones(table.n_blocks + len(group_block)), 1.0
-    # The blocks have the centre of the normalisations in common, which hardly moves.
-    for _ in range(CENTRE_ROUNDS):
-        for own, design, at in zip(data, designs, of_block, strict=True):
-            norms[at] = fit_normalisations(own, scale * design, response.spread[1 + at], middle)
-        middle = centre(norms, response.spread[1:])
+    norms, location = np.ones(table.n_blocks + len(group_block)), 1.0
+    prior_scale = response.population_scale[1:]
+    # The blocks have the location of the normalisations in common, which hardly moves.
+    for _ in range(LOCATION_ITERATIONS):
+        for observed, design, at in zip(data, designs, indices, strict=True):
+            norms[at] = fit_normalisations(observed, scale * design, prior_scale[at], location)
+        location = robust_location(norms, prior_scale)
     views = []
-    for b, (own, design, at) in enumerate(zip(data, designs, of_block, strict=True)):
+    for b, (observed, design, at) in enumerate(zip(data, designs, indices, strict=True)):
         parts = norms[at][:, None] * scale * design
         first = int(channels[b][0])
-        views.append(block_view(b, first, edges[b], own, parts.sum(axis=0), parts[0], table))
+        views.append(block_view(b, first, edges[b], observed, parts.sum(axis=0), parts[0], table))
     return views
 
 
@@ -144,33 +146,33 @@ def data_blocks(counts: np.ndarray, table: LineTable, relation) -> list[BlockVie
 
 
 def fit_normalisations(
-    counts: np.ndarray, design: np.ndarray, spread: np.ndarray, middle: float = 1.0
+    counts: np.ndarray, design: np.ndarray, scale: np.ndarray, location: float = 1.0
 ) -> np.ndarray:
-    """Normalisations (k,) of a linear model, by Poisson likelihood and how much pixels differ.
+    """Normalisations (k,) of a linear model, by Poisson likelihood and population prior.
 
-    Minimises sum(mu - N ln mu) and -ln of Student's t law of scale `spread` (k,) around `middle`
-    over mu = norm @ design, with design (k, n) the continuum, then the line groups: the likelihood
-    of the joint fit in a block. Newton steps, cut where they do not go down; limits kept by
-    projection (Bertsekas 1982).
+    Minimises sum(mu - N ln mu) and -ln of Student's t distribution of scale `scale` (k,) around
+    `location` over mu = norm @ design, with design (k, n) the continuum, then the line groups: the
+    likelihood of the joint fit in a block. Newton steps, cut where they do not go down; limits
+    kept by projection (Bertsekas 1982).
     """
     counts = np.asarray(counts, float)
     norms = np.ones(len(design))
     lowest = np.where(np.arange(len(design)) == 0, LOWEST_CONTINUUM, 0.0)
-    value = _minus_log_likelihood(counts, norms @ design, norms - middle, spread)
+    value = _minus_log_likelihood(counts, norms @ design, norms - location, scale)
     for _ in range(MAX_STEPS):
         mu = np.maximum(norms @ design, SMALLEST_MODEL)
-        law = population_weight(norms - middle, spread) / spread**2
-        gradient = design @ (1.0 - counts / mu) + law * (norms - middle)
-        curvature = (design * (counts / mu**2)) @ design.T + np.diag(law)
+        of_prior = population_weight(norms - location, scale) / scale**2
+        gradient = design @ (1.0 - counts / mu) + of_prior * (norms - location)
+        curvature = (design * (counts / mu**2)) @ design.T + np.diag(of_prior)
         free = (norms > lowest) | (gradient < 0.0)
         step = np.zeros(len(norms))
         step[free] = -np.linalg.solve(curvature[np.ix_(free, free)], gradient[free])
-        if -gradient @ step < CONVERGED:
+        if -gradient @ step < CONVERGENCE_TOLERANCE:
             break
         # The curvature is positive: a step that is short enough goes down.
         for cut in 0.5 ** np.arange(30):
             trial = np.maximum(norms + cut * step, lowest)
-            trial_value = _minus_log_likelihood(counts, trial @ design, trial - middle, spread)
+            trial_value = _minus_log_likelihood(counts, trial @ design, trial - location, scale)
             if trial_value < value:
                 norms, value = trial, trial_value
                 break
@@ -179,22 +181,25 @@ def fit_normalisations(
     return norms
 
 
-def _minus_log_likelihood(counts, mu, deviation, spread) -> float:
-    """-ln L of the counts and of how the normalisations deviate, less a constant."""
+def _minus_log_likelihood(counts, mu, deviation, scale) -> float:
+    """-ln L of the counts and of the deviations of the normalisations, minus a constant."""
     mu = np.maximum(mu, SMALLEST_MODEL)
-    law = np.log1p((deviation / spread) ** 2 / STUDENT_T_DOF)
-    return np.sum(mu - counts * np.log(mu)) + 0.5 * (STUDENT_T_DOF + 1.0) * np.sum(law)
+    prior = np.log1p((deviation / scale) ** 2 / STUDENT_T_DOF)
+    return np.sum(mu - counts * np.log(mu)) + 0.5 * (STUDENT_T_DOF + 1.0) * np.sum(prior)
 
 
 def has_no_valid_fit(row: Mapping) -> bool:
+    """Whether a row of relation.fits has no relation that a model could be drawn with."""
     return not has_valid_fit(row["STATUS"]) or not np.isfinite(row["GAIN"])
 
 
 def channel_edges_keV(first, last, gain, offset) -> np.ndarray:
+    """Energies (keV) of the edges of the channels `first` to `last` - 1."""
     return gain * np.arange(first, last + 1) + offset
 
 
 def block_view(block, first, edges, counts, model, continuum, table: LineTable) -> BlockView:
+    """The view of block number `block` of the table, with its name and its lines."""
     lines = [
         (f"{table.element[i]} {table.transition[i]}", float(table.energy_keV[i]))
         for i in np.flatnonzero(table.block == block)
@@ -229,7 +234,7 @@ def components(
     element = np.array(table.element)
     for index, name in line_groups(table):
         if index == block:
-            own = (table.block == block) & (element == name)
-            profiles = line_cdf(response.shape, table.energy_keV[own], edges_keV, resolution)
-            rows.append(response.line_strength[own] @ profiles)
+            lines = (table.block == block) & (element == name)
+            profiles = line_cdf(response.shape, table.energy_keV[lines], edges_keV, resolution)
+            rows.append(response.line_strength[lines] @ profiles)
     return np.diff(rows, axis=1)

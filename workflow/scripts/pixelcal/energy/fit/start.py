@@ -1,10 +1,10 @@
-"""Where the fit of a pixel starts: the relation at which its lines stand out most.
+"""Matched-filter seeds: the relation near which the fit of a pixel starts.
 
-A fit that starts two line widths off ends on the wrong line, or nowhere. So each line group is
-looked for first, by a matched filter that is blind to a bent continuum: the signal to noise of
-the group at every position on the channel axis. The relation whose positions collect the largest
-sum of squares over the groups, within the range below, is the start. It needs neither the
-strengths of the lines nor a learnt response.
+A fit that starts two line widths off ends on the wrong line, or nowhere. Each line group is
+therefore looked for first, by a matched filter that is blind to a bent continuum. It gives the
+signal to noise of the group at every position on the channel axis. The seed is the relation whose
+positions collect the largest sum of squares over the groups, within the search window below. It
+needs neither the strengths of the lines nor a learnt response.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pixelcal.numerics.jit import njit
 
 GAIN_RANGE = 0.06
 OFFSET_RANGE_KEV = 2.5
-"""How far from the prior a relation is looked for: the share of the gain, and the offset."""
+"""The search window around the prior: a fraction of the gain, and the offset."""
 
 WINDOW_KEV = 2.2
 """The filter goes this far beyond the outermost lines of a group, to tell them from a continuum."""
@@ -27,11 +27,11 @@ WINDOW_KEV = 2.2
 PREFERENCE = 16.0
 """By how much the sum of squares must beat the best one near the prior to leave it: 4 sigma."""
 
-DARK_SHARE = 0.01
-"""Share of the counts that may lie in channels on and below the edge of the threshold."""
+DARK_FRACTION = 0.01
+"""Fraction of the counts that may lie in channels on and below the edge of the threshold."""
 
 NEAR_CHANNELS = 3
-"""Positions this near to those of the prior count as the prior's own."""
+"""A relation whose positions are all this near to those of the prior counts as the prior."""
 
 
 class Filters(NamedTuple):
@@ -58,8 +58,8 @@ def make_filters(table: LineTable, shape: LineShape, gain: float) -> Filters:
     element = np.array(table.element)
     energies, profiles = [], []
     for block, name in groups:
-        own = (table.block == block) & (element == name)
-        lines, weights = table.energy_keV[own], table.intensity[own]
+        in_group = (table.block == block) & (element == name)
+        lines, weights = table.energy_keV[in_group], table.intensity[in_group]
         middle = (lines.min() + lines.max()) / 2
         half = int(np.ceil(((lines.max() - lines.min()) / 2 + WINDOW_KEV) / gain))
         at = middle + gain * np.arange(-half, half + 1)
@@ -80,13 +80,13 @@ def _without_parabola(profile: np.ndarray) -> np.ndarray:
 
 
 def find_starts(counts, gain, offset, table: LineTable, shape: LineShape):
-    """Relations near which the fits of pixels should start.
+    """Relations near which the fits of pixels should start: matched-filter seeds.
 
     Parameters
     ----------
     counts : (n, n_channels) int
     gain, offset : (n,) float, keV/channel and keV
-        The relation known before; where nothing stands out more clearly elsewhere, it is the start.
+        The prior relation; it is the seed unless another is clearly better.
     table : LineTable
     shape : LineShape
         Width and tail of the lines; the default shape is near enough.
@@ -106,7 +106,7 @@ def find_starts(counts, gain, offset, table: LineTable, shape: LineShape):
 
 
 def outside_search_window(gain, offset, prior_gain, prior_offset):
-    """Whether a fitted relation left the range that was searched around the prior; broadcasts."""
+    """Whether a fitted relation is outside the search window around the prior; broadcasts."""
     return (np.abs(gain / prior_gain - 1) > GAIN_RANGE) | (
         np.abs(offset - prior_offset) > OFFSET_RANGE_KEV
     )
@@ -116,8 +116,8 @@ def outside_search_window(gain, offset, prior_gain, prior_offset):
 def _significance(counts, taps, half, centre):
     """Signal to noise of a line group whose middle stands at channel `centre`; 0 where negative.
 
-    The noise is that of the counts under the filter; one count is added, so that an empty stretch
-    is not infinitely significant.
+    The noise is that of the counts under the filter; 0.05 counts per channel are added, so that an
+    empty stretch is not infinitely significant.
     """
     signal, variance = 0.0, 0.0
     for j in range(2 * half + 1):
@@ -125,27 +125,27 @@ def _significance(counts, taps, half, centre):
         if 0 <= c < counts.shape[0]:
             signal += taps[j] * counts[c]
             variance += taps[j] * taps[j] * (counts[c] + 0.05)
-    if signal <= 0.0 or variance <= 0.0:
+    if signal <= 0.0:
         return 0.0
     return signal / np.sqrt(variance)
 
 
 @njit
 def _first_lit(counts):
-    """The first channel that lies wholly above the threshold, whose edge would pass for a line."""
+    """The first channel wholly above the threshold, whose edge could be taken for a line."""
     total, seen = 0.0, 0.0
     for c in range(counts.shape[0]):
         total += counts[c]
     for c in range(counts.shape[0]):
         seen += counts[c]
-        if seen > DARK_SHARE * total:
+        if seen > DARK_FRACTION * total:
             return c + 1
     return counts.shape[0]
 
 
 @njit
 def _squares(counts, gain, offset, filters):
-    """Squared significance of each group at each channel that the range allows."""
+    """Squared significance of each group at each channel within the search window."""
     n_groups = filters.energy.shape[0]
     n_channels = counts.shape[0]
     lit = _first_lit(counts)

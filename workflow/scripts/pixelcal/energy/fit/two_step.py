@@ -4,7 +4,7 @@ This is the method of the code that pixelcal follows (S. Guillot, SVOM-Gain-Offs
 a new method is measured against, defects included:
 
 1. Every block of the line table is a straight continuum plus Gaussians, taken at the centres of
-   the channels, with free heights, one shared centroid shift and one shared width. All blocks of
+   the channels, with free heights, one common centroid shift and one common width. All blocks of
    a pixel go through one lmfit `least_squares`, residuals weighted by 1/sqrt(max(counts, 1)).
 2. A straight line, weighted by the centroid errors, through (line energy, centroid channel).
    Lines are left out where the reduced chi-square of their block is above a limit, or where they
@@ -22,7 +22,7 @@ the detector cannot tell apart are one line with their intensity ratio fixed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import lmfit
@@ -32,23 +32,23 @@ from scipy.stats import chi2
 from pixelcal.energy.fit.columns import empty_fits
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import position
+from pixelcal.energy.response.line_shape import FWHM_PER_SIGMA
 from pixelcal.instrument import N_CHANNELS
 from pixelcal.status import EnergyStatus
 
-FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
 FWHM_REFERENCE_KEV = 60.0
 SIGMA_RANGE = (0.5, 1.5)
 """Limits of the fitted width, in units of its start."""
 HEIGHT_LIMIT = 1.5
 """Limit of the fitted line heights, in units of the highest channel of the pixel."""
 MAX_EVALUATIONS = 20_000
-AT_LIMIT_SHARE = 1e-3
-"""A parameter closer to its limit than this share of its range stands at the limit."""
+AT_LIMIT_FRACTION = 1e-3
+"""A parameter closer to its limit than this fraction of its range is at the limit."""
 
 
 @dataclass(frozen=True)
 class TwoStepOptions:
-    """Options of the method.
+    """Options of the method; their defaults stand in the schema of the configuration.
 
     Attributes
     ----------
@@ -64,11 +64,17 @@ class TwoStepOptions:
         Below it the fit of a pixel is called poor.
     """
 
-    line_fwhm_keV: float = 1.4
-    tolerance_sigma: float = 4.0
-    block_chi_square_limit: float = 2.0
-    min_counts: int = 200
-    pvalue_limit: float = 1.0e-4
+    line_fwhm_keV: float
+    tolerance_sigma: float
+    block_chi_square_limit: float
+    min_counts: int
+    pvalue_limit: float
+
+
+def two_step_options(settings: Mapping) -> TwoStepOptions:
+    """The options from the section `fit` of the configuration."""
+    common = {name: settings[name] for name in ("min_counts", "pvalue_limit")}
+    return TwoStepOptions(**settings["two_step"], **common)
 
 
 @dataclass(frozen=True)
@@ -78,33 +84,33 @@ class LineGroup:
     Attributes
     ----------
     block : int
-    energies_keV, shares : (n_lines,) float
-        `shares` add up to one.
+    energies_keV, fractions : (n_lines,) float
+        `fractions` of the height, which add up to one.
     """
 
     block: int
     energies_keV: np.ndarray
-    shares: np.ndarray
+    fractions: np.ndarray
 
     @property
     def energy_keV(self) -> float:
         """Intensity-weighted mean energy: where the centroid of the group is."""
-        return float(self.energies_keV @ self.shares)
+        return float(self.energies_keV @ self.fractions)
 
 
 @dataclass(frozen=True)
 class _Block:
     """One block of one pixel: data, and where the prior relation puts the lines.
 
-    `x` (n,) are channel centres; `positions` and `shares` (n_lines,) belong to the single lines,
-    `group` (n_lines,) says which height they share.
+    `x` (n,) are channel centres; `positions` and `fractions` (n_lines,) belong to the single lines,
+    `group` (n_lines,) says which height they have in common.
     """
 
     index: int
     x: np.ndarray
     counts: np.ndarray
     positions: np.ndarray
-    shares: np.ndarray
+    fractions: np.ndarray
     group: np.ndarray
     shift_limits: tuple[float, float]
 
@@ -143,11 +149,11 @@ def line_groups(table: LineTable, line_fwhm_keV: float) -> list[LineGroup]:
             members.append([i])
     groups = [
         LineGroup(
-            int(table.block[own[0]]),
-            table.energy_keV[own],
-            table.intensity[own] / table.intensity[own].sum(),
+            int(table.block[lines[0]]),
+            table.energy_keV[lines],
+            table.intensity[lines] / table.intensity[lines].sum(),
         )
-        for own in members
+        for lines in members
     ]
     return sorted(groups, key=lambda group: (group.block, group.energy_keV))
 
@@ -205,7 +211,7 @@ def fit_two_step(
     counts : (n, 1024) int
     detnum : (n,) int
     gain, offset : (n,) float or float, keV/channel and keV
-        The relation known before.
+        The prior relation.
     table : LineTable
     options : TwoStepOptions
     progress : callable, optional
@@ -213,14 +219,14 @@ def fit_two_step(
 
     Returns
     -------
-    (n,) array of `relation.FIT_DTYPE`
+    (n,) array of `fit.columns.FIT_DTYPE`
         COUNTS are those in the blocks. STAT and DOF are of step 1, over all blocks; PVALUE is the
         chi-square tail, rough where channels hold few counts; NITER counts evaluations of the
         model; FWHM_60 is the width of the block nearest 60 keV. The covariance is that of the
         straight line (see above: too small). STATUS: TOO_FEW_COUNTS; NOT_CONVERGED where the
         prior is unusable, lmfit fails or fewer than two lines are left; LINE_MISSING where lines
-        were left out; AT_LIMIT where the shift or the width of a block in use stands at its
-        limit; POOR_FIT by `pvalue_limit`.
+        were left out; AT_LIMIT where the shift or the width of a block in use is at its limit;
+        POOR_FIT by `pvalue_limit`.
 
     Raises
     ------
@@ -272,7 +278,9 @@ def _fit_pixel(row, counts, gain, offset, table, groups, options) -> None:
         row["STATUS"] |= EnergyStatus.AT_LIMIT
     _fit_relation(row, lines, used, result, gain, offset)
     if np.isfinite(row["GAIN"]):
-        nearest = min(blocks, key=lambda block: _distance(table, block.index, FWHM_REFERENCE_KEV))
+        closest_keV = np.clip(FWHM_REFERENCE_KEV, *table.block_limits_keV.T)
+        distance = np.abs(closest_keV - FWHM_REFERENCE_KEV)
+        nearest = min(blocks, key=lambda block: distance[block.index])
         sigma = result.params[f"sigma_{nearest.index}"].value
         row["FWHM_60"] = FWHM_PER_SIGMA * sigma * row["GAIN"]
 
@@ -302,16 +310,16 @@ def cut_blocks(counts, gain, offset, table, groups) -> list[_Block]:
     blocks = []
     for index, limits in enumerate(table.block_limits_keV):
         inside = (energy >= limits[0]) & (energy < limits[1])
-        own = [group for group in groups if group.block == index]
-        positions = [position(group.energies_keV, gain, offset) for group in own]
-        first = position(own[0].energy_keV, gain, offset)
+        of_block = [group for group in groups if group.block == index]
+        positions = [position(group.energies_keV, gain, offset) for group in of_block]
+        first = position(of_block[0].energy_keV, gain, offset)
         block = _Block(
             index=index,
             x=centres[inside],
             counts=counts[inside].astype(float),
             positions=np.concatenate(positions),
-            shares=np.concatenate([group.shares for group in own]),
-            group=np.repeat(np.arange(len(own)), [len(group.shares) for group in own]),
+            fractions=np.concatenate([group.fractions for group in of_block]),
+            group=np.repeat(np.arange(len(of_block)), [len(lines) for lines in positions]),
             shift_limits=tuple(position(limits, gain, offset) - first),
         )
         blocks.append(block)
@@ -326,17 +334,10 @@ def fit_blocks(blocks: list[_Block], highest: float, fwhm: float):
 
     def residuals(parameters):
         values = parameters.valuesdict()
-        return np.concatenate(
-            [
-                (block.counts - model_counts(block, values)) / np.sqrt(np.maximum(block.counts, 1))
-                for block in blocks
-            ]
-        )
+        return np.concatenate([_residuals(block, values) for block in blocks])
 
     try:
-        return lmfit.minimize(
-            residuals, parameters, method="least_squares", max_nfev=MAX_EVALUATIONS
-        )
+        return lmfit.minimize(residuals, parameters, "least_squares", max_nfev=MAX_EVALUATIONS)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):
         # What lmfit and scipy raise where the numbers of one pixel lead nowhere.
         return None
@@ -351,12 +352,11 @@ def _add_parameters(parameters, block: _Block, highest: float, sigma: float) -> 
     parameters.add(f"level_{i}", value=level)
     parameters.add(f"slope_{i}", value=slope)
     parameters.add(f"shift_{i}", value=0.0, min=low, max=high)
-    parameters.add(
-        f"sigma_{i}", value=sigma, min=SIGMA_RANGE[0] * sigma, max=SIGMA_RANGE[1] * sigma
-    )
+    narrow, wide = (factor * sigma for factor in SIGMA_RANGE)
+    parameters.add(f"sigma_{i}", value=sigma, min=narrow, max=wide)
     for j in range(block.n_groups):
-        own = block.group == j
-        peak = block.positions[own] @ block.shares[own]
+        lines = block.group == j
+        peak = block.positions[lines] @ block.fractions[lines]
         continuum = level + slope * (peak - block.middle)
         height = abs(np.interp(peak, block.x, block.counts) - continuum)
         limit = HEIGHT_LIMIT * highest
@@ -370,7 +370,12 @@ def model_counts(block: _Block, values) -> np.ndarray:
     centroids = block.positions + values[f"shift_{i}"]
     z = (block.x[:, None] - centroids) / values[f"sigma_{i}"]
     continuum = values[f"level_{i}"] + values[f"slope_{i}"] * (block.x - block.middle)
-    return continuum + np.exp(-0.5 * z**2) @ (block.shares * heights[block.group])
+    return continuum + np.exp(-0.5 * z**2) @ (block.fractions * heights[block.group])
+
+
+def _residuals(block: _Block, values) -> np.ndarray:
+    """Weighted residuals of the channels of the block, (n,)."""
+    return (block.counts - model_counts(block, values)) / np.sqrt(np.maximum(block.counts, 1))
 
 
 def _usable(block: _Block, result, options: TwoStepOptions) -> bool:
@@ -378,24 +383,17 @@ def _usable(block: _Block, result, options: TwoStepOptions) -> bool:
     shift = result.params[f"shift_{block.index}"]
     if shift.stderr is None or not np.isfinite(shift.stderr) or shift.stderr <= 0:
         return False
-    model = model_counts(block, result.params.valuesdict())
-    statistic = np.sum((block.counts - model) ** 2 / np.maximum(block.counts, 1))
+    statistic = np.sum(_residuals(block, result.params.valuesdict()) ** 2)
     reduced = statistic / (len(block.x) - block.n_parameters)
     distant = abs(shift.value) > options.tolerance_sigma * shift.stderr
     return reduced <= options.block_chi_square_limit and not distant
 
 
 def _at_limit(block: _Block, result) -> bool:
-    """Whether the shift or the width of the block stands at one of its limits."""
+    """Whether the shift or the width of the block is at one of its limits."""
     for name in (f"shift_{block.index}", f"sigma_{block.index}"):
         fitted = result.params[name]
         margin = min(fitted.value - fitted.min, fitted.max - fitted.value)
-        if margin < AT_LIMIT_SHARE * (fitted.max - fitted.min):
+        if margin < AT_LIMIT_FRACTION * (fitted.max - fitted.min):
             return True
     return False
-
-
-def _distance(table: LineTable, block: int, energy_keV: float) -> float:
-    """Distance (keV) of a block from an energy; 0 where the block holds it."""
-    low, high = table.block_limits_keV[block]
-    return max(low - energy_keV, energy_keV - high, 0.0)

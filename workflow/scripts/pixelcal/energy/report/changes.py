@@ -13,57 +13,58 @@ MOST_CHANGES = 50
 
 HEADINGS = (
     ("DETNUM", "number of the pixel"),
-    ("X", "place on the detection plane"),
-    ("Y", "place on the detection plane"),
+    ("X", "position on the detection plane"),
+    ("Y", "position on the detection plane"),
     ("Change / error", "of gain and offset together, in units of the fit's error"),
-    ("Gain (eV/channel)", "new less previous"),
-    ("Offset (keV)", "new less previous"),
-    ("Energy at 15 keV (keV)", "new less previous"),
-    ("Energy at 80 keV (keV)", "new less previous"),
-    ("Against the camera", "beyond the threshold times the spread of the camera's own changes"),
+    ("Gain (eV/channel)", "new minus previous"),
+    ("Offset (keV)", "new minus previous"),
+    ("Energy at 15 keV (keV)", "new minus previous"),
+    ("Energy at 80 keV (keV)", "new minus previous"),
+    ("Against the camera", "beyond the threshold times the scatter of the changes in the camera"),
 )
 
 
-def significance(own: Products) -> np.ndarray:
-    """Change (n,) of gain and offset together in units of the fit's error; NaN without an answer.
+def significance(exposure: Products) -> np.ndarray:
+    """Change (n,) of gain and offset together in units of the fit's error; NaN without a valid fit.
 
     sqrt(d' C^-1 d) for the change d and the covariance C of the fit: 1.2 is the median of pure
     scatter, 3.0 is exceeded by 1 pixel in 90 then.
     """
-    gain, offset = own.column("GAIN") - own.prior[0], own.column("OFFSET") - own.prior[1]
-    gain_var, offset_var = own.column("GAIN_ERR") ** 2, own.column("OFFSET_ERR") ** 2
-    covariance = own.column("GAIN_OFFSET_COV")
+    gain = exposure.column("GAIN") - exposure.prior[0]
+    offset = exposure.column("OFFSET") - exposure.prior[1]
+    gain_var, offset_var = exposure.column("GAIN_ERR") ** 2, exposure.column("OFFSET_ERR") ** 2
+    covariance = exposure.column("GAIN_OFFSET_COV")
     square = gain**2 * offset_var - 2 * gain * offset * covariance + offset**2 * gain_var
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.sqrt(square / (gain_var * offset_var - covariance**2))
 
 
-def changes(own: Products, threshold_sigma: float) -> dict:
+def changes(exposure: Products, threshold_sigma: float) -> dict:
     """List and numbers of the changes of one exposure.
 
     Returns
     -------
     dict
         `text`: what changed, in sentences; `rows`: the pixels with the most significant changes, as
-        `report_pixels.table` gives them.
+        `pixels.table` gives them.
     """
-    size = significance(own)
+    size = significance(exposure)
     known = np.isfinite(size)
     if not known.any():
-        return {"text": "No pixel has an answer, so nothing can be compared.", "rows": []}
-    found = find_changes(own.relation, own.prior, threshold_sigma)
+        return {"text": "No pixel has a valid fit, so nothing can be compared.", "rows": []}
+    found = find_changes(exposure.relation, exposure.prior, threshold_sigma)
     classes = change_classes(*found)
     order = np.flatnonzero(known)
     order = order[np.argsort(-size[order], kind="stable")][:MOST_CHANGES]
-    at_15, at_80 = own.change(np.array([15.0, 80.0]))
+    at_15, at_80 = exposure.change(np.array([15.0, 80.0]))
     rows = []
     for row in order.tolist():
-        relation = own.relation[row]
-        place = [int(relation[name]) for name in ("DETNUM", "X", "Y")]
+        relation = exposure.relation[row]
+        numbers = [int(relation[name]) for name in ("DETNUM", "X", "Y")]
         gain, offset = 1000 * float(found[0].values[row]), float(found[1].values[row])
         words = CHANGE_LABELS[classes[row]] if classes[row] else ABSENT
         cells = [
-            *((str(value), value) for value in place),
+            *((str(value), value) for value in numbers),
             (f"{size[row]:.1f}", float(size[row])),
             (f"{gain:+.3f}", gain),
             (f"{offset:+.3f}", offset),
@@ -71,17 +72,17 @@ def changes(own: Products, threshold_sigma: float) -> dict:
             (f"{at_80[row]:+.3f}", float(at_80[row])),
             (words, words),
         ]
-        rows.append({"pixel": place[0], "cells": cells})
+        rows.append({"pixel": numbers[0], "cells": cells})
     return {"text": _text(size[known], classes[known], at_15, at_80, threshold_sigma), "rows": rows}
 
 
 def _text(size, classes, at_15, at_80, threshold_sigma) -> str:
     typical = [float(np.sqrt(np.nanmean(values**2))) for values in (at_15, at_80)]
     text = (
-        f"{int((size > 3).sum())} of {len(size)} pixels with an answer changed by more than 3 times"
-        f" the error of their fit; the energy changed by {typical[0]:.3f} keV at 15 keV and"
-        f" {typical[1]:.3f} keV at 80 keV (rms). Against the spread of the camera's own changes,"
-        f" {int((classes > 0).sum())} stand out by more than {threshold_sigma:g} sigma."
+        f"{int((size > 3).sum())} of {len(size)} pixels with a valid fit changed by more than 3"
+        f" times the error of their fit; the energy changed by {typical[0]:.3f} keV at 15 keV and"
+        f" {typical[1]:.3f} keV at 80 keV (rms). Against the scatter of the changes in the camera,"
+        f" {int((classes > 0).sum())} change by more than {threshold_sigma:g} sigma."
     )
     listed = min(len(size), MOST_CHANGES)
     return f"{text} Listed are the {listed} with the largest change for their error."

@@ -1,11 +1,10 @@
 """What the report says about ECLAIRs: the content of the page, from the products of all exposures.
 
-The modules `report_*` each make one section of it.
+Each of the modules beside this one makes one section of it.
 """
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 
 from astropy.table import Table
@@ -21,6 +20,8 @@ from pixelcal.energy.report import verdict as report_verdict
 from pixelcal.energy.report.products import REFERENCE_KEV, Products
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.report import frame as report
+from pixelcal.report.camera_map import most_serious_first, status_legend
+from pixelcal.report.provenance import settings_text
 from pixelcal.status import ENERGY_WORDS, EnergyStatus
 
 TITLE = "ECLAIRs: gain and offset of every pixel"
@@ -31,10 +32,10 @@ LEAD = (
     " do at each of the five."
 )
 EXPLANATION = (
-    "Errors are signed: energy given by the fitted relation less the true energy. The bound is the"
-    " RMS of the error that the fits' own covariances predict. A pull is"
+    "Errors are signed: energy given by the fitted relation minus the true energy. The bound is the"
+    " RMS of the error that the covariances of the fits predict. A pull is"
     " error / predicted error; 68.3 % of the pixels should lie within one predicted error. A pixel"
-    " without an answer does not pass; pixels masked by the user are left out. ± is one standard"
+    " without a valid fit does not pass; pixels masked by the user are left out. ± is one standard"
     " error."
 )
 WITHOUT_TRUTH = (
@@ -57,19 +58,18 @@ def page_content(
     pixel_map : as `camera.read_pixel_map` gives it
     settings : resolved settings that all exposures share
     versions : versions by name of the software
-    threshold_sigma : from where on a change stands out against the camera's
+    threshold_sigma : from where on a change is significant against those of the camera
     """
     labels = {bit.name: ENERGY_WORDS.labels[bit] for bit in EnergyStatus}
-    verdicts = [report_verdict.verdict(own.validation, labels) for own in exposures]
-    chosen = [report_pixels.choose(own) for own in exposures]
-    moved = [report_changes.changes(own, threshold_sigma) for own in exposures]
+    verdicts = [report_verdict.verdict(exposure.validation, labels) for exposure in exposures]
+    chosen = [report_pixels.choose(exposure) for exposure in exposures]
+    changes = [report_changes.changes(exposure, threshold_sigma) for exposure in exposures]
     rows = [
-        _exposure_content(*one, pixel_map)
-        for one in zip(exposures, verdicts, chosen, moved, strict=True)
+        _exposure_content(*parts, pixel_map)
+        for parts in zip(exposures, verdicts, chosen, changes, strict=True)
     ]
     shortest_headings, shortest_rows = report_observing.shortest_table(exposures)
-    event_headings, event_rows = report_provenance.event_rows(exposures)
-    has_truth = all(own.truth is not None for own in exposures)
+    has_truth = all(exposure.truth is not None for exposure in exposures)
     return {
         "title": TITLE,
         "lead": LEAD,
@@ -84,34 +84,33 @@ def page_content(
         "pass_words": [
             (index, words)
             for index, words in enumerate(_pass_words(has_truth))
-            if any(own["pass_map"][index]["n"] for own in rows)
+            if any(row["pass_map"][index]["n"] for row in rows)
         ],
         "pixel_headings": report_pixels.HEADINGS,
         "change_headings": report_changes.HEADINGS,
         "status_headings": [f"{labels[bit.name]} ({bit.value})" for bit in EnergyStatus],
-        "status_rows": [_status_row(own) for own in exposures],
+        "status_rows": [_status_row(exposure) for exposure in exposures],
         "shortest_headings": shortest_headings,
         "shortest_rows": shortest_rows,
-        "basis": _basis(exposures),
-        "made_headings": report_provenance.MADE_HEADINGS,
-        "made_rows": report_provenance.made_rows(exposures),
-        "input_rows": report_provenance.input_rows(exposures),
-        "event_headings": event_headings,
-        "event_rows": event_rows,
+        "basis": exposures[0].prediction["basis"],
+        **report_provenance.content(exposures),
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
-        "settings": report_provenance.settings_text(
-            {**settings, "exposures": [dict(own.settings) for own in exposures]}
+        "settings": settings_text(
+            {**settings, "exposures": [dict(exposure.settings) for exposure in exposures]}
         ),
         "data": report.compact_json(_data(exposures, chosen, pixel_map)),
     }
 
 
 def headline(exposures: Sequence[Products], verdicts: Sequence[Mapping]) -> str:
-    """The answer to what the page is opened for, in a sentence."""
-    enough = [(own.seconds, own.name) for own, said in zip(exposures, verdicts, strict=True)
-              if said["meets"]]  # fmt: skip
-    if not any(own.has_valid_fit.any() for own in exposures):
-        return "No pixel of any exposure has an answer."
+    """What the page is opened for, in a sentence."""
+    enough = [
+        (exposure.seconds, exposure.name)
+        for exposure, verdict in zip(exposures, verdicts, strict=True)
+        if verdict["meets"]
+    ]
+    if not any(exposure.has_valid_fit.any() for exposure in exposures):
+        return "No pixel of any exposure has a valid fit."
     if not enough:
         return (
             "The exposure does not meet the requirement."
@@ -138,38 +137,32 @@ def _pass_words(has_truth: bool) -> list[str]:
     return words
 
 
-def _basis(exposures: Sequence[Products]) -> str:
-    """How the prediction is made, in the words of its own product."""
-    known = [own.prediction for own in exposures if own.prediction is not None]
-    return str(known[0].get("basis", "")) if known else ""
-
-
-def _status_row(own: Products) -> list:
-    """Name, pixels, answers, good ones, and the pixels with each bit."""
-    numbers = own.validation
+def _status_row(exposure: Products) -> list:
+    """Name, pixels, valid fits, good ones, and the pixels with each bit."""
+    numbers = exposure.validation
     counts = [numbers["status_counts"][bit.name] for bit in EnergyStatus]
-    return [own.name, numbers["n_pixels"], numbers["n_answers"], numbers["n_good"], *counts]
+    return [exposure.name, numbers["n_pixels"], numbers["n_answers"], numbers["n_good"], *counts]
 
 
-def _exposure_content(own: Products, said, chosen, moved, pixel_map) -> dict:
+def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -> dict:
     """The verdict and the tables of one exposure."""
-    numbers = own.validation
+    numbers = exposure.validation
     rows, how_chosen = chosen
-    point = report_observing.measured(own)
+    point = report_observing.measured(exposure)
     return {
-        "name": own.name,
-        "seconds": f"{own.seconds:g}",
-        "method": own.settings["method"],
-        "verdict": said,
+        "name": exposure.name,
+        "seconds": f"{exposure.seconds:g}",
+        "method": exposure.settings["method"],
+        "verdict": verdict,
         "together": point["passed"].get(report_observing.ALL_FIVE),
-        "pass_map": report_camera.pass_map(own, _pass_words(own.truth is not None)),
+        "pass_map": report_camera.pass_map(exposure, _pass_words(exposure.truth is not None)),
         "passed": [
-            report_verdict.passed(numbers["energies"][f"{energy:g}"], own.truth is not None)
+            report_verdict.passed(numbers["energies"][f"{energy:g}"], exposure.truth is not None)
             for energy in REFERENCE_KEV
         ],
         "tables": [
             {
-                "caption": f"All {numbers['n_answers']} answers",
+                "caption": f"All {numbers['n_answers']} valid fits",
                 "rows": report_verdict.energy_table(numbers),
             },
             {
@@ -178,19 +171,19 @@ def _exposure_content(own: Products, said, chosen, moved, pixel_map) -> dict:
             },
         ],
         "how_chosen": how_chosen,
-        "pixels": report_pixels.table(own, rows, pixel_map),
-        "changes": moved,
-        "shape": report_response.shape_table(own.response) if own.response else [],
+        "pixels": report_pixels.table(exposure, rows, pixel_map),
+        "changes": changes,
+        "shape": report_response.shape_table(exposure.response) if exposure.response else [],
     }
 
 
 def _data(exposures: Sequence[Products], chosen, pixel_map: Table) -> dict:
-    """What the page draws from. Places of the pixels stand there once, for all exposures."""
+    """What the page draws from. Positions of the pixels are there once, for all exposures."""
     first = exposures[0]
     return {
         "camera": report_camera.camera(pixel_map, first.detnum),
-        "status": report_camera.status_legend(),
-        "gravest": report_camera.dominant_bits(),
+        "status": status_legend(ENERGY_WORDS),
+        "most_serious_first": most_serious_first(ENERGY_WORDS),
         "energies": [float(energy) for energy in REFERENCE_KEV],
         "requirement": [float(value) for value in requirement_keV(REFERENCE_KEV)],
         "prior": {
@@ -200,23 +193,15 @@ def _data(exposures: Sequence[Products], chosen, pixel_map: Table) -> dict:
         "observing": report_observing.observing(exposures),
         "exposures": [
             {
-                "name": own.name,
-                "method": own.settings["method"],
-                "values": report_camera.values(own),
-                "bands": report_energies.bands(own),
-                "pulls": report_energies.pulls(own),
-                "stack": report_response.stack(own),
-                "labels": report_pixels.labels_of_blocks(
-                    own.lines, report_response.line_labels(own.lines)
-                ),
-                "fits": report_pixels.fits(own, rows),
+                "name": exposure.name,
+                "method": exposure.settings["method"],
+                "values": report_camera.values(exposure),
+                "bands": report_energies.bands(exposure),
+                "pulls": report_energies.pulls(exposure),
+                "stack": report_response.stack(exposure),
+                "labels": report_pixels.labels_of_blocks(exposure.lines),
+                "fits": report_pixels.fits(exposure, rows),
             }
-            for own, (rows, _) in zip(exposures, chosen, strict=True)
+            for exposure, (rows, _) in zip(exposures, chosen, strict=True)
         ],
     }
-
-
-def software_versions(modules) -> dict[str, str]:
-    """Versions of Python and of the modules given."""
-    own = {module.__name__: module.__version__ for module in modules}
-    return {"Python": platform.python_version(), **own}

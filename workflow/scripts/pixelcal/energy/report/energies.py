@@ -16,28 +16,28 @@ PASSES, FAILS, WITHOUT_VALID_FIT, NOT_COUNTED = range(4)
 PASS_WORDS = (
     "meets the requirement at all five energies",
     "over it at one or more",
-    "no answer",
+    "no valid fit",
     "masked by the user",
 )
 PREDICTED_PASS_WORDS = ("two predicted σ within it at all five energies", "not so at one or more")
 
 
-def pass_classes(own: Products) -> np.ndarray:
+def pass_classes(exposure: Products) -> np.ndarray:
     """Index (n,) into PASS_WORDS: what became of each pixel.
 
     Without truth a pixel counts as passing where twice its predicted sigma is within the
     requirement: an error in 20 is larger.
     """
-    allowed = 1.0 if own.truth is not None else 0.5
-    classes = np.full(len(own.detnum), FAILS)
+    allowed = 1.0 if exposure.truth is not None else 0.5
+    classes = np.full(len(exposure.detnum), FAILS)
     with np.errstate(invalid="ignore"):
-        classes[(own.excess() <= allowed).all(axis=0)] = PASSES
-    classes[~own.has_valid_fit] = WITHOUT_VALID_FIT
-    classes[~own.wanted] = NOT_COUNTED
+        classes[(exposure.excess() <= allowed).all(axis=0)] = PASSES
+    classes[~exposure.has_valid_fit] = WITHOUT_VALID_FIT
+    classes[~exposure.wanted] = NOT_COUNTED
     return classes
 
 
-def bands(own: Products) -> dict:
+def bands(exposure: Products) -> dict:
     """Percentiles over the pixels of error and predicted sigma against energy, keV.
 
     Returns
@@ -45,43 +45,44 @@ def bands(own: Products) -> dict:
     dict
         `energies`, `requirement`, `sigma` (median) and, with truth, `error`: a list for each of
         BAND_PERCENTILES; without, `sigma_high`: 97.5 % of the pixels have a smaller sigma. None of
-        the three where no pixel has an answer.
+        the three where no pixel has a valid fit.
     """
     energies = BAND_ENERGIES_KEV
     content = {
         "energies": decimals(energies, 2),
         "requirement": decimals(requirement_keV(energies), 3),
     }
-    used = own.has_valid_fit
+    used = exposure.has_valid_fit
     if not used.any():
         return content
-    sigma = own.sigma(energies)[:, used]
+    sigma = exposure.sigma(energies)[:, used]
     content["sigma"] = decimals(np.median(sigma, axis=1), 4)
-    if own.truth is None:
+    if exposure.truth is None:
         content["sigma_high"] = decimals(np.percentile(sigma, 97.5, axis=1), 4)
     else:
-        ends = np.percentile(own.error(energies)[:, used], BAND_PERCENTILES, axis=1)
+        ends = np.percentile(exposure.error(energies)[:, used], BAND_PERCENTILES, axis=1)
         content["error"] = [decimals(end, 4) for end in ends]
     return content
 
 
-def pulls(own: Products) -> list[dict]:
-    """Histograms of error / predicted sigma of all answers at the reference energies.
+def pulls(exposure: Products) -> list[dict]:
+    """Histograms of error / predicted sigma of all valid fits at the reference energies.
 
-    Empty without truth or without answers. `density` is the share of pixels per unit of pull in the
-    bins between `edges`, fewer where there are few pixels; what lies beyond is counted in
+    Empty without truth or without a valid fit. `density` is the fraction of pixels per unit of pull
+    in the bins between `edges`, fewer where there are few pixels; what lies beyond is counted in
     `outside`. Mean and width are those of validation.json.
     """
-    used = own.has_valid_fit
-    if own.truth is None or not used.any():
+    used = exposure.has_valid_fit
+    if exposure.truth is None or not used.any():
         return []
     n = int(used.sum())
     edges = np.linspace(*PULL_RANGE, 41 if n >= 1000 else 21 if n >= 100 else 11)
     histograms = []
-    for energy, values in zip(REFERENCE_KEV, (own.error() / own.sigma())[:, used], strict=True):
+    pull = (exposure.error() / exposure.sigma())[:, used]
+    for energy, values in zip(REFERENCE_KEV, pull, strict=True):
         inside = np.histogram(values, edges)[0]
         density = inside / (n * (edges[1] - edges[0]))
-        numbers = own.validation["energies"][f"{energy:g}"]
+        numbers = exposure.validation["energies"][f"{energy:g}"]
         histograms.append(
             {
                 "energy": f"{energy:g}",

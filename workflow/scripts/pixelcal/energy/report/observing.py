@@ -14,33 +14,33 @@ from pixelcal.report.frame import ABSENT, decimals
 ALL_FIVE = "all five"
 
 
-def measured(own: Products) -> dict:
+def measured(exposure: Products) -> dict:
     """What an exposure reached: good time, pass fraction (per cent) and RMS at each energy.
 
-    The numbers are those of validation.json; `ALL_FIVE` is the share of the pixels that meet the
+    The numbers are those of validation.json; `ALL_FIVE` is the fraction of the pixels that meet the
     requirement at every reference energy at once.
     """
-    numbers = own.validation["energies"]
-    has_truth = own.truth is not None
-    share, size = (
+    numbers = exposure.validation["energies"]
+    has_truth = exposure.truth is not None
+    fraction, size = (
         ("pass_fraction", "rms_keV") if has_truth else ("predicted_pass_fraction", "rms_bound_keV")
     )
     energies = [f"{energy:g}" for energy in REFERENCE_KEV]
-    passed = {energy: _percent(numbers[energy][share]) for energy in energies}
-    n_wanted = int(own.wanted.sum())
+    passed = {energy: _percent(numbers[energy][fraction]) for energy in energies}
+    n_wanted = int(exposure.wanted.sum())
     if has_truth and n_wanted:
-        together = float((pass_classes(own) == PASSES).sum()) / n_wanted
+        together = float((pass_classes(exposure) == PASSES).sum()) / n_wanted
         passed[ALL_FIVE] = _percent(together)
     return {
-        "name": own.name,
-        "seconds": round(own.seconds, 3),
+        "name": exposure.name,
+        "seconds": round(exposure.seconds, 3),
         "passed": passed,
         "rms": {energy: numbers[energy][size] for energy in energies},
     }
 
 
-def predicted(own: Products) -> dict | None:
-    """The prediction that starts from one exposure, as curves; None where there is none.
+def predicted(exposure: Products) -> dict:
+    """The prediction that starts from one exposure, as curves.
 
     Returns
     -------
@@ -48,17 +48,15 @@ def predicted(own: Products) -> dict | None:
         `seconds`; by energy `passed` (per cent, also of `ALL_FIVE`) and `sigma` (keV, root mean
         square over the pixels, to be compared with the RMS of the errors).
     """
-    content = own.prediction
-    if content is None:
-        return None
+    content = exposure.prediction
     energies = [f"{energy:g}" for energy in content["energies_keV"]]
-    shares = [*content["pass_fraction"], content["pass_fraction_all"]]
+    fractions = [*content["pass_fraction"], content["pass_fraction_all"]]
     sigma = content["sigma_keV"]["rms"]
     return {
         "seconds": decimals(content["seconds"], 1),
         "passed": {
-            key: decimals(100 * np.array(share, float), 3)
-            for key, share in zip([*energies, ALL_FIVE], shares, strict=True)
+            key: decimals(100 * np.array(fraction, float), 3)
+            for key, fraction in zip([*energies, ALL_FIVE], fractions, strict=True)
         },
         "sigma": {
             key: decimals(np.array(curve, float), 5)
@@ -67,31 +65,31 @@ def predicted(own: Products) -> dict | None:
     }
 
 
-def _percent(share):
-    return None if share is None else round(100 * share, 3)
+def _percent(fraction):
+    return None if fraction is None else round(100 * fraction, 3)
 
 
 def shortest_table(exposures: Sequence[Products]) -> tuple[list[str], list[list[str]]]:
-    """Shortest exposures by share of the pixels, a row for each exposure that predicts them.
+    """Shortest exposures by fraction of the pixels, a row per exposure they are predicted from.
 
     Returns
     -------
     headings, rows : list of str, list of list of str
     """
-    known = [own for own in exposures if own.prediction is not None]
-    if not known:
-        return [], []
-    shares = sorted(known[0].prediction["shortest_seconds"], key=float)
-    rows = [[own.name, *(_shortest(own.prediction, share) for share in shares)] for own in known]
-    return [f"{100 * float(share):g} % of the pixels" for share in shares], rows
+    fractions = sorted(exposures[0].prediction["shortest_seconds"], key=float)
+    rows = [
+        [exposure.name, *(_shortest(exposure.prediction, fraction) for fraction in fractions)]
+        for exposure in exposures
+    ]
+    return [f"{100 * float(fraction):g} % of the pixels" for fraction in fractions], rows
 
 
-def _shortest(prediction, share: str) -> str:
-    """The shortest exposure for a share of the pixels, or why there is none."""
-    seconds = prediction["shortest_seconds"][share]
+def _shortest(prediction, fraction: str) -> str:
+    """The shortest exposure for a fraction of the pixels, or why there is none."""
+    seconds = prediction["shortest_seconds"][fraction]
     if seconds is not None:
         return readable_seconds(seconds)
-    return f"{ABSENT} {prediction.get('why', {}).get(share, 'not reached')}"
+    return f"{ABSENT} {prediction['why'][fraction]}"
 
 
 def readable_seconds(seconds: float) -> str:
@@ -101,12 +99,11 @@ def readable_seconds(seconds: float) -> str:
 
 def observing(exposures: Sequence[Products]) -> dict:
     """What the page draws: measured points by rising exposure, and the curves of each exposure."""
-    order = sorted(exposures, key=lambda own: own.seconds)
+    order = sorted(exposures, key=lambda exposure: exposure.seconds)
     return {
         "energies": [f"{energy:g}" for energy in REFERENCE_KEV],
         "together": ALL_FIVE,
-        "measured": [measured(own) for own in order],
-        "predicted": {own.name: predicted(own) for own in exposures},
+        "measured": [measured(exposure) for exposure in order],
+        "predicted": {exposure.name: predicted(exposure) for exposure in exposures},
         "wanted": 100 * REQUIRED_PASS_FRACTION,
-        "has_truth": all(own.truth is not None for own in exposures),
     }

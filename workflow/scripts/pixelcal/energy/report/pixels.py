@@ -6,6 +6,7 @@ import numpy as np
 
 from pixelcal.camera import rows_of
 from pixelcal.energy.fit.model_spectra import BlockView, data_blocks, pixel_blocks
+from pixelcal.energy.line_labels import line_labels
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.report.products import REFERENCE_KEV, Products
 from pixelcal.energy.requirement import requirement_keV
@@ -22,8 +23,8 @@ LEAST_WORST = 20
 
 HEADINGS = (
     ("DETNUM", "number of the pixel"),
-    ("X", "place on the detection plane"),
-    ("Y", "place on the detection plane"),
+    ("X", "position on the detection plane"),
+    ("Y", "position on the detection plane"),
     ("Module", ""),
     ("Why it is here", ""),
     ("Worst at (keV)", "the reference energy at which error over requirement is largest"),
@@ -35,15 +36,15 @@ HEADINGS = (
 )
 
 
-def choose(own: Products) -> tuple[np.ndarray, str]:
-    """Rows of the pixels to list, the gravest first, and a sentence on how they were chosen.
+def choose(exposure: Products) -> tuple[np.ndarray, str]:
+    """Rows of the pixels to list, the most serious first, and a sentence on how they were chosen.
 
-    Pixels with a STATUS, by what is gravest in it; then, of the others, those with the largest
-    error for what is allowed. Pixels that the user masked are not in question.
+    Pixels with a STATUS, by the most serious of its bits; then, of the others, those with the
+    largest error for what is allowed. Pixels that the user masked are not in question.
     """
-    status = own.status
-    excess = _largest(own)
-    flagged = np.flatnonzero((status != 0) & own.wanted)
+    status = exposure.status
+    excess = _largest(exposure)
+    flagged = np.flatnonzero((status != 0) & exposure.wanted)
     rank = ENERGY_WORDS.rank(status[flagged])
     flagged = flagged[np.lexsort((-excess[flagged], rank))]
     good = np.flatnonzero(status == 0)
@@ -53,21 +54,21 @@ def choose(own: Products) -> tuple[np.ndarray, str]:
     n_flagged = min(len(flagged), max(MOST_FLAGGED, MOST_PIXELS - n_worst))
     n_worst = min(n_worst, MOST_PIXELS - n_flagged)
     rows = np.concatenate([flagged[:n_flagged], good[:n_worst]])
-    return rows, _how_chosen(own, n_flagged, len(flagged), n_worst, over)
+    return rows, _how_chosen(exposure, n_flagged, len(flagged), n_worst, over)
 
 
-def _largest(own: Products) -> np.ndarray:
-    """Largest error over what is allowed (n,) at the reference energies; 0 without an answer."""
-    return np.nan_to_num(own.excess().max(axis=0), nan=0.0)
+def _largest(exposure: Products) -> np.ndarray:
+    """Largest error over what is allowed (n,) at the reference energies; 0 without a valid fit."""
+    return np.nan_to_num(exposure.excess().max(axis=0), nan=0.0)
 
 
-def _how_chosen(own: Products, n_flagged, all_flagged, n_worst, over) -> str:
+def _how_chosen(exposure: Products, n_flagged, all_flagged, n_worst, over) -> str:
     """What the table holds, in a sentence."""
     if not n_flagged + n_worst:
-        return "No pixel is in question: none has a STATUS, and none has an answer."
-    share = "" if n_flagged == all_flagged else f" {n_flagged} of the"
-    first = f"{share} {all_flagged} with a STATUS other than 0 (masked ones apart)"
-    if own.truth is None:
+        return "No pixel is in question: none has a STATUS, and none has a valid fit."
+    part = "" if n_flagged == all_flagged else f" {n_flagged} of the"
+    first = f"{part} {all_flagged} with a STATUS other than 0 (masked ones apart)"
+    if exposure.truth is None:
         second = f"of the others the {n_worst} with the largest predicted error for what is allowed"
     elif over:
         second = f"of the {over} others over the requirement at any energy the {n_worst} worst"
@@ -77,32 +78,31 @@ def _how_chosen(own: Products, n_flagged, all_flagged, n_worst, over) -> str:
     return f"{n} {'pixel is' if n == 1 else 'pixels are'} listed:{first}, and {second}."
 
 
-def reason(own: Products, row: int) -> str:
+def reason(exposure: Products, row: int) -> str:
     """Why the pixel in `row` is in question, in words."""
-    relation = own.relation[row]
+    relation = exposure.relation[row]
     status = int(relation["STATUS"])
     words = []
     for bit, label in ENERGY_WORDS.labels.items():
         if bit and status & bit:
-            words.append(label + _detail(own, bit, relation))
-    excess = own.excess()[:, row]
+            words.append(label + _detail(exposure, bit, relation))
+    excess = exposure.excess()[:, row]
     if np.isfinite(excess).all() and (not words or excess.max() > 1):
         at = int(np.argmax(excess))
         energy, allowed = REFERENCE_KEV[at], float(requirement_keV(REFERENCE_KEV[at]))
-        if own.truth is None:
-            text = f"predicted error {own.sigma()[at, row]:.3f} keV at {energy:g} keV"
+        if exposure.truth is None:
+            text = f"predicted error {exposure.sigma()[at, row]:.3f} keV at {energy:g} keV"
         else:
             over = "over" if excess[at] > 1 else "within"
-            text = f"{over} the requirement: {own.error()[at, row]:+.3f} keV at {energy:g} keV"
+            text = f"{over} the requirement: {exposure.error()[at, row]:+.3f} keV at {energy:g} keV"
         words.append(f"{text} ({allowed:g} allowed)")
     return "; ".join(words)
 
 
-def _detail(own: Products, bit: int, relation) -> str:
+def _detail(exposure: Products, bit: int, relation) -> str:
     """What a STATUS bit stands on, where the relation says it."""
     if bit == EnergyStatus.TOO_FEW_COUNTS:
-        wanted = own.settings.get("min_counts")
-        return f": {int(relation['COUNTS'])}" + (f" of the {wanted} needed" if wanted else "")
+        return f": {int(relation['COUNTS'])} of the {exposure.settings['min_counts']} needed"
     if bit == EnergyStatus.NOT_CONVERGED:
         return ": the fit found no minimum"
     if bit == EnergyStatus.OUTLIER:
@@ -112,14 +112,14 @@ def _detail(own: Products, bit: int, relation) -> str:
     return ""
 
 
-def table(own: Products, rows: np.ndarray, pixel_map) -> list[dict]:
+def table(exposure: Products, rows: np.ndarray, pixel_map) -> list[dict]:
     """Rows of the table: `pixel`, and `cells` of (text, value to sort by)."""
-    excess, sigma, error = own.excess(), own.sigma(), own.error()
+    excess, sigma, error = exposure.excess(), exposure.sigma(), exposure.error()
     size = sigma if error is None else error
-    module = np.asarray(pixel_map["MODULE"])[rows_of(own.detnum, pixel_map)]
+    module = np.asarray(pixel_map["MODULE"])[rows_of(exposure.detnum, pixel_map)]
     content = []
     for row in rows.tolist():
-        relation = own.relation[row]
+        relation = exposure.relation[row]
         numbers = [(ABSENT, -1.0)] * 4
         if np.isfinite(excess[:, row]).all():
             at = int(np.argmax(excess[:, row]))
@@ -131,38 +131,42 @@ def table(own: Products, rows: np.ndarray, pixel_map) -> list[dict]:
                 (f"{pull:+.1f}", abs(pull)) if error is not None else (ABSENT, -1.0),
             ]
         pvalue = float(relation["PVALUE"])
-        place = [int(relation[name]) for name in ("DETNUM", "X", "Y")] + [int(module[row])]
-        words = reason(own, row)
+        integers = [int(relation[name]) for name in ("DETNUM", "X", "Y")] + [int(module[row])]
+        words = reason(exposure, row)
         cells = [
-            *((str(value), value) for value in place),
+            *((str(value), value) for value in integers),
             (words, words),
             *numbers,
             (f"{pvalue:.2g}", pvalue) if np.isfinite(pvalue) else (ABSENT, 2.0),
             (str(int(relation["COUNTS"])), int(relation["COUNTS"])),
         ]
-        content.append({"pixel": place[0], "cells": cells})
+        content.append({"pixel": integers[0], "cells": cells})
     return content
 
 
-def fits(own: Products, rows: np.ndarray) -> dict[str, dict]:
+def fits(exposure: Products, rows: np.ndarray) -> dict[str, dict]:
     """Data, model and continuum of the pixels in `rows`, by DETNUM.
 
     The two-step method has no model of the spectrum that would be quick to find again: its pixels,
-    and those without an answer, have the data alone.
+    and those without a valid fit, have the data alone.
     """
-    counts = np.asarray(own.spectra["COUNTS"])
+    counts = np.asarray(exposure.spectra["COUNTS"])
     # The tables take a quarter of a second; the fits of all pixels share them.
-    templates = make_templates(own.response, own.lines) if own.response is not None else None
+    templates = (
+        make_templates(exposure.response, exposure.lines) if exposure.response is not None else None
+    )
     content = {}
     for row in rows.tolist():
-        relation = own.relation[row]
-        prior = (float(own.prior[0][row]), float(own.prior[1][row]))
+        relation = exposure.relation[row]
+        prior = (float(exposure.prior[0][row]), float(exposure.prior[1][row]))
         if templates is not None:
-            blocks = pixel_blocks(counts[row], relation, own.lines, own.response, prior, templates)
+            blocks = pixel_blocks(
+                counts[row], relation, exposure.lines, exposure.response, prior, templates
+            )
         else:
             known = np.isfinite(relation["GAIN"])
             fitted = (float(relation["GAIN"]), float(relation["OFFSET"]))
-            blocks = data_blocks(counts[row], own.lines, fitted if known else prior)
+            blocks = data_blocks(counts[row], exposure.lines, fitted if known else prior)
         content[str(int(relation["DETNUM"]))] = _packed_blocks(blocks)
     return content
 
@@ -190,6 +194,9 @@ def _packed_blocks(blocks: list[BlockView]) -> dict:
     return content
 
 
-def labels_of_blocks(line_table: LineTable, labels: list[list[dict]]) -> dict[str, list[dict]]:
-    """Labels of the lines by the name of the block."""
-    return dict(zip(line_table.block_names, labels, strict=True))
+def labels_of_blocks(table: LineTable) -> dict[str, list[dict]]:
+    """Labels of the lines, `label` and `energy` (keV), by the name of the block."""
+    labels: dict[str, list[dict]] = {name: [] for name in table.block_names}
+    for text, energy, block in line_labels(table):
+        labels[table.block_names[block]].append({"label": text, "energy": round(energy, 3)})
+    return labels

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
 from pixelcal.energy.lines import LineTable, read_line_table
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
-from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.requirement import fraction_of_requirement
 from pixelcal.energy.response.io import read_response
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.truth import read_truth
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV
-from pixelcal.io.tables import read_columns
+from pixelcal.io.tables import read_columns, read_json
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 REFERENCE_KEV = np.array(REFERENCE_ENERGIES_KEV)
@@ -37,7 +35,7 @@ class Products:
     truth : gain and offset as injected, (n,) each, or None
     lines : LineTable
     response : Response, or None where the method has none
-    prediction : content of observing_time.json, or None where there is none
+    prediction : content of observing_time.json
     """
 
     settings: Mapping
@@ -48,7 +46,7 @@ class Products:
     truth: tuple[np.ndarray, np.ndarray] | None
     lines: LineTable
     response: Response | None
-    prediction: Mapping | None
+    prediction: Mapping
 
     @property
     def name(self) -> str:
@@ -76,7 +74,7 @@ class Products:
 
     @property
     def has_valid_fit(self) -> np.ndarray:
-        """Which pixels (n,) have an answer."""
+        """Which pixels (n,) have a valid fit."""
         return has_valid_fit(self.status)
 
     @property
@@ -85,7 +83,7 @@ class Products:
         return (self.status & int(EnergyStatus.MASKED)) == 0
 
     def sigma(self, energies_keV=REFERENCE_KEV) -> np.ndarray:
-        """Predicted standard deviation (m, n) of the energy, keV; NaN without an answer."""
+        """Predicted standard deviation (m, n) of the energy, keV; NaN without a valid fit."""
         energies = np.asarray(energies_keV)[:, None]
         return energy_sigma(energies, *relation_columns(self.relation))
 
@@ -102,12 +100,12 @@ class Products:
         return energy_error(energies, self.column("GAIN"), self.column("OFFSET"), *relation)
 
     def excess(self) -> np.ndarray:
-        """How the size of the error compares with what is allowed, (5, n); NaN without an answer.
+        """How the size of the error compares with what is allowed, (5, n); NaN without a valid fit.
 
         Without truth the size is that of the predicted standard deviation.
         """
-        size = self.sigma() if self.truth is None else np.abs(self.error())
-        return size / requirement_keV(REFERENCE_KEV)[:, None]
+        size = self.sigma() if self.truth is None else self.error()
+        return fraction_of_requirement(size, REFERENCE_KEV)
 
 
 def read_products(settings, paths: Mapping, prior) -> Products:
@@ -117,26 +115,22 @@ def read_products(settings, paths: Mapping, prior) -> Products:
     ----------
     settings : as `Products.settings`; `lines` is the path of the line table
     paths : dict
-        Paths under relation, validation, spectra, and where they exist truth, response and
-        prediction (None or absent otherwise).
+        Paths under relation, validation, spectra, prediction, and where they exist truth and
+        response (None or absent otherwise).
     prior : function of DETNUM (n,) to gain and offset before the fit, (n,) each
     """
     relation = read_columns(paths["relation"], "RELATION")
     detnum = np.asarray(relation["DETNUM"])
     lines = read_line_table(settings["lines"])
-    truth, response, prediction = map(paths.get, ("truth", "response", "prediction"))
+    truth, response = paths.get("truth"), paths.get("response")
     return Products(
         settings=settings,
         relation=relation,
-        validation=_read_json(paths["validation"]),
+        validation=read_json(paths["validation"]),
         spectra=read_columns(paths["spectra"], "SPECTRA"),
         prior=prior(detnum),
         truth=read_truth(truth, detnum) if truth else None,
         lines=lines,
         response=read_response(response, lines) if response else None,
-        prediction=_read_json(prediction) if prediction else None,
+        prediction=read_json(paths["prediction"]),
     )
-
-
-def _read_json(path) -> dict:
-    return json.loads(Path(path).read_text("utf-8"))

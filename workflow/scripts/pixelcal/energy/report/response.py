@@ -8,20 +8,15 @@ from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.report.products import Products
 from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cdf
-from pixelcal.energy.response.model import Response, continuum_integrals, series_of_lines
+from pixelcal.energy.response.model import Response, continuum_integrals
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.instrument import ESCAPES_KEV
 from pixelcal.report.frame import decimals
 
-GREEK = {"Ka": "Kα", "Kb": "Kβ", "La": "Lα", "Lb": "Lβ", "Lg": "Lγ"}
-
-APART_KEV = 0.7
-"""Lines of a series that are this far apart have labels of their own."""
-
 SHAPE_ROWS = (
     ("FWHM of the core at 10 keV", "fwhm_10", "{:.3f} keV"),
     ("FWHM of the core at 60 keV", "fwhm_60", "{:.3f} keV"),
-    ("Share of events in the tail at 60 keV", "tail_60", "{:.3f}"),
+    ("Fraction of events in the tail at 60 keV", "tail_60", "{:.3f}"),
     ("Mean loss in the tail, over the energy", "tail_scale", "{:.4f}"),
     ("Escape probability at the Cd K edge", "escape_cd", "{:.4f}"),
     ("Escape probability at the Te K edge", "escape_te", "{:.4f}"),
@@ -38,35 +33,7 @@ def shape_table(response: Response) -> list[tuple[str, str]]:
     return rows
 
 
-def line_labels(table: LineTable) -> list[list[dict]]:
-    """Of each block, `label` ("Te Kα") and mean `energy` (keV) of the lines, by rising energy.
-
-    Lines of a series that the detector cannot tell apart have one label.
-    """
-    names, of_line = series_of_lines(table)
-    labels: list[list[dict]] = [[] for _ in table.block_names]
-    for index, name in enumerate(names):
-        own = np.flatnonzero(of_line == index)
-        own = own[np.argsort(table.energy_keV[own])]
-        far = np.flatnonzero(np.diff(table.energy_keV[own]) > APART_KEV) + 1
-        for group in np.split(own, far):
-            energy = np.average(table.energy_keV[group], weights=table.intensity[group])
-            text = _label(name, [table.transition[i] for i in group], whole=len(group) == len(own))
-            labels[table.block[group[0]]].append({"label": text, "energy": round(energy, 3)})
-    return [sorted(block, key=lambda label: label["energy"]) for block in labels]
-
-
-def _label(series: str, transitions: list[str], whole: bool) -> str:
-    """A series ("Te Ka") in Greek, with the numbers of its transitions where they are not all."""
-    element, kind = series.split(" ", 1)
-    text = f"{element} {GREEK.get(kind, kind)}"
-    if whole:
-        return text
-    numbers = {number for own in transitions for number in own[2:].split(",")}
-    return text + ",".join(sorted(numbers))
-
-
-def stack(own: Products) -> dict | None:
+def stack(exposure: Products) -> dict | None:
     """Stacked spectra of the good pixels, with the response that they should follow.
 
     The response is scaled by one factor, that of all counts, to the pixels stacked here.
@@ -78,17 +45,17 @@ def stack(own: Products) -> dict | None:
         `continuum` (counts in each bin) and `residuals` in units of sqrt(model). None without a
         response or a good pixel.
     """
-    good = own.status == 0
-    if own.response is None or not good.any():
+    good = exposure.status == 0
+    if exposure.response is None or not good.any():
         return None
-    gain, offset = own.column("GAIN")[good], own.column("OFFSET")[good]
-    counts = np.asarray(own.spectra["COUNTS"])[good]
-    edges = stack_edges(own.lines)
+    gain, offset = exposure.column("GAIN")[good], exposure.column("OFFSET")[good]
+    counts = np.asarray(exposure.spectra["COUNTS"])[good]
+    edges = stack_edges(exposure.lines)
     # As in learning: over all relations that the fits leave possible.
-    covariance = relation_covariance(own.relation[good])
+    covariance = relation_covariance(exposure.relation[good])
     data = [stack_spectra(counts, gain, offset, e, covariance) for e in edges]
     parts = [
-        stack_model(own.response, own.lines, block, e, float(gain.mean()))
+        stack_model(exposure.response, exposure.lines, block, e, float(gain.mean()))
         for block, e in enumerate(edges)
     ]
     expected = sum(float(total.sum()) for total, _ in parts)
@@ -97,7 +64,7 @@ def stack(own: Products) -> dict | None:
     scale = sum(float(part.sum()) for part in data) / expected
     blocks = []
     for name, e, seen, (total, continuum) in zip(
-        own.lines.block_names, edges, data, parts, strict=True
+        exposure.lines.block_names, edges, data, parts, strict=True
     ):
         model = np.maximum(total * scale, 1e-9)
         blocks.append(

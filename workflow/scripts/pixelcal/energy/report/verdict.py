@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pixelcal.report.frame import ABSENT, number, percent
 
 REQUIRED_PASS_FRACTION = 0.95
-"""A camera meets the requirement where this share of its pixels does, at every energy."""
+"""A camera meets the requirement where this fraction of its pixels does, at every energy."""
 
 COLUMNS = (
     ("Bias (keV)", "bias_keV", "{:+.4f}"),
@@ -44,33 +44,28 @@ def verdict(numbers: Mapping, labels: Mapping[str, str]) -> dict:
     Returns
     -------
     dict
-        `meets` (bool), `share` (pass fraction at the worst energy, as text), `text` (whether the
-        camera meets the requirement) and `reasons` (how many pixels have no answer, and why).
+        `meets` (bool), `text` (whether the camera meets the requirement) and `reasons` (how many
+        pixels have no valid fit, and why).
     """
     key = "pass_fraction" if numbers["truth"] else "predicted_pass_fraction"
-    shares = {energy: own[key] for energy, own in numbers["energies"].items()}
-    known = {energy: share for energy, share in shares.items() if share is not None}
+    fractions = {energy: values[key] for energy, values in numbers["energies"].items()}
+    known = {energy: fraction for energy, fraction in fractions.items() if fraction is not None}
     reasons = _reasons(numbers, labels)
     if not known or not numbers["n_answers"]:
-        return {
-            "meets": False,
-            "share": ABSENT,
-            "text": "No pixel has an answer.",
-            "reasons": reasons,
-        }
+        return {"meets": False, "text": "No pixel has a valid fit.", "reasons": reasons}
     worst = min(known, key=lambda energy: (known[energy], float(energy)))
-    meets = len(known) == len(shares) and known[worst] >= REQUIRED_PASS_FRACTION
+    meets = len(known) == len(fractions) and known[worst] >= REQUIRED_PASS_FRACTION
     words = "of the pixels pass" if numbers["truth"] else "of the pixels are predicted to pass"
-    share = percent(known[worst], 2)
     text = (
         f"{'Meets' if meets else 'Does not meet'} the requirement: at the worst energy,"
-        f" {worst} keV, {share} {words} ({percent(REQUIRED_PASS_FRACTION, 0)} wanted)."
+        f" {worst} keV, {percent(known[worst], 2)} {words}"
+        f" ({percent(REQUIRED_PASS_FRACTION, 0)} wanted)."
     )
-    return {"meets": meets, "share": share, "text": text, "reasons": reasons}
+    return {"meets": meets, "text": text, "reasons": reasons}
 
 
 def _reasons(numbers: Mapping, labels: Mapping[str, str]) -> str:
-    """How many pixels have no answer and why, in a sentence."""
+    """How many pixels have no valid fit and why, in a sentence."""
     counts = numbers["status_counts"]
     lost = [
         f"{counts[name]} {labels[name]}"
@@ -79,28 +74,28 @@ def _reasons(numbers: Mapping, labels: Mapping[str, str]) -> str:
     ]
     n, n_pixels = numbers["n_no_answer"], numbers["n_pixels"]
     if n:
-        text = f"{n} of {n_pixels} pixel{'s have' if n_pixels > 1 else ' has'} no answer"
+        text = f"{n} of {n_pixels} pixel{'s have' if n_pixels > 1 else ' has'} no valid fit"
         text += f" ({', '.join(lost)})." if lost else "."
     else:
-        text = "Every pixel has an answer."
+        text = "Every pixel has a valid fit."
     if numbers["n_masked"]:
         text += f" {numbers['n_masked']} more are masked by the user and not counted."
     return text
 
 
 def energy_table(numbers: Mapping, part: str | None = None) -> list[list[str]]:
-    """Cells of the table of one exposure: energy, requirement and COLUMNS, a row an energy.
+    """Cells of the table of one exposure: energy, requirement and COLUMNS, one row per energy.
 
     `part` may be "good": the pixels with STATUS 0 alone.
     """
     rows = []
     for energy in sorted(numbers["energies"], key=float):
-        own = numbers["energies"][energy]
-        own = own[part] if part else own
-        cells = [energy, f"{own['requirement_keV']:g}"]
+        values = numbers["energies"][energy]
+        values = values[part] if part else values
+        cells = [energy, f"{values['requirement_keV']:g}"]
         for _, key, form in COLUMNS:
-            text = number(own[key], form)
-            error = own[ERRORS[key]] if key in ERRORS else None
+            text = number(values[key], form)
+            error = values[ERRORS[key]] if key in ERRORS else None
             if error is not None and text != ABSENT:
                 text += f" ± {number(error, form.replace('+', ''))}"
             cells.append(text)
@@ -110,6 +105,6 @@ def energy_table(numbers: Mapping, part: str | None = None) -> list[list[str]]:
 
 def passed(numbers: Mapping, has_truth: bool) -> dict:
     """Pass fraction at one energy as text, and whether it is enough."""
-    share = numbers["pass_fraction" if has_truth else "predicted_pass_fraction"]
-    text = ABSENT if share is None else percent(share, 1)
-    return {"text": text, "meets": share is not None and share >= REQUIRED_PASS_FRACTION}
+    fraction = numbers["pass_fraction" if has_truth else "predicted_pass_fraction"]
+    text = ABSENT if fraction is None else percent(fraction, 1)
+    return {"text": text, "meets": fraction is not None and fraction >= REQUIRED_PASS_FRACTION}

@@ -1,7 +1,8 @@
-"""The error of the energy scale that all pixels have in common.
+"""The systematic uncertainty of the energy scale, common to all pixels.
 
-The lines of all pixels are placed by one learnt response. What the stack leaves possible of its
-shape moves all pixels alike: it is in none of their own errors, and does not average out over them.
+One learnt response places the lines of all pixels. The stretch and the shift of energies that the
+stack leaves possible move all pixels alike: the statistical errors of a pixel do not contain them,
+and they do not average out over pixels.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def scale_covariance(header: Mapping) -> np.ndarray:
 
 
 def systematic_sigma(energy_keV, covariance):
-    """Standard deviation (keV) at an energy from a common stretch and shift; broadcasts."""
+    """Systematic uncertainty (keV, 1 sigma) of an energy, common to all pixels; broadcasts.
+
+    `covariance` (2, 2) is that of stretch and shift (keV).
+    """
     energy = np.asarray(energy_keV, float)
     (stretch, mixed), (_, shift) = covariance
     return np.sqrt(energy**2 * stretch + 2.0 * energy * mixed + shift)

@@ -16,7 +16,7 @@ from pixelcal.io.tables import read_columns, table_hdu, write_fits
 SHAPE_KEYWORDS = {
     "fwhm_10": ("FWHM10", "[keV] FWHM of the core at 10 keV"),
     "fwhm_60": ("FWHM60", "[keV] FWHM of the core at 60 keV"),
-    "tail_60": ("TAIL60", "share of events in the tail at 60 keV"),
+    "tail_60": ("TAIL60", "fraction of events in the tail at 60 keV"),
     "tail_scale": ("TAILSCL", "mean loss in the tail over the energy"),
     "escape_cd": ("ESCAPECD", "escape probability at the Cd K edge"),
     "escape_te": ("ESCAPETE", "escape probability at the Te K edge"),
@@ -31,9 +31,9 @@ CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
 def write_response(
     path: str | Path, response: Response, table: LineTable, cards: list[tuple], date: str | None
 ) -> None:
-    """Write `response`: extensions LINES, CONTINUUM (of each block) and SPREAD (of the pixels).
+    """Write `response`: extensions LINES, CONTINUUM (of each block) and SPREAD (population prior).
 
-    Both also hold what `read_response` compares the line table with.
+    All three also hold what `read_response` compares the line table with.
     """
     lines = _columns(
         ELEMENT=np.array(table.element, "S"),
@@ -49,10 +49,10 @@ def write_response(
         COEFFICIENTS=response.continuum,
     )
     blocks = [table.block_names[block] for block, _ in line_groups(table)]
-    spread = _columns(
+    population = _columns(
         BLOCK=np.array(["", *table.block_names, *blocks], "S"),
-        WHAT=np.array(_spread_names(table), "S"),
-        SPREAD=response.spread,
+        WHAT=np.array(_population_names(table), "S"),
+        SPREAD=response.population_scale,
     )
     shape = [
         (keyword, getattr(response.shape, name), text)
@@ -62,6 +62,9 @@ def write_response(
         shape.append(("CHISQ", response.chi_square, "chi-square of the stacked spectrum"))
     shape += scale_cards(response.scale_covariance)
     shape.append(("DOF", response.dof, "degrees of freedom of the stacked spectrum"))
+    if response.converged is not None:
+        shape.append(("EMITER", response.iterations, "iterations of the learning (EM)"))
+        shape.append(("EMCONV", response.converged, "whether the learning (EM) converged"))
     write_fits(
         path,
         [
@@ -71,20 +74,20 @@ def write_response(
                 "CONTINUUM",
                 {"E_MIN": "keV", "E_MAX": "keV", "COEFFICIENTS": "count/keV"},
             ),
-            table_hdu(spread, "SPREAD", {}),
+            table_hdu(population, "SPREAD", {}),
         ],
         date,
     )
 
 
-def _spread_names(table: LineTable) -> list[str]:
-    """What each entry of `Response.spread` is about."""
+def _population_names(table: LineTable) -> list[str]:
+    """What each entry of `Response.population_scale` is about."""
     groups = [element for _, element in line_groups(table)]
     return ["log resolution", *["continuum"] * table.n_blocks, *groups]
 
 
 def _columns(**columns: np.ndarray) -> np.ndarray:
-    """A structured array of columns (n, ...), each with its own type: texts as wide as they are."""
+    """A structured array of columns (n, ...), each with its type: texts as wide as they are."""
     types = [(name, column.dtype, column.shape[1:]) for name, column in columns.items()]
     rows = np.empty(len(next(iter(columns.values()))), types)
     for name, column in columns.items():
@@ -101,37 +104,39 @@ def read_response(path: str | Path, table: LineTable) -> Response:
         Where the file is broken, or was made with another line table.
     """
     lines, continuum = read_columns(path, "LINES"), read_columns(path, "CONTINUUM")
-    spread = read_columns(path, "SPREAD")
+    population = read_columns(path, "SPREAD")
     header = lines.meta
     needed = [SHAPE_KEYWORDS[name][0] for name in SHAPE_PARAMETERS] + ["DOF"]
     absent = [name for name in (*LINES_NEEDED, *needed) if name not in (*lines.colnames, *header)]
     absent += [name for name in CONTINUUM_NEEDED if name not in continuum.colnames]
-    absent += [name for name in POPULATION_NEEDED if name not in spread.colnames]
+    absent += [name for name in POPULATION_NEEDED if name not in population.colnames]
     if absent:
-        raise InputError(f"{path}: lacks {', '.join(absent)}; learn the response anew")
-    for what, own, wanted in (
+        raise InputError(f"{path}: lacks {', '.join(absent)}; learn the response again")
+    for what, found, wanted in (
         ("lines", _texts(lines["ELEMENT"]), list(table.element)),
         ("lines", _texts(lines["TRANSITION"]), list(table.transition)),
         ("line energies", lines["ENERGY"], table.energy_keV),
         ("intensities", lines["INTENSITY"], table.intensity),
         ("block limits", continuum["E_MIN"], table.block_limits_keV[:, 0]),
         ("block limits", continuum["E_MAX"], table.block_limits_keV[:, 1]),
-        ("line groups", _texts(spread["WHAT"]), _spread_names(table)),
+        ("line groups", _texts(population["WHAT"]), _population_names(table)),
     ):
-        if not np.array_equal(np.asarray(own), np.asarray(wanted)):
+        if not np.array_equal(np.asarray(found), np.asarray(wanted)):
             raise InputError(
                 f"{path}: was learnt with another line table, with other {what}; learn the response"
-                " anew, or give the table it was learnt with"
+                " again, or give the table it was learnt with"
             )
     values = {name: float(header[SHAPE_KEYWORDS[name][0]]) for name in SHAPE_PARAMETERS}
     return Response(
         shape=LineShape(**values),
         line_strength=np.asarray(lines["STRENGTH"], float),
         continuum=np.asarray(continuum["COEFFICIENTS"], float),
-        spread=np.asarray(spread["SPREAD"], float),
+        population_scale=np.asarray(population["SPREAD"], float),
         scale_covariance=scale_covariance(header),
         chi_square=float(header.get("CHISQ", np.nan)),
         dof=int(header["DOF"]),
+        iterations=int(header.get("EMITER", 0)),
+        converged=header.get("EMCONV"),
     )
 
 

@@ -1,6 +1,6 @@
 """The profile of one line: a Gaussian core with an exponential tail towards low energy.
 
-A share of the events loses energy to incomplete hole collection; the loss is exponential. Folded
+A fraction of the events loses energy to incomplete hole collection; the loss is exponential. Folded
 with the Gaussian of the electronics this is the exponentially modified Gaussian, mirrored
 (Phillips & Marlow 1976, NIM 137, 525, without their step). Everything is in keV and broadcasts.
 """
@@ -14,9 +14,13 @@ from scipy.special import erfcx, ndtr
 
 from pixelcal.instrument import ESCAPES_KEV
 
-SIGMA_PER_FWHM = 1.0 / (2.0 * np.sqrt(2.0 * np.log(2.0)))
+FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
+SIGMA_PER_FWHM = 1.0 / FWHM_PER_SIGMA
 
 _LARGEST_EXPONENT = 50.0
+
+ABSORPTION_INDEX = -2.75
+"""Photoelectric absorption of CdTe between its K edges and 150 keV falls with this power."""
 
 
 def _folded_tail(z, ratio):
@@ -30,16 +34,16 @@ def _folded_tail(z, ratio):
     return np.where(argument > 0, scaled, np.exp(exponent) * ndtr(-argument))
 
 
-def profile_cdf(measured, energy, sigma, tail_share, tail_mean):
-    """Share of the events of a line at `energy` that are measured below `measured`.
+def profile_cdf(measured, energy, sigma, tail_fraction, tail_mean):
+    """Fraction of the events of a line at `energy` that are measured below `measured`.
 
     Parameters
     ----------
     measured, energy : array, keV
     sigma : array, keV
         Standard deviation of the Gaussian core.
-    tail_share : array
-        Share of events in the tail, 0 to 1.
+    tail_fraction : array
+        Fraction of events in the tail, 0 to 1.
     tail_mean : array, keV
         Mean energy lost by those, positive.
 
@@ -48,18 +52,16 @@ def profile_cdf(measured, energy, sigma, tail_share, tail_mean):
     array of the broadcast shape; 0 far below the line, 1 far above.
     """
     z = (np.asarray(measured, float) - energy) / sigma
-    return ndtr(z) + tail_share * _folded_tail(z, sigma / tail_mean)
+    return ndtr(z) + tail_fraction * _folded_tail(z, sigma / tail_mean)
 
 
-def profile_pdf(measured, energy, sigma, tail_share, tail_mean):
+def profile_pdf(measured, energy, sigma, tail_fraction, tail_mean):
     """Density (1/keV) of the events of a line: the derivative of `profile_cdf`."""
     z = (np.asarray(measured, float) - energy) / sigma
     core = np.exp(-0.5 * z**2) / (np.sqrt(2.0 * np.pi) * sigma)
-    return (1.0 - tail_share) * core + tail_share * _folded_tail(z, sigma / tail_mean) / tail_mean
-
-
-ABSORPTION_INDEX = -2.75
-"""Photoelectric absorption of CdTe between its K edges and 150 keV falls with this power."""
+    return (1.0 - tail_fraction) * core + tail_fraction * _folded_tail(
+        z, sigma / tail_mean
+    ) / tail_mean
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,10 @@ class LineShape:
     fwhm_10, fwhm_60 : float, keV
         Full width at half maximum of the core at 10 and 60 keV; its square is linear in energy.
     tail_60 : float
-        Share of events in the tail at 60 keV; proportional to energy, as deeper interactions lose
-        more holes.
+        Fraction of events in the tail at 60 keV; proportional to energy, because deeper
+        interactions lose more holes.
     tail_scale : float
-        Mean loss in the tail as a share of the energy.
+        Mean loss in the tail as a fraction of the energy.
     escape_cd, escape_te : float
         Probability of an escape at the K edge; falls as 1/E above it.
     absorption_keV : float
@@ -96,8 +98,8 @@ class LineShape:
         square = self.fwhm_10**2 + slope * (np.asarray(energy, float) - 10.0)
         return SIGMA_PER_FWHM * np.sqrt(np.maximum(square, 0.2**2))
 
-    def tail_share(self, energy):
-        """Share of events at `energy` (keV) in the tail, at most 0.8."""
+    def tail_fraction(self, energy):
+        """Fraction of events at `energy` (keV) in the tail, at most 0.8."""
         return np.minimum(self.tail_60 * np.asarray(energy, float) / 60.0, 0.8)
 
     def tail_mean(self, energy):
@@ -112,20 +114,18 @@ class LineShape:
     def escapes(self, energy):
         """List of (energy of the escape peaks, probability), for lines at `energy` (n,) keV."""
         energy = np.asarray(energy, float)
-        shares = (self.escape_cd, self.escape_te)
+        at_edge = (self.escape_cd, self.escape_te)
         return [
-            (energy - lost, np.where(energy > edge, share * edge / energy, 0.0))
-            for (edge, lost), share in zip(ESCAPES_KEV, shares, strict=True)
+            (energy - lost, np.where(energy > edge, probability * edge / energy, 0.0))
+            for (edge, lost), probability in zip(ESCAPES_KEV, at_edge, strict=True)
         ]
 
 
 SHAPE_PARAMETERS = tuple(field.name for field in fields(LineShape))
 
-
 SHAPE_PRIOR_SIGMA = np.array([1.0, 1.0, 0.1, 0.02, 0.02, 0.02, 15.0])
 """How far (1 sigma) a parameter may be expected from its default: wide, so that it only matters for
 a run of few pixels and short exposure, which could not tell a tail from a continuum."""
-
 
 SHAPE_LIMITS = (
     np.array([0.3, 0.3, 0.0, 0.005, 0.0, 0.0, 30.0]),
@@ -141,7 +141,11 @@ def line_cdf(shape: LineShape, energy, at_keV, resolution=1.0, extra_variance=0.
     energy = np.asarray(energy, float)[:, None]
     sigma = np.sqrt((shape.sigma(energy) * resolution) ** 2 + extra_variance)
     return profile_cdf(
-        np.asarray(at_keV, float), energy, sigma, shape.tail_share(energy), shape.tail_mean(energy)
+        np.asarray(at_keV, float),
+        energy,
+        sigma,
+        shape.tail_fraction(energy),
+        shape.tail_mean(energy),
     )
 
 
@@ -152,7 +156,7 @@ def line_pdf(shape: LineShape, energy, at_keV, resolution=1.0) -> np.ndarray:
         np.asarray(at_keV, float),
         energy,
         shape.sigma(energy) * resolution,
-        shape.tail_share(energy),
+        shape.tail_fraction(energy),
         shape.tail_mean(energy),
     )
 
@@ -163,8 +167,9 @@ def escape_peaks(shape: LineShape, energy, at_keV, profile=line_cdf, **options) 
     `profile` is `line_cdf` or `line_pdf`, and `options` go to it.
     """
     total = np.zeros((len(energy), len(at_keV)))
-    for position, share in shape.escapes(energy):
-        used = share > 0
+    for position, probability in shape.escapes(energy):
+        used = probability > 0
         if used.any():
-            total[used] += share[used, None] * profile(shape, position[used], at_keV, **options)
+            peaks = profile(shape, position[used], at_keV, **options)
+            total[used] += probability[used, None] * peaks
     return total

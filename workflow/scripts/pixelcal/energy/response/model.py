@@ -1,4 +1,8 @@
-"""The response of the camera: what its pixels share."""
+"""The response of the camera: what its pixels have in common, as numbers and as functions.
+
+A `Response` holds the learnt numbers. The functions here give what they mean: the series of lines
+whose ratios hold, the weights of lines within them, and the continuum of a block.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,6 @@ from pixelcal.energy.response.population import wide_population_scale
 from pixelcal.instrument import ESCAPES_KEV
 
 CONTINUUM_INDEX = -1.5
-
-
 CONTINUUM_ORDER = 2
 """The continuum of a block is a power law of this index, near that of the sky, times a polynomial
 of this order: free to bend, too stiff to take a line's place."""
@@ -22,7 +24,7 @@ of this order: free to bend, too stiff to take a line's place."""
 
 @dataclass(frozen=True)
 class Response:
-    """What the pixels of a camera share.
+    """What the pixels of a camera have in common, and how much they scatter.
 
     Attributes
     ----------
@@ -31,23 +33,28 @@ class Response:
         Mean counts of each line per pixel.
     continuum : (n_blocks, CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)) float
         Mean counts/keV per pixel: coefficients of `continuum_functions`.
-    spread : (1 + n_blocks + n_groups,) float
-        How much pixels differ in the logarithm of the resolution, in the normalisation of each
-        continuum and of each line group (`spread.py`).
+    population_scale : (1 + n_blocks + n_groups,) float
+        Scales of the population prior (`response.population`): of the logarithm of the resolution
+        factor, of the normalisation of each continuum and of each line group.
     scale_covariance : (2, 2) float
-        Of the stretch and the shift (keV) that the stack leaves possible, all shapes free: an error
-        of the energy scale that all pixels have in common, and that no pixel's own error contains.
+        Of the stretch and the shift (keV) that the stack leaves possible, all shapes free: the
+        systematic uncertainty common to all pixels, which no statistical error contains.
     chi_square, dof : float, int
         How well the stack is described.
+    iterations, converged : int, bool
+        Of the alternation (EM) that learnt the response; not known (0, None) of one that was
+        written before this was recorded.
     """
 
     shape: LineShape
     line_strength: np.ndarray
     continuum: np.ndarray
-    spread: np.ndarray
+    population_scale: np.ndarray
     scale_covariance: np.ndarray
     chi_square: float = np.nan
     dof: int = 0
+    iterations: int = 0
+    converged: bool | None = None
 
 
 def empty_response(table: LineTable) -> Response:
@@ -57,7 +64,7 @@ def empty_response(table: LineTable) -> Response:
         shape=LineShape(),
         line_strength=np.zeros(table.n_lines),
         continuum=np.zeros((table.n_blocks, n_basis)),
-        spread=wide_population_scale(table),
+        population_scale=wide_population_scale(table),
         scale_covariance=np.full((2, 2), np.nan),
     )
 

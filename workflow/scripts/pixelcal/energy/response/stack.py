@@ -1,4 +1,8 @@
-"""The stack: the sum of the spectra of all pixels on an energy axis."""
+"""The stack: the sum of the spectra of all pixels on an energy axis, and the bins of that axis.
+
+The response is learnt from it. Where the covariances of the relations are given, the stack is the
+expectation step of the EM algorithm (`fit.learning`).
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,9 @@ def stack_edges(table: LineTable) -> list[np.ndarray]:
 def stack_spectra(counts, gain, offset, edges_keV, covariance=None) -> np.ndarray:
     """Sum of the pixels' spectra on an energy axis.
 
-    The counts of a channel are spread evenly over it. As the channels of different pixels lie
-    differently on the energy axis, the stack is the spectrum folded with a triangle of the width
-    of a channel, of variance gain^2/6.
+    The counts of a channel are spread evenly over it. Because the channels of different pixels
+    lie differently on the energy axis, the stack is the spectrum folded with a triangle of the
+    width of a channel, of variance gain^2/6.
 
     Parameters
     ----------

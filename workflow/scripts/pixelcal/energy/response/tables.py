@@ -1,9 +1,9 @@
 """The learnt response as tables on an energy grid, ready for the fit of a pixel.
 
-A component is what a pixel scales as one: the continuum of a block, or a line group (the lines of
-one element in one block). Its cumulative distribution is tabulated against energy, the line groups
-also against a factor on the resolution, so that the expected counts of a channel are a difference
-of two interpolated values, whatever the profile: a tail costs no more than a Gaussian.
+A component is what one normalisation of a pixel scales: the continuum of a block, or a line group
+(the lines of one element in one block). Its cumulative distribution is tabulated against energy,
+the line groups also against a factor on the resolution. The expected counts of a channel are then a
+difference of two interpolated values, whatever the profile: a tail costs no more than a Gaussian.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pixelcal.energy.response.model import Response, continuum_functions
 from pixelcal.instrument import ESCAPES_KEV
 
 GRID_STEP_KEV = 0.05
-"""Cubic Hermite interpolation on it is exact to 1e-6 of a line for FWHM above 0.5 keV."""
+"""Cubic Hermite interpolation on it is exact to 5e-6 of a line for FWHM above 0.5 keV, and to 1e-6
+above 0.75 keV."""
 
 GRID_MARGIN_KEV = 3.0
 """How far the tables go beyond a block: how far a pixel may move between choices of channels."""
@@ -28,12 +29,12 @@ GRID_MARGIN_KEV = 3.0
 LOG_RESOLUTION_NODES = np.log(0.4) + 0.08 * np.arange(30)
 """Logarithms of the tabulated factors on the resolution, from 0.4 to 4.1."""
 
-LOWEST_CONTINUUM = 0.02
-"""Floor of a continuum's density as a share of its mean: it can be small, never negative."""
+CONTINUUM_FLOOR = 0.02
+"""Floor of a continuum's density as a fraction of its mean: it can be small, never negative."""
 
 
 class Templates(NamedTuple):
-    """Tables of the components; a NamedTuple of arrays, as compiled code takes it.
+    """Tables of the components; a NamedTuple of arrays, which compiled code accepts.
 
     All counts are those of the camera's mean pixel. All blocks have the `n_grid` nodes that the
     longest one needs.
@@ -52,8 +53,8 @@ class Templates(NamedTuple):
         Cumulative counts and density (counts/keV) against the factor on the resolution, as
         coefficients of a cubic B-spline on its nodes: smooth to the second derivative.
     fwhm_60 : float, keV
-    spread : (1 + n_blocks + n_groups,) float
-        How much pixels differ, see `Response.spread`.
+    population_scale : (1 + n_blocks + n_groups,) float
+        Scales of the population prior, see `Response.population_scale`.
     """
 
     limits: np.ndarray
@@ -62,7 +63,7 @@ class Templates(NamedTuple):
     group_block: np.ndarray
     group: np.ndarray
     fwhm_60: float
-    spread: np.ndarray
+    population_scale: np.ndarray
 
 
 def make_templates(response: Response, table: LineTable) -> Templates:
@@ -75,8 +76,8 @@ def make_templates(response: Response, table: LineTable) -> Templates:
     element = np.array(table.element)
     group_tables = np.empty((len(groups), len(LOG_RESOLUTION_NODES), 2, n_grid))
     for k, (block, name) in enumerate(groups):
-        own = (table.block == block) & (element == name)
-        energy, strength = table.energy_keV[own], response.line_strength[own]
+        lines = (table.block == block) & (element == name)
+        energy, strength = table.energy_keV[lines], response.line_strength[lines]
         for j, factor in enumerate(np.exp(LOG_RESOLUTION_NODES)):
             group_tables[k, j, 0] = strength @ line_cdf(
                 response.shape, energy, grids[block], resolution=factor
@@ -92,12 +93,12 @@ def make_templates(response: Response, table: LineTable) -> Templates:
         group_block=np.array([block for block, _ in groups]),
         group=spline_filter1d(group_tables, order=3, axis=1, mode="mirror"),
         fwhm_60=response.shape.fwhm_60,
-        spread=response.spread,
+        population_scale=response.population_scale,
     )
 
 
 def _block_continuum(response: Response, table: LineTable, block: int, grid) -> np.ndarray:
-    """Cumulative counts and density of all that is not the block's own lines, (2, n_grid)."""
+    """Cumulative counts and density of all that is not a line of the block, (2, n_grid)."""
     shape = response.shape
     low, high = table.block_limits_keV[block]
     # Beyond the block nothing was learnt: the continuum goes on as it is at the limit.
@@ -107,5 +108,20 @@ def _block_continuum(response: Response, table: LineTable, block: int, grid) -> 
     other = table.block != block
     density += response.line_strength[other] @ line_pdf(shape, table.energy_keV[other], inside)
     density += response.line_strength @ escape_peaks(shape, table.energy_keV, inside, line_pdf)
-    density = np.maximum(density, LOWEST_CONTINUUM * max(density.mean(), 1e-12))
+    density = np.maximum(density, CONTINUUM_FLOOR * max(density.mean(), 1e-12))
     return np.array([CubicSpline(grid, density).antiderivative()(grid), density])
+
+
+def without_block(templates: Templates, block: int) -> Templates:
+    """The templates of all other blocks."""
+    kept = np.arange(len(templates.limits)) != block
+    groups = templates.group_block != block
+    others = templates.group_block[groups]
+    return templates._replace(
+        limits=templates.limits[kept],
+        grid_start=templates.grid_start[kept],
+        continuum=templates.continuum[kept],
+        group_block=others - (others > block),
+        group=templates.group[groups],
+        population_scale=templates.population_scale[np.concatenate([[True], kept, groups])],
+    )

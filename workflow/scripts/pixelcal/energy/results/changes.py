@@ -2,8 +2,8 @@
 
 A camera that warms up shifts all its pixels alike, and every new fit scatters by its error. A pixel
 has changed significantly where its gain or its offset moved by something else than these: by more
-than a threshold times the spread of the camera's own changes, which is found by sigma clipping, so
-that those pixels do not hide themselves.
+than a threshold times the scatter of the changes in the camera, which is found by sigma clipping,
+so that those pixels do not hide themselves.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pixelcal.numerics.statistics import robust_std
+
 MIN_PIXELS = 20
-"""Fewer pixels tell no spread: a change is then judged against the error of the fit alone."""
+"""With fewer pixels there is no spread: a change is judged against the error of the fit alone."""
 
 MAX_CLIPS = 50
 """Clipping settles in a few rounds; each takes pixels away or is the last."""
@@ -25,12 +27,12 @@ CHANGE_LABELS = ("no significant change", "gain changed", "offset changed", "bot
 
 @dataclass(frozen=True)
 class Change:
-    """The change of one quantity of all pixels, new less previous.
+    """The change of one quantity of all pixels, new minus previous.
 
     Attributes
     ----------
     values : (n,) float
-        In the unit of the quantity; NaN without an answer.
+        In the unit of the quantity; NaN without a valid fit.
     deviation : (n,) float
         How far it is from `centre`, in sigma, with its sign.
     significant : (n,) bool
@@ -53,7 +55,7 @@ def find_changes(
     Parameters
     ----------
     rows : table or structured array, (n,) in each column
-        GAIN, OFFSET, GAIN_ERR and OFFSET_ERR of a relation, NaN without an answer.
+        GAIN, OFFSET, GAIN_ERR and OFFSET_ERR of a relation, NaN without a valid fit.
     prior : gain and offset known before, (n,) each
     threshold_sigma : float
     """
@@ -72,7 +74,7 @@ def judge_change(values: np.ndarray, error: np.ndarray, threshold_sigma: float) 
     """Judge the changes `values` (n,) with the errors (n,) of the fits.
 
     The sigma of a pixel is the camera's clipped spread, or a typical error where that is larger;
-    what a pixel's own error has in excess of the typical one is added in quadrature, so that a
+    what the error of a pixel has in excess of the typical one is added in quadrature, so that a
     pixel of few counts does not count as changed.
     """
     known = np.isfinite(values) & np.isfinite(error)
@@ -91,11 +93,11 @@ def judge_change(values: np.ndarray, error: np.ndarray, threshold_sigma: float) 
 def sigma_clip(values: np.ndarray, threshold_sigma: float) -> tuple[float, float]:
     """Mean and standard deviation of values (n,) without those beyond the threshold.
 
-    It starts from the median and 1.4826 times the median absolute deviation, which a minority of
-    wild values cannot move, and clips until nothing more falls away.
+    It starts from the median and the median absolute deviation (as a standard deviation), which a
+    minority of wild values cannot move, and clips until nothing more falls away.
     """
     centre = float(np.median(values))
-    spread = 1.4826 * float(np.median(np.abs(values - centre)))
+    spread = robust_std(values)
     kept = np.zeros(len(values), bool)
     for _ in range(MAX_CLIPS):
         now = np.abs(values - centre) <= threshold_sigma * spread

@@ -16,8 +16,8 @@ from scipy.linalg import block_diag
 
 from pixelcal.energy.fit.model_spectra import block_channels, components
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.response import population as spread
 from pixelcal.energy.response.model import Response
+from pixelcal.energy.response.population import prior_information
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.instrument import N_CHANNELS
 
@@ -33,10 +33,10 @@ STEP_LOG = 1e-3
 """Steps of the central differences."""
 
 LEAST_COUNTS = 1.0
-"""A response with fewer counts a pixel holds nothing: it was learnt from next to no counts."""
+"""A response with fewer counts per pixel was learnt from next to nothing."""
 
 LEAST_EXPECTED = 1e-9
-"""Channels with a smaller expectation say nothing, and are left out."""
+"""Channels with a smaller expectation carry no information and are left out."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def tabulate_information(
         values[2, :, j] = covariance[:, 0, 1] / np.sqrt(variance * slope)
         values[3, :, j] = np.log(scales * covariance[:, 2, 2])
     _, counts = unit_information(response, table, templates, edges, 0.0)
-    splines = (RectBivariateSpline(LOG_SCALES, LOG_RESOLUTIONS, own) for own in values)
+    splines = (RectBivariateSpline(LOG_SCALES, LOG_RESOLUTIONS, nodes) for nodes in values)
     return InformationTable(float(counts), tuple(splines))
 
 
@@ -117,10 +117,10 @@ def unit_information(response, table, templates, edges, log_resolution):
 
 
 def shared_information(response: Response) -> np.ndarray:
-    """Information (n, n) in how little pixels differ (`Response.spread`); none on the relation."""
-    n = len(response.spread) + 2
+    """Information (n, n) in the population prior, which is flat in the relation."""
+    n = len(response.population_scale) + 2
     information = np.zeros((n, n))
-    information[2:, 2:] = spread.shared_information(0.0 * response.spread, response.spread)
+    information[2:, 2:] = prior_information(np.zeros(n - 2), response.population_scale)
     return information
 
 
@@ -155,6 +155,6 @@ def expected_counts(response, table, templates, block_edges, log_resolution):
             (model(change=STEP_LOG) - model(change=-STEP_LOG)) / (2 * STEP_LOG),
         )
         parts.append(model())
-        shared.append(np.array([own.sum(axis=0) for own in differences]))
+        shared.append(np.array([slope.sum(axis=0) for slope in differences]))
     slopes = np.concatenate([np.concatenate(shared, axis=1), block_diag(*parts)])
     return slopes[3:].sum(axis=0), slopes

@@ -1,65 +1,114 @@
-"""The fits of all chunks as one relation: the full product and the mission's three columns."""
+"""The fits of all chunks as one relation: the full product with its header."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 
 from pixelcal.camera import rows_of
 from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.relation import relation_columns
-from pixelcal.energy.results.outliers import find_outliers
+from pixelcal.energy.results.outliers import find_outliers, find_unsteady, find_wide
 from pixelcal.io.merge import placed_rows
-from pixelcal.status import NO_VALID_FIT, EnergyStatus, bit_comments, blank_invalid
+from pixelcal.io.provenance import carried_cards, provenance_cards
+from pixelcal.io.tables import table_hdu
+from pixelcal.status import EnergyStatus, bit_comments, blank_invalid, has_valid_fit
 
 RELATION_EXTENSION = "RELATION"
-
 RELATION_UNITS = {"X": "pixel", "Y": "pixel", **FIT_UNITS}
+
+CARRIED = ("EXPNAME", "EXPOSURE", "ONTIME", "MULTIPLI", "LAYOUT")
+"""Keywords of the spectra that their relation repeats."""
 
 
 def complete_status(rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndarray) -> np.ndarray:
-    """A copy of the fits (n,) with masked pixels, outliers, and NaN wherever there is no answer.
+    """A copy of the fits (n,) with masked pixels, outliers, and NaN without a valid fit.
 
     Parameters
     ----------
     rows : (n,) structured array of FIT_DTYPE
     x, y : (n,) int
-        Place of each pixel.
+        Position of each pixel.
     bad : (m,) int
         DETNUM of the pixels that the user leaves out: they get STATUS bit 1 and no values, and are
         no neighbours to compare with.
     """
     rows = rows.copy()
     rows["STATUS"][np.isin(rows["DETNUM"], bad)] |= EnergyStatus.MASKED
-    blank_invalid(rows, NO_VALID_FIT, ("GAIN", "OFFSET"))
-    outlier = find_outliers(x, y, *relation_columns(rows))
-    rows["STATUS"] |= np.where(outlier, EnergyStatus.OUTLIER, 0).astype(np.int32)
+    blank_invalid(rows, ("GAIN", "OFFSET"))
+    for unlike, bit in (
+        (find_outliers(x, y, *relation_columns(rows)), EnergyStatus.OUTLIER),
+        (find_wide(rows["FWHM_60"], rows["FWHM_60_ERR"]), EnergyStatus.WIDTH),
+        (find_unsteady(rows["FIRST_FRACTION"], rows["COUNTS"]), EnergyStatus.CHANGED),
+    ):
+        rows["STATUS"] |= np.where(unlike, int(bit), 0).astype(np.int32)
     return rows
 
 
-def relation_rows(rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The rows (n,) of the product: X and Y after DETNUM, then the columns of the fit."""
-    return placed_rows(rows, x.astype(np.int16), y.astype(np.int16))
-
-
-def place_of(detnum: np.ndarray, pixel_map) -> tuple[np.ndarray, np.ndarray]:
+def position_of(detnum: np.ndarray, pixel_map) -> tuple[np.ndarray, np.ndarray]:
     """X and Y (n,) of the pixels `detnum` (n,) from the pixel map."""
     found = rows_of(detnum, pixel_map)
     return np.asarray(pixel_map["X"])[found], np.asarray(pixel_map["Y"])[found]
 
 
-def telescope_cards(carried: Sequence[tuple] = ()) -> list[tuple]:
-    """TELESCOP, INSTRUME and ORIGIN; the first two as an earlier product has them."""
-    known = {keyword: value for keyword, value, *_ in carried}
-    return [
-        ("TELESCOP", known.get("TELESCOP", "SVOM"), "mission"),
-        ("INSTRUME", known.get("INSTRUME", "ECL"), "instrument"),
+def relation_cards(
+    rows: np.ndarray,
+    spectra: fits.Header,
+    settings: Mapping,
+    *,
+    line_table: str | Path,
+    response: str | Path | None = None,
+    bad_pixels: str | Path | None = None,
+) -> list[tuple]:
+    """Header that both products of a relation have: telescope, exposure, where it comes from.
+
+    Parameters
+    ----------
+    rows : (n,) structured array
+        As `complete_status` gives it.
+    spectra : header of the spectra
+        TELESCOP and INSTRUME are those of the spectra where they have them.
+    settings : all that the relation depends on
+    line_table, response, bad_pixels : paths
+
+    The last card counts the valid fits.
+    """
+    cards = [
+        ("TELESCOP", spectra.get("TELESCOP", "SVOM"), "mission"),
+        ("INSTRUME", spectra.get("INSTRUME", "ECL"), "instrument"),
         ("ORIGIN", "pixelcal", "who made this file"),
-    ]
+        *((card.keyword, card.value, card.comment) for card in spectra.cards
+          if card.keyword in CARRIED),
+        *provenance_cards(
+            "merge_relation",
+            line_table=line_table,
+            response=response,
+            bad_pixels=bad_pixels,
+            settings=settings,
+        ),
+        *carried_cards(spectra),
+        ("HISTORY", f"relations of {len(rows)} pixels"),
+    ]  # fmt: skip
+    if bad_pixels:
+        n_masked = int(((rows["STATUS"] & EnergyStatus.MASKED) != 0).sum())
+        cards.append(("HISTORY", f"{n_masked} pixels masked by {Path(bad_pixels).name}"))
+    n_valid = int(has_valid_fit(rows["STATUS"]).sum())
+    text = f"{n_valid} pixels with a valid fit, {len(rows) - n_valid} without"
+    return [*cards, ("HISTORY", text)]
+
+
+def relation_hdu(
+    rows: np.ndarray, x: np.ndarray, y: np.ndarray, cards: list[tuple]
+) -> fits.BinTableHDU:
+    """Extension RELATION: X and Y (n,) after DETNUM, then the columns of the fits (n,)."""
+    placed = placed_rows(rows, x.astype(np.int16), y.astype(np.int16))
+    return table_hdu(placed, RELATION_EXTENSION, RELATION_UNITS, [*cards, *status_comments()])
 
 
 def status_comments() -> list[tuple]:
     """COMMENT cards that say what the bits of STATUS mean."""
-    without = "GAIN and OFFSET are NaN with bit 1, 2 or 4: no answer."
+    without = "GAIN and OFFSET are NaN with bit 1, 2 or 4: no valid fit."
     return bit_comments(EnergyStatus, without)

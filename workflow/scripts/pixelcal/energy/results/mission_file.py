@@ -1,28 +1,30 @@
-"""The calibration file of the mission: three columns, usable for every pixel, with a validity."""
+"""The calibration file of the mission: three columns, usable for every pixel, with a validity.
+
+Beside it, in the same file, a table says of each pixel whether its values are new, and its STATUS.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 
 import numpy as np
+from astropy.io import fits
 
-from pixelcal.energy.events.clock import MISSION_EPOCH_UTC, MISSION_TIME_CARDS
+from pixelcal.energy.events.clock import MISSION_EPOCH_UTC, MISSION_TIME_CARDS, mission_start
 from pixelcal.energy.prior import read_prior, read_usable
+from pixelcal.energy.results.merge import status_comments
 from pixelcal.instrument import N_PIXELS
+from pixelcal.io.tables import table_hdu
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 MISSION_EXTENSION = "AUX-ECL-PIX-CAL"
-
+MISSION_DTYPE = np.dtype([("DETNUM", "i2"), ("GAIN", "f4"), ("OFFSET", "f4")])
+MISSION_UNITS = {"GAIN": "keV/chan", "OFFSET": "keV"}
 
 STATUS_EXTENSION = "PIXEL-STATUS"
-
-
-MISSION_DTYPE = np.dtype([("DETNUM", "i2"), ("GAIN", "f4"), ("OFFSET", "f4")])
-
-
 STATUS_DTYPE = np.dtype([("DETNUM", "i2"), ("UPDATED", "?"), ("STATUS", "i4")])
-
 
 _logger = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ def mission_tables(rows: np.ndarray, previous) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     calibration : (6400,) DETNUM, GAIN, OFFSET
-        Finite for every pixel: without an answer it keeps its previous value.
+        Finite for every pixel: without a valid fit it keeps its previous value.
     status : (6400,) DETNUM, UPDATED, STATUS
         A pixel that the user did not choose has the STATUS of a masked one.
     """
@@ -82,6 +84,24 @@ def mission_tables(rows: np.ndarray, previous) -> tuple[np.ndarray, np.ndarray]:
         calibration[name][valid["DETNUM"]] = valid[name]
     status["UPDATED"][valid["DETNUM"]] = True
     return calibration, status
+
+
+def mission_hdus(
+    rows: np.ndarray, previous, cards: list[tuple], spectra: Mapping
+) -> list[fits.BinTableHDU]:
+    """The two extensions of the file, as `mission_tables` makes them.
+
+    `cards` are those of the relation, `spectra` is the header of the spectra: the validity begins
+    with their first event and has no end.
+    """
+    calibration, status = mission_tables(rows, previous)
+    start, remark = mission_start(spectra)
+    validity = [*mission_cards(start, None), *([("HISTORY", remark)] if remark else [])]
+    note = ("HISTORY", f"{(~status['UPDATED']).sum()} pixels keep their previous value")
+    return [
+        table_hdu(calibration, MISSION_EXTENSION, MISSION_UNITS, [*cards, *validity, note]),
+        table_hdu(status, STATUS_EXTENSION, None, [*cards, note, *status_comments()]),
+    ]
 
 
 def mission_cards(start_s: float, stop_s: float | None) -> list[tuple]:

@@ -21,16 +21,17 @@ from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.population import population_weight
 from pixelcal.energy.results.fisher import PIVOT_KEV, InformationTable, tabulate_information
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV
+from pixelcal.numerics.statistics import robust_std
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 SECONDS = np.logspace(3, 6, 61)
 """Exposures that are predicted: 1 ks to 1 Ms, 20 a decade."""
 
-SHARES = (0.95, 0.99, 0.999)
-"""Shares of the pixels for which the shortest exposure is looked for."""
+FRACTIONS = (0.95, 0.99, 0.999)
+"""Fractions of the pixels for which the shortest exposure is looked for."""
 
-ALIVE_SHARE = 0.3
-"""A pixel that is short of counts, yet has this share of the camera's median, waits for more."""
+ALIVE_FRACTION = 0.3
+"""A pixel that is short of counts, yet has this fraction of the camera's median, waits for more."""
 
 LARGEST_SHIFT = 2.0
 """Shrinking moves an estimate by at most so many of its standard errors (Efron & Morris 1972)."""
@@ -42,7 +43,7 @@ NOMINAL_RELATION = (0.145, 3.0)
 
 BASIS_JOINT = (
     "Fisher information of the learnt response with each pixel's counts and resolution, all else"
-    " free as in the fit; normal errors at the bound, the same background a second"
+    " free as in the fit; normal errors at the bound, the same background per second"
 )
 BASIS_TWO_STEP = (
     "covariance of each pixel's two-step fit, scaled with one over the exposure; it is known to be"
@@ -51,14 +52,14 @@ BASIS_TWO_STEP = (
 
 
 class Pixels(NamedTuple):
-    """The pixels of an exposure that may have an answer in another one, and how many there are.
+    """The pixels of an exposure that may have a valid fit in another one, and how many there are.
 
     Attributes
     ----------
     counts : (n,) float
         Expected counts in the blocks in `seconds`.
     covariance : (n, 3) float or None
-        Variance of the energy at `information.PIVOT_KEV`, its covariance with the slope and the
+        Variance of the energy at `fisher.PIVOT_KEV`, its covariance with the slope and the
         slope's variance, at `seconds`; None where the information says it.
     log_resolution : (n,) float
     n_wanted : int
@@ -90,7 +91,7 @@ def predict_observing_time(
     seconds : float, s
         Exposure that it was fitted in.
     min_counts : int
-        Pixels with fewer counts in the blocks get no answer.
+        Pixels with fewer counts in the blocks get no valid fit.
     table, response : LineTable, Response, optional
         Those of the joint fit. Without them the covariances of the fits are scaled.
     grid_seconds : (n_times,) float, s, increasing
@@ -98,9 +99,9 @@ def predict_observing_time(
     Returns
     -------
     dict
-        As in `docs/products.md` under `observing_time.json`; None where nothing can be said.
+        As in `docs/products.md` under `observing_time.json`; None where nothing is known.
     """
-    wanted, valid = _wanted_and_answered(rows)
+    wanted, valid = _wanted_and_valid(rows)
     information = None
     if response is None:
         pixels = _two_step_pixels(rows, wanted, valid, seconds)
@@ -108,56 +109,63 @@ def predict_observing_time(
         relation = _middle_relation(rows, valid)
         information = tabulate_information(response, table, *relation)
         pixels = _joint_pixels(rows, wanted, valid, seconds, information, response)
-    energies = np.array(REFERENCE_ENERGIES_KEV)
-    n_energies, n_times = len(energies), len(grid_seconds)
-    sigma = {name: np.full((n_energies, n_times), np.nan) for name in ("median", "p90", "rms")}
-    passing = np.zeros((n_energies, n_times))
-    passing_all, answering = np.zeros(n_times), np.zeros(n_times)
-    for t, target in enumerate(grid_seconds):
-        if not len(pixels.counts):
-            break
-        covariance = covariance_at(pixels, target, information)
-        own = sigma_at(covariance, energies)
-        sigma["median"][:, t] = np.median(own, axis=1)
-        sigma["p90"][:, t] = np.quantile(own, 0.9, axis=1)
-        sigma["rms"][:, t] = np.sqrt(np.mean(own**2, axis=1))
-        enough = enough_counts(pixels.counts * target / pixels.seconds, min_counts)
-        share = enough / pixels.n_wanted
-        answering[t] = share.sum()
-        passing[:, t] = pass_probability(own, requirement_keV(energies)[:, None]) @ share
-        passing_all[t] = pass_all_probability(covariance, energies) @ share
-    shortest, why = {}, {}
-    for wanted_share in SHARES:
-        found = shortest_seconds(grid_seconds, passing_all, wanted_share)
-        shortest[f"{wanted_share:g}"] = found
-        if found is None:
-            why[f"{wanted_share:g}"] = _reason(grid_seconds, passing_all, answering, wanted_share)
+    predicted = _predict(pixels, information, min_counts, grid_seconds)
+    passing, fitted = predicted["pass_fraction_all"], predicted["answer_fraction"]
+    shortest = {f"{f:g}": shortest_seconds(grid_seconds, passing, f) for f in FRACTIONS}
     return {
-        "seconds": grid_seconds,
-        "energies_keV": energies,
-        "requirement_keV": requirement_keV(energies),
-        "sigma_keV": sigma,
-        "pass_fraction": passing,
-        "pass_fraction_all": passing_all,
-        "answer_fraction": answering,
+        **predicted,
         "shortest_seconds": shortest,
-        "why": why,
+        "why": {
+            fraction: _reason(grid_seconds, passing, fitted, float(fraction))
+            for fraction, found in shortest.items()
+            if found is None
+        },
         "measured": measured_numbers(rows, wanted, valid, seconds),
         "basis": BASIS_JOINT if response is not None else BASIS_TWO_STEP,
     }
 
 
+def _predict(pixels: Pixels, information, min_counts: int, grid_seconds: np.ndarray) -> dict:
+    """Errors and pass fractions at each exposure; without pixels NaN and 0."""
+    energies = np.array(REFERENCE_ENERGIES_KEV)
+    limits = requirement_keV(energies)
+    n_energies, n_times = len(energies), len(grid_seconds)
+    sigma = {name: np.full((n_energies, n_times), np.nan) for name in ("median", "p90", "rms")}
+    passing = np.zeros((n_energies, n_times))
+    passing_all, fitted = np.zeros(n_times), np.zeros(n_times)
+    for t, target in enumerate(grid_seconds if len(pixels.counts) else ()):
+        covariance = covariance_at(pixels, target, information)
+        errors = sigma_at(covariance, energies)
+        sigma["median"][:, t] = np.median(errors, axis=1)
+        sigma["p90"][:, t] = np.quantile(errors, 0.9, axis=1)
+        sigma["rms"][:, t] = np.sqrt(np.mean(errors**2, axis=1))
+        enough = enough_counts(pixels.counts * target / pixels.seconds, min_counts)
+        weight = enough / pixels.n_wanted
+        fitted[t] = weight.sum()
+        passing[:, t] = pass_probability(errors, limits[:, None]) @ weight
+        passing_all[t] = pass_all_probability(covariance, energies) @ weight
+    return {
+        "seconds": grid_seconds,
+        "energies_keV": energies,
+        "requirement_keV": limits,
+        "sigma_keV": sigma,
+        "pass_fraction": passing,
+        "pass_fraction_all": passing_all,
+        "answer_fraction": fitted,
+    }
+
+
 def measured_numbers(rows: Mapping, wanted, valid, seconds: float) -> dict:
-    """The errors that the fits of this exposure quote themselves, at the same energies."""
+    """The errors that the fits of this exposure quote, at the same energies."""
     columns = [column[valid] for column in relation_columns(rows)]
-    own = np.array([energy_sigma(energy, *columns) for energy in REFERENCE_ENERGIES_KEV])
+    sigma = np.array([energy_sigma(energy, *columns) for energy in REFERENCE_ENERGIES_KEV])
     some = bool(valid.any())
     return {
         "seconds": float(seconds),
         "n_pixels": int(wanted.sum()),
         "n_answers": int(valid.sum()),
-        "sigma_median_keV": np.median(own, axis=1) if some else [None] * len(own),
-        "sigma_rms_keV": np.sqrt(np.mean(own**2, axis=1)) if some else [None] * len(own),
+        "sigma_median_keV": np.median(sigma, axis=1) if some else [None] * len(sigma),
+        "sigma_rms_keV": np.sqrt(np.mean(sigma**2, axis=1)) if some else [None] * len(sigma),
     }
 
 
@@ -235,43 +243,43 @@ def enough_counts(expected: np.ndarray, min_counts: int) -> np.ndarray:
     return 1.0 - gammaincc(min_counts, np.maximum(expected, 0.0))
 
 
-def shortest_seconds(seconds: np.ndarray, passing: np.ndarray, share: float) -> float | None:
-    """The first exposure at which `passing` reaches `share`; None where it does not.
+def shortest_seconds(seconds: np.ndarray, passing: np.ndarray, fraction: float) -> float | None:
+    """The first exposure at which `passing` reaches `fraction`; None where it does not.
 
     Between two exposures of the grid the logarithm of what is missing is a straight line against
     that of the exposure.
     """
-    reached = np.flatnonzero(passing >= share)
+    reached = np.flatnonzero(passing >= fraction)
     if not len(reached):
         return None
     i = int(reached[0])
     if i == 0:
         return float(seconds[0])
     missing = np.log(np.maximum(1.0 - passing[i - 1 : i + 1], 1e-300))
-    part = (np.log(1.0 - share) - missing[0]) / (missing[1] - missing[0])
+    part = (np.log(1.0 - fraction) - missing[0]) / (missing[1] - missing[0])
     return float(seconds[i - 1] * (seconds[i] / seconds[i - 1]) ** part)
 
 
-def _reason(seconds, passing, answering, share: float) -> str:
-    """Why a share of the pixels is not reached at any exposure."""
-    if not answering.any():
-        return "no pixel has an answer to predict from"
-    most = answering.max()
-    if most < share:
-        return f"only {100 * most:.2f} % of the pixels have an answer"
+def _reason(seconds, passing, fitted, fraction: float) -> str:
+    """Why a fraction of the pixels is not reached at any exposure."""
+    if not fitted.any():
+        return "no pixel has a valid fit to predict from"
+    most = fitted.max()
+    if most < fraction:
+        return f"only {100 * most:.2f} % of the pixels have a valid fit"
     return f"{100 * passing[-1]:.2f} % at {seconds[-1]:g} s, the longest exposure predicted"
 
 
-def _wanted_and_answered(rows: Mapping) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels that are not masked, and those of them that have an answer, (n,) bool."""
+def _wanted_and_valid(rows: Mapping) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that are not masked, and those of them that have a valid fit, (n,) bool."""
     status = np.asarray(rows["STATUS"])
     wanted = (status & int(EnergyStatus.MASKED)) == 0
     known = np.isfinite(np.asarray(rows["GAIN"], float))
-    return wanted, wanted & known & (has_valid_fit(status))
+    return wanted, wanted & known & has_valid_fit(status)
 
 
 def _middle_relation(rows: Mapping, valid) -> tuple[float, float]:
-    """Median gain and offset of the answers, or the nominal relation where there is none."""
+    """Median gain and offset of the valid fits; the nominal relation where there is none."""
     if not valid.any():
         return NOMINAL_RELATION
     return tuple(float(np.median(np.asarray(rows[n])[valid])) for n in ("GAIN", "OFFSET"))
@@ -282,33 +290,33 @@ def _joint_pixels(rows, wanted, valid, seconds, information, response) -> Pixels
     counts = np.asarray(rows["COUNTS"], float)
     short = (np.asarray(rows["STATUS"]) & int(EnergyStatus.TOO_FEW_COUNTS)) != 0
     some = counts[wanted & (counts > 0)]
-    alive = short & (counts >= ALIVE_SHARE * np.median(some)) if len(some) else short & False
+    alive = short & (counts >= ALIVE_FRACTION * np.median(some)) if len(some) else short & False
     used = (valid | (wanted & alive)) & (counts > 0)
     if information is None:
         used[:] = False
-    own = counts[used]
+    counts = counts[used]
     n_wanted = max(int(wanted.sum()), 1)
-    if not len(own):
-        return Pixels(own, None, own, n_wanted, seconds)
-    own = shrink(own, np.full(len(own), own.mean()))
+    if not len(counts):
+        return Pixels(counts, None, counts, n_wanted, seconds)
+    counts = shrink(counts, np.full(len(counts), counts.mean()))
     fitted = valid[used]
-    log_resolution = np.zeros(len(own))
+    log_resolution = np.zeros(len(counts))
     if fitted.any():
         raw = np.log(np.asarray(rows["FWHM_60"], float)[used][fitted] / response.shape.fwhm_60)
-        scale = own[fitted] / information.counts
+        scale = counts[fitted] / information.counts
         variance = information.log_resolution_variance(scale, np.median(raw))
         # How little pixels differ pulls towards the camera's resolution: taken out here, as it is
         # no knowledge about the spread of the pixels.
-        spread = response.spread[0]
-        data = np.maximum(1.0 / variance - population_weight(0.0, spread) / spread**2, 1e-3)
+        prior = response.population_scale[0]
+        data = np.maximum(1.0 / variance - population_weight(0.0, prior) / prior**2, 1e-3)
         raw = raw / (data * variance)
-        # Around the camera's own: that of the mean pixel is better known from all together.
+        # Around that of the camera: the mean pixel is better known from all together.
         log_resolution[fitted] = shrink(raw - np.median(raw), 1.0 / data)
-    return Pixels(own, None, log_resolution, n_wanted, seconds)
+    return Pixels(counts, None, log_resolution, n_wanted, seconds)
 
 
 def _two_step_pixels(rows, wanted, valid, seconds) -> Pixels:
-    """The covariances that the fits quote, about the pivot; pixels without an answer left out."""
+    """The covariances that the fits quote, about the pivot; pixels without a valid fit left out."""
     gain, offset, gain_err, offset_err, mixed = (column[valid] for column in relation_columns(rows))
     # An energy E stands at x = (E - offset) / gain, so its error is x dgain + doffset.
     x = (PIVOT_KEV - offset) / gain
@@ -328,7 +336,7 @@ def shrink(estimates: np.ndarray, variances: np.ndarray) -> np.ndarray:
     a pixel that is truly different stays so.
     """
     middle = np.median(estimates)
-    spread = 1.4826 * np.median(np.abs(estimates - middle))
+    spread = robust_std(estimates)
     tau2 = max(0.0, spread**2 - np.mean(variances))
     moved = middle + np.sqrt(tau2 / (tau2 + variances)) * (estimates - middle)
     largest = LARGEST_SHIFT * np.sqrt(variances)

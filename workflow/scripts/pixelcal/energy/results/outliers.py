@@ -1,7 +1,7 @@
-"""STATUS bit 64: pixels whose relation stands out against their neighbours.
+"""Pixels that are unlike the others: relation (STATUS bit 64), width (256), change of rate (128).
 
 A pixel is compared in energy, not in gain and offset, which are strongly correlated: what its
-relation says at the places of 15 and 80 keV, less the median of what its neighbours say there.
+relation says at the channels of 15 and 80 keV, minus the median of what its neighbours say there.
 """
 
 from __future__ import annotations
@@ -24,22 +24,68 @@ with 64 pixels) and the median of few neighbours adds to it; even 4.5 sigma at w
 
 MIN_NEIGHBOURS = 3
 MIN_PIXELS = 20
-"""Fewer neighbours give no median, fewer pixels no spread: nothing is flagged then."""
+"""With fewer neighbours there is no median, with fewer pixels no spread: nothing is flagged."""
+
+
+WIDTH_RATIO = 1.25
+"""A width differs from the camera's where it is larger or smaller by more than this factor, ..."""
+RATE_RATIO = 1.15
+"""... a rate changes where the first half has more or fewer counts than in other pixels by this
+one: both beyond what counts and the scatter of the population allow."""
+
+
+def find_wide(fwhm, fwhm_err) -> np.ndarray:
+    """Which pixels have a width that does not belong to the camera's population, (n,) bool.
+
+    Two gains in one pixel, a jump of the gain or loud electronics make lines wide; a line that is
+    not there makes them narrow.
+
+    Parameters
+    ----------
+    fwhm, fwhm_err : (n,) float, keV
+        NaN without a valid fit.
+    """
+    with np.errstate(invalid="ignore"):
+        logarithm, relative = np.log(np.asarray(fwhm, float)), np.asarray(fwhm_err) / fwhm
+    differs = robust_outliers(logarithm, relative**2, THRESHOLD_SIGMA, MIN_PIXELS)
+    if not differs.any():
+        return differs
+    return differs & (np.abs(logarithm - np.nanmedian(logarithm)) > np.log(WIDTH_RATIO))
+
+
+def find_unsteady(first_fraction, counts) -> np.ndarray:
+    """Which pixels gain or lose counts within the exposure other than the camera does, (n,) bool.
+
+    Parameters
+    ----------
+    first_fraction : (n,) float
+        Fraction of the counts in the first half; NaN where it is not known.
+    counts : (n,) int
+    """
+    first = np.asarray(first_fraction, float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = first * (1.0 - first) / np.asarray(counts, float)
+        differs = robust_outliers(first, variance, THRESHOLD_SIGMA, MIN_PIXELS)
+        if not differs.any():
+            return differs
+        camera = np.nanmedian(first)
+        odds = (first / (1.0 - first)) / (camera / (1.0 - camera))
+        return differs & (np.abs(np.log(odds)) > np.log(RATE_RATIO))
 
 
 def find_outliers(x, y, gain, offset, gain_err, offset_err, gain_offset_cov) -> np.ndarray:
     """Which pixels stand out against their neighbours.
 
     The deviation from the neighbours is judged against the robust spread of such deviations over
-    the camera, which holds true differences and a typical error of the fit; what a pixel's own
-    error has in excess of the typical one is added in quadrature.
+    the camera, which holds true differences and a typical error of the fit; what the error of
+    a pixel has in excess of the typical one is added in quadrature.
 
     Parameters
     ----------
     x, y : (n,) int
         Place of each pixel, counted from 0.
     gain, offset : (n,) float, keV/channel and keV
-        NaN where there is no answer: such a pixel is no neighbour and never an outlier.
+        NaN without a valid fit: such a pixel is no neighbour and never an outlier.
     gain_err, offset_err, gain_offset_cov : (n,) float
         Covariance of the fit.
 
@@ -64,7 +110,7 @@ def find_outliers(x, y, gain, offset, gain_err, offset_err, gain_offset_cov) -> 
 
 
 def _minus_neighbours(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Each value (n,) less the median of its neighbours; NaN with too few of them."""
+    """Each value (n,) minus the median of its neighbours; NaN with too few of them."""
     half = WINDOW_PIXELS // 2
     shape = (int(y.max()) + 1 + 2 * half, int(x.max()) + 1 + 2 * half)
     image = to_image(values, x + half, y + half, shape)

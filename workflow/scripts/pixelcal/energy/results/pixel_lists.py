@@ -1,4 +1,4 @@
-"""Lists of pixels as text: changed significantly, over the requirement, without an answer.
+"""Lists of pixels as text: changed significantly, over the requirement, without a valid fit.
 
 Columns of fixed width under two comment lines, names and units; what else a reader should know
 follows in comment lines. `numpy.genfromtxt(names=True)` and astropy's `ascii.commented_header` read
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
-from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.requirement import fraction_of_requirement, requirement_keV
 from pixelcal.energy.results.changes import CHANGE_LABELS, Change, change_classes
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.status import NO_VALID_FIT, EnergyStatus
@@ -48,10 +48,10 @@ def format_list(columns: Sequence[Column], chosen: np.ndarray, remarks: Sequence
     """
     rows = np.flatnonzero(chosen)
     cells = [
-        [own.name, own.unit or EMPTY_WORD, *(own.form.format(own.values[i]) for i in rows)]
-        for own in columns
+        [column.name, column.unit or EMPTY_WORD, *map(column.form.format, column.values[rows])]
+        for column in columns
     ]
-    widths = [max(map(len, column)) for column in cells]
+    widths = [max(map(len, texts)) for texts in cells]
     lines = [
         "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
         for line in zip(*cells, strict=True)
@@ -60,7 +60,7 @@ def format_list(columns: Sequence[Column], chosen: np.ndarray, remarks: Sequence
     return "\n".join([*head, *(f"  {line}" for line in lines[2:])]) + "\n"
 
 
-def _places(rows: Mapping) -> list[Column]:
+def _position(rows: Mapping) -> list[Column]:
     """The columns that every list begins with."""
     return [
         Column(name, unit, "{:d}", np.asarray(rows[name]))
@@ -81,7 +81,7 @@ def changed_list(
     classes = change_classes(gain, offset)
     words = np.array([CHANGE_LABELS[i].split()[0] for i in classes], object)
     columns = [
-        *_places(rows),
+        *_position(rows),
         Column("GAIN", "keV/chan", "{:.6f}", np.asarray(rows["GAIN"])),
         Column("GAIN_CHANGE", "keV/chan", "{:+.6f}", gain.values),
         Column("GAIN_DEV", "sigma", "{:+.2f}", gain.deviation),
@@ -95,7 +95,7 @@ def changed_list(
     remarks = [
         title,
         f"{chosen.sum()} of {len(chosen)} pixels whose gain or offset changed by more than"
-        f" {threshold_sigma:g} sigma; fitted less prior",
+        f" {threshold_sigma:g} sigma; fitted minus prior",
         _spread_remark("gain", gain, "{:.6f} keV/chan"),
         _spread_remark("offset", offset, "{:.4f} keV"),
     ]
@@ -105,7 +105,7 @@ def changed_list(
 def _spread_remark(name: str, change: Change, form: str) -> str:
     """What the changes are measured by."""
     if not np.isfinite(change.spread):
-        return f"{name}: too few pixels tell no spread; judged by the error of each fit"
+        return f"{name}: too few pixels for a spread; judged by the error of each fit"
     mean, spread = form.format(change.centre), form.format(change.spread)
     return f"{name}: mean change {mean}, standard deviation {spread} (sigma-clipped)"
 
@@ -121,20 +121,20 @@ def over_requirement_list(rows: Mapping, truth, title: str) -> str:
     if truth is not None:
         values = energy_error(energies[:, None], *relation[:2], *truth)
         prefix, form = "ERROR", "{:+.4f}"
-        what = "error (fitted less true energy)"
+        what = "error (fitted minus true energy)"
     else:
         values = energy_sigma(energies[:, None], *relation)
         prefix, form = "SIGMA", "{:.4f}"
         what = "predicted standard deviation (there is no truth)"
     with np.errstate(invalid="ignore"):
-        share = np.abs(values) / requirement_keV(energies)[:, None]
-        chosen = (share > 1).any(axis=0)
-    worst = np.where(chosen, np.nan_to_num(share).max(axis=0), np.nan)
+        ratio = fraction_of_requirement(values, energies)
+        chosen = (ratio > 1).any(axis=0)
+    worst = np.where(chosen, np.nan_to_num(ratio).max(axis=0), np.nan)
     columns = [
-        *_places(rows),
+        *_position(rows),
         *(
-            Column(f"{prefix}_{energy:g}", "keV", form, own)
-            for energy, own in zip(energies, values, strict=True)
+            Column(f"{prefix}_{energy:g}", "keV", form, column)
+            for energy, column in zip(energies, values, strict=True)
         ),
         Column("WORST", "requirement", "{:.2f}", worst),
         _status(rows, "STATUS"),
@@ -144,18 +144,18 @@ def over_requirement_list(rows: Mapping, truth, title: str) -> str:
         title,
         f"{chosen.sum()} of {len(chosen)} pixels whose {what} exceeds the requirement at one of the"
         " reference energies",
-        f"requirement (keV) at the energies (keV): {limits}; WORST is the largest share of it",
+        f"requirement (keV) at the energies (keV): {limits}; WORST is the largest fraction of it",
     ]
     return format_list(columns, chosen, remarks)
 
 
-def no_answer_list(rows: Mapping, title: str) -> str:
-    """Pixels without an answer, and why."""
+def no_valid_fit_list(rows: Mapping, title: str) -> str:
+    """Pixels without a valid fit, and why."""
     chosen = (np.asarray(rows["STATUS"]) & int(NO_VALID_FIT)) != 0
     columns = [
-        *_places(rows),
+        *_position(rows),
         Column("COUNTS", "count", "{:d}", np.asarray(rows["COUNTS"])),
         _status(rows, "REASON"),
     ]
-    remarks = [title, f"{chosen.sum()} of {len(chosen)} pixels without an answer"]
+    remarks = [title, f"{chosen.sum()} of {len(chosen)} pixels without a valid fit"]
     return format_list(columns, chosen, remarks)

@@ -6,13 +6,16 @@ what the covariance of the fits predicts, and null where only the truth could te
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
-from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.requirement import (
+    pass_fraction,
+    predicted_pass_fraction,
+    requirement_keV,
+)
 from pixelcal.energy.response.energy_scale import systematic_sigma
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.numerics import statistics
@@ -35,22 +38,23 @@ def validate(
     prior : gain and offset before the fit, (n,) each, keV/channel and keV
     truth : gain and offset as injected, (n,) each, or None
     scale_covariance : (2, 2) float, optional
-        `response.Response.scale_covariance`: of what all pixels have in common.
+        `Response.scale_covariance`: of what all pixels have in common.
 
     Returns
     -------
     dict
-        `n_pixels`, `n_masked` (by the user), `n_no_answer` (not masked, yet without an answer),
-        `n_answers`, `n_good` (STATUS 0), `truth` (bool), `status_counts` (pixels with each bit;
-        a pixel may have several), and `energies`: for each energy, written as "4", the numbers of
-        `energy_numbers` over all answers, with the same over the good pixels under `good`, and
-        `common_sigma_keV`: the error that all pixels have in common, as they share one learnt
-        response. It is not in their own errors, and the bias may be as large.
+        `n_pixels`, `n_masked` (by the user), `n_no_answer` (not masked, yet without a valid fit),
+        `n_answers` (with a valid fit), `n_good` (STATUS 0), `truth` (bool), `status_counts` (pixels
+        with each bit; a pixel may have several), and `energies`: for each energy, written as "4",
+        the numbers of `energy_numbers` over all valid fits, with the same over the good pixels
+        under `good`, and `common_sigma_keV`: the systematic uncertainty common to all pixels,
+        as they share one learnt response. It is not part of their errors, and the bias may be
+        as large.
     """
     status = np.asarray(rows["STATUS"])
     gain, offset, *covariance = relation_columns(rows)
     wanted = (status & EnergyStatus.MASKED) == 0
-    valid = wanted & (has_valid_fit(status))
+    valid = wanted & has_valid_fit(status)
     good = status == 0
     energies = {}
     for energy in energies_keV:
@@ -85,39 +89,37 @@ def energy_numbers(sigma, change, requirement, wanted, error=None) -> dict:
     ----------
     sigma, change, error : (n,) float, keV
         Predicted standard deviation from the covariance of the fit, change against the prior, and
-        signed error against the truth (None without one); NaN without an answer.
+        signed error against the truth (None without one); NaN without a valid fit.
     requirement : float, keV
         Largest allowed |error|.
     wanted : (n,) bool
         The pixels that count. Pixels masked by the user are not the fit's fault and should not be
-        among them; pixels without an answer should, and do not pass.
+        among them; pixels without a valid fit should, and do not pass.
 
     Returns
     -------
     dict of float, energies in keV; NaN where it cannot be told
-        - `requirement_keV`, `n` (pixels with an answer), `sigma_median_keV`
+        - `requirement_keV`, `n` (pixels with a valid fit), `sigma_median_keV`
         - `rms_bound_keV`: root mean square of sigma. The covariance is the inverse of the Fisher
           information of the fit, so this is the Cramer-Rao bound on the rms of the error.
-        - `predicted_pass_fraction`: mean over the pixels of the normal probability
-          erf(requirement / (sqrt(2) sigma)), 0 without an answer.
+        - `predicted_pass_fraction`, as `requirement.predicted_pass_fraction`
         - `change_mean_keV`, `change_rms_keV`: against the prior
         - `bias_keV` (mean error), `rms_keV`, `rms_over_bound`
         - `pull_mean`, `pull_std` of error / sigma
-        - `coverage_68`: share of |error| <= sigma; 0.6827 where sigma is right
-        - `pass_fraction`: share of |error| <= requirement
+        - `coverage_68`: fraction of |error| <= sigma; 0.6827 where sigma is right
+        - `pass_fraction`, as `requirement.pass_fraction`
         - standard errors of the above as `..._err`, those of pull_std and coverage_68 for normal
           pulls.
     """
     n_wanted = int(wanted.sum())
     sigma, change = sigma[wanted], change[wanted]
     known = np.isfinite(sigma)
-    inside = [math.erf(requirement / (math.sqrt(2) * s)) if s > 0 else 1.0 for s in sigma[known]]
     numbers = {
         "requirement_keV": requirement,
         "n": int(np.isfinite(change).sum()),
         "sigma_median_keV": statistics.median(sigma[known]),
         "rms_bound_keV": statistics.rms(sigma[known]),
-        "predicted_pass_fraction": statistics.share(sum(inside), n_wanted),
+        "predicted_pass_fraction": predicted_pass_fraction(sigma, requirement),
         "change_mean_keV": statistics.mean(change),
         "change_rms_keV": statistics.rms(change),
     }
@@ -130,11 +132,6 @@ def energy_numbers(sigma, change, requirement, wanted, error=None) -> dict:
         "rms_over_bound": statistics.rms(error) / statistics.rms(sigma[known & has_truth]),
         **statistics.pull_numbers(error, sigma),
     }
-    passed = (
-        statistics.share((np.abs(error) <= requirement).sum(), n_wanted)
-        if has_truth.any()
-        else np.nan
-    )
-    numbers["pass_fraction"] = passed
-    numbers["pass_fraction_err"] = statistics.share_err(passed, n_wanted)
+    numbers["pass_fraction"] = pass_fraction(error, requirement)
+    numbers["pass_fraction_err"] = statistics.fraction_err(numbers["pass_fraction"], n_wanted)
     return numbers

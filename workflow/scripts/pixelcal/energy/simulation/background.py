@@ -94,15 +94,15 @@ class Background:
     line_per_s: np.ndarray
     line_name: tuple[str, ...]
 
-    def rates_per_s(self, earth_share: float) -> np.ndarray:
-        """Rates (1/s) of `PROCESSES` with the share `earth_share` of the field behind the Earth.
+    def rates_per_s(self, earth_fraction: float) -> np.ndarray:
+        """Rates (1/s) of `PROCESSES` with `earth_fraction` of the field behind the Earth.
 
         Fluorescence is excited by sky and particles in equal parts: an assumption.
         """
         cxb, internal, albedo = self.continuum_per_s.sum(axis=1)
-        sky = 1.0 - earth_share
+        sky = 1.0 - earth_fraction
         lines = self.line_per_s.sum() * (0.5 + 0.5 * sky)
-        return np.array([cxb * sky, internal, lines, albedo * earth_share])
+        return np.array([cxb * sky, internal, lines, albedo * earth_fraction])
 
 
 def make_background(
@@ -116,7 +116,7 @@ def make_background(
     Parameters
     ----------
     table : LineTable
-        Lines and their shares within an element; the detector's efficiency then changes the
+        Lines and their fractions within an element; the detector's efficiency then changes the
         ratios that are seen.
     line_rates_per_s : dict
         Rate (1/s) of each element's K series; an element without an entry has no lines.
@@ -143,8 +143,8 @@ def make_background(
     rate = table.intensity[chosen] * cdte_efficiency(energy, attenuation)
     elements = np.array(table.element)[chosen]
     for element in sorted(set(elements)):
-        own = elements == element
-        rate[own] *= line_rates_per_s[element] / rate[own].sum()
+        lines = elements == element
+        rate[lines] *= line_rates_per_s[element] / rate[lines].sum()
     return Background(
         continuum_per_s=np.array(continuum),
         line_energy_keV=energy,

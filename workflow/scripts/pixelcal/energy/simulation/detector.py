@@ -1,7 +1,7 @@
 """What the detector makes of an energy: resolution, hole tail, escape peaks; laws and densities.
 
-The laws serve the event sampler (`simulation.py`) and, as exact densities, the tests and the
-information bound. The fit learns its own response from data (`response.py`) and does not see these.
+The laws serve the event sampler (`sampler.py`) and, as exact densities, the tests and the
+information bound. The fit learns a response from data (`response/learn.py`) and does not see these.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Detector:
         Full width at half maximum at 0 and 60 keV; its square is linear in energy between and
         beyond (electronic noise plus charge statistics).
     tail_60, tail_scale : float
-        Share of events at 60 keV with incomplete hole collection (proportional to the energy, at
-        most 0.5), and mean loss of those as a share of the energy.
+        Fraction of events at 60 keV with incomplete hole collection (proportional to the energy, at
+        most 0.5), and mean loss of those as a fraction of the energy.
     escape : float
         Probability at the K edge that the fluorescence photon of Cd, or of Te, leaves the pixel;
         falls as 1/E above, as photons then absorb deeper.
@@ -50,11 +50,11 @@ class Detector:
         slope = (self.fwhm_60**2 - self.fwhm_0**2) / 60.0
         return SIGMA_PER_FWHM * np.sqrt(self.fwhm_0**2 + slope * np.asarray(energy, float))
 
-    def tail_share(self, energy):
-        """Share of events at `energy` (keV) in the hole tail."""
+    def tail_fraction(self, energy):
+        """Fraction of events at `energy` (keV) in the hole tail."""
         return np.minimum(self.tail_60 * np.asarray(energy, float) / 60.0, 0.5)
 
-    def escape_shares(self, energy):
+    def escape_fractions(self, energy):
         """Probabilities (2, ...) of the Cd and Te escape at `energy` (keV)."""
         energy = np.asarray(energy, float)
         return np.array(
@@ -80,10 +80,10 @@ def redistributed_cdf(measured, energy, weight, detector: Detector, resolution=1
     """
     measured = np.asarray(measured, float)[:, None]
     total = np.zeros(measured.shape[0])
-    shares = detector.escape_shares(energy)
-    pieces = [(energy, weight * (1.0 - shares.sum(axis=0)))]
+    fractions = detector.escape_fractions(energy)
+    pieces = [(energy, weight * (1.0 - fractions.sum(axis=0)))]
     pieces += [
-        (energy - lost, weight * s) for (_, lost), s in zip(ESCAPES_KEV, shares, strict=True)
+        (energy - lost, weight * f) for (_, lost), f in zip(ESCAPES_KEV, fractions, strict=True)
     ]
     for at, counts in pieces:
         used = counts > 0
@@ -95,7 +95,7 @@ def redistributed_cdf(measured, energy, weight, detector: Detector, resolution=1
                 measured,
                 e,
                 detector.sigma(e) * resolution,
-                detector.tail_share(e),
+                detector.tail_fraction(e),
                 detector.tail_scale * e,
             )
             total += cdf @ counts[part]

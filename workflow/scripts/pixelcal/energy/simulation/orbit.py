@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.instrument import GTI_CRITERIA
+
 ORBIT_S = 5830.0
 """Period (s) of SVOM's orbit, 625 km high."""
 
 SAA_EVERY = 3
-SAA_START_SHARE = 0.2
+SAA_START_FRACTION = 0.2
 SAA_S = 600.0
 SLEW_S = 120.0
 LONGEST_SEGMENT_S = 1000.0
@@ -26,15 +28,13 @@ LONGEST_SEGMENT_S = 1000.0
 MARGIN_S = 1.0
 """Good time beyond what was asked, so that rounding never leaves an exposure short."""
 
-CRITERIA = ("GTICAL-NEO", "GTICAL-PEO", "GTICAL-TEO", "GTICAL-NSA", "GTICAL-STA", "GTICAL-TLM")
-
 
 class Segment(NamedTuple):
-    """A stretch of time (s) with a constant share of the field behind the Earth."""
+    """A stretch of time (s) with a constant fraction of the field behind the Earth."""
 
     start: float
     stop: float
-    earth_share: float
+    earth_fraction: float
 
 
 def make_orbits(
@@ -47,9 +47,9 @@ def make_orbits(
     good_seconds : float
         The simulation ends when this much time, and a margin, fulfils all `criteria`.
     criteria : list of str
-        Of `CRITERIA`.
+        Of `GTI_CRITERIA`.
     earth_free_fraction : float
-        Share of an orbit without the Earth in the field of view.
+        Fraction of an orbit without the Earth in the field of view.
 
     Returns
     -------
@@ -65,12 +65,12 @@ def make_orbits(
         ("GTICAL-PEO", 0.5, partial),
     )
     segments: list[Segment] = []
-    intervals: dict[str, list[list[float]]] = {name: [] for name in CRITERIA}
+    intervals: dict[str, list[list[float]]] = {name: [] for name in GTI_CRITERIA}
     good, now = 0.0, 0.0
-    for name, earth_share, share in itertools.cycle(phases):
+    for name, earth_fraction, fraction in itertools.cycle(phases):
         if good >= good_seconds + MARGIN_S:
             break
-        for start, stop, saa, slew in _pieces(now, now + share * ORBIT_S):
+        for start, stop, saa, slew in _pieces(now, now + fraction * ORBIT_S):
             if good >= good_seconds + MARGIN_S:
                 break
             held = {name, "GTICAL-TLM"}
@@ -82,7 +82,7 @@ def make_orbits(
             for criterion in sorted(held):
                 intervals[criterion].append([start, stop])
             if not saa:
-                segments += _split(start, stop, earth_share)
+                segments += _split(start, stop, earth_fraction)
             now = stop
     return segments, {name: _merge(rows) for name, rows in intervals.items()}
 
@@ -90,7 +90,7 @@ def make_orbits(
 def _pieces(start: float, stop: float):
     """A phase cut at anomaly and slew: (start, stop, in anomaly, slewing)."""
     orbit = int((start + stop) / 2 / ORBIT_S)
-    saa_start = orbit * ORBIT_S + SAA_START_SHARE * ORBIT_S
+    saa_start = orbit * ORBIT_S + SAA_START_FRACTION * ORBIT_S
     saa = (saa_start, saa_start + SAA_S) if orbit % SAA_EVERY == 0 else (np.inf, np.inf)
     cuts = sorted({start, stop, *(c for c in (*saa, SLEW_S) if start < c < stop)})
     for low, high in pairwise(cuts):
@@ -98,11 +98,11 @@ def _pieces(start: float, stop: float):
         yield low, high, saa[0] < middle < saa[1], middle < SLEW_S
 
 
-def _split(start: float, stop: float, earth_share: float) -> list[Segment]:
+def _split(start: float, stop: float, earth_fraction: float) -> list[Segment]:
     """Segments of equal length, none longer than `LONGEST_SEGMENT_S`."""
     n = max(1, int(np.ceil((stop - start) / LONGEST_SEGMENT_S)))
     cuts = np.linspace(start, stop, n + 1)
-    return [Segment(float(a), float(b), earth_share) for a, b in pairwise(cuts)]
+    return [Segment(float(a), float(b), earth_fraction) for a, b in pairwise(cuts)]
 
 
 def _merge(rows: list[list[float]]) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 A photon comes from a process (`background.py`), brings an energy, may share it with a neighbour
 pixel, loses some to the hole tail or an escape, is blurred by the electronics (`detector.py`), and
-is recorded above the threshold. Every pixel draws from a random stream of its own: pixel 17 is the
-same pixel in a run of 64 and in a run of 6400.
+is recorded above the threshold. Every pixel has one random stream: pixel 17 is the same pixel in a
+run of 64 and in a run of 6400. DETNUM = 80 row + column is an assumption.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.table import Table
 
 from pixelcal.energy.simulation.background import ENERGY_GRID_KEV, Background
 from pixelcal.energy.simulation.detector import SHARING_MINIMUM_KEV, Detector
@@ -18,8 +19,6 @@ from pixelcal.energy.simulation.orbit import Segment
 from pixelcal.instrument import ESCAPES_KEV, N_PIXELS, N_SIDE
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.random import pixel_stream
-
-"""Pixels along a side of the detection plane; DETNUM = 80 row + column, an assumption."""
 
 TICK_S = 20e-6
 """Time resolution of the camera."""
@@ -46,11 +45,18 @@ class PixelProperties:
     efficiency: np.ndarray
     resolution: np.ndarray
 
+    def table(self, wanted) -> Table:
+        """Columns DETNUM, EFFICIENCY and RESOLUTION of the pixels `wanted` (m,)."""
+        rows = np.isin(self.detnum, wanted)
+        columns = [self.detnum, self.efficiency, self.resolution]
+        names = ("DETNUM", "EFFICIENCY", "RESOLUTION")
+        return Table([column[rows] for column in columns], names=names)
+
 
 def make_pixels(
     detnum, efficiency_spread: float, resolution_spread: float, dead_fraction: float, seed: int
 ) -> PixelProperties:
-    """Draw the properties of the pixels `detnum` (n,): log-normal spreads, a share of them dead."""
+    """Draw the properties of the pixels `detnum` (n,): log-normal, a fraction of them dead."""
     efficiency, resolution = np.empty(len(detnum)), np.empty(len(detnum))
     for i, number in enumerate(detnum):
         stream = pixel_stream(seed, "pixel properties", int(number))
@@ -81,7 +87,7 @@ class EventSampler:
     background : Background
     detector : Detector
     multiple_fraction : float
-        Share of the photons, of those with energy enough, that fire two pixels.
+        Fraction of the photons, of those with energy enough, that fire two pixels.
     seed : int
     """
 
@@ -99,8 +105,8 @@ class EventSampler:
 
         Segments are to be asked for in order: each takes the streams further.
         """
-        rates = self._background.rates_per_s(segment.earth_share)
-        shares = np.cumsum(rates) / rates.sum()
+        rates = self._background.rates_per_s(segment.earth_fraction)
+        processes = np.cumsum(rates) / rates.sum()
         mean = rates.sum() * (segment.stop - segment.start)
         rows = []
         for stream, number, efficiency, resolution in zip(
@@ -114,7 +120,7 @@ class EventSampler:
             out = np.empty(2 * n, EVENT_DTYPE)
             used = _sample_pixel(
                 stream, n, int(number), resolution, segment.start, segment.stop,
-                shares, self._multiple_fraction, self._tables, out,
+                processes, self._multiple_fraction, self._tables, out,
             )  # fmt: skip
             rows.append(out[:used])
         events = np.concatenate(rows)
@@ -133,9 +139,9 @@ def _sampling_tables(background: Background, detector: Detector) -> tuple[np.nda
     laws = np.array(
         [
             detector.sigma(edges),
-            detector.tail_share(edges),
+            detector.tail_fraction(edges),
             np.full(len(edges), detector.tail_scale) * edges,
-            *detector.escape_shares(edges),
+            *detector.escape_fractions(edges),
         ]
     )
     lost = np.array([energy for _, energy in ESCAPES_KEV])
@@ -155,11 +161,11 @@ def _measured(stream, energy, resolution, laws, lost, edges):
     """The measured energy of a deposit: escape, hole tail, Gaussian."""
     u = stream.random()
     for k in range(lost.shape[0]):
-        share = _law(laws, 3 + k, energy, edges)
-        if u < share:
+        fraction = _law(laws, 3 + k, energy, edges)
+        if u < fraction:
             energy -= lost[k]
             break
-        u -= share
+        u -= fraction
     measured = energy
     if stream.random() < _law(laws, 1, energy, edges):
         measured -= stream.standard_exponential() * _law(laws, 2, energy, edges)
@@ -167,9 +173,9 @@ def _measured(stream, energy, resolution, laws, lost, edges):
 
 
 @njit
-def _photon(stream, shares, continuum, lines, line_energy, edges):
+def _photon(stream, processes, continuum, lines, line_energy, edges):
     """Process (0 to 3, as `background.PROCESSES`) and energy of a photon."""
-    process = min(np.searchsorted(shares, stream.random()), shares.shape[0] - 1)
+    process = min(np.searchsorted(processes, stream.random()), processes.shape[0] - 1)
     u = stream.random()
     if process == 2:
         return process, line_energy[min(np.searchsorted(lines, u), lines.shape[0] - 1)]
@@ -191,14 +197,14 @@ def _neighbour(detnum, direction):
 
 @njit
 def _sample_pixel(
-    stream, n, detnum, resolution, start, stop, shares, multiple_fraction, tables, out
+    stream, n, detnum, resolution, start, stop, processes, multiple_fraction, tables, out
 ):
     """Fill `out` with the events of `n` photons in a pixel; returns how many rows there are."""
     continuum, lines, line_energy, edges, laws, lost, threshold = tables
     used = 0
     for _ in range(n):
         time = np.floor((start + stream.random() * (stop - start)) / TICK_S) * TICK_S
-        process, energy = _photon(stream, shares, continuum, lines, line_energy, edges)
+        process, energy = _photon(stream, processes, continuum, lines, line_energy, edges)
         divisible = energy > 2.0 * SHARING_MINIMUM_KEV
         if divisible and stream.random() < multiple_fraction:
             partner = _neighbour(detnum, int(4.0 * stream.random()))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
 from pixelcal.energy.simulation.background import PROCESSES
+from pixelcal.energy.simulation.orbit import Segment
 from pixelcal.energy.simulation.sampler import EVENT_DTYPE
 from pixelcal.instrument import N_CHANNELS, N_SIDE
 from pixelcal.io.tables import atomic, table_hdu, write_fits
@@ -40,6 +41,16 @@ def to_flight_layout(events: np.ndarray, gain: np.ndarray, offset: np.ndarray) -
     rows["IDET"], rows["JDET"] = np.divmod(detnum[inside], N_SIDE)
     rows["PHA"] = channel[inside]
     return rows
+
+
+def time_cards(segments: Sequence[Segment]) -> list[tuple]:
+    """Header cards of the time in which the camera counted."""
+    live = sum(segment.stop - segment.start for segment in segments)
+    return [
+        ("EXPOSURE", live, "[s] time the camera counted"),
+        ("TSTART", segments[0].start, "[s] start"),
+        ("TSTOP", segments[-1].stop, "[s] end"),
+    ]
 
 
 def write_events(

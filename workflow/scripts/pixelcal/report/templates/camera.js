@@ -4,17 +4,17 @@ let selected = null;  // row of the pixel that is looked at
 let by_hand = false;  // whether the reader chose it
 
 const title_of = quantity => quantity.label + (quantity.unit ? ` (${quantity.unit})` : "");
-const values_of = (quantity, own) => quantity.of ? quantity.of(own) : column(own, quantity.key);
+const values_of = (quantity, exposure) => quantity.of ? quantity.of(exposure) : column(exposure, quantity.key);
 const chosen_quantity = () => quantities.find(quantity => quantity.key === element("quantity").value);
 
 // What the colours show: a p-value by its logarithm, as it is the small ones that matter.
-function coloured(quantity, own) {
-  const values = values_of(quantity, own);
+function coloured(quantity, exposure) {
+  const values = values_of(quantity, exposure);
   return quantity.log ? Float64Array.from(values, value => Math.log10(Math.max(value, 1e-6))) : values;
 }
 const POWERS_OF_TEN = {dtick: 1, tickprefix: "10<sup>", ticksuffix: "</sup>"};
 
-// One value a pixel as rows of an image; nothing where there is no number.
+// One value per pixel as rows of an image; nothing where there is no number.
 function image(values) {
   const rows = Array.from({length: data.camera.height}, () => Array(data.camera.width).fill(null));
   values.forEach((value, row) => {
@@ -27,14 +27,14 @@ function image(values) {
 function span(values, signed) {
   const known = rising(signed ? Array.from(values, Math.abs) : values);
   if (!known.length) return signed ? [-1, 1] : [0, 1];
-  if (signed) return [-1, 1].map(sign => sign * (at_share(known, .99) || 1));
-  const [low, high] = [at_share(known, .01), at_share(known, .99)];
+  if (signed) return [-1, 1].map(sign => sign * (quantile(known, .99) || 1));
+  const [low, high] = [quantile(known, .01), quantile(known, .99)];
   return high > low ? [low, high] : [low - .5, low + .5];
 }
 
 const SQUARE_PX = 560;
 
-// The map of one number a pixel; where pixels stand in no rows and columns, a mark for each.
+// The map of one number per pixel; pixels that are in no rows and columns have a mark each.
 function map_of(values, texts, zmin, zmax, colorscale, bar) {
   const hover = {hovertemplate: "%{text}<extra></extra>"};
   if (!data.camera.scattered) {
@@ -50,15 +50,15 @@ function map_of(values, texts, zmin, zmax, colorscale, bar) {
   };
 }
 
-function heatmap(own, quantity) {
-  const bar = {thickness: 14, outlinewidth: 0, len: .95}, texts = hover_texts(own, quantity);
+function heatmap(exposure, quantity) {
+  const bar = {thickness: 14, outlinewidth: 0, len: .95}, texts = hover_texts(exposure, quantity);
   if (quantity.key === "status") {
     const n = data.status.length;
     Object.assign(bar, {tickvals: data.status.map((_, i) => i), ticktext: data.status.map(item => item.label)});
     const colorscale = data.status.flatMap((item, i) => [[i / n, item.colour], [(i + 1) / n, item.colour]]);
-    return map_of(Array.from(column(own, "status"), gravest), texts, -.5, n - .5, colorscale, bar);
+    return map_of(Array.from(column(exposure, "status"), dominant), texts, -.5, n - .5, colorscale, bar);
   }
-  const values = coloured(quantity, own), [zmin, zmax] = quantity.range ?? span(for_scale(own, values), quantity.signed);
+  const values = coloured(quantity, exposure), [zmin, zmax] = quantity.range ?? span(for_scale(exposure, values), quantity.signed);
   if (quantity.log) Object.assign(bar, POWERS_OF_TEN);
   return map_of(values, texts, zmin, zmax, quantity.signed ? theme().signed : "Viridis", bar);
 }
@@ -89,15 +89,15 @@ function camera_layout(heading) {
 }
 
 function draw_camera() {
-  const own = current(), quantity = chosen_quantity();
+  const exposure = current(), quantity = chosen_quantity();
   const shown = BORDERS.filter(name => element(`${name}s`).checked);
-  plot("camera", [heatmap(own, quantity), ...overlay(quantity, shown)],
-    camera_layout(`${own.name}: ${title_of(quantity)}`));
+  plot("camera", [heatmap(exposure, quantity), ...overlay(quantity, shown)],
+    camera_layout(`${exposure.name}: ${title_of(quantity)}`));
 }
 
-function draw_status_counts(own) {
+function draw_status_counts(exposure) {
   const counts = data.status.map(() => 0);
-  column(own, "status").forEach(bits => counts[gravest(bits)]++);
+  column(exposure, "status").forEach(bits => counts[dominant(bits)]++);
   const shown = data.status.map((item, i) => ({...item, n: counts[i]})).filter(item => item.n).reverse();
   plot("values", [{
     type: "bar", orientation: "h", hoverinfo: "skip", cliponaxis: false,
@@ -111,9 +111,9 @@ function draw_status_counts(own) {
 
 // How the values of the map spread over the pixels.
 function draw_values() {
-  const own = current(), quantity = chosen_quantity(), {main, second} = theme();
-  if (quantity.key === "status") return draw_status_counts(own);
-  const all = coloured(quantity, own), values = finite(all), scale = for_scale(own, all);
+  const exposure = current(), quantity = chosen_quantity(), {main, second} = theme();
+  if (quantity.key === "status") return draw_status_counts(exposure);
+  const all = coloured(quantity, exposure), values = finite(all), scale = for_scale(exposure, all);
   if (!values.length) return say("values", "No pixel has a value to count.");
   const [first, last] = quantity.range ?? span(scale, quantity.signed), margin = .15 * (last - first);
   const low = first - margin, high = last + margin, bins = 40, step = (high - low) / bins;

@@ -64,8 +64,8 @@ function show_exposure() {
 function offer_quantities() {
   for (const group of new Set(quantities.map(quantity => quantity.group))) {
     const part = Object.assign(document.createElement("optgroup"), {label: group});
-    const own = quantities.filter(quantity => quantity.group === group);
-    part.append(...own.map(quantity => new Option(title_of(quantity), quantity.key)));
+    const members = quantities.filter(quantity => quantity.group === group);
+    part.append(...members.map(quantity => new Option(title_of(quantity), quantity.key)));
     element("quantity").append(part);
   }
   element("quantity").value = FIRST_QUANTITY;

@@ -1,14 +1,14 @@
 // What the page knows of the fits of single photoelectrons: maps, histograms, the pixel looked at.
 
 const RUNS = data.runs;
-const has_truth = own => "pe_true" in own.values;
-const relative = (own, key) => {
-  const [value, error] = columns(own, key, `${key}_err`);
+const has_truth = exposure => "pe_true" in exposure.values;
+const relative = (exposure, key) => {
+  const [value, error] = columns(exposure, key, `${key}_err`);
   return each(row => 100 * error[row] / value[row]);
 };
 // Against truth: in per cent of it, or as it is.
-function deviation(own, key, in_percent) {
-  const [value, truth] = columns(own, key, `${key}_true`);
+function deviation(exposure, key, in_percent) {
+  const [value, truth] = columns(exposure, key, `${key}_true`);
   return each(row => in_percent ? 100 * (value[row] / truth[row] - 1) : value[row] - truth[row]);
 }
 const of_runs = make => RUNS.flatMap((name, run) => make(name, run));
@@ -25,7 +25,7 @@ const quantities = [
   ...[["pe", "gain"], ["sigma_ped", "width of the pedestal"], ["sigma_pe", "width of a photoelectron"],
     ["opct", "crosstalk"], ...RUNS.map((name, run) => [`lambda_${run}`, `illumination, ${name}`])].map(([key, words]) => ({
     key: `relative_${key}`, group: "Relative errors", label: `Error of the ${words}`, unit: "%", digits: 3,
-    of: own => relative(own, key),
+    of: exposure => relative(exposure, key),
   })),
   {key: "status", group: "Fit", label: "Status", unit: ""},
   {key: "pvalue", group: "Fit", label: "p-value of the fit", unit: "", digits: 4, log: true, range: [-4, 0]},
@@ -36,24 +36,24 @@ const quantities = [
   ...(data.exposures.every(has_truth) ? [
     ...[["pe", "gain"], ["sigma_ped", "width of the pedestal"], ["sigma_pe", "width of a photoelectron"]].map(
       ([key, words]) => ({key: `true_${key}`, group: "Error against truth", label: `Error of the ${words}`, unit: "%",
-        digits: 2, signed: true, of: own => deviation(own, key, true)})),
+        digits: 2, signed: true, of: exposure => deviation(exposure, key, true)})),
     {key: "true_opct", group: "Error against truth", label: "Error of the crosstalk", unit: "", digits: 4, signed: true,
-      of: own => deviation(own, "opct", false)},
+      of: exposure => deviation(exposure, "opct", false)},
     ...RUNS.map((name, run) => ({key: `true_lambda_${run}`, group: "Error against truth",
       label: `Error of the illumination, ${name}`, unit: "%", digits: 2, signed: true,
-      of: own => deviation(own, `lambda_${run}`, true)})),
+      of: exposure => deviation(exposure, `lambda_${run}`, true)})),
   ] : []),
 ];
 const FIRST_QUANTITY = "pe";
 
 // Which values a scale has to span: those of the good pixels, as a dead one may have any.
-function for_scale(own, values) {
-  const status = column(own, "status"), good = values.filter((_, row) => status[row] === 0);
+function for_scale(exposure, values) {
+  const status = column(exposure, "status"), good = values.filter((_, row) => status[row] === 0);
   return finite(good).length ? good : values;
 }
 
-function hover_texts(own, quantity) {
-  const values = values_of(quantity, own), [pe, pe_err, opct, status] = columns(own, "pe", "pe_err", "opct", "status");
+function hover_texts(exposure, quantity) {
+  const values = values_of(quantity, exposure), [pe, pe_err, opct, status] = columns(exposure, "pe", "pe_err", "opct", "status");
   const {pixel, module, x_m, y_m} = camera, is_basic = ["pe", "opct", "status"].includes(quantity.key);
   return Array.from({length: N}, (_, row) => {
     const place = `module ${module[row]}, ${fixed(1000 * x_m[row], 1)} mm, ${fixed(1000 * y_m[row], 1)} mm`;
@@ -68,12 +68,12 @@ function hover_texts(own, quantity) {
 
 function show_pixel() {
   if (selected === null) return element("pixel").replaceChildren();
-  const own = current(), value = key => column(own, key)[selected], {pixel, module, x_m, y_m} = camera;
+  const exposure = current(), value = key => column(exposure, key)[selected], {pixel, module, x_m, y_m} = camera;
   const pair = (key, digits) => `${fixed(value(key), digits)} ± ${fixed(value(`${key}_err`), digits)}`;
   const heading = document.createElement("h3");
   heading.textContent = `Pixel ${pixel[selected]}: ${status_words(value("status"))}`;
   const basic = document.createElement("table"), pvalue = value("pvalue");
-  const known = has_truth(own), truth = (key, digits) => known ? [fixed(value(`${key}_true`), digits)] : [];
+  const known = has_truth(exposure), truth = (key, digits) => known ? [fixed(value(`${key}_true`), digits)] : [];
   basic.createTHead().append(table_row("th", ["", "Fitted", ...(known ? ["True"] : [])]));
   basic.createTBody().append(...[
     [`Gain (${data.unit})`, pair("pe", 3), ...truth("pe", 3)],
@@ -104,15 +104,15 @@ const N_BINS = 40;
 
 // Good pixels below, those in question on top of them: together all.
 function draw_histograms() {
-  const own = current(), {main, mark, ink} = theme(), place = element("histograms");
-  const run = element("run").value, which = element("which").value, status = column(own, "status");
-  if (!finite(column(own, "pe")).length) return say("histograms", "No pixel has an answer.");
+  const exposure = current(), {main, mark, ink} = theme(), place = element("histograms");
+  const run = element("run").value, which = element("which").value, status = column(exposure, "status");
+  if (!finite(column(exposure, "pe")).length) return say("histograms", "No pixel has a valid fit.");
   if (!place.querySelector(".plot")) {
     place.replaceChildren(...HISTOGRAMS.map(({key}) =>
       Object.assign(document.createElement("div"), {id: `histogram-${key}`, className: "plot"})));
   }
   for (const {key, label, unit = data.unit, run: of_run, log} of HISTOGRAMS) {
-    const raw = column(own, of_run ? `${key}_${run}` : key);
+    const raw = column(exposure, of_run ? `${key}_${run}` : key);
     const values = log ? Float64Array.from(raw, value => Math.log10(Math.max(value, 1e-6))) : raw;
     const good = finite(values.filter((_, row) => status[row] === 0)), bad = finite(values.filter((_, row) => status[row] !== 0));
     const shown = which === "good" ? good : which === "bad" ? bad : [...good, ...bad];

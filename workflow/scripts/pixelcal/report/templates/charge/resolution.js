@@ -17,9 +17,9 @@ const charge_axis = () => log_axis(EXPECTED, ...SCAN.range, readable);
 
 // Where 68 % of the good pixels lie.
 function pixel_band(x, key) {
-  const known = SCAN.runs.map((run, i) => [x[i], ...run[key]]).filter(own => own.every(Number.isFinite));
+  const known = SCAN.runs.map((run, i) => [x[i], ...run[key]]).filter(point => point.every(Number.isFinite));
   if (known.length < 2) return [];
-  const at = k => known.map(own => own[k]);
+  const at = k => known.map(point => point[k]);
   return [guide(at(0), at(1), {width: 0}),
     {...guide(at(0), at(2), {width: 0}), fill: "tonexty", fillcolor: theme().band[0], name: "68 % of the good pixels", showlegend: true}];
 }
@@ -32,20 +32,20 @@ function points(x, key, name, color, extra) {
   };
 }
 
-const all_answers = (x, key) => ({
-  type: "scatter", mode: "markers", x, y: SCAN.runs.map(run => run[`${key}_answer`]), name: "all with an answer",
+const all_valid_fits = (x, key) => ({
+  type: "scatter", mode: "markers", x, y: SCAN.runs.map(run => run[`${key}_answer`]), name: "all with a valid fit",
   marker: {symbol: "x-thin", size: 8, color: theme().soft, line: {width: 1.5, color: theme().soft}}, hoverinfo: "skip",
 });
 
 const draw_resolution = of_scan("resolution", x => {
   const {ink, main, soft, mark, second} = theme(), colours = [ink, mark, second, soft];
-  const all = [...SCAN.runs.map(run => run.resolution), ...SCAN.requirements.flatMap(own => finite(own.resolution))];
+  const all = [...SCAN.runs.map(run => run.resolution), ...SCAN.requirements.flatMap(limit => finite(limit.resolution))];
   plot("resolution", [
     ...pixel_band(x, "resolution_band"),
-    ...SCAN.requirements.map((own, i) => curve(own.charge, own.resolution, `requirement, NSB ${own.nsb} p.e./ns`,
+    ...SCAN.requirements.map((limit, i) => curve(limit.charge, limit.resolution, `requirement, NSB ${limit.nsb} p.e./ns`,
       {color: colours[i % 4], width: 2, dash: DASHES[i % 4]})),
     curve(SCAN.poisson.charge, SCAN.poisson.resolution, "Poisson limit", {color: soft, width: 1.5, dash: "dash"}),
-    all_answers(x, "resolution"), points(x, "resolution", "good pixels", main),
+    all_valid_fits(x, "resolution"), points(x, "resolution", "good pixels", main),
   ], layout("Charge resolution", {
     xaxis: charge_axis(),
     yaxis: log_axis("σ(Q) / Q", .5 * Math.min(...all), 1.5 * Math.max(...all), readable),
@@ -54,16 +54,16 @@ const draw_resolution = of_scan("resolution", x => {
 
 const draw_ratio = of_scan("ratio", x => {
   const {ink, mark, second, soft} = theme(), colours = [ink, mark, second, soft];
-  const at = (own, charge) => {
-    const i = own.charge.findIndex(value => value >= charge);
-    if (charge < own.charge[0] || i < 0) return NaN;
-    if (i === 0) return own.resolution[0];
-    const share = Math.log(charge / own.charge[i - 1]) / Math.log(own.charge[i] / own.charge[i - 1]);
-    return own.resolution[i - 1] * (own.resolution[i] / own.resolution[i - 1]) ** share;
+  const at = (limit, charge) => {
+    const i = limit.charge.findIndex(value => value >= charge);
+    if (charge < limit.charge[0] || i < 0) return NaN;
+    if (i === 0) return limit.resolution[0];
+    const part = Math.log(charge / limit.charge[i - 1]) / Math.log(limit.charge[i] / limit.charge[i - 1]);
+    return limit.resolution[i - 1] * (limit.resolution[i] / limit.resolution[i - 1]) ** part;
   };
-  const traces = SCAN.requirements.map((own, i) => {
-    const required = x.map(charge => at(own, charge)), color = colours[i % 4];
-    return points(x, "resolution", `NSB ${own.nsb} p.e./ns`, color, {
+  const traces = SCAN.requirements.map((limit, i) => {
+    const required = x.map(charge => at(limit, charge)), color = colours[i % 4];
+    return points(x, "resolution", `NSB ${limit.nsb} p.e./ns`, color, {
       y: SCAN.runs.map((run, k) => run.resolution / required[k]), marker: {color, size: 7, symbol: SYMBOLS[i % SYMBOLS.length]},
       error_y: {array: SCAN.runs.map((run, k) => run.resolution_err / required[k]), color, thickness: 1.2, width: 3},
     });
@@ -80,7 +80,7 @@ const draw_bias = of_scan("bias", x => {
   const {main} = theme();
   const ends = SCAN.runs.flatMap(run => [run.bias - run.bias_err, run.bias + run.bias_err, ...finite(run.bias_band)]);
   const reach = 1.2 * Math.max(.02, ...finite(ends).map(Math.abs));
-  plot("bias", [...pixel_band(x, "bias_band"), all_answers(x, "bias"), points(x, "bias", "good pixels", main)],
+  plot("bias", [...pixel_band(x, "bias_band"), all_valid_fits(x, "bias"), points(x, "bias", "good pixels", main)],
     layout("Bias: mean extracted / expected charge − 1", {
       xaxis: charge_axis(), yaxis: axis("Bias", {zeroline: true, range: [-reach, reach]}),
     }));
@@ -91,8 +91,8 @@ const draw_extracted = of_scan("extracted", () => {
   if (!extracted) return say("extracted", "There are no charges to show.");
   const ends = [extracted.x[0], extracted.x.at(-1)];
   plot("extracted", [{
-    type: "heatmap", x: extracted.x, y: extracted.y, z: extracted.share, colorscale: "Viridis", hoverongaps: false,
-    colorbar: {thickness: 14, outlinewidth: 0, title: {text: "share", side: "right"}, ...POWERS_OF_TEN},
+    type: "heatmap", x: extracted.x, y: extracted.y, z: extracted.fraction, colorscale: "Viridis", hoverongaps: false,
+    colorbar: {thickness: 14, outlinewidth: 0, title: {text: "fraction", side: "right"}, ...POWERS_OF_TEN},
     hovertemplate: "expected %{x:.4g}, extracted %{y:.4g} p.e.: 10^%{z:.1f} of the charges<extra></extra>",
   }, curve(ends, ends, "equal", {color: mark, width: 1.5}),
   {type: "scatter", mode: "markers", x: extracted.charge, y: extracted.mean, name: "mean",

@@ -3,19 +3,19 @@
 const ROW_PX = 250, MOST_PEAKS = 12;
 
 // One run: data as steps, the model through the middles, peaks one by one, residuals below.
-function run_traces(own, n, m, showlegend) {
+function run_traces(run, n, m, showlegend) {
   const {ink, soft, main, second, grid} = theme(), steps = values => [...values, values.at(-1)];
-  const middle = own.counts.map((_, k) => (own.edges[k] + own.edges[k + 1]) / 2), place = {xaxis: `x${n}`, yaxis: `y${n}`};
-  const traces = [curve(own.edges, steps(own.counts), "data", {color: soft, width: 1, shape: "hv"},
+  const middle = run.counts.map((_, k) => (run.edges[k] + run.edges[k + 1]) / 2), place = {xaxis: `x${n}`, yaxis: `y${n}`};
+  const traces = [curve(run.edges, steps(run.counts), "data", {color: soft, width: 1, shape: "hv"},
     {...place, showlegend, fill: "tozeroy", fillcolor: grid})];
-  if (!own.model) return traces;
-  for (const [k, peak] of (own.peaks ?? []).entries()) {
+  if (!run.model) return traces;
+  for (const [k, peak] of (run.peaks ?? []).entries()) {
     traces.push(curve(peak.x, peak.y, "one peak", {color: second, width: 1}, {...place, showlegend: showlegend && k === 0}));
   }
   return [
     ...traces,
-    curve(middle, own.model, "model", {color: main, width: 2}, {...place, showlegend}),
-    curve(own.edges, steps(own.residuals), "residual", {color: ink, width: 1, shape: "hv"},
+    curve(middle, run.model, "model", {color: main, width: 2}, {...place, showlegend}),
+    curve(run.edges, steps(run.residuals), "residual", {color: ink, width: 1, shape: "hv"},
       {xaxis: `x${n}`, yaxis: `y${m}`, showlegend: false}),
   ];
 }
@@ -24,35 +24,35 @@ function draw_runs(id, heading, runs, x_title, logarithmic) {
   const n_runs = runs.length, gap = .07, unit = 1 / n_runs, traces = [];
   element(id).style.height = `${110 + ROW_PX * n_runs}px`;
   const frame = {annotations: [], margin: {t: 50, r: 14, b: 50, l: 66}, legend: {orientation: "h", y: -.04 - .02 * n_runs, yanchor: "top"}};
-  runs.forEach((own, i) => {
+  runs.forEach((run, i) => {
     const n = i ? i + 1 : "", m = n_runs + i + 1, top = 1 - i * unit, low = top - unit + (i < n_runs - 1 ? gap : 0);
     const split = low + .3 * (top - low), {soft} = theme();
-    traces.push(...run_traces(own, n, m, i === 0));
+    traces.push(...run_traces(run, n, m, i === 0));
     frame[`xaxis${n}`] = axis(i === n_runs - 1 ? x_title : "", {
-      anchor: `y${own.model ? m : n}`, range: [own.edges[0], own.edges.at(-1)],
+      anchor: `y${run.model ? m : n}`, range: [run.edges[0], run.edges.at(-1)],
     });
-    const largest = Math.max(...own.counts, ...(own.model ?? []), 1);
+    const largest = Math.max(...run.counts, ...(run.model ?? []), 1);
     frame[`yaxis${n}`] = axis("Flashes", {
-      domain: [own.model ? split + .03 : low, top], anchor: `x${n}`, nticks: 5,
+      domain: [run.model ? split + .03 : low, top], anchor: `x${n}`, nticks: 5,
       ...(logarithmic ? {type: "log", range: [Math.log10(.5), Math.log10(2 * largest)], dtick: 1} : {range: [0, 1.08 * largest]}),
     });
-    if (own.model) {
-      const reach = Math.max(4.5, 1.1 * Math.max(...own.residuals.map(Math.abs)));
+    if (run.model) {
+      const reach = Math.max(4.5, 1.1 * Math.max(...run.residuals.map(Math.abs)));
       frame[`yaxis${m}`] = axis("σ", {domain: [low, split - .01], anchor: `x${n}`, zeroline: true, range: [-reach, reach], nticks: 5});
     }
     frame.annotations.push({xref: "paper", yref: "paper", x: .995, y: top, xanchor: "right", yanchor: "top", showarrow: false,
-      text: own.title, font: {color: soft, size: 12}});
+      text: run.title, font: {color: soft, size: 12}});
   });
   plot(id, traces, layout(heading, frame));
 }
 
-// Peaks of a run of the chosen pixel: the share of each is in the page, their places are in the fit.
-function peaks_of(own, run, shares, flashes, width) {
-  const [pe, sigma_ped, sigma_pe, eped] = ["pe", "sigma_ped", "sigma_pe", `eped_${run}`].map(key => column(own, key)[selected]);
-  return shares.slice(0, MOST_PEAKS).map((share, k) => {
+// Peaks of a run of the chosen pixel: the page has the fraction in each, the fit their positions.
+function peaks_of(exposure, run, fractions, flashes, width) {
+  const [pe, sigma_ped, sigma_pe, eped] = ["pe", "sigma_ped", "sigma_pe", `eped_${run}`].map(key => column(exposure, key)[selected]);
+  return fractions.slice(0, MOST_PEAKS).map((fraction, k) => {
     const sigma = Math.hypot(sigma_ped, Math.sqrt(k) * sigma_pe), centre = eped + k * pe;
     const x = Array.from({length: 41}, (_, i) => centre + (i - 20) / 5 * sigma);
-    const top = share * flashes * width / Math.sqrt(2 * Math.PI) / sigma;
+    const top = fraction * flashes * width / Math.sqrt(2 * Math.PI) / sigma;
     return {x, y: x.map(value => top * Math.exp(-.5 * ((value - centre) / sigma) ** 2))};
   });
 }
@@ -65,7 +65,7 @@ function signed_deviance(n, m) {
 
 function draw_fit() {
   if (selected === null) return say("fit", "No pixel is chosen.");
-  const own = current(), pixel = camera.pixel[selected], fit = own.fits[pixel];
+  const exposure = current(), pixel = camera.pixel[selected], fit = exposure.fits[pixel];
   if (!fit) {
     const file = `results/sstcam/pixels/${String(pixel).padStart(4, "0")}.png`;
     element("fit").style.height = "auto";
@@ -78,19 +78,19 @@ function draw_fit() {
     if (run.model) {
       drawn.model = Array.from(unpack(run.model));
       drawn.residuals = counts.map((n, k) => signed_deviance(n, drawn.model[k]));
-      drawn.peaks = peaks_of(own, i, run.shares, flashes, run.width);
-      const light = column(own, `lambda_${i}`)[selected];
+      drawn.peaks = peaks_of(exposure, i, run.fractions, flashes, run.width);
+      const light = column(exposure, `lambda_${i}`)[selected];
       drawn.title += `, λ = ${fixed(light, 3)}`;
     }
     return drawn;
   });
   if (!runs.some(run => run.counts.some(n => n > 0))) return say("fit", `Pixel ${pixel} has no flash in any run.`);
-  const status = status_words(column(own, "status")[selected]), note = fit.model ? "" : ", data alone";
+  const status = status_words(column(exposure, "status")[selected]), note = fit.model ? "" : ", data alone";
   draw_runs("fit", `Pixel ${pixel} (${status}${note})`, runs, `Charge (${data.unit})`, element("logarithmic").checked);
 }
 
 function draw_together() {
   if (!data.model.length) return say("together", "There is no good pixel to add up.");
-  const runs = data.model.map(own => ({...own, title: own.name}));
+  const runs = data.model.map(run => ({...run, title: run.name}));
   draw_runs("together", "All good pixels", runs, "Charge (p.e.)", true);
 }

@@ -21,20 +21,20 @@ function add_labels(frame, lines, n, label_keV) {
 function block_traces(block, n, m, showlegend) {
   const {ink, soft, main, second, grid} = theme(), steps = values => [...values, values.at(-1)];
   const middle = block.counts.map((_, k) => (block.edges[k] + block.edges[k + 1]) / 2);
-  const own = {xaxis: `x${n}`, yaxis: `y${n}`, showlegend};
+  const position = {xaxis: `x${n}`, yaxis: `y${n}`, showlegend};
   const traces = [curve(block.edges, steps(block.counts), "data", {color: soft, width: 1, shape: "hv"},
-    {...own, fill: "tozeroy", fillcolor: grid})];
+    {...position, fill: "tozeroy", fillcolor: grid})];
   if (!block.model) return traces;
   return [
     ...traces,
-    curve(middle, block.model, "model", {color: main, width: 2}, own),
-    curve(middle, block.continuum, "continuum", {color: second, width: 1.5, dash: "dash"}, own),
+    curve(middle, block.model, "model", {color: main, width: 2}, position),
+    curve(middle, block.continuum, "continuum", {color: second, width: 1.5, dash: "dash"}, position),
     curve(block.edges, steps(block.residuals), "residual", {color: ink, width: 1, shape: "hv"},
-      {...own, yaxis: `y${m}`, showlegend: false}),
+      {...position, yaxis: `y${m}`, showlegend: false}),
   ];
 }
 
-// Blocks side by side, each as wide as its share of the energies.
+// Blocks side by side, each as wide as its part of the energies.
 function draw_blocks(id, heading, blocks, labels, y_title) {
   const gap = .045, widths = blocks.map(block => Math.max(block.edges.at(-1) - block.edges[0], 5));
   const unit = (1 - gap * (blocks.length - 1)) / widths.reduce((a, b) => a + b, 0);
@@ -65,10 +65,10 @@ function draw_blocks(id, heading, blocks, labels, y_title) {
 }
 
 function draw_stack() {
-  const own = current(), {name, method, stack} = own;
+  const exposure = current(), {name, method, stack} = exposure;
   if (method !== "joint") return say("stack", `${name}: the method ${method} learns no response.`);
   if (!stack) return say("stack", `${name}: no good pixel to add up, or nothing was learnt.`);
-  draw_blocks("stack", `${name}: ${stack.n_pixels} pixels added up`, stack.blocks, own.labels, "Counts in 0.1 keV");
+  draw_blocks("stack", `${name}: ${stack.n_pixels} pixels added up`, stack.blocks, exposure.labels, "Counts in 0.1 keV");
 }
 
 // The blocks of a pixel, which the page holds one after the other.
@@ -91,17 +91,17 @@ function blocks_of(fit) {
 
 function draw_fit() {
   if (selected === null) return say("fit", "No pixel is chosen.");
-  const own = current(), detnum = camera.pixel[selected], fit = own.fits[detnum];
+  const exposure = current(), detnum = camera.pixel[selected], fit = exposure.fits[detnum];
   if (!fit) {
-    const file = `results/eclairs/${own.name}/pixels/${String(detnum).padStart(4, "0")}.png`;
+    const file = `results/eclairs/${exposure.name}/pixels/${String(detnum).padStart(4, "0")}.png`;
     return say("fit", `The page holds the fits of the pixels in the table. For pixel ${detnum}: snakemake ${file}`);
   }
   if (!fit.sizes.length || !unpack(fit.counts).some(n => n > 0)) {
-    return say("fit", `Pixel ${detnum} in ${own.name} has no count in any block.`);
+    return say("fit", `Pixel ${detnum} in ${exposure.name} has no count in any block.`);
   }
-  const notes = [status_words(column(own, "status")[selected])];
-  if (!Number.isFinite(column(own, "gain")[selected])) notes.push("no answer: data by the previous relation");
+  const notes = [status_words(column(exposure, "status")[selected])];
+  if (!Number.isFinite(column(exposure, "gain")[selected])) notes.push("no valid fit: data by the previous relation");
   else if (!fit.model) notes.push("data alone");
-  const heading = `Pixel ${detnum} in ${own.name} (${notes.join(", ")})`;
-  draw_blocks("fit", heading, blocks_of(fit), own.labels, "Counts a channel");
+  const heading = `Pixel ${detnum} in ${exposure.name} (${notes.join(", ")})`;
+  draw_blocks("fit", heading, blocks_of(fit), exposure.labels, "Counts per channel");
 }

@@ -8,14 +8,9 @@ from helpers.synthetic import run_script
 from pixelcal.charge.extraction.charges import Window
 from pixelcal.charge.resolution.measure import ScanCharges, Settings, measure_scan
 from pixelcal.charge.resolution.scan import ScanRun
-from pixelcal.charge.resolution.truth import background_moments, compare_with_truth
-from pixelcal.charge.simulation.flashes import (
-    Light,
-    flash_blocks,
-    make_pixels,
-    make_pulse,
-    true_parameters,
-)
+from pixelcal.charge.simulation.expected_resolution import background_moments, compare_with_truth
+from pixelcal.charge.simulation.flashes import Light, flash_blocks, make_pixels, make_pulse
+from pixelcal.charge.simulation.truth import true_parameters
 
 N_PIXELS, N_FLASHES, PDE, FWHM = 6, 5000, 0.5, 10
 PEAK = np.full(N_PIXELS, 40)
@@ -50,8 +45,8 @@ def simulate(charges, nsb, window):
     runs, files, light = [], {}, []
     for charge in charges:
         name = f"run {charge:g}"
-        own = Light(charge, nsb)
-        (block,) = flash_blocks(simulated, own, SIMULATION, name, N_FLASHES, N_FLASHES)
+        lamp = Light(charge, nsb)
+        (block,) = flash_blocks(simulated, lamp, SIMULATION, name, N_FLASHES, N_FLASHES)
         wave = block.waveforms.astype(float)
         first = PEAK[0] - window.window_shift
         total = wave[:, :, first : first + window.window].sum(axis=2)
@@ -99,27 +94,27 @@ def test_measured_is_what_the_truth_predicts(nsb, baseline, convention):
     assert numbers["n_compared"] == 3
     assert numbers["largest_deviation_sigma"] < 4
     assert numbers["largest_deviation"] < 0.02
-    for own in numbers["runs"]:
-        assert own["resolution_err"] / own["resolution"] < 0.0065
-        assert abs(own["bias"] - own["truth"]["bias"]) < 4 * own["bias_err"]
-        assert own["truth"] == pytest.approx(own["converted"])
+    for run in numbers["runs"]:
+        assert run["resolution_err"] / run["resolution"] < 0.0065
+        assert abs(run["bias"] - run["truth"]["bias"]) < 4 * run["bias_err"]
+        assert run["truth"] == pytest.approx(run["converted"])
 
 
 def test_background_moments_by_hand():
     """A window without a baseline takes in its length of the background, spread by the pulse."""
     pulse = make_pulse(FWHM)
-    own = background_moments(pulse, WINDOWS["none"], PEAK[:1], np.array([40.0]), 0.25)
+    direct = background_moments(pulse, WINDOWS["none"], PEAK[:1], np.array([40.0]), 0.25)
     area = np.sqrt(np.pi / 2) * (pulse.rise_sigma + pulse.fall_sigma) * pulse.height
-    assert own["background_pe"][0] == pytest.approx(0.25 * 16 * area, rel=1e-6)
-    assert 0 < own["background_square"][0] < own["background_pe"][0]
+    assert direct["background_pe"][0] == pytest.approx(0.25 * 16 * area, rel=1e-6)
+    assert 0 < direct["background_square"][0] < direct["background_pe"][0]
     off = background_moments(pulse, WINDOWS["event"], PEAK[:1], np.array([40.0]), 0.25)
     assert off["background_pe"][0] == pytest.approx(0, abs=1e-6)
-    assert off["background_square"][0] > own["background_square"][0]
+    assert off["background_square"][0] > direct["background_square"][0]
 
 
 def test_what_cannot_be_compared():
     numbers = compare((0.5, 1500.0))
-    assert [own["reason"] for own in numbers["runs"]] == ["", "the ADC clips"]
+    assert [run["reason"] for run in numbers["runs"]] == ["", "the ADC clips"]
     numbers = compare((2.0,), afterpulses=0.1)
     assert numbers["n_compared"] == 0 and np.isnan(numbers["largest_deviation"])
     assert numbers["runs"][0]["reason"] == "afterpulses are not in the closed form"

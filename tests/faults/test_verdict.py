@@ -1,0 +1,119 @@
+"""What the report says first: meets, does not, or cannot be said; and of a pixel, two things.
+
+One row for each situation, after the faults E18 and E19.
+"""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.page_text import words_of
+from helpers.report_pages import TABLE, known_response, make_camera, page_data, write_report
+
+from pixelcal.energy.response.io import write_response
+from pixelcal.status import EnergyStatus as Status
+
+N_PIXELS = 96
+MEETS = re.compile(r"\bMeets the requirement")
+CANNOT = re.compile(r"cannot be (said|told|assessed)", re.IGNORECASE)
+
+
+def todo(*values, why, id):
+    """A row that fails today, with an assertion and nothing else."""
+    mark = pytest.mark.xfail(strict=True, raises=AssertionError, reason=why)
+    return pytest.param(*values, marks=mark, id=id)
+
+
+def row(*values, id):
+    """A row that is right today."""
+    return pytest.param(*values, id=id)
+
+
+def with_bit(bit, n):
+    """A change of fits: so many pixels, spread over the camera, have a STATUS bit."""
+
+    def change(rows):
+        chosen = np.linspace(0, len(rows) - 1, n).astype(int)
+        rows["STATUS"][chosen] |= bit
+        if bit == Status.POOR_FIT:
+            rows["PVALUE"][chosen] = 1e-9
+
+    return change
+
+
+def verdict_of(folder, change=None, response=None, n_pixels=N_PIXELS, **options):
+    """The words of a page about one exposure of 100 ks."""
+    paths = make_camera(folder, n_pixels, {"a": 100_000}, change=change, **options)
+    if response is not None:
+        write_response(paths["a"]["response"], response, TABLE, [], None)
+    return words_of(write_report(folder, paths))
+
+
+# --- E18: pixels that cannot be trusted -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bit", "n", "with_truth"),
+    [
+        todo(Status.POOR_FIT, 96, True, why="E18", id="every fit is poor, truth"),
+        todo(Status.POOR_FIT, 96, False, why="E18", id="every fit is poor"),
+        todo(Status.POOR_FIT, 66, True, why="E18", id="two of three fits are poor, truth"),
+        todo(Status.POOR_FIT, 66, False, why="E18", id="two of three fits are poor"),
+        todo(Status.POOR_FIT, 25, False, why="E18", id="one of four fits is poor"),
+        todo(Status.AT_LIMIT, 66, False, why="E18", id="at a limit"),
+        todo(Status.LINE_MISSING, 66, False, why="E18", id="without a line group"),
+        todo(128, 66, False, why="E18", id="changes within the exposure"),
+        todo(256, 66, False, why="E18", id="as wide as no other"),
+    ],
+)
+def test_a_camera_of_doubtful_fits_does_not_meet(bit, n, with_truth, tmp_path):
+    text = verdict_of(tmp_path, with_bit(bit, n), with_truth=with_truth)
+    assert not MEETS.search(text), MEETS.search(text).group()
+    if n == N_PIXELS:
+        assert CANNOT.search(text), "no word on what cannot be said"
+
+
+@pytest.mark.parametrize("with_truth", [True, False], ids=["truth", "no truth"])
+@pytest.mark.parametrize("n", [0, 2])
+def test_a_few_doubtful_fits_do_not_matter(n, with_truth, tmp_path):
+    text = verdict_of(tmp_path, with_bit(Status.POOR_FIT, n), with_truth=with_truth)
+    assert MEETS.search(text) and not CANNOT.search(text)
+
+
+@pytest.mark.parametrize(
+    "chi_square",
+    [
+        todo(5342.0, why="E18", id="11 per degree of freedom"),
+        todo(960.0, why="E18", id="2 per degree of freedom"),
+        row(480.0, id="1 per degree of freedom"),
+        row(220.0, id="less, as neighbouring channels share counts"),
+    ],
+)
+def test_the_goodness_of_the_stack_counts(chi_square, tmp_path):
+    """The common shape does not describe the camera: all pixels may be off together."""
+    response = replace(known_response(), chi_square=chi_square, dof=480)
+    text = verdict_of(tmp_path, response=response, with_truth=False)
+    assert bool(MEETS.search(text)) == (chi_square < 500), text[:600]
+
+
+# --- E19: two words -------------------------------------------------------------------------------
+
+PIXEL = 91
+
+
+def miss_the_requirement(rows):
+    """Pixel 91 has a fit without any doubt, 0.53 keV off at all energies."""
+    rows["OFFSET"][PIXEL] += 1.78 * 0.3
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="E19")
+def test_no_pixel_that_misses_the_requirement_is_called_good(tmp_path):
+    paths = make_camera(tmp_path, N_PIXELS, {"a": 100_000}, change=miss_the_requirement)
+    page = write_report(tmp_path, paths)
+    assert "over the requirement" in words_of(page)
+    status = page_data(page)["exposures"][0]["values"]["status"]
+    assert status is not None
+    text = page.read_text("utf-8")
+    labels = re.findall(r'"(good)"|>(good)<|\b(good) pixel', text)
+    assert not labels, f"STATUS 0 is called good {len(labels)} times"

@@ -1,0 +1,134 @@
+"""Halves and blocks of a pixel against each other: the laws of the tests, and truth put in."""
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from helpers import cameras
+from scipy import stats
+
+from pixelcal.energy.fit import likelihood, model
+from pixelcal.energy.fit.consistency import Consistency, check_pixel, energies_at
+from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.response.tables import make_templates
+from pixelcal.numerics.goodness_of_fit import moment_table
+
+N, SECONDS = 400, 20_000.0
+PIVOTS = np.array([model.PIVOT_LOW, model.PIVOT_HIGH])
+
+
+@lru_cache
+def camera():
+    return cameras.make_camera(N, SECONDS, 31)
+
+
+@lru_cache
+def templates():
+    response = learn_camera(
+        camera().counts, *cameras.prior(N), cameras.line_table(), cameras.MIN_COUNTS
+    )
+    return make_templates(response, cameras.line_table())
+
+
+def check(counts, first_half):
+    """Consistency of each pixel (n, 1024), fitted from the nominal relation."""
+    moments, found = moment_table(), []
+    for whole, early in zip(counts, first_half, strict=True):
+        fit = likelihood.PixelFit(
+            *likelihood.fit_pixel(whole, early[:0], 0.145, 3.0, templates(), moments, 200.0)
+        )
+        assert fit.status == 0
+        channels = model.choose_channels(fit.theta, templates(), len(whole))
+        work = model.make_workspace(len(whole), templates())
+        point = fit.theta, fit.covariance, fit.scale, templates(), work
+        found.append(Consistency(*check_pixel(whole, early, *channels, *point)))
+    return found
+
+
+@lru_cache
+def halves(gain_step):
+    """Counts of both halves of the camera's pixels; the gain is larger in the second."""
+    random, early, late = np.random.default_rng(32), [], []
+    for gain, offset, efficiency in zip(
+        camera().gain_true, camera().offset_true, camera().efficiency, strict=True
+    ):
+        for part, factor in ((early, 1.0), (late, 1.0 + gain_step)):
+            expected = cameras.expected_spectrum(gain * factor, offset, SECONDS / 2, efficiency)
+            part.append(random.poisson(expected))
+    return np.array(early, np.int32), np.array(late, np.int32)
+
+
+def quadratic(found):
+    """drift^T covariance^-1 drift of each pixel."""
+    return np.array([one.drift @ np.linalg.solve(one.drift_covariance, one.drift) for one in found])
+
+
+def test_without_a_change_the_drift_follows_its_covariance():
+    early, late = halves(0.0)
+    found = quadratic(check(early + late, early))
+    assert stats.kstest(found, stats.chi2(2).cdf).pvalue > 1e-3
+
+
+def test_a_gain_that_steps_is_measured():
+    step = 0.002
+    early, late = halves(step)
+    found = check(early + late, early)
+    drift = np.array([one.drift for one in found])
+    error = np.sqrt([np.diag(one.drift_covariance) for one in found]).mean(axis=0) / np.sqrt(N)
+    expected = -step * 0.145 * PIVOTS
+    assert np.all(np.abs(drift.mean(axis=0) - expected) < 4 * error + 0.05 * np.abs(expected))
+
+
+def test_a_step_of_one_per_cent_is_found_in_every_pixel_with_enough_counts():
+    early, late = halves(0.04)
+    assert np.all(stats.chi2.sf(quadratic(check((early + late)[:50], early[:50])), 2) < 1e-6)
+
+
+def test_a_background_that_changes_is_no_drift():
+    """Half of the continuum is gone in the second half, as with the Earth in the field of view."""
+    random = np.random.default_rng(33)
+    early, late = [], []
+    for gain, offset in zip(camera().gain_true, camera().offset_true, strict=True):
+        everything = cameras.expected_spectrum(gain, offset, SECONDS / 2)
+        lines = everything - cameras.expected_spectrum(
+            gain, offset, SECONDS / 2, without=tuple(cameras.LINE_RATES)
+        )
+        early.append(random.poisson(everything))
+        late.append(random.poisson(everything - 0.5 * (everything - lines)))
+    early, late = np.array(early, np.int32), np.array(late, np.int32)
+    found = quadratic(check(early + late, early))
+    assert (stats.chi2.sf(found, 2) < 1e-4).sum() <= 3
+    assert np.all(np.array([one.first_fraction for one in check(early + late, early)]) > 0.55)
+
+
+def test_blocks_that_agree_follow_their_errors():
+    early, late = halves(0.0)
+    found = check(early + late, early)
+    pull = np.array([one.block_shift / one.block_shift_err for one in found])
+    for block in pull.T:
+        known = block[np.isfinite(block)]
+        assert abs(known.std() - 1.0) < 4 / np.sqrt(2 * len(known)) + 0.05
+        assert abs(known.mean()) < 4 / np.sqrt(len(known)) + 0.1
+
+
+@pytest.mark.parametrize(("element", "block"), [("Cu", 0), ("Pb", 3)])
+def test_lines_that_stand_elsewhere_are_seen_with_their_sign(element, block):
+    """All lines of one element of the low or the high end stand 0.5 keV too high."""
+    random, shift, counts = np.random.default_rng(34), 0.5, []
+    for gain, offset in zip(camera().gain_true[:100], camera().offset_true[:100], strict=True):
+        pixel = (gain, 1.0, 1.0, SECONDS)
+        rest = cameras.expected_spectrum(gain, offset, SECONDS, without=(element,))
+        moved = cameras.element_spectrum(element, pixel[0], offset - shift, *pixel[1:])
+        counts.append(random.poisson(rest + moved))
+    counts = np.array(counts, np.int32)
+    found = check(counts, np.zeros((100, 0), np.int32))
+    shifts = np.array([one.block_shift[block] for one in found])
+    errors = np.array([one.block_shift_err[block] for one in found])
+    assert np.mean(shifts) > 3 * np.mean(errors) / np.sqrt(len(shifts))
+    assert np.mean(shifts / errors) > 1.0
+    assert np.isnan([one.drift for one in found]).all()
+
+
+def test_values_between_the_pivots_lie_on_a_straight_line():
+    at = energies_at([model.PIVOT_LOW, 290.0, model.PIVOT_HIGH], [1.0, 3.0])
+    assert np.allclose(at, [1.0, 2.0, 3.0])

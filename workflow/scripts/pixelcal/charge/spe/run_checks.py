@@ -1,0 +1,197 @@
+"""What the charges of the runs say beyond the fits: the lamp, clipping, runs without light, gains.
+
+A `RunChecks` is made of the charges of the runs, one after the other, and of the fits; the table of
+fits is completed with it, and the terminal is told what is of the camera and not of a pixel.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pixelcal.charge.extraction.io import ChargeFile
+from pixelcal.charge.spe.columns import PER_RUN, SHARED
+from pixelcal.charge.spe.lamp import Lamp, common_noise, lamp_of, without_lamp
+from pixelcal.charge.spe.run_gains import RunGains
+from pixelcal.numerics.statistics import median
+from pixelcal.status import ChargeStatus, has_valid_fit
+
+LOGGER = logging.getLogger("pixelcal")
+
+CLEAR_SIGMA = 3.0
+"""A lamp fluctuates, and noise is common, where so many standard errors say so."""
+UNSTABLE_JITTER = 0.25
+"""From here on the correction for the lamp is larger than what it corrects."""
+CORRECTION_ERROR = 0.1
+"""Relative error of the correction, as the form of the fluctuations is not known."""
+NO_LIGHT_PE = 0.03
+"""Photoelectrons a flash below which a run has no light."""
+FITTED = ("OPCT_FIT", "LAMBDA_FIT")
+"""Crosstalk and light as fitted, which the spectra are drawn with; those without the lamp are OPCT
+and LAMBDA."""
+
+
+@dataclass
+class RunChecks:
+    """What is found in the runs of a set, in their order.
+
+    clipped : (n_pixels,) bool, too many flashes at the end of the ADC in some run
+    lamps : of each run
+    """
+
+    clipped: np.ndarray
+    lamps: list[Lamp] = field(default_factory=list)
+
+    def add(self, run: ChargeFile, rows: np.ndarray) -> None:
+        """The next run, with the fits (n_pixels,) of all runs."""
+        use = has_valid_fit(rows["STATUS"]) & ~run.saturated
+        self.clipped |= run.saturated
+        self.lamps.append(_lamp_of_run(run, rows, len(self.lamps), use))
+
+    @property
+    def jitter_is_clear(self) -> np.ndarray:
+        """Runs (n_runs,) whose lamp fluctuates beyond doubt."""
+        return np.array([lamp.variance > CLEAR_SIGMA * lamp.variance_err for lamp in self.lamps])
+
+
+def _lamp_of_run(run: ChargeFile, rows: np.ndarray, number: int, use: np.ndarray) -> Lamp:
+    """The lamp of one run, without noise that is common to the pixels."""
+    step = run.step or 1.0
+    pedestal = np.where(use, rows["EPED"][:, number], np.nan) / step
+    signal = np.array([own.mean(dtype=float) for own in run.charges]) - pedestal
+    noise, noise_err = common_noise(
+        run.charges, pedestal, rows["PE"] / step, rows["SIGMA_PED"] / step
+    )
+    common = noise > CLEAR_SIGMA * noise_err
+    lamp = lamp_of(run.charges, signal, noise if common else 0.0)
+    if not common or not math.isfinite(lamp.variance):
+        return lamp
+    extra = noise_err / median(signal) ** 2
+    error = math.hypot(lamp.variance_err, extra)
+    jitter_err = math.sqrt(max(lamp.variance, 0.0) + error) - lamp.jitter
+    return lamp._replace(variance_err=error, jitter_err=jitter_err)
+
+
+# --- the table of fits ----------------------------------------------------------------------------
+
+
+def with_checks(rows: np.ndarray, checks: RunChecks, gains: RunGains) -> np.ndarray:
+    """The fits (n,) with crosstalk and light without the lamp, what was fitted, and STATUS bits."""
+    fitted = [rows[name.removesuffix("_FIT")].copy() for name in FITTED]
+    flagged = rows.copy()
+    _take_off_lamp(flagged, checks)
+    for bit, where in (
+        (ChargeStatus.CLIPPED, checks.clipped),
+        (ChargeStatus.CHANGES, gains.pixel_changes),
+    ):
+        flagged["STATUS"] |= np.where(where, bit, 0).astype(np.int32)
+    dtype = np.dtype(
+        rows.dtype.descr
+        + [(name, "f8", own.shape[1:]) for name, own in zip(FITTED, fitted, strict=True)]
+    )
+    made = np.empty(len(rows), dtype)
+    for name in rows.dtype.names:
+        made[name] = flagged[name]
+    for name, own in zip(FITTED, fitted, strict=True):
+        made[name] = own
+    return made
+
+
+def _take_off_lamp(rows: np.ndarray, checks: RunChecks) -> None:
+    """Correct crosstalk and light in place where a lamp fluctuates, errors and covariance too."""
+    clear = checks.jitter_is_clear
+    if not clear.any():
+        return
+    valid = has_valid_fit(rows["STATUS"])
+    variance = np.where(clear, [lamp.variance for lamp in checks.lamps], 0.0)
+    errors = np.where(clear, [lamp.variance_err for lamp in checks.lamps], 0.0)
+    opct, light = rows["OPCT"][valid], rows["LAMBDA"][valid]
+    flashes = np.median(rows["FLASHES"][valid], axis=0)
+    right = without_lamp(opct, light, variance, flashes)
+    # What each run's uncertainty moves, and the uncertain part of the correction itself.
+    moves = [
+        CORRECTION_ERROR * (right[0] - opct),
+        CORRECTION_ERROR * (right[1] - light),
+    ]
+    changes = [moves]
+    for run in np.flatnonzero(clear):
+        moved = variance.copy()
+        moved[run] += errors[run]
+        other = without_lamp(opct, light, moved, flashes)
+        changes.append([other[0] - right[0], other[1] - right[1]])
+    n_runs = light.shape[1]
+    at_opct = SHARED.index("OPCT")
+    at_light = len(SHARED) + len(PER_RUN) * np.arange(n_runs) + PER_RUN.index("LAMBDA")
+    covariance = rows["COVARIANCE"][valid]
+    for opct_change, light_change in changes:
+        step = np.zeros(covariance.shape[:2])
+        step[:, at_opct], step[:, at_light] = opct_change, light_change
+        covariance += step[:, :, None] * step[:, None, :]
+    error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    rows["OPCT"][valid], rows["LAMBDA"][valid] = right
+    rows["OPCT_ERR"][valid], rows["LAMBDA_ERR"][valid] = error[:, at_opct], error[:, at_light]
+    rows["COVARIANCE"][valid] = covariance
+
+
+def check_cards(checks: RunChecks, gains: RunGains) -> list[tuple]:
+    """Header cards: jitter of the lamp and relative gain of each run, with errors, where known."""
+    cards = []
+    for run, lamp in enumerate(checks.lamps):
+        if math.isfinite(lamp.jitter):
+            cards += [
+                (f"JITTER{run}", lamp.jitter, "lamp, flash to flash, relative rms"),
+                (f"JITERR{run}", lamp.jitter_err, "its standard error"),
+            ]
+    for run, (gain, error) in enumerate(zip(gains.camera, gains.camera_err, strict=True)):
+        if math.isfinite(gain) and math.isfinite(error):
+            cards += [
+                (f"RGAIN{run}", gain, "gain of the run over that of all, less 1"),
+                (f"RGERR{run}", error, "its standard error"),
+            ]
+    return [*cards, ("RGAINDIF", gains.camera_changes, "gains differ between the runs")]
+
+
+# --- in words -------------------------------------------------------------------------------------
+
+
+def tell(rows: np.ndarray, names: Sequence[str], checks: RunChecks, gains: RunGains) -> None:
+    """Warn of what is of the runs and not of a pixel."""
+    clear, valid = checks.jitter_is_clear, has_valid_fit(rows["STATUS"])
+    for run, (name, lamp) in enumerate(zip(names, checks.lamps, strict=True)):
+        if median(rows["LAMBDA"][valid, run]) < NO_LIGHT_PE:
+            LOGGER.warning(
+                "run %s: sees no light (fewer than %g photoelectrons a flash); as a dark run it"
+                " says where the pedestal is, and nothing of the gain",
+                name, NO_LIGHT_PE,
+            )  # fmt: skip
+        if clear[run] and lamp.jitter > UNSTABLE_JITTER:
+            LOGGER.warning(
+                "run %s: all pixels together fluctuate from flash to flash by %.1f ± %.1f %% of"
+                " their light: an unstable lamp, or events without light among the flashes (%.0f %%"
+                " of them would do it); crosstalk and light are corrected for it, better take the"
+                " run anew or name sstcam.source.event_types",
+                name, 100 * lamp.jitter, 100 * lamp.jitter_err,
+                100 * lamp.variance / (1 + lamp.variance),
+            )  # fmt: skip
+    if gains.camera_changes:
+        said = ", ".join(
+            f"{name} {100 * gain:+.2f} ± {100 * error:.2f} %"
+            for name, gain, error in zip(names, gains.camera, gains.camera_err, strict=True)
+            if np.isfinite(gain)
+        )
+        LOGGER.warning(
+            "the gains of the runs differ, against that of the joint fit: %s; bias voltage or"
+            " temperature changed; fit runs of one state together",
+            said,
+        )
+    n_clipped = int(checks.clipped.sum())
+    if n_clipped:
+        LOGGER.warning(
+            "%d of %d pixels are clipped: flashes stand at the end of the ADC; lower the light or"
+            " the gain of the electronics",
+            n_clipped, len(rows),
+        )  # fmt: skip

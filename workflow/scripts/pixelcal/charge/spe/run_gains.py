@@ -1,0 +1,139 @@
+"""The gain of each run of a set by itself: do runs that are fitted together belong together?
+
+The fit gives all runs of a pixel one gain. Here each run has its own gain, crosstalk, pedestal and
+light, and only the widths are shared: from the maximum of the joint fit one step of Fisher scoring
+leads to the maximum of that larger model (Rao's score test), without fitting anew. Crosstalk is
+free too, so that a lamp that fluctuates in one run does not pass for a gain.
+
+Where bias voltage or temperature changed between the runs, the gains of all pixels change together;
+where one pixel alone changes, the trouble is its own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, group_bins
+from pixelcal.charge.spe.model import N_PARAMETERS, PE, V_PE, V_PED, bin_probabilities
+from pixelcal.charge.spe.model_spectra import run_parameters
+from pixelcal.numerics.statistics import robust_std
+
+BINS_PER_WIDTH = 4.0
+"""Bins in a width of the pedestal, as in the fit."""
+SHARED_WIDTHS = (V_PED, V_PE)
+LARGEST_ERROR = 0.1
+"""A run whose gain is known worse, as one without light, says nothing."""
+FEWEST_PIXELS = 4
+
+CLEAR_SIGMA = 5.0
+"""Gains differ where they do by so many standard errors, ..."""
+LEAST_CHANGE = 0.01
+"""... and by this fraction, in the median over the camera, ..."""
+LEAST_CHANGE_OF_A_PIXEL = 0.03
+"""... or in one pixel. Less does no harm: charges of the set are then at the mean of its gains."""
+
+
+class RunGains(NamedTuple):
+    """Gains of the runs relative to those of the joint fits.
+
+    gain, gain_err : (n_pixels, n_runs), 0 where a run agrees with the joint fit; NaN unknown
+    camera, camera_err : (n_runs,), median over the pixels
+    pixel_changes : (n_pixels,) bool, the pixel's gain changes and the camera's does not explain it
+    camera_changes : bool
+    """
+
+    gain: np.ndarray
+    gain_err: np.ndarray
+    camera: np.ndarray
+    camera_err: np.ndarray
+    pixel_changes: np.ndarray
+    camera_changes: bool
+
+
+def run_gains(counts, start, width, rows, use: np.ndarray) -> RunGains:
+    """Gain of every pixel in each run by itself.
+
+    Parameters
+    ----------
+    counts : (n_pixels, n_runs, n_bins) int
+    start : (n_pixels, n_runs) float
+    width : (n_pixels,) float
+        The spectra that were fitted.
+    rows : (n_pixels,) structured array of the fits
+    use : (n_pixels,) bool
+        Those with a valid fit that is worth it; the others have NaN.
+    """
+    n_pixels, n_runs, _ = counts.shape
+    gain, error = np.full((2, n_pixels, n_runs), np.nan)
+    parameters = run_parameters(rows)
+    for i in np.flatnonzero(use):
+        gain[i], error[i] = _one_step(counts[i], start[i], width[i], parameters[i])
+    unclear = ~(error < LARGEST_ERROR)
+    gain[unclear], error[unclear] = np.nan, np.nan
+    camera, camera_err = np.array([_median(own) for own in gain.T]).reshape(-1, 2).T
+    difference, difference_err = _largest_difference(camera, camera_err)
+    own, own_err = gain - np.nan_to_num(camera), error
+    pixel_changes = np.zeros(n_pixels, bool)
+    for i in np.flatnonzero(np.isfinite(own).sum(axis=1) > 1):
+        change, change_err = _largest_difference(own[i], own_err[i])
+        clear = change > CLEAR_SIGMA * change_err
+        pixel_changes[i] = clear and change > LEAST_CHANGE_OF_A_PIXEL
+    changes = difference > LEAST_CHANGE and difference > CLEAR_SIGMA * difference_err
+    return RunGains(gain, error, camera, camera_err, pixel_changes, bool(changes))
+
+
+def _median(values: np.ndarray) -> tuple[float, float]:
+    """Median and its standard error; NaN with fewer than `FEWEST_PIXELS`."""
+    values = values[np.isfinite(values)]
+    if len(values) < FEWEST_PIXELS:
+        return np.nan, np.nan
+    return float(np.median(values)), float(
+        np.sqrt(np.pi / 2) * robust_std(values) / np.sqrt(len(values))
+    )
+
+
+def _largest_difference(values: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
+    """Highest less lowest of the known values (n,), and its standard error; 0 and inf for one."""
+    known = np.flatnonzero(np.isfinite(values) & np.isfinite(errors))
+    if len(known) < 2:
+        return 0.0, np.inf
+    high, low = known[np.argmax(values[known])], known[np.argmin(values[known])]
+    return float(values[high] - values[low]), float(np.hypot(errors[high], errors[low]))
+
+
+def _one_step(counts, start, width, parameters) -> tuple[np.ndarray, np.ndarray]:
+    """Relative change (R,) of the gain of each run, and its error; `parameters` (R, 6)."""
+    pedestal, pe = np.sqrt(parameters[0, V_PED]), parameters[0, PE]
+    group = max(int(pedestal / (BINS_PER_WIDTH * width)), 1)
+    below = int(MARGIN_BELOW * pedestal / (width * group)) + 1
+    above = int(MARGIN_ABOVE * pe / (width * group)) + 1
+    spectra = group_bins(counts.astype(float), start, float(width), group, below, above)
+    n_runs, n = spectra.counts.shape
+    n_shared, n_own = len(SHARED_WIDTHS), N_PARAMETERS - len(SHARED_WIDTHS)
+    own = [i for i in range(N_PARAMETERS) if i not in SHARED_WIDTHS]
+    size = n_shared + n_own * n_runs
+    score, information = np.zeros(size), np.zeros((size, size))
+    probability, gradient = np.empty(n), np.empty((N_PARAMETERS, n))
+    for run in range(n_runs):
+        bin_probabilities(parameters[run], spectra.start[run], spectra.width, probability, gradient)
+        slope = gradient / probability
+        place = np.zeros(N_PARAMETERS, int)
+        place[list(SHARED_WIDTHS)] = range(n_shared)
+        place[own] = n_shared + n_own * run + np.arange(n_own)
+        score[place] += slope @ spectra.counts[run]
+        information[np.ix_(place, place)] += spectra.counts[run].sum() * slope @ gradient.T
+    scale = np.sqrt(np.diag(information))
+    scale = np.where(scale > 0, scale, 1.0)
+    if not np.isfinite(information).all():
+        return np.full((2, n_runs), np.nan)
+    covariance = np.linalg.pinv(information / np.outer(scale, scale), hermitian=True)
+    step = covariance @ (score / scale) / scale
+    error = np.sqrt(np.maximum(np.diag(covariance), 0.0)) / scale
+    at = n_shared + n_own * np.arange(n_runs) + own.index(PE)
+    known = np.diag(information)[at] > 0
+    return (
+        np.where(known, step[at] / pe, np.nan),
+        np.where(known & (error[at] > 0), error[at] / pe, np.nan),
+    )

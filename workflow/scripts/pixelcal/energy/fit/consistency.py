@@ -1,0 +1,194 @@
+"""Does one relation describe a pixel? Its halves in time, and its blocks, against each other.
+
+Both are score tests at the maximum of the joint fit, in one look at the model: nothing is refitted.
+
+- **Halves.** Given how many counts a channel holds in all, the number of them in the first half is
+  binomial, whatever the model. The sum over channels of (first - f * all) times the derivative of
+  ln(mu) against a parameter therefore tells how far that parameter moved between the halves; with
+  all parameters of the fit together, a background that changes its strength or its lines is not
+  taken for a relation that moved.
+- **Blocks.** How far the lines of one block stand from where the relation of the fit puts them,
+  with everything else free: the efficient score of a shift of that block alone (Rao 1948; van der
+  Vaart, Asymptotic Statistics, 1998, chapter 25).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.energy.fit.model import (
+    PIVOT_HIGH,
+    PIVOT_LOW,
+    block_model,
+    parameter_index,
+)
+from pixelcal.numerics.jit import njit
+from pixelcal.numerics.linalg import cholesky, copy_into, inverse, is_positive
+
+RIDGE = 1e-9
+"""Added to the information, relative to its diagonal, so that a component without counts in the
+model does not make it singular."""
+
+
+class Consistency(NamedTuple):
+    """What `check_pixel` returns.
+
+    Attributes
+    ----------
+    drift : (2,) float, keV
+        Energy in the first half minus that in the second, at PIVOT_LOW and PIVOT_HIGH; NaN where
+        it cannot be told.
+    drift_covariance : (2, 2) float, keV^2
+    first_fraction : float
+        Fraction of the counts in the blocks that fell into the first half.
+    block_shift, block_shift_err : (n_blocks,) float, keV
+        Energy of the block's lines by the relation of the fit minus that of the line table, were
+        the block free to move; NaN where the block cannot tell.
+    """
+
+    drift: np.ndarray
+    drift_covariance: np.ndarray
+    first_fraction: float
+    block_shift: np.ndarray
+    block_shift_err: np.ndarray
+
+
+@njit
+def not_checked(n_blocks):
+    """The fields of `Consistency` where nothing is known."""
+    unknown = np.full((2, 2), np.nan)
+    return unknown[0], unknown, np.nan, np.full(n_blocks, np.nan), np.full(n_blocks, np.nan)
+
+
+@njit
+def check_pixel(counts, first_half, first, last, theta, covariance, scale, templates, work):
+    """The fields of `Consistency` for one fitted pixel, as a plain tuple.
+
+    Parameters
+    ----------
+    counts, first_half : (n_channels,) int32
+        All counts, and those of the first half of the exposure; `first_half` may be (0,).
+    first, last : (n_blocks,) int
+        First and one past the last channel of each block.
+    theta, covariance : (n_free,) and (n_free, n_free) float
+        Maximum of the joint fit and its covariance.
+    scale : float
+        Counts relative to the camera's mean pixel.
+    templates : Templates
+    work : Workspace
+    """
+    n_free, n_blocks = theta.shape[0], templates.limits.shape[0]
+    has_halves = first_half.shape[0] > 0
+    fraction = _first_fraction(counts, first_half, first, last) if has_halves else np.nan
+    information, score = np.zeros((n_free, n_free)), np.zeros(n_free)
+    block_shift, block_shift_err = np.full(n_blocks, np.nan), np.full(n_blocks, np.nan)
+    n_most = work.jacobian.shape[1]
+    local_information, local_score = np.empty((n_most, n_most)), np.empty(n_most)
+    mus, jacobian = work.mu, work.jacobian
+    for b in range(n_blocks):
+        start, n = first[b], last[b] - first[b]
+        n_local, first_group = block_model(theta, b, start, n, scale, templates, work)
+        local_information[:] = 0.0
+        local_score[:] = 0.0
+        excess_of_shift = 0.0
+        for i in range(n):
+            mu, count = mus[i], counts[start + i]
+            if not mu > 0.0:
+                continue
+            excess_of_shift += (count / mu - 1.0) * (jacobian[i, 0] + jacobian[i, 1])
+            excess = (first_half[start + i] - fraction * count) / mu if has_halves else 0.0
+            for p in range(n_local):
+                local_score[p] += excess * jacobian[i, p]
+                weighted = jacobian[i, p] / mu
+                for q in range(p + 1):
+                    local_information[p, q] += weighted * jacobian[i, q]
+        for p in range(n_local):
+            for q in range(p):
+                local_information[q, p] = local_information[p, q]
+        for p in range(n_local):
+            at_p = parameter_index(p, b, first_group, n_blocks)
+            score[at_p] += local_score[p]
+            for q in range(n_local):
+                at_q = parameter_index(q, b, first_group, n_blocks)
+                information[at_p, at_q] += local_information[p, q]
+        left = _information_of_shift(
+            local_information, n_local, b, first_group, covariance, n_blocks
+        )
+        if left > 0.0:
+            # A relation that gives higher energies is what the score asks for: the lines are low.
+            block_shift[b], block_shift_err[b] = -excess_of_shift / left, 1.0 / np.sqrt(left)
+    drift, drift_covariance = np.full(2, np.nan), np.full((2, 2), np.nan)
+    if has_halves and 0.0 < fraction < 1.0:
+        _drift(information, score, fraction, drift, drift_covariance)
+    return drift, drift_covariance, fraction, block_shift, block_shift_err
+
+
+@njit
+def _information_of_shift(local_information, n_local, b, first_group, covariance, n_blocks):
+    """Information on a shift of one block that the other parameters leave; 0 where they leave none.
+
+    A shift of all energies alike moves both pivots: its derivative is the sum of theirs.
+    """
+    information = 0.0
+    for p in range(2):
+        for q in range(2):
+            information += local_information[p, q]
+    left = information
+    for p in range(n_local):
+        at_p = parameter_index(p, b, first_group, n_blocks)
+        with_p = local_information[0, p] + local_information[1, p]
+        for q in range(n_local):
+            at_q = parameter_index(q, b, first_group, n_blocks)
+            with_q = local_information[0, q] + local_information[1, q]
+            left -= with_p * covariance[at_p, at_q] * with_q
+    return left if left > RIDGE * information else 0.0
+
+
+@njit
+def _first_fraction(counts, first_half, first, last):
+    """Fraction of the counts of the blocks that fell into the first half; NaN of none."""
+    total, early = 0, 0
+    for b in range(first.shape[0]):
+        for c in range(first[b], last[b]):
+            total += counts[c]
+            early += first_half[c]
+    return early / total if total > 0 else np.nan
+
+
+@njit
+def _drift(information, score, fraction, drift, covariance):
+    """Difference of the parameters between the halves by one Newton step; the pivots' are kept.
+
+    The variance of the score is f (1 - f) times the information, and so is its slope against the
+    difference.
+    """
+    n_free = information.shape[0]
+    weight = fraction * (1.0 - fraction)
+    matrix = information * weight
+    largest = 0.0
+    for p in range(n_free):
+        largest = max(largest, matrix[p, p])
+    for p in range(n_free):
+        matrix[p, p] += RIDGE * max(matrix[p, p], largest * RIDGE) + 1e-300
+    factor = cholesky(matrix)
+    if not is_positive(factor):
+        return
+    inverted = inverse(factor)
+    for k in range(2):
+        total = 0.0
+        for p in range(n_free):
+            total += inverted[k, p] * score[p]
+        drift[k] = total
+    copy_into(covariance, inverted[:2, :2].copy())
+
+
+def energies_at(positions, pivots) -> np.ndarray:
+    """Values (..., n) at `positions` (n,) on the channel axis, from those at the pivots (..., 2).
+
+    A straight line through both, as a relation is one.
+    """
+    part = (np.asarray(positions, float) - PIVOT_LOW) / (PIVOT_HIGH - PIVOT_LOW)
+    pivots = np.asarray(pivots, float)
+    return pivots[..., :1] * (1.0 - part) + pivots[..., 1:] * part

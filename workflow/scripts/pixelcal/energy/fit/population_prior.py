@@ -1,0 +1,87 @@
+"""The population prior in the likelihood of one pixel, compiled.
+
+The prior itself and how its scales are learnt stand in `response.population`. Here are its -ln L
+with the derivatives, and what a fit says of the deviations that the scales are learnt from.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixelcal.energy.fit.model import N_SHARED
+from pixelcal.energy.response.population import STUDENT_T_DOF, population_weight, robust_location
+from pixelcal.numerics.jit import njit
+
+_weight = njit(population_weight)
+_location = njit(robust_location)
+
+
+@njit
+def add_population_prior(theta, scale, out):
+    """Add the prior to gradient and curvature of `out`, fill its upper triangle; return its -ln L.
+
+    The prior is flat in gain and offset. Its curvature is that of the normal distribution of the
+    same gradient: never negative.
+    """
+    n_fitted = theta.shape[0]
+    location = _location(theta[N_SHARED:], scale[1:])
+    weights = np.zeros(n_fitted)
+    total, sum_of_weights = 0.0, 0.0
+    for p in range(2, n_fitted):
+        deviation = theta[p] if p == 2 else theta[p] - location
+        width = scale[p - 2]
+        weights[p] = _weight(deviation, width) / width**2
+        if p > 2:
+            sum_of_weights += weights[p]
+        square = (deviation / width) ** 2
+        total += 0.5 * (STUDENT_T_DOF + 1.0) * np.log1p(square / STUDENT_T_DOF)
+        out.gradient[p] += weights[p] * deviation
+        out.curvature[p, p] += weights[p]
+    for p in range(n_fitted):
+        for q in range(p + 1):
+            if q > 2:
+                out.curvature[p, q] -= weights[p] * weights[q] / sum_of_weights
+            out.curvature[q, p] = out.curvature[p, q]
+    return total
+
+
+@njit
+def deviations(theta, covariance, scale):
+    """How a pixel differs from the camera, as its fit found it.
+
+    Parameters
+    ----------
+    theta, covariance : (2 + k,) and (2 + k, 2 + k) float
+    scale : (k,) float
+        Of the prior that the fit was made with.
+
+    Returns
+    -------
+    value, variance : (k,) float
+        The logarithm of the resolution factor, and the normalisations minus their location.
+    n_effective_prior : float
+        How many parameters the prior determines: the trace of the covariance times the information
+        in the prior (`response.population.prior_information`).
+    """
+    n = scale.shape[0]
+    location = _location(theta[N_SHARED:], scale[1:])
+    value, variance, weight = np.empty(n), np.empty(n), np.empty(n)
+    total = 0.0
+    for k in range(n):
+        value[k] = theta[2 + k] if k == 0 else theta[2 + k] - location
+        weight[k] = _weight(value[k], scale[k]) / scale[k] ** 2
+        if k > 0:
+            total += weight[k]
+    mean_variance = 0.0
+    for k in range(1, n):
+        for m in range(1, n):
+            mean_variance += weight[k] * weight[m] * covariance[2 + k, 2 + m] / total**2
+    n_effective_prior = -total * mean_variance
+    for k in range(n):
+        variance[k] = covariance[2 + k, 2 + k]
+        n_effective_prior += weight[k] * variance[k]
+        if k > 0:
+            variance[k] += mean_variance
+            for m in range(1, n):
+                variance[k] -= 2.0 * weight[m] / total * covariance[2 + k, 2 + m]
+    return value, variance, n_effective_prior
