@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 import config_reference
-from pixelcal.energy.simulation import orbit
 from pixelcal.errors import InputError
 from pixelcal.workflow import config
 
@@ -86,10 +85,6 @@ def test_criteria_of_own_files_have_any_names():
     own = {"files": ["README.md"], "gti": {"file": "README.md", "criteria": ["GOOD", "NIGHT"]}}
     resolved = config.resolve({"events": own}, SCHEMA)
     assert resolved["events"]["gti"]["criteria"] == ["GOOD", "NIGHT"]
-
-
-def test_simulated_events_have_the_criteria_that_are_checked():
-    assert config.GTI_CRITERIA == orbit.CRITERIA
 
 
 def test_an_exposure_overrides_key_by_key():

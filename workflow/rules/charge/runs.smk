@@ -218,7 +218,7 @@ rule write_truth:
         "../../../envs/sstcam_waveforms.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=lambda wildcards, attempt: 500 * attempt,
         runtime=10,
     params:
         charges=charge_settings(),
