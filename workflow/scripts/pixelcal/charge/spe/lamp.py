@@ -102,13 +102,13 @@ def lamp_of(charges: np.ndarray, signal: np.ndarray, noise: float = 0.0) -> Lamp
     if n_flashes < FEWEST_FLASHES:
         return Lamp(*[math.nan] * 4, 0, n_flashes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.array([np.std(np.asarray(own, float)) for own in charges]) / signal
+        spread = np.array([np.std(np.asarray(charge, float)) for charge in charges]) / signal
         use = np.isfinite(spread) & (spread > 0) & (signal > 0)
     weight = np.where(use, 1.0 / np.where(use, spread, 1.0) ** 2, 0.0)
 
     def relative(i: int) -> np.ndarray:
-        own = np.asarray(charges[i], float)
-        return (own - own.mean()) / signal[i]
+        charge = np.asarray(charges[i], float)
+        return (charge - charge.mean()) / signal[i]
 
     for _ in range(ROUNDS):
         n_pixels = int(use.sum())
@@ -116,9 +116,9 @@ def lamp_of(charges: np.ndarray, signal: np.ndarray, noise: float = 0.0) -> Lamp
             return Lamp(*[math.nan] * 4, n_pixels, n_flashes)
         total, square = np.zeros((2, n_flashes))
         for i in np.flatnonzero(use):
-            own = weight[i] * relative(i)
-            total += own
-            square += own**2
+            part = weight[i] * relative(i)
+            total += part
+            square += part**2
         odd = _stand_out(use, relative, total, weight)
         if not odd.any():
             break
@@ -160,14 +160,14 @@ def common_noise(
     """
     total, square, number = np.zeros((3, charges.shape[1]))
     n_pixels = 0
-    for own, start, step, width in zip(charges, pedestal, pe, sigma_ped, strict=True):
-        own = np.asarray(own, float)
+    for charge, start, step, width in zip(charges, pedestal, pe, sigma_ped, strict=True):
+        charge = np.asarray(charge, float)
         with np.errstate(invalid="ignore"):
-            empty = own < start + 0.5 * step
-        if not empty.any() or not np.isfinite(own).all():
+            empty = charge < start + 0.5 * step
+        if not empty.any() or not np.isfinite(charge).all():
             continue
         n_pixels += 1
-        rest = np.where(empty, own - own[empty].mean(), 0.0) / _left_of(0.5 * step / width)
+        rest = np.where(empty, charge - charge[empty].mean(), 0.0) / _left_of(0.5 * step / width)
         total += rest
         square += rest**2
         number += empty
@@ -190,8 +190,8 @@ def _stand_out(use, relative, total, weight) -> np.ndarray:
     """Pixels (n,) whose covariance with the sum of the others differs from the usual one."""
     covariance, error = np.full((2, len(use)), np.nan)
     for i in np.flatnonzero(use):
-        own = relative(i)
-        product = own * (total - weight[i] * own) / (weight.sum() - weight[i])
+        charge = relative(i)
+        product = charge * (total - weight[i] * charge) / (weight.sum() - weight[i])
         covariance[i] = product.mean()
         error[i] = product.std() / math.sqrt(len(product))
     off = np.abs(covariance - np.nanmedian(covariance))
