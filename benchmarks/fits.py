@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
+sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
-from helpers import cameras
+from options import MIN_COUNTS, OPTIONS, TWO_STEP_OPTIONS
 
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.two_step import fit_two_step
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.simulation import spectra as cameras
 from pixelcal.status import has_valid_fit
 
 SECONDS = 100_000.0
@@ -59,16 +60,21 @@ def main() -> None:
     camera, table = cameras.make_camera(n, SECONDS, 1), cameras.line_table()
     detnum, (gain, offset) = np.arange(n), cameras.prior(n)
     start = time.perf_counter()
-    response = learn_camera(camera.counts, gain, offset, table, cameras.MIN_COUNTS)
+    response = learn_camera(camera.counts, gain, offset, table, MIN_COUNTS)
     learning = time.perf_counter() - start
     joint_seconds, joint = timed(
-        lambda: fit_pixels(camera.counts, detnum, gain, offset, table, response, cameras.OPTIONS),
+        lambda: fit_pixels(camera.counts, detnum, gain, offset, table, response, OPTIONS),
         REPEATS,
     )
     few = slice(0, max(4, int(TWO_STEP_SHARE * n)))
     two_step_seconds, two_step = timed(
         lambda: fit_two_step(
-            camera.counts[few], detnum[few], gain[few], offset[few], table, cameras.TWO_STEP_OPTIONS
+            camera.counts[few],
+            detnum[few],
+            gain[few],
+            offset[few],
+            table,
+            TWO_STEP_OPTIONS,
         ),
         1,
     )

@@ -16,15 +16,16 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
+sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
-from helpers import cameras
+from options import MIN_COUNTS, OPTIONS
 
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.lines import line_groups
 from pixelcal.energy.relation import energy_error, energy_sigma, position, relation_columns
 from pixelcal.energy.response.energy_scale import systematic_sigma
+from pixelcal.energy.simulation import spectra as cameras
 from pixelcal.energy.simulation.detector import Detector, expected_counts
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 
@@ -83,8 +84,8 @@ def measure(variant: str, n: int, seconds: float, seed: int = 1) -> dict:
     detector, options = VARIANTS[variant]
     camera, table = cameras.make_camera(n, seconds, seed, detector, **options), cameras.line_table()
     gain, offset = cameras.prior(n)
-    response = learn_camera(camera.counts, gain, offset, table, cameras.MIN_COUNTS)
-    rows = fit_pixels(camera.counts, np.arange(n), gain, offset, table, response, cameras.OPTIONS)
+    response = learn_camera(camera.counts, gain, offset, table, MIN_COUNTS)
+    rows = fit_pixels(camera.counts, np.arange(n), gain, offset, table, response, OPTIONS)
     good = rows["STATUS"] == 0
     rows = rows[good]
     truth = camera.gain_true[good], camera.offset_true[good]

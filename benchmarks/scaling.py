@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
+sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
-from helpers import cameras
+from options import MIN_COUNTS, OPTIONS
 
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.simulation import spectra as cameras
 
 SECONDS = 100_000.0
 LEARNERS = 300
@@ -57,11 +58,11 @@ def first_blocks(table, n_blocks):
 def fit_seconds(counts, gain, offset, table):
     """Shortest time of the fit of all pixels, its response learnt from some of them."""
     few = slice(0, LEARNERS)
-    response = learn_camera(counts[few], gain[few], offset[few], table, cameras.MIN_COUNTS)
+    response = learn_camera(counts[few], gain[few], offset[few], table, MIN_COUNTS)
     detnum, times = np.arange(len(counts)), []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        fit_pixels(counts, detnum, gain, offset, table, response, cameras.OPTIONS)
+        fit_pixels(counts, detnum, gain, offset, table, response, OPTIONS)
         times.append(time.perf_counter() - start)
     return min(times)
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
+sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
-from helpers.spe_flashes import TROUBLES, Sipm, as_spectra, draw_charges, draw_spectra
-
+from pixelcal.charge.simulation.charges import Sipm, as_spectra, draw_charges, draw_spectra
+from pixelcal.charge.simulation.troubles import TROUBLES
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 from pixelcal.charge.spe.validation import validate
 from pixelcal.status import has_valid_fit

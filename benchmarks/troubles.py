@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT / "workflow" / "scripts"), str(PROJECT / "tests")]
+sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
-from helpers import cameras
+from options import MIN_COUNTS, OPTIONS
 
 from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.simulation import spectra as cameras
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 
 SICK_SHARE = 0.1
@@ -80,10 +81,8 @@ def fit_camera(counts):
     """Learn the response from all pixels and fit them, from the nominal relation."""
     gain, offset = cameras.prior(len(counts))
     table = cameras.line_table()
-    response = learn_camera(counts, gain, offset, table, cameras.MIN_COUNTS)
-    return fit_pixels(
-        counts, np.arange(len(counts)), gain, offset, table, response, cameras.OPTIONS
-    )
+    response = learn_camera(counts, gain, offset, table, MIN_COUNTS)
+    return fit_pixels(counts, np.arange(len(counts)), gain, offset, table, response, OPTIONS)
 
 
 def sick_camera(n, seconds, seed=2):

@@ -40,7 +40,7 @@ def checked_out(source):
 
 
 def git(source, *arguments):
-    """What git says in the clone: the user's own of `gitfile`, Snakemake's of a hosted project."""
+    """What git says in the clone: the user's with `gitfile`, Snakemake's of a hosted project."""
     clone = getattr(source, "repo_path", None) or source.hosted_repo.repo.git_dir
     return subprocess.run(
         ["git", "-C", clone, *arguments], check=True, stdout=subprocess.PIPE

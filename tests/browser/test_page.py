@@ -44,13 +44,13 @@ def camera(tmp_path_factory):
 
 def prediction():
     seconds = np.logspace(3, 6, 31)
-    share = 100 - 50 * (seconds / 1000) ** -0.8
+    percent = 100 - 50 * (seconds / 1000) ** -0.8
     return {
         "seconds": seconds.tolist(),
         "energies_keV": list(ENERGIES),
         "sigma_keV": {"rms": [(0.3 * (seconds / 1000) ** -0.5).tolist()] * 5},
-        "pass_fraction": [(share / 100).tolist()] * 5,
-        "pass_fraction_all": (share / 101).tolist(),
+        "pass_fraction": [(percent / 100).tolist()] * 5,
+        "pass_fraction_all": (percent / 101).tolist(),
         "shortest_seconds": {"0.95": 2e4, "0.99": None},
         "why": {"0.99": "too dim"},
         "basis": "a curve",

@@ -18,7 +18,7 @@ from helpers.faults import (
     write_events,
     write_settings,
 )
-from helpers.paths import PROJECT
+from helpers.paths import PROJECT, SNAKEFILE
 
 
 def todo(*values, why, id):
@@ -148,7 +148,15 @@ def test_an_end_by_the_user_is_no_fault(tmp_path):
     )
     columns = pira_columns(3_000_000)
     own = write_settings(tmp_path, settings_of(write_events(tmp_path / "e.fits", columns)))
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "-s", PROJECT / "Snakefile"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "1",
+        "-s",
+        SNAKEFILE,
+    ]
     command += ["--configfile", own, "--", "results/eclairs/a/relation.fits"]
     log = tmp_path / "results" / "logs" / "bin_spectra" / "a.log"
     with subprocess.Popen(

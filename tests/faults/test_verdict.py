@@ -11,8 +11,8 @@ import pytest
 from helpers.page_text import words_of
 from helpers.report_pages import TABLE, known_response, make_camera, page_data, write_report
 
-from pixelcal.energy.relation import Status
 from pixelcal.energy.response.io import write_response
+from pixelcal.status import EnergyStatus as Status
 
 N_PIXELS = 96
 MEETS = re.compile(r"\bMeets the requirement")

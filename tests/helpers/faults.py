@@ -23,7 +23,7 @@ from astropy.table import Table
 
 import config_reference
 from helpers import cameras
-from helpers.paths import LINES, PIXEL_MAP, PROJECT
+from helpers.paths import LINES, PIXEL_MAP, PROJECT, SNAKEFILE
 from helpers.synthetic import make_fits, run_script
 from pixelcal.errors import InputError
 from pixelcal.io.tables import table_hdu, write_fits
@@ -286,7 +286,7 @@ def settings_of(*files, seconds=SECONDS, layout="pira", **more):
 
 def resolve(settings) -> dict:
     """A configuration with defaults, checked as the Snakefile does."""
-    return configuration.resolve(settings, SCHEMA, PROJECT)
+    return configuration.resolve(settings, SCHEMA)
 
 
 def bin_spectra(folder, *files, **settings) -> Outcome:
@@ -413,7 +413,15 @@ def snakemake(folder, *arguments):
     if not config.exists():
         config.parent.mkdir()
         config.write_text((PROJECT / "config" / "config.yaml").read_text())
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "-s", PROJECT / "Snakefile"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "2",
+        "-s",
+        SNAKEFILE,
+    ]
     return subprocess.run(
         [*map(str, command), *map(str, arguments)],
         cwd=folder,

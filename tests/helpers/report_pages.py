@@ -18,7 +18,7 @@ from pixelcal.energy.response.io import write_response
 from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cdf
 from pixelcal.energy.response.model import CONTINUUM_ORDER, Response, continuum_functions
 from pixelcal.energy.response.population import wide_population_scale
-from pixelcal.instrument import ESCAPES_KEV, N_CHANNELS
+from pixelcal.instrument import ESCAPES_KEV, N_CHANNELS, REFERENCE_ENERGIES_KEV
 from pixelcal.io.tables import table_hdu, write_fits
 
 TABLE = read_line_table(LINES)
@@ -63,6 +63,23 @@ def draw_spectra(rows, response: Response, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).poisson(expected)
 
 
+def make_prediction():
+    """A prediction as `observing_time.json` holds it, with numbers that are easy to recognise."""
+    seconds = [1e3, 1e4, 1e5]
+    fraction = [[0.5, 0.97 + 0.001 * i, 0.999] for i in range(5)]
+    sigma = [[0.3 + 0.1 * i, 0.1, None] for i in range(5)]
+    return {
+        "seconds": seconds,
+        "energies_keV": list(REFERENCE_ENERGIES_KEV),
+        "sigma_keV": {"median": sigma, "p90": sigma, "rms": sigma},
+        "pass_fraction": fraction,
+        "pass_fraction_all": [0.4, 0.96, 0.998],
+        "shortest_seconds": {"0.95": 8765.4, "0.99": 43210.0, "0.999": None},
+        "why": {"0.999": "too many pixels see nothing"},
+        "basis": "Fisher information of a test",
+    }
+
+
 def make_exposure(folder, name, seconds, rows, truth, seed=3, prediction=None, **options) -> dict:
     """Paths of all products of one exposure, spectra and response among them."""
     paths = write_exposure(folder, name, seconds, rows, truth, **options)
@@ -82,9 +99,8 @@ def make_exposure(folder, name, seconds, rows, truth, seed=3, prediction=None, *
     write_fits(paths["spectra"], [table_hdu(spectra, "SPECTRA", cards=cards)])
     paths["response"] = folder / name / "response.fits"
     write_response(paths["response"], response, TABLE, [], None)
-    if prediction is not None:
-        paths["prediction"] = folder / name / "observing_time.json"
-        paths["prediction"].write_text(json.dumps(prediction))
+    paths["prediction"] = folder / name / "observing_time.json"
+    paths["prediction"].write_text(json.dumps(prediction or make_prediction()))
     return paths
 
 

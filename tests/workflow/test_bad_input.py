@@ -26,6 +26,7 @@ from helpers.synthetic import run_script
 import config_reference
 from pixelcal.energy.events.good_times import good_time_of, read_good_time
 from pixelcal.energy.events.reader import open_event_files, stream
+from pixelcal.energy.lines import read_lines
 from pixelcal.energy.prior import read_prior
 from pixelcal.errors import InputError
 from pixelcal.workflow import config as configuration
@@ -104,6 +105,8 @@ def run_chain(stage):
         configuration.check_yaml("own.yaml")
         own = configuration.resolve(yaml.safe_load(Path("own.yaml").read_text()), SCHEMA)
         configuration.check_results("results", own["exposures"])
+        for path in configuration.line_tables(own):
+            read_lines(path)
     exposure = configuration.exposure_settings(own, "a")
     relation = {key: own["relation"][key] for key in ("gain_keV", "offset_keV")}
     given = {"events": own["events"]["files"], "pixel_map": "resources/eclairs_pixels.csv"}

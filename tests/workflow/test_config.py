@@ -172,5 +172,7 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(folder, tmp_path):
     place = results / folder
     place.parent.mkdir(parents=True, exist_ok=True)
     place.touch()
-    with pytest.raises(InputError, match=f"^{re.escape(str(place))}: is no folder"):
+    with pytest.raises(
+        InputError, match=f"^{re.escape(str(place))}: exists but is not a directory"
+    ):
         config.check_results(results, ["3ks", "1"])

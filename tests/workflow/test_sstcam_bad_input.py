@@ -77,9 +77,7 @@ def run_chain(stage="extract_charges"):
     """What Snakemake does with own.yaml up to the rule `stage`, in this process."""
     with configuration.mistakes_in_one_line():
         configuration.check_yaml("own.yaml")
-        config = configuration.resolve(
-            yaml.safe_load(Path("own.yaml").read_text()), SCHEMA, PROJECT
-        )
+        config = configuration.resolve(yaml.safe_load(Path("own.yaml").read_text()), SCHEMA)
         own = config["sstcam"]
         camera = read_pixel_map(PROJECT / "resources" / "sstcam_pixels.csv")
         pixels = chosen_pixels(own["pixels"], len(camera.pixel))

@@ -10,6 +10,7 @@ import re
 
 from pixelcal.io.chunks import chunk_names
 from pixelcal.io.provenance import file_sha256, sampled_sha256
+from pixelcal.io.resources import shipped_or_given
 from pixelcal.workflow.library_hash import library_hash
 
 
@@ -79,8 +80,3 @@ def templates(camera):
 def optional(**files):
     """Those of the named files that are configured."""
     return {name: path for name, path in files.items() if path is not None}
-
-
-def shipped(path):
-    """A file of the project's own, from whatever folder the workflow is used in."""
-    return configuration.own_or_shipped(path, PROJECT)

@@ -117,7 +117,7 @@ def test_a_run_whose_temporary_file_the_later_run_removed(job, capsys):
         temporary.write_text("left behind\n")
         with script.running(job):
             assert not temporary.exists()
-    assert capsys.readouterr().err == f"bin_spectra 10ks: {files.TURN_IS_LOST}\n"
+    assert capsys.readouterr().err == f"bin_spectra 10ks: {files.LEASE_IS_LOST}\n"
     assert not os.path.exists(job.output[0])
 
 
@@ -144,11 +144,11 @@ def test_no_room_is_said_of_the_product(job, capsys):
 
 
 def test_without_a_job_files_are_just_written(tmp_path):
-    assert not files.turn_is_lost()
+    assert not files.lease_is_lost()
     (tmp_path / "log").write_text("of another")
     with (
         open(tmp_path / "own", "w") as own,
-        files.turn(tmp_path / "log", own.fileno()),
+        files.lease(tmp_path / "log", own.fileno()),
         pytest.raises(InputError, match="a later run of this job has begun"),
     ):
         write_text(tmp_path / "a.txt", "a")

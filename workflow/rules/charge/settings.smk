@@ -11,9 +11,7 @@ NO_RUN = r"(?!)"
 """A pattern that no name fits."""
 
 with configuration.mistakes_in_one_line():
-    SSTCAM_MAP = configuration.own_or_shipped(
-        SSTCAM["pixel_map"] or "resources/sstcam_pixels.csv", PROJECT
-    )
+    SSTCAM_MAP = shipped_or_given(SSTCAM["pixel_map"] or "resources/sstcam_pixels.csv")
     SSTCAM_PIXELS = chosen_pixels(SSTCAM["pixels"], len(read_pixel_map(SSTCAM_MAP).pixel))
     FLASHES_SIMULATED = not (SSTCAM["spe"]["folder"] or SSTCAM["dynamic_range"]["folder"])
     RUNS = {}

@@ -1,16 +1,3 @@
-from snakemake.exceptions import WorkflowError
-
-
-def named_pixel(wildcards):
-    """The pixel of a picture; a name of other than four digits stops the workflow with one line."""
-    if len(wildcards.pixel) != 4:
-        raise WorkflowError(
-            f"pixel {wildcards.pixel}: pictures of pixels have names of four digits; ask for"
-            f" {int(wildcards.pixel):04d}"
-        )
-    return chosen_pixel(wildcards)
-
-
 rule plot_relation:
     """
     What: the figures of one relation as PNG and PDF: the camera, the prior relation, fitted against
@@ -113,7 +100,7 @@ rule plot_pixel:
     benchmark:
         "results/benchmarks/plot_pixel/{exposure}/{pixel}.tsv"
     wildcard_constraints:
-        pixel=r"\d+",  # other than four: named_pixel says so
+        pixel=r"\d+",  # other than four digits: `params` says so
     conda:
         "../../../envs/spectrum_figures.yaml"
     threads: 1
@@ -122,7 +109,14 @@ rule plot_pixel:
         runtime=10,
     params:
         exposure="{exposure}",
-        pixel=named_pixel,
+        pixel=lambda wildcards: (
+            chosen_pixel(wildcards)
+            if len(wildcards.pixel) == 4
+            else sys.exit(
+                f"pixel {wildcards.pixel}: pictures of pixels have names of four digits; ask for"
+                f" {int(wildcards.pixel):04d}"
+            )
+        ),
         relation=prior_relation(),
         fit=model_settings,
         library=library("energy/plot_pixel"),

@@ -1,7 +1,7 @@
 rule fit_lines:
     """
     What: gain and offset of the pixels of one chunk, with their covariance and the reason where
-        there is no answer.
+        there is no valid fit.
     Physics: method `joint`, one Poisson likelihood over all blocks of lines, channel by channel;
         method `two-step`, line positions by least squares, then a straight line through them.
     Wildcards: exposure, a name under `exposures` in the configuration; chunk, the counter of a run

@@ -1,6 +1,11 @@
 """Helpers of the ECLAIRs rules: its exposures and files, and the leaves of the configuration used."""
 
+from pixelcal.energy.lines import read_lines
 from pixelcal.io.chunks import parse_pixels
+
+with configuration.mistakes_in_one_line():
+    for path in configuration.line_tables(config):
+        read_lines(path)
 
 PIXELS = list(parse_pixels(config["pixels"], configuration.N_PIXELS))
 EXPOSURES = {name: configuration.exposure_settings(config, name) for name in config["exposures"]}
@@ -9,9 +14,9 @@ EXPOSURES = dict(sorted(EXPOSURES.items(), key=lambda item: (item[1]["seconds"],
 SIMULATED = not config["events"]["files"]
 COLUMNS = {key: name for key, name in config["events"]["columns"].items() if name is not None}
 HAS_TRUTH = config["events"]["layout"] != "ecl-evt-cal" and "channel" not in COLUMNS
-LINES = shipped("resources/lines/all_blocks.csv")
-ATTENUATION = shipped("resources/attenuation/cdte.csv")
-PIXEL_MAP = shipped("resources/eclairs_pixels.csv")
+LINES = shipped_or_given("resources/lines/all_blocks.csv")
+ATTENUATION = shipped_or_given("resources/attenuation/cdte.csv")
+PIXEL_MAP = shipped_or_given("resources/eclairs_pixels.csv")
 
 RELATION_FIGURES = (
     "camera",
@@ -123,7 +128,7 @@ def report_exposures():
             "name": name,
             "seconds": exposure["seconds"],
             "multiplicity": exposure["multiplicity"],
-            "lines": shipped(exposure["lines"]),
+            "lines": shipped_or_given(exposure["lines"]),
             "method": exposure["fit"]["method"],
             "min_counts": exposure["fit"]["min_counts"],
         }
@@ -159,12 +164,12 @@ def per_exposure(name):
 
 def line_table(wildcards):
     """The line table of the exposure."""
-    return shipped(EXPOSURES[wildcards.exposure]["lines"])
+    return shipped_or_given(EXPOSURES[wildcards.exposure]["lines"])
 
 
 def line_tables():
     """The line tables of all exposures."""
-    return sorted({shipped(exposure["lines"]) for exposure in EXPOSURES.values()})
+    return sorted({shipped_or_given(exposure["lines"]) for exposure in EXPOSURES.values()})
 
 
 def event_inputs():

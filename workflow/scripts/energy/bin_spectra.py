@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 
 from pixelcal.camera import read_pixel_map
-from pixelcal.energy.events.binning import bin_events, check_counted, spectra_hdu, summary
+from pixelcal.energy.events.binning import bin_events, check_counted, rate_hdu, spectra_hdu, summary
 from pixelcal.energy.events.clock import epoch_cards
 from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds, total_seconds
@@ -68,6 +68,7 @@ with running(snakemake) as progress:
     inputs = [*paths, *(path for path in (gti, prior) if path)]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     cards += provenance_cards("bin_spectra", inputs=inputs, settings=settings)
-    write_fits(made.spectra, [spectra_hdu(detnum, spectra, cards)], params.date)
+    hdus = [spectra_hdu(detnum, spectra, cards), rate_hdu(spectra.rate)]
+    write_fits(made.spectra, hdus, params.date)
     if made.get("truth"):
         write_ecsv(made.truth, Table([detnum, *relation], names=("DETNUM", "GAIN", "OFFSET")))

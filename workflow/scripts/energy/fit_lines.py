@@ -18,7 +18,7 @@ def fit_two_step_chunk(counts, detnum, gain, offset, table, settings, progress):
     return fit_two_step(counts, detnum, gain, offset, table, two_step_options(settings), progress)
 
 
-def fit_joint_chunk(counts, detnum, gain, offset, table, settings, path):
+def fit_joint_chunk(counts, detnum, gain, offset, table, settings, path, first_half):
     """The joint fit with the learnt response; on request, that without each block, else None."""
     from pixelcal.energy.fit.joint import JointOptions, fit_pixels
     from pixelcal.energy.fit.leave_one_out import leave_blocks_out
@@ -26,7 +26,7 @@ def fit_joint_chunk(counts, detnum, gain, offset, table, settings, path):
 
     options = JointOptions(settings["min_counts"], settings["pvalue_limit"])
     response = read_response(path, table)
-    fits = fit_pixels(counts, detnum, gain, offset, table, response, options)
+    fits = fit_pixels(counts, detnum, gain, offset, table, response, options, first_half)
     if not settings["leave_one_out"]:
         return fits, None
     return fits, leave_blocks_out(counts, fits, table, response, options)
@@ -41,7 +41,8 @@ with running(snakemake) as progress:
     gain, offset = read_prior(snakemake.input.get("prior"), detnum, **params.relation)
     data = (counts, detnum, gain, offset, table, params.fit)
     if params.fit["method"] == "joint":
-        fits, left_out = fit_joint_chunk(*data, snakemake.input.response)
+        first_half = np.asarray(spectra["FIRST_HALF"])[chunk]
+        fits, left_out = fit_joint_chunk(*data, snakemake.input.response, first_half)
     else:
         fits, left_out = fit_two_step_chunk(*data, progress), None
     cards = [

@@ -1,10 +1,10 @@
 """Rule report: one self-contained page about all exposures.
 
-input: relations, validations, spectra, line tables, and where there are any truths, responses,
-    predictions and prior: one an exposure, in order; pixel_map
+input: relations, validations, spectra, predictions, line tables, and where there are any truths,
+    responses and prior: one per exposure, in order; pixel_map
 output: report
 params: exposures (settings of each), relation (gain_keV, offset_keV), settings (what they share),
-    threshold (sigma from where on a change stands out)
+    threshold (sigma from where on a change is significant)
 """
 
 import _path  # noqa: F401

@@ -19,6 +19,8 @@ class EnergyStatus(IntFlag):
     LINE_MISSING = 16
     POOR_FIT = 32
     OUTLIER = 64
+    CHANGED = 128
+    WIDTH = 256
 
 
 class ChargeStatus(IntFlag):
@@ -90,12 +92,16 @@ ENERGY_WORDS = StatusWords(
         EnergyStatus.LINE_MISSING: "line group missing",
         EnergyStatus.POOR_FIT: "poor fit",
         EnergyStatus.OUTLIER: "outlier",
+        EnergyStatus.CHANGED: "changes within the exposure",
+        EnergyStatus.WIDTH: "width unlike the camera's",
     },
     most_serious_first=(
         EnergyStatus.MASKED,
         EnergyStatus.TOO_FEW_COUNTS,
         EnergyStatus.NOT_CONVERGED,
+        EnergyStatus.CHANGED,
         EnergyStatus.OUTLIER,
+        EnergyStatus.WIDTH,
         EnergyStatus.AT_LIMIT,
         EnergyStatus.LINE_MISSING,
         EnergyStatus.POOR_FIT,

@@ -24,7 +24,9 @@ def camera():
 
 @lru_cache
 def templates():
-    response = learn_camera(camera().counts, *cameras.prior(N), cameras.line_table())
+    response = learn_camera(
+        camera().counts, *cameras.prior(N), cameras.line_table(), cameras.MIN_COUNTS
+    )
     return make_templates(response, cameras.line_table())
 
 
@@ -33,7 +35,7 @@ def check(counts, first_half):
     moments, found = moment_table(), []
     for whole, early in zip(counts, first_half, strict=True):
         fit = likelihood.PixelFit(
-            *likelihood.fit_pixel(whole, 0.145, 3.0, templates(), moments, 200.0)
+            *likelihood.fit_pixel(whole, early[:0], 0.145, 3.0, templates(), moments, 200.0)
         )
         assert fit.status == 0
         channels = model.choose_channels(fit.theta, templates(), len(whole))

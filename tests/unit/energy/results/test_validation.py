@@ -114,6 +114,8 @@ def test_who_counts_and_who_does_not():
         "LINE_MISSING": 0,
         "POOR_FIT": 10,
         "OUTLIER": 0,
+        "CHANGED": 0,
+        "WIDTH": 0,
     }
     for values in numbers["energies"].values():
         assert values["n"] == 810 and values["good"]["n"] == 800

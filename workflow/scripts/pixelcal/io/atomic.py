@@ -1,12 +1,12 @@
 """Files that appear whole, and only by the latest run of their job.
 
 A killed Snakemake leaves its scripts running, and they go on writing. Started again, it runs the
-same jobs anew, perhaps with other settings, beside the scripts of before. Three things keep them
+same jobs again, perhaps with other settings, beside the scripts of before. Three things keep them
 apart:
 
-- a temporary file has a name of its own in every process;
-- a job has its turn from when it begins a new file under the name of its log until another run of
-  the job does the same: what has lost its turn renames nothing any more;
+- a temporary file has another name in every process;
+- a script holds the lease on its job from when it begins a new file under the name of the job's log
+  until another run of the job does the same: a script that has lost the lease renames nothing;
 - a job that begins removes the temporary files that earlier runs of it left behind.
 """
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pixelcal.errors import InputError
 
-_turns: list[tuple[str, os.stat_result]] = []
+_leases: list[tuple[str, os.stat_result]] = []
 """The log of the job that runs in this process, with what the system says of the open file."""
 
 
@@ -44,8 +44,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
-        if turn_is_lost():
-            raise InputError(f"{path}: not written, as {TURN_IS_LOST}")
+        if lease_is_lost():
+            raise InputError(f"{path}: not written, as {LEASE_IS_LOST}")
         os.replace(temporary, path)
         _sync(path.parent)
     except OSError as error:
@@ -77,30 +77,30 @@ def remove_leftovers(paths: Iterable[str | Path]) -> None:
                     os.unlink(entry.path)
 
 
-# --- turns ----------------------------------------------------------------------------------------
+# --- leases ---------------------------------------------------------------------------------------
 
-TURN_IS_LOST = "a later run of this job has begun; this one was left behind by a killed run"
+LEASE_IS_LOST = "a later run of this job has begun; this one was left behind by a killed run"
 
 
 @contextmanager
-def turn(log: str | Path, descriptor: int) -> Iterator[None]:
-    """Within: the process writes for the job whose log, a file just made, is open."""
-    _turns.append((os.path.abspath(log), os.fstat(descriptor)))
+def lease(log: str | Path, descriptor: int) -> Iterator[None]:
+    """Within, the process holds the lease on the job whose log, a file just made, is open."""
+    _leases.append((os.path.abspath(log), os.fstat(descriptor)))
     try:
         yield
     finally:
-        _turns.pop()
+        _leases.pop()
 
 
-def turn_is_lost() -> bool:
+def lease_is_lost() -> bool:
     """Whether another process has begun the log of the job that runs in this one.
 
     A log that was removed, as by `make clean`, is no other process.
     """
-    if not _turns:
+    if not _leases:
         return False
-    log, own = _turns[-1]
+    log, begun = _leases[-1]
     try:
-        return not os.path.samestat(os.stat(log), own)
+        return not os.path.samestat(os.stat(log), begun)
     except FileNotFoundError:
         return False

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import yaml
 
-from pixelcal.energy.lines import read_lines
 from pixelcal.errors import InputError, one_line
 from pixelcal.instrument import GTI_CRITERIA, N_PIXELS
 from pixelcal.io.chunks import parse_pixels
+from pixelcal.io.resources import shipped_or_given
 from pixelcal.workflow.schema_errors import check_schema, meant, named, shown
 
 _OVERRIDES = ("injection", "fit")
@@ -97,8 +97,8 @@ def _check_nodes(path: str | Path, node: yaml.Node, above: tuple[yaml.Node, ...]
             if str(key.value) in seen:
                 first = seen[str(key.value)]
                 raise InputError(
-                    f"{path}, line {line}: the key {key.value} stands there a second time"
-                    f" (first in line {first}); keep one"
+                    f"{path}, line {line}: duplicate key {key.value} (first in line {first}); keep"
+                    " one"
                 )
             seen[str(key.value)] = line
             _check_nodes(path, value, above)
@@ -113,14 +113,14 @@ def check_results(folder: str | Path, exposures: Iterable[str]) -> None:
     Raises
     ------
     InputError
-        Where it, or a folder in it, is no folder or cannot be written to.
+        Where it, or a folder in it, is not a directory or cannot be written to.
     """
     of_exposures = (f"eclairs/{name}/{part}" for name in exposures for part in _EXPOSURE_FOLDERS)
     for place in (Path(folder, part) for part in (*_FOLDERS, *of_exposures)):
         while not os.path.lexists(place) and place != place.parent:
             place = place.parent
         if not place.is_dir():
-            raise InputError(f"{place}: is no folder, but products go there; move it away")
+            raise InputError(f"{place}: exists but is not a directory; remove it")
         if not os.access(place, os.W_OK | os.X_OK):
             raise InputError(f"{place}: is read-only, but products go there; make it writable")
 
@@ -131,8 +131,9 @@ def replace_exposures(config: Mapping, overrides: Mapping) -> dict:
     Snakemake merges a --configfile deeply onto the default configuration: the exposures of both
     would run.
     """
-    own = {"exposures": copy.deepcopy(overrides["exposures"])} if "exposures" in overrides else {}
-    return dict(config) | own
+    if "exposures" not in overrides:
+        return dict(config)
+    return dict(config) | {"exposures": copy.deepcopy(overrides["exposures"])}
 
 
 # --- defaults and checks --------------------------------------------------------------------------
@@ -143,12 +144,12 @@ def load_defaults(schema: Mapping) -> dict:
     return _filled({}, schema, schema)
 
 
-def resolve(config: Mapping, schema: Mapping, project: str | Path = ".") -> dict:
+def resolve(config: Mapping, schema: Mapping) -> dict:
     """The configuration with defaults filled in, keys sorted, and everything checked.
 
     Numbers that the schema calls numbers become float, so 1000 and 1000.0 are the same setting.
     What an exposure overrides stays as given there; see `exposure_settings`. Line tables may also
-    be those that `project` brings; see `own_or_shipped`.
+    be those that pixelcal brings; see `shipped_or_given`.
 
     Raises
     ------
@@ -159,17 +160,8 @@ def resolve(config: Mapping, schema: Mapping, project: str | Path = ".") -> dict
     check_schema(plain, schema)
     resolved = _filled(plain, schema, schema)
     _check_choices(resolved)
-    _check_files(resolved, project)
+    _check_files(resolved)
     return json.loads(json.dumps(resolved, sort_keys=True)) | {"exposures": resolved["exposures"]}
-
-
-def own_or_shipped(path: str, project: str | Path) -> str:
-    """`path` itself, or where there is no such file, that of the folder `project`, if it has it.
-
-    So `resources/lines/all_blocks.csv` is found from any folder that the workflow is used in.
-    """
-    shipped = os.path.join(project, path)
-    return shipped if not os.path.exists(path) and os.path.isfile(shipped) else path
 
 
 def exposure_settings(config: Mapping, name: str) -> dict:
@@ -177,14 +169,14 @@ def exposure_settings(config: Mapping, name: str) -> dict:
 
     Keys: seconds, multiplicity, injection, lines, fit.
     """
-    own = config["exposures"][name]
+    exposure = config["exposures"][name]
     settings = {
-        "seconds": own["seconds"],
-        "multiplicity": own["multiplicity"] or config["events"]["multiplicity"],
-        "lines": own["lines"] or config["lines"],
+        "seconds": exposure["seconds"],
+        "multiplicity": exposure["multiplicity"] or config["events"]["multiplicity"],
+        "lines": exposure["lines"] or config["lines"],
     }
     for key in _OVERRIDES:
-        settings[key] = _merged(config[key], own[key] or {})
+        settings[key] = _merged(config[key], exposure[key] or {})
     return dict(sorted(settings.items()))
 
 
@@ -212,9 +204,9 @@ def _filled(values: object, schema: Mapping, root: Mapping, fill: bool = True) -
             key: _filled(value, properties.get(key, others), root, fill)
             for key, value in values.items()
         }
-        for key, own in properties.items():
-            if fill and key not in filled and "default" in own:
-                filled[key] = _filled(copy.deepcopy(own["default"]), own, root)
+        for key, part in properties.items():
+            if fill and key not in filled and "default" in part:
+                filled[key] = _filled(copy.deepcopy(part["default"]), part, root)
         return filled
     if isinstance(values, int | float) and not isinstance(values, bool):
         if schema.get("type") == "number":
@@ -281,7 +273,7 @@ def _check_choices(config: Mapping) -> None:
 
 
 def _check_simulated_criteria(criteria: Iterable[str]) -> None:
-    """The names in a user's own file are known only to its reader; these are known here."""
+    """The names in a file of the user are known only to its reader; these are known here."""
     for number, name in enumerate(criteria):
         if name not in GTI_CRITERIA:
             raise InputError(
@@ -296,8 +288,8 @@ def _check_multiplicity(config: Mapping) -> None:
     if events["layout"] != "ecl-evt-cal" or events["columns"]["multiplicity"] is not None:
         return
     chosen = {"events.multiplicity": events["multiplicity"]}
-    for name, own in config["exposures"].items():
-        chosen[f"exposures.{name}.multiplicity"] = own["multiplicity"]
+    for name, exposure in config["exposures"].items():
+        chosen[f"exposures.{name}.multiplicity"] = exposure["multiplicity"]
     if all(config["exposures"][name]["multiplicity"] for name in config["exposures"]):
         del chosen["events.multiplicity"]
     for key, value in chosen.items():
@@ -308,11 +300,11 @@ def _check_multiplicity(config: Mapping) -> None:
             )
 
 
-def _check_files(config: Mapping, project: str | Path) -> None:
-    """Every file that the configuration names can be read, and every line table is in order."""
+def _check_files(config: Mapping) -> None:
+    """Every file that the configuration names can be read."""
     for key, path in _named_files(config):
         if path is not None:
-            _check_file(key, own_or_shipped(path, project) if key.endswith("lines") else path)
+            _check_file(key, shipped_or_given(path) if key.endswith("lines") else path)
     seen: dict[Path, str] = {}
     for path in config["events"]["files"]:
         first = seen.setdefault(Path(path).resolve(), path)
@@ -321,27 +313,30 @@ def _check_files(config: Mapping, project: str | Path) -> None:
                 f"events.files: {path!r} is the same file as {first!r}; its events would count"
                 " twice; name it once"
             )
-    tables = [own["lines"] for own in config["exposures"].values()]
-    for path in sorted({path or config["lines"] for path in tables}):
-        read_lines(own_or_shipped(path, project))
+
+
+def line_tables(config: Mapping) -> list[str]:
+    """The line tables of a resolved configuration; who knows lines reads them before any job."""
+    tables = {exposure["lines"] or config["lines"] for exposure in config["exposures"].values()}
+    return sorted(str(shipped_or_given(path)) for path in tables)
 
 
 def _named_files(config: Mapping) -> list[tuple[str, str | None]]:
     """Keys and values of all files that a configuration can name."""
-    events, exposures = config["events"], config["exposures"].items()
+    events, exposures = config["events"], config["exposures"]
     return [
         ("bad_pixels", config["bad_pixels"]),
         ("events.gti.file", events["gti"]["file"]),
         ("relation.file", config["relation"]["file"]),
         ("lines", config["lines"]),
         *((f"events.files[{n}]", path) for n, path in enumerate(events["files"])),
-        *((f"exposures.{name}.lines", own["lines"]) for name, own in exposures),
+        *((f"exposures.{name}.lines", given["lines"]) for name, given in exposures.items()),
         ("fit.response", config["fit"]["response"]),
         ("sstcam.bad_pixels", config["sstcam"]["bad_pixels"]),
         ("sstcam.pixel_map", config["sstcam"]["pixel_map"]),
         *(
-            (f"exposures.{name}.fit.response", (own["fit"] or {}).get("response"))
-            for name, own in exposures
+            (f"exposures.{name}.fit.response", (given["fit"] or {}).get("response"))
+            for name, given in exposures.items()
         ),
     ]
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from pixelcal.errors import InputError, one_line
-from pixelcal.io import atomic as files
+from pixelcal.io import atomic
 
 PROGRESS_INTERVAL_S = 5.0
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -45,15 +45,15 @@ def running(snakemake) -> Iterator[Callable[[float, float], None]]:
     name = _job_name(snakemake)
     with _logging_to(snakemake.log[0] if snakemake.log else None, name) as logger:
         logger.info("%s: started", name)
-        files.remove_leftovers(snakemake.output)
+        atomic.remove_leftovers(snakemake.output)
         try:
             yield _Progress(name)
         except InputError as error:
             logger.error("%s: %s", name, one_line(error))
             raise SystemExit(1) from error
         except Exception as error:
-            lost = files.turn_is_lost()
-            trouble = files.TURN_IS_LOST if lost else _trouble_of_writing(error)
+            lost = atomic.lease_is_lost()
+            trouble = atomic.LEASE_IS_LOST if lost else _trouble_of_writing(error)
             if trouble is None:
                 logger.critical("%s: stopped by a fault", name, exc_info=True)
             else:
@@ -102,7 +102,7 @@ def _trouble_of_writing(error: BaseException | None) -> str | None:
 
 
 class _LogFile(logging.FileHandler):
-    """A log file whose own troubles are not worth a traceback: the message is on stderr too."""
+    """A log file that cannot be written is not worth a traceback: the message is on stderr too."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Say nothing where the disk is full."""
@@ -116,7 +116,7 @@ class _LogFile(logging.FileHandler):
 def _log_file(path: str, name: str) -> logging.FileHandler:
     """The handler of a log file, always a new one; where it cannot be opened, exit with one line.
 
-    A run of the job that was left behind keeps its own, which has no name any more.
+    A run of the job that was left behind keeps its log file, which has no name any more.
     """
     try:
         with suppress(FileNotFoundError):
@@ -137,18 +137,18 @@ def _logging_to(path: str | None, name: str) -> Iterator[logging.Logger]:
     terminal.setLevel(logging.WARNING)
     terminal.setFormatter(logging.Formatter("%(message)s"))
     handlers: list[logging.Handler] = [terminal]
-    turn = ExitStack()
+    lease = ExitStack()
     if path is not None:
         file = _log_file(path, name)
         file.setFormatter(logging.Formatter(_FORMAT))
         handlers.append(file)
-        turn.enter_context(files.turn(path, file.stream.fileno()))
+        lease.enter_context(atomic.lease(path, file.stream.fileno()))
     for handler in handlers:
         root.addHandler(handler)
     logger.setLevel(logging.INFO)
     logging.captureWarnings(True)
     try:
-        with turn:
+        with lease:
             yield logger
     finally:
         logging.captureWarnings(False)

@@ -35,6 +35,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from astropy.stats import mad_std
 
 FEWEST_PIXELS = 4
 """With fewer pixels a bad one cannot be told from the others."""
@@ -43,7 +44,6 @@ FEWEST_FLASHES = 100
 
 CLEAR_SIGMA = 5.0
 """A pixel whose covariance with the others differs by more from their median is left out."""
-SIGMA_PER_MAD = 1.4826
 ROUNDS = 3
 
 N_NODES = 16
@@ -102,7 +102,7 @@ def lamp_of(charges: np.ndarray, signal: np.ndarray, noise: float = 0.0) -> Lamp
     if n_flashes < FEWEST_FLASHES:
         return Lamp(*[math.nan] * 4, 0, n_flashes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.array([np.std(np.asarray(charge, float)) for charge in charges]) / signal
+        spread = np.array([np.std(np.asarray(row, float)) for row in charges]) / signal
         use = np.isfinite(spread) & (spread > 0) & (signal > 0)
     weight = np.where(use, 1.0 / np.where(use, spread, 1.0) ** 2, 0.0)
 
@@ -116,9 +116,9 @@ def lamp_of(charges: np.ndarray, signal: np.ndarray, noise: float = 0.0) -> Lamp
             return Lamp(*[math.nan] * 4, n_pixels, n_flashes)
         total, square = np.zeros((2, n_flashes))
         for i in np.flatnonzero(use):
-            part = weight[i] * relative(i)
-            total += part
-            square += part**2
+            weighted = weight[i] * relative(i)
+            total += weighted
+            square += weighted**2
         odd = _stand_out(use, relative, total, weight)
         if not odd.any():
             break
@@ -160,8 +160,8 @@ def common_noise(
     """
     total, square, number = np.zeros((3, charges.shape[1]))
     n_pixels = 0
-    for charge, start, step, width in zip(charges, pedestal, pe, sigma_ped, strict=True):
-        charge = np.asarray(charge, float)
+    for row, start, step, width in zip(charges, pedestal, pe, sigma_ped, strict=True):
+        charge = np.asarray(row, float)
         with np.errstate(invalid="ignore"):
             empty = charge < start + 0.5 * step
         if not empty.any() or not np.isfinite(charge).all():
@@ -190,12 +190,12 @@ def _stand_out(use, relative, total, weight) -> np.ndarray:
     """Pixels (n,) whose covariance with the sum of the others differs from the usual one."""
     covariance, error = np.full((2, len(use)), np.nan)
     for i in np.flatnonzero(use):
-        charge = relative(i)
-        product = charge * (total - weight[i] * charge) / (weight.sum() - weight[i])
+        change = relative(i)
+        product = change * (total - weight[i] * change) / (weight.sum() - weight[i])
         covariance[i] = product.mean()
         error[i] = product.std() / math.sqrt(len(product))
     off = np.abs(covariance - np.nanmedian(covariance))
-    scale = np.maximum(SIGMA_PER_MAD * np.nanmedian(off), error)
+    scale = np.maximum(mad_std(covariance, ignore_nan=True), error)
     with np.errstate(invalid="ignore"):
         return off > CLEAR_SIGMA * scale
 

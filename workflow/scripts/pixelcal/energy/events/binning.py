@@ -16,10 +16,14 @@ import numpy as np
 from astropy.io import fits
 
 from pixelcal.energy.events.good_times import total_exposure
+from pixelcal.energy.events.intervals import intersect, time_after, total_seconds
 from pixelcal.energy.events.reader import BLOCK_BYTES, EventFile, stream
 from pixelcal.errors import InputError
 from pixelcal.instrument import N_CHANNELS, N_PIXELS
 from pixelcal.numerics.jit import njit
+
+RATE_BINS = 200
+"""Bins of the rate of the camera against time."""
 
 MULTIPLICITIES = {"single": (1, 1), "multiple": (2, 2**31 - 1), "all": (-(2**31), 2**31 - 1)}
 """Smallest and largest multiplicity of the events that are counted."""
@@ -52,6 +56,10 @@ class Selection(NamedTuple):
     lowest, highest : int
         Limits of the multiplicity, both included.
     starts, stops : (n_intervals + 2,) and (n_intervals + 1,) float64, from `interval_limits`
+    middle : float, s
+        Time at which half of the good time is over: earlier events are of the first half.
+    rate_start, rate_step : float, s
+        Where the first bin of the rate of the camera begins, and its length.
     """
 
     row_of_pixel: np.ndarray
@@ -61,6 +69,9 @@ class Selection(NamedTuple):
     highest: int
     starts: np.ndarray
     stops: np.ndarray
+    middle: float
+    rate_start: float
+    rate_step: float
 
 
 ADVICE = {
@@ -84,12 +95,15 @@ STAGES = (
 
 
 @njit
-def add_events(counts, tally, value, pixel, multiplicity, time, selection, interval):
+def add_events(counts, rate, tally, value, pixel, multiplicity, time, selection, interval):
     """Add a block of n events to `counts`.
 
     Parameters
     ----------
-    counts : (n_rows, n_channels) int32, changed
+    counts : (2, n_rows, n_channels) int32, changed
+        Of the first and of the second half of the good time.
+    rate : (n_bins,) int64, changed
+        Events counted, by time.
     tally : (8,) int64, changed
         Events by what became of them.
     value : (n,) float64
@@ -111,7 +125,7 @@ def add_events(counts, tally, value, pixel, multiplicity, time, selection, inter
     # miss, overlap; in one loop they take three times as long.
     places = np.empty(len(value), np.int32)
     n_used, interval = _find_places(
-        places, tally, value, pixel, multiplicity, time, selection, interval, counts.shape[1]
+        places, rate, tally, value, pixel, multiplicity, time, selection, interval, counts.shape
     )
     flat = counts.reshape(-1)
     for place in places[:n_used]:
@@ -120,13 +134,14 @@ def add_events(counts, tally, value, pixel, multiplicity, time, selection, inter
 
 
 @njit
-def _find_places(places, tally, value, pixel, multiplicity, time, selection, interval, n_channels):
-    """Test each event; write those that count to `places`, as row * n_channels + channel.
+def _find_places(places, rate, tally, value, pixel, multiplicity, time, selection, interval, shape):
+    """Test each event; write where those that count belong in the flat counts of a `shape`.
 
     Returns how many there are, and the interval of the last event.
     """
-    row_of_pixel, gain, offset, lowest, highest, starts, stops = selection
-    n_used = 0
+    row_of_pixel, gain, offset, lowest, highest, starts, stops, middle, start, step = selection
+    _, n_rows, n_channels = shape
+    n_used, last_bin = 0, len(rate) - 1
     any_multiplicity = len(multiplicity) == 0
     for i in range(len(value)):
         # Times rise but for small steps back: nearly always the interval of the last event.
@@ -155,8 +170,10 @@ def _find_places(places, tally, value, pixel, multiplicity, time, selection, int
         elif position >= n_channels:
             tally[ABOVE] += 1
         else:
-            places[n_used] = row * n_channels + int(position)
+            late = n_rows if t >= middle else 0
+            places[n_used] = (late + row) * n_channels + int(position)
             n_used += 1
+            rate[min(max(int((t - start) / step), 0), last_bin)] += 1
     tally[USED] += n_used
     return n_used, interval
 
@@ -179,15 +196,53 @@ def rows_of_pixels(detnum: np.ndarray) -> np.ndarray:
     return rows
 
 
-@dataclass(frozen=True)
-class Spectra:
-    """Counts (n, 1024) int32 of n pixels, and the events by what became of them.
+class Rate(NamedTuple):
+    """The rate of the camera against time.
 
-    `tally` has the keys of `TALLY`; its values add up to the number of events read.
+    Attributes
+    ----------
+    edges : (n_bins + 1,) float, s
+    seconds : (n_bins,) float, s
+        Good time in each bin.
+    counts : (n_bins,) int64
+        Events counted in each bin.
     """
 
+    edges: np.ndarray
+    seconds: np.ndarray
     counts: np.ndarray
+
+
+def empty_rate(good_time: np.ndarray) -> Rate:
+    """Bins of equal length from the first to the last good time (n, 2), without a count."""
+    first, last = (good_time[0, 0], good_time[-1, 1]) if len(good_time) else (0.0, 1.0)
+    edges = np.linspace(first, last, RATE_BINS + 1)
+    bins = np.column_stack([edges[:-1], edges[1:]])
+    seconds = [total_seconds(intersect(good_time, one[None])) for one in bins]
+    return Rate(edges, np.array(seconds), np.zeros(RATE_BINS, np.int64))
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Counts of n pixels, and the events by what became of them.
+
+    Attributes
+    ----------
+    halves : (2, n, 1024) int32
+        Counts of the first and of the second half of the good time.
+    rate : Rate
+    tally : dict
+        With the keys of `TALLY`; its values add up to the number of events read.
+    """
+
+    halves: np.ndarray
+    rate: Rate
     tally: dict[str, int]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Counts (n, 1024) int32 of the whole exposure."""
+        return self.halves[0] + self.halves[1]
 
     @property
     def n_read(self) -> int:
@@ -230,25 +285,29 @@ def bin_events(
     block_bytes : int, optional
         Size of the blocks in the files.
     """
+    rate = empty_rate(good_time)
     selection = Selection(
         rows_of_pixels(detnum),
         np.ascontiguousarray(gain, np.float64),
         np.ascontiguousarray(offset, np.float64),
         *MULTIPLICITIES[multiplicity],
         *interval_limits(good_time),
+        time_after(good_time, 0.5 * total_seconds(good_time)),
+        float(rate.edges[0]),
+        float(rate.edges[1] - rate.edges[0]),
     )
     asked = ("multiplicity",) if multiplicity != "all" else ()
     keys = ("value", "pixel", "time", *asked)
-    counts = np.zeros((len(detnum), N_CHANNELS), np.int32)
+    halves = np.zeros((2, len(detnum), N_CHANNELS), np.int32)
     tally = np.zeros(len(TALLY), np.int64)
     n_done, n_all, interval = 0, sum(file.n_events for file in files), 0
     for block in _complete_blocks(files, keys, seed, detnum_of_position, block_bytes):
         events = (block[key] for key in ("value", "pixel", "multiplicity", "time"))
-        interval = add_events(counts, tally, *events, selection, interval)
+        interval = add_events(halves, rate.counts, tally, *events, selection, interval)
         n_done += len(block["value"])
         if progress is not None:
             progress(n_done, n_all)
-    return Spectra(counts, dict(zip(TALLY, tally.tolist(), strict=True)))
+    return Spectra(halves, rate, dict(zip(TALLY, tally.tolist(), strict=True)))
 
 
 def _complete_blocks(files, keys, seed, *how) -> Iterator[dict[str, np.ndarray]]:
@@ -292,10 +351,14 @@ def check_counted(spectra: Spectra, files: list[EventFile]) -> None:
 
 
 def spectra_hdu(detnum: np.ndarray, spectra: Spectra, cards: list[tuple]) -> fits.BinTableHDU:
-    """Table SPECTRA: DETNUM and COUNTS, a row per pixel; `cards` and the tally in its header."""
+    """Table SPECTRA, a row per pixel; `cards` and the tally in its header.
+
+    Columns DETNUM, COUNTS, and FIRST_HALF: those of COUNTS in the first half of the good time.
+    """
     columns = [
         fits.Column("DETNUM", "I", array=detnum),
         fits.Column("COUNTS", f"{N_CHANNELS}J", unit="count", array=spectra.counts),
+        fits.Column("FIRST_HALF", f"{N_CHANNELS}J", unit="count", array=spectra.halves[0]),
     ]
     hdu = fits.BinTableHDU.from_columns(columns, name="SPECTRA")
     hdu.header.extend(cards)
@@ -303,3 +366,13 @@ def spectra_hdu(detnum: np.ndarray, spectra: Spectra, cards: list[tuple]) -> fit
     for keyword, meaning in TALLY.items():
         hdu.header[keyword] = (spectra.tally[keyword], meaning)
     return hdu
+
+
+def rate_hdu(rate: Rate) -> fits.BinTableHDU:
+    """Table RATE, a row per bin of time: TIME (its start), SECONDS of good time, COUNTS."""
+    columns = [
+        fits.Column("TIME", "D", unit="s", array=rate.edges[:-1]),
+        fits.Column("SECONDS", "D", unit="s", array=rate.seconds),
+        fits.Column("COUNTS", "K", unit="count", array=rate.counts),
+    ]
+    return fits.BinTableHDU.from_columns(columns, name="RATE")

@@ -70,3 +70,12 @@ def first_seconds(good_time: np.ndarray, seconds: float) -> np.ndarray:
     first = good_time[: last + 1].copy()
     first[last, 1] -= max(used[last] - seconds, 0.0)
     return first
+
+
+def time_after(good_time: np.ndarray, seconds: float) -> float:
+    """Time (s) at which so many seconds of merged intervals (n, 2) are over; inf where never."""
+    used = np.cumsum(good_time[:, 1] - good_time[:, 0])
+    last = int(np.searchsorted(used, seconds))
+    if last >= len(good_time):
+        return np.inf
+    return float(good_time[last, 1] - (used[last] - seconds))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelcal.camera import PixelPositions
-from pixelcal.energy.relation import relation_columns
+from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.results.changes import (
     BOTH_CHANGED,
     CHANGE_LABELS,
@@ -22,7 +22,6 @@ from pixelcal.energy.results.changes import (
     Change,
     change_classes,
 )
-from pixelcal.energy.results.quantities import relation_quantities
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO, STATUS_COLOURS
 from pixelcal.status import ENERGY_WORDS, EnergyStatus
@@ -94,20 +93,21 @@ def camera_figure(data: FigureData):
     """Maps of gain, offset, sigma, error or a second sigma, resolution, and STATUS."""
     figure = plots.new_figure(15.0, 9.6, data.title)
     panels = figure.subplots(2, 3).ravel()
-    fourth = "sigma_80" if data.truth is None else "error_4"
-    offered = {quantity.key: quantity for quantity in relation_quantities(data.rows, data.truth)}
-    keys = ("gain", "offset", "sigma_4", fourth, "fwhm_60")
-    for axes, key in zip(panels, keys, strict=False):
-        quantity = offered[key]
-        plots.camera_map(
-            figure,
-            axes,
-            quantity.values,
-            data.positions,
-            quantity.label,
-            quantity.unit,
-            signed=quantity.signed,
-        )
+    gain, offset, *covariance = data.relation
+    # The threshold, and where the requirement changes.
+    low, high = (energy_sigma(energy, gain, offset, *covariance) for energy in (4.0, 80.0))
+    maps = [
+        ("Gain", "keV/channel", gain, False),
+        ("Offset", "keV", offset, False),
+        ("Predicted error σ at 4 keV", "keV", low, False),
+        ("Predicted error σ at 80 keV", "keV", high, False),
+        ("Resolution (FWHM) at 60 keV", "keV", data.column("FWHM_60"), False),
+    ]
+    if data.truth is not None:
+        error = energy_error(4.0, gain, offset, *data.truth)
+        maps[3] = ("Error against truth at 4 keV", "keV", error, True)
+    for axes, (label, unit, values, signed) in zip(panels, maps, strict=False):
+        plots.camera_map(figure, axes, values, data.positions, label, unit, signed)
     index = ENERGY_WORDS.dominant(data.rows["STATUS"])
     plots.status_map(panels[-1], index, list(ENERGY_WORDS.labels.values()), data.positions)
     plots.letter_panels(panels)

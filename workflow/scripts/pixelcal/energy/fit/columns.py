@@ -15,15 +15,26 @@ FIT_DTYPE = np.dtype(
         ("OFFSET_ERR", "f8"),
         ("GAIN_OFFSET_COV", "f8"),
         ("FWHM_60", "f8"),
+        ("FWHM_60_ERR", "f8"),
         ("COUNTS", "i4"),
         ("STAT", "f8"),
         ("DOF", "i4"),
         ("PVALUE", "f8"),
         ("NITER", "i2"),
+        ("DRIFT", "f8"),
+        ("DRIFT_PVALUE", "f8"),
+        ("FIRST_FRACTION", "f8"),
+        ("TENSION", "f8"),
+        ("BLOCKS_OUT", "i4"),
         ("STATUS", "i4"),
     ]
 )
-"""What every fit method returns: one row per pixel. Units as in `FIT_UNITS`."""
+"""What every fit method returns: one row per pixel. Units as in `FIT_UNITS`.
+
+DRIFT is the energy in the first half of the exposure minus that in the second, at the pivot where
+it is larger; DRIFT_PVALUE the probability of such a difference without a change; FIRST_FRACTION the
+fraction of the counts in the first half; TENSION the largest shift of a block over its error;
+BLOCKS_OUT has bit 2**b where block b was left out of the fit because it contradicts the others."""
 
 FIT_UNITS = {
     "GAIN": "keV/chan",
@@ -32,6 +43,8 @@ FIT_UNITS = {
     "OFFSET_ERR": "keV",
     "GAIN_OFFSET_COV": "keV**2/chan",
     "FWHM_60": "keV",
+    "FWHM_60_ERR": "keV",
+    "DRIFT": "keV",
     "COUNTS": "count",
 }
 

@@ -56,6 +56,13 @@ class Consistency(NamedTuple):
 
 
 @njit
+def not_checked(n_blocks):
+    """The fields of `Consistency` where nothing is known."""
+    unknown = np.full((2, 2), np.nan)
+    return unknown[0], unknown, np.nan, np.full(n_blocks, np.nan), np.full(n_blocks, np.nan)
+
+
+@njit
 def check_pixel(counts, first_half, first, last, theta, covariance, scale, templates, work):
     """The fields of `Consistency` for one fitted pixel, as a plain tuple.
 

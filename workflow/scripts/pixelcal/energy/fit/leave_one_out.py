@@ -16,7 +16,7 @@ from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import RELATION_COLUMNS
 from pixelcal.energy.response.model import Response
-from pixelcal.energy.response.tables import Templates, make_templates
+from pixelcal.energy.response.tables import make_templates, without_block
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 MIN_BLOCKS = 2
@@ -75,18 +75,3 @@ def leave_blocks_out(
             column = rows[name]
             column[valid, block] = without[name]
     return rows
-
-
-def without_block(templates: Templates, block: int) -> Templates:
-    """The templates of all other blocks."""
-    kept = np.arange(len(templates.limits)) != block
-    groups = templates.group_block != block
-    others = templates.group_block[groups]
-    return templates._replace(
-        limits=templates.limits[kept],
-        grid_start=templates.grid_start[kept],
-        continuum=templates.continuum[kept],
-        group_block=others - (others > block),
-        group=templates.group[groups],
-        population_scale=templates.population_scale[np.concatenate([[True], kept, groups])],
-    )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.fit.consistency import check_pixel, not_checked
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
     N_SHARED,
@@ -75,6 +76,8 @@ class PixelFit(NamedTuple):
     n_channels : int
     deviations : tuple
         What `population_prior.deviations` returns.
+    consistency : tuple
+        The fields of `consistency.Consistency`; NaN where the pixel was not checked.
     """
 
     status: int
@@ -86,6 +89,7 @@ class PixelFit(NamedTuple):
     goodness: np.ndarray
     n_channels: int
     deviations: tuple[np.ndarray, np.ndarray, float]
+    consistency: tuple[np.ndarray, np.ndarray, float, np.ndarray, np.ndarray]
 
 
 class Likelihood(NamedTuple):
@@ -110,8 +114,12 @@ _NOT_CONVERGED = int(EnergyStatus.NOT_CONVERGED)
 
 
 @njit
-def fit_pixel(counts, gain, offset, templates, moments, min_counts):
-    """Fit one pixel: the fields of `PixelFit`, as a plain tuple."""
+def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts):
+    """Fit one pixel: the fields of `PixelFit`, as a plain tuple.
+
+    `first_half` are the counts of the first half of the exposure; (0,) where the pixel is not to be
+    checked for consistency.
+    """
     n_fitted = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
     theta = np.ones(n_fitted)
     theta[0], theta[1] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
@@ -124,7 +132,9 @@ def fit_pixel(counts, gain, offset, templates, moments, min_counts):
     expected = expected_total(first, last, theta, templates, work)
     if used < min_counts or not expected > 0.0:
         unknown = deviations(theta, covariance, templates.population_scale)
-        return _TOO_FEW_COUNTS, used, 0, theta, covariance, 0.0, goodness, n_channels, unknown
+        unchecked = not_checked(templates.limits.shape[0])
+        known = theta, covariance, 0.0, goodness, n_channels
+        return (_TOO_FEW_COUNTS, used, 0, *known, unknown, unchecked)
     spectrum = Spectrum(counts, first, last, used / expected)
     converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
     used, n_channels = _counts_in(counts, first, last)
@@ -132,8 +142,12 @@ def fit_pixel(counts, gain, offset, templates, moments, min_counts):
     if status == 0:
         _goodness(spectrum, mu, moments, goodness)
     found = deviations(theta, covariance, templates.population_scale)
-    scale = spectrum.scale
-    return status, used, iterations, theta, covariance, scale, goodness, n_channels, found
+    scale, first, last = spectrum.scale, spectrum.first, spectrum.last
+    checked = not_checked(templates.limits.shape[0])
+    if status == 0 and first_half.shape[0] > 0:
+        point = theta, covariance, scale
+        checked = check_pixel(counts, first_half, first, last, *point, templates, work)
+    return status, used, iterations, theta, covariance, scale, goodness, n_channels, found, checked
 
 
 @njit

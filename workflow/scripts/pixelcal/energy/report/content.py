@@ -92,7 +92,7 @@ def page_content(
         "status_rows": [_status_row(exposure) for exposure in exposures],
         "shortest_headings": shortest_headings,
         "shortest_rows": shortest_rows,
-        "basis": _basis(exposures),
+        "basis": exposures[0].prediction["basis"],
         **report_provenance.content(exposures),
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
         "settings": settings_text(
@@ -135,12 +135,6 @@ def _pass_words(has_truth: bool) -> list[str]:
     if not has_truth:
         words[: len(report_energies.PREDICTED_PASS_WORDS)] = report_energies.PREDICTED_PASS_WORDS
     return words
-
-
-def _basis(exposures: Sequence[Products]) -> str:
-    """How the prediction is made, in the words of the product."""
-    known = [exposure.prediction for exposure in exposures if exposure.prediction is not None]
-    return str(known[0].get("basis", "")) if known else ""
 
 
 def _status_row(exposure: Products) -> list:

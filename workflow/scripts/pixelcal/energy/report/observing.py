@@ -39,8 +39,8 @@ def measured(exposure: Products) -> dict:
     }
 
 
-def predicted(exposure: Products) -> dict | None:
-    """The prediction that starts from one exposure, as curves; None where there is none.
+def predicted(exposure: Products) -> dict:
+    """The prediction that starts from one exposure, as curves.
 
     Returns
     -------
@@ -49,8 +49,6 @@ def predicted(exposure: Products) -> dict | None:
         square over the pixels, to be compared with the RMS of the errors).
     """
     content = exposure.prediction
-    if content is None:
-        return None
     energies = [f"{energy:g}" for energy in content["energies_keV"]]
     fractions = [*content["pass_fraction"], content["pass_fraction_all"]]
     sigma = content["sigma_keV"]["rms"]
@@ -72,19 +70,16 @@ def _percent(fraction):
 
 
 def shortest_table(exposures: Sequence[Products]) -> tuple[list[str], list[list[str]]]:
-    """Shortest exposures by fraction of the pixels, a row for each exposure that predicts them.
+    """Shortest exposures by fraction of the pixels, a row per exposure they are predicted from.
 
     Returns
     -------
     headings, rows : list of str, list of list of str
     """
-    known = [exposure for exposure in exposures if exposure.prediction is not None]
-    if not known:
-        return [], []
-    fractions = sorted(known[0].prediction["shortest_seconds"], key=float)
+    fractions = sorted(exposures[0].prediction["shortest_seconds"], key=float)
     rows = [
         [exposure.name, *(_shortest(exposure.prediction, fraction) for fraction in fractions)]
-        for exposure in known
+        for exposure in exposures
     ]
     return [f"{100 * float(fraction):g} % of the pixels" for fraction in fractions], rows
 
@@ -94,7 +89,7 @@ def _shortest(prediction, fraction: str) -> str:
     seconds = prediction["shortest_seconds"][fraction]
     if seconds is not None:
         return readable_seconds(seconds)
-    return f"{ABSENT} {prediction.get('why', {}).get(fraction, 'not reached')}"
+    return f"{ABSENT} {prediction['why'][fraction]}"
 
 
 def readable_seconds(seconds: float) -> str:
@@ -111,5 +106,4 @@ def observing(exposures: Sequence[Products]) -> dict:
         "measured": [measured(exposure) for exposure in order],
         "predicted": {exposure.name: predicted(exposure) for exposure in exposures},
         "wanted": 100 * REQUIRED_PASS_FRACTION,
-        "has_truth": all(exposure.truth is not None for exposure in exposures),
     }

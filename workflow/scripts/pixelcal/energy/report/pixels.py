@@ -102,8 +102,7 @@ def reason(exposure: Products, row: int) -> str:
 def _detail(exposure: Products, bit: int, relation) -> str:
     """What a STATUS bit stands on, where the relation says it."""
     if bit == EnergyStatus.TOO_FEW_COUNTS:
-        wanted = exposure.settings.get("min_counts")
-        return f": {int(relation['COUNTS'])}" + (f" of the {wanted} needed" if wanted else "")
+        return f": {int(relation['COUNTS'])} of the {exposure.settings['min_counts']} needed"
     if bit == EnergyStatus.NOT_CONVERGED:
         return ": the fit found no minimum"
     if bit == EnergyStatus.OUTLIER:

@@ -35,7 +35,7 @@ class Products:
     truth : gain and offset as injected, (n,) each, or None
     lines : LineTable
     response : Response, or None where the method has none
-    prediction : content of observing_time.json, or None where there is none
+    prediction : content of observing_time.json
     """
 
     settings: Mapping
@@ -46,7 +46,7 @@ class Products:
     truth: tuple[np.ndarray, np.ndarray] | None
     lines: LineTable
     response: Response | None
-    prediction: Mapping | None
+    prediction: Mapping
 
     @property
     def name(self) -> str:
@@ -115,14 +115,14 @@ def read_products(settings, paths: Mapping, prior) -> Products:
     ----------
     settings : as `Products.settings`; `lines` is the path of the line table
     paths : dict
-        Paths under relation, validation, spectra, and where they exist truth, response and
-        prediction (None or absent otherwise).
+        Paths under relation, validation, spectra, prediction, and where they exist truth and
+        response (None or absent otherwise).
     prior : function of DETNUM (n,) to gain and offset before the fit, (n,) each
     """
     relation = read_columns(paths["relation"], "RELATION")
     detnum = np.asarray(relation["DETNUM"])
     lines = read_line_table(settings["lines"])
-    truth, response, prediction = map(paths.get, ("truth", "response", "prediction"))
+    truth, response = paths.get("truth"), paths.get("response")
     return Products(
         settings=settings,
         relation=relation,
@@ -132,5 +132,5 @@ def read_products(settings, paths: Mapping, prior) -> Products:
         truth=read_truth(truth, detnum) if truth else None,
         lines=lines,
         response=read_response(response, lines) if response else None,
-        prediction=read_json(prediction) if prediction else None,
+        prediction=read_json(paths["prediction"]),
     )

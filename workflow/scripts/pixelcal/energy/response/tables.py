@@ -110,3 +110,18 @@ def _block_continuum(response: Response, table: LineTable, block: int, grid) -> 
     density += response.line_strength @ escape_peaks(shape, table.energy_keV, inside, line_pdf)
     density = np.maximum(density, CONTINUUM_FLOOR * max(density.mean(), 1e-12))
     return np.array([CubicSpline(grid, density).antiderivative()(grid), density])
+
+
+def without_block(templates: Templates, block: int) -> Templates:
+    """The templates of all other blocks."""
+    kept = np.arange(len(templates.limits)) != block
+    groups = templates.group_block != block
+    others = templates.group_block[groups]
+    return templates._replace(
+        limits=templates.limits[kept],
+        grid_start=templates.grid_start[kept],
+        continuum=templates.continuum[kept],
+        group_block=others - (others > block),
+        group=templates.group[groups],
+        population_scale=templates.population_scale[np.concatenate([[True], kept, groups])],
+    )

@@ -11,12 +11,13 @@ from astropy.io import fits
 from pixelcal.camera import rows_of
 from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.relation import relation_columns
-from pixelcal.energy.results.outliers import find_outliers
+from pixelcal.energy.results.outliers import find_outliers, find_unsteady, find_wide
 from pixelcal.io.merge import placed_rows
 from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import table_hdu
 from pixelcal.status import EnergyStatus, bit_comments, blank_invalid, has_valid_fit
 
+RELATION_EXTENSION = "RELATION"
 RELATION_UNITS = {"X": "pixel", "Y": "pixel", **FIT_UNITS}
 
 CARRIED = ("EXPNAME", "EXPOSURE", "ONTIME", "MULTIPLI", "LAYOUT")
@@ -38,8 +39,12 @@ def complete_status(rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndar
     rows = rows.copy()
     rows["STATUS"][np.isin(rows["DETNUM"], bad)] |= EnergyStatus.MASKED
     blank_invalid(rows, ("GAIN", "OFFSET"))
-    outlier = find_outliers(x, y, *relation_columns(rows))
-    rows["STATUS"] |= np.where(outlier, EnergyStatus.OUTLIER, 0).astype(np.int32)
+    for unlike, bit in (
+        (find_outliers(x, y, *relation_columns(rows)), EnergyStatus.OUTLIER),
+        (find_wide(rows["FWHM_60"], rows["FWHM_60_ERR"]), EnergyStatus.WIDTH),
+        (find_unsteady(rows["FIRST_FRACTION"], rows["COUNTS"]), EnergyStatus.CHANGED),
+    ):
+        rows["STATUS"] |= np.where(unlike, int(bit), 0).astype(np.int32)
     return rows
 
 
@@ -100,7 +105,7 @@ def relation_hdu(
 ) -> fits.BinTableHDU:
     """Extension RELATION: X and Y (n,) after DETNUM, then the columns of the fits (n,)."""
     placed = placed_rows(rows, x.astype(np.int16), y.astype(np.int16))
-    return table_hdu(placed, "RELATION", RELATION_UNITS, [*cards, *status_comments()])
+    return table_hdu(placed, RELATION_EXTENSION, RELATION_UNITS, [*cards, *status_comments()])
 
 
 def status_comments() -> list[tuple]:

@@ -1,4 +1,4 @@
-"""STATUS bit 64: pixels whose relation stands out against their neighbours.
+"""Pixels that are unlike the others: relation (STATUS bit 64), width (256), change of rate (128).
 
 A pixel is compared in energy, not in gain and offset, which are strongly correlated: what its
 relation says at the channels of 15 and 80 keV, minus the median of what its neighbours say there.
@@ -25,6 +25,52 @@ with 64 pixels) and the median of few neighbours adds to it; even 4.5 sigma at w
 MIN_NEIGHBOURS = 3
 MIN_PIXELS = 20
 """With fewer neighbours there is no median, with fewer pixels no spread: nothing is flagged."""
+
+
+WIDTH_RATIO = 1.25
+"""A width differs from the camera's where it is larger or smaller by more than this factor, ..."""
+RATE_RATIO = 1.15
+"""... a rate changes where the first half has more or fewer counts than in other pixels by this
+one: both beyond what counts and the scatter of the population allow."""
+
+
+def find_wide(fwhm, fwhm_err) -> np.ndarray:
+    """Which pixels have a width that does not belong to the camera's population, (n,) bool.
+
+    Two gains in one pixel, a jump of the gain or loud electronics make lines wide; a line that is
+    not there makes them narrow.
+
+    Parameters
+    ----------
+    fwhm, fwhm_err : (n,) float, keV
+        NaN without a valid fit.
+    """
+    with np.errstate(invalid="ignore"):
+        logarithm, relative = np.log(np.asarray(fwhm, float)), np.asarray(fwhm_err) / fwhm
+    differs = robust_outliers(logarithm, relative**2, THRESHOLD_SIGMA, MIN_PIXELS)
+    if not differs.any():
+        return differs
+    return differs & (np.abs(logarithm - np.nanmedian(logarithm)) > np.log(WIDTH_RATIO))
+
+
+def find_unsteady(first_fraction, counts) -> np.ndarray:
+    """Which pixels gain or lose counts within the exposure other than the camera does, (n,) bool.
+
+    Parameters
+    ----------
+    first_fraction : (n,) float
+        Fraction of the counts in the first half; NaN where it is not known.
+    counts : (n,) int
+    """
+    first = np.asarray(first_fraction, float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = first * (1.0 - first) / np.asarray(counts, float)
+        differs = robust_outliers(first, variance, THRESHOLD_SIGMA, MIN_PIXELS)
+        if not differs.any():
+            return differs
+        camera = np.nanmedian(first)
+        odds = (first / (1.0 - first)) / (camera / (1.0 - camera))
+        return differs & (np.abs(np.log(odds)) > np.log(RATE_RATIO))
 
 
 def find_outliers(x, y, gain, offset, gain_err, offset_err, gain_offset_cov) -> np.ndarray:

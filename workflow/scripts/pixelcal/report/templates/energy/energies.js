@@ -95,23 +95,22 @@ function draw_observing(id, measured, predicted, heading, frame) {
     const line = {color, width: energies[i] ? 1.6 : 2.6};
     const points = observing.measured.filter(point => Number.isFinite(point[measured][energy]));
     const parts = [];
-    if (prediction?.[predicted][energy]) {
+    if (prediction[predicted][energy]) {
       parts.push(curve(prediction.seconds, prediction[predicted][energy], `${name}, predicted`, line,
         {legendgroup: name, showlegend: !points.length}));
     }
     if (points.length) {
       parts.push(curve(points.map(point => point.seconds), points.map(point => point[measured][energy]), name, line, {
-        legendgroup: name, mode: prediction ? "markers" : "lines+markers", text: points.map(point => point.name),
+        legendgroup: name, mode: "markers", text: points.map(point => point.name),
         marker: {color, symbol: SYMBOLS[i] ?? "star", size: 9},
         hovertemplate: `%{text}: %{y:.4g}<extra>${name}</extra>`,
       }));
     }
     return parts;
   });
-  if (!traces.length) return say(id, "Nothing was measured, and nothing is predicted.");
   const longest = Math.max(...observing.measured.map(point => point.seconds));
   const seconds = traces.flatMap(trace => trace.x).filter(value => value <= 10 * longest);
-  const from = prediction ? ` (curves: predicted from ${exposure.name})` : "";
+  const from = ` (curves: predicted from ${exposure.name})`;
   const readable = value => value < 1000 ? String(value) : `${value / 1000}k`;
   plot(id, traces, layout(heading + from, {
     ...frame, xaxis: log_axis("Good time (s)", .9 * Math.min(...seconds), 1.1 * Math.max(...seconds), readable),

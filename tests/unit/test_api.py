@@ -1,0 +1,185 @@
+"""What a notebook imports: the same numbers as the workflow's own way, and mistakes in one line."""
+
+import ast
+import doctest
+
+import numpy as np
+import pytest
+from helpers.paths import LINES, SCRIPTS
+from helpers.spe_flashes import Sipm, draw_charges
+from helpers.synthetic import make_fits
+
+from pixelcal import api
+from pixelcal.energy.fit.columns import FIT_UNITS
+from pixelcal.energy.relation import energy_sigma, relation_columns
+from pixelcal.energy.results import mission_file
+from pixelcal.energy.simulation.spectra import make_camera, prior
+from pixelcal.errors import InputError
+from pixelcal.io.tables import table_hdu, write_fits
+from pixelcal.status import has_valid_fit
+
+
+def test_the_examples():
+    assert doctest.testmod(api).failed == 0
+
+
+def test_nothing_in_the_package_imports_it():
+    for path in (SCRIPTS / "pixelcal").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module != "pixelcal.api", path
+                assert node.module != "pixelcal" or "api" not in [n.name for n in node.names], path
+            if isinstance(node, ast.Import):
+                assert "pixelcal.api" not in [name.name for name in node.names], path
+
+
+# --- relations ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Fits of 6400 pixels with known errors; pixel 5 has no valid fit."""
+    rows, _ = make_fits()
+    rows["STATUS"][5] = 2
+    for name in ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV"):
+        rows[name][5] = np.nan
+    return rows
+
+
+@pytest.fixture(scope="module")
+def relation(rows, tmp_path_factory):
+    """The relation that is read from them, in another order."""
+    path = tmp_path_factory.mktemp("api") / "relation.fits"
+    write_fits(path, [table_hdu(rows[::-1].copy(), "RELATION", FIT_UNITS)])
+    return api.read_relation(path)
+
+
+def test_a_channel_is_its_centre(relation, rows):
+    pixel, channel = np.array([[7], [6000], [3]]), np.array([0, 500])
+    energy = relation.energy(pixel, channel)
+    row = rows[pixel]
+    assert energy.shape == (3, 2)
+    assert np.array_equal(energy, row["GAIN"] * (channel + 0.5) + row["OFFSET"])
+    assert np.array_equal(energy, relation.energy(pixel, position=channel + 0.5))
+    assert np.array_equal(relation.energy(pixel, position=0), row["OFFSET"])
+    assert np.isnan(relation.energy(5, 100))
+
+
+def test_sigma_is_that_of_the_full_covariance(relation, rows):
+    expected = energy_sigma(80.0, *relation_columns(rows))
+    assert np.array_equal(relation.sigma(rows["DETNUM"], 80.0), expected, equal_nan=True)
+    x = (80.0 - relation.offset) / relation.gain
+    slopes = np.column_stack([x, np.ones_like(x)])
+    variance = np.einsum("ni,nij,nj->n", slopes, relation.covariance, slopes)
+    assert np.allclose(relation.sigma(relation.pixel, 80.0), np.sqrt(variance), equal_nan=True)
+
+
+def test_arrays_are_in_the_order_of_the_file(relation, rows):
+    assert np.array_equal(relation.pixel, rows["DETNUM"][::-1])
+    for name in ("gain", "offset", "gain_err", "offset_err", "status"):
+        values = rows[name.upper()][::-1]
+        assert np.array_equal(getattr(relation, name), values, equal_nan=True)
+
+
+def test_the_file_of_the_mission(rows, tmp_path):
+    previous = np.full(6400, 0.145), np.full(6400, 3.0)
+    calibration, status = mission_file.mission_tables(rows, previous)
+    units = {"GAIN": "eV/chan", "OFFSET": "keV"}
+    calibration["GAIN"] *= 1000
+    hdus = [
+        table_hdu(calibration, mission_file.MISSION_EXTENSION, units),
+        table_hdu(status, mission_file.STATUS_EXTENSION),
+    ]
+    write_fits(tmp_path / "aux.fits", hdus)
+    relation = api.read_relation(tmp_path / "aux.fits")
+    assert relation.energy(5, position=1) == pytest.approx(3.145)  # as it was before
+    assert np.allclose(relation.gain[6:], rows["GAIN"][6:], rtol=1e-6)
+    assert np.array_equal(relation.status, rows["STATUS"])
+    assert np.isnan(relation.sigma(7, 80.0)) and np.isnan(relation.covariance).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"pixel": [3, 6400], "channel": 1}, "pixel 6400 is not in the relation"),
+        ({"pixel": -1, "channel": 1}, "pixel -1 is not in the relation"),
+        ({"pixel": 3, "channel": 1.5}, "a channel is a whole number"),
+        ({"pixel": 3}, "give either a channel or"),
+        ({"pixel": 3, "channel": 1, "position": 1}, "give either a channel or"),
+    ],
+)
+def test_a_mistake_about_pixel_or_channel(relation, arguments, said):
+    with pytest.raises(InputError, match=said):
+        relation.energy(**arguments)
+
+
+def test_another_file_is_no_relation(tmp_path):
+    write_fits(tmp_path / "other.fits", [table_hdu(np.zeros(1, [("A", "f8")]), "OTHER")])
+    with pytest.raises(InputError, match="has neither RELATION nor AUX-ECL-PIX-CAL"):
+        api.read_relation(tmp_path / "other.fits")
+
+
+# --- spectra --------------------------------------------------------------------------------------
+
+
+def test_prior_as_numbers_or_arrays_and_numbers_of_pixels():
+    camera = make_camera(24, 10_000, seed=3)
+    relation = api.calibrate_spectra(camera.counts, 0.145, 3.0, LINES)
+    numbered = api.calibrate_spectra(camera.counts, *prior(24), "all_blocks", pixel=range(100, 124))
+    assert relation.pixel.tolist() == list(range(24))
+    assert numbered.pixel.tolist() == list(range(100, 124))
+    assert np.array_equal(relation.gain, numbered.gain, equal_nan=True)
+    valid = has_valid_fit(relation.status)
+    pull = (relation.gain - camera.gain_true) / relation.gain_err
+    assert valid.sum() >= 20 and np.abs(pull[valid]).max() < 5
+
+
+@pytest.mark.parametrize(
+    ("counts", "gain", "said"),
+    [
+        (np.zeros((2, 1024)), 0.145, "must be whole numbers"),
+        (np.zeros(1024, int), 0.145, "of the shape"),
+        (np.full((2, 1024), -1), 0.145, "from 0 on"),
+        (np.zeros((2, 1024), int), [0.145] * 3, "one value for each of the 2 pixels"),
+    ],
+)
+def test_a_mistake_about_spectra(counts, gain, said):
+    with pytest.raises(InputError, match=said):
+        api.calibrate_spectra(counts, gain, 3.0)
+
+
+def test_a_table_that_there_is_not():
+    with pytest.raises(InputError, match="none"):
+        api.read_line_table("none")
+
+
+# --- charges --------------------------------------------------------------------------------------
+
+
+def test_charges_in_any_order_of_runs_and_any_unit():
+    rng = np.random.default_rng(2)
+    runs = [
+        np.array(run) for run in zip(*(draw_charges(rng, Sipm()) for _ in range(3)), strict=True)
+    ]
+    fits = api.fit_spe_charges(runs)
+    assert (fits["STATUS"] == 0).all()
+    assert (np.abs(fits["PE"] - 30.0) < 5 * fits["PE_ERR"]).all()
+    back = api.fit_spe_charges(runs[::-1], pixel=[7, 8, 9])
+    assert back["PIXEL"].tolist() == [7, 8, 9]
+    assert np.allclose(back["PE"], fits["PE"], rtol=1e-4)
+    assert np.allclose(back["LAMBDA"], fits["LAMBDA"][:, ::-1], rtol=1e-4)
+    scaled = api.fit_spe_charges([0.5 * run for run in runs], step=0.5)
+    assert np.allclose(scaled["PE"], 0.5 * fits["PE"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("runs", "step", "said"),
+    [
+        ([], None, "a list of runs"),
+        ([np.zeros((2, 9)), np.zeros((3, 9))], None, "with the same pixels"),
+        ([np.full((2, 900), 1.5)], 1.0, "no multiples of the step 1"),
+    ],
+)
+def test_a_mistake_about_charges(runs, step, said):
+    with pytest.raises(InputError, match=said):
+        api.fit_spe_charges(runs, step)

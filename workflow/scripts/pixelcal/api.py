@@ -1,0 +1,345 @@
+"""What a notebook or a script imports: one call for each thing that a physicist wants.
+
+>>> from pixelcal.api import calibrate_spectra, read_relation
+
+Nothing in the package imports this module. Energies are in keV, gains in keV/channel, times in s,
+charges in the unit of the input (adu). Errors are statistical standard deviations. A mistake in the
+input is a `pixelcal.errors.InputError` with one line that says what to do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from pixelcal.charge.resolution.requirement import required_resolution
+from pixelcal.charge.spe import columns as spe_columns
+from pixelcal.charge.spe.fit import SpeOptions
+from pixelcal.charge.spe.fit import fit_pixels as fit_spe_pixels
+from pixelcal.charge.spe.spectra import bin_widths, fill_run, spectra_rows
+from pixelcal.energy import lines as line_tables
+from pixelcal.energy.events.good_times import read_good_time
+from pixelcal.energy.fit.columns import FIT_UNITS
+from pixelcal.energy.fit.joint import JointOptions, fit_pixels
+from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.lines import LineTable
+from pixelcal.energy.prior import read_usable
+from pixelcal.energy.relation_table import Relation
+from pixelcal.energy.response.model import Response
+from pixelcal.energy.results.merge import RELATION_EXTENSION
+from pixelcal.energy.results.mission_file import MISSION_EXTENSION, STATUS_EXTENSION
+from pixelcal.errors import InputError
+from pixelcal.io.fits_files import open_fits
+from pixelcal.io.resources import RESOURCES, shipped_or_given
+from pixelcal.io.tables import read_columns
+
+__all__ = [
+    "Relation",
+    "calibrate_spectra",
+    "fit_spe_charges",
+    "read_good_times",
+    "read_line_table",
+    "read_relation",
+    "required_charge_resolution",
+]
+
+
+# --- energies -------------------------------------------------------------------------------------
+
+
+def calibrate_spectra(
+    counts,
+    gain,
+    offset,
+    lines: LineTable | str | Path = "all_blocks",
+    *,
+    pixel=None,
+    response: Response | None = None,
+    min_counts: int = 200,
+    pvalue_limit: float = 1e-4,
+) -> Relation:
+    """Gain and offset of pixels from the lines in their spectra, by the joint fit.
+
+    What the pixels share, as the line profile, is learnt from all of them together: give as many as
+    there are. Outliers against neighbours and masked pixels are not marked.
+
+    Parameters
+    ----------
+    counts : (n_pixels, n_channels) int
+        Spectra.
+    gain, offset : float or (n_pixels,) float, keV/channel and keV
+        The prior relation: gains are searched within 6 %, offsets within 2.5 keV of it.
+    lines : LineTable, name or path
+        As for `read_line_table`.
+    pixel : (n_pixels,) int, optional
+        Numbers of the pixels; 0, 1, 2 and so on by default.
+    response : Response, optional
+        A response that was learnt before, with the same line table.
+    min_counts : int
+        A pixel with fewer counts in the blocks of lines has no valid fit.
+    pvalue_limit : float
+        A smaller p-value sets the STATUS bit of a poor fit.
+
+    Returns
+    -------
+    Relation
+
+    Raises
+    ------
+    InputError
+        Where the shapes do not fit each other, or the line table is not in order.
+
+    Examples
+    --------
+    >>> from pixelcal.energy.simulation.spectra import make_camera
+    >>> camera = make_camera(64, seconds=10_000, seed=1)
+    >>> relation = calibrate_spectra(camera.counts, gain=0.145, offset=3.0)
+    >>> float(abs(relation.gain / camera.gain_true - 1).max()) < 0.02
+    True
+    >>> relation.sigma(relation.pixel, 80.0).shape
+    (64,)
+    """
+    counts, gain, offset, detnum = _checked_spectra(counts, gain, offset, pixel)
+    table = lines if isinstance(lines, LineTable) else read_line_table(lines)
+    options = JointOptions(min_counts=min_counts, pvalue_limit=pvalue_limit)
+    if response is None:
+        response = learn_camera(counts, gain, offset, table, min_counts)
+    rows = fit_pixels(counts, detnum, gain, offset, table, response, options)
+    return Relation(_with_units(rows, FIT_UNITS))
+
+
+def _checked_spectra(counts, gain, offset, pixel) -> tuple[np.ndarray, ...]:
+    """Counts (n, n_channels), gains, offsets and pixel numbers (n,); InputError where not so."""
+    counts = np.asarray(counts)
+    if counts.ndim != 2 or counts.dtype.kind not in "iu" or counts.min(initial=0) < 0:
+        raise InputError(
+            "calibrate_spectra: counts must be whole numbers from 0 on, of the shape (n_pixels,"
+            f" n_channels), and are {counts.dtype} {counts.shape}"
+        )
+    detnum = np.arange(len(counts)) if pixel is None else np.asarray(pixel)
+    try:
+        gain, offset, detnum = (
+            np.ascontiguousarray(np.broadcast_to(values, len(counts)))
+            for values in (np.asarray(gain, float), np.asarray(offset, float), detnum)
+        )
+    except ValueError:
+        raise InputError(
+            f"calibrate_spectra: gain, offset and pixel must have one value for each of the"
+            f" {len(counts)} pixels"
+        ) from None
+    return counts, gain, offset, detnum
+
+
+def read_relation(path: str | Path) -> Relation:
+    """The relations in a product: `relation.fits`, or the mission's AUX-ECL-PIX-CAL file.
+
+    The mission's file has no errors; they are NaN. Its STATUS is that of the extension beside it.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read, or is neither.
+
+    Examples
+    --------
+    >>> relation = read_relation("results/eclairs/10ks/relation.fits")  # doctest: +SKIP
+    >>> relation.energy(42, [100, 200])  # doctest: +SKIP
+    array([17.5925, 32.1042])
+    """
+    with open_fits(path, "relation file") as hdus:
+        present = {hdu.name for hdu in hdus}
+    if RELATION_EXTENSION in present:
+        return Relation(read_columns(path, RELATION_EXTENSION))
+    if MISSION_EXTENSION not in present:
+        raise InputError(
+            f"relation file {path}: has neither {RELATION_EXTENSION} nor {MISSION_EXTENSION}; give"
+            " a relation.fits or AUX-ECL-PIX-CAL file"
+        )
+    detnum, gain, offset = read_usable(path)
+    table = Table({"DETNUM": detnum, "GAIN": gain, "OFFSET": offset})
+    if STATUS_EXTENSION in present:
+        status = read_columns(path, STATUS_EXTENSION)
+        of_pixel = dict(zip(status["DETNUM"].tolist(), status["STATUS"].tolist(), strict=True))
+        table["STATUS"] = [of_pixel[number] for number in detnum.tolist()]
+    return Relation(table)
+
+
+def read_line_table(name_or_path: str | Path = "all_blocks") -> LineTable:
+    """A line table: one that pixelcal brings, by its name, or any CSV file.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        "all_blocks", "strongest", "without_80_90", or a path (see docs/line-tables.md).
+
+    Raises
+    ------
+    InputError
+        With file, row and reason, where the table is missing or malformed.
+
+    Examples
+    --------
+    >>> table = read_line_table("all_blocks")
+    >>> print(table.block_names[0], table.energy_keV[0])
+    copper 8.0278
+    """
+    shipped = RESOURCES / "lines" / f"{name_or_path}.csv"
+    path = shipped if shipped.is_file() else shipped_or_given(name_or_path)
+    return line_tables.read_line_table(path)
+
+
+def read_good_times(path: str | Path, criteria: Iterable[str] = ()) -> np.ndarray:
+    """Time in a file of good times that is good by every one of the criteria.
+
+    Parameters
+    ----------
+    path : path
+        FITS with an extension for each criterion, with columns START and STOP.
+    criteria : iterable of str
+        Names of extensions, as "GTICAL-NEO"; may be empty where the file has only one.
+
+    Returns
+    -------
+    (n, 2) float, s
+        START and STOP of intervals that are apart, rising.
+
+    Raises
+    ------
+    InputError
+        Where the file or an extension is missing or broken.
+
+    Examples
+    --------
+    >>> good = read_good_times("results/eclairs/events/gti.fits",
+    ...     ["GTICAL-NEO", "GTICAL-NSA"])  # doctest: +SKIP
+    >>> seconds = (good[:, 1] - good[:, 0]).sum()  # doctest: +SKIP
+    """
+    return read_good_time(path, list(criteria))
+
+
+# --- charges --------------------------------------------------------------------------------------
+
+
+def fit_spe_charges(
+    charges: Sequence,
+    step: float | None = None,
+    *,
+    pixel=None,
+    pe_guess: float = math.nan,
+    min_flashes: int = 500,
+    pvalue_limit: float = 1e-4,
+    peak_to_valley: float = 1.08,
+) -> Table:
+    """Charge of a photoelectron in SiPM pixels, from flashes of low illumination.
+
+    Parameters
+    ----------
+    charges : sequence of (n_pixels, n_flashes) arrays
+        Charges of each run; the runs may have different numbers of flashes. All runs of a pixel are
+        fitted together.
+    step : float, optional
+        The charges are multiples of it; 0 where they are multiples of nothing. By default 1 for
+        whole numbers and else 0.
+    pixel : (n_pixels,) int, optional
+        Numbers of the pixels; 0, 1, 2 and so on by default.
+    pe_guess : float
+        Charge of a photoelectron to begin with; NaN: from the data alone.
+    min_flashes : int
+        A pixel with fewer flashes in any run has no valid fit.
+    pvalue_limit : float
+        A smaller p-value sets the STATUS bit of a poor fit.
+    peak_to_valley : float
+        Below it the peaks count as unresolved.
+
+    Returns
+    -------
+    astropy Table, a row for each pixel
+        PE, SIGMA_PED, SIGMA_PE, OPCT and, for each run in the order given, EPED and LAMBDA, all
+        with errors; COVARIANCE, PVALUE, STATUS and more (see docs/spe-fit.md). NaN, and a STATUS
+        that says why, where there is no valid fit.
+
+    Raises
+    ------
+    InputError
+        Where there is no run, the runs have different pixels, or charges are no multiples of the
+        step.
+
+    Examples
+    --------
+    >>> from pixelcal.charge.simulation.charges import Sipm, draw_charges
+    >>> pixels = [draw_charges(np.random.default_rng(i), Sipm(pe=30.0)) for i in range(4)]
+    >>> fits = fit_spe_charges([np.array(run) for run in zip(*pixels, strict=True)])
+    >>> bool(np.all(abs(fits["PE"] - 30.0) < 5 * fits["PE_ERR"]))
+    True
+    """
+    runs, step = _checked_runs(charges, step)
+    width = bin_widths(min(runs, key=lambda run: run.mean()), step)
+    number = np.arange(len(width)) if pixel is None else np.asarray(pixel)
+    spectra = spectra_rows(number, width, [fill_run(run, step, width) for run in runs])
+    options = SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
+    data = (spectra[name] for name in ("COUNTS", "START", "WIDTH", "PIXEL"))
+    rows = fit_spe_pixels(*data, options)
+    return _with_units(rows, spe_columns.UNITS)
+
+
+def _checked_runs(charges, step) -> tuple[list[np.ndarray], float]:
+    """Runs of charges in whole steps where they have one, and the step; InputError where not so."""
+    runs = [np.asarray(run) for run in charges]
+    if not runs or any(run.ndim != 2 or len(run) != len(runs[0]) for run in runs):
+        raise InputError(
+            "fit_spe_charges: give a list of runs, each an array of the shape (n_pixels, n_flashes)"
+            " with the same pixels"
+        )
+    if step is None:
+        step = 1.0 if all(run.dtype.kind in "iu" for run in runs) else 0.0
+    runs = [_in_steps(run, step) for run in runs]
+    return runs, step
+
+
+def required_charge_resolution(charge_pe, nsb: float) -> np.ndarray:
+    """The largest charge resolution that CTAO allows (B-TEL-1010).
+
+    Parameters
+    ----------
+    charge_pe : float or array of float
+        Charge in photoelectrons.
+    nsb : float
+        Night-sky background in photoelectrons per ns and pixel.
+
+    Returns
+    -------
+    float array
+        Resolution relative to the charge; NaN outside of 1 to 1000 photoelectrons, where there is
+        no requirement.
+
+    Examples
+    --------
+    >>> print(required_charge_resolution([1.0, 100.0], nsb=0.125).round(3))
+    [2.039 0.157]
+    """
+    return required_resolution(np.asarray(charge_pe, float), nsb)
+
+
+def _in_steps(run: np.ndarray, step: float) -> np.ndarray:
+    """The charges of a run as whole multiples of the step, where there is one."""
+    if not step:
+        return run
+    multiples = np.rint(run / step)
+    if np.abs(multiples * step - run).max(initial=0.0) > 1e-6 * step:
+        raise InputError(
+            f"fit_spe_charges: charges are no multiples of the step {step:g}; give the step of the"
+            " charges, or 0"
+        )
+    return multiples.astype(np.int64)
+
+
+def _with_units(rows: np.ndarray, units: dict[str, str]) -> Table:
+    """An astropy table of the rows; units as a FITS file would have them."""
+    table = Table(rows)
+    for name, unit in units.items():
+        table[name].unit = unit
+    return table
