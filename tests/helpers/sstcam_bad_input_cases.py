@@ -83,10 +83,15 @@ def damaged_chunk():
     Path("lab/light.h5").write_bytes(content)
 
 
+def samples_without_light():
+    """Noise alone."""
+    return np.random.default_rng(1).integers(290, 310, (400, 5, 40)).astype(np.uint16)
+
+
 def not_finite():
-    """A float run in which every event has a sample that is no number."""
+    """A float run without a number where the light is."""
     waveforms = samples(dtype=np.float32)
-    waveforms[:, 0, 20] = np.nan
+    waveforms[:, :, 20] = np.nan
     write_run("lab/dark.h5", waveforms)
     write_run("lab/light.h5", samples(dtype=np.float32))
 
@@ -142,7 +147,10 @@ CASES = [
     peaks("flags of another number of events", light(event_flags=np.zeros(5, np.uint8))),
     peaks("flags that are no integers", light(event_flags=np.zeros(6))),
     peaks("a run without a chosen pixel", light(samples(n_pixels=3))),
-    peaks("no pulse", light(np.full((6, 5, 40), 300, np.uint16))),
+    peaks("no pulse", light(samples_without_light())),
+    peaks("the same number in every sample", light(np.full((6, 5, 40), 300, np.uint16))),
+    peaks("pulses downward", light(600 - samples(n_events=400))),
+    peaks("one sample a waveform", light(samples(n_samples=1))),
     peaks("bad events alone", light(event_flags=np.array([1, 1, 2, 4, 2, 1], np.uint8))),
     Case("a run with fewer pixels than another", dark(samples(n_pixels=3))),
     Case("a run with shorter waveforms than another", dark(samples(n_samples=36))),

@@ -83,7 +83,7 @@ rule merge_spe:
         "../../../envs/sstcam_spe.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=10,
     params:
         settings=spe_settings(),

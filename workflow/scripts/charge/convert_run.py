@@ -7,7 +7,8 @@ from pathlib import Path
 import _path  # noqa: F401
 
 from pixelcal.charge.runs.ctapipe_source import adc_range_of, open_source
-from pixelcal.charge.runs.hdf5 import BLOCK_BYTES, RunWriter
+from pixelcal.charge.runs.hdf5 import BLOCK_BYTES
+from pixelcal.charge.runs.run_writer import RunWriter
 from pixelcal.io.provenance import file_sha256
 from pixelcal.workflow.script import running
 

@@ -3,7 +3,7 @@
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.charge.runs.hdf5 import RunWriter
+from pixelcal.charge.runs.run_writer import RunWriter
 from pixelcal.charge.runs.waveforms import RunProperties
 from pixelcal.charge.simulation.flashes import ADC_DTYPE, HIGHEST_ADC, Light, flash_blocks
 from pixelcal.io.tables import read_table

@@ -15,6 +15,8 @@ from pixelcal.charge.extraction.charges import (
     charge_step,
     extract_charges,
     first_samples,
+    outside_waveform,
+    piled_up,
 )
 from pixelcal.charge.extraction.checks import check_same_kind, rows_of
 from pixelcal.charge.extraction.io import (
@@ -170,6 +172,30 @@ def test_an_event_that_became_bad_is_not_among_those_clipped():
     arguments = np.arange(5), first, window, np.ones(5, bool)
     made = extract_charges([block_of(waveforms)], *arguments, adc_range=(0.0, 4095.0))
     assert made.clipped.tolist() == [1, 0, 0, 0, 0] and made.n_read == 4
+
+
+@pytest.mark.parametrize("lowest_step", [1, 7])
+def test_flashes_that_pile_up_at_the_highest_sample(lowest_step):
+    """Cut off they stand at one value; a tail that ends by itself has few there."""
+    rng = np.random.default_rng(6)
+    highest = 300 + lowest_step * np.rint(rng.exponential(12, (20, 3000))).astype(int)
+    assert piled_up(highest) is None
+    end = 300 + lowest_step * 45  # 2 % lie beyond
+    cut = np.minimum(highest, end)
+    assert piled_up(cut).tolist() == (highest >= end).sum(axis=1).tolist()
+    one = highest.copy()
+    one[3] = cut[3]
+    assert np.flatnonzero(piled_up(one) >= 0).tolist() == [3]
+    quiet = np.where(rng.random((20, 3000)) < 0.5, 300, 301)  # the noise of a coarse ADC
+    assert piled_up(quiet) is None
+
+
+def test_windows_of_a_few_pixels_that_do_not_fit():
+    """They are moved inside and named; of more than a fifth the window is at fault."""
+    peaks = peaks_at([20] * 9 + [2])
+    first = first_samples(peaks, 40, Window(16, 6))
+    assert first.tolist() == [14] * 9 + [0]
+    assert np.flatnonzero(outside_waveform(peaks, 40, Window(16, 6))).tolist() == [9]
 
 
 @pytest.mark.parametrize(

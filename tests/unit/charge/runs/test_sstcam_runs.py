@@ -12,9 +12,10 @@ from helpers.sstcam_runs import SIMULATION, samples, table, write_run
 
 from pixelcal.charge.extraction.charges import Window, extract_charges, first_samples
 from pixelcal.charge.extraction.peaks import Peaks
-from pixelcal.charge.runs.hdf5 import RunWriter, open_run
+from pixelcal.charge.runs.hdf5 import open_run
 from pixelcal.charge.runs.pixel_map import chosen_pixels, read_pixel_map
 from pixelcal.charge.runs.run_table import read_run_table, run_table, simulated_runs
+from pixelcal.charge.runs.run_writer import RunWriter
 from pixelcal.charge.runs.waveforms import Block, RunProperties, count_reasons
 from pixelcal.charge.simulation.flashes import Light, flash_blocks, make_pixels, make_pulse
 from pixelcal.charge.simulation.truth import true_parameters

@@ -11,7 +11,8 @@ from helpers import simtel_files
 from helpers.synthetic import run_script
 
 from pixelcal.charge.runs.ctapipe_source import adc_range_of, open_source
-from pixelcal.charge.runs.hdf5 import RunWriter, open_run
+from pixelcal.charge.runs.hdf5 import open_run
+from pixelcal.charge.runs.run_writer import RunWriter
 from pixelcal.errors import InputError
 
 N_EVENTS, N_PIXELS, N_SAMPLES = 7, 55, 40

@@ -343,9 +343,9 @@ def piled_up(highest: np.ndarray) -> np.ndarray | None:
         tops.append((values[-2 - BELOW_THE_TOP :], counts[-2 - BELOW_THE_TOP :]))
         if _is_an_end(values, counts):
             found[i] = counts[-1]
-    values, place = np.unique(np.concatenate([own for own, _ in tops]), return_inverse=True)
+    values, place = np.unique(np.concatenate([top for top, _ in tops]), return_inverse=True)
     if len(values):
-        counts = np.bincount(place, np.concatenate([own for _, own in tops]))
+        counts = np.bincount(place, np.concatenate([number for _, number in tops]))
         if _is_an_end(values, counts):
             return (highest == values[-1]).sum(axis=1)
     return found if (found >= 0).any() else None

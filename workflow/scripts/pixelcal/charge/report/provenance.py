@@ -37,8 +37,8 @@ def run_rows(products: Products) -> list[list[str]]:
         light = [f"{header[key]:.5g}" if key in header else ABSENT for key in LIGHT]
         events = [f"{header.get(key, 0):,}" for key in EVENTS]
         cells = [header["RUNNAME"], SETS[header["RUNSET"]], *light, *events]
-        own = lab_values(header)
-        lab = [f"{own[name]:.7g}" if name in own else ABSENT for name in _lab_names(products)]
+        values = lab_values(header)
+        lab = [f"{values[name]:.7g}" if name in values else ABSENT for name in _lab_names(products)]
         rows.append([*cells, *_found_of_run(products, header), *lab])
     return rows
 

@@ -141,14 +141,9 @@ def verdict(
             stretches.append([float(charge[i])] * 2)
         before = bool(meets[i])
     worst = max(order, key=lambda i: resolution[i] / required[i], default=None)
-    state = State.MEETS if assessed.any() else State.NOT_MEASURED
-    if unclear.any():
-        state = State.UNCLEAR
-    if (assessed & clear & ~meets).any():
-        state = State.MISSES
     return {
         "nsb_per_ns": float(nsb_per_ns),
-        "state": state.value,
+        "state": _state(assessed, meets, unclear).value,
         "required": required,
         "meets": [bool(m) if j else None for m, j in zip(meets, assessed, strict=True)],
         "n_judged": int(assessed.sum()),
@@ -160,3 +155,12 @@ def verdict(
         "worst_ratio_err": np.nan if worst is None else float(error[worst] / required[worst]),
         "worst_pe": np.nan if worst is None else float(charge[worst]),
     }
+
+
+def _state(assessed: np.ndarray, meets: np.ndarray, unclear: np.ndarray) -> State:
+    """The verdict over runs (n,): one that clearly misses decides, then one that is not clear."""
+    if (assessed & ~meets & ~unclear).any():
+        return State.MISSES
+    if unclear.any():
+        return State.UNCLEAR
+    return State.MEETS if assessed.any() else State.NOT_MEASURED

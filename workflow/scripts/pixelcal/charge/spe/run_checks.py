@@ -62,7 +62,7 @@ def _lamp_of_run(run: ChargeFile, rows: np.ndarray, number: int, use: np.ndarray
     """The lamp of one run, without noise that is common to the pixels."""
     step = run.step or 1.0
     pedestal = np.where(use, rows["EPED"][:, number], np.nan) / step
-    signal = np.array([own.mean(dtype=float) for own in run.charges]) - pedestal
+    signal = np.array([charge.mean(dtype=float) for charge in run.charges]) - pedestal
     noise, noise_err = common_noise(
         run.charges, pedestal, rows["PE"] / step, rows["SIGMA_PED"] / step
     )
@@ -91,13 +91,13 @@ def with_checks(rows: np.ndarray, checks: RunChecks, gains: RunGains) -> np.ndar
         flagged["STATUS"] |= np.where(where, bit, 0).astype(np.int32)
     dtype = np.dtype(
         rows.dtype.descr
-        + [(name, "f8", own.shape[1:]) for name, own in zip(FITTED, fitted, strict=True)]
+        + [(name, "f8", values.shape[1:]) for name, values in zip(FITTED, fitted, strict=True)]
     )
     made = np.empty(len(rows), dtype)
     for name in rows.dtype.names:
         made[name] = flagged[name]
-    for name, own in zip(FITTED, fitted, strict=True):
-        made[name] = own
+    for name, values in zip(FITTED, fitted, strict=True):
+        made[name] = values
     return made
 
 

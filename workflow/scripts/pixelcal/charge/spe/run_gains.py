@@ -72,12 +72,12 @@ def run_gains(counts, start, width, rows, use: np.ndarray) -> RunGains:
         gain[i], error[i] = _one_step(counts[i], start[i], width[i], parameters[i])
     unclear = ~(error < LARGEST_ERROR)
     gain[unclear], error[unclear] = np.nan, np.nan
-    camera, camera_err = np.array([_median(own) for own in gain.T]).reshape(-1, 2).T
+    camera, camera_err = np.array([_median(run) for run in gain.T]).reshape(-1, 2).T
     difference, difference_err = _largest_difference(camera, camera_err)
-    own, own_err = gain - np.nan_to_num(camera), error
+    beside = gain - np.nan_to_num(camera)
     pixel_changes = np.zeros(n_pixels, bool)
-    for i in np.flatnonzero(np.isfinite(own).sum(axis=1) > 1):
-        change, change_err = _largest_difference(own[i], own_err[i])
+    for i in np.flatnonzero(np.isfinite(beside).sum(axis=1) > 1):
+        change, change_err = _largest_difference(beside[i], error[i])
         clear = change > CLEAR_SIGMA * change_err
         pixel_changes[i] = clear and change > LEAST_CHANGE_OF_A_PIXEL
     changes = difference > LEAST_CHANGE and difference > CLEAR_SIGMA * difference_err
@@ -111,9 +111,9 @@ def _one_step(counts, start, width, parameters) -> tuple[np.ndarray, np.ndarray]
     above = int(MARGIN_ABOVE * pe / (width * group)) + 1
     spectra = group_bins(counts.astype(float), start, float(width), group, below, above)
     n_runs, n = spectra.counts.shape
-    n_shared, n_own = len(SHARED_WIDTHS), N_PARAMETERS - len(SHARED_WIDTHS)
-    own = [i for i in range(N_PARAMETERS) if i not in SHARED_WIDTHS]
-    size = n_shared + n_own * n_runs
+    n_shared, n_per_run = len(SHARED_WIDTHS), N_PARAMETERS - len(SHARED_WIDTHS)
+    per_run = [i for i in range(N_PARAMETERS) if i not in SHARED_WIDTHS]
+    size = n_shared + n_per_run * n_runs
     score, information = np.zeros(size), np.zeros((size, size))
     probability, gradient = np.empty(n), np.empty((N_PARAMETERS, n))
     for run in range(n_runs):
@@ -121,7 +121,7 @@ def _one_step(counts, start, width, parameters) -> tuple[np.ndarray, np.ndarray]
         slope = gradient / probability
         place = np.zeros(N_PARAMETERS, int)
         place[list(SHARED_WIDTHS)] = range(n_shared)
-        place[own] = n_shared + n_own * run + np.arange(n_own)
+        place[per_run] = n_shared + n_per_run * run + np.arange(n_per_run)
         score[place] += slope @ spectra.counts[run]
         information[np.ix_(place, place)] += spectra.counts[run].sum() * slope @ gradient.T
     scale = np.sqrt(np.diag(information))
@@ -131,7 +131,7 @@ def _one_step(counts, start, width, parameters) -> tuple[np.ndarray, np.ndarray]
     covariance = np.linalg.pinv(information / np.outer(scale, scale), hermitian=True)
     step = covariance @ (score / scale) / scale
     error = np.sqrt(np.maximum(np.diag(covariance), 0.0)) / scale
-    at = n_shared + n_own * np.arange(n_runs) + own.index(PE)
+    at = n_shared + n_per_run * np.arange(n_runs) + per_run.index(PE)
     known = np.diag(information)[at] > 0
     return (
         np.where(known, step[at] / pe, np.nan),
