@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib import recfunctions
 
 from pixelcal.errors import InputError
+from pixelcal.io.columns import find_column
 from pixelcal.io.tables import read_table
 
 
@@ -71,13 +72,15 @@ def read_bad_pixels(path, key: str, n_pixels: int) -> np.ndarray:
     InputError
         Where the table cannot be read, or a number in its column `key` is not that of a pixel.
     """
-    numbers = np.ma.filled(read_table(path, [key])[key], -1)
+    table, where = read_table(path), f"bad-pixel table {path}"
+    place = find_column(table.colnames, key, where)
+    if place is None:
+        raise InputError(f"{where}: lacks the column(s) {key}; it has {', '.join(table.colnames)}")
+    numbers = np.ma.filled(table.columns[place], -1)
     if not len(numbers):
         return np.array([], int)
     if numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() >= n_pixels:
-        raise InputError(
-            f"bad-pixel table {path}: {key} must be whole numbers from 0 to {n_pixels - 1}"
-        )
+        raise InputError(f"{where}: {key} must be whole numbers from 0 to {n_pixels - 1}")
     return np.unique(numbers)
 
 

@@ -17,6 +17,7 @@ from pixelcal.energy.events.intervals import intersect, merge
 from pixelcal.energy.events.reader import EventFile, stream
 from pixelcal.energy.units import unit_factor
 from pixelcal.errors import InputError
+from pixelcal.io.columns import column_names, find_column
 from pixelcal.io.fits_files import open_fits
 
 
@@ -201,7 +202,7 @@ def _gti_tables(hdus) -> dict[str, list]:
     tables: dict[str, list] = {}
     for hdu in hdus:
         if isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
-            names = {name.upper() for name in hdu.columns.names}
+            names = {name.upper() for name in column_names(hdu.header)}
             if {"START", "STOP"} <= names:
                 tables.setdefault(hdu.name.upper(), []).append(hdu)
     return tables
@@ -228,7 +229,7 @@ def _read_intervals(primary, hdu, where: str) -> tuple[np.ndarray, Clock]:
     clock = clock_of(time_keywords((primary, hdu.header), where), where)
     limits = []
     for wanted in ("START", "STOP"):
-        index = [name.upper() for name in hdu.columns.names].index(wanted)
+        index = find_column(column_names(hdu.header), wanted, where)
         values = np.asarray(hdu.data.field(index))
         if values.ndim != 1 or values.dtype.kind not in "iuf":
             raise InputError(f"{where}: column {wanted} does not hold one number a row; correct it")
