@@ -23,6 +23,7 @@ from astropy.io import fits
 from pixelcal.energy.events.clock import Clock, clock_of, time_keywords
 from pixelcal.energy.events.columns import DECODED, Column, describe_column, row_dtype
 from pixelcal.energy.events.layouts import LAYOUTS, Layout, value_key, wanted_columns
+from pixelcal.energy.events.order import check_order
 from pixelcal.errors import InputError
 from pixelcal.instrument import N_SIDE, check_instrument
 from pixelcal.io.columns import column_names, find_column
@@ -143,7 +144,8 @@ def stream(
     Raises
     ------
     InputError
-        Where the file ends before its last row, or its compression is broken.
+        Where the file ends before its last row, its compression is broken, or times that are asked
+        for step back.
     """
     width = file.row_dtype.itemsize
     n_block = max(1, min(file.n_events, block_bytes // width))
@@ -153,6 +155,7 @@ def stream(
     arrays = {key: np.empty(n_block, DECODED[key]) for key in wanted & file.columns.keys()}
     with gzip.open(file.path) if is_gzip(file.path) else open(file.path, "rb", 0) as source:
         _go_to(source, file.data_start)
+        last = -np.inf
         for first in range(0, file.n_events, n_block):
             n = min(n_block, file.n_events - first)
             n_read, reason = _fill(source, memoryview(buffer)[: n * width])
@@ -166,6 +169,8 @@ def stream(
                 block[key] = array[:n]
                 column = file.columns[key]
                 column.decode(rows[column.field][:n], block[key])
+            if "time" in block:
+                last = check_order(block["time"], last, first, file.path)
             if "row" in block:
                 block["pixel"] = _pixel_at(block["row"], block["column"], detnum_of_position)
             yield {key: block.get(key) for key in keys}
