@@ -793,9 +793,9 @@ LOSSES = {
     ("fraction", "outcome"),
     [
         row(0.01, "silent", id="1 %"),
-        todo(0.10, "warning", why="E16", id="10 %"),
-        todo(0.95, "error", why="E16", id="95 %"),
-        todo(0.999, "error", why="E16", id="99.9 %"),
+        row(0.10, "warning", id="10 %"),
+        row(0.95, "error", id="95 %"),
+        row(0.999, "error", id="99.9 %"),
     ],
 )
 @pytest.mark.parametrize("loss", LOSSES)
