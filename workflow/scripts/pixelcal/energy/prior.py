@@ -87,6 +87,8 @@ def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         try:
             table = read_columns(path, extension)
         except InputError as error:
+            if "DATASUM" in str(error):
+                raise InputError(f"relation file {error}") from None
             failure = error
             continue
         break

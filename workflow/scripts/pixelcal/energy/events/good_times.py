@@ -17,6 +17,7 @@ from pixelcal.energy.events.intervals import intersect, merge
 from pixelcal.energy.events.reader import EventFile, stream
 from pixelcal.energy.units import unit_factor
 from pixelcal.errors import InputError
+from pixelcal.io.checksums import check_sums
 from pixelcal.io.columns import column_names, find_column
 from pixelcal.io.fits_files import open_fits
 
@@ -58,6 +59,7 @@ def read_good_time(
         good_time = None
         for criterion in criteria:
             hdu = _only_table(tables, criterion, what)
+            check_sums(path, hdu, "GTI file")
             intervals, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
             check_clocks(event_clock or Clock(), clock, "the event files", f"{what} ({criterion})")
             good_time = intervals if good_time is None else intersect(good_time, intervals)
@@ -174,6 +176,7 @@ def _embedded_good_time(file: EventFile) -> np.ndarray:
             )
         for name in tables:
             hdu = _only_table(tables, name, what)
+            check_sums(file.path, hdu, "event file")
             intervals, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
             check_clocks(file.clock, clock, what, f"its extension {hdu.name}")
             return intervals

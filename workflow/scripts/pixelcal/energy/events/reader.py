@@ -26,6 +26,7 @@ from pixelcal.energy.events.layouts import LAYOUTS, Layout, value_key, wanted_co
 from pixelcal.energy.events.order import check_order
 from pixelcal.errors import InputError
 from pixelcal.instrument import N_SIDE, check_instrument
+from pixelcal.io.checksums import check_sums
 from pixelcal.io.columns import column_names, find_column
 from pixelcal.io.fits_files import BROKEN_GZIP, is_gzip, open_fits
 
@@ -111,6 +112,7 @@ def open_events(
         hdu = _find_table(
             path, hdus, LAYOUTS[layout], [names[key] for key in names if key in required]
         )
+        check_sums(path, hdu, "event file")
         file = _describe(path, hdus[0].header, hdu, names, value_key(layout, columns))
     if multiplicity != "all" and "multiplicity" not in file.columns:
         raise InputError(_no_multiplicity(path, multiplicity))
