@@ -100,7 +100,7 @@ def test_a_damaged_file_is_refused(tmp_path, rows, damage):
     if damage == "bit":
         content[-2880] ^= 1
     path.write_bytes({"cut": content[:-2880], "bit": content, "text": b"hello"}[damage])
-    with pytest.raises(InputError, match="not a whole FITS file"):
+    with pytest.raises(InputError, match="not a whole FITS file|DATASUM"):
         read_columns(path, "RELATION")
 
 

@@ -12,6 +12,7 @@ from pixelcal.energy.events.clock import epoch_cards
 from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds, total_seconds
 from pixelcal.energy.events.layouts import value_key
+from pixelcal.energy.events.losses import check_lost
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.truth import inject_errors
@@ -48,6 +49,8 @@ with running(snakemake) as progress:
     )
     logging.getLogger("pixelcal").info(summary(spectra))
     check_counted(spectra, files)
+    for line in check_lost(spectra, files):
+        logging.getLogger("pixelcal").warning(line)
 
     cards = [
         ("TELESCOP", files[0].keywords.get("TELESCOP", "SVOM"), "mission"),

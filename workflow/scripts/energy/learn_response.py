@@ -7,7 +7,9 @@ from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.response.io import write_response
-from pixelcal.io.tables import read_columns, read_table
+from pixelcal.instrument import N_PIXELS
+from pixelcal.io.merge import read_bad_pixels
+from pixelcal.io.tables import read_columns
 from pixelcal.workflow.script import running
 
 with running(snakemake) as progress:
@@ -18,7 +20,7 @@ with running(snakemake) as progress:
     gain, offset = read_prior(snakemake.input.get("prior"), detnum, **params.relation)
     used = np.ones(len(detnum), bool)
     if snakemake.input.get("bad_pixels"):
-        used = ~np.isin(detnum, read_table(snakemake.input.bad_pixels, ["DETNUM"])["DETNUM"])
+        used = ~np.isin(detnum, read_bad_pixels(snakemake.input.bad_pixels, "DETNUM", N_PIXELS))
     response = learn_camera(
         counts[used], gain[used], offset[used], table, params.fit["min_counts"], progress
     )

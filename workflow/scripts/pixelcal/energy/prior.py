@@ -9,6 +9,7 @@ import numpy as np
 from pixelcal.energy.units import gain_factor, unit_factor
 from pixelcal.errors import InputError
 from pixelcal.instrument import N_PIXELS, check_instrument
+from pixelcal.io.columns import find_column
 from pixelcal.io.tables import read_columns
 
 EXTENSIONS = ("AUX-ECL-PIX-CAL", "RELATION")
@@ -86,6 +87,8 @@ def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         try:
             table = read_columns(path, extension)
         except InputError as error:
+            if "DATASUM" in str(error):
+                raise InputError(f"relation file {error}") from None
             failure = error
             continue
         break
@@ -94,12 +97,15 @@ def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise InputError(f"relation file {failure}; give a file with the extension {wanted}")
     where = f"relation file {path}"
     check_instrument(table.meta, where)
-    absent = [name for name in ("DETNUM", "GAIN", "OFFSET") if name not in table.colnames]
+    wanted = ("DETNUM", "GAIN", "OFFSET")
+    places = {name: find_column(table.colnames, name, where) for name in wanted}
+    absent = [name for name, place in places.items() if place is None]
     if absent:
         raise InputError(
             f"{where}: {extension} lacks {', '.join(absent)}; it has {', '.join(table.colnames)}"
         )
-    columns = {name: _numbers(table[name], where) for name in ("DETNUM", "GAIN", "OFFSET")}
+    named = {name: table.colnames[place] for name, place in places.items()}
+    columns = {name: _numbers(table[label], where) for name, label in named.items()}
     detnum = columns["DETNUM"]
     outside = ~((detnum >= 0) & (detnum < N_PIXELS) & (detnum == np.floor(detnum)))
     if outside.any():
@@ -113,8 +119,9 @@ def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             f"{where}: pixel {numbers[times > 1][0]} is there twice; keep one row for each"
         )
     units = _units(table.meta)
-    gain = columns["GAIN"] * gain_factor(units.get("GAIN"), f"{where}: column GAIN")
-    offset = columns["OFFSET"] * unit_factor(units.get("OFFSET"), "keV", f"{where}: column OFFSET")
+    gain = columns["GAIN"] * gain_factor(units.get(named["GAIN"]), f"{where}: column GAIN")
+    unit = units.get(named["OFFSET"])
+    offset = columns["OFFSET"] * unit_factor(unit, "keV", f"{where}: column OFFSET")
     return detnum.astype(np.int64), gain, offset
 
 

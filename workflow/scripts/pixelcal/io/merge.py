@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.lib import recfunctions
 
 from pixelcal.errors import InputError
+from pixelcal.io.checksums import check_sums
+from pixelcal.io.columns import find_column
+from pixelcal.io.fits_files import is_gzip, open_fits
 from pixelcal.io.tables import read_table
 
 
@@ -63,6 +67,12 @@ def merge_chunks(
     return rows[np.searchsorted(rows[key], pixel)]
 
 
+def _is_fits(path) -> bool:
+    """Whether a file is FITS, plain or gzip-compressed, by its first bytes."""
+    with gzip.open(path) if is_gzip(path) else open(path, "rb") as file:
+        return file.read(6) == b"SIMPLE"
+
+
 def read_bad_pixels(path, key: str, n_pixels: int) -> np.ndarray:
     """Numbers (m,) int of the pixels to leave out, from any table that astropy reads.
 
@@ -71,13 +81,19 @@ def read_bad_pixels(path, key: str, n_pixels: int) -> np.ndarray:
     InputError
         Where the table cannot be read, or a number in its column `key` is not that of a pixel.
     """
-    numbers = np.ma.filled(read_table(path, [key])[key], -1)
+    table, where = read_table(path), f"bad-pixel table {path}"
+    if _is_fits(path):
+        with open_fits(path, "bad-pixel table") as hdus:
+            for hdu in hdus:
+                check_sums(path, hdu, "bad-pixel table")
+    place = find_column(table.colnames, key, where)
+    if place is None:
+        raise InputError(f"{where}: lacks the column(s) {key}; it has {', '.join(table.colnames)}")
+    numbers = np.ma.filled(table.columns[place], -1)
     if not len(numbers):
         return np.array([], int)
     if numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() >= n_pixels:
-        raise InputError(
-            f"bad-pixel table {path}: {key} must be whole numbers from 0 to {n_pixels - 1}"
-        )
+        raise InputError(f"{where}: {key} must be whole numbers from 0 to {n_pixels - 1}")
     return np.unique(numbers)
 
 

@@ -233,11 +233,14 @@ class Spectra:
     rate : Rate
     tally : dict
         With the keys of `TALLY`; its values add up to the number of events read.
+    n_untimed : int
+        Events without a finite time; they are among those of REJTIME.
     """
 
     halves: np.ndarray
     rate: Rate
     tally: dict[str, int]
+    n_untimed: int = 0
 
     @property
     def counts(self) -> np.ndarray:
@@ -301,13 +304,15 @@ def bin_events(
     halves = np.zeros((2, len(detnum), N_CHANNELS), np.int32)
     tally = np.zeros(len(TALLY), np.int64)
     n_done, n_all, interval = 0, sum(file.n_events for file in files), 0
+    n_untimed = 0
     for block in _complete_blocks(files, keys, seed, detnum_of_position, block_bytes):
         events = (block[key] for key in ("value", "pixel", "multiplicity", "time"))
         interval = add_events(halves, rate.counts, tally, *events, selection, interval)
         n_done += len(block["value"])
+        n_untimed += np.count_nonzero(~np.isfinite(block["time"]))
         if progress is not None:
             progress(n_done, n_all)
-    return Spectra(halves, rate, dict(zip(TALLY, tally.tolist(), strict=True)))
+    return Spectra(halves, rate, dict(zip(TALLY, tally.tolist(), strict=True)), n_untimed)
 
 
 def _complete_blocks(files, keys, seed, *how) -> Iterator[dict[str, np.ndarray]]:

@@ -10,6 +10,7 @@ import numpy as np
 from pixelcal.energy.events.clock import Clock
 from pixelcal.energy.units import refuse_units, unit_factor
 from pixelcal.errors import InputError
+from pixelcal.io.columns import column_names
 
 DECODED = {
     "value": np.float64,
@@ -22,6 +23,18 @@ DECODED = {
 """Type that a column is decoded to, whatever its type in the file."""
 
 
+NUMBERS = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
+"""Types of columns of numbers by the letter of their TFORM."""
+
+SIZES = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8} | {
+    "C": 8,
+    "M": 16,
+    "P": 8,
+    "Q": 16,
+}
+"""Bytes of an element of a column by the letter of its TFORM; X counts bits."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A scalar column of a binary table: physical value = zero + scale * stored value.
@@ -29,16 +42,25 @@ class Column:
     Attributes
     ----------
     name : str
+        Name in the file.
     scale, zero : float
         TSCAL and TZERO, and what brings the column to keV or s.
     null : int, optional
         TNULL: the stored integer that means no value.
+    place : int
+        Number of the column, from 1.
     """
 
     name: str
     scale: float = 1.0
     zero: float = 0.0
     null: int | None = None
+    place: int = 1
+
+    @property
+    def field(self) -> str:
+        """Name of its field in `row_dtype`, whatever its name in the file."""
+        return f"c{self.place}"
 
     def decode(self, stored: np.ndarray, out: np.ndarray) -> None:
         """Write the physical values of `stored` (n,) to `out` (n,), a native contiguous array.
@@ -70,6 +92,23 @@ class Column:
         return np.clip(whole, limits.min, limits.max)
 
 
+def row_dtype(header) -> np.dtype:
+    """Type of a row, big-endian, with a field c1, c2, ... for each column of one number.
+
+    Other columns are bytes to leave out: their names and contents do not matter.
+    """
+    names, formats, offsets, width = [], [], [], 0
+    for number in range(1, int(header["TFIELDS"]) + 1):
+        repeat, code = re.match(r"(\d*)([A-Z]?)", str(header[f"TFORM{number}"]).strip()).groups()
+        count = int(repeat or 1)
+        if code in NUMBERS and count == 1:
+            names.append(f"c{number}")
+            formats.append(NUMBERS[code])
+            offsets.append(width)
+        width += (count + 7) // 8 if code == "X" else count * SIZES.get(code, 0)
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": width})
+
+
 def describe_column(hdu, index: int, key: str, value: str, clock: Clock, where: str) -> Column:
     """Column number `index` (from 0) of a table, which must hold one number per row.
 
@@ -86,7 +125,8 @@ def describe_column(hdu, index: int, key: str, value: str, clock: Clock, where: 
     where : str
         Name of the file, for errors.
     """
-    name, number, header = hdu.columns.names[index], index + 1, hdu.header
+    number, header = index + 1, hdu.header
+    name = column_names(header)[index]
     where = f"{where}: column {name}"
     form = str(header[f"TFORM{number}"]).strip()
     if not re.fullmatch("1?[BIJKED]", form):
@@ -116,4 +156,5 @@ def describe_column(hdu, index: int, key: str, value: str, clock: Clock, where: 
         refuse_units(unit, ("keV", "s"), where, f"name the one of the {key} in events.columns")
     if factor != 1 or shift != 0:
         scale, zero = scale * factor, zero * factor + shift
-    return Column(name, float(scale), zero, null if form[-1] in "BIJK" else None)
+    null = null if form[-1] in "BIJK" else None
+    return Column(name, float(scale), zero, null, number)

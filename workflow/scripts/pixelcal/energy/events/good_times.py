@@ -17,6 +17,8 @@ from pixelcal.energy.events.intervals import intersect, merge
 from pixelcal.energy.events.reader import EventFile, stream
 from pixelcal.energy.units import unit_factor
 from pixelcal.errors import InputError
+from pixelcal.io.checksums import check_sums
+from pixelcal.io.columns import column_names, find_column
 from pixelcal.io.fits_files import open_fits
 
 
@@ -57,6 +59,7 @@ def read_good_time(
         good_time = None
         for criterion in criteria:
             hdu = _only_table(tables, criterion, what)
+            check_sums(path, hdu, "GTI file")
             intervals, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
             check_clocks(event_clock or Clock(), clock, "the event files", f"{what} ({criterion})")
             good_time = intervals if good_time is None else intersect(good_time, intervals)
@@ -173,6 +176,7 @@ def _embedded_good_time(file: EventFile) -> np.ndarray:
             )
         for name in tables:
             hdu = _only_table(tables, name, what)
+            check_sums(file.path, hdu, "event file")
             intervals, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
             check_clocks(file.clock, clock, what, f"its extension {hdu.name}")
             return intervals
@@ -201,7 +205,7 @@ def _gti_tables(hdus) -> dict[str, list]:
     tables: dict[str, list] = {}
     for hdu in hdus:
         if isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
-            names = {name.upper() for name in hdu.columns.names}
+            names = {name.upper() for name in column_names(hdu.header)}
             if {"START", "STOP"} <= names:
                 tables.setdefault(hdu.name.upper(), []).append(hdu)
     return tables
@@ -228,7 +232,7 @@ def _read_intervals(primary, hdu, where: str) -> tuple[np.ndarray, Clock]:
     clock = clock_of(time_keywords((primary, hdu.header), where), where)
     limits = []
     for wanted in ("START", "STOP"):
-        index = [name.upper() for name in hdu.columns.names].index(wanted)
+        index = find_column(column_names(hdu.header), wanted, where)
         values = np.asarray(hdu.data.field(index))
         if values.ndim != 1 or values.dtype.kind not in "iuf":
             raise InputError(f"{where}: column {wanted} does not hold one number a row; correct it")

@@ -21,10 +21,13 @@ import numpy as np
 from astropy.io import fits
 
 from pixelcal.energy.events.clock import Clock, clock_of, time_keywords
-from pixelcal.energy.events.columns import DECODED, Column, describe_column
+from pixelcal.energy.events.columns import DECODED, Column, describe_column, row_dtype
 from pixelcal.energy.events.layouts import LAYOUTS, Layout, value_key, wanted_columns
+from pixelcal.energy.events.order import check_order
 from pixelcal.errors import InputError
 from pixelcal.instrument import N_SIDE, check_instrument
+from pixelcal.io.checksums import check_sums
+from pixelcal.io.columns import column_names, find_column
 from pixelcal.io.fits_files import BROKEN_GZIP, is_gzip, open_fits
 
 BLOCK_BYTES = 2**20
@@ -42,7 +45,7 @@ class EventFile:
     n_events : int
     data_start : int
         Byte at which the rows start (in a compressed file, of its decompressed content).
-    row_dtype : dtype of one row, big-endian
+    row_dtype : dtype of one row, big-endian, as `columns.row_dtype`
     columns : dict, key -> Column
         Keys of `DECODED`; a key that the file has no column for is absent.
     keywords : dict
@@ -109,6 +112,7 @@ def open_events(
         hdu = _find_table(
             path, hdus, LAYOUTS[layout], [names[key] for key in names if key in required]
         )
+        check_sums(path, hdu, "event file")
         file = _describe(path, hdus[0].header, hdu, names, value_key(layout, columns))
     if multiplicity != "all" and "multiplicity" not in file.columns:
         raise InputError(_no_multiplicity(path, multiplicity))
@@ -142,7 +146,8 @@ def stream(
     Raises
     ------
     InputError
-        Where the file ends before its last row, or its compression is broken.
+        Where the file ends before its last row, its compression is broken, or times that are asked
+        for step back.
     """
     width = file.row_dtype.itemsize
     n_block = max(1, min(file.n_events, block_bytes // width))
@@ -152,6 +157,7 @@ def stream(
     arrays = {key: np.empty(n_block, DECODED[key]) for key in wanted & file.columns.keys()}
     with gzip.open(file.path) if is_gzip(file.path) else open(file.path, "rb", 0) as source:
         _go_to(source, file.data_start)
+        last = -np.inf
         for first in range(0, file.n_events, n_block):
             n = min(n_block, file.n_events - first)
             n_read, reason = _fill(source, memoryview(buffer)[: n * width])
@@ -163,7 +169,10 @@ def stream(
             block = {}
             for key, array in arrays.items():
                 block[key] = array[:n]
-                file.columns[key].decode(rows[file.columns[key].name][:n], block[key])
+                column = file.columns[key]
+                column.decode(rows[column.field][:n], block[key])
+            if "time" in block:
+                last = check_order(block["time"], last, first, file.path)
             if "row" in block:
                 block["pixel"] = _pixel_at(block["row"], block["column"], detnum_of_position)
             yield {key: block.get(key) for key in keys}
@@ -206,11 +215,11 @@ def _find_table(path: Path, hdus, layout: Layout, needed: list[str]) -> fits.Bin
             " each"
         )
     for hdu in named or tables:
-        present = {name.upper() for name in hdu.columns.names}
+        present = {name.upper() for name in column_names(hdu.header)}
         if all(name.upper() in present for name in needed):
             return hdu
     found = "; ".join(
-        f"{hdu.name or 'unnamed'}: {', '.join(hdu.columns.names)}" for hdu in named or tables
+        f"{hdu.name or 'unnamed'}: {', '.join(column_names(hdu.header))}" for hdu in named or tables
     )
     raise InputError(
         f"event file {path}: no table holds the column(s) {', '.join(needed)} (there is:"
@@ -221,8 +230,8 @@ def _find_table(path: Path, hdus, layout: Layout, needed: list[str]) -> fits.Bin
 def _describe(path: Path, primary: fits.Header, hdu, names: dict, value: str) -> EventFile:
     """What there is to know of the table of events; `names` of columns by keys of `DECODED`."""
     header, where = hdu.header, f"event file {path}"
-    row_dtype = hdu.columns.dtype.newbyteorder(">")
-    if row_dtype.itemsize != header["NAXIS1"]:
+    row = row_dtype(header)
+    if row.itemsize != header["NAXIS1"]:
         raise InputError(f"{where}: its columns do not add up to a row (NAXIS1); get the file anew")
     keywords = time_keywords((primary, header), where)
     clock = clock_of(keywords, where)
@@ -230,17 +239,18 @@ def _describe(path: Path, primary: fits.Header, hdu, names: dict, value: str) ->
         words = ("EXPOSURE", "TELESCOP", "INSTRUME")
         keywords.update({word: source[word] for word in words if word in source})
     check_instrument(keywords, where)
-    present = {name.upper(): i for i, name in enumerate(hdu.columns.names)}
+    present = column_names(header)
+    places = {key: find_column(present, name, where) for key, name in names.items()}
     return EventFile(
         path=path,
         extension=hdu.name,
         n_events=header["NAXIS2"],
         data_start=hdu.fileinfo()["datLoc"],
-        row_dtype=row_dtype,
+        row_dtype=row,
         columns={
-            key: describe_column(hdu, present[name.upper()], key, value, clock, where)
-            for key, name in names.items()
-            if name.upper() in present
+            key: describe_column(hdu, place, key, value, clock, where)
+            for key, place in places.items()
+            if place is not None
         },
         keywords=keywords,
         clock=clock,

@@ -1,0 +1,49 @@
+"""Columns of tables by their names: one rule for every table that a user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pixelcal.errors import InputError
+
+NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
+
+
+def column_names(header) -> list[str]:
+    """Names of the columns of a FITS table by its header; "" where one has none."""
+    numbers = range(1, int(header.get("TFIELDS", 0)) + 1)
+    return [str(header.get(f"TTYPE{n}", "")).strip() for n in numbers]
+
+
+def find_column(names: Sequence[str | None], wanted: str, where: str) -> int | None:
+    """Place (from 0) of the column `wanted` among `names`; None where there is none.
+
+    The column of exactly that name goes before those in other capital or small letters.
+
+    Parameters
+    ----------
+    names : sequence of str or None
+        None, or "", for a column without a name.
+    wanted : str
+    where : str
+        Name of the table, for errors.
+
+    Raises
+    ------
+    InputError
+        Where several columns have exactly that name, or none has and several have it in other
+        capitals.
+    """
+    found = [place for place, name in enumerate(names) if name == wanted]
+    if not found:
+        found = [
+            place for place, name in enumerate(names) if (name or "").upper() == wanted.upper()
+        ]
+    if len(found) > 1:
+        number = NUMBER_WORDS.get(len(found), str(len(found)))
+        candidates = ", ".join(str(names[place]) for place in found)
+        raise InputError(
+            f"{where}: has {number} columns that may be {wanted} ({candidates}), which one is"
+            " meant is not told; rename or remove the others"
+        )
+    return found[0] if found else None
