@@ -30,7 +30,7 @@ with running(snakemake) as progress:
     good_time = first_seconds(available, params.seconds)
 
     if value_key(params.layout, params.columns) == "energy":
-        known = read_prior(prior, detnum, **params.relation)
+        known = read_prior(prior, detnum, **params.relation, tell=True)
         relation = inject_errors(detnum, *known, **params.injection, exposure=params.exposure)
     else:  # channels as the camera assigned them: channel = floor((channel - 0) / 1)
         relation = np.ones(len(detnum)), np.zeros(len(detnum))

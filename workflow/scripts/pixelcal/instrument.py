@@ -17,6 +17,10 @@ N_SIDE = 80
 N_PIXELS = N_SIDE**2
 N_CHANNELS = 1024
 
+GAIN_RANGE_KEV = (0.05, 0.5)
+OFFSET_RANGE_KEV = (-20.0, 20.0)
+"""Gains (keV/channel) and offsets (keV) that a pixel may have: others are in another unit."""
+
 REFERENCE_ENERGIES_KEV = (4.0, 15.0, 50.0, 80.0, 150.0)
 """Energies (keV) at which a relation is judged."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from pixelcal.errors import InputError, one_line
-from pixelcal.instrument import GTI_CRITERIA, N_PIXELS
+from pixelcal.instrument import GAIN_RANGE_KEV, GTI_CRITERIA, N_PIXELS, OFFSET_RANGE_KEV
 from pixelcal.io.chunks import parse_pixels
 from pixelcal.io.resources import shipped_or_given
 from pixelcal.workflow.schema_errors import check_schema, meant, named, shown
@@ -247,6 +247,7 @@ def _check_choices(config: Mapping) -> None:
     """What hangs together: pixels of the camera, and files against simulation."""
     parse_pixels(config["pixels"], N_PIXELS)
     _check_multiplicity(config)
+    _check_relation(config["relation"])
     events, available = config["events"], config["simulation"]["good_seconds"]
     if events["files"]:
         return
@@ -269,6 +270,19 @@ def _check_choices(config: Mapping) -> None:
                 f"exposures.{name}.seconds: {exposure['seconds']:g} s are asked for, but"
                 f" {available:g} s of good time are simulated (simulation.good_seconds);"
                 f" allowed: at most {available:g}"
+            )
+
+
+def _check_relation(relation: Mapping) -> None:
+    """The relation of every pixel is one that a pixel of the camera may have."""
+    for key, (least, most), unit in (
+        ("gain_keV", GAIN_RANGE_KEV, "keV/channel"),
+        ("offset_keV", OFFSET_RANGE_KEV, "keV"),
+    ):
+        if not least <= relation[key] <= most:
+            raise InputError(
+                f"relation.{key}: {relation[key]:g} is no value of this camera; allowed: {least:g}"
+                f" to {most:g} {unit}"
             )
 
 
