@@ -15,6 +15,7 @@ from pixelcal.energy.events.layouts import value_key
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.truth import inject_errors
+from pixelcal.instrument import UNKNOWN
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_ecsv, write_fits
 from pixelcal.workflow.script import listed, running
@@ -50,8 +51,8 @@ with running(snakemake) as progress:
     check_counted(spectra, files)
 
     cards = [
-        ("TELESCOP", files[0].keywords.get("TELESCOP", "SVOM"), "mission"),
-        ("INSTRUME", files[0].keywords.get("INSTRUME", "ECL"), "instrument"),
+        ("TELESCOP", files[0].keywords.get("TELESCOP", UNKNOWN), "mission"),
+        ("INSTRUME", files[0].keywords.get("INSTRUME", UNKNOWN), "instrument"),
         ("EXPNAME", params.exposure, "name of the exposure"),
         ("EXPOSURE", total_seconds(good_time), "[s] good time used"),
         ("ONTIME", total_seconds(good_time), "[s] sum of the good time intervals used"),

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 
 from pixelcal.errors import InputError
 
-INSTRUMENT = "ECL"
-"""INSTRUME of files of the mission; others write ECLAIRs."""
+INSTRUMENTS = ("ECL", "ECLAIRS")
+"""INSTRUME of files of the mission and of others, in capitals."""
+UNKNOWN = "UNKNOWN"
+"""TELESCOP and INSTRUME of products of files that do not tell."""
 
 N_SIDE = 80
 """Pixels along one side of the camera."""
@@ -39,7 +41,7 @@ GTI_CRITERIA = ("GTICAL-NEO", "GTICAL-PEO", "GTICAL-TEO", "GTICAL-NSA", "GTICAL-
 def check_instrument(header: Mapping, where: str) -> None:
     """Raise InputError where a header names another instrument than ECLAIRs."""
     name = header.get("INSTRUME")
-    if isinstance(name, str) and name.strip() and INSTRUMENT not in name.upper():
+    if isinstance(name, str) and name.strip().upper() not in ("", UNKNOWN, *INSTRUMENTS):
         raise InputError(
             f"{where}: is of another camera (INSTRUME {name.strip()}); give one of ECLAIRs, or"
             " correct INSTRUME in its header"
