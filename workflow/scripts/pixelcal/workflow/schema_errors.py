@@ -12,11 +12,11 @@ from pixelcal.errors import InputError
 
 
 def check_schema(config: dict, schema: Mapping) -> None:
-    """Raise the first of the errors that the schema finds, in the order of the keys."""
+    """Raise one line of all errors that the schema finds, in the order of the keys."""
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(p) for p in error.path])
     if errors:
-        raise InputError(_sentence(errors[0]))
+        raise InputError("; also ".join(dict.fromkeys(map(_sentence, errors))))
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:
@@ -36,6 +36,8 @@ def _sentence(error: jsonschema.ValidationError) -> str:
     hint = ""
     if rule == "type" and isinstance(error.instance, str) and "number" in _listed(limit):
         hint = _number_hint(error.instance)
+    if rule == "type" and where.split(".")[0] == "exposures" and where.count(".") < 2:
+        hint = _exposure_hint(where, error.instance)
     return (
         f"{named(where)}: {shown(error.instance)} is not allowed; allowed: {_allowed(error)}{hint}"
     )
@@ -89,6 +91,16 @@ def _number_hint(text: str) -> str:
     mantissa, _, exponent = f"{number:.6e}".partition("e")
     digits = mantissa.rstrip("0")
     return f", written {digits}{'0' * digits.endswith('.')}e{int(exponent):+d} without quotes"
+
+
+def _exposure_hint(where: str, value: object) -> str:
+    """How to write an exposure where its seconds, or its name, stand alone."""
+    first = value[0] if isinstance(value, list) and value else value
+    seconds = first if isinstance(first, int | float) else 3000
+    if isinstance(first, str) and first.replace(".", "", 1).isdigit():
+        seconds = first
+    name = "" if "." in where else "3ks: "
+    return f"; write {name}{{seconds: {seconds}}}"
 
 
 def _listed(value: object) -> Iterable[str]:
