@@ -64,16 +64,14 @@ def test_an_exposure_is_said_as_it_should_be_written(settings, words, tmp_path):
             ["pixel:", "fit.methode"],
             id="unknown keys",
         ),
-        todo(
+        row(
             {"pixels": "0-9999", "bad_pixels": "none.csv", "lines": "none.csv"},
             ["pixels", "bad_pixels", "lines"],
-            why="E25",
             id="files and pixels",
         ),
-        todo(
+        row(
             {"fit": {"min_counts": -1}, "bad_pixels": "none.csv"},
             ["fit.min_counts", "bad_pixels"],
-            why="E25",
             id="a value and a file",
         ),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import jsonschema
 
@@ -17,6 +17,29 @@ def check_schema(config: dict, schema: Mapping) -> None:
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(p) for p in error.path])
     if errors:
         raise InputError("; also ".join(dict.fromkeys(map(_sentence, errors))))
+
+
+def without_mistakes(config: dict, schema: Mapping) -> dict:
+    """A copy of a configuration without the values that the schema finds wrong."""
+    kept = {key: dict(v) if isinstance(v, dict) else v for key, v in config.items()}
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(config):
+        path = list(error.path)
+        if len(path) == 2 and path[0] != "exposures" and isinstance(kept.get(path[0]), dict):
+            kept[path[0]].pop(path[1], None)
+        elif path:
+            kept.pop(path[0], None)
+    return kept
+
+
+def mistakes_of(checks: Iterable[Callable[[], object]]) -> list[str]:
+    """What the checks say that fail, once each."""
+    said = []
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            said.append(str(error))
+    return list(dict.fromkeys(said))
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:
