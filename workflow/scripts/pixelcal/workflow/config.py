@@ -334,14 +334,12 @@ def _file_checks(config: Mapping) -> list[Callable[[], object]]:
     """Checks that every file that the configuration names can be read, and is named once."""
     named_files = [(key, path) for key, path in _named_files(config) if path is not None]
     return [
-        *(partial(_check_named_file, key, path) for key, path in named_files),
+        *(
+            partial(_check_file, key, shipped_or_given(path) if key.endswith("lines") else path)
+            for key, path in named_files
+        ),
         partial(_check_twice, config),
     ]
-
-
-def _check_named_file(key: str, path: str) -> None:
-    """A file can be read; line tables may also be those that pixelcal brings."""
-    _check_file(key, shipped_or_given(path) if key.endswith("lines") else path)
 
 
 def _check_twice(config: Mapping) -> None:
