@@ -8,6 +8,13 @@ with configuration.mistakes_in_one_line():
         read_lines(path)
 
 PIXELS = list(parse_pixels(config["pixels"], configuration.N_PIXELS))
+if config["bad_pixels"]:
+    from pixelcal.io.merge import read_bad_pixels, refuse_all_bad
+
+    with configuration.mistakes_in_one_line():
+        bad = read_bad_pixels(config["bad_pixels"], "DETNUM", configuration.N_PIXELS)
+        refuse_all_bad(bad, PIXELS, config["bad_pixels"])
+
 EXPOSURES = {name: configuration.exposure_settings(config, name) for name in config["exposures"]}
 # Shortest first: the order in which a configuration names them makes nothing stale.
 EXPOSURES = dict(sorted(EXPOSURES.items(), key=lambda item: (item[1]["seconds"], item[0])))

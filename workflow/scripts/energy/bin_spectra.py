@@ -14,8 +14,10 @@ from pixelcal.energy.events.intervals import first_seconds, total_seconds
 from pixelcal.energy.events.layouts import value_key
 from pixelcal.energy.events.losses import check_lost
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
+from pixelcal.energy.fit.start import GAIN_RANGE, OFFSET_RANGE_KEV
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.truth import inject_errors
+from pixelcal.energy.truth import inject_errors, tell_beyond_search
+from pixelcal.instrument import UNKNOWN
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_ecsv, write_fits
 from pixelcal.workflow.script import listed, running
@@ -31,7 +33,8 @@ with running(snakemake) as progress:
     good_time = first_seconds(available, params.seconds)
 
     if value_key(params.layout, params.columns) == "energy":
-        known = read_prior(prior, detnum, **params.relation)
+        known = read_prior(prior, detnum, **params.relation, tell=True)
+        tell_beyond_search(params.injection, GAIN_RANGE, OFFSET_RANGE_KEV)
         relation = inject_errors(detnum, *known, **params.injection, exposure=params.exposure)
     else:  # channels as the camera assigned them: channel = floor((channel - 0) / 1)
         relation = np.ones(len(detnum)), np.zeros(len(detnum))
@@ -53,8 +56,8 @@ with running(snakemake) as progress:
         logging.getLogger("pixelcal").warning(line)
 
     cards = [
-        ("TELESCOP", files[0].keywords.get("TELESCOP", "SVOM"), "mission"),
-        ("INSTRUME", files[0].keywords.get("INSTRUME", "ECL"), "instrument"),
+        ("TELESCOP", files[0].keywords.get("TELESCOP", UNKNOWN), "mission"),
+        ("INSTRUME", files[0].keywords.get("INSTRUME", UNKNOWN), "instrument"),
         ("EXPNAME", params.exposure, "name of the exposure"),
         ("EXPOSURE", total_seconds(good_time), "[s] good time used"),
         ("ONTIME", total_seconds(good_time), "[s] sum of the good time intervals used"),

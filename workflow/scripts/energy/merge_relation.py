@@ -16,7 +16,7 @@ from pixelcal.energy.fit.columns import FIT_DTYPE, LEAVE_OUT_EXTENSION, LEAVE_OU
 from pixelcal.energy.results import merge as merging
 from pixelcal.energy.results.mission_file import mission_hdus, previous_relation
 from pixelcal.instrument import N_PIXELS
-from pixelcal.io.merge import merge_chunks, read_bad_pixels
+from pixelcal.io.merge import merge_chunks, read_bad_pixels, refuse_all_bad
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
 from pixelcal.workflow.script import listed, running
 
@@ -30,6 +30,7 @@ with running(snakemake):
     fits = [read_columns(path, "FIT") for path in paths]
     rows = merge_chunks(fits, detnum, paths, FIT_DTYPE, "DETNUM")
     bad = read_bad_pixels(bad_pixels, "DETNUM", N_PIXELS) if bad_pixels else []
+    refuse_all_bad(bad, detnum, bad_pixels)
     rows = merging.complete_status(rows, x, y, bad)
     cards = merging.relation_cards(
         rows,

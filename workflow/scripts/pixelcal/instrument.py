@@ -9,13 +9,19 @@ from collections.abc import Mapping
 
 from pixelcal.errors import InputError
 
-INSTRUMENT = "ECL"
-"""INSTRUME of files of the mission; others write ECLAIRs."""
+INSTRUMENTS = ("ECL", "ECLAIRS")
+"""INSTRUME of files of the mission and of others, in capitals."""
+UNKNOWN = "UNKNOWN"
+"""TELESCOP and INSTRUME of products of files that do not tell."""
 
 N_SIDE = 80
 """Pixels along one side of the camera."""
 N_PIXELS = N_SIDE**2
 N_CHANNELS = 1024
+
+GAIN_RANGE_KEV = (0.05, 0.5)
+OFFSET_RANGE_KEV = (-20.0, 20.0)
+"""Gains (keV/channel) and offsets (keV) that a pixel may have: others are in another unit."""
 
 REFERENCE_ENERGIES_KEV = (4.0, 15.0, 50.0, 80.0, 150.0)
 """Energies (keV) at which a relation is judged."""
@@ -35,7 +41,7 @@ GTI_CRITERIA = ("GTICAL-NEO", "GTICAL-PEO", "GTICAL-TEO", "GTICAL-NSA", "GTICAL-
 def check_instrument(header: Mapping, where: str) -> None:
     """Raise InputError where a header names another instrument than ECLAIRs."""
     name = header.get("INSTRUME")
-    if isinstance(name, str) and name.strip() and INSTRUMENT not in name.upper():
+    if isinstance(name, str) and name.strip().upper() not in ("", UNKNOWN, *INSTRUMENTS):
         raise InputError(
             f"{where}: is of another camera (INSTRUME {name.strip()}); give one of ECLAIRs, or"
             " correct INSTRUME in its header"

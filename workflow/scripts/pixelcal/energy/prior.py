@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Table
+from astropy.units import UnitsWarning
 
-from pixelcal.energy.units import gain_factor, unit_factor
+from pixelcal.energy.units import relation_in_keV
 from pixelcal.errors import InputError
-from pixelcal.instrument import N_PIXELS, check_instrument
+from pixelcal.instrument import GAIN_RANGE_KEV, N_PIXELS, OFFSET_RANGE_KEV, check_instrument
 from pixelcal.io.columns import find_column
-from pixelcal.io.tables import read_columns
+from pixelcal.io.tables import read_columns, read_table
 
 EXTENSIONS = ("AUX-ECL-PIX-CAL", "RELATION")
+NEEDED = ("DETNUM", "GAIN", "OFFSET")
+
+LOGGER = logging.getLogger(__name__)
 
 
 def read_prior(
-    path: str | Path | None, detnum: np.ndarray, gain_keV: float, offset_keV: float
+    path: str | Path | None,
+    detnum: np.ndarray,
+    gain_keV: float,
+    offset_keV: float,
+    tell: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gain and offset of each pixel before the fit.
 
     Parameters
     ----------
     path : path or None
-        A relation FITS with DETNUM, GAIN and OFFSET in the extension AUX-ECL-PIX-CAL or RELATION;
-        gain in keV/channel and offset in keV, or in the units that the columns name.
+        A table with DETNUM, GAIN and OFFSET: a FITS file, in the extension AUX-ECL-PIX-CAL or
+        RELATION, or ECSV or CSV. Gain in keV/channel and offset in keV, or in the units that the
+        columns name ("GAIN [chan/keV]" in CSV); see `relation_in_keV`.
     detnum : (n,) int
         The pixels wanted, in any order.
     gain_keV, offset_keV : float
         The relation of every pixel (keV/channel, keV) where `path` is None.
+    tell : bool
+        Warn of a column without a unit.
 
     Returns
     -------
@@ -38,12 +53,12 @@ def read_prior(
     ------
     InputError
         Where the file cannot be read or is of another camera, or a pixel is missing, there twice,
-        or without a usable relation (finite, with positive gain).
+        or without a usable relation (finite, with positive gain), or any is out of range.
     """
     detnum = np.asarray(detnum, np.int64)
     if path is None:
         return np.full(len(detnum), float(gain_keV)), np.full(len(detnum), float(offset_keV))
-    given, gain, offset = _read_relation(path)
+    given, gain, offset = _read_relation(path, tell)
     missing = detnum[~np.isin(detnum, given)]
     if len(missing):
         raise InputError(
@@ -69,7 +84,7 @@ def read_usable(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises
     ------
     InputError
-        Where the file cannot be read, or a pixel is there twice.
+        Where the file cannot be read, a pixel is there twice, or a relation is out of range.
     """
     detnum, gain, offset = _read_relation(path)
     usable = _is_usable(gain, offset)
@@ -81,24 +96,12 @@ def _is_usable(gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
     return np.isfinite(gain) & np.isfinite(offset) & (gain > 0)
 
 
-def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """DETNUM, GAIN and OFFSET of the first of `EXTENSIONS` that the file has."""
-    for extension in EXTENSIONS:
-        try:
-            table = read_columns(path, extension)
-        except InputError as error:
-            if "DATASUM" in str(error):
-                raise InputError(f"relation file {error}") from None
-            failure = error
-            continue
-        break
-    else:
-        wanted = " or ".join(EXTENSIONS)
-        raise InputError(f"relation file {failure}; give a file with the extension {wanted}")
+def _read_relation(path, tell: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """DETNUM, GAIN and OFFSET of the table of a relation file."""
+    table, units, extension = _read_fits(path) if _is_fits(path) else _read_text(path)
     where = f"relation file {path}"
     check_instrument(table.meta, where)
-    wanted = ("DETNUM", "GAIN", "OFFSET")
-    places = {name: find_column(table.colnames, name, where) for name in wanted}
+    places = {name: find_column(table.colnames, name, where) for name in NEEDED}
     absent = [name for name, place in places.items() if place is None]
     if absent:
         raise InputError(
@@ -107,6 +110,21 @@ def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     named = {name: table.colnames[place] for name, place in places.items()}
     columns = {name: _numbers(table[label], where) for name, label in named.items()}
     detnum = columns["DETNUM"]
+    _check_detnum(detnum, where)
+    texts = units.get(named["GAIN"]), units.get(named["OFFSET"])
+    gain, offset = relation_in_keV(columns["GAIN"], columns["OFFSET"], texts, where)
+    _check_range(detnum, gain, offset, texts, where)
+    silent = [name for name, text in zip(NEEDED[1:], texts, strict=True) if not text]
+    if tell and silent:
+        LOGGER.warning(
+            "%s: %s without a unit, taken to be in keV/chan and keV; name the unit in the file",
+            where, " and ".join(silent),
+        )  # fmt: skip
+    return detnum.astype(np.int64), gain, offset
+
+
+def _check_detnum(detnum: np.ndarray, where: str) -> None:
+    """Raise InputError where a number is not that of a pixel, or is there twice."""
     outside = ~((detnum >= 0) & (detnum < N_PIXELS) & (detnum == np.floor(detnum)))
     if outside.any():
         raise InputError(
@@ -118,16 +136,73 @@ def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise InputError(
             f"{where}: pixel {numbers[times > 1][0]} is there twice; keep one row for each"
         )
-    units = _units(table.meta)
-    gain = columns["GAIN"] * gain_factor(units.get(named["GAIN"]), f"{where}: column GAIN")
-    unit = units.get(named["OFFSET"])
-    offset = columns["OFFSET"] * unit_factor(unit, "keV", f"{where}: column OFFSET")
-    return detnum.astype(np.int64), gain, offset
+
+
+def _check_range(detnum, gain, offset, texts, where: str) -> None:
+    """Raise InputError where a usable relation is one that no pixel has."""
+    usable = _is_usable(gain, offset)
+    for name, values, (least, most), text, unit in (
+        ("GAIN", gain, GAIN_RANGE_KEV, texts[0], "keV/chan"),
+        ("OFFSET", offset, OFFSET_RANGE_KEV, texts[1], "keV"),
+    ):
+        outside = usable & ((values < least) | (values > most))
+        if outside.any():
+            told = f"is '{text}'" if text else "is missing"
+            raise InputError(
+                f"{where}: pixel {detnum[outside][0]:.0f} has {name} {values[outside][0]:g} {unit},"
+                f" allowed: {least:g} to {most:g}; correct the unit of {name}, which {told}, or the"
+                " values"
+            )
+
+
+def _is_fits(path) -> bool:
+    """Whether a file is to be read as FITS: all but those with a name of text."""
+    return Path(path).suffix.lower() not in (".ecsv", ".csv", ".txt", ".dat")
+
+
+def _read_fits(path) -> tuple[Table, dict[str, str], str]:
+    """Table, units and name of the first of `EXTENSIONS` that the file has."""
+    for extension in EXTENSIONS:
+        try:
+            table = read_columns(path, extension)
+        except InputError as error:
+            if "DATASUM" in str(error):
+                raise InputError(f"relation file {error}") from None
+            failure = error
+            continue
+        return table, _units(table.meta), extension
+    wanted = " or ".join(EXTENSIONS)
+    raise InputError(f"relation file {failure}; give a file with the extension {wanted}")
+
+
+def _read_text(path) -> tuple[Table, dict[str, str], str]:
+    """Table and units of an ECSV or CSV file, there in brackets behind the names."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UnitsWarning)
+            table = read_table(path)
+    except InputError as error:
+        raise InputError(f"relation file {error}; give FITS, ECSV or CSV") from None
+    units = {name: str(table[name].unit) for name in table.colnames if table[name].unit}
+    for label in list(table.colnames):
+        found = re.fullmatch(r"\s*(\w+)\s*\[(.*)\]\s*", label)
+        if found and found[1] in table.colnames:
+            raise InputError(
+                f"relation file {path}: has both {found[1]} and {label}; keep one of the columns"
+            )
+        if found:
+            table.rename_column(label, found[1])
+            units[found[1]] = found[2]
+    return table, units, "the table"
 
 
 def _numbers(column, where: str) -> np.ndarray:
     """The numbers (n,) of a column."""
-    values = np.ma.filled(column, -1) if column.dtype.kind in "iu" else np.asarray(column)
+    if column.dtype.kind in "iuf":
+        values = np.ma.filled(column, np.nan if column.dtype.kind == "f" else -1)
+        values = np.asarray(values)
+    else:
+        values = np.asarray(column)
     if values.ndim != 1 or values.dtype.kind not in "iuf":
         raise InputError(
             f"{where}: column {column.name} does not hold one number a row; give a file as"

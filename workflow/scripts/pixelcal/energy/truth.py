@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy as np
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_table
 from pixelcal.numerics.random import pixel_stream
+
+LOGGER = logging.getLogger(__name__)
 
 
 def read_truth(path: str | Path, detnum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,3 +58,17 @@ def inject_errors(detnum, gain, offset, gain_sigma, offset_sigma_keV, seed, expo
         [pixel_stream(seed, exposure, int(d)).standard_normal(2) for d in detnum]
     ).reshape(-1, 2)
     return gain * (1 + gain_sigma * draws[:, 0]), offset + offset_sigma_keV * draws[:, 1]
+
+
+def tell_beyond_search(injection: Mapping, gain_range: float, offset_range_keV: float) -> None:
+    """Warn where three standard deviations of an injected error are more than the fit searches."""
+    for key, reach, unit in (
+        ("gain_sigma", gain_range, ""),
+        ("offset_sigma_keV", offset_range_keV, " keV"),
+    ):
+        if 3.0 * injection[key] > reach:
+            LOGGER.warning(
+                "injection.%s: %g%s puts pixels beyond the %g%s about the relation known before"
+                " that the fit searches; choose at most %.2g%s",
+                key, injection[key], unit, reach, unit, reach / 3.0, unit,
+            )  # fmt: skip

@@ -14,6 +14,11 @@ from pixelcal.io.columns import find_column
 from pixelcal.io.fits_files import is_gzip, open_fits
 from pixelcal.io.tables import read_table
 
+FLAGS = ("BAD", "IS_BAD", "MASKED", "MASK", "FLAG", "STATUS")
+"""Columns of a table of all pixels that say which are bad, in capitals."""
+BAD_WORDS = ("1", "true", "t", "yes", "bad", "masked")
+GOOD_WORDS = ("0", "false", "f", "no", "good", "ok", "")
+
 
 def merge_chunks(
     chunks: Sequence, pixel: np.ndarray, names: Sequence[str], dtype: np.dtype, key: str
@@ -76,10 +81,13 @@ def _is_fits(path) -> bool:
 def read_bad_pixels(path, key: str, n_pixels: int) -> np.ndarray:
     """Numbers (m,) int of the pixels to leave out, from any table that astropy reads.
 
+    Every row names a bad pixel; where there is a column of `FLAGS`, those rows do that it flags.
+
     Raises
     ------
     InputError
-        Where the table cannot be read, or a number in its column `key` is not that of a pixel.
+        Where the table cannot be read, a number in its column `key` is not that of a pixel, a flag
+        is not understood, or every pixel would be left out.
     """
     table, where = read_table(path), f"bad-pixel table {path}"
     if _is_fits(path):
@@ -89,12 +97,49 @@ def read_bad_pixels(path, key: str, n_pixels: int) -> np.ndarray:
     place = find_column(table.colnames, key, where)
     if place is None:
         raise InputError(f"{where}: lacks the column(s) {key}; it has {', '.join(table.colnames)}")
-    numbers = np.ma.filled(table.columns[place], -1)
-    if not len(numbers):
+    if not len(table):
         return np.array([], int)
-    if numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() >= n_pixels:
+    numbers = table.columns[place]
+    if numbers.dtype.kind not in "iuf":
+        numbers = np.full(len(table), -1)
+    numbers = np.asarray(np.ma.filled(numbers, -1))
+    if not ((numbers >= 0) & (numbers < n_pixels) & (numbers == np.floor(numbers))).all():
         raise InputError(f"{where}: {key} must be whole numbers from 0 to {n_pixels - 1}")
-    return np.unique(numbers)
+    numbers = numbers.astype(int)
+    for name in table.colnames:
+        if name.upper() in FLAGS:
+            numbers = numbers[_flagged(table[name], f"{where}: column {name}")]
+            break
+    numbers = np.unique(numbers)
+    refuse_all_bad(numbers, np.arange(n_pixels), path)
+    return numbers
+
+
+def refuse_all_bad(bad: np.ndarray, pixel: np.ndarray, path) -> None:
+    """Raise InputError where a table of bad pixels leaves none of `pixel` (n,)."""
+    if len(pixel) and np.isin(pixel, bad).all():
+        raise InputError(
+            f"bad-pixel table {path}: names every pixel ({len(pixel)}); keep the rows of bad pixels"
+            " alone, or add a column BAD that is 1 for them and 0 for the others"
+        )
+
+
+def _flagged(column, where: str) -> np.ndarray:
+    """Which rows (n,) bool a column of flags says are bad."""
+    if column.dtype.kind in "biuf":
+        values = [f"{value:g}" for value in np.ma.filled(np.ma.asarray(column, float), np.nan)]
+    else:
+        texts = np.asarray(np.ma.filled(column, "")).tolist()
+        values = [text.decode() if isinstance(text, bytes) else str(text) for text in texts]
+    words = np.array([value.strip().lower() for value in values])
+    bad, good = np.isin(words, BAD_WORDS), np.isin(words, GOOD_WORDS)
+    unknown = ~(bad | good)
+    if unknown.any():
+        raise InputError(
+            f"{where} has {values[np.flatnonzero(unknown)[0]]!r}; allowed: 1 or true or bad, and 0"
+            " or false or good"
+        )
+    return bad
 
 
 def placed_rows(rows: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -12,17 +12,25 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import yaml
 
 from pixelcal.errors import InputError, one_line
-from pixelcal.instrument import GTI_CRITERIA, N_PIXELS
+from pixelcal.instrument import GAIN_RANGE_KEV, GTI_CRITERIA, N_PIXELS, OFFSET_RANGE_KEV
 from pixelcal.io.chunks import parse_pixels
 from pixelcal.io.resources import shipped_or_given
-from pixelcal.workflow.schema_errors import check_schema, meant, named, shown
+from pixelcal.workflow.schema_errors import (
+    check_schema,
+    meant,
+    mistakes_of,
+    named,
+    shown,
+    without_mistakes,
+)
 
 _OVERRIDES = ("injection", "fit")
 _FOLDERS = (
@@ -154,13 +162,18 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
     Raises
     ------
     InputError
-        One line: key, value, what is allowed.
+        One line with all mistakes: key, value, what is allowed.
     """
     plain = _plain(config, "")
-    check_schema(plain, schema)
-    resolved = _filled(plain, schema, schema)
-    _check_choices(resolved)
-    _check_files(resolved)
+    mistakes = mistakes_of([lambda: check_schema(plain, schema)])
+    kept = without_mistakes(plain, schema) if mistakes else plain
+    resolved = _filled(kept, schema, schema)
+    checks = [_check_pixels, _check_multiplicity, _check_relation, _check_choices]
+    checks = [_check_pixels, _check_relation] if mistakes else checks
+    mistakes += mistakes_of([partial(check, resolved) for check in checks])
+    mistakes += mistakes_of(_file_checks(resolved))
+    if mistakes:
+        raise InputError("; also ".join(mistakes))
     return json.loads(json.dumps(resolved, sort_keys=True)) | {"exposures": resolved["exposures"]}
 
 
@@ -244,9 +257,7 @@ def _plain(value: object, where: str) -> object:
 
 
 def _check_choices(config: Mapping) -> None:
-    """What hangs together: pixels of the camera, and files against simulation."""
-    parse_pixels(config["pixels"], N_PIXELS)
-    _check_multiplicity(config)
+    """What hangs together: files against simulation."""
     events, available = config["events"], config["simulation"]["good_seconds"]
     if events["files"]:
         return
@@ -269,6 +280,25 @@ def _check_choices(config: Mapping) -> None:
                 f"exposures.{name}.seconds: {exposure['seconds']:g} s are asked for, but"
                 f" {available:g} s of good time are simulated (simulation.good_seconds);"
                 f" allowed: at most {available:g}"
+            )
+
+
+def _check_pixels(config: Mapping) -> None:
+    """The pixels are those of the camera."""
+    parse_pixels(config["pixels"], N_PIXELS)
+
+
+def _check_relation(config: Mapping) -> None:
+    """The relation of every pixel is one that a pixel of the camera may have."""
+    relation = config["relation"]
+    for key, (least, most), unit in (
+        ("gain_keV", GAIN_RANGE_KEV, "keV/channel"),
+        ("offset_keV", OFFSET_RANGE_KEV, "keV"),
+    ):
+        if not least <= relation[key] <= most:
+            raise InputError(
+                f"relation.{key}: {relation[key]:g} is no value of this camera; allowed: {least:g}"
+                f" to {most:g} {unit}"
             )
 
 
@@ -300,11 +330,20 @@ def _check_multiplicity(config: Mapping) -> None:
             )
 
 
-def _check_files(config: Mapping) -> None:
-    """Every file that the configuration names can be read."""
-    for key, path in _named_files(config):
-        if path is not None:
-            _check_file(key, shipped_or_given(path) if key.endswith("lines") else path)
+def _file_checks(config: Mapping) -> list[Callable[[], object]]:
+    """Checks that every file that the configuration names can be read, and is named once."""
+    named_files = [(key, path) for key, path in _named_files(config) if path is not None]
+    return [
+        *(
+            partial(_check_file, key, shipped_or_given(path) if key.endswith("lines") else path)
+            for key, path in named_files
+        ),
+        partial(_check_twice, config),
+    ]
+
+
+def _check_twice(config: Mapping) -> None:
+    """No event file is named twice."""
     seen: dict[Path, str] = {}
     for path in config["events"]["files"]:
         first = seen.setdefault(Path(path).resolve(), path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import jsonschema
 
@@ -12,11 +12,34 @@ from pixelcal.errors import InputError
 
 
 def check_schema(config: dict, schema: Mapping) -> None:
-    """Raise the first of the errors that the schema finds, in the order of the keys."""
+    """Raise one line of all errors that the schema finds, in the order of the keys."""
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(p) for p in error.path])
     if errors:
-        raise InputError(_sentence(errors[0]))
+        raise InputError("; also ".join(dict.fromkeys(map(_sentence, errors))))
+
+
+def without_mistakes(config: dict, schema: Mapping) -> dict:
+    """A copy of a configuration without the values that the schema finds wrong."""
+    kept = {key: dict(v) if isinstance(v, dict) else v for key, v in config.items()}
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(config):
+        path = list(error.path)
+        if len(path) == 2 and path[0] != "exposures" and isinstance(kept.get(path[0]), dict):
+            kept[path[0]].pop(path[1], None)
+        elif path:
+            kept.pop(path[0], None)
+    return kept
+
+
+def mistakes_of(checks: Iterable[Callable[[], object]]) -> list[str]:
+    """What the checks say that fail, once each."""
+    said = []
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            said.append(str(error))
+    return list(dict.fromkeys(said))
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:
@@ -36,6 +59,8 @@ def _sentence(error: jsonschema.ValidationError) -> str:
     hint = ""
     if rule == "type" and isinstance(error.instance, str) and "number" in _listed(limit):
         hint = _number_hint(error.instance)
+    if rule == "type" and where.split(".")[0] == "exposures" and where.count(".") < 2:
+        hint = _exposure_hint(where, error.instance)
     return (
         f"{named(where)}: {shown(error.instance)} is not allowed; allowed: {_allowed(error)}{hint}"
     )
@@ -89,6 +114,16 @@ def _number_hint(text: str) -> str:
     mantissa, _, exponent = f"{number:.6e}".partition("e")
     digits = mantissa.rstrip("0")
     return f", written {digits}{'0' * digits.endswith('.')}e{int(exponent):+d} without quotes"
+
+
+def _exposure_hint(where: str, value: object) -> str:
+    """How to write an exposure where its seconds, or its name, stand alone."""
+    first = value[0] if isinstance(value, list) and value else value
+    seconds = first if isinstance(first, int | float) else 3000
+    if isinstance(first, str) and first.replace(".", "", 1).isdigit():
+        seconds = first
+    name = "" if "." in where else "3ks: "
+    return f"; write {name}{{seconds: {seconds}}}"
 
 
 def _listed(value: object) -> Iterable[str]:

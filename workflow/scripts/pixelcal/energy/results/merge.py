@@ -12,6 +12,7 @@ from pixelcal.camera import rows_of
 from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.relation import relation_columns
 from pixelcal.energy.results.outliers import find_outliers, find_unsteady, find_wide
+from pixelcal.instrument import UNKNOWN
 from pixelcal.io.merge import placed_rows
 from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import table_hdu
@@ -77,8 +78,8 @@ def relation_cards(
     The last card counts the valid fits.
     """
     cards = [
-        ("TELESCOP", spectra.get("TELESCOP", "SVOM"), "mission"),
-        ("INSTRUME", spectra.get("INSTRUME", "ECL"), "instrument"),
+        ("TELESCOP", spectra.get("TELESCOP", UNKNOWN), "mission"),
+        ("INSTRUME", spectra.get("INSTRUME", UNKNOWN), "instrument"),
         ("ORIGIN", "pixelcal", "who made this file"),
         *((card.keyword, card.value, card.comment) for card in spectra.cards
           if card.keyword in CARRIED),
