@@ -4,7 +4,6 @@ import logging
 
 import _path  # noqa: F401
 import numpy as np
-from astropy.table import Table
 
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.events.binning import bin_events, check_counted, rate_hdu, spectra_hdu, summary
@@ -14,7 +13,7 @@ from pixelcal.energy.events.intervals import first_seconds, total_seconds
 from pixelcal.energy.events.layouts import value_key
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.truth import inject_errors
+from pixelcal.energy.truth import inject_errors, truth_table
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_ecsv, write_fits
 from pixelcal.workflow.script import listed, running
@@ -29,7 +28,8 @@ with running(snakemake) as progress:
     available = good_time_of(files, gti, params.criteria)
     good_time = first_seconds(available, params.seconds)
 
-    if value_key(params.layout, params.columns) == "energy":
+    has_truth = value_key(params.layout, params.columns) == "energy"
+    if has_truth:
         known = read_prior(prior, detnum, **params.relation)
         relation = inject_errors(detnum, *known, **params.injection, exposure=params.exposure)
     else:  # channels as the camera assigned them: channel = floor((channel - 0) / 1)
@@ -59,6 +59,8 @@ with running(snakemake) as progress:
         ("MULTIPLI", params.multiplicity, "multiplicity of the events counted"),
         ("LAYOUT", params.layout, "layout of the event files"),
     ]
+    if params.get("files") is not None:
+        cards.append(("SIMULATE", not params.files, "whether pixelcal simulated the events"))
     if files[0].has_times and len(good_time):
         cards += [
             ("TSTART", good_time[0, 0], "[s] start of the good time used"),
@@ -71,4 +73,4 @@ with running(snakemake) as progress:
     hdus = [spectra_hdu(detnum, spectra, cards), rate_hdu(spectra.rate)]
     write_fits(made.spectra, hdus, params.date)
     if made.get("truth"):
-        write_ecsv(made.truth, Table([detnum, *relation], names=("DETNUM", "GAIN", "OFFSET")))
+        write_ecsv(made.truth, truth_table(detnum, relation if has_truth else None))
