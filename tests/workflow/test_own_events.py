@@ -72,7 +72,7 @@ def test_own_column_names_in_two_files(simulated, ci_results, project, snakemake
 
 
 def test_flight_layout_with_its_good_times(simulated, project, snakemake):
-    """Channels made with a known relation come back as that relation; there is no truth file."""
+    """Channels made with a known relation come back as that relation; the truth file says that there is none."""
     events, gti = simulated
     data = np.array(fits.getdata(events, "EVENTS"))
     data = data[data["effMult"] == 1].astype(data.dtype.newbyteorder("="))
@@ -91,7 +91,8 @@ def test_flight_layout_with_its_good_times(simulated, project, snakemake):
         "gti": {"file": "gti.fits", "criteria": ["GTICAL-NEO", "GTICAL-NSA", "GTICAL-TLM"]},
     }
     folder = run_chain(project, snakemake, "flight", {"events": own})
-    assert not (folder / "truth.ecsv").exists()
+    truth = Table.read(folder / "truth.ecsv")
+    assert truth.meta["TRUTH"] is False and np.isnan(truth["GAIN"]).all()
     assert json.loads((folder / "validation.json").read_text())["truth"] is False
     relation = Table(fits.getdata(folder / "relation.fits", "RELATION"))
     for energy, requirement in ((15.0, 0.3), (50.0, 0.3), (80.0, 0.3)):

@@ -2,8 +2,8 @@ rule merge_relation:
     """
     What: the fits of all chunks as one relation of the camera, with positions, bad pixels and
         outliers marked; and the calibration file of the mission, usable for every pixel.
-    Physics: a pixel is compared with its neighbours; without a valid fit the mission's file
-        keeps the relation known before.
+    Physics: a pixel is compared with its neighbours; without a valid fit, or with one
+        that may be at the wrong place, the mission's file keeps the relation known before.
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:

@@ -2,6 +2,7 @@
 
 from pixelcal.energy.lines import read_lines
 from pixelcal.io.chunks import parse_pixels
+from pixelcal.workflow.lineage import check_not_measured
 
 with configuration.mistakes_in_one_line():
     for path in configuration.line_tables(config):
@@ -19,6 +20,8 @@ EXPOSURES = {name: configuration.exposure_settings(config, name) for name in con
 # Shortest first: the order in which a configuration names them makes nothing stale.
 EXPOSURES = dict(sorted(EXPOSURES.items(), key=lambda item: (item[1]["seconds"], item[0])))
 SIMULATED = not config["events"]["files"]
+with configuration.mistakes_in_one_line():
+    check_not_measured("results", EXPOSURES, SIMULATED)
 COLUMNS = {key: name for key, name in config["events"]["columns"].items() if name is not None}
 HAS_TRUTH = config["events"]["layout"] != "ecl-evt-cal" and "channel" not in COLUMNS
 LINES = shipped_or_given("resources/lines/all_blocks.csv")
@@ -204,7 +207,7 @@ def undistributed_input():
 
 
 def truth_of(folder):
-    """The injected relation, where there is one."""
+    """The injected relation, where there is one; without one the file has NaN and nobody reads it."""
     return {"truth": f"{folder}/truth.ecsv"} if HAS_TRUTH else {}
 
 

@@ -3,7 +3,7 @@ rule bin_spectra:
     What: one spectrum per pixel from the first seconds of good time, and the relation that was
         injected.
     Physics: energies become channels by the prior relation with the injected errors; channels that
-        the camera assigned stay as they are, and there is no truth.
+        the camera assigned stay as they are, and the truth is NaN.
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
@@ -11,7 +11,7 @@ rule bin_spectra:
         **prior_input(),
         pixel_map=PIXEL_MAP,
     output:
-        **truth_of("results/eclairs/{exposure}"),
+        truth="results/eclairs/{exposure}/truth.ecsv",  # also where there is none: NaN
         spectra="results/eclairs/{exposure}/spectra.fits",
     log:
         "results/logs/bin_spectra/{exposure}.log",

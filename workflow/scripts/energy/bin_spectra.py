@@ -4,7 +4,6 @@ import logging
 
 import _path  # noqa: F401
 import numpy as np
-from astropy.table import Table
 
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.events.binning import bin_events, check_counted, rate_hdu, spectra_hdu, summary
@@ -16,7 +15,7 @@ from pixelcal.energy.events.losses import check_lost
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
 from pixelcal.energy.fit.start import GAIN_RANGE, OFFSET_RANGE_KEV
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.truth import inject_errors, tell_beyond_search
+from pixelcal.energy.truth import inject_errors, tell_beyond_search, truth_table
 from pixelcal.instrument import UNKNOWN
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_ecsv, write_fits
@@ -32,7 +31,8 @@ with running(snakemake) as progress:
     available = good_time_of(files, gti, params.criteria)
     good_time = first_seconds(available, params.seconds)
 
-    if value_key(params.layout, params.columns) == "energy":
+    has_truth = value_key(params.layout, params.columns) == "energy"
+    if has_truth:
         known = read_prior(prior, detnum, **params.relation, tell=True)
         tell_beyond_search(params.injection, GAIN_RANGE, OFFSET_RANGE_KEV)
         relation = inject_errors(detnum, *known, **params.injection, exposure=params.exposure)
@@ -65,6 +65,8 @@ with running(snakemake) as progress:
         ("MULTIPLI", params.multiplicity, "multiplicity of the events counted"),
         ("LAYOUT", params.layout, "layout of the event files"),
     ]
+    if params.get("files") is not None:
+        cards.append(("SIMULATE", not params.files, "whether pixelcal simulated the events"))
     if files[0].has_times and len(good_time):
         cards += [
             ("TSTART", good_time[0, 0], "[s] start of the good time used"),
@@ -77,4 +79,4 @@ with running(snakemake) as progress:
     hdus = [spectra_hdu(detnum, spectra, cards), rate_hdu(spectra.rate)]
     write_fits(made.spectra, hdus, params.date)
     if made.get("truth"):
-        write_ecsv(made.truth, Table([detnum, *relation], names=("DETNUM", "GAIN", "OFFSET")))
+        write_ecsv(made.truth, truth_table(detnum, relation if has_truth else None))

@@ -7,6 +7,7 @@ from pixelcal.energy.fit.columns import FIT_UNITS, LEAVE_OUT_EXTENSION, LEAVE_OU
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
 from pixelcal.io.chunks import chunk_slice
+from pixelcal.io.provenance import file_sha256
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
 from pixelcal.workflow.script import running
 
@@ -48,6 +49,7 @@ with running(snakemake) as progress:
     cards = [
         ("EXPNAME", params.exposure, "exposure"),
         ("METHOD", params.fit["method"], "method of the fit"),
+        ("SPECSHA", file_sha256(snakemake.input.spectra), ""),
     ]
     hdus = [table_hdu(fits, "FIT", FIT_UNITS, cards)]
     if left_out is not None:

@@ -14,6 +14,7 @@ import numpy as np
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.fit.columns import FIT_DTYPE, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS
 from pixelcal.energy.results import merge as merging
+from pixelcal.energy.results.lineage import check_chunks, check_spectra
 from pixelcal.energy.results.mission_file import mission_hdus, previous_relation
 from pixelcal.instrument import N_PIXELS
 from pixelcal.io.merge import merge_chunks, read_bad_pixels, refuse_all_bad
@@ -25,9 +26,11 @@ with running(snakemake):
     prior, bad_pixels = given.get("prior"), given.get("bad_pixels")
     spectra = read_columns(given.spectra, "SPECTRA")
     detnum = np.asarray(spectra["DETNUM"])
+    check_spectra(given.spectra, spectra.meta, detnum, params.settings, params.get("exposure"))
     x, y = merging.position_of(detnum, read_pixel_map(given.pixel_map))
     paths = listed(given.chunks)
     fits = [read_columns(path, "FIT") for path in paths]
+    check_chunks(paths, [part.meta for part in fits], given.spectra)
     rows = merge_chunks(fits, detnum, paths, FIT_DTYPE, "DETNUM")
     bad = read_bad_pixels(bad_pixels, "DETNUM", N_PIXELS) if bad_pixels else []
     refuse_all_bad(bad, detnum, bad_pixels)

@@ -38,8 +38,9 @@ with running(snakemake):
     prior = (float(gain[0]), float(offset[0]))
     truth = None
     if given.get("truth"):
-        gain, offset = read_truth(given.truth, np.array([detnum]))
-        truth = (float(gain[0]), float(offset[0]))
+        truth = read_truth(given.truth, np.array([detnum]))
+    if truth is not None:
+        truth = (float(truth[0][0]), float(truth[1][0]))
     photons = None
     if given.get("undistributed"):
         photons = to_photons(read_columns(given.undistributed, "UNDISTRIBUTED"))

@@ -41,6 +41,31 @@ NO_VALID_FIT = 1 | 2 | 4
 """With any of these bits, the same for both cameras, there is no valid fit: values are NaN."""
 
 
+KEEPS_PREVIOUS = (
+    NO_VALID_FIT
+    | EnergyStatus.AT_LIMIT
+    | EnergyStatus.LINE_MISSING
+    | EnergyStatus.CHANGED
+    | EnergyStatus.WIDTH
+)
+"""With any of these bits the mission's file keeps the previous values of a pixel: there is no fit,
+or it may be at the wrong place. POOR_FIT and OUTLIER alone doubt the model or single the pixel out;
+its values are new nonetheless."""
+DOUBTFUL = (
+    EnergyStatus.AT_LIMIT
+    | EnergyStatus.LINE_MISSING
+    | EnergyStatus.POOR_FIT
+    | EnergyStatus.CHANGED
+    | EnergyStatus.WIDTH
+)
+"""With any of these bits a valid fit or its errors cannot be trusted: no verdict counts it."""
+
+
+def is_published(status) -> np.ndarray:
+    """Whether new values replace those in the mission's file, for STATUS of any shape."""
+    return (np.asarray(status) & int(KEEPS_PREVIOUS)) == 0
+
+
 def has_valid_fit(status) -> np.ndarray:
     """Whether there is a valid fit, for STATUS of any shape."""
     return (np.asarray(status) & NO_VALID_FIT) == 0

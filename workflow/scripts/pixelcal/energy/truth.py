@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Table
 
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_table
@@ -15,8 +16,20 @@ from pixelcal.numerics.random import pixel_stream
 LOGGER = logging.getLogger(__name__)
 
 
-def read_truth(path: str | Path, detnum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def truth_table(detnum: np.ndarray, relation: tuple[np.ndarray, np.ndarray] | None) -> Table:
+    """DETNUM, GAIN and OFFSET (n,) as injected; NaN, and TRUTH false in `meta`, without a truth."""
+    n = len(detnum)
+    gain, offset = (np.full(n, np.nan), np.full(n, np.nan)) if relation is None else relation
+    table = Table([detnum, gain, offset], names=("DETNUM", "GAIN", "OFFSET"))
+    if relation is None:
+        table.meta["TRUTH"] = False
+    return table
+
+
+def read_truth(path: str | Path, detnum: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Injected gain and offset (n,), keV/channel and keV, of the pixels `detnum` (n,).
+
+    None where the file says that there is no truth.
 
     Raises
     ------
@@ -24,6 +37,8 @@ def read_truth(path: str | Path, detnum: np.ndarray) -> tuple[np.ndarray, np.nda
         Where the file cannot be read or lacks a pixel.
     """
     table = read_table(path, ["DETNUM", "GAIN", "OFFSET"])
+    if not table.meta.get("TRUTH", True):
+        return None
     table.sort("DETNUM")
     given = np.asarray(table["DETNUM"])
     absent = np.setdiff1d(detnum, given)

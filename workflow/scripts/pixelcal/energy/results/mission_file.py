@@ -17,7 +17,7 @@ from pixelcal.energy.prior import read_prior, read_usable
 from pixelcal.energy.results.merge import status_comments
 from pixelcal.instrument import N_PIXELS
 from pixelcal.io.tables import table_hdu
-from pixelcal.status import EnergyStatus, has_valid_fit
+from pixelcal.status import EnergyStatus, is_published
 
 MISSION_EXTENSION = "AUX-ECL-PIX-CAL"
 MISSION_DTYPE = np.dtype([("DETNUM", "i2"), ("GAIN", "f4"), ("OFFSET", "f4")])
@@ -70,7 +70,8 @@ def mission_tables(rows: np.ndarray, previous) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     calibration : (6400,) DETNUM, GAIN, OFFSET
-        Finite for every pixel: without a valid fit it keeps its previous value.
+        Finite for every pixel: without a fit to be published (`status.is_published`) it keeps its
+        previous value.
     status : (6400,) DETNUM, UPDATED, STATUS
         A pixel that the user did not choose has the STATUS of a masked one.
     """
@@ -79,10 +80,10 @@ def mission_tables(rows: np.ndarray, previous) -> tuple[np.ndarray, np.ndarray]:
     calibration["GAIN"], calibration["OFFSET"] = previous
     status["UPDATED"], status["STATUS"] = False, EnergyStatus.MASKED
     status["STATUS"][rows["DETNUM"]] = rows["STATUS"]
-    valid = rows[has_valid_fit(rows["STATUS"])]
+    new = rows[is_published(rows["STATUS"])]
     for name in ("GAIN", "OFFSET"):
-        calibration[name][valid["DETNUM"]] = valid[name]
-    status["UPDATED"][valid["DETNUM"]] = True
+        calibration[name][new["DETNUM"]] = new[name]
+    status["UPDATED"][new["DETNUM"]] = True
     return calibration, status
 
 
