@@ -168,8 +168,9 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
     mistakes = mistakes_of([lambda: check_schema(plain, schema)])
     kept = without_mistakes(plain, schema) if mistakes else plain
     resolved = _filled(kept, schema, schema)
-    checks = [_check_pixels, _check_multiplicity, _check_relation, _check_choices]
-    checks = [_check_pixels, _check_relation] if mistakes else checks
+    checks = [_check_multiplicity, _check_relation, _check_choices]
+    checks = [_check_relation] if mistakes else checks
+    mistakes += mistakes_of([lambda: parse_pixels(resolved["pixels"], N_PIXELS)])
     mistakes += mistakes_of([partial(check, resolved) for check in checks])
     mistakes += mistakes_of(_file_checks(resolved))
     if mistakes:
@@ -283,11 +284,6 @@ def _check_choices(config: Mapping) -> None:
             )
 
 
-def _check_pixels(config: Mapping) -> None:
-    """The pixels are those of the camera."""
-    parse_pixels(config["pixels"], N_PIXELS)
-
-
 def _check_relation(config: Mapping) -> None:
     """The relation of every pixel is one that a pixel of the camera may have."""
     relation = config["relation"]
@@ -334,14 +330,12 @@ def _file_checks(config: Mapping) -> list[Callable[[], object]]:
     """Checks that every file that the configuration names can be read, and is named once."""
     named_files = [(key, path) for key, path in _named_files(config) if path is not None]
     return [
-        *(partial(_check_named_file, key, path) for key, path in named_files),
+        *(
+            partial(_check_file, key, shipped_or_given(path) if key.endswith("lines") else path)
+            for key, path in named_files
+        ),
         partial(_check_twice, config),
     ]
-
-
-def _check_named_file(key: str, path: str) -> None:
-    """A file can be read; line tables may also be those that pixelcal brings."""
-    _check_file(key, shipped_or_given(path) if key.endswith("lines") else path)
 
 
 def _check_twice(config: Mapping) -> None:
