@@ -168,8 +168,9 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
     mistakes = mistakes_of([lambda: check_schema(plain, schema)])
     kept = without_mistakes(plain, schema) if mistakes else plain
     resolved = _filled(kept, schema, schema)
-    checks = [_check_pixels, _check_multiplicity, _check_relation, _check_choices]
-    checks = [_check_pixels, _check_relation] if mistakes else checks
+    checks = [_check_multiplicity, _check_relation, _check_choices]
+    checks = [_check_relation] if mistakes else checks
+    mistakes += mistakes_of([lambda: parse_pixels(resolved["pixels"], N_PIXELS)])
     mistakes += mistakes_of([partial(check, resolved) for check in checks])
     mistakes += mistakes_of(_file_checks(resolved))
     if mistakes:
@@ -281,11 +282,6 @@ def _check_choices(config: Mapping) -> None:
                 f" {available:g} s of good time are simulated (simulation.good_seconds);"
                 f" allowed: at most {available:g}"
             )
-
-
-def _check_pixels(config: Mapping) -> None:
-    """The pixels are those of the camera."""
-    parse_pixels(config["pixels"], N_PIXELS)
 
 
 def _check_relation(config: Mapping) -> None:
