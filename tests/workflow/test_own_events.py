@@ -72,7 +72,7 @@ def test_own_column_names_in_two_files(simulated, ci_results, project, snakemake
 
 
 def test_flight_layout_with_its_good_times(simulated, project, snakemake):
-    """Channels made with a known relation come back as that relation; the truth file says that there is none."""
+    """Channels made with a known relation come back as that relation; the truth says: none."""
     events, gti = simulated
     data = np.array(fits.getdata(events, "EVENTS"))
     data = data[data["effMult"] == 1].astype(data.dtype.newbyteorder("="))

@@ -13,10 +13,9 @@ from pixelcal.energy.events.intervals import first_seconds, total_seconds
 from pixelcal.energy.events.layouts import value_key
 from pixelcal.energy.events.losses import check_lost
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
-from pixelcal.energy.fit.start import GAIN_RANGE, OFFSET_RANGE_KEV
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.truth import inject_errors, tell_beyond_search, truth_table
-from pixelcal.instrument import UNKNOWN
+from pixelcal.instrument import SEARCHED_GAIN, SEARCHED_OFFSET_KEV, UNKNOWN
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_ecsv, write_fits
 from pixelcal.workflow.script import listed, running
@@ -34,7 +33,7 @@ with running(snakemake) as progress:
     has_truth = value_key(params.layout, params.columns) == "energy"
     if has_truth:
         known = read_prior(prior, detnum, **params.relation, tell=True)
-        tell_beyond_search(params.injection, GAIN_RANGE, OFFSET_RANGE_KEV)
+        tell_beyond_search(params.injection, SEARCHED_GAIN, SEARCHED_OFFSET_KEV)
         relation = inject_errors(detnum, *known, **params.injection, exposure=params.exposure)
     else:  # channels as the camera assigned them: channel = floor((channel - 0) / 1)
         relation = np.ones(len(detnum)), np.zeros(len(detnum))

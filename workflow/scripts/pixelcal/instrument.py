@@ -34,6 +34,10 @@ REQUIREMENT_HIGH_KEV = 0.5
 ESCAPES_KEV = ((26.711, 23.174), (31.814, 27.473))
 """(K edge, energy carried away) of Cd and Te: escape peaks stand at E - 23.17 and E - 27.47 keV."""
 
+SEARCHED_GAIN = 0.06
+SEARCHED_OFFSET_KEV = 2.5
+"""The search window around the prior: a fraction of the gain, and the offset."""
+
 GTI_CRITERIA = ("GTICAL-NEO", "GTICAL-PEO", "GTICAL-TEO", "GTICAL-NSA", "GTICAL-STA", "GTICAL-TLM")
 """Names of the criteria of good time."""
 

@@ -352,8 +352,14 @@ def test_prior_from_a_file_in_any_order(tmp_path, extension):
 )
 def test_prior_in_other_units(tmp_path, units, factor):
     path = relation_file(tmp_path / "r.fits", [1, 2])
+    with fits.open(path) as hdus:
+        table = Table(hdus[1].data)
+        table["GAIN"], table["OFFSET"] = table["GAIN"] / factor, table["OFFSET"] / factor
+        columns = fits.BinTableHDU(table).data
+        hdu = fits.BinTableHDU(columns, name=hdus[1].name)
+    hdu.writeto(path, overwrite=True)
     for number, unit in zip((2, 3), units, strict=True):
         fits.setval(path, f"TUNIT{number}", value=unit, ext=1)
     gain, offset = read_prior(path, np.array([1, 2]), 0.145, 3.0)
-    np.testing.assert_allclose(gain, 0.15 * factor, rtol=1e-6)
-    np.testing.assert_allclose(offset, np.array([0.001, 0.002]) * factor, rtol=1e-6)
+    np.testing.assert_allclose(gain, 0.15, rtol=1e-6)
+    np.testing.assert_allclose(offset, np.array([0.001, 0.002]), rtol=1e-6)

@@ -15,11 +15,8 @@ import numpy as np
 
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.response.line_shape import LineShape, line_pdf
+from pixelcal.instrument import SEARCHED_GAIN, SEARCHED_OFFSET_KEV
 from pixelcal.numerics.jit import njit
-
-GAIN_RANGE = 0.06
-OFFSET_RANGE_KEV = 2.5
-"""The search window around the prior: a fraction of the gain, and the offset."""
 
 WINDOW_KEV = 2.2
 """The filter goes this far beyond the outermost lines of a group, to tell them from a continuum."""
@@ -107,8 +104,8 @@ def find_starts(counts, gain, offset, table: LineTable, shape: LineShape):
 
 def outside_search_window(gain, offset, prior_gain, prior_offset):
     """Whether a fitted relation is outside the search window around the prior; broadcasts."""
-    return (np.abs(gain / prior_gain - 1) > GAIN_RANGE) | (
-        np.abs(offset - prior_offset) > OFFSET_RANGE_KEV
+    return (np.abs(gain / prior_gain - 1) > SEARCHED_GAIN) | (
+        np.abs(offset - prior_offset) > SEARCHED_OFFSET_KEV
     )
 
 
@@ -151,7 +148,7 @@ def _squares(counts, gain, offset, filters):
     lit = _first_lit(counts)
     squares = np.zeros((n_groups, n_channels))
     for k in range(n_groups):
-        reach = (GAIN_RANGE * (filters.energy[k] - offset) + OFFSET_RANGE_KEV) / gain
+        reach = (SEARCHED_GAIN * (filters.energy[k] - offset) + SEARCHED_OFFSET_KEV) / gain
         middle = (filters.energy[k] - offset) / gain
         first = max(int(middle - 1.1 * reach) - 2, lit + filters.half_width[k])
         last = min(int(middle + 1.1 * reach) + 3, n_channels)
@@ -166,11 +163,11 @@ def _best_relation(counts, gain, offset, filters):
     """The relation on the grid with the largest sum of squares, or the prior."""
     squares = _squares(counts, gain, offset, filters)
     n_groups, n_channels = squares.shape
-    n_offset = int(OFFSET_RANGE_KEV / gain)
-    n_gain = int(GAIN_RANGE * n_channels / 2.0)
+    n_offset = int(SEARCHED_OFFSET_KEV / gain)
+    n_gain = int(SEARCHED_GAIN * n_channels / 2.0)
     best, near, best_gain, best_offset = -1.0, -1.0, gain, offset
     for a in range(-n_gain, n_gain + 1):
-        trial_gain = gain * (1.0 + GAIN_RANGE * a / n_gain)
+        trial_gain = gain * (1.0 + SEARCHED_GAIN * a / n_gain)
         for b in range(-n_offset, n_offset + 1):
             trial_offset = offset + b * gain
             total, farthest = 0.0, 0.0
