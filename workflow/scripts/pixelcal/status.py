@@ -66,6 +66,11 @@ def is_published(status) -> np.ndarray:
     return (np.asarray(status) & int(KEEPS_PREVIOUS)) == 0
 
 
+def is_trusted(status) -> np.ndarray:
+    """Whether there is a valid fit without any doubt of `DOUBTFUL`, for STATUS of any shape."""
+    return (np.asarray(status) & (NO_VALID_FIT | int(DOUBTFUL))) == 0
+
+
 def has_valid_fit(status) -> np.ndarray:
     """Whether there is a valid fit, for STATUS of any shape."""
     return (np.asarray(status) & NO_VALID_FIT) == 0
@@ -109,7 +114,7 @@ class StatusWords:
 
 ENERGY_WORDS = StatusWords(
     labels={
-        0: "good",
+        0: "good fit",
         EnergyStatus.MASKED: "masked by the user",
         EnergyStatus.TOO_FEW_COUNTS: "too few counts",
         EnergyStatus.NOT_CONVERGED: "not converged",

@@ -192,10 +192,13 @@ def make_numbers(fractions, truth=True, counts=(0, 0)):
         "truth": truth,
         "n_pixels": 100,
         "n_masked": 0,
-        "n_answers": 100 - sum(counts),
+        "n_answers": 100 - sum(counts) if any(fractions.values()) else 0,
         "n_no_answer": sum(counts),
         "status_counts": {"TOO_FEW_COUNTS": counts[0], "NOT_CONVERGED": counts[1]},
-        "energies": {energy: {key: fraction} for energy, fraction in fractions.items()},
+        "energies": {
+            energy: {"trusted": {key: fraction}} for energy, fraction in fractions.items()
+        },
+        "n_doubtful": 0,
     }
 
 
@@ -221,7 +224,7 @@ def test_verdict(fractions, meets, text):
 
 def test_status_in_words():
     assert len(ENERGY_WORDS.labels) == len(STATUS_COLOURS) == len(EnergyStatus) + 1
-    assert ENERGY_WORDS.words(0) == "good"
+    assert ENERGY_WORDS.words(0) == "good fit"
     assert (
         ENERGY_WORDS.words(EnergyStatus.MASKED | EnergyStatus.OUTLIER)
         == "masked by the user, outlier"

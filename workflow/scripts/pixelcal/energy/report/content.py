@@ -61,7 +61,10 @@ def page_content(
     threshold_sigma : from where on a change is significant against those of the camera
     """
     labels = {bit.name: ENERGY_WORDS.labels[bit] for bit in EnergyStatus}
-    verdicts = [report_verdict.verdict(exposure.validation, labels) for exposure in exposures]
+    verdicts = [
+        report_verdict.verdict(exposure.validation, labels, _goodness(exposure))
+        for exposure in exposures
+    ]
     chosen = [report_pixels.choose(exposure) for exposure in exposures]
     changes = [report_changes.changes(exposure, threshold_sigma) for exposure in exposures]
     rows = [
@@ -111,6 +114,8 @@ def headline(exposures: Sequence[Products], verdicts: Sequence[Mapping]) -> str:
     ]
     if not any(exposure.has_valid_fit.any() for exposure in exposures):
         return "No pixel of any exposure has a valid fit."
+    if not enough and any(verdict["meets"] is None for verdict in verdicts):
+        return "It cannot be said whether the requirement is met."
     if not enough:
         return (
             "The exposure does not meet the requirement."
@@ -121,6 +126,12 @@ def headline(exposures: Sequence[Products], verdicts: Sequence[Mapping]) -> str:
     if len(exposures) == 1:
         return f"{name} ({seconds:g} s) meets the requirement."
     return f"{name} ({seconds:g} s) is the shortest exposure that meets the requirement."
+
+
+def _goodness(exposure: Products) -> float | None:
+    """Chi-square per degree of freedom of the stack; None without a response that says it."""
+    response = exposure.response
+    return response.chi_square / response.dof if response and response.dof > 0 else None
 
 
 def _shown_first(exposures: Sequence[Products], verdicts: Sequence[Mapping]) -> int:
@@ -166,7 +177,7 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
                 "rows": report_verdict.energy_table(numbers),
             },
             {
-                "caption": f"The {numbers['n_good']} good pixels (STATUS 0)",
+                "caption": f"The {numbers['n_good']} good fits (STATUS 0)",
                 "rows": report_verdict.energy_table(numbers, "good"),
             },
         ],

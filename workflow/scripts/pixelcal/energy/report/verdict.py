@@ -33,25 +33,42 @@ ERRORS = {
 """Key of the standard error of a column, where it has one."""
 
 
-def verdict(numbers: Mapping, labels: Mapping[str, str]) -> dict:
+MOST_DOUBTFUL = 0.25
+"""With a larger fraction of doubtful fits among the valid ones nothing can be said."""
+MOST_CHI_SQUARE = 1.5
+"""Nor with a larger chi-square per degree of freedom of the stack: the common shape is wrong, and
+all pixels may be off together."""
+
+
+def verdict(
+    numbers: Mapping, labels: Mapping[str, str], chi_square_per_dof: float | None = None
+) -> dict:
     """What to say first about an exposure.
 
     Parameters
     ----------
     numbers : validation of one exposure
     labels : words for the names of the STATUS bits
+    chi_square_per_dof : of the stack against the learnt response, where there is one
 
     Returns
     -------
     dict
-        `meets` (bool), `text` (whether the camera meets the requirement) and `reasons` (how many
-        pixels have no valid fit, and why).
+        `meets` (bool; None where it cannot be said), `text` (whether the camera meets the
+        requirement, judged by the fits that can be trusted) and `reasons` (how many pixels have no
+        valid fit, and why).
     """
     key = "pass_fraction" if numbers["truth"] else "predicted_pass_fraction"
-    fractions = {energy: values[key] for energy, values in numbers["energies"].items()}
+    fractions = {e: values["trusted"][key] for e, values in numbers["energies"].items()}
     known = {energy: fraction for energy, fraction in fractions.items() if fraction is not None}
     reasons = _reasons(numbers, labels)
-    if not known or not numbers["n_answers"]:
+    if not numbers["n_answers"]:
+        return {"meets": False, "text": "No pixel has a valid fit.", "reasons": reasons}
+    doubts = _doubts(numbers, chi_square_per_dof)
+    if doubts:
+        text = f"It cannot be said whether the requirement is met: {' and '.join(doubts)}."
+        return {"meets": None, "text": text, "reasons": reasons}
+    if not known:
         return {"meets": False, "text": "No pixel has a valid fit.", "reasons": reasons}
     worst = min(known, key=lambda energy: (known[energy], float(energy)))
     meets = len(known) == len(fractions) and known[worst] >= REQUIRED_PASS_FRACTION
@@ -62,6 +79,20 @@ def verdict(numbers: Mapping, labels: Mapping[str, str]) -> dict:
         f" ({percent(REQUIRED_PASS_FRACTION, 0)} wanted)."
     )
     return {"meets": meets, "text": text, "reasons": reasons}
+
+
+def _doubts(numbers: Mapping, chi_square_per_dof: float | None) -> list[str]:
+    """Why nothing can be said of a camera with valid fits; empty where something can."""
+    doubts = []
+    n, n_valid = numbers["n_doubtful"], numbers["n_answers"]
+    if n > MOST_DOUBTFUL * n_valid:
+        doubts.append(f"{n} of {n_valid} valid fits are doubtful")
+    if chi_square_per_dof is not None and chi_square_per_dof > MOST_CHI_SQUARE:
+        doubts.append(
+            f"the stacked spectra do not follow the response, with {chi_square_per_dof:.2f} for"
+            " chi-square per degree of freedom"
+        )
+    return doubts
 
 
 def _reasons(numbers: Mapping, labels: Mapping[str, str]) -> str:
@@ -78,6 +109,8 @@ def _reasons(numbers: Mapping, labels: Mapping[str, str]) -> str:
         text += f" ({', '.join(lost)})." if lost else "."
     else:
         text = "Every pixel has a valid fit."
+    if numbers["n_doubtful"]:
+        text += f" Of the valid fits {numbers['n_doubtful']} are doubtful and not counted."
     if numbers["n_masked"]:
         text += f" {numbers['n_masked']} more are masked by the user and not counted."
     return text

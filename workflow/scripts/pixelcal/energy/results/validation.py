@@ -19,7 +19,7 @@ from pixelcal.energy.requirement import (
 from pixelcal.energy.response.energy_scale import systematic_sigma
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.numerics import statistics
-from pixelcal.status import EnergyStatus, has_valid_fit
+from pixelcal.status import EnergyStatus, has_valid_fit, is_trusted
 
 
 def validate(
@@ -44,10 +44,12 @@ def validate(
     -------
     dict
         `n_pixels`, `n_masked` (by the user), `n_no_answer` (not masked, yet without a valid fit),
-        `n_answers` (with a valid fit), `n_good` (STATUS 0), `truth` (bool), `status_counts` (pixels
+        `n_answers` (with a valid fit), `n_good` (STATUS 0), `n_doubtful` (valid fits
+        that cannot be trusted, `status.DOUBTFUL`), `truth` (bool), `status_counts` (pixels
         with each bit; a pixel may have several), and `energies`: for each energy, written as "4",
         the numbers of `energy_numbers` over all valid fits, with the same over the good pixels
-        under `good`, and `common_sigma_keV`: the systematic uncertainty common to all pixels,
+        under `good`, the pass fractions without doubtful fits under `trusted`, and
+        `common_sigma_keV`: the systematic uncertainty common to all pixels,
         as they share one learnt response. It is not part of their errors, and the bias may be
         as large.
     """
@@ -56,6 +58,7 @@ def validate(
     wanted = (status & EnergyStatus.MASKED) == 0
     valid = wanted & has_valid_fit(status)
     good = status == 0
+    trusted = valid & is_trusted(status)
     energies = {}
     for energy in energies_keV:
         sigma = np.where(valid, energy_sigma(energy, gain, offset, *covariance), np.nan)
@@ -65,6 +68,10 @@ def validate(
             error = np.where(valid, energy_error(energy, gain, offset, *truth), np.nan)
         limit = float(requirement_keV(energy))
         numbers = energy_numbers(sigma, change, limit, wanted, error)
+        numbers["trusted"] = {
+            key: energy_numbers(sigma, change, limit, trusted | (wanted & ~valid), error)[key]
+            for key in ("pass_fraction", "predicted_pass_fraction")
+        }
         numbers["good"] = energy_numbers(sigma, change, limit, good, error)
         numbers["common_sigma_keV"] = np.nan
         if scale_covariance is not None:
@@ -76,6 +83,7 @@ def validate(
         "n_no_answer": int((wanted & ~valid).sum()),
         "n_answers": int(valid.sum()),
         "n_good": int(good.sum()),
+        "n_doubtful": int((valid & ~trusted).sum()),
         "truth": truth is not None,
         "status_counts": {bit.name: int(((status & bit) != 0).sum()) for bit in EnergyStatus},
         "energies": energies,
