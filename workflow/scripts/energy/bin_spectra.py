@@ -6,7 +6,7 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.camera import read_pixel_map
-from pixelcal.energy.events.binning import bin_events, check_counted, rate_hdu, spectra_hdu, summary
+from pixelcal.energy.events.binning import bin_events, check_counted, spectra_hdus, summary
 from pixelcal.energy.events.clock import epoch_cards
 from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds, total_seconds
@@ -75,7 +75,6 @@ with running(snakemake) as progress:
     inputs = [*paths, *(path for path in (gti, prior) if path)]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     cards += provenance_cards("bin_spectra", inputs=inputs, settings=settings)
-    hdus = [spectra_hdu(detnum, spectra, cards), rate_hdu(spectra.rate)]
-    write_fits(made.spectra, hdus, params.date)
+    write_fits(made.spectra, spectra_hdus(detnum, spectra, cards), params.date)
     if made.get("truth"):
         write_ecsv(made.truth, truth_table(detnum, relation if has_truth else None))

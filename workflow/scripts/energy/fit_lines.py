@@ -42,7 +42,8 @@ with running(snakemake) as progress:
     gain, offset = read_prior(snakemake.input.get("prior"), detnum, **params.relation)
     data = (counts, detnum, gain, offset, table, params.fit)
     if params.fit["method"] == "joint":
-        first_half = np.asarray(spectra["FIRST_HALF"])[chunk]
+        halves = read_columns(snakemake.input.spectra, "FIRST_HALF")
+        first_half = np.asarray(halves["COUNTS"])[chunk]
         fits, left_out = fit_joint_chunk(*data, snakemake.input.response, first_half)
     else:
         fits, left_out = fit_two_step_chunk(*data, progress), None

@@ -9,7 +9,7 @@ from helpers.paths import PIXEL_MAP
 from helpers.synthetic import run_script
 from scipy import stats
 
-from pixelcal.energy.events.binning import TALLY, bin_events, spectra_hdu
+from pixelcal.energy.events.binning import TALLY, bin_events, spectra_hdus
 from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds
 from pixelcal.energy.events.reader import open_events
@@ -225,7 +225,7 @@ def test_progress_ends_at_the_number_of_events(tmp_path):
 def test_table_of_spectra(tmp_path):
     files = [open_events(pira(tmp_path / "e.fits", events(3000)), "pira", {})]
     spectra = binned(files, SELECTED, *relations(len(SELECTED)), GOOD)
-    hdu = spectra_hdu(SELECTED, spectra, [("EXPOSURE", 600.5, "[s] good time used")])
+    hdu, *_ = spectra_hdus(SELECTED, spectra, [("EXPOSURE", 600.5, "[s] good time used")])
     hdu.writeto(tmp_path / "s.fits")
     with fits.open(tmp_path / "s.fits") as hdus:
         back = hdus["SPECTRA"]

@@ -355,22 +355,29 @@ def check_counted(spectra: Spectra, files: list[EventFile]) -> None:
     )
 
 
-def spectra_hdu(detnum: np.ndarray, spectra: Spectra, cards: list[tuple]) -> fits.BinTableHDU:
-    """Table SPECTRA, a row per pixel; `cards` and the tally in its header.
+def spectra_hdus(
+    detnum: np.ndarray, spectra: Spectra, cards: list[tuple]
+) -> list[fits.BinTableHDU]:
+    """Tables SPECTRA, FIRST_HALF and RATE; `cards` and the tally in the header of the first.
 
-    Columns DETNUM, COUNTS, and FIRST_HALF: those of COUNTS in the first half of the good time.
+    SPECTRA has the columns DETNUM and COUNTS, a row per pixel; so has FIRST_HALF, with the counts
+    in the first half of the good time.
     """
+    whole = _counts_hdu(detnum, spectra.counts, "SPECTRA")
+    whole.header.extend(cards)
+    whole.header["EVREAD"] = (spectra.n_read, "events read")
+    for keyword, meaning in TALLY.items():
+        whole.header[keyword] = (spectra.tally[keyword], meaning)
+    return [whole, _counts_hdu(detnum, spectra.halves[0], "FIRST_HALF"), rate_hdu(spectra.rate)]
+
+
+def _counts_hdu(detnum: np.ndarray, counts: np.ndarray, name: str) -> fits.BinTableHDU:
+    """A table of DETNUM and COUNTS (n, 1024)."""
     columns = [
         fits.Column("DETNUM", "I", array=detnum),
-        fits.Column("COUNTS", f"{N_CHANNELS}J", unit="count", array=spectra.counts),
-        fits.Column("FIRST_HALF", f"{N_CHANNELS}J", unit="count", array=spectra.halves[0]),
+        fits.Column("COUNTS", f"{N_CHANNELS}J", unit="count", array=counts),
     ]
-    hdu = fits.BinTableHDU.from_columns(columns, name="SPECTRA")
-    hdu.header.extend(cards)
-    hdu.header["EVREAD"] = (spectra.n_read, "events read")
-    for keyword, meaning in TALLY.items():
-        hdu.header[keyword] = (spectra.tally[keyword], meaning)
-    return hdu
+    return fits.BinTableHDU.from_columns(columns, name=name)
 
 
 def rate_hdu(rate: Rate) -> fits.BinTableHDU:

@@ -15,18 +15,18 @@ FIT_DTYPE = np.dtype(
         ("OFFSET_ERR", "f8"),
         ("GAIN_OFFSET_COV", "f8"),
         ("FWHM_60", "f8"),
-        ("FWHM_60_ERR", "f8"),
         ("COUNTS", "i4"),
         ("STAT", "f8"),
         ("DOF", "i4"),
         ("PVALUE", "f8"),
         ("NITER", "i2"),
+        ("STATUS", "i4"),
+        ("FWHM_60_ERR", "f8"),
         ("DRIFT", "f8"),
         ("DRIFT_PVALUE", "f8"),
         ("FIRST_FRACTION", "f8"),
         ("TENSION", "f8"),
         ("BLOCKS_OUT", "i4"),
-        ("STATUS", "i4"),
     ]
 )
 """What every fit method returns: one row per pixel. Units as in `FIT_UNITS`.
