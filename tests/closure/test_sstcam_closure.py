@@ -58,6 +58,7 @@ def fit(folder, runs):
         run_script("fit_spe", folder, {"spectra": spectra}, {"fits": path}, params)
     given = {"chunks": [str(path) for path in chunks], "spectra": spectra}
     given |= {"peaks": folder / "peaks.fits", "pixel_map": PIXEL_MAP}
+    given |= {"charges": [str(run.charges) for run in runs]}
     params = {"settings": {}, "date": None}
     run_script("merge_spe", folder, given, {"spe": folder / "spe.fits"}, params)
 

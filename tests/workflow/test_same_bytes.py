@@ -81,7 +81,10 @@ def test_chunks_of_64_800_and_all(ci_results, tmp_path, method, n_pixels, sizes)
     rows["DETNUM"] = np.arange(n_pixels)
     rows["COUNTS"] = np.random.default_rng(11).poisson(counts[np.arange(n_pixels) % len(counts)])
     spectra = tmp_path / "spectra.fits"
-    write_fits(spectra, [table_hdu(rows, "SPECTRA", cards=cards)])
+    halves = rows.copy()
+    halves["COUNTS"] //= 2
+    hdus = [table_hdu(rows, "SPECTRA", cards=cards), table_hdu(halves, "FIRST_HALF")]
+    write_fits(spectra, hdus)
     response = {"response": str(exposure / "response.fits")} if method == "joint" else {}
     cut = []
     for size in sizes:

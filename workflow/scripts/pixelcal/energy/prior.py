@@ -58,7 +58,7 @@ def read_prior(
     detnum = np.asarray(detnum, np.int64)
     if path is None:
         return np.full(len(detnum), float(gain_keV)), np.full(len(detnum), float(offset_keV))
-    given, gain, offset = _read_relation(path, tell)
+    given, gain, offset, silent = _read_relation(path)
     missing = detnum[~np.isin(detnum, given)]
     if len(missing):
         raise InputError(
@@ -74,6 +74,13 @@ def read_prior(
             f"relation file {path}: pixel {detnum[unusable][0]} has no usable GAIN and OFFSET;"
             " a file AUX-ECL-PIX-CAL.fits has them for every pixel"
         )
+    if tell and silent:
+        LOGGER.warning(
+            "relation file %s: %s without a unit, taken to be in keV/chan and keV; name the unit in"
+            " the file",
+            path,
+            " and ".join(silent),
+        )
     return gain, offset
 
 
@@ -86,7 +93,7 @@ def read_usable(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     InputError
         Where the file cannot be read, a pixel is there twice, or a relation is out of range.
     """
-    detnum, gain, offset = _read_relation(path)
+    detnum, gain, offset, _ = _read_relation(path)
     usable = _is_usable(gain, offset)
     return detnum[usable], gain[usable], offset[usable]
 
@@ -96,8 +103,8 @@ def _is_usable(gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
     return np.isfinite(gain) & np.isfinite(offset) & (gain > 0)
 
 
-def _read_relation(path, tell: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """DETNUM, GAIN and OFFSET of the table of a relation file."""
+def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """DETNUM, GAIN and OFFSET of a relation file, and which of the two have no unit."""
     table, units, extension = _read_fits(path) if _is_fits(path) else _read_text(path)
     where = f"relation file {path}"
     check_instrument(table.meta, where)
@@ -115,12 +122,7 @@ def _read_relation(path, tell: bool = False) -> tuple[np.ndarray, np.ndarray, np
     gain, offset = relation_in_keV(columns["GAIN"], columns["OFFSET"], texts, where)
     _check_range(detnum, gain, offset, texts, where)
     silent = [name for name, text in zip(NEEDED[1:], texts, strict=True) if not text]
-    if tell and silent:
-        LOGGER.warning(
-            "%s: %s without a unit, taken to be in keV/chan and keV; name the unit in the file",
-            where, " and ".join(silent),
-        )  # fmt: skip
-    return detnum.astype(np.int64), gain, offset
+    return detnum.astype(np.int64), gain, offset, silent
 
 
 def _check_detnum(detnum: np.ndarray, where: str) -> None:

@@ -43,15 +43,13 @@ def validate(
     Returns
     -------
     dict
-        `n_pixels`, `n_masked` (by the user), `n_no_answer` (not masked, yet without a valid fit),
-        `n_answers` (with a valid fit), `n_good` (STATUS 0), `n_doubtful` (valid fits
-        that cannot be trusted, `status.DOUBTFUL`), `truth` (bool), `status_counts` (pixels
-        with each bit; a pixel may have several), and `energies`: for each energy, written as "4",
-        the numbers of `energy_numbers` over all valid fits, with the same over the good pixels
+        `n_pixels`, `n_masked` (by the user), `n_no_answer` (others without a valid fit),
+        `n_answers` (with one), `n_good` (STATUS 0), `n_doubtful` (`status.DOUBTFUL`), `truth`
+        (bool), `status_counts` (pixels with each bit), and `energies`: for each energy, written as
+        "4", the numbers of `energy_numbers` over all valid fits, the same over the good pixels
         under `good`, the pass fractions without doubtful fits under `trusted`, and
-        `common_sigma_keV`: the systematic uncertainty common to all pixels,
-        as they share one learnt response. It is not part of their errors, and the bias may be
-        as large.
+        `common_sigma_keV`, the systematic uncertainty common to all pixels, which their own
+        errors do not contain.
     """
     status = np.asarray(rows["STATUS"])
     gain, offset, *covariance = relation_columns(rows)
@@ -66,13 +64,12 @@ def validate(
         error = None
         if truth is not None:
             error = np.where(valid, energy_error(energy, gain, offset, *truth), np.nan)
-        limit = float(requirement_keV(energy))
-        numbers = energy_numbers(sigma, change, limit, wanted, error)
-        numbers["trusted"] = {
-            key: energy_numbers(sigma, change, limit, trusted | (wanted & ~valid), error)[key]
-            for key in ("pass_fraction", "predicted_pass_fraction")
-        }
-        numbers["good"] = energy_numbers(sigma, change, limit, good, error)
+        data = sigma, change, float(requirement_keV(energy))
+        numbers = energy_numbers(*data, wanted, error)
+        of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error)
+        fractions = ("pass_fraction", "predicted_pass_fraction")
+        numbers["trusted"] = {key: of_trusted[key] for key in fractions}
+        numbers["good"] = energy_numbers(*data, good, error)
         numbers["common_sigma_keV"] = np.nan
         if scale_covariance is not None:
             numbers["common_sigma_keV"] = float(systematic_sigma(energy, scale_covariance))
