@@ -21,6 +21,8 @@ from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.numerics import statistics
 from pixelcal.status import EnergyStatus, has_valid_fit, is_trusted
 
+PASS_FRACTIONS = ("pass_fraction", "predicted_pass_fraction")
+
 
 def validate(
     rows: Mapping,
@@ -54,8 +56,7 @@ def validate(
     status = np.asarray(rows["STATUS"])
     gain, offset, *covariance = relation_columns(rows)
     wanted = (status & EnergyStatus.MASKED) == 0
-    valid = wanted & has_valid_fit(status)
-    good = status == 0
+    valid, good = wanted & has_valid_fit(status), status == 0
     trusted = valid & is_trusted(status)
     energies = {}
     for energy in energies_keV:
@@ -67,12 +68,10 @@ def validate(
         data = sigma, change, float(requirement_keV(energy))
         numbers = energy_numbers(*data, wanted, error)
         of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error)
-        fractions = ("pass_fraction", "predicted_pass_fraction")
-        numbers["trusted"] = {key: of_trusted[key] for key in fractions}
+        numbers["trusted"] = {key: of_trusted[key] for key in PASS_FRACTIONS}
         numbers["good"] = energy_numbers(*data, good, error)
-        numbers["common_sigma_keV"] = np.nan
-        if scale_covariance is not None:
-            numbers["common_sigma_keV"] = float(systematic_sigma(energy, scale_covariance))
+        common = scale_covariance if scale_covariance is not None else np.full((2, 2), np.nan)
+        numbers["common_sigma_keV"] = float(systematic_sigma(energy, common))
         energies[f"{energy:g}"] = numbers
     return {
         "n_pixels": len(status),
