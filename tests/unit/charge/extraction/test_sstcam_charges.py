@@ -360,8 +360,10 @@ def test_a_file_of_charges_that_was_changed_is_noticed(tmp_path):
     charges = Charges(np.zeros((2, 2000), np.int32), np.arange(2000), None, 2000, none)
     path = tmp_path / "run.fits"
     write_fits(path, charge_hdus(charges, peaks, 1.0))
+    with fits.open(path) as hdus:
+        place = hdus["CHARGES"].fileinfo()["datLoc"]
     content = bytearray(path.read_bytes())
-    content[2880 * 3] ^= 1
+    content[place] ^= 1
     path.write_bytes(content)
     with pytest.raises(InputError, match="DATASUM|is not a whole FITS file"):
         read_charges(path)
