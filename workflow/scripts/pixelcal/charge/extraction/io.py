@@ -13,6 +13,7 @@ from astropy.io import fits
 from pixelcal.charge.extraction.charges import UNKNOWN, Charges, window_of
 from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.errors import InputError
+from pixelcal.io.checksums import check_sums
 from pixelcal.io.tables import append_cards, read_columns, table_hdu
 
 SATURATED_FRACTION = 0.001
@@ -148,6 +149,8 @@ def read_charges(path: str | Path) -> ChargeFile:
 def _images(path: str | Path) -> dict[str, tuple[np.ndarray, fits.Header]]:
     """The images of a file that is whole, in the byte order of the machine, and their headers."""
     with fits.open(path, memmap=False) as hdus:
+        for hdu in hdus:
+            check_sums(path, hdu, "")
         return {
             hdu.name: (hdu.data.astype(hdu.data.dtype.newbyteorder("=")), hdu.header.copy())
             for hdu in hdus
