@@ -38,9 +38,12 @@ function sort_by(heading) {
   body.append(...Array.from(body.rows).sort((a, b) => (down ? -1 : 1) * compare(a, b)));
 }
 
+// Rows of the pixels in question of the exposure that is shown, then of the good ones to compare with.
+const rows_shown = () => ["pixels", "good"].flatMap(table => Array.from(element(`${table}-${shown_exposure()}`)?.tBodies[0].rows ?? []));
+
 function search() {
   const wanted = element("search").value.trim().toLowerCase(), is_number = /^\d+$/.test(wanted);
-  const rows = Array.from(element(`pixels-${shown_exposure()}`)?.tBodies[0].rows ?? []);
+  const rows = rows_shown();
   // A whole number is a pixel: 17 is not to find 1700.
   const fits = row => is_number ? row.dataset.pixel === wanted : row.textContent.toLowerCase().includes(wanted);
   rows.forEach(row => { row.hidden = wanted !== "" && !fits(row); });
@@ -52,8 +55,7 @@ function show_exposure() {
   for (const part of document.querySelectorAll(".of-exposure")) {
     part.classList.toggle("shown", part.dataset.exposure === index);
   }
-  const rows = Array.from(element(`pixels-${index}`)?.tBodies[0].rows ?? []);
-  const listed = rows.map(row => Number(row.dataset.pixel));
+  const listed = rows_shown().map(row => Number(row.dataset.pixel));
   const first = listed.find(pixel => current().fits[pixel].model) ?? listed[0];
   if (!by_hand) selected = row_of.get(first) ?? null;
   select(selected, false);
