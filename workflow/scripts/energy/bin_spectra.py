@@ -12,6 +12,7 @@ from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds, total_seconds
 from pixelcal.energy.events.layouts import value_key
 from pixelcal.energy.events.losses import check_lost
+from pixelcal.energy.events.overlap import check_different, check_overlap
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.truth import inject_errors, tell_beyond_search, truth_table
@@ -27,6 +28,7 @@ with running(snakemake) as progress:
     detnum = np.array(sorted(params.pixels), np.int16)
 
     files = open_event_files(paths, params.layout, params.columns, params.multiplicity)
+    check_different(files)
     available = good_time_of(files, gti, params.criteria)
     good_time = first_seconds(available, params.seconds)
 
@@ -51,7 +53,8 @@ with running(snakemake) as progress:
     )
     logging.getLogger("pixelcal").info(summary(spectra))
     check_counted(spectra, files)
-    for line in check_lost(spectra, files):
+    overlaps = check_overlap(files, spectra.spans) if files[0].has_times else []
+    for line in check_lost(spectra, files) + overlaps:
         logging.getLogger("pixelcal").warning(line)
 
     cards = [

@@ -97,6 +97,8 @@ def _check_beginning(path: str | Path, what: str) -> None:
         raise InputError(
             f"{what} {path}: cannot be read ({error.strerror}); check its name and permissions"
         ) from None
+    if first.startswith(GZIP):
+        raise InputError(f"{what} {path}: is gzip-compressed twice; unpack it once")
     if not first:
         raise InputError(f"{what} {path}: is empty; give a FITS file with data")
     for magic, name in OTHER_COMPRESSIONS.items():

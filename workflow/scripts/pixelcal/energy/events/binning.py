@@ -9,7 +9,7 @@ is rejected for, so the events used and rejected add up to the events read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -235,12 +235,15 @@ class Spectra:
         With the keys of `TALLY`; its values add up to the number of events read.
     n_untimed : int
         Events without a finite time; they are among those of REJTIME.
+    spans : list of (first, last), s
+        Times of the first and the last event of each file; inf and -inf where there is none.
     """
 
     halves: np.ndarray
     rate: Rate
     tally: dict[str, int]
     n_untimed: int = 0
+    spans: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def counts(self) -> np.ndarray:
@@ -304,19 +307,33 @@ def bin_events(
     halves = np.zeros((2, len(detnum), N_CHANNELS), np.int32)
     tally = np.zeros(len(TALLY), np.int64)
     n_done, n_all, interval = 0, sum(file.n_events for file in files), 0
-    n_untimed = 0
-    for block in _complete_blocks(files, keys, seed, detnum_of_position, block_bytes):
+    n_untimed, spans = 0, [(np.inf, -np.inf)] * len(files)
+    for number, block in _complete_blocks(files, keys, seed, detnum_of_position, block_bytes):
         events = (block[key] for key in ("value", "pixel", "multiplicity", "time"))
         interval = add_events(halves, rate.counts, tally, *events, selection, interval)
         n_done += len(block["value"])
-        n_untimed += np.count_nonzero(~np.isfinite(block["time"]))
+        spans[number], n_infinite = _wider(spans[number], block["time"])
+        n_untimed += n_infinite
         if progress is not None:
             progress(n_done, n_all)
-    return Spectra(halves, rate, dict(zip(TALLY, tally.tolist(), strict=True)), n_untimed)
+    return Spectra(halves, rate, dict(zip(TALLY, tally.tolist(), strict=True)), n_untimed, spans)
 
 
-def _complete_blocks(files, keys, seed, *how) -> Iterator[dict[str, np.ndarray]]:
-    """Blocks of all files, with the pixel and the time drawn where a file does not have them.
+@njit
+def _wider(span, time):
+    """A span (first, last) with the finite times of a block in it, and how many are not finite."""
+    first, last = span
+    n_infinite = 0
+    for t in time:
+        if np.isfinite(t):
+            first, last = min(first, t), max(last, t)
+        else:
+            n_infinite += 1
+    return (first, last), n_infinite
+
+
+def _complete_blocks(files, keys, seed, *how) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Number of the file and block, the pixel and the time drawn where a file does not have them.
 
     `how` goes to `stream`.
     """
@@ -324,14 +341,14 @@ def _complete_blocks(files, keys, seed, *how) -> Iterator[dict[str, np.ndarray]]
     time_draws = np.random.Generator(np.random.Philox(seed).jumped())
     seconds = None if all(file.has_times for file in files) else total_exposure(files)
     not_asked = {"multiplicity": np.empty(0, np.int32)}
-    for file in files:
+    for number, file in enumerate(files):
         for block in stream(file, keys, *how):
             n = len(block["value"])
             if block["pixel"] is None:
                 block["pixel"] = (pixel_draws.random(n) * N_PIXELS).astype(np.int32)
             if block["time"] is None:
                 block["time"] = time_draws.random(n) * seconds
-            yield not_asked | block
+            yield number, not_asked | block
 
 
 def summary(spectra: Spectra) -> str:

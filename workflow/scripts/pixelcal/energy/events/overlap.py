@@ -1,0 +1,134 @@
+"""Event files that hold the same events: each event is to be counted once.
+
+Files may follow each other within seconds, and files of different pixels may run side by side; what
+may not be is an event in two of them. So it is events that are compared, not headers.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from pixelcal.energy.events.reader import EventFile, stream
+from pixelcal.errors import InputError
+from pixelcal.instrument import N_PIXELS
+
+TIME_STEP_S = 1e-5
+"""Times that differ by less are equal: two clocks of one camera round differently."""
+
+MOST_COMPARED = 2**22
+"""Events of a file that are held against those of another, about: a random part of a longer one."""
+
+FEWEST_WITHOUT_TIMES = 20
+"""Events without times that are equal by chance, at most: a few channels may well repeat."""
+
+ROWS_AT_ONCE = 2**16
+
+ODD = np.uint64(0x9E3779B97F4A7C15)
+"""2**64 over the golden ratio: the multiplier of Fibonacci hashing (Knuth, TAOCP 3, 6.4)."""
+
+SEAM_S = 60.0
+"""Files that follow each other may overlap by this with different events."""
+
+
+def check_different(files: list[EventFile]) -> None:
+    """Raise InputError where two files hold the same events in the same order.
+
+    Whatever their names, headers and compression. Files of different lengths are not read.
+    """
+    for a, b in combinations(files, 2):
+        enough = a.n_events if a.has_times else a.n_events // FEWEST_WITHOUT_TIMES
+        if enough and a.n_events == b.n_events and _same_events(a, b):
+            raise InputError(
+                f"event files {a.path} and {b.path}: hold the same {a.n_events} events; leave one"
+                " of them out"
+            )
+
+
+def check_overlap(files: list[EventFile], spans: list[tuple[float, float]]) -> list[str]:
+    """What to warn of where files overlap in time, though no event is in two of them.
+
+    Parameters
+    ----------
+    files : list of EventFile
+        With times.
+    spans : list of (first, last), s
+        Finite times of the first and the last event of each file; inf and -inf where there is none.
+
+    Raises
+    ------
+    InputError
+        With the stretch of time, where two events or more are in two files.
+    """
+    told = []
+    for (a, span_a), (b, span_b) in combinations(zip(files, spans, strict=True), 2):
+        first, last = max(span_a[0], span_b[0]), min(span_a[1], span_b[1])
+        if not first <= last:
+            continue
+        keys_a, pixels_a = _events_between(a, first, last)
+        keys_b, pixels_b = _events_between(b, first, last)
+        stretch = f"overlap in time from {first:.6f} to {last:.6f} s"
+        n_common = np.intersect1d(keys_a, keys_b).size
+        if n_common > 1:
+            fraction = 100 * n_common / min(len(np.unique(keys)) for keys in (keys_a, keys_b))
+            raise InputError(
+                f"event files {a.path} and {b.path}: {stretch}, where {fraction:.3g} % of the"
+                " events of one are in the other too; give every event once"
+            )
+        if last - first > SEAM_S and (pixels_a & pixels_b).any():
+            told.append(
+                f"event files {a.path} and {b.path}: {stretch} and share pixels, but no event: the"
+                " stretch counts once as good time; check whether their clocks are the same"
+            )
+    return told
+
+
+def _same_events(a: EventFile, b: EventFile) -> bool:
+    """Whether all that both files say of their events is equal, event by event."""
+    keys = tuple(key for key in ("value", "pixel", "time") if _has(a, key) and _has(b, key))
+    blocks = (stream(file, keys, None, ROWS_AT_ONCE * file.row_dtype.itemsize) for file in (a, b))
+    return all(
+        np.array_equal(one[key], other[key], equal_nan=key != "pixel")
+        for one, other in zip(*blocks, strict=True)
+        for key in keys
+    )
+
+
+def _has(file: EventFile, key: str) -> bool:
+    return key in file.columns or (key == "pixel" and "row" in file.columns)
+
+
+def _events_between(file: EventFile, first: float, last: float) -> tuple[np.ndarray, np.ndarray]:
+    """Events of a stretch of time: keys (n,) uint64, and whether each pixel has one (6400,) bool.
+
+    The key of an event stands for its time, pixel and energy. Of a long file a random part is
+    kept: the same part of equal events, as it is chosen by the key.
+    """
+    one_of = np.uint64(1 + file.n_events // MOST_COMPARED)
+    keys, pixels = [np.empty(0, np.uint64)], np.zeros(N_PIXELS, bool)
+    for block in stream(file, ("value", "pixel", "time")):
+        inside = (block["time"] >= first - TIME_STEP_S) & (block["time"] <= last + TIME_STEP_S)
+        if block["pixel"] is None:
+            pixel = np.zeros(np.count_nonzero(inside), np.int32)
+            pixels[:] = True
+        else:
+            pixel = block["pixel"][inside]
+            pixels[pixel[(pixel >= 0) & (pixel < N_PIXELS)]] = True
+        made = _keys(block["time"][inside], pixel, block["value"][inside])
+        keys.append(made[made % one_of == 0])
+    return np.concatenate(keys), pixels
+
+
+def _keys(time: np.ndarray, pixel: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """A well mixed number (n,) uint64 for each event: times are rounded, energies of 32 bits."""
+    words = (
+        np.rint(time / TIME_STEP_S).astype(np.int64).view(np.uint64),
+        pixel.astype(np.int64).view(np.uint64),
+        value.astype(np.float32).view(np.uint32).astype(np.uint64),
+    )
+    key = np.zeros(len(time), np.uint64)
+    for word in words:
+        key = (key ^ word) * ODD
+        key ^= key >> np.uint64(32)
+    return key
