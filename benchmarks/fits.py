@@ -19,8 +19,8 @@ sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
 from options import MIN_COUNTS, OPTIONS, TWO_STEP_OPTIONS
 
-from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.fit.two_step import fit_two_step
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.simulation import spectra as cameras

@@ -20,8 +20,8 @@ sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
 from options import MIN_COUNTS, OPTIONS
 
-from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.lines import line_groups
 from pixelcal.energy.relation import energy_error, energy_sigma, position, relation_columns
 from pixelcal.energy.response.energy_scale import systematic_sigma

@@ -4,8 +4,8 @@ import numpy as np
 from helpers import cameras
 from scipy.stats import chi2
 
-from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.relation import energy_error
 from pixelcal.energy.response.energy_scale import systematic_sigma
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from helpers import cameras
 
-from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.relation import energy_error
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.learn import learn_response

@@ -10,7 +10,7 @@ from helpers import cameras
 from helpers.faults import bump, merge
 from helpers.spoilt_camera import PLANTED, RELATION, calibrate
 
-from pixelcal.energy.fit.joint import fit_pixels
+from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.response.io import read_response
 

@@ -21,8 +21,9 @@ def fit_two_step_chunk(counts, detnum, gain, offset, table, settings, progress):
 
 def fit_joint_chunk(counts, detnum, gain, offset, table, settings, path, first_half):
     """The joint fit with the learnt response; on request, that without each block, else None."""
-    from pixelcal.energy.fit.joint import JointOptions, fit_pixels
+    from pixelcal.energy.fit.joint import JointOptions
     from pixelcal.energy.fit.leave_one_out import leave_blocks_out
+    from pixelcal.energy.fit.pixels import fit_pixels
     from pixelcal.energy.response.io import read_response
 
     options = JointOptions(settings["min_counts"], settings["pvalue_limit"])

@@ -24,8 +24,9 @@ from pixelcal.charge.spe.spectra import bin_widths, fill_run, spectra_rows
 from pixelcal.energy import lines as line_tables
 from pixelcal.energy.events.good_times import read_good_time
 from pixelcal.energy.fit.columns import FIT_UNITS
-from pixelcal.energy.fit.joint import JointOptions, fit_pixels
+from pixelcal.energy.fit.joint import JointOptions
 from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.prior import read_usable
 from pixelcal.energy.relation_table import Relation

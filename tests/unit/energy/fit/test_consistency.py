@@ -35,7 +35,7 @@ def check(counts, first_half):
     moments, found = moment_table(), []
     for whole, early in zip(counts, first_half, strict=True):
         fit = likelihood.PixelFit(
-            *likelihood.fit_pixel(whole, early[:0], 0.145, 3.0, templates(), moments, 200.0)
+            *likelihood.fit_pixel(whole, early[:0], 0.145, 3.0, templates(), moments, 200.0, False)
         )
         assert fit.status == 0
         channels = model.choose_channels(fit.theta, templates(), len(whole))

@@ -6,9 +6,10 @@ from functools import lru_cache
 import numpy as np
 from helpers import cameras
 
-from pixelcal.energy.fit.joint import fit_joint, fit_pixels
+from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.leave_one_out import leave_blocks_out, without_block
+from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.relation import RELATION_COLUMNS, energy_error, energy_sigma
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.status import EnergyStatus

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers import cameras
 
-from pixelcal.energy.fit.joint import fit_pixels
 from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.fit.start import find_starts, make_filters, outside_search_window
 from pixelcal.energy.lines import line_groups
 from pixelcal.energy.relation import energy_error

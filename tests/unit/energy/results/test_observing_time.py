@@ -9,8 +9,9 @@ from helpers import cameras
 from scipy import stats
 
 from pixelcal.energy.fit.columns import empty_fits
-from pixelcal.energy.fit.joint import fit_joint, fit_pixels
+from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.relation import energy_sigma
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.learn import learn_response

@@ -8,6 +8,8 @@ two moments.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy.special import gammaincc, gammaln, xlogy
 
@@ -31,10 +33,13 @@ def deviance_moments(mu: float) -> tuple[float, float]:
     return mean, float(probability @ (value - mean) ** 2)
 
 
+@cache
 def moment_table() -> np.ndarray:
     """Mean and variance (n, 2) of the deviance on a grid of ln(mu), to interpolate in."""
     log_mu = LOG_MU_START + LOG_MU_STEP * np.arange(_N_TABLE)
-    return np.array([deviance_moments(mu) for mu in np.exp(log_mu)])
+    table = np.array([deviance_moments(mu) for mu in np.exp(log_mu)])
+    table.flags.writeable = False
+    return table
 
 
 def p_value(stat, mean, variance):

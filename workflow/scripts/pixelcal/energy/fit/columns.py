@@ -27,6 +27,8 @@ FIT_DTYPE = np.dtype(
         ("FIRST_FRACTION", "f8"),
         ("TENSION", "f8"),
         ("BLOCKS_OUT", "i4"),
+        ("WIDTH_RATIO", "f8"),
+        ("WIDTH_RATIO_ERR", "f8"),
     ]
 )
 """What every fit method returns: one row per pixel. Units as in `FIT_UNITS`.
@@ -34,7 +36,9 @@ FIT_DTYPE = np.dtype(
 DRIFT is the energy in the first half of the exposure minus that in the second, at the pivot where
 it is larger; DRIFT_PVALUE the probability of such a difference without a change; FIRST_FRACTION the
 fraction of the counts in the first half; TENSION the largest shift of a block over its error;
-BLOCKS_OUT has bit 2**b where block b was left out of the fit because it contradicts the others."""
+BLOCKS_OUT has bit 2**b where block b was left out of the fit because it cannot be believed;
+WIDTH_RATIO is the width of the lines over the camera's by the counts of the pixel alone, to which
+FWHM_60 comes only with enough of them."""
 
 FIT_UNITS = {
     "GAIN": "keV/chan",

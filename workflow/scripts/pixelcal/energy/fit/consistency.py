@@ -1,6 +1,6 @@
 """Does one relation describe a pixel? Its halves in time, and its blocks, against each other.
 
-Both are score tests at the maximum of the joint fit, in one look at the model: nothing is refitted.
+All are tests at the maximum of the joint fit, in one look at the model: nothing is refitted.
 
 - **Halves.** Given how many counts a channel holds in all, the number of them in the first half is
   binomial, whatever the model. The sum over channels of (first - f * all) times the derivative of
@@ -9,7 +9,10 @@ Both are score tests at the maximum of the joint fit, in one look at the model: 
   taken for a relation that moved.
 - **Blocks.** How far the lines of one block stand from where the relation of the fit puts them,
   with everything else free: the efficient score of a shift of that block alone (Rao 1948; van der
-  Vaart, Asymptotic Statistics, 1998, chapter 25).
+  Vaart, Asymptotic Statistics, 1998, chapter 25). By how much that moves the relation is the one
+  step to the fit without what the block says about positions.
+- **Excess.** Counts that gather where the model has no line (a noise peak, a threshold, a foreign
+  line), or are missing: the window within each block whose counts are the least likely.
 """
 
 from __future__ import annotations
@@ -22,10 +25,17 @@ from pixelcal.energy.fit.model import (
     PIVOT_HIGH,
     PIVOT_LOW,
     block_model,
+    choose_channels,
     parameter_index,
 )
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import cholesky, copy_into, inverse, is_positive
+
+WINDOWS = (6, 14, 24)
+"""Widths of the windows in channels: a narrow line, one as at 60 keV, a small block."""
+
+LEAST_EXCESS = 4.0
+"""Smaller deviations of a window are chance: there are some hundred places in a pixel."""
 
 RIDGE = 1e-9
 """Added to the information, relative to its diagonal, so that a component without counts in the
@@ -53,13 +63,16 @@ class Consistency(NamedTuple):
     first_fraction: float
     block_shift: np.ndarray
     block_shift_err: np.ndarray
+    block_pull: np.ndarray
+    block_excess: np.ndarray
 
 
 @njit
 def not_checked(n_blocks):
     """The fields of `Consistency` where nothing is known."""
-    unknown = np.full((2, 2), np.nan)
-    return unknown[0], unknown, np.nan, np.full(n_blocks, np.nan), np.full(n_blocks, np.nan)
+    nothing, unknown = np.full((2, 2), np.nan), np.full(n_blocks, np.nan)
+    pull = np.full((n_blocks, 2), np.nan)
+    return nothing[0], nothing, np.nan, unknown, unknown, pull, unknown
 
 
 @njit
@@ -84,6 +97,8 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
     fraction = _first_fraction(counts, first_half, first, last) if has_halves else np.nan
     information, score = np.zeros((n_free, n_free)), np.zeros(n_free)
     block_shift, block_shift_err = np.full(n_blocks, np.nan), np.full(n_blocks, np.nan)
+    block_pull = np.full((n_blocks, 2), np.nan)
+    block_excess = np.zeros(n_blocks)
     n_most = work.jacobian.shape[1]
     local_information, local_score = np.empty((n_most, n_most)), np.empty(n_most)
     mus, jacobian = work.mu, work.jacobian
@@ -113,37 +128,101 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
             for q in range(n_local):
                 at_q = parameter_index(q, b, first_group, n_blocks)
                 information[at_p, at_q] += local_information[p, q]
-        left = _information_of_shift(
-            local_information, n_local, b, first_group, covariance, n_blocks
-        )
+        places = np.empty(n_local, np.int64)
+        for p in range(n_local):
+            places[p] = parameter_index(p, b, first_group, n_blocks)
+        left = _information_of_shift(local_information, places, covariance, block_pull[b])
         if left > 0.0:
             # A relation that gives higher energies is what the score asks for: the lines are low.
             block_shift[b], block_shift_err[b] = -excess_of_shift / left, 1.0 / np.sqrt(left)
+            block_pull[b] *= block_shift[b]
+        else:
+            block_pull[b] = np.nan
+        block_excess[b] = _worst_window(counts, start, n, mus)
     drift, drift_covariance = np.full(2, np.nan), np.full((2, 2), np.nan)
     if has_halves and 0.0 < fraction < 1.0:
         _drift(information, score, fraction, drift, drift_covariance)
-    return drift, drift_covariance, fraction, block_shift, block_shift_err
+    of_blocks = block_shift, block_shift_err, block_pull, block_excess
+    return drift, drift_covariance, fraction, *of_blocks
 
 
 @njit
-def _information_of_shift(local_information, n_local, b, first_group, covariance, n_blocks):
+def _information_of_shift(local_information, places, covariance, pull):
     """Information on a shift of one block that the other parameters leave; 0 where they leave none.
 
-    A shift of all energies alike moves both pivots: its derivative is the sum of theirs.
+    A shift of all energies alike moves both pivots: its derivative is the sum of theirs. Fills
+    `pull` (2,): how the pivots move with it, per keV that the lines stand too high.
     """
     information = 0.0
     for p in range(2):
         for q in range(2):
             information += local_information[p, q]
     left = information
-    for p in range(n_local):
-        at_p = parameter_index(p, b, first_group, n_blocks)
+    pull[:] = 0.0
+    for p in range(places.shape[0]):
         with_p = local_information[0, p] + local_information[1, p]
-        for q in range(n_local):
-            at_q = parameter_index(q, b, first_group, n_blocks)
+        for k in range(2):
+            pull[k] += covariance[k, places[p]] * with_p
+        for q in range(places.shape[0]):
             with_q = local_information[0, q] + local_information[1, q]
-            left -= with_p * covariance[at_p, at_q] * with_q
+            left -= with_p * covariance[places[p], places[q]] * with_q
     return left if left > RIDGE * information else 0.0
+
+
+@njit
+def _worst_window(counts, start, n, mus):
+    """Signed root of the deviance of the worst window of a block.
+
+    Of windows of all `WINDOWS` at all places; 0 where none is beyond `LEAST_EXCESS`.
+    """
+    worst, sign = LEAST_EXCESS, 0.0
+    for width in WINDOWS:
+        seen, expected = 0.0, 0.0
+        for i in range(n):
+            seen += counts[start + i]
+            expected += mus[i]
+            if i >= width:
+                seen -= counts[start + i - width]
+                expected -= mus[i - width]
+            if i < width - 1 or (seen - expected) ** 2 < worst * worst * expected:
+                continue
+            deviance = 2.0 * (expected - seen)
+            if seen > 0:
+                deviance += 2.0 * seen * np.log(seen / expected)
+            if deviance > worst * worst:
+                worst = np.sqrt(deviance)
+                sign = 1.0 if seen > expected else -1.0
+    return sign * worst
+
+
+@njit
+def deficit_of_block(counts, theta, b, scale, templates, work):
+    """Signed root of the deviance where a block lacks the most of what the model puts there.
+
+    Parameters
+    ----------
+    counts : (n_channels,) int32
+    theta : (n_free,) float
+        Parameters of all blocks, also of this one.
+    b : int
+        The block.
+    scale : float
+        Counts relative to the camera's mean pixel.
+    templates : Templates
+    work : Workspace
+
+    Returns
+    -------
+    float
+        Zero or negative; 0 where nothing is beyond `LEAST_EXCESS`.
+    """
+    first, last = choose_channels(theta, templates, counts.shape[0])
+    n = last[b] - first[b]
+    block_model(theta, b, first[b], n, scale, templates, work)
+    for i in range(n):
+        # What is more than expected fills no gap elsewhere.
+        work.below[0, i] = min(float(counts[first[b] + i]), work.mu[i] + 3.0 * np.sqrt(work.mu[i]))
+    return min(_worst_window(work.below[0], 0, n, work.mu), 0.0)
 
 
 @njit

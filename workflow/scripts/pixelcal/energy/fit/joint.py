@@ -17,10 +17,8 @@ from pixelcal.energy.fit.columns import empty_fits
 from pixelcal.energy.fit.consistency import Consistency
 from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
 from pixelcal.energy.fit.model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
-from pixelcal.energy.fit.start import find_starts, outside_search_window
-from pixelcal.energy.lines import LineTable
-from pixelcal.energy.response.model import Response
-from pixelcal.energy.response.tables import Templates, make_templates, without_block
+from pixelcal.energy.response.population import STUDENT_T_DOF
+from pixelcal.energy.response.tables import Templates
 from pixelcal.numerics.goodness_of_fit import moment_table, p_value
 from pixelcal.status import EnergyStatus, has_valid_fit
 
@@ -29,17 +27,14 @@ CHANGE_KEV = 0.15
 """A pixel changes within the exposure where its halves differ by so much, and by chance so rarely:
 one false flag in 100 000 pixels, and none for a drift that does not matter."""
 
-TENSION_SIGMA = 4.5
-TENSION_KEV = 0.2
-"""A block contradicts the others where its lines stand off by so much, and so many sigma."""
-
-FEWEST_BLOCKS = 3
-"""Blocks that must be left to say that it was the other one that was wrong."""
-
 MISSING_FRACTION = 0.3
 MISSING_SIGNIFICANCE = 4.0
 """A line group is missing where it has less than this fraction of the camera's, by so many
 sigma."""
+
+
+LEAST_OF_COUNTS = 0.01
+"""Where the counts bring less of what is known of a width, they cannot tell it."""
 
 
 class Deviations(NamedTuple):
@@ -52,14 +47,26 @@ class Deviations(NamedTuple):
         minus their location.
     normalisation : (n, n_blocks + n_groups) float
         Continua, then line groups, relative to the camera's mean pixel.
-    spoilt : (n,) int
-        The block that contradicts the others, where the pixel was checked and one does; else -1.
+    block_shift, block_shift_err : (n, n_blocks) float, keV
+    block_pull : (n, n_blocks, 2) float, keV
+    block_excess : (n, n_blocks) float
+        As in `consistency.Consistency`; NaN where the pixel was not checked.
+    block_misfit : (n, n_blocks) float
+        Deviance of each block minus its expectation.
     """
 
     value: np.ndarray
     variance: np.ndarray
     normalisation: np.ndarray
-    spoilt: np.ndarray
+    block_shift: np.ndarray
+    block_shift_err: np.ndarray
+    block_pull: np.ndarray
+    block_excess: np.ndarray
+    block_misfit: np.ndarray
+
+
+CHECKED = ("block_shift", "block_shift_err", "block_pull", "block_excess")
+"""Fields that `Deviations` and `Consistency` have in common."""
 
 
 @dataclass(frozen=True)
@@ -78,50 +85,6 @@ class JointOptions:
     pvalue_limit: float
 
 
-def fit_pixels(
-    counts: np.ndarray,
-    detnum: np.ndarray,
-    gain: np.ndarray,
-    offset: np.ndarray,
-    table: LineTable,
-    response: Response,
-    options: JointOptions,
-    first_half: np.ndarray | None = None,
-) -> np.ndarray:
-    """Fit gain and offset of many pixels from matched-filter seeds.
-
-    A block that contradicts the others is left out of the fit of its pixel.
-
-    Parameters
-    ----------
-    counts : (n, n_channels) int
-    detnum : (n,) int
-    gain, offset : (n,) float, keV/channel and keV
-        The prior relation: the middle of the search window.
-    table : LineTable
-    response : Response
-        Learnt with the same table.
-    options : JointOptions
-    first_half : (n, n_channels) int, optional
-        Counts of the first half of the exposure. Without them the pixels are not checked for
-        consistency, neither of their halves nor of their blocks.
-
-    Returns
-    -------
-    (n,) of `fit.columns.FIT_DTYPE`
-        STATUS bit 8 where the relation is outside the search window.
-    """
-    starts = find_starts(counts, gain, offset, table, response.shape)
-    templates = make_templates(response, table)
-    fits, found = fit_joint(counts, detnum, *starts, templates, options, first_half)
-    if first_half is not None:
-        _leave_spoilt_out(fits, found.spoilt, counts, templates, options, first_half)
-    fits["STATUS"][outside_search_window(fits["GAIN"], fits["OFFSET"], gain, offset)] |= int(
-        EnergyStatus.AT_LIMIT
-    )
-    return fits
-
-
 def fit_joint(
     counts: np.ndarray,
     detnum: np.ndarray,
@@ -130,6 +93,7 @@ def fit_joint(
     templates: Templates,
     options: JointOptions,
     first_half: np.ndarray | None = None,
+    checked: bool = False,
 ) -> tuple[np.ndarray, Deviations]:
     """Fit gain and offset of many pixels, each from a start that is near.
 
@@ -142,7 +106,10 @@ def fit_joint(
     templates : Templates
     options : JointOptions
     first_half : (n, n_channels) int, optional
-        As for `fit_pixels`.
+        Counts of the first half of the exposure. Without them the pixels are not checked for
+        consistency, neither of their halves nor of their blocks.
+    checked : bool
+        Whether blocks are held against each other without `first_half` too.
 
     Returns
     -------
@@ -151,107 +118,144 @@ def fit_joint(
     deviations : Deviations
     """
     fits = empty_fits(detnum)
-    unknown = np.full((len(counts), len(templates.population_scale)), np.nan)
-    nowhere = np.full(len(counts), -1)
-    found = Deviations(unknown, unknown.copy(), unknown[:, 1:].copy(), nowhere)
+    found = _nothing_found(len(counts), len(templates.limits), len(templates.population_scale))
     moments, no_half = moment_table(), np.empty(0, np.int32)
+    results = []
     for i in range(len(counts)):
-        result = PixelFit(
-            *fit_pixel(
-                np.ascontiguousarray(counts[i], dtype=np.int32),
-                no_half if first_half is None else np.ascontiguousarray(first_half[i], np.int32),
-                float(gain[i]),
-                float(offset[i]),
-                templates,
-                moments,
-                float(options.min_counts),
-            )
+        result = fit_pixel(
+            np.ascontiguousarray(counts[i], dtype=np.int32),
+            no_half if first_half is None else np.ascontiguousarray(first_half[i], np.int32),
+            float(gain[i]),
+            float(offset[i]),
+            templates,
+            moments,
+            float(options.min_counts),
+            checked or first_half is not None,
         )
-        _fill_row(fits[i : i + 1], result, templates, options)
-        if has_valid_fit(result.status):
-            found.value[i], found.variance[i], _ = result.deviations
-            found.normalisation[i] = result.theta[N_SHARED:] * result.scale
-            found.spoilt[i] = _spoilt_block(Consistency(*result.consistency))
+        results.append(PixelFit(*result))
+    fits["STATUS"] = [result.status for result in results]
+    fits["COUNTS"] = [result.used for result in results]
+    fits["NITER"] = [result.iterations for result in results]
+    rows = np.flatnonzero(has_valid_fit(fits["STATUS"]))
+    if len(rows):
+        valid = [results[row] for row in rows]
+        fits[rows] = _filled(fits[rows], valid, templates, options)
+        for row, result in zip(rows, valid, strict=True):
+            _keep(found, row, result)
     return fits, found
 
 
-def _fill_row(row, result: PixelFit, templates: Templates, options: JointOptions) -> None:
-    """Turn the result of one pixel into a row of the product, with its STATUS."""
-    row["COUNTS"], row["NITER"], row["STATUS"] = result.used, result.iterations, result.status
-    if not has_valid_fit(result.status):
-        return
-    theta, covariance, n_channels = result.theta, result.covariance, result.n_channels
+def _nothing_found(n: int, n_blocks: int, n_scales: int) -> Deviations:
+    """`Deviations` of `n` pixels, NaN everywhere."""
+    scales, blocks = (n, n_scales), (n, n_blocks)
+    shapes = (scales, scales, (n, n_scales - 1), blocks, blocks, (n, n_blocks, 2), blocks, blocks)
+    return Deviations(*(np.full(shape, np.nan) for shape in shapes))
+
+
+def _keep(found: Deviations, row: int, result: PixelFit) -> None:
+    """Put what one fit says of its pixel against the camera in a row of `found`."""
+    found.value[row], found.variance[row], _ = result.deviations
+    found.normalisation[row] = result.theta[N_SHARED:] * result.scale
+    found.block_misfit[row] = result.goodness[:, 0] - result.goodness[:, 1]
+    consistency = Consistency(*result.consistency)
+    for name in CHECKED:
+        getattr(found, name)[row] = getattr(consistency, name)
+
+
+def _filled(rows, results: list[PixelFit], templates: Templates, options: JointOptions):
+    """Rows (n,) of the product for as many valid fits, with STATUS; each from its fit alone."""
+    theta = np.array([result.theta for result in results])
+    covariance = np.array([result.covariance for result in results])
     span = PIVOT_HIGH - PIVOT_LOW
-    to_relation = np.array([[-1.0 / span, 1.0 / span], [PIVOT_HIGH / span, -PIVOT_LOW / span]])
-    gain, offset = to_relation @ theta[:2]
-    of_relation = to_relation @ covariance[:2, :2] @ to_relation.T
-    row["GAIN"], row["OFFSET"] = gain, offset
-    row["GAIN_ERR"], row["OFFSET_ERR"] = np.sqrt(np.diag(of_relation))
-    row["GAIN_OFFSET_COV"] = of_relation[0, 1]
-    row["FWHM_60"] = templates.fwhm_60 * np.exp(theta[2])
-    row["FWHM_60_ERR"] = row["FWHM_60"] * np.sqrt(covariance[2, 2])
-    _fill_consistency(row, Consistency(*result.consistency))
-    stat, mean, variance = result.goodness
-    *_, n_effective_prior = result.deviations
-    # A fit lowers the deviance by one per parameter that the data, not the prior, determine.
-    n_fitted = len(theta) - n_effective_prior
-    row["STAT"], row["DOF"] = stat, n_channels - len(theta)
-    left = max(1.0 - n_fitted / n_channels, 0.05)
-    row["PVALUE"] = p_value(stat, max(mean - n_fitted, 0.05 * mean), variance * left)
-    n_blocks = len(templates.limits)
-    line = theta[N_SHARED + n_blocks :]
-    line_err = np.sqrt(np.diag(covariance)[N_SHARED + n_blocks :])
-    if np.any((line < MISSING_FRACTION) & (1.0 - line > MISSING_SIGNIFICANCE * line_err)):
-        row["STATUS"] |= int(EnergyStatus.LINE_MISSING)
-    if not LOG_RESOLUTION_LIMITS[0] + 1e-6 < theta[2] < LOG_RESOLUTION_LIMITS[1] - 1e-6:
-        row["STATUS"] |= int(EnergyStatus.AT_LIMIT)
-    if row["PVALUE"] < options.pvalue_limit:
-        row["STATUS"] |= int(EnergyStatus.POOR_FIT)
-
-
-def _fill_consistency(row, found: Consistency) -> None:
-    """Whether halves and blocks of a pixel agree: columns, and bit 128."""
-    row["FIRST_FRACTION"] = found.first_fraction
-    if np.isfinite(found.drift).all():
-        quadratic = found.drift @ np.linalg.solve(found.drift_covariance, found.drift)
-        row["DRIFT"] = found.drift[np.argmax(np.abs(found.drift))]
-        row["DRIFT_PVALUE"] = np.exp(-0.5 * quadratic)  # chi-square of two degrees of freedom
-        if row["DRIFT_PVALUE"] < CHANGE_PVALUE and np.abs(row["DRIFT"]) > CHANGE_KEV:
-            row["STATUS"] |= int(EnergyStatus.CHANGED)
-    if np.isfinite(found.block_shift).any():
-        row["TENSION"] = np.nanmax(np.abs(found.block_shift / found.block_shift_err))
-
-
-def _spoilt_block(found: Consistency) -> int:
-    """The block that contradicts the others by more than chance and by what matters; -1 if none."""
-    pull = np.abs(found.block_shift / found.block_shift_err)
-    if not np.isfinite(pull).any():
-        return -1
-    block = int(np.nanargmax(pull))
-    matters = abs(found.block_shift[block]) > TENSION_KEV
-    return block if pull[block] > TENSION_SIGMA and matters else -1
-
-
-def _leave_spoilt_out(fits, spoilt, counts, templates, options, first_half) -> None:
-    """Fit pixels again without the block that contradicts the others, and replace their rows.
-
-    Where the blocks that are left still contradict each other, or are too few to tell, the row
-    stays and is a poor fit.
-    """
-    fits["STATUS"][spoilt >= 0] |= int(EnergyStatus.POOR_FIT)
-    if len(templates.limits) <= FEWEST_BLOCKS:
-        return
-    for block in np.unique(spoilt[spoilt >= 0]):
-        rows = np.flatnonzero(spoilt == block)
-        again, found = fit_joint(
-            counts[rows],
-            fits["DETNUM"][rows],
-            fits["GAIN"][rows],
-            fits["OFFSET"][rows],
-            without_block(templates, block),
-            options,
-            first_half[rows],
+    low, high = theta[:, 0], theta[:, 1]
+    var_low, mixed, var_high = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
+    rows["GAIN"] = (high - low) / span
+    rows["OFFSET"] = (PIVOT_HIGH * low - PIVOT_LOW * high) / span
+    rows["GAIN_ERR"] = np.sqrt(var_low - 2.0 * mixed + var_high) / span
+    rows["OFFSET_ERR"] = (
+        np.sqrt(
+            PIVOT_HIGH**2 * var_low - 2.0 * PIVOT_HIGH * PIVOT_LOW * mixed + PIVOT_LOW**2 * var_high
         )
-        agree = (found.spoilt < 0) & has_valid_fit(again["STATUS"])
-        again["BLOCKS_OUT"] = 1 << int(block)
-        fits[rows[agree]] = again[agree]
+        / span
+    )
+    rows["GAIN_OFFSET_COV"] = (
+        (PIVOT_HIGH + PIVOT_LOW) * mixed - PIVOT_HIGH * var_low - PIVOT_LOW * var_high
+    ) / span**2
+    rows["FWHM_60"] = templates.fwhm_60 * np.exp(theta[:, 2])
+    rows["FWHM_60_ERR"] = rows["FWHM_60"] * np.sqrt(covariance[:, 2, 2])
+    rows["WIDTH_RATIO"], rows["WIDTH_RATIO_ERR"] = _width_ratio(
+        theta[:, 2], covariance[:, 2, 2], templates.population_scale[0]
+    )
+    _fill_consistency(rows, [Consistency(*result.consistency) for result in results])
+    _fill_goodness(rows, results)
+    group = slice(N_SHARED + len(templates.limits), None)
+    line, line_err = theta[:, group], np.sqrt(np.diagonal(covariance, 0, 1, 2)[:, group])
+    missing = (line < MISSING_FRACTION) & (1.0 - line > MISSING_SIGNIFICANCE * line_err)
+    lowest, highest = LOG_RESOLUTION_LIMITS[0] + 1e-6, LOG_RESOLUTION_LIMITS[1] - 1e-6
+    for bit, is_set in (
+        (EnergyStatus.LINE_MISSING, missing.any(axis=1)),
+        (EnergyStatus.AT_LIMIT, ~((lowest < theta[:, 2]) & (theta[:, 2] < highest))),
+        (EnergyStatus.POOR_FIT, rows["PVALUE"] < options.pvalue_limit),
+        (EnergyStatus.CHANGED, is_change(rows["DRIFT"], rows["DRIFT_PVALUE"])),
+    ):
+        rows["STATUS"] |= np.where(is_set, int(bit), 0).astype(np.int32)
+    return rows
+
+
+def _fill_goodness(rows, results: list[PixelFit]) -> None:
+    """STAT, DOF and PVALUE."""
+    stat, mean, variance = np.array([result.goodness.sum(axis=0) for result in results]).T
+    n_channels = np.array([result.n_channels for result in results])
+    # A fit lowers the deviance by one per parameter that the data, not the prior, determine.
+    n_free = len(results[0].theta)
+    n_fitted = n_free - np.array([result.deviations[2] for result in results])
+    rows["STAT"], rows["DOF"] = stat, n_channels - n_free
+    left = np.maximum(1.0 - n_fitted / n_channels, 0.05)
+    rows["PVALUE"] = p_value(stat, np.maximum(mean - n_fitted, 0.05 * mean), variance * left)
+
+
+def is_change(drift_keV, pvalue) -> np.ndarray:
+    """Whether pixels change within the exposure: by more than chance, and by what matters; (n,)."""
+    with np.errstate(invalid="ignore"):
+        return (pvalue < CHANGE_PVALUE) & (np.abs(drift_keV) > CHANGE_KEV)
+
+
+def _width_ratio(log_ratio, variance, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Widths of the lines over the camera's by the counts of the pixels alone, with errors, (n,).
+
+    One Newton step from the fit to what it would be without the population prior, Student's t of
+    `scale` on the logarithm of the ratio, which draws a few counts to the camera's width.
+    """
+    x2 = (log_ratio / scale) ** 2
+    slope = (STUDENT_T_DOF + 1.0) / (STUDENT_T_DOF + x2) * log_ratio / scale**2
+    curvature = (STUDENT_T_DOF + 1.0) * (STUDENT_T_DOF - x2) / (STUDENT_T_DOF + x2) ** 2 / scale**2
+    left = 1.0 - curvature * variance
+    left = np.where(left > LEAST_OF_COUNTS, left, np.nan)
+    ratio = np.exp(log_ratio + slope * variance / left)
+    return ratio, ratio * np.sqrt(variance / left)
+
+
+def _fill_consistency(rows, found: list[Consistency]) -> None:
+    """Whether halves and blocks of the pixels agree, in numbers."""
+    rows["FIRST_FRACTION"] = [one.first_fraction for one in found]
+    drift = np.array([one.drift for one in found])
+    covariance = np.array([one.drift_covariance for one in found])
+    larger = np.argmax(np.abs(np.nan_to_num(drift)), axis=1)
+    rows["DRIFT"] = np.where(
+        np.isfinite(drift).all(axis=1), drift[range(len(drift)), larger], np.nan
+    )
+    rows["DRIFT_PVALUE"] = chance_of(drift, covariance)
+    pull = np.array([one.block_shift for one in found]) / [one.block_shift_err for one in found]
+    known = np.isfinite(pull)
+    largest = np.where(known, np.abs(pull), 0.0).max(axis=1)
+    rows["TENSION"] = np.where(known.any(axis=1), largest, np.nan)
+
+
+def chance_of(difference: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Probability (n,) of two differences (n, 2) or larger ones, of covariance (n, 2, 2).
+
+    The chi-square of two degrees of freedom; NaN where they are not known.
+    """
+    a, b = difference.T
+    (aa, ab), (_, bb) = np.moveaxis(covariance, 0, -1)
+    return np.exp(-0.5 * (bb * a**2 - 2.0 * ab * a * b + aa * b**2) / (aa * bb - ab**2))

@@ -18,8 +18,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from pixelcal.energy.fit.block_agreement import compare_blocks
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
-from pixelcal.energy.fit.start import find_starts
+from pixelcal.energy.fit.start import find_starts, nearer_prior
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.response.learn import learn_response
@@ -44,6 +45,15 @@ PVALUE_LIMIT = 1e-4
 NOT_CONVERGED = (
     "learning the response has not converged after %d iterations (EM): the shape of the lines still"
     " changes by %.3f of its prior, above %.3f; use more counts, or check the line table"
+)
+
+WARN_KEV, WARN_SIGMA = 0.05, 5.0
+"""A block that stands off from the others by more, in all pixels together, is warned of."""
+
+BLOCKS_DISAGREE = (
+    "the lines of block %s stand %+.3f +- %.3f keV off where the others put them, in all pixels"
+    " together: a bent relation, a wrong line energy or a line that the table lacks; it is in the"
+    " systematic uncertainty"
 )
 
 
@@ -79,7 +89,8 @@ def learn_camera(
     """
     options = JointOptions(min_counts, PVALUE_LIMIT)
     edges = stack_edges(table)
-    gain, offset = find_starts(counts, gain, offset, table, LineShape())
+    prior = nearer_prior(counts, gain, offset, table)
+    gain, offset = find_starts(counts, *prior, table, LineShape())
     response = replace(empty_response(table), converged=False)
     used, covariance, scale = np.ones(len(counts), bool), None, response.population_scale
     for iteration in range(1, max_iterations + 1):
@@ -97,7 +108,7 @@ def learn_camera(
         if progress:
             progress(iteration, max_iterations)
         if converged:
-            return response
+            return _with_agreement(response, counts, gain, offset, table, options)
         if iteration < max_iterations:
             used, covariance, scale = _align(counts, gain, offset, table, response, options)
             if not used.any():
@@ -106,7 +117,21 @@ def learn_camera(
                 )
                 return response
     logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
-    return response
+    return _with_agreement(response, counts, gain, offset, table, options)
+
+
+def _with_agreement(response: Response, counts, gain, offset, table, options) -> Response:
+    """The response with how its blocks agree, and with what they do not agree on as systematic."""
+    found = compare_blocks(counts, gain, offset, table, response, options)
+    for name, shift, error in zip(table.block_names, found.shift, found.shift_err, strict=True):
+        if abs(shift) > max(WARN_KEV, WARN_SIGMA * error):
+            logger.warning(BLOCKS_DISAGREE, name, shift, error)
+    return replace(
+        response,
+        scale_covariance=response.scale_covariance + found.covariance,
+        block_shift=found.shift,
+        block_shift_err=found.shift_err,
+    )
 
 
 def _align(counts, gain, offset, table, response: Response, options: JointOptions):

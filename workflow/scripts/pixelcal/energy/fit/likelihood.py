@@ -71,8 +71,8 @@ class PixelFit(NamedTuple):
     theta, covariance : (n_free,) and (n_free, n_free) float
     scale : float
         Counts relative to the camera's mean pixel, which the normalisations refer to.
-    goodness : (3,) float
-        Deviance with its expected mean and variance.
+    goodness : (n_blocks, 3) float
+        Deviance of each block, with its expected mean and variance.
     n_channels : int
     deviations : tuple
         What `population_prior.deviations` returns.
@@ -89,7 +89,7 @@ class PixelFit(NamedTuple):
     goodness: np.ndarray
     n_channels: int
     deviations: tuple[np.ndarray, np.ndarray, float]
-    consistency: tuple[np.ndarray, np.ndarray, float, np.ndarray, np.ndarray]
+    consistency: tuple
 
 
 class Likelihood(NamedTuple):
@@ -114,18 +114,18 @@ _NOT_CONVERGED = int(EnergyStatus.NOT_CONVERGED)
 
 
 @njit
-def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts):
+def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, checked):
     """Fit one pixel: the fields of `PixelFit`, as a plain tuple.
 
-    `first_half` are the counts of the first half of the exposure; (0,) where the pixel is not to be
-    checked for consistency.
+    `first_half` are the counts of the first half of the exposure, (0,) where they are not known;
+    `checked` says whether the pixel is to be checked for consistency.
     """
     n_fitted = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
     theta = np.ones(n_fitted)
     theta[0], theta[1] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
     theta[2] = 0.0
     covariance = np.full((n_fitted, n_fitted), np.nan)
-    goodness = np.zeros(3)
+    goodness = np.zeros((templates.limits.shape[0], 3))
     first, last = choose_channels(theta, templates, counts.shape[0])
     work = make_workspace(counts.shape[0], templates)
     used, n_channels = _counts_in(counts, first, last)
@@ -143,11 +143,12 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts):
         _goodness(spectrum, mu, moments, goodness)
     found = deviations(theta, covariance, templates.population_scale)
     scale, first, last = spectrum.scale, spectrum.first, spectrum.last
-    checked = not_checked(templates.limits.shape[0])
-    if status == 0 and first_half.shape[0] > 0:
+    consistency = not_checked(templates.limits.shape[0])
+    if status == 0 and checked:
         point = theta, covariance, scale
-        checked = check_pixel(counts, first_half, first, last, *point, templates, work)
-    return status, used, iterations, theta, covariance, scale, goodness, n_channels, found, checked
+        consistency = check_pixel(counts, first_half, first, last, *point, templates, work)
+    point = theta, covariance, scale, goodness, n_channels
+    return status, used, iterations, *point, found, consistency
 
 
 @njit
@@ -361,15 +362,15 @@ def _at_active_bound(value, gradient, lowest, highest):
 
 @njit
 def _goodness(spectrum, expected, moments, out):
-    """Deviance of the fit, and the mean and variance it would have at the truth."""
+    """Deviance of each block, and the mean and variance it would have at the truth."""
     for b in range(spectrum.first.shape[0]):
         for c in range(spectrum.first[b], spectrum.last[b]):
             mu, count = expected[c], spectrum.counts[c]
-            out[0] += 2.0 * (mu - count)
+            out[b, 0] += 2.0 * (mu - count)
             if count > 0:
-                out[0] += 2.0 * count * np.log(count / mu)
+                out[b, 0] += 2.0 * count * np.log(count / mu)
             u = (np.log(mu) - LOG_MU_START) / LOG_MU_STEP
             k = min(max(int(u), 0), moments.shape[0] - 2)
             t = min(max(u - k, 0.0), 1.0)
-            out[1] += (1.0 - t) * moments[k, 0] + t * moments[k + 1, 0]
-            out[2] += (1.0 - t) * moments[k, 1] + t * moments[k + 1, 1]
+            out[b, 1] += (1.0 - t) * moments[k, 0] + t * moments[k + 1, 0]
+            out[b, 2] += (1.0 - t) * moments[k, 1] + t * moments[k + 1, 1]

@@ -9,6 +9,7 @@ needs neither the strengths of the lines nor a learnt response.
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +19,30 @@ from pixelcal.energy.response.line_shape import LineShape, line_pdf
 from pixelcal.instrument import SEARCHED_GAIN, SEARCHED_OFFSET_KEV
 from pixelcal.numerics.jit import njit
 
+logger = logging.getLogger("pixelcal")
+
 WINDOW_KEV = 2.2
 """The filter goes this far beyond the outermost lines of a group, to tell them from a continuum."""
 
 PREFERENCE = 16.0
 """By how much the sum of squares must beat the best one near the prior to leave it: 4 sigma."""
+
+FAR_RATIO, NEARLY_RATIO = 1.05, 0.9
+"""How much larger the sum of squares of a part of the camera must be outside the search window than
+inside to believe it, and to ask the fits: wrong relations collect nearly as much as the right one.
+"""
+
+FAR_PREFERENCE = 36.0
+"""The least that it must be, and by how much fewer the deviance: six sigma."""
+
+PARTS = 4
+"""Parts of the camera that must all say so."""
+
+FAR_OFF = (
+    "the lines of all pixels stand where gain %.4f keV/channel and offset %.2f keV put them,"
+    " outside the search window around the prior (%.4f and %.2f); the pixels are marked, correct"
+    " the prior"
+)
 
 DARK_FRACTION = 0.01
 """Fraction of the counts that may lie in channels on and below the edge of the threshold."""
@@ -42,11 +62,36 @@ class Filters(NamedTuple):
         The filter, centred; its sum and its first and second moments are zero.
     half_width : (n_groups,) int
         Taps in use on each side of the middle.
+    block : (n_groups,) int
+        The block of the line table that the group belongs to.
     """
 
     energy: np.ndarray
     taps: np.ndarray
     half_width: np.ndarray
+    block: np.ndarray
+
+
+class Window(NamedTuple):
+    """Relations that are tried: how far from the prior.
+
+    Attributes
+    ----------
+    gain : float
+        Relative to that of the prior.
+    offset_keV : float
+    """
+
+    gain: float
+    offset_keV: float
+
+
+SEARCHED = Window(SEARCHED_GAIN, SEARCHED_OFFSET_KEV)
+
+FAR = Window(0.065, 5.0)
+FAR_SCALES = 1.13 ** np.arange(-5.0, 4.0)
+"""Where lines are looked for that are nowhere in the search window: gains of 0.51 to 1.55 times
+that of the prior, each of these scales with a window and filters of its own."""
 
 
 def make_filters(table: LineTable, shape: LineShape, gain: float) -> Filters:
@@ -66,7 +111,13 @@ def make_filters(table: LineTable, shape: LineShape, gain: float) -> Filters:
     taps = np.zeros((len(groups), 2 * half_width.max() + 1))
     for row, profile, half in zip(taps, profiles, half_width, strict=True):
         row[: 2 * half + 1] = profile
-    return Filters(np.array(energies), taps, half_width)
+    return Filters(np.array(energies), taps, half_width, np.array([block for block, _ in groups]))
+
+
+def filters_without(filters: Filters, block: int) -> Filters:
+    """The filters of all other blocks."""
+    kept = filters.block != block
+    return Filters(*(values[kept] for values in filters))
 
 
 def _without_parabola(profile: np.ndarray) -> np.ndarray:
@@ -97,9 +148,90 @@ def find_starts(counts, gain, offset, table: LineTable, shape: LineShape):
         return gain, offset
     filters = make_filters(table, shape, float(np.median(gain)))
     for i in range(len(counts)):
-        pixel = np.ascontiguousarray(counts[i], np.float64)
-        gain[i], offset[i] = _best_relation(pixel, gain[i], offset[i], filters)
+        gain[i], offset[i] = find_start(counts[i], gain[i], offset[i], filters)
     return gain, offset
+
+
+def find_start(counts, gain: float, offset: float, filters: Filters) -> tuple[float, float]:
+    """The seed of one pixel, as `find_starts`."""
+    pixel = np.ascontiguousarray(counts, np.float64)
+    return _best_relation(pixel, gain, offset, filters, SEARCHED)
+
+
+def make_far_filters(table: LineTable, shape: LineShape, gain: float) -> list[Filters]:
+    """The filters for each of `FAR_SCALES`, of a prior with `gain` (keV/channel)."""
+    return [make_filters(table, shape, gain * scale) for scale in FAR_SCALES]
+
+
+def find_far(counts, gain: float, offset: float, filters: Filters, far_filters: list[Filters]):
+    """The best seed outside the search window, and how it compares with the best one inside.
+
+    Parameters
+    ----------
+    counts : (n_channels,) int
+        Of one pixel, or of pixels whose priors are nearly the same.
+    gain, offset : float, keV/channel and keV
+        The prior relation.
+    filters : Filters
+    far_filters : list of Filters
+        As `make_far_filters` gives them.
+
+    Returns
+    -------
+    (gain, offset) : tuple of float, keV/channel and keV
+        None where all that is found lies inside.
+    collected, known : float
+        Sum of squares of this seed, and of the best one inside.
+    """
+    pixel = np.ascontiguousarray(counts, np.float64)
+    inside = _best_relation(pixel, gain, offset, filters, SEARCHED)
+    known = _collected(pixel, *inside, filters)
+    most, best = -np.inf, None
+    for scale, far in zip(FAR_SCALES, far_filters, strict=True):
+        found = _best_relation(pixel, gain * scale, offset, far, FAR)
+        collected = _collected(pixel, *found, far)
+        if collected > most and outside_search_window(*found, gain, offset):
+            most, best = collected, found
+    return best, most, known
+
+
+def nearer_prior(counts, gain, offset, table: LineTable, misfit=None):
+    """The prior, or a relation nearer to where the lines of all pixels together stand.
+
+    A prior of another bias voltage or another unit is off for the whole camera. All pixels together
+    tell it, far more clearly than one of them.
+
+    Parameters
+    ----------
+    counts : (n, n_channels) int
+    gain, offset : (n,) float, keV/channel and keV
+        The prior relation.
+    table : LineTable
+    misfit : function of gain and offset (n,), optional
+        A deviance that decides where the lines are nearly as well found outside as inside.
+
+    Returns
+    -------
+    gain, offset : (n,) float, keV/channel and keV
+        Those given, where the lines of the sum are found within the search window around their
+        medians.
+    """
+    prior = np.array(gain, float), np.array(offset, float)
+    if not len(counts):
+        return prior
+    at, shape = tuple(float(np.median(values)) for values in prior), LineShape()
+    filters = make_filters(table, shape, at[0]), make_far_filters(table, shape, at[0])
+    ratio = FAR_RATIO if misfit is None else NEARLY_RATIO
+    far = None
+    for part in np.array_split(np.asarray(counts), min(len(counts), PARTS)):
+        far, collected, known = find_far(part.sum(axis=0), *at, *filters)
+        if far is None or collected < max(FAR_PREFERENCE, ratio * known):
+            return prior
+    nearer = prior[0] * far[0] / at[0], prior[1] + far[1] - at[1]
+    if misfit is not None and misfit(*nearer) > misfit(*prior) - FAR_PREFERENCE:
+        return prior
+    logger.warning(FAR_OFF, *far, *at)
+    return nearer
 
 
 def outside_search_window(gain, offset, prior_gain, prior_offset):
@@ -141,17 +273,28 @@ def _first_lit(counts):
 
 
 @njit
-def _squares(counts, gain, offset, filters):
-    """Squared significance of each group at each channel within the search window."""
+def _collected(counts, gain, offset, filters):
+    """Sum over the groups of the squared significance where a relation puts them."""
+    total, lit = 0.0, _first_lit(counts)
+    for k in range(filters.energy.shape[0]):
+        centre = int(np.floor((filters.energy[k] - offset) / gain))
+        if centre >= lit + filters.half_width[k]:
+            total += _significance(counts, filters.taps[k], filters.half_width[k], centre) ** 2
+    return total
+
+
+@njit
+def _squares(counts, gain, offset, filters, window):
+    """Squared significance of each group at each channel within the window."""
     n_groups = filters.energy.shape[0]
     n_channels = counts.shape[0]
     lit = _first_lit(counts)
     squares = np.zeros((n_groups, n_channels))
     for k in range(n_groups):
-        reach = (SEARCHED_GAIN * (filters.energy[k] - offset) + SEARCHED_OFFSET_KEV) / gain
+        reach = (window.gain * (filters.energy[k] - offset) + window.offset_keV) / gain
         middle = (filters.energy[k] - offset) / gain
         first = max(int(middle - 1.1 * reach) - 2, lit + filters.half_width[k])
-        last = min(int(middle + 1.1 * reach) + 3, n_channels)
+        last = min(int(middle + reach / (1.0 - window.gain)) + 3, n_channels)
         for centre in range(first, last):
             value = _significance(counts, filters.taps[k], filters.half_width[k], centre)
             squares[k, centre] = value * value
@@ -159,15 +302,15 @@ def _squares(counts, gain, offset, filters):
 
 
 @njit
-def _best_relation(counts, gain, offset, filters):
+def _best_relation(counts, gain, offset, filters, window):
     """The relation on the grid with the largest sum of squares, or the prior."""
-    squares = _squares(counts, gain, offset, filters)
+    squares = _squares(counts, gain, offset, filters, window)
     n_groups, n_channels = squares.shape
-    n_offset = int(SEARCHED_OFFSET_KEV / gain)
-    n_gain = int(SEARCHED_GAIN * n_channels / 2.0)
+    n_offset = int(window.offset_keV / gain)
+    n_gain = int(window.gain * n_channels / 2.0)
     best, near, best_gain, best_offset = -1.0, -1.0, gain, offset
     for a in range(-n_gain, n_gain + 1):
-        trial_gain = gain * (1.0 + SEARCHED_GAIN * a / n_gain)
+        trial_gain = gain * (1.0 + window.gain * a / n_gain)
         for b in range(-n_offset, n_offset + 1):
             trial_offset = offset + b * gain
             total, farthest = 0.0, 0.0

@@ -27,6 +27,14 @@ POPULATION_NEEDED = ("BLOCK", "WHAT", "SPREAD")
 LINES_NEEDED = ("ELEMENT", "TRANSITION", "ENERGY", "INTENSITY", "STRENGTH")
 CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
 
+CONTINUUM_UNITS = {
+    "E_MIN": "keV",
+    "E_MAX": "keV",
+    "COEFFICIENTS": "count/keV",
+    "SHIFT": "keV",
+    "SHIFT_ERR": "keV",
+}
+
 
 def write_response(
     path: str | Path, response: Response, table: LineTable, cards: list[tuple], date: str | None
@@ -47,6 +55,8 @@ def write_response(
         E_MIN=table.block_limits_keV[:, 0],
         E_MAX=table.block_limits_keV[:, 1],
         COEFFICIENTS=response.continuum,
+        SHIFT=_known(response.block_shift, table.n_blocks),
+        SHIFT_ERR=_known(response.block_shift_err, table.n_blocks),
     )
     blocks = [table.block_names[block] for block, _ in line_groups(table)]
     population = _columns(
@@ -72,12 +82,17 @@ def write_response(
             table_hdu(
                 continuum,
                 "CONTINUUM",
-                {"E_MIN": "keV", "E_MAX": "keV", "COEFFICIENTS": "count/keV"},
+                CONTINUUM_UNITS,
             ),
             table_hdu(population, "SPREAD", {}),
         ],
         date,
     )
+
+
+def _known(values: np.ndarray | None, n: int) -> np.ndarray:
+    """The values (n,), or as many NaN."""
+    return np.full(n, np.nan) if values is None else values
 
 
 def _population_names(table: LineTable) -> list[str]:
@@ -133,11 +148,18 @@ def read_response(path: str | Path, table: LineTable) -> Response:
         continuum=np.asarray(continuum["COEFFICIENTS"], float),
         population_scale=np.asarray(population["SPREAD"], float),
         scale_covariance=scale_covariance(header),
+        block_shift=_column(continuum, "SHIFT"),
+        block_shift_err=_column(continuum, "SHIFT_ERR"),
         chi_square=float(header.get("CHISQ", np.nan)),
         dof=int(header["DOF"]),
         iterations=int(header.get("EMITER", 0)),
         converged=header.get("EMCONV"),
     )
+
+
+def _column(table, name: str) -> np.ndarray | None:
+    """A column of floats (n,), or None where a file was written before it was recorded."""
+    return np.asarray(table[name], float) if name in table.colnames else None
 
 
 def _texts(column) -> list[str]:

@@ -37,8 +37,13 @@ class Response:
         Scales of the population prior (`response.population`): of the logarithm of the resolution
         factor, of the normalisation of each continuum and of each line group.
     scale_covariance : (2, 2) float
-        Of the stretch and the shift (keV) that the stack leaves possible, all shapes free: the
-        systematic uncertainty common to all pixels, which no statistical error contains.
+        Of the stretch and the shift (keV) that the stack leaves possible, all shapes free, and of
+        what the blocks of lines disagree on: the systematic uncertainty common to all pixels, which
+        no statistical error contains.
+    block_shift, block_shift_err : (n_blocks,) float, keV, or None
+        Energy of the lines of each block by the relation of the others, minus that of the line
+        table, over all pixels (`fit.block_agreement`); NaN where it cannot be told, None where
+        nobody looked.
     chi_square, dof : float, int
         How well the stack is described.
     iterations, converged : int, bool
@@ -51,6 +56,8 @@ class Response:
     continuum: np.ndarray
     population_scale: np.ndarray
     scale_covariance: np.ndarray
+    block_shift: np.ndarray | None = None
+    block_shift_err: np.ndarray | None = None
     chi_square: float = np.nan
     dof: int = 0
     iterations: int = 0

@@ -42,7 +42,7 @@ def complete_status(rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndar
     blank_invalid(rows, ("GAIN", "OFFSET"))
     for unlike, bit in (
         (find_outliers(x, y, *relation_columns(rows)), EnergyStatus.OUTLIER),
-        (find_wide(rows["FWHM_60"], rows["FWHM_60_ERR"]), EnergyStatus.WIDTH),
+        (find_wide(rows["WIDTH_RATIO"], rows["WIDTH_RATIO_ERR"]), EnergyStatus.WIDTH),
         (find_unsteady(rows["FIRST_FRACTION"], rows["COUNTS"]), EnergyStatus.CHANGED),
     ):
         rows["STATUS"] |= np.where(unlike, int(bit), 0).astype(np.int32)

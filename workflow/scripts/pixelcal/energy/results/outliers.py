@@ -27,6 +27,7 @@ MIN_PIXELS = 20
 """With fewer neighbours there is no median, with fewer pixels no spread: nothing is flagged."""
 
 
+WIDTH_SIGMA = 4.5
 WIDTH_RATIO = 1.25
 """A width differs from the camera's where it is larger or smaller by more than this factor, ..."""
 RATE_RATIO = 1.15
@@ -34,7 +35,7 @@ RATE_RATIO = 1.15
 one: both beyond what counts and the scatter of the population allow."""
 
 
-def find_wide(fwhm, fwhm_err) -> np.ndarray:
+def find_wide(ratio, ratio_err) -> np.ndarray:
     """Which pixels have a width that does not belong to the camera's population, (n,) bool.
 
     Two gains in one pixel, a jump of the gain or loud electronics make lines wide; a line that is
@@ -42,12 +43,13 @@ def find_wide(fwhm, fwhm_err) -> np.ndarray:
 
     Parameters
     ----------
-    fwhm, fwhm_err : (n,) float, keV
-        NaN without a valid fit.
+    ratio, ratio_err : (n,) float
+        Width over that of the camera, by the counts of the pixel alone (`fit.columns`); NaN
+        without a valid fit.
     """
     with np.errstate(invalid="ignore"):
-        logarithm, relative = np.log(np.asarray(fwhm, float)), np.asarray(fwhm_err) / fwhm
-    differs = robust_outliers(logarithm, relative**2, THRESHOLD_SIGMA, MIN_PIXELS)
+        logarithm, relative = np.log(np.asarray(ratio, float)), np.asarray(ratio_err) / ratio
+    differs = robust_outliers(logarithm, relative**2, WIDTH_SIGMA, MIN_PIXELS)
     if not differs.any():
         return differs
     return differs & (np.abs(logarithm - np.nanmedian(logarithm)) > np.log(WIDTH_RATIO))

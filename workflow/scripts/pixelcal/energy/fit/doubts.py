@@ -1,0 +1,340 @@
+"""A second look at pixels whose fit is in doubt: far off, or with a block that is spoilt.
+
+A fit ends at the nearest minimum, and noise that looks like a line can lead it there. A pixel that
+does not fit well is therefore fitted again: from a seed outside the search window, where one is
+clearly better, and without each of the blocks, from a seed that does not know the block. A block is
+left out where the others fit much better without it, or where counts gather in it that its lines
+do not explain; the product says which. Where two ways to mend a pixel lead to different relations,
+none of them is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pixelcal.energy.fit.consistency import deficit_of_block
+from pixelcal.energy.fit.joint import Deviations, JointOptions, chance_of, fit_joint, is_change
+from pixelcal.energy.fit.model import N_SHARED, PIVOT_HIGH, PIVOT_LOW, make_workspace
+from pixelcal.energy.fit.start import (
+    Filters,
+    filters_without,
+    find_far,
+    find_start,
+    find_starts,
+    make_far_filters,
+    make_filters,
+)
+from pixelcal.energy.lines import LineTable
+from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.response.line_shape import LineShape
+from pixelcal.energy.response.tables import Templates, without_block
+from pixelcal.instrument import REFERENCE_ENERGIES_KEV
+from pixelcal.status import EnergyStatus, has_valid_fit
+
+DOUBT_PVALUE = 0.01
+DOUBT_SIGMA = 3.5
+DOUBT_EXCESS = 4.2
+"""A pixel is looked at again where its fit is worse than this, a block stands off by more, or
+counts gather somewhere by more: some two per cent of the pixels that nothing is wrong with."""
+
+DOUBT_HALVES = 0.03
+"""The halves of an exposure are fitted apart where they agree by chance so rarely."""
+
+DOUBT_WIDTH_SIGMA = 1.3
+FREE_WIDTH_SCALE = 0.5
+"""The width of a pixel is fitted almost without the population prior, which has this scale then,
+where its counts want it larger by so many sigma."""
+
+TENSION_SIGMA = 4.0
+TENSION_KEV = 0.2
+"""Blocks contradict each other where one stands off by so many sigma, and so far."""
+
+EXCESS_SIGMA = 5.0
+BRIGHTER, BRIGHTER_SIGMA = 0.8, 4.5
+"""A block holds counts that are not of its lines where a window in it is off by so many sigma, or
+where a line group is brighter than in other pixels by so much, and so many sigma."""
+
+FAR_PREFERENCE = 9.0
+"""A seed outside the search window is tried where its sum of squares is better by so much."""
+
+LEAST_GAIN = 16.0
+"""A block is left out where that lowers the deviance of the others by more, or takes away as much
+that its lines do not explain: 4 sigma."""
+
+CLEARLY = 10.0
+"""By how much leaving out one block must be better than leaving out another."""
+
+FEWEST_BLOCKS = 3
+"""Blocks that must be left to say that it was the other one that was wrong."""
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """What a second look needs.
+
+    Attributes
+    ----------
+    counts, first_half : (n, n_channels) int
+    gain, offset : (n,) float, keV/channel and keV
+        The prior relation.
+    table : LineTable
+    shape : LineShape
+        Learnt.
+    templates : Templates
+    options : JointOptions
+    """
+
+    counts: np.ndarray
+    first_half: np.ndarray
+    gain: np.ndarray
+    offset: np.ndarray
+    table: LineTable
+    shape: LineShape
+    templates: Templates
+    options: JointOptions
+
+    def fit(self, rows, detnum, gain, offset, templates) -> tuple[np.ndarray, Deviations]:
+        """Fit the pixels `rows` (m,) from the relations (m,)."""
+        halves = self.first_half[rows]
+        return fit_joint(self.counts[rows], detnum, gain, offset, templates, self.options, halves)
+
+
+def look_again(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
+    """Look again at the pixels in doubt; replaces rows of `fits` (n,), and sets bits of STATUS.
+
+    Widths by the counts alone get a better value. Bit 128 (CHANGED) where the halves of the
+    exposure, each fitted by itself, do not agree.
+
+    Bit 8 (AT_LIMIT) where the lines stand outside the search window; bit 16 (LINE_MISSING) where
+    blocks contradict each other and it cannot be told which of them is wrong; bit 32 (POOR_FIT)
+    where counts gather that no line explains.
+    """
+    _compare_halves(fits, data)
+    _free_widths(fits, data)
+    rows = np.flatnonzero(_in_doubt(fits, found, data.templates))
+    if not len(rows):
+        return
+    filters = make_filters(data.table, data.shape, float(np.median(data.gain)))
+    far = _look_far(rows, fits, found, data, filters)
+    near = rows[~far]
+    if len(near) and len(data.templates.limits) > FEWEST_BLOCKS:
+        _leave_blocks_out(near, fits, found, data, filters)
+
+
+def _compare_halves(fits: np.ndarray, data: Doubtful) -> None:
+    """Fit the halves of the exposure apart where the score test doubts that they agree.
+
+    The score sees small changes best. By a large one lines jump out of their own flanks.
+    """
+    with np.errstate(invalid="ignore"):
+        rows = np.flatnonzero(fits["DRIFT_PVALUE"] < DOUBT_HALVES)
+    if not len(rows):
+        return
+    early = data.first_half[rows]
+    halves = [_fit_alone(counts, rows, fits, data) for counts in (early, data.counts[rows] - early)]
+    at = (PIVOT_LOW, PIVOT_HIGH)
+    for k, row in enumerate(rows):
+        first, second = (half[k] for half in halves)
+        if not has_valid_fit(np.array([first["STATUS"], second["STATUS"]])).all():
+            continue
+        drift = np.array([_energy(first, x) - _energy(second, x) for x in at])
+        covariance = _energy_covariance(first, at) + _energy_covariance(second, at)
+        pvalue = chance_of(drift[None], covariance[None])[0]
+        if pvalue < fits["DRIFT_PVALUE"][row]:
+            fits["DRIFT"][row], fits["DRIFT_PVALUE"][row] = drift[np.argmax(np.abs(drift))], pvalue
+        if is_change(fits["DRIFT"][row], fits["DRIFT_PVALUE"][row]):
+            fits["STATUS"][row] |= int(EnergyStatus.CHANGED)
+
+
+def _free_widths(fits: np.ndarray, data: Doubtful) -> None:
+    """Widths by the counts alone, from a fit of their own where they want to be larger.
+
+    Two gains in a pixel make two lines of one; the prior then holds the fit at one of them.
+    """
+    with np.errstate(invalid="ignore"):
+        off = np.log(fits["WIDTH_RATIO"]) * fits["WIDTH_RATIO"] / fits["WIDTH_RATIO_ERR"]
+        rows = np.flatnonzero(off > DOUBT_WIDTH_SIGMA)
+    if not len(rows):
+        return
+    scale = data.templates.population_scale.copy()
+    scale[0] = FREE_WIDTH_SCALE
+    free, _ = fit_joint(
+        data.counts[rows],
+        fits["DETNUM"][rows],
+        fits["GAIN"][rows],
+        fits["OFFSET"][rows],
+        data.templates._replace(population_scale=scale),
+        data.options,
+    )
+    valid = np.isfinite(free["WIDTH_RATIO"])
+    for name in ("WIDTH_RATIO", "WIDTH_RATIO_ERR"):
+        fits[name][rows[valid]] = free[name][valid]
+
+
+def _fit_alone(counts, rows, fits, data: Doubtful) -> np.ndarray:
+    """Fits (m,) of a half of the exposure of the pixels `rows`, `counts` (m, n_channels)."""
+    starts = find_starts(counts, data.gain[rows], data.offset[rows], data.table, data.shape)
+    half = replace(data.options, min_counts=data.options.min_counts // 2)
+    return fit_joint(counts, fits["DETNUM"][rows], *starts, data.templates, half)[0]
+
+
+def _energy(fit, channel: float) -> float:
+    """Energy (keV) of a position on the channel axis."""
+    return fit["GAIN"] * channel + fit["OFFSET"]
+
+
+def _energy_covariance(fit, channels) -> np.ndarray:
+    """Covariance (2, 2) of the energies of two positions on the channel axis."""
+    design = np.column_stack([channels, np.ones(2)])
+    mixed = fit["GAIN_OFFSET_COV"]
+    of_relation = np.array([[fit["GAIN_ERR"] ** 2, mixed], [mixed, fit["OFFSET_ERR"] ** 2]])
+    return design @ of_relation @ design.T
+
+
+def _in_doubt(fits: np.ndarray, found: Deviations, templates: Templates) -> np.ndarray:
+    """Which pixels are to be looked at again, (n,) bool."""
+    status = fits["STATUS"]
+    valid = has_valid_fit(status)
+    with np.errstate(invalid="ignore"):
+        off = np.abs(found.block_shift / found.block_shift_err) > DOUBT_SIGMA
+        excess = np.abs(found.block_excess) > DOUBT_EXCESS
+        poor = fits["PVALUE"] < DOUBT_PVALUE
+    doubtful = int(EnergyStatus.AT_LIMIT | EnergyStatus.LINE_MISSING | EnergyStatus.POOR_FIT)
+    foreign = _foreign(found, templates).any(axis=1)
+    suspect = off.any(axis=1) | excess.any(axis=1) | poor | foreign | ((status & doubtful) != 0)
+    return (valid & suspect) | (status == int(EnergyStatus.NOT_CONVERGED))
+
+
+def _contradicts(found: Deviations) -> np.ndarray:
+    """Pixels with a block that contradicts the others, (n,) bool."""
+    with np.errstate(invalid="ignore"):
+        pull = np.abs(found.block_shift / found.block_shift_err)
+        return ((pull > TENSION_SIGMA) & (np.abs(found.block_shift) > TENSION_KEV)).any(axis=1)
+
+
+def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
+    """What is in a block that its lines do not explain, as a deviance (n, n_blocks); 0 by chance.
+
+    Counts that gather beside the lines, or lines far brighter than in the other pixels: noise on a
+    line, or beside one that is too faint to tell.
+    """
+    excess = np.abs(np.nan_to_num(found.block_excess)) > EXCESS_SIGMA
+    foreign = np.where(excess, np.maximum(found.block_excess**2, found.block_misfit), 0.0)
+    n_blocks = len(templates.limits)
+    more = np.nan_to_num(found.value[:, 1 + n_blocks :])
+    scale = templates.population_scale[1 + n_blocks :]
+    sigma = np.sqrt(np.nan_to_num(found.variance[:, 1 + n_blocks :]) + scale**2)
+    bright = np.where((more > BRIGHTER) & (more > BRIGHTER_SIGMA * sigma), more / sigma, 0.0) ** 2
+    for group, block in enumerate(templates.group_block):
+        foreign[:, block] = np.maximum(foreign[:, block], bright[:, group])
+    return foreign
+
+
+def _look_far(rows, fits, found: Deviations, data: Doubtful, filters: Filters) -> np.ndarray:
+    """Fit those of the pixels `rows` (m,) again that are far from the prior; which, (m,) bool."""
+    far = np.zeros(len(rows), bool)
+    far_filters = make_far_filters(data.table, data.shape, float(np.median(data.gain)))
+    for k, row in enumerate(rows):
+        known = data.counts[row], data.gain[row], data.offset[row]
+        start, collected, inside = find_far(*known, filters, far_filters)
+        if start is None or collected < inside + FAR_PREFERENCE:
+            continue
+        at = slice(row, row + 1)
+        again, found_again = data.fit(
+            at, fits["DETNUM"][at], *np.array(start)[:, None], data.templates
+        )
+        before, after = found.block_misfit[at].sum(), found_again.block_misfit.sum()
+        if has_valid_fit(again["STATUS"])[0] and not after > before - LEAST_GAIN:
+            far[k] = True
+            fits[at] = again
+            fits["STATUS"][at] |= int(EnergyStatus.AT_LIMIT)
+    return far
+
+
+def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Filters) -> None:
+    """Fit the pixels `rows` (m,) again without each block, and keep what is clearly better."""
+    n_blocks = len(data.templates.limits)
+    alternatives = [_without(block, rows, fits, data, filters) for block in range(n_blocks)]
+    gains = np.column_stack(
+        [
+            _gained(block, rows, fits, found, *alternative, data.templates)
+            - _lacking(block, rows, *alternative, data) ** 2
+            for block, alternative in enumerate(alternatives)
+        ]
+    )
+    contradicts, foreign = _contradicts(found), _foreign(found, data.templates)
+    for k, row in enumerate(rows):
+        order = np.argsort(-gains[k], kind="stable")
+        best, second = (int(block) for block in order[:2])
+        taken = alternatives[best][0][k : k + 1]
+        other = alternatives[second][0][k : k + 1]
+        enough = gains[k, best] > LEAST_GAIN
+        clear = gains[k, best] > max(gains[k, second], 0.0) + CLEARLY or _same(taken, other)
+        if enough and clear:
+            fits[row] = taken[0]
+            fits["BLOCKS_OUT"][row] = 1 << best
+        elif enough or contradicts[row]:
+            fits["STATUS"][row] |= int(EnergyStatus.LINE_MISSING)
+        elif foreign[row].any():
+            fits["STATUS"][row] |= int(EnergyStatus.POOR_FIT)
+
+
+def _without(block: int, rows, fits, data: Doubtful, filters: Filters):
+    """Fits (m,) of the pixels without a block, from seeds that do not know it."""
+    others = filters_without(filters, block)
+    starts = [find_start(data.counts[r], data.gain[r], data.offset[r], others) for r in rows]
+    templates = without_block(data.templates, block)
+    return data.fit(rows, fits["DETNUM"][rows], *np.array(starts).T, templates)
+
+
+def _gained(
+    block: int, rows, fits, found: Deviations, again, found_again, templates: Templates
+) -> np.ndarray:
+    """By how much the pixels `rows` fit better without a block, (m,); -inf where they do not.
+
+    What the deviance of the other blocks falls by, and what the block held that its lines do not
+    explain.
+    """
+    others = np.arange(found.block_misfit.shape[1]) != block
+    before = found.block_misfit[rows][:, others].sum(axis=1)
+    after = found_again.block_misfit.sum(axis=1)
+    valid = has_valid_fit(fits["STATUS"][rows])
+    foreign = _foreign(found, templates)[rows, block]
+    gained = np.where(valid, before - after, LEAST_GAIN + 1.0) + foreign
+    mended = (again["STATUS"] == 0) & ~_contradicts(found_again)
+    mended &= ~_foreign(found_again, without_block(templates, block)).any(axis=1)
+    return np.where(mended, gained, -np.inf)
+
+
+def _lacking(block: int, rows, again, found_again: Deviations, data: Doubtful) -> np.ndarray:
+    """How significantly a block that was left out lacks counts where its lines belong, (m,).
+
+    What spoils a block adds counts; where it was another one that was wrong, lines are missing.
+    """
+    templates = data.templates
+    n_free = N_SHARED + templates.population_scale.size - 1
+    work = make_workspace(data.counts.shape[1], templates)
+    lacking = np.zeros(len(rows))
+    for k in np.flatnonzero(has_valid_fit(again["STATUS"])):
+        gain, offset = again["GAIN"][k], again["OFFSET"][k]
+        theta = np.ones(n_free)
+        theta[:2] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
+        theta[2] = np.log(again["FWHM_60"][k] / templates.fwhm_60)
+        scale = float(np.median(found_again.normalisation[k]))
+        counts = np.ascontiguousarray(data.counts[rows[k]], np.int32)
+        lacking[k] = deficit_of_block(counts, theta, block, scale, templates, work)
+    return lacking
+
+
+def _same(one, other) -> bool:
+    """Whether the relations of two fits of a pixel agree within their errors at all energies."""
+    if not (has_valid_fit(one["STATUS"])[0] and has_valid_fit(other["STATUS"])[0]):
+        return False
+    a, b = relation_columns(one), relation_columns(other)
+    return all(
+        np.abs(energy_error(energy, *a[:2], *b[:2])[0])
+        < 2.0 * max(energy_sigma(energy, *a)[0], energy_sigma(energy, *b)[0])
+        for energy in REFERENCE_ENERGIES_KEV
+    )

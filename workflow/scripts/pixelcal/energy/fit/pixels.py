@@ -1,0 +1,73 @@
+"""The joint fit of a camera's pixels from the prior relation on: the way of a chunk of pixels.
+
+Seeds (`fit.start`), the fit from them (`fit.joint`), and a second look at the pixels whose fit is
+in doubt (`fit.doubts`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixelcal.energy.fit.doubts import Doubtful, look_again
+from pixelcal.energy.fit.joint import JointOptions, fit_joint
+from pixelcal.energy.fit.start import find_starts, nearer_prior, outside_search_window
+from pixelcal.energy.lines import LineTable
+from pixelcal.energy.response.model import Response
+from pixelcal.energy.response.tables import make_templates
+from pixelcal.status import EnergyStatus
+
+ASKED = 16
+"""Pixels that are fitted to decide whether the prior of all of them is far off."""
+
+
+def fit_pixels(
+    counts: np.ndarray,
+    detnum: np.ndarray,
+    gain: np.ndarray,
+    offset: np.ndarray,
+    table: LineTable,
+    response: Response,
+    options: JointOptions,
+    first_half: np.ndarray | None = None,
+) -> np.ndarray:
+    """Fit gain and offset of many pixels from matched-filter seeds.
+
+    Pixels that do not fit well are looked at again (`fit.doubts`), where they can be checked.
+
+    Parameters
+    ----------
+    counts : (n, n_channels) int
+    detnum : (n,) int
+    gain, offset : (n,) float, keV/channel and keV
+        The prior relation: the middle of the search window.
+    table : LineTable
+    response : Response
+        Learnt with the same table.
+    options : JointOptions
+    first_half : (n, n_channels) int, optional
+        Counts of the first half of the exposure. Without them the pixels are not checked for
+        consistency, neither of their halves nor of their blocks.
+
+    Returns
+    -------
+    (n,) of `fit.columns.FIT_DTYPE`
+        STATUS bit 8 where the relation is outside the search window.
+    """
+    templates = make_templates(response, table)
+    some = np.unique(np.linspace(0, len(counts) - 1, ASKED).astype(int)) if len(counts) else []
+
+    def misfit(gain, offset):
+        starts = find_starts(counts[some], gain[some], offset[some], table, response.shape)
+        _, found = fit_joint(counts[some], detnum[some], *starts, templates, options)
+        return np.nansum(found.block_misfit)
+
+    near = nearer_prior(counts, gain, offset, table, misfit)
+    starts = find_starts(counts, *near, table, response.shape)
+    fits, found = fit_joint(counts, detnum, *starts, templates, options, first_half)
+    if first_half is not None:
+        data = counts, first_half, *near, table, response.shape, templates, options
+        look_again(fits, found, Doubtful(*data))
+    fits["STATUS"][outside_search_window(fits["GAIN"], fits["OFFSET"], gain, offset)] |= int(
+        EnergyStatus.AT_LIMIT
+    )
+    return fits
