@@ -72,7 +72,7 @@ def test_it_opens_at_once(browser, camera):
 
 
 def test_everything_is_drawn(page):
-    assert len(draw_all(page)) == 10
+    assert len(draw_all(page)) == 11
     assert page.run("document.querySelectorAll('.empty').length") == 0
     count = lambda selector: page.run(f"document.querySelectorAll({selector!r}).length")  # noqa: E731
     assert count("#camera .heatmaplayer image") == count("#changes .heatmaplayer image") == 1
@@ -121,6 +121,69 @@ def test_the_page_derives_what_the_library_says(page, camera):
         ):
             # The page holds single precision; four decimals are shown.
             np.testing.assert_allclose(column(page, found), expected, rtol=1e-3, atol=3e-5)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_rate_is_counts_over_good_time(browser, camera, dark):
+    from pixelcal.io.tables import read_columns
+
+    browser.open(camera[1], dark=dark)
+    for index, (name, paths) in enumerate(camera[0].items()):
+        table = read_columns(paths["spectra"], "RATE")
+        choose(browser, "exposure", str(index))
+        browser.show("rate")
+        drawn = "document.getElementById('rate').data"
+        seconds, counts = np.asarray(table["SECONDS"]), np.asarray(table["COUNTS"])
+        good = seconds > 0
+        rate = np.where(good, counts / np.where(good, seconds, 1), np.nan)
+        error = np.sqrt(np.maximum(counts, 1)) / np.where(good, seconds, np.nan)
+        np.testing.assert_allclose(column(browser, f"{drawn}[0].y"), rate, rtol=1e-6)
+        np.testing.assert_allclose(column(browser, f"{drawn}[0].error_y.array"), error, rtol=1e-6)
+        step = table["TIME"][1] - table["TIME"][0]
+        unit = {"1ks": 1, "10ks": 3600}[name]  # the longer one spans three hours
+        middle = (np.asarray(table["TIME"]) - table["TIME"][0] + step / 2) / unit
+        np.testing.assert_allclose(column(browser, f"{drawn}[0].x"), middle, rtol=1e-6)
+        average = counts.sum() / seconds.sum()
+        np.testing.assert_allclose(column(browser, f"{drawn}[1].y"), average, rtol=1e-6)
+        assert (
+            title(browser, "rate") == f"{name}: rate of the camera, mean {average:.4g} per second"
+        )
+        points = "document.querySelectorAll('#rate .scatterlayer .point').length"
+        assert browser.run(points) == good.sum() == 180
+        colour = browser.run("theme().main")
+        assert browser.run(f"{drawn}[0].marker.color") == colour
+        assert contrast(colour, {False: "#ffffff", True: "#14191f"}[dark]) > 4.5
+
+
+def test_the_table_of_events_adds_up(page, camera):
+    from pixelcal.io.tables import read_columns
+
+    for index, paths in enumerate(camera[0].values()):
+        choose(page, "exposure", str(index))
+        rows = page.run(
+            "Array.from(document.querySelectorAll('.of-exposure.shown table.fates tbody tr'),"
+            " row => Array.from(row.cells, cell => cell.textContent))"
+        )
+        numbers = [int(row[1].replace(",", "")) for row in rows]
+        n_read = read_columns(paths["spectra"], "SPECTRA").meta["EVREAD"]
+        assert numbers[0] == n_read == sum(numbers[1:]) and len(rows) == 3
+
+
+def test_a_page_of_older_spectra_has_no_rate(browser, tmp_path):
+    from helpers.report_pages import make_camera, write_report
+
+    old = make_camera(tmp_path / "old", 64, {"old": 1000}, old_spectra=True)
+    browser.open(write_report(tmp_path / "old", old))
+    assert "rate" not in draw_all(browser) and browser.run("!element('events')")
+    assert not browser.run("!!document.querySelector('table.fates, nav a[href=\"#events\"]')")
+    both = old | make_camera(tmp_path / "new", 64, {"new": 2000})
+    browser.open(write_report(tmp_path, both))
+    choose(browser, "exposure", "0")
+    browser.show("rate")
+    assert "do not hold the rate" in browser.run("element('rate').textContent")
+    choose(browser, "exposure", "1")
+    browser.show("rate")
+    assert title(browser, "rate").startswith("new: rate of the camera")
 
 
 def test_numbers_of_the_table_are_those_of_the_validation(page, camera):

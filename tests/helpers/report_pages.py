@@ -80,23 +80,59 @@ def make_prediction():
     }
 
 
-def make_exposure(folder, name, seconds, rows, truth, seed=3, prediction=None, **options) -> dict:
-    """Paths of all products of one exposure, spectra and response among them."""
+RATE_BINS, FIRST_LOST, HALF_LOST = 200, 60, 80
+"""Bins of the rate; from FIRST_LOST to HALF_LOST there is no good time, and half of it there."""
+
+
+def make_rate(seconds: float, seed: int) -> np.ndarray:
+    """A table RATE of `seconds` of good time in 200 bins with a gap, at 20 events per second."""
+    rate = np.zeros(RATE_BINS, [("TIME", "f8"), ("SECONDS", "f8"), ("COUNTS", "i8")])
+    step = seconds / (RATE_BINS - (HALF_LOST - FIRST_LOST) - 0.5)
+    rate["TIME"] = 1e7 + step * np.arange(RATE_BINS)
+    rate["SECONDS"] = step
+    rate["SECONDS"][FIRST_LOST:HALF_LOST] = 0
+    rate["SECONDS"][HALF_LOST] = step / 2
+    rate["COUNTS"] = np.random.default_rng(seed).poisson(20 * rate["SECONDS"])
+    return rate
+
+
+def make_exposure(
+    folder,
+    name,
+    seconds,
+    rows,
+    truth,
+    seed=3,
+    prediction=None,
+    response=None,
+    n_above=0,
+    old_spectra=False,
+    **options,
+) -> dict:
+    """Paths of all products of one exposure, spectra and response among them.
+
+    `n_above` events are lost above the last channel; `old_spectra` know neither their rate nor what
+    became of the events.
+    """
     paths = write_exposure(folder, name, seconds, rows, truth, **options)
-    response = known_response()
+    response = response or known_response()
+    rate = make_rate(seconds, seed)
+    n_used = int(rate["COUNTS"].sum())
     spectra = np.zeros(len(rows), [("DETNUM", "i2"), ("COUNTS", "i4", (N_CHANNELS,))])
     spectra["DETNUM"] = rows["DETNUM"]
     spectra["COUNTS"] = draw_spectra(rows, response, seed)
     spectra["COUNTS"][rows["COUNTS"] == 0] = 0
-    cards = [
-        ("EXPOSURE", float(seconds)),
-        ("GOODTIME", 20000.0),
-        ("EVREAD", 1000, "events read"),
-        ("EVUSED", 900, "events counted"),
+    cards = [("EXPOSURE", float(seconds)), ("GOODTIME", 20000.0)]
+    fates = [
+        ("EVREAD", n_used + 100 + n_above, "events read"),
+        ("EVUSED", n_used, "events counted"),
         ("REJTIME", 100, "events outside the good time used"),
         ("REJNAN", 0, "events without a finite energy"),
+        ("REJABOVE", n_above, "events above channel 1023"),
     ]
-    write_fits(paths["spectra"], [table_hdu(spectra, "SPECTRA", cards=cards)])
+    hdus = [table_hdu(spectra, "SPECTRA", cards=cards + ([] if old_spectra else fates))]
+    hdus += [] if old_spectra else [table_hdu(rate, "RATE", {"TIME": "s", "SECONDS": "s"})]
+    write_fits(paths["spectra"], hdus)
     paths["response"] = folder / name / "response.fits"
     write_response(paths["response"], response, TABLE, [], None)
     paths["prediction"] = folder / name / "observing_time.json"

@@ -18,7 +18,7 @@ RUN_HEADINGS = (
     "Events read",
     "used",
     "stale",
-    "incomplete",
+    "incomplete or empty",
     "of another type",
     "of another gain",
     "other",
@@ -31,7 +31,10 @@ SETS = {"spe": "single photoelectrons", "scan": "dynamic range"}
 
 
 def run_rows(products: Products) -> list[list[str]]:
-    """Name of each run, then the cells under `run_headings`."""
+    """Name of each run, then the cells under `run_headings`.
+
+    The events used and those left out, by reason, add up to the events read.
+    """
     rows = []
     for header in products.charges:
         light = [f"{header[key]:.5g}" if key in header else ABSENT for key in LIGHT]

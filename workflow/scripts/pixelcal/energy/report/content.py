@@ -12,6 +12,7 @@ from astropy.table import Table
 from pixelcal.energy.report import camera as report_camera
 from pixelcal.energy.report import changes as report_changes
 from pixelcal.energy.report import energies as report_energies
+from pixelcal.energy.report import events as report_events
 from pixelcal.energy.report import observing as report_observing
 from pixelcal.energy.report import pixels as report_pixels
 from pixelcal.energy.report import provenance as report_provenance
@@ -91,6 +92,8 @@ def page_content(
         ],
         "pixel_headings": report_pixels.HEADINGS,
         "change_headings": report_changes.HEADINGS,
+        "has_rates": any(exposure.rate is not None for exposure in exposures),
+        "event_headings": report_events.HEADINGS,
         "status_headings": [f"{labels[bit.name]} ({bit.value})" for bit in EnergyStatus],
         "status_rows": [_status_row(exposure) for exposure in exposures],
         "shortest_headings": shortest_headings,
@@ -165,6 +168,7 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
         "seconds": f"{exposure.seconds:g}",
         "method": exposure.settings["method"],
         "verdict": verdict,
+        "warnings": report_events.warnings(exposure) + report_response.warnings(exposure),
         "together": point["passed"].get(report_observing.ALL_FIVE),
         "pass_map": report_camera.pass_map(exposure, _pass_words(exposure.truth is not None)),
         "passed": [
@@ -184,6 +188,7 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
         "how_chosen": how_chosen,
         "pixels": report_pixels.table(exposure, rows, pixel_map),
         "changes": changes,
+        "events": report_events.table(exposure),
         "shape": report_response.shape_table(exposure.response) if exposure.response else [],
     }
 
@@ -212,6 +217,7 @@ def _data(exposures: Sequence[Products], chosen, pixel_map: Table) -> dict:
                 "stack": report_response.stack(exposure),
                 "labels": report_pixels.labels_of_blocks(exposure.lines),
                 "fits": report_pixels.fits(exposure, rows),
+                "rate": report_events.rate(exposure),
             }
             for exposure, (rows, _) in zip(exposures, chosen, strict=True)
         ],

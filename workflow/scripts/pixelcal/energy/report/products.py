@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.io import fits
 from astropy.table import Table
 
 from pixelcal.energy.lines import LineTable, read_line_table
@@ -36,6 +37,7 @@ class Products:
     lines : LineTable
     response : Response, or None where the method has none
     prediction : content of observing_time.json
+    rate : table RATE of the spectra, or None where they are older than it
     """
 
     settings: Mapping
@@ -47,6 +49,7 @@ class Products:
     lines: LineTable
     response: Response | None
     prediction: Mapping
+    rate: Table | None = None
 
     @property
     def name(self) -> str:
@@ -133,4 +136,13 @@ def read_products(settings, paths: Mapping, prior) -> Products:
         lines=lines,
         response=read_response(response, lines) if response else None,
         prediction=read_json(paths["prediction"]),
+        rate=_read_rate(paths["spectra"]),
     )
+
+
+def _read_rate(path) -> Table | None:
+    """Table RATE of a file of spectra that is known to be whole; None where there is none."""
+    with fits.open(path) as hdus:
+        if "RATE" not in hdus:
+            return None
+    return read_columns(path, "RATE")

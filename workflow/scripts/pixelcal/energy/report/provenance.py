@@ -1,4 +1,4 @@
-"""What was run, for the report: input files with their checksums, events counted and rejected."""
+"""What was run, for the report: good time, software, input files with their checksums."""
 
 from __future__ import annotations
 
@@ -26,13 +26,10 @@ MADE_HEADINGS = (
 
 def content(exposures: Sequence[Products]) -> dict:
     """What the template shows of it, under the names that it uses."""
-    event_headings, events = event_rows(exposures)
     return {
         "made_headings": MADE_HEADINGS,
         "made_rows": made_rows(exposures),
         "input_rows": input_rows(exposures),
-        "event_headings": event_headings,
-        "event_rows": events,
     }
 
 
@@ -66,22 +63,3 @@ def input_rows(exposures: Sequence[Products]) -> list[list[str]]:
         for file in inputs + named:
             used.setdefault(file, []).append(exposure.name)
     return [[*file, ", ".join(names)] for file, names in used.items()]
-
-
-def event_rows(exposures: Sequence[Products]) -> tuple[list[str], list[list[str]]]:
-    """What became of the events: headings, and for each exposure its name and the numbers.
-
-    Both as the headers of the spectra have them. Reasons for which no exposure rejected an event
-    are left out.
-    """
-    headers = [exposure.spectra.meta for exposure in exposures]
-    if any("EVREAD" not in header for header in headers):
-        return [], []
-    reasons = [keyword for keyword in headers[0] if keyword.startswith("REJ")]
-    rejected = [keyword for keyword in reasons if any(header[keyword] for header in headers)]
-    keywords = ["EVREAD", "EVUSED", *rejected]
-    rows = [
-        [exposure.name, *(f"{header[keyword]:,}" for keyword in keywords)]
-        for exposure, header in zip(exposures, headers, strict=True)
-    ]
-    return [headers[0].comments[keyword] for keyword in keywords], rows

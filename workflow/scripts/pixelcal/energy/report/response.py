@@ -25,12 +25,33 @@ SHAPE_ROWS = (
 
 
 def shape_table(response: Response) -> list[tuple[str, str]]:
-    """(name, value) of the parameters of the line shape, and how well the stack is described."""
+    """(name, value) of the parameters of the line shape, how well the stack is described, and
+    whether the learning converged, where the response says so.
+    """
     rows = [(words, form.format(getattr(response.shape, name))) for words, name, form in SHAPE_ROWS]
     if np.isfinite(response.chi_square):
         rows.append(("Chi-square of the stack it was learnt from", f"{response.chi_square:.0f}"))
         rows.append(("Degrees of freedom", f"{response.dof}"))
+    if response.converged is not None:
+        yes = "yes" if response.converged else "no"
+        rows.append(("Learning (EM) converged", f"{yes}, {_iterations(response)}"))
     return rows
+
+
+def warnings(exposure: Products) -> list[str]:
+    """A sentence where the learning of the response is known not to have converged."""
+    response = exposure.response
+    if response is None or response.converged is None or response.converged:
+        return []
+    return [
+        f"The learning of the response (EM) has not converged: {_iterations(response)}; all pixels"
+        " are fitted with its line shape."
+    ]
+
+
+def _iterations(response: Response) -> str:
+    n = response.iterations
+    return f"{n} iteration{'' if n == 1 else 's'}"
 
 
 def stack(exposure: Products) -> dict | None:

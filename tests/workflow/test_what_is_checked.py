@@ -1,0 +1,138 @@
+"""The numbers in docs/what-is-checked.md are those of the code."""
+
+import math
+
+import pytest
+from helpers.paths import PROJECT
+
+from pixelcal import instrument, status
+from pixelcal.charge.extraction import charges, checks
+from pixelcal.charge.extraction import io as charge_io
+from pixelcal.charge.report import model as spe_model
+from pixelcal.charge.spe import fit as spe_fit
+from pixelcal.charge.spe import outliers as spe_outliers
+from pixelcal.charge.spe import run_checks, run_gains
+from pixelcal.energy.events import clock, intervals, losses, order, overlap
+from pixelcal.energy.fit import joint, learning, model
+from pixelcal.energy.report import verdict
+from pixelcal.energy.results import lineage, outliers
+from pixelcal.workflow import config
+
+PAGE = PROJECT / "docs" / "what-is-checked.md"
+SCHEMA = config.resolve({}, config.read_schema(PROJECT / "workflow/schemas/config.schema.yaml"))
+FIT, SPE_FIT = SCHEMA["fit"], SCHEMA["sstcam"]["fit"]
+
+
+def read_sections():
+    parts = PAGE.read_text(encoding="utf-8").split("\n## ")
+    return {part.splitlines()[0]: part.replace("\n", " ") for part in parts[1:]}
+
+
+SECTIONS = read_sections()
+
+
+def per_cent(fraction):
+    return f"{100 * fraction:g} %"
+
+
+def scientific(number):
+    return f"{number:.0e}".replace("e-0", "e-")
+
+
+def pivot_keV(position):
+    return f"{0.145 * position + 3.0:.1f}"
+
+
+SAID = {
+    "Reading": [
+        "outside {} to {} keV/channel".format(*instrument.GAIN_RANGE_KEV),
+        "or −{1:g} to {1:g} keV".format(*instrument.OFFSET_RANGE_KEV),
+        f"overlap by more than {overlap.SEAM_S:g} s",
+        f"differ by more than {1e6 * overlap.TIME_STEP_S:g} µs",
+        f"more than {overlap.MOST_COMPARED / 1e6:.0f} million events",
+    ],
+    "Time": [
+        f"more than {order.JITTER_S:g} s earlier",
+        f"differ by more than {1e6 * clock.EPOCH_TOLERANCE_S:g} µs",
+        f"by more than {scientific(intervals.SHORTFALL_TOLERANCE)} of it",
+    ],
+    "Pixels and numbers": [
+        f"more than {per_cent(losses.WARN_FRACTION)} of the events",
+        f"more than {per_cent(losses.REFUSE_FRACTION)} |",
+        f"fewer than `fit.min_counts` ({FIT['min_counts']})",
+        f"({per_cent(instrument.SEARCHED_GAIN)} in gain, {instrument.SEARCHED_OFFSET_KEV} keV in",
+    ],
+    "Within the exposure": [
+        f"more than {joint.CHANGE_KEV} keV at {pivot_keV(model.PIVOT_LOW)} or"
+        f" {pivot_keV(model.PIVOT_HIGH)} keV, and p is below {scientific(joint.CHANGE_PVALUE)}",
+        f"factor of {outliers.RATE_RATIO} and by {outliers.THRESHOLD_SIGMA:g} robust",
+        f"drifts below {joint.CHANGE_KEV} keV",
+        f"fewer than {outliers.MIN_PIXELS} pixels",
+    ],
+    "Width": [
+        f"a factor of {outliers.WIDTH_RATIO}, and by {outliers.THRESHOLD_SIGMA:g} robust",
+        "limit, {:.2f} or {:.2f}".format(*map(math.exp, model.LOG_RESOLUTION_LIMITS)),
+        f"less than {per_cent(outliers.WIDTH_RATIO - 1)}",
+        f"fewer than {outliers.MIN_PIXELS} pixels",
+    ],
+    "Blocks of lines, and neighbours": [
+        f"{joint.TENSION_SIGMA} standard errors and {joint.TENSION_KEV} keV",
+        f"less than {joint.MISSING_FRACTION} of it, by {joint.MISSING_SIGNIFICANCE:g} standard",
+        f"`fit.pvalue_limit` ({scientific(FIT['pvalue_limit'])})",
+        f"{per_cent(instrument.SEARCHED_GAIN)} in gain, {instrument.SEARCHED_OFFSET_KEV} keV in",
+        "at {:g} and {:g} keV against the".format(*outliers.JUDGED_KEV),
+        f"the {outliers.WINDOW_PIXELS**2 - 1} neighbours | {outliers.THRESHOLD_SIGMA:g} robust",
+        f"after {learning.MAX_EM_ITERATIONS} iterations still more than"
+        f" {learning.CONVERGENCE_TOLERANCE} of",
+        f"fewer than {learning.MIN_STACK_COUNTS} |",
+        {3: "where three are left"}[joint.FEWEST_BLOCKS],
+    ],
+    "The verdict": [
+        f"more than {per_cent(verdict.MOST_DOUBTFUL)}",
+        f"above {verdict.MOST_CHI_SQUARE}",
+        f"| {per_cent(verdict.REQUIRED_PASS_FRACTION)} | meets it",
+        "bits {}, {}, {}, {}, {})".format(
+            *(int(bit) for bit in status.EnergyStatus if bit & status.DOUBTFUL)
+        ),
+    ],
+    "Publication by STATUS": [
+        "Bits 1, 2, 4 (no valid fit), {}, {}, {} and {} keep".format(
+            *(
+                int(bit)
+                for bit in status.EnergyStatus
+                if bit & status.KEEPS_PREVIOUS and not bit & status.NO_VALID_FIT
+            )
+        ),
+    ],
+    "Lineage": [f"differ by more than {per_cent(lineage._SHORTFALL)}"],
+    "Runs of the SSTCAM": [
+        f"more than {per_cent(checks.MANY_LOST)} of a run",
+        f"more than {charges.FEW_NOT_FINITE} flashes and more than"
+        f" {per_cent(charges.MANY_NOT_FINITE)}",
+        f"more than {per_cent(charges.MOST_OUTSIDE)} of the pixels",
+        f"more than {per_cent(charge_io.SATURATED_FRACTION)} of a run",
+        f"fewer than `min_flashes` ({SPE_FIT['min_flashes']})",
+        f"{spe_fit.FEWEST_SIGMA:g} standard deviations, or {per_cent(spe_fit.PE_ERROR_LIMIT)} in",
+        f"`pvalue_limit` ({scientific(SPE_FIT['pvalue_limit'])})",
+        f"{spe_outliers.THRESHOLD_SIGMA:g} robust",
+        f"{per_cent(run_gains.LEAST_CHANGE)} and {run_gains.CLEAR_SIGMA:g} standard errors",
+        f"{per_cent(run_gains.LEAST_CHANGE_OF_A_PIXEL)} and {run_gains.CLEAR_SIGMA:g} standard",
+        f"| {run_checks.CLEAR_SIGMA:g} standard errors | crosstalk",
+        f"| {per_cent(run_checks.UNSTABLE_JITTER)} | warned",
+        f"below {run_checks.NO_LIGHT_PE} photoelectrons",
+        f"misfit of {per_cent(spe_model.MISFIT_LIMIT)}",
+        f"need {run_gains.FEWEST_PIXELS} pixels",
+    ],
+}
+
+
+@pytest.mark.parametrize("section", SAID)
+def test_numbers_are_those_of_the_code(section):
+    missing = [words for words in SAID[section] if words not in SECTIONS[section]]
+    assert not missing
+
+
+def test_every_kind_says_what_is_not_noticed():
+    assert list(SECTIONS) == list(SAID)
+    for section, text in SECTIONS.items():
+        assert "**Not noticed**" in text, section

@@ -1,0 +1,112 @@
+"""The report's view of the events: what became of those that were read, and their rate."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.energy.report.products import Products
+from pixelcal.report.frame import packed, percent
+
+WARN_FRACTION = 0.05
+"""Above this fraction of events lost for one reason there is a line at the top of the exposure. It
+is that of `energy.events.losses`, which warns on the terminal; a test compares the two."""
+
+HEADINGS = ("What became of the events", "Events", "Of those read")
+
+ASKED_FOR = ("REJTIME", "REJMULT", "REJUNSEL")
+"""Reasons that the configuration asks for: good time, multiplicity and pixels."""
+PIXEL_UNKNOWN = "REJNOPIX"
+"""The reason that is tested before the selection of the pixels."""
+
+
+class Fate(NamedTuple):
+    """What became of some of the events read.
+
+    Attributes
+    ----------
+    text : str
+        What became of them, in the words of the header.
+    n : int
+        How many they are.
+    n_tested : int
+        How many events came to this test: those that nobody asked to leave out before.
+    is_lost : bool
+        Whether nobody asked to leave them out, and more than WARN_FRACTION of `n_tested` are lost.
+    """
+
+    text: str
+    n: int
+    n_tested: int
+    is_lost: bool
+
+
+def fates(exposure: Products) -> list[Fate]:
+    """What became of the events, from the header of the spectra: used, then each reason.
+
+    Reasons without an event are left out. Empty where the spectra are older than these cards.
+    """
+    header = exposure.spectra.meta
+    if "EVREAD" not in header or "EVUSED" not in header:
+        return []
+    n_read = header["EVREAD"]
+    found = [Fate(header.comments["EVUSED"], header["EVUSED"], n_read, False)]
+    n_camera = n_read - sum(header.get(keyword, 0) for keyword in ("REJTIME", "REJMULT"))
+    n_pixels = n_camera - header.get("REJUNSEL", 0)
+    for keyword in (keyword for keyword in header if keyword.startswith("REJ")):
+        n = header[keyword]
+        n_tested = n_camera if keyword == PIXEL_UNKNOWN else n_pixels
+        if keyword in ASKED_FOR:
+            n_tested = n_read
+        is_lost = keyword not in ASKED_FOR and n > WARN_FRACTION * n_tested
+        if n:
+            found.append(Fate(header.comments[keyword], n, n_tested, is_lost))
+    return found
+
+
+def table(exposure: Products) -> list[dict]:
+    """Rows of the table of one exposure: `cells` under HEADINGS, and whether it `is_lost`.
+
+    The first row is of all events read; the others add up to it. Empty for older spectra.
+    """
+    parts = fates(exposure)
+    if not parts:
+        return []
+    n_read = exposure.spectra.meta["EVREAD"]
+    first = Fate(exposure.spectra.meta.comments["EVREAD"], n_read, n_read, False)
+    return [
+        {"cells": (fate.text, f"{fate.n:,}", _of_read(fate.n, n_read)), "is_lost": fate.is_lost}
+        for fate in (first, *parts)
+    ]
+
+
+def warnings(exposure: Products) -> list[str]:
+    """A sentence for each reason for which too many events are lost."""
+    return [
+        f"{percent(fate.n / fate.n_tested, 1)} of the events are lost: {fate.n:,} of"
+        f" {fate.n_tested:,} are {fate.text}."
+        for fate in fates(exposure)
+        if fate.is_lost
+    ]
+
+
+def _of_read(n: int, n_read: int) -> str:
+    """A fraction in per cent; a few events among many are not 0."""
+    text = percent(n / n_read, 2) if n_read else percent(0, 2)
+    return "< 0.01 %" if n and text == percent(0, 2) else text
+
+
+def rate(exposure: Products) -> dict | None:
+    """The rate of the camera as the page draws it: `step` (s), `seconds` and `counts` (n_bins,).
+
+    None where the spectra are older than their extension RATE.
+    """
+    if exposure.rate is None or len(exposure.rate) < 2:
+        return None
+    start = np.asarray(exposure.rate["TIME"], float)
+    return {
+        "step": float(start[-1] - start[0]) / (len(start) - 1),
+        "seconds": packed(exposure.rate["SECONDS"], "f4"),
+        "counts": packed(exposure.rate["COUNTS"], "i4"),
+    }
