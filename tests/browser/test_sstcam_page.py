@@ -145,7 +145,7 @@ def test_the_table_sorts_and_can_be_searched(page):
     assert search(page, "3") == ["3"]
     assert search(page, "not converged") == ["3"]
     assert search(page, "") == ["3", "5", "7"]
-    good = "document.querySelectorAll('#good-0 tbody tr').length"
+    good = "document.querySelectorAll('#examples-0 tbody tr').length"
     assert page.run(f"Array.from({good.replace('.length', '')}).some(row => row.hidden)") is False
     assert page.run(good) > 10
 

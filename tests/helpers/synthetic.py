@@ -50,6 +50,8 @@ def make_fits(n_pixels=N_PIXELS, seed=7, pivot_keV=50.0, sigma_pivot_keV=0.05, s
     rows["GAIN_OFFSET_COV"] = -place * sigma_gain**2
     rows["FWHM_60"] = 1.6 + 0.05 * random.standard_normal(n_pixels)
     rows["FWHM_60_ERR"] = 0.05
+    rows["WIDTH_RATIO"] = rows["FWHM_60"] / 1.6
+    rows["WIDTH_RATIO_ERR"] = 0.03
     rows["DRIFT"], rows["DRIFT_PVALUE"] = 0.01, 0.5
     rows["FIRST_FRACTION"], rows["TENSION"] = 0.5, 1.0
     rows["COUNTS"] = random.poisson(4500, n_pixels)

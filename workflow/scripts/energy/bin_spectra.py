@@ -6,7 +6,7 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.camera import read_pixel_map
-from pixelcal.energy.events.binning import bin_events, check_counted, spectra_hdus, summary
+from pixelcal.energy.events.binning import bin_events, check_counted, summary
 from pixelcal.energy.events.clock import epoch_cards
 from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds, total_seconds
@@ -14,6 +14,7 @@ from pixelcal.energy.events.layouts import value_key
 from pixelcal.energy.events.losses import check_lost
 from pixelcal.energy.events.overlap import check_different, check_overlap
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
+from pixelcal.energy.events.spectra_file import spectra_hdus
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.truth import inject_errors, tell_beyond_search, truth_table
 from pixelcal.instrument import SEARCHED_GAIN, SEARCHED_OFFSET_KEV, UNKNOWN

@@ -10,7 +10,7 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.response.energy_scale import scale_covariance
+from pixelcal.energy.response.energy_scale import common_covariance
 from pixelcal.energy.results.validation import validate
 from pixelcal.energy.truth import read_truth
 from pixelcal.io.tables import read_columns, write_json
@@ -22,10 +22,10 @@ with running(snakemake):
     detnum = np.asarray(relation["DETNUM"])
     prior = read_prior(given.get("prior"), detnum, **params.relation)
     truth = read_truth(given.truth, detnum) if given.get("truth") else None
-    scale = None
+    common = None
     if given.get("response"):
-        scale = scale_covariance(read_columns(given.response, "LINES").meta)
-    numbers = validate(relation, prior, truth, scale_covariance=scale)
+        common = common_covariance(read_columns(given.response, "LINES").meta)
+    numbers = validate(relation, prior, truth, systematic_covariance=common)
     header = relation.meta
     numbers |= {
         "exposure": params.exposure,

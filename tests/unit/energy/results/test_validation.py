@@ -151,7 +151,7 @@ def test_common_error_is_that_of_stretch_and_shift():
     covariance = np.array([[4e-8, -1e-6], [-1e-6, 1e-4]])
     draws = np.random.default_rng(8).multivariate_normal([0, 0], covariance, 200_000)
     rows, truth = make_fits(seed=12)
-    numbers = validate(rows, prior(len(rows)), truth, scale_covariance=covariance)
+    numbers = validate(rows, prior(len(rows)), truth, systematic_covariance=covariance)
     for energy in (4.0, 50.0, 150.0):
         sigma = numbers["energies"][f"{energy:g}"]["common_sigma_keV"]
         assert sigma == pytest.approx(np.std(draws @ [energy, 1.0]), rel=0.01)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from astropy.io import fits
 
 from pixelcal.energy.events.good_times import total_exposure
 from pixelcal.energy.events.intervals import intersect, time_after, total_seconds
@@ -302,12 +301,11 @@ def bin_events(
         float(rate.edges[0]),
         float(rate.edges[1] - rate.edges[0]),
     )
-    asked = ("multiplicity",) if multiplicity != "all" else ()
-    keys = ("value", "pixel", "time", *asked)
+    keys = ("value", "pixel", "time", *(["multiplicity"] if multiplicity != "all" else []))
     halves = np.zeros((2, len(detnum), N_CHANNELS), np.int32)
     tally = np.zeros(len(TALLY), np.int64)
-    n_done, n_all, interval = 0, sum(file.n_events for file in files), 0
-    n_untimed, spans = 0, [(np.inf, -np.inf)] * len(files)
+    n_done, n_all, n_untimed, interval = 0, sum(file.n_events for file in files), 0, 0
+    spans = [(np.inf, -np.inf)] * len(files)
     for number, block in _complete_blocks(files, keys, seed, detnum_of_position, block_bytes):
         events = (block[key] for key in ("value", "pixel", "multiplicity", "time"))
         interval = add_events(halves, rate.counts, tally, *events, selection, interval)
@@ -370,38 +368,3 @@ def check_counted(spectra: Spectra, files: list[EventFile]) -> None:
     raise InputError(
         f"event file {files[0].path}: no event is counted ({summary(spectra)}); {advice}"
     )
-
-
-def spectra_hdus(
-    detnum: np.ndarray, spectra: Spectra, cards: list[tuple]
-) -> list[fits.BinTableHDU]:
-    """Tables SPECTRA, FIRST_HALF and RATE; `cards` and the tally in the header of the first.
-
-    SPECTRA has the columns DETNUM and COUNTS, a row per pixel; so has FIRST_HALF, with the counts
-    in the first half of the good time.
-    """
-    whole = _counts_hdu(detnum, spectra.counts, "SPECTRA")
-    whole.header.extend(cards)
-    whole.header["EVREAD"] = (spectra.n_read, "events read")
-    for keyword, meaning in TALLY.items():
-        whole.header[keyword] = (spectra.tally[keyword], meaning)
-    return [whole, _counts_hdu(detnum, spectra.halves[0], "FIRST_HALF"), rate_hdu(spectra.rate)]
-
-
-def _counts_hdu(detnum: np.ndarray, counts: np.ndarray, name: str) -> fits.BinTableHDU:
-    """A table of DETNUM and COUNTS (n, 1024)."""
-    columns = [
-        fits.Column("DETNUM", "I", array=detnum),
-        fits.Column("COUNTS", f"{N_CHANNELS}J", unit="count", array=counts),
-    ]
-    return fits.BinTableHDU.from_columns(columns, name=name)
-
-
-def rate_hdu(rate: Rate) -> fits.BinTableHDU:
-    """Table RATE, a row per bin of time: TIME (its start), SECONDS of good time, COUNTS."""
-    columns = [
-        fits.Column("TIME", "D", unit="s", array=rate.edges[:-1]),
-        fits.Column("SECONDS", "D", unit="s", array=rate.seconds),
-        fits.Column("COUNTS", "K", unit="count", array=rate.counts),
-    ]
-    return fits.BinTableHDU.from_columns(columns, name="RATE")

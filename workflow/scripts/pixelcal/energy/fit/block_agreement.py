@@ -16,7 +16,9 @@ from astropy.stats import mad_std
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.response.model import Response
+from pixelcal.energy.response.energy_scale import bend_coefficients, bend_function
+from pixelcal.energy.response.learn import ENERGY_PRIOR_SIGMA_KEV
+from pixelcal.energy.response.model import Response, elements_of
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.status import has_valid_fit
 
@@ -41,14 +43,14 @@ class BlockAgreement(NamedTuple):
     ----------
     shift, shift_err : (n_blocks,) float, keV
         Energy of the block's lines by the relation of the others, minus that of the line table.
-    covariance : (2, 2) float
-        Of the stretch and the shift (keV) of all energies: the sum over the blocks of what leaving
-        the block's positions out does to both, beyond chance.
+    lever : (n_blocks, 2) float
+        Stretch (per keV) and shift (keV per keV) of the relation where the lines of the block stand
+        1 keV higher.
     """
 
     shift: np.ndarray
     shift_err: np.ndarray
-    covariance: np.ndarray
+    lever: np.ndarray
 
 
 def compare_blocks(
@@ -78,19 +80,50 @@ def compare_blocks(
     )
     valid = has_valid_fit(fits["STATUS"])
     shift, shift_err = np.full((2, table.n_blocks), np.nan)
-    covariance = np.zeros((2, 2))
+    lever = np.zeros((table.n_blocks, 2))
     low, high = (fits["GAIN"][valid] * pivot + fits["OFFSET"][valid] for pivot in PIVOTS)
     for block in range(table.n_blocks):
         shifts, pull = found.block_shift[valid, block], found.block_pull[valid, block]
-        stretch = (pull[:, 1] - pull[:, 0]) / (high - low)
-        lines = np.column_stack([shifts, stretch, pull[:, 0] - stretch * low])
-        lines = lines[_typical(shifts)]
-        if len(lines) < MIN_PIXELS:
+        typical = _typical(shifts)
+        if typical.sum() < MIN_PIXELS:
             continue
-        mean, error = lines.mean(axis=0), np.cov(lines.T) / len(lines)
-        shift[block], shift_err[block] = mean[0], np.sqrt(error[0, 0])
-        covariance += _beyond_chance(mean[1:], error[1:, 1:])
-    return BlockAgreement(shift, shift_err, covariance)
+        per_keV = (pull / shifts[:, None])[typical]
+        stretch = (per_keV[:, 1] - per_keV[:, 0]) / (high - low)[typical]
+        lever[block] = np.median(stretch), np.median(per_keV[:, 0] - stretch * low[typical])
+        shift[block] = shifts[typical].mean()
+        shift_err[block] = shifts[typical].std(ddof=1) / np.sqrt(typical.sum())
+    return BlockAgreement(shift, shift_err, lever)
+
+
+def systematic_covariance(
+    agreement: BlockAgreement, response: Response, table: LineTable
+) -> np.ndarray:
+    """Covariance (3, 3) of a stretch, shift (keV) and bend (keV) of the energies of all pixels.
+
+    The counts of the stack; the energies of each element's lines, known to
+    `ENERGY_PRIOR_SIGMA_KEV`; the bend of straight relations, as large as it is found and its error;
+    and what the blocks disagree on beyond chance, by what leaving each of them out does.
+    """
+    covariance = np.zeros((3, 3))
+    covariance[:2, :2] = response.scale_covariance
+    lever, (elements, of_line) = agreement.lever, elements_of(table)
+    fraction = np.zeros((len(elements), table.n_blocks))
+    np.add.at(fraction, (of_line, table.block), response.line_strength)
+    fraction /= np.maximum(fraction.sum(axis=0), 1e-300)
+    for of_element in fraction:
+        moved = np.append(of_element @ lever, 0.0) * ENERGY_PRIOR_SIGMA_KEV
+        covariance += np.outer(moved, moved)
+    if np.isfinite(response.bend):
+        centre = [table.energy_keV[table.block == b].mean() for b in range(table.n_blocks)]
+        straight = np.append(bend_function(centre, table) @ lever, 0.0)
+        off = straight - bend_coefficients(table)
+        covariance += np.outer(off, off) * (response.bend**2 + response.bend_err**2)
+    for block, shift in enumerate(agreement.shift):
+        error = agreement.shift_err[block]
+        if abs(shift) > error:
+            moved = np.append(lever[block], 0.0) * np.sqrt(shift**2 - error**2)
+            covariance += np.outer(moved, moved)
+    return covariance
 
 
 def _typical(values: np.ndarray) -> np.ndarray:
@@ -101,12 +134,3 @@ def _typical(values: np.ndarray) -> np.ndarray:
     middle, spread = np.median(known), mad_std(known)
     with np.errstate(invalid="ignore"):
         return np.abs(values - middle) <= MOST_SIGMA * spread
-
-
-def _beyond_chance(mean: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Outer product (2, 2) of a mean (2,), shrunk by what chance of covariance `error` gives it.
-
-    The square of the mean over its error is 2 by chance (James & Stein 1961).
-    """
-    square = mean @ np.linalg.pinv(error) @ mean
-    return max(1.0 - 2.0 / square, 0.0) * np.outer(mean, mean) if square > 0 else 0.0 * error

@@ -101,36 +101,19 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
     block_excess = np.zeros(n_blocks)
     n_most = work.jacobian.shape[1]
     local_information, local_score = np.empty((n_most, n_most)), np.empty(n_most)
-    mus, jacobian = work.mu, work.jacobian
     for b in range(n_blocks):
         start, n = first[b], last[b] - first[b]
         n_local, first_group = block_model(theta, b, start, n, scale, templates, work)
-        local_information[:] = 0.0
-        local_score[:] = 0.0
-        excess_of_shift = 0.0
-        for i in range(n):
-            mu, count = mus[i], counts[start + i]
-            if not mu > 0.0:
-                continue
-            excess_of_shift += (count / mu - 1.0) * (jacobian[i, 0] + jacobian[i, 1])
-            excess = (first_half[start + i] - fraction * count) / mu if has_halves else 0.0
-            for p in range(n_local):
-                local_score[p] += excess * jacobian[i, p]
-                weighted = jacobian[i, p] / mu
-                for q in range(p + 1):
-                    local_information[p, q] += weighted * jacobian[i, q]
-        for p in range(n_local):
-            for q in range(p):
-                local_information[q, p] = local_information[p, q]
-        for p in range(n_local):
-            at_p = parameter_index(p, b, first_group, n_blocks)
-            score[at_p] += local_score[p]
-            for q in range(n_local):
-                at_q = parameter_index(q, b, first_group, n_blocks)
-                information[at_p, at_q] += local_information[p, q]
+        excess_of_shift = _score_of_block(
+            counts, first_half, fraction, start, n, n_local, work, local_score, local_information
+        )
         places = np.empty(n_local, np.int64)
         for p in range(n_local):
             places[p] = parameter_index(p, b, first_group, n_blocks)
+        for p in range(n_local):
+            score[places[p]] += local_score[p]
+            for q in range(n_local):
+                information[places[p], places[q]] += local_information[p, q]
         left = _information_of_shift(local_information, places, covariance, block_pull[b])
         if left > 0.0:
             # A relation that gives higher energies is what the score asks for: the lines are low.
@@ -138,12 +121,39 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
             block_pull[b] *= block_shift[b]
         else:
             block_pull[b] = np.nan
-        block_excess[b] = _worst_window(counts, start, n, mus)
+        block_excess[b] = _worst_window(counts, start, n, work.mu)
     drift, drift_covariance = np.full(2, np.nan), np.full((2, 2), np.nan)
     if has_halves and 0.0 < fraction < 1.0:
         _drift(information, score, fraction, drift, drift_covariance)
     of_blocks = block_shift, block_shift_err, block_pull, block_excess
     return drift, drift_covariance, fraction, *of_blocks
+
+
+@njit
+def _score_of_block(counts, first_half, fraction, start, n, n_local, work, score, information):
+    """Fill the score of the halves (n_local,) and the information (n_local, n_local) of a block.
+
+    Returns the score of a shift of all energies of the block.
+    """
+    score[:] = 0.0
+    information[:] = 0.0
+    has_halves, excess_of_shift = first_half.shape[0] > 0, 0.0
+    mus, jacobian = work.mu, work.jacobian
+    for i in range(n):
+        mu, count = mus[i], counts[start + i]
+        if not mu > 0.0:
+            continue
+        excess_of_shift += (count / mu - 1.0) * (jacobian[i, 0] + jacobian[i, 1])
+        excess = (first_half[start + i] - fraction * count) / mu if has_halves else 0.0
+        for p in range(n_local):
+            score[p] += excess * jacobian[i, p]
+            weighted = jacobian[i, p] / mu
+            for q in range(p + 1):
+                information[p, q] += weighted * jacobian[i, q]
+    for p in range(n_local):
+        for q in range(p):
+            information[q, p] = information[p, q]
+    return excess_of_shift
 
 
 @njit

@@ -238,9 +238,10 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful, filters: Filters) -
     far_filters = make_far_filters(data.table, data.shape, float(np.median(data.gain)))
     for k, row in enumerate(rows):
         known = data.counts[row], data.gain[row], data.offset[row]
-        start, collected, inside = find_far(*known, filters, far_filters)
-        if start is None or collected < inside + FAR_PREFERENCE:
+        seeds, inside = find_far(*known, filters, far_filters)
+        if not seeds or seeds[0][0] < inside + FAR_PREFERENCE:
             continue
+        start = seeds[0][1]
         at = slice(row, row + 1)
         again, found_again = data.fit(
             at, fits["DETNUM"][at], *np.array(start)[:, None], data.templates

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pixelcal.energy.fit.block_agreement import compare_blocks
+from pixelcal.energy.fit.block_agreement import compare_blocks, systematic_covariance
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.fit.start import find_starts, nearer_prior
 from pixelcal.energy.lines import LineTable
@@ -50,6 +50,13 @@ NOT_CONVERGED = (
 WARN_KEV, WARN_SIGMA = 0.05, 5.0
 """A block that stands off from the others by more, in all pixels together, is warned of."""
 
+NONE_ALIGNED = "no pixel could be aligned: the response is that of the prior relation"
+
+WARN_BEND_KEV = 0.1
+BENT = (
+    "the relations of all pixels together bend, by %+.3f +- %.3f keV in the middle of the lines;"
+    " straight ones are fitted, and the bend is in the systematic uncertainty"
+)
 BLOCKS_DISAGREE = (
     "the lines of block %s stand %+.3f +- %.3f keV off where the others put them, in all pixels"
     " together: a bent relation, a wrong line energy or a line that the table lacks; it is in the"
@@ -89,8 +96,8 @@ def learn_camera(
     """
     options = JointOptions(min_counts, PVALUE_LIMIT)
     edges = stack_edges(table)
-    prior = nearer_prior(counts, gain, offset, table)
-    gain, offset = find_starts(counts, *prior, table, LineShape())
+    gain, offset = nearer_prior(counts, gain, offset, table)
+    gain, offset = find_starts(counts, gain, offset, table, LineShape())
     response = replace(empty_response(table), converged=False)
     used, covariance, scale = np.ones(len(counts), bool), None, response.population_scale
     for iteration in range(1, max_iterations + 1):
@@ -112,9 +119,7 @@ def learn_camera(
         if iteration < max_iterations:
             used, covariance, scale = _align(counts, gain, offset, table, response, options)
             if not used.any():
-                logger.warning(
-                    "no pixel could be aligned: the response is that of the prior relation"
-                )
+                logger.warning(NONE_ALIGNED)
                 return response
     logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
     return _with_agreement(response, counts, gain, offset, table, options)
@@ -126,9 +131,11 @@ def _with_agreement(response: Response, counts, gain, offset, table, options) ->
     for name, shift, error in zip(table.block_names, found.shift, found.shift_err, strict=True):
         if abs(shift) > max(WARN_KEV, WARN_SIGMA * error):
             logger.warning(BLOCKS_DISAGREE, name, shift, error)
+    if abs(response.bend) > max(WARN_BEND_KEV, WARN_SIGMA * response.bend_err):
+        logger.warning(BENT, response.bend / 4, response.bend_err / 4)
     return replace(
         response,
-        scale_covariance=response.scale_covariance + found.covariance,
+        systematic_covariance=systematic_covariance(found, response, table),
         block_shift=found.shift,
         block_shift_err=found.shift_err,
     )

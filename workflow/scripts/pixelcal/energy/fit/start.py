@@ -36,7 +36,7 @@ FAR_PREFERENCE = 36.0
 """The least that it must be, and by how much fewer the deviance: six sigma."""
 
 PARTS = 4
-"""Parts of the camera that must all say so."""
+"""Parts of the camera that must all say so, where there are no fits to ask."""
 
 FAR_OFF = (
     "the lines of all pixels stand where gain %.4f keV/channel and offset %.2f keV put them,"
@@ -164,7 +164,7 @@ def make_far_filters(table: LineTable, shape: LineShape, gain: float) -> list[Fi
 
 
 def find_far(counts, gain: float, offset: float, filters: Filters, far_filters: list[Filters]):
-    """The best seed outside the search window, and how it compares with the best one inside.
+    """Seeds outside the search window, one at most for each of `FAR_SCALES`.
 
     Parameters
     ----------
@@ -178,21 +178,19 @@ def find_far(counts, gain: float, offset: float, filters: Filters, far_filters: 
 
     Returns
     -------
-    (gain, offset) : tuple of float, keV/channel and keV
-        None where all that is found lies inside.
-    collected, known : float
-        Sum of squares of this seed, and of the best one inside.
+    seeds : list of (float, (gain, offset)), the best first; keV/channel and keV
+        Each with the sum of squares that it collects.
+    known : float
+        Sum of squares of the best seed inside.
     """
     pixel = np.ascontiguousarray(counts, np.float64)
     inside = _best_relation(pixel, gain, offset, filters, SEARCHED)
-    known = _collected(pixel, *inside, filters)
-    most, best = -np.inf, None
+    seeds = []
     for scale, far in zip(FAR_SCALES, far_filters, strict=True):
         found = _best_relation(pixel, gain * scale, offset, far, FAR)
-        collected = _collected(pixel, *found, far)
-        if collected > most and outside_search_window(*found, gain, offset):
-            most, best = collected, found
-    return best, most, known
+        if outside_search_window(*found, gain, offset):
+            seeds.append((_collected(pixel, *found, far), found))
+    return sorted(seeds, reverse=True), _collected(pixel, *inside, filters)
 
 
 def nearer_prior(counts, gain, offset, table: LineTable, misfit=None):
@@ -221,17 +219,26 @@ def nearer_prior(counts, gain, offset, table: LineTable, misfit=None):
         return prior
     at, shape = tuple(float(np.median(values)) for values in prior), LineShape()
     filters = make_filters(table, shape, at[0]), make_far_filters(table, shape, at[0])
-    ratio = FAR_RATIO if misfit is None else NEARLY_RATIO
-    far = None
-    for part in np.array_split(np.asarray(counts), min(len(counts), PARTS)):
-        far, collected, known = find_far(part.sum(axis=0), *at, *filters)
-        if far is None or collected < max(FAR_PREFERENCE, ratio * known):
+
+    def moved(far):
+        return prior[0] * far[0] / at[0], prior[1] + far[1] - at[1]
+
+    if misfit is None:
+        seeds = []
+        for part in np.array_split(np.asarray(counts), min(len(counts), PARTS)):
+            seeds, known = find_far(part.sum(axis=0), *at, *filters)
+            if not seeds or seeds[0][0] < max(FAR_PREFERENCE, FAR_RATIO * known):
+                return prior
+        best = moved(seeds[0][1])
+    else:
+        seeds, known = find_far(np.sum(counts, axis=0), *at, *filters)
+        tried = [moved(far) for collected, far in seeds if collected > NEARLY_RATIO * known]
+        misfits = [misfit(*relation) for relation in tried]
+        if not tried or min(misfits) > misfit(*prior) - FAR_PREFERENCE:
             return prior
-    nearer = prior[0] * far[0] / at[0], prior[1] + far[1] - at[1]
-    if misfit is not None and misfit(*nearer) > misfit(*prior) - FAR_PREFERENCE:
-        return prior
-    logger.warning(FAR_OFF, *far, *at)
-    return nearer
+        best = tried[int(np.argmin(misfits))]
+    logger.warning(FAR_OFF, np.median(best[0]), np.median(best[1]), *at)
+    return best
 
 
 def outside_search_window(gain, offset, prior_gain, prior_offset):

@@ -72,6 +72,13 @@ def verdict(
         return {"meets": False, "text": "No pixel has a valid fit.", "reasons": reasons}
     worst = min(known, key=lambda energy: (known[energy], float(energy)))
     meets = len(known) == len(fractions) and known[worst] >= REQUIRED_PASS_FRACTION
+    unsure = [] if numbers["truth"] else _unsure(numbers)
+    if meets and unsure:
+        text = (
+            "It cannot be said whether the requirement is met: what all pixels have in common is"
+            f" uncertain by {' and '.join(unsure)}; see the response, and the blocks of lines."
+        )
+        return {"meets": None, "text": text, "reasons": reasons}
     words = "of the pixels pass" if numbers["truth"] else "of the pixels are predicted to pass"
     text = (
         f"{'Meets' if meets else 'Does not meet'} the requirement: at the worst energy,"
@@ -93,6 +100,15 @@ def _doubts(numbers: Mapping, chi_square_per_dof: float | None) -> list[str]:
             " chi-square per degree of freedom"
         )
     return doubts
+
+
+def _unsure(numbers: Mapping) -> list[str]:
+    """Energies at which the systematic uncertainty takes the prediction below what is wanted."""
+    return [
+        f"{values['common_sigma_keV']:.2f} keV at {energy} keV"
+        for energy, values in numbers["energies"].items()
+        if (values["trusted"].get("predicted_pass_fraction_total") or 1.0) < REQUIRED_PASS_FRACTION
+    ]
 
 
 def _reasons(numbers: Mapping, labels: Mapping[str, str]) -> str:

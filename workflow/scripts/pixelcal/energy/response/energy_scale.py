@@ -1,8 +1,11 @@
 """The systematic uncertainty of the energy scale, common to all pixels.
 
-One learnt response places the lines of all pixels. The stretch and the shift of energies that the
-stack leaves possible move all pixels alike: the statistical errors of a pixel do not contain them,
-and they do not average out over pixels.
+One learnt response places the lines of all pixels. What is wrong with it, with the line table, or
+with a straight relation, moves all pixels alike: the statistical errors of a pixel do not contain
+it, and it does not average out over pixels. It is kept as the covariance of a common stretch, shift
+and bend: the energy of all pixels is off by
+
+    stretch E + shift + bend (E / 80 keV)^2
 """
 
 from __future__ import annotations
@@ -11,35 +14,82 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pixelcal.energy.lines import LineTable
+
+BEND_AT_KEV = 80.0
+
 SCALE_KEYWORDS = (
     ("STRETVAR", "variance of the common stretch of energies"),
     ("STRSHCOV", "[keV] covariance of stretch and shift"),
     ("SHIFTVAR", "[keV2] variance of the common shift"),
 )
+SYSTEMATIC_KEYWORDS = (
+    ("SYSSTR2", "systematic: variance of the stretch"),
+    ("SYSSTRSH", "[keV] systematic: covariance of stretch and shift"),
+    ("SYSSTRBD", "[keV] systematic: covariance of stretch and bend"),
+    ("SYSSHI2", "[keV2] systematic: variance of the shift"),
+    ("SYSSHIBD", "[keV2] systematic: covariance of shift and bend"),
+    ("SYSBND2", "[keV2] systematic: variance of the bend at 80 keV"),
+)
 
 
-def scale_cards(covariance: np.ndarray) -> list[tuple]:
-    """Header cards of the covariance (2, 2) of stretch and shift (keV); none where not known."""
+def scale_cards(covariance: np.ndarray, keywords=SCALE_KEYWORDS) -> list[tuple]:
+    """Header cards of the upper triangle of a covariance (k, k); none where it is not known."""
+    covariance = np.asarray(covariance, float)
     if not np.isfinite(covariance).all():
         return []
-    values = covariance[0, 0], covariance[0, 1], covariance[1, 1]
+    values = covariance[np.triu_indices(len(covariance))]
     return [
         (keyword, float(value), text)
-        for (keyword, text), value in zip(SCALE_KEYWORDS, values, strict=True)
+        for (keyword, text), value in zip(keywords, values, strict=True)
     ]
 
 
-def scale_covariance(header: Mapping) -> np.ndarray:
-    """The covariance (2, 2) from a header with `scale_cards`; NaN where it is not known."""
-    stretch, mixed, shift = (float(header.get(keyword, np.nan)) for keyword, _ in SCALE_KEYWORDS)
-    return np.array([[stretch, mixed], [mixed, shift]])
+def scale_covariance(header: Mapping, keywords=SCALE_KEYWORDS) -> np.ndarray:
+    """The covariance (k, k) from a header with `scale_cards`; NaN where it is not known."""
+    values = [float(header.get(keyword, np.nan)) for keyword, _ in keywords]
+    k = int((np.sqrt(8 * len(values) + 1) - 1) / 2)
+    covariance = np.empty((k, k))
+    covariance[np.triu_indices(k)] = values
+    covariance.T[np.triu_indices(k)] = values
+    return covariance
+
+
+def common_covariance(header: Mapping) -> np.ndarray:
+    """All that a header says of what the energies of all pixels have in common.
+
+    The systematic covariance (3, 3), or of an older file that of counting (2, 2).
+    """
+    covariance = scale_covariance(header, SYSTEMATIC_KEYWORDS)
+    return covariance if np.isfinite(covariance).all() else scale_covariance(header)
 
 
 def systematic_sigma(energy_keV, covariance):
     """Systematic uncertainty (keV, 1 sigma) of an energy, common to all pixels; broadcasts.
 
-    `covariance` (2, 2) is that of stretch and shift (keV).
+    `covariance` is that of stretch and shift (2, 2), or of stretch, shift and bend (3, 3), keV.
     """
     energy = np.asarray(energy_keV, float)
-    (stretch, mixed), (_, shift) = covariance
-    return np.sqrt(energy**2 * stretch + 2.0 * energy * mixed + shift)
+    basis = np.array([energy, np.ones_like(energy), (energy / BEND_AT_KEV) ** 2])[: len(covariance)]
+    variance = np.einsum("i...,ij,j...->...", basis, np.asarray(covariance), basis)
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def bend_function(energy_keV, table: LineTable):
+    """A parabola that is 0 at the lowest and the highest line of the table; broadcasts.
+
+    Its coefficient (keV) is minus four times what it is in the middle between them.
+    """
+    low, high = _ends(table)
+    energy = np.asarray(energy_keV, float)
+    return (energy - low) * (energy - high) / (high - low) ** 2
+
+
+def bend_coefficients(table: LineTable) -> np.ndarray:
+    """`bend_function` as coefficients (3,) of stretch, shift (keV) and bend (keV)."""
+    low, high = _ends(table)
+    return np.array([-(low + high), low * high, BEND_AT_KEV**2]) / (high - low) ** 2
+
+
+def _ends(table: LineTable) -> tuple[float, float]:
+    return float(np.min(table.energy_keV)), float(np.max(table.energy_keV))

@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from pixelcal.energy.lines import LineTable, line_groups
-from pixelcal.energy.response.energy_scale import scale_cards, scale_covariance
+from pixelcal.energy.response.energy_scale import (
+    SYSTEMATIC_KEYWORDS,
+    scale_cards,
+    scale_covariance,
+)
 from pixelcal.energy.response.line_shape import SHAPE_PARAMETERS, LineShape
 from pixelcal.energy.response.model import Response
 from pixelcal.errors import InputError
@@ -71,6 +75,13 @@ def write_response(
     if np.isfinite(response.chi_square):
         shape.append(("CHISQ", response.chi_square, "chi-square of the stacked spectrum"))
     shape += scale_cards(response.scale_covariance)
+    if response.systematic_covariance is not None:
+        shape += scale_cards(response.systematic_covariance, SYSTEMATIC_KEYWORDS)
+    if np.isfinite(response.bend):
+        shape += [
+            ("BEND", response.bend, "[keV] bend of all relations, 4 x at mid range"),
+            ("BENDERR", response.bend_err, "[keV] its error"),
+        ]
     shape.append(("DOF", response.dof, "degrees of freedom of the stacked spectrum"))
     if response.converged is not None:
         shape.append(("EMITER", response.iterations, "iterations of the learning (EM)"))
@@ -148,6 +159,9 @@ def read_response(path: str | Path, table: LineTable) -> Response:
         continuum=np.asarray(continuum["COEFFICIENTS"], float),
         population_scale=np.asarray(population["SPREAD"], float),
         scale_covariance=scale_covariance(header),
+        systematic_covariance=_systematic(header),
+        bend=float(header.get("BEND", np.nan)),
+        bend_err=float(header.get("BENDERR", np.nan)),
         block_shift=_column(continuum, "SHIFT"),
         block_shift_err=_column(continuum, "SHIFT_ERR"),
         chi_square=float(header.get("CHISQ", np.nan)),
@@ -155,6 +169,12 @@ def read_response(path: str | Path, table: LineTable) -> Response:
         iterations=int(header.get("EMITER", 0)),
         converged=header.get("EMCONV"),
     )
+
+
+def _systematic(header) -> np.ndarray | None:
+    """The covariance of stretch, shift and bend, or None of a file from before it was recorded."""
+    covariance = scale_covariance(header, SYSTEMATIC_KEYWORDS)
+    return covariance if np.isfinite(covariance).all() else None
 
 
 def _column(table, name: str) -> np.ndarray | None:

@@ -6,9 +6,11 @@ shape of the continuum in each block. 6400 pixels bring 6400 times the statistic
 a pixel then only has to find its gain and offset, its normalisations and one factor on its
 resolution.
 
-The absolute energy scale comes from the line table alone: the lines stand where the table says. The
-common stretch and shift of the stack are nuisance parameters: they are fitted, their covariance is
-kept as the systematic uncertainty, and their values are not used.
+The absolute energy scale comes from the line table alone: the lines stand where the table says.
+Where they stand in the stack is a nuisance: a common stretch and shift, a bend, and a shift of each
+element are fitted, so that the shape does not take up what is not its own. The covariance of
+stretch and shift is kept as the systematic uncertainty of counting, the bend as what may be wrong
+with straight relations; their values move no line.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from pixelcal.energy.lines import LineTable
+from pixelcal.energy.response.energy_scale import bend_function
 from pixelcal.energy.response.line_shape import (
     SHAPE_LIMITS,
     SHAPE_PARAMETERS,
@@ -31,6 +34,7 @@ from pixelcal.energy.response.model import (
     CONTINUUM_ORDER,
     Response,
     continuum_integrals,
+    elements_of,
     line_weights,
     series_of_lines,
 )
@@ -38,6 +42,8 @@ from pixelcal.energy.response.stack import stack_edges
 from pixelcal.instrument import ESCAPES_KEV
 
 N_SHAPE = len(SHAPE_PARAMETERS)
+BEND = N_SHAPE + 2
+"""Place of the bend among the parameters; those of the elements follow."""
 SHAPE_DEFAULTS = np.array([getattr(LineShape(), name) for name in SHAPE_PARAMETERS])
 
 STRETCH_SHIFT_PRIOR_SIGMA = np.array([0.02, 1.0])
@@ -45,6 +51,16 @@ STRETCH_SHIFT_PRIOR_SIGMA = np.array([0.02, 1.0])
 
 STRETCH_SHIFT_LIMITS = (np.array([-0.1, -3.0]), np.array([0.1, 3.0]))
 """Limits of the stretch minus 1 and of the shift (keV)."""
+
+BEND_PRIOR_SIGMA_KEV = 0.5
+"""How far (1 sigma) a bend may be expected from 0, see `bend_function`."""
+
+ENERGY_PRIOR_SIGMA_KEV = 0.02
+"""How far (1 sigma) the lines of an element may stand from where the table says: energies of K
+lines in common tables differ by so much."""
+
+NUISANCE_LIMIT_KEV = 3.0
+"""Largest bend and largest shift of an element."""
 
 REWEIGHTINGS = 3
 """How often the stack is fitted, each time with the weights of the model before."""
@@ -82,12 +98,15 @@ def learn_response(
     """
     data = np.concatenate(stacks)
     fit = _StackFit(table, stack_edges(table), data, gain**2 / 6.0)
+    n_energy = 1 + len(elements_of(table)[0])
+    most = np.full(n_energy, NUISANCE_LIMIT_KEV)
     limits = tuple(
-        np.append(*pair) for pair in zip(SHAPE_LIMITS, STRETCH_SHIFT_LIMITS, strict=True)
+        np.concatenate([*pair, sign * most])
+        for *pair, sign in zip(SHAPE_LIMITS, STRETCH_SHIFT_LIMITS, (-1.0, 1.0), strict=True)
     )
-    theta = np.array([getattr(start, name) for name in SHAPE_PARAMETERS] + [0.0, 0.0])
+    theta = [getattr(start, name) for name in SHAPE_PARAMETERS] + [0.0] * (2 + n_energy)
     theta = np.clip(theta, limits[0] + 1e-6, limits[1] - 1e-6)
-    step = np.append(SHAPE_PRIOR_SIGMA, [0.001, 0.1])
+    step = np.concatenate([SHAPE_PRIOR_SIGMA, [0.001, 0.1], np.full(n_energy, 0.05)])
     weights = 1.0 / np.sqrt(np.maximum(_smooth(data), 0.5))
     for _ in range(REWEIGHTINGS):
         found = least_squares(
@@ -96,6 +115,9 @@ def learn_response(
         theta = found.x
         strengths, expected = fit.solve(theta, weights)
         weights = 1.0 / np.sqrt(np.maximum(expected, 0.1))
+    # Of counting alone: with the bend and the energies of the elements as they are found.
+    counting = found.jac[:, : N_SHAPE + 2]
+    covariance = np.linalg.pinv(found.jac.T @ found.jac)
     series, of_line = series_of_lines(table)
     shape = LineShape(*(float(value) for value in theta[:N_SHAPE]))
     return Response(
@@ -103,7 +125,9 @@ def learn_response(
         line_strength=strengths[of_line] * line_weights(shape, table) / n_pixels,
         continuum=strengths[len(series) :].reshape(table.n_blocks, -1) / n_pixels,
         population_scale=population_scale,
-        scale_covariance=np.linalg.pinv(found.jac.T @ found.jac)[N_SHAPE:, N_SHAPE:],
+        scale_covariance=np.linalg.pinv(counting.T @ counting)[N_SHAPE:, N_SHAPE:],
+        bend=float(theta[BEND]),
+        bend_err=float(np.sqrt(covariance[BEND, BEND])),
         chi_square=float(np.sum((data - expected) ** 2 * weights**2)),
         dof=len(data) - int(np.count_nonzero(strengths)) - len(theta),
     )
@@ -114,7 +138,8 @@ class _StackFit:
     """The stack as a separable least-squares problem: variable projection (Golub & Pereyra 1973).
 
     Strengths and continua enter linearly and are solved for at each trial of the parameters
-    `theta` (N_SHAPE + 2,): the shape, the stretch minus 1, and the shift (keV).
+    `theta` (N_SHAPE + 3 + n_elements,): the shape, the stretch minus 1, the shift (keV), the bend
+    (keV), and the shift of each element (keV).
 
     Attributes
     ----------
@@ -133,8 +158,10 @@ class _StackFit:
     def solve(self, theta, weights) -> tuple[np.ndarray, np.ndarray]:
         """Strengths at `theta`, 0 where a column of the design is, and the expected stack."""
         shape = LineShape(*theta[:N_SHAPE])
-        stretch, shift = 1.0 + theta[N_SHAPE], theta[N_SHAPE + 1]
-        design = _design(shape, self.table, self.edges, stretch, shift, self.extra_variance)
+        at = self.table.energy_keV * (1.0 + theta[N_SHAPE]) + theta[N_SHAPE + 1]
+        at = at + theta[BEND] * bend_function(self.table.energy_keV, self.table)
+        at = at + theta[BEND + 1 :][elements_of(self.table)[1]]
+        design = _design(shape, self.table, self.edges, at, self.extra_variance)
         used = design.any(axis=0)
         scaled = design[:, used] * weights[:, None]
         norms = np.linalg.norm(scaled, axis=0)
@@ -146,18 +173,23 @@ class _StackFit:
     def residuals(self, theta, weights) -> np.ndarray:
         """Weighted residuals of the stack, then the pulls of the parameters from their priors."""
         pulls = (theta[:N_SHAPE] - SHAPE_DEFAULTS) / SHAPE_PRIOR_SIGMA
-        scale_pulls = theta[N_SHAPE:] / STRETCH_SHIFT_PRIOR_SIGMA
+        scale_pulls = theta[N_SHAPE:BEND] / STRETCH_SHIFT_PRIOR_SIGMA
+        bend_pull = theta[BEND] / BEND_PRIOR_SIGMA_KEV
+        element_pulls = theta[BEND + 1 :] / ENERGY_PRIOR_SIGMA_KEV
         expected = self.solve(theta, weights)[1]
-        return np.concatenate([(expected - self.data) * weights, pulls, scale_pulls])
+        residuals = (expected - self.data) * weights
+        return np.concatenate([residuals, pulls, scale_pulls, [bend_pull], element_pulls])
 
 
-def _design(shape, table, edges, stretch, shift, extra_variance):
-    """Columns of the stack's linear model (n bins, n strengths): series of lines, then continua."""
+def _design(shape, table, edges, energy, extra_variance):
+    """Columns of the stack's linear model (n bins, n strengths): series of lines, then continua.
+
+    `energy` (n_lines,) is where the lines stand, keV.
+    """
     series, of_line = series_of_lines(table)
     n_basis = CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)
     sizes = [len(e) - 1 for e in edges]
     design = np.zeros((sum(sizes), len(series) + n_basis * table.n_blocks))
-    energy = table.energy_keV * stretch + shift
     sigma_at_edge = shape.sigma([edge for edge, _ in ESCAPES_KEV])
     row = 0
     for block, e in enumerate(edges):

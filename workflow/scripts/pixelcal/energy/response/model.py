@@ -37,9 +37,14 @@ class Response:
         Scales of the population prior (`response.population`): of the logarithm of the resolution
         factor, of the normalisation of each continuum and of each line group.
     scale_covariance : (2, 2) float
-        Of the stretch and the shift (keV) that the stack leaves possible, all shapes free, and of
-        what the blocks of lines disagree on: the systematic uncertainty common to all pixels, which
-        no statistical error contains.
+        Of the stretch and the shift (keV) that the counts of the stack leave possible, all shapes
+        free: common to all pixels, and no statistical error contains it.
+    systematic_covariance : (3, 3) float, or None
+        The same of stretch, shift and bend (`response.energy_scale`), with what the line energies,
+        straight relations and the blocks of lines that disagree leave uncertain; None where nobody
+        looked.
+    bend, bend_err : float, keV
+        How the relations of all pixels bend (`energy_scale.bend_function`); NaN where not known.
     block_shift, block_shift_err : (n_blocks,) float, keV, or None
         Energy of the lines of each block by the relation of the others, minus that of the line
         table, over all pixels (`fit.block_agreement`); NaN where it cannot be told, None where
@@ -56,12 +61,15 @@ class Response:
     continuum: np.ndarray
     population_scale: np.ndarray
     scale_covariance: np.ndarray
-    block_shift: np.ndarray | None = None
-    block_shift_err: np.ndarray | None = None
     chi_square: float = np.nan
     dof: int = 0
     iterations: int = 0
     converged: bool | None = None
+    systematic_covariance: np.ndarray | None = None
+    bend: float = np.nan
+    bend_err: float = np.nan
+    block_shift: np.ndarray | None = None
+    block_shift_err: np.ndarray | None = None
 
 
 def empty_response(table: LineTable) -> Response:
@@ -85,6 +93,12 @@ def series_of_lines(table: LineTable) -> tuple[list[str], np.ndarray]:
     names = [f"{e} {t[:2]}" for e, t in zip(table.element, table.transition, strict=True)]
     unique = list(dict.fromkeys(names))
     return unique, np.array([unique.index(name) for name in names])
+
+
+def elements_of(table: LineTable) -> tuple[list[str], np.ndarray]:
+    """The elements of a line table, and the index (n_lines,) of each line's."""
+    unique = list(dict.fromkeys(table.element))
+    return unique, np.array([unique.index(name) for name in table.element])
 
 
 def line_weights(shape: LineShape, table: LineTable) -> np.ndarray:

@@ -21,7 +21,7 @@ from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.numerics import statistics
 from pixelcal.status import EnergyStatus, has_valid_fit, is_trusted
 
-PASS_FRACTIONS = ("pass_fraction", "predicted_pass_fraction")
+PASS_FRACTIONS = ("pass_fraction", "predicted_pass_fraction", "predicted_pass_fraction_total")
 
 
 def validate(
@@ -29,7 +29,7 @@ def validate(
     prior: tuple[np.ndarray, np.ndarray],
     truth: tuple[np.ndarray, np.ndarray] | None = None,
     energies_keV=REFERENCE_ENERGIES_KEV,
-    scale_covariance: np.ndarray | None = None,
+    systematic_covariance: np.ndarray | None = None,
 ) -> dict:
     """Numbers of one exposure.
 
@@ -39,8 +39,8 @@ def validate(
         Columns of a relation: GAIN, OFFSET, GAIN_ERR, OFFSET_ERR, GAIN_OFFSET_COV, STATUS.
     prior : gain and offset before the fit, (n,) each, keV/channel and keV
     truth : gain and offset as injected, (n,) each, or None
-    scale_covariance : (2, 2) float, optional
-        `Response.scale_covariance`: of what all pixels have in common.
+    systematic_covariance : (3, 3) or (2, 2) float, optional
+        `Response.systematic_covariance`: of what all pixels have in common.
 
     Returns
     -------
@@ -58,6 +58,9 @@ def validate(
     wanted = (status & EnergyStatus.MASKED) == 0
     valid, good = wanted & has_valid_fit(status), status == 0
     trusted = valid & is_trusted(status)
+    covariance_of_all = systematic_covariance
+    if covariance_of_all is None:
+        covariance_of_all = np.full((2, 2), np.nan)
     energies = {}
     for energy in energies_keV:
         sigma = np.where(valid, energy_sigma(energy, gain, offset, *covariance), np.nan)
@@ -65,13 +68,13 @@ def validate(
         error = None
         if truth is not None:
             error = np.where(valid, energy_error(energy, gain, offset, *truth), np.nan)
+        common = float(systematic_sigma(energy, covariance_of_all))
         data = sigma, change, float(requirement_keV(energy))
-        numbers = energy_numbers(*data, wanted, error)
-        of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error)
+        numbers = energy_numbers(*data, wanted, error, common)
+        of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error, common)
         numbers["trusted"] = {key: of_trusted[key] for key in PASS_FRACTIONS}
-        numbers["good"] = energy_numbers(*data, good, error)
-        common = scale_covariance if scale_covariance is not None else np.full((2, 2), np.nan)
-        numbers["common_sigma_keV"] = float(systematic_sigma(energy, common))
+        numbers["good"] = energy_numbers(*data, good, error, common)
+        numbers["common_sigma_keV"] = common
         energies[f"{energy:g}"] = numbers
     return {
         "n_pixels": len(status),
@@ -86,7 +89,7 @@ def validate(
     }
 
 
-def energy_numbers(sigma, change, requirement, wanted, error=None) -> dict:
+def energy_numbers(sigma, change, requirement, wanted, error=None, common=np.nan) -> dict:
     """Statistics at one energy over the pixels `wanted`.
 
     Parameters
@@ -100,13 +103,17 @@ def energy_numbers(sigma, change, requirement, wanted, error=None) -> dict:
         The pixels that count. Pixels masked by the user are not the fit's fault and should not be
         among them; pixels without a valid fit should, and do not pass.
 
+    common : float, keV
+        Systematic uncertainty that all pixels have in common; NaN where it is not known.
+
     Returns
     -------
     dict of float, energies in keV; NaN where it cannot be told
         - `requirement_keV`, `n` (pixels with a valid fit), `sigma_median_keV`
         - `rms_bound_keV`: root mean square of sigma. The covariance is the inverse of the Fisher
           information of the fit, so this is the Cramer-Rao bound on the rms of the error.
-        - `predicted_pass_fraction`, as `requirement.predicted_pass_fraction`
+        - `predicted_pass_fraction`, as `requirement.predicted_pass_fraction`, and
+          `predicted_pass_fraction_total` with the systematic uncertainty as well
         - `change_mean_keV`, `change_rms_keV`: against the prior
         - `bias_keV` (mean error), `rms_keV`, `rms_over_bound`
         - `pull_mean`, `pull_std` of error / sigma
@@ -124,6 +131,9 @@ def energy_numbers(sigma, change, requirement, wanted, error=None) -> dict:
         "sigma_median_keV": statistics.median(sigma[known]),
         "rms_bound_keV": statistics.rms(sigma[known]),
         "predicted_pass_fraction": predicted_pass_fraction(sigma, requirement),
+        "predicted_pass_fraction_total": predicted_pass_fraction(
+            np.hypot(sigma, np.nan_to_num(common)), requirement
+        ),
         "change_mean_keV": statistics.mean(change),
         "change_rms_keV": statistics.rms(change),
     }

@@ -39,7 +39,7 @@ function sort_by(heading) {
 }
 
 // Rows of the pixels in question of the exposure that is shown, then of the good ones to compare with.
-const rows_shown = () => ["pixels", "good"].flatMap(table => Array.from(element(`${table}-${shown_exposure()}`)?.tBodies[0].rows ?? []));
+const rows_shown = () => ["pixels", "examples"].flatMap(table => Array.from(element(`${table}-${shown_exposure()}`)?.tBodies[0].rows ?? []));
 
 function search() {
   const wanted = element("search").value.trim().toLowerCase(), is_number = /^\d+$/.test(wanted);
