@@ -28,8 +28,8 @@ with running(snakemake) as progress:
     detnum = np.array(sorted(params.pixels), np.int16)
 
     files = open_event_files(paths, params.layout, params.columns, params.multiplicity)
-    check_different(files)
     available = good_time_of(files, gti, params.criteria)
+    check_different(files)
     good_time = first_seconds(available, params.seconds)
 
     has_truth = value_key(params.layout, params.columns) == "energy"

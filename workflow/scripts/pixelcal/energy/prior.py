@@ -20,6 +20,9 @@ from pixelcal.io.tables import read_columns, read_table
 EXTENSIONS = ("AUX-ECL-PIX-CAL", "RELATION")
 NEEDED = ("DETNUM", "GAIN", "OFFSET")
 
+NOT_THERE = ("has no extension", "no such file", "is not a whole FITS file")
+"""Words of an error after which another extension, or another file, may be meant."""
+
 LOGGER = logging.getLogger(__name__)
 
 
@@ -168,7 +171,7 @@ def _read_fits(path) -> tuple[Table, dict[str, str], str]:
         try:
             table = read_columns(path, extension)
         except InputError as error:
-            if "DATASUM" in str(error):
+            if not any(words in str(error) for words in NOT_THERE):
                 raise InputError(f"relation file {error}") from None
             failure = error
             continue
