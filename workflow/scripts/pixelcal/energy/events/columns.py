@@ -112,7 +112,9 @@ def _contents(form: str) -> str:
     return f"holds {others.get(code, others['C'] if code == 'M' else 'something unknown')}"
 
 
-def describe_column(header, index: int, key: str, value: str, clock: Clock, where: str) -> Column:
+def describe_column(
+    header, index: int, key: str, value: str, clock: Clock, where: str, first_pixel: int = 0
+) -> Column:
     """Column number `index` (from 0) of a table, which must hold one number per row.
 
     Parameters
@@ -128,6 +130,8 @@ def describe_column(header, index: int, key: str, value: str, clock: Clock, wher
         Of the header.
     where : str
         Name of the file, for errors.
+    first_pixel : 0 or 1
+        Where the file begins to count pixels, rows and columns; the column is decoded from 0.
     """
     number = index + 1
     name = column_names(header)[index]
@@ -159,6 +163,8 @@ def describe_column(header, index: int, key: str, value: str, clock: Clock, wher
         refuse_units(unit, ("keV", "s"), where, advice)
     else:
         refuse_units(unit, ("keV", "s"), where, f"name the one of the {key} in events.columns")
+    if key in ("pixel", "row", "column"):
+        zero -= first_pixel
     if factor != 1 or shift != 0:
         scale, zero = scale * factor, zero * factor + shift
     null = null if form[-1] in "BIJK" else None

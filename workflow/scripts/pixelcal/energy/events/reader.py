@@ -62,6 +62,8 @@ class EventFile:
         extension or else its primary header has.
     clock : Clock
         What its times mean. The columns are decoded by it; TSTART and TSTOP are as written.
+    first_pixel : 0 or 1
+        Where the file begins to count pixels, rows and columns. The columns are decoded from 0.
     tiling : Tiling, optional
         How the rows are packed, where the table is tile-compressed.
     """
@@ -74,6 +76,7 @@ class EventFile:
     columns: dict[str, Column]
     keywords: dict = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
+    first_pixel: int = 0
     tiling: Tiling | None = None
 
     @property
@@ -83,10 +86,14 @@ class EventFile:
 
 
 def open_event_files(
-    paths: Iterable[str | Path], layout: str, columns: dict[str, str], multiplicity: str
+    paths: Iterable[str | Path],
+    layout: str,
+    columns: dict[str, str],
+    multiplicity: str,
+    first_pixel: int = 0,
 ) -> list[EventFile]:
     """Several event files, as `open_events`; one of them at least must hold an event."""
-    files = [open_events(path, layout, columns, multiplicity) for path in paths]
+    files = [open_events(path, layout, columns, multiplicity, first_pixel) for path in paths]
     if not any(file.n_events for file in files):
         others = f" (nor do the {len(files) - 1} others)" if len(files) > 1 else ""
         raise InputError(
@@ -97,7 +104,11 @@ def open_event_files(
 
 
 def open_events(
-    path: str | Path, layout: str, columns: dict[str, str], multiplicity: str = "all"
+    path: str | Path,
+    layout: str,
+    columns: dict[str, str],
+    multiplicity: str = "all",
+    first_pixel: int = 0,
 ) -> EventFile:
     """Find the events in a FITS file, plain, gzip-compressed or packed by fpack.
 
@@ -110,6 +121,8 @@ def open_events(
         Names from the user; they go before those of the layout.
     multiplicity : "single", "multiple" or "all"
         Anything but "all" needs a column with the multiplicity.
+    first_pixel : 0 or 1
+        The first DETNUM, row and column of the file's camera.
 
     Raises
     ------
@@ -125,7 +138,8 @@ def open_events(
             path, hdus, LAYOUTS[layout], [names[key] for key in names if key in required]
         )
         check_sums(path, hdu, "event file")
-        file = _describe(path, hdus[0].header, hdu, names, value_key(layout, columns))
+        value = value_key(layout, columns)
+        file = _describe(path, hdus[0].header, hdu, names, value, first_pixel)
     if multiplicity != "all" and "multiplicity" not in file.columns:
         raise InputError(_no_multiplicity(path, multiplicity))
     return file
@@ -143,7 +157,7 @@ def stream(
     ----------
     file : EventFile
     keys : tuple of str
-        What to decode, of value, pixel, multiplicity and time.
+        What to decode, of value, pixel, row, column, multiplicity and time.
     detnum_of_position : (6400,) int, optional
         DETNUM of the pixel at 80 * row + column; by default these are the same.
     block_bytes : int
@@ -242,7 +256,7 @@ def _find_table(path: Path, hdus, layout: Layout, needed: list[str]) -> fits.Bin
     )
 
 
-def _describe(path: Path, primary: fits.Header, hdu, names: dict, value: str) -> EventFile:
+def _describe(path: Path, primary, hdu, names: dict, value: str, first_pixel: int) -> EventFile:
     """What there is to know of the table of events; `names` of columns by keys of `DECODED`."""
     where, start = f"event file {path}", hdu.fileinfo()["datLoc"]
     tiling = tiling_of(hdu.header, start, where) if is_tiled(hdu.header) else None
@@ -265,12 +279,13 @@ def _describe(path: Path, primary: fits.Header, hdu, names: dict, value: str) ->
         data_start=start,
         row_dtype=row,
         columns={
-            key: describe_column(header, place, key, value, clock, where)
+            key: describe_column(header, place, key, value, clock, where, first_pixel)
             for key, place in places.items()
             if place is not None
         },
         keywords=keywords,
         clock=clock,
+        first_pixel=first_pixel,
         tiling=tiling,
     )
 

@@ -1,0 +1,44 @@
+"""Spectra as tables of a FITS file."""
+
+from __future__ import annotations
+
+import numpy as np
+from astropy.io import fits
+
+from pixelcal.energy.events.binning import TALLY, Rate, Spectra
+from pixelcal.instrument import N_CHANNELS
+
+
+def spectra_hdus(
+    detnum: np.ndarray, spectra: Spectra, cards: list[tuple]
+) -> list[fits.BinTableHDU]:
+    """Tables SPECTRA, FIRST_HALF and RATE; `cards` and the tally in the header of the first.
+
+    SPECTRA has the columns DETNUM and COUNTS, a row per pixel; so has FIRST_HALF, with the counts
+    in the first half of the good time.
+    """
+    whole = _counts_hdu(detnum, spectra.counts, "SPECTRA")
+    whole.header.extend(cards)
+    whole.header["EVREAD"] = (spectra.n_read, "events read")
+    for keyword, meaning in TALLY.items():
+        whole.header[keyword] = (spectra.tally[keyword], meaning)
+    return [whole, _counts_hdu(detnum, spectra.halves[0], "FIRST_HALF"), rate_hdu(spectra.rate)]
+
+
+def _counts_hdu(detnum: np.ndarray, counts: np.ndarray, name: str) -> fits.BinTableHDU:
+    """A table of DETNUM and COUNTS (n, 1024)."""
+    columns = [
+        fits.Column("DETNUM", "I", array=detnum),
+        fits.Column("COUNTS", f"{N_CHANNELS}J", unit="count", array=counts),
+    ]
+    return fits.BinTableHDU.from_columns(columns, name=name)
+
+
+def rate_hdu(rate: Rate) -> fits.BinTableHDU:
+    """Table RATE, a row per bin of time: TIME (its start), SECONDS of good time, COUNTS."""
+    columns = [
+        fits.Column("TIME", "D", unit="s", array=rate.edges[:-1]),
+        fits.Column("SECONDS", "D", unit="s", array=rate.seconds),
+        fits.Column("COUNTS", "K", unit="count", array=rate.counts),
+    ]
+    return fits.BinTableHDU.from_columns(columns, name="RATE")
