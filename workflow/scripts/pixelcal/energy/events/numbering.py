@@ -109,7 +109,8 @@ def _checked(file: EventFile, ranges: Ranges, wanted: Ranges) -> str:
         return ""
     if all(ranges[key] == (1, LAST[key] + 1) for key in keys):
         raise InputError(f"{line} from 1, not from 0; set events.first_pixel: 1")
-    if any(ranges[key][1] > LAST[key] for key in keys):
+    within = all(ranges[key][0] <= LAST[key] for key in keys)
+    if within and any(ranges[key][1] > LAST[key] for key in keys):
         return (
             f"{line} beyond the last of the camera; set events.first_pixel: 1 if they count from 1"
         )
