@@ -81,15 +81,36 @@ def check_results(folder: str | Path, exposures: Iterable[str]) -> None:
             raise InputError(f"{place}: is read-only, but products go there; make it writable")
 
 
-def replace_exposures(config: Mapping, overrides: Mapping) -> dict:
+def replace_exposures(
+    config: Mapping, overrides: Mapping, command_line: Mapping | None = None
+) -> dict:
     """`config` with the exposures of `overrides` alone, where it has any.
 
     Snakemake merges a --configfile deeply onto the default configuration: the exposures of both
-    would run.
+    would run. What `command_line` has of them (--config) goes before; Snakemake leaves the numbers
+    in it as text.
     """
     if "exposures" not in overrides:
         return dict(config)
-    return dict(config) | {"exposures": copy.deepcopy(overrides["exposures"])}
+    exposures = copy.deepcopy(overrides["exposures"])
+    if command_line and "exposures" in command_line:
+        exposures = _with_numbers(command_line["exposures"])
+    return dict(config) | {"exposures": exposures}
+
+
+def _with_numbers(value: object) -> object:
+    """A value of --config with its texts as YAML has them, where these are numbers or null."""
+    if isinstance(value, Mapping):
+        return {key: _with_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_numbers(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return read if read is None or isinstance(read, int | float) else value
 
 
 # --- defaults and checks --------------------------------------------------------------------------
