@@ -8,8 +8,10 @@ import re
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from helpers.charge_faults import (
     N_PIXELS,
+    SSTCAM_MAP,
     Fault,
     Run,
     clipped,
@@ -20,6 +22,7 @@ from helpers.charge_faults import (
     rows,
     run_chain,
     says,
+    stops,
     two_runs,
 )
 
@@ -264,20 +267,88 @@ def test_the_verdict(fault, tmp_path):
 # --- C11: places of the pixels --------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="C11: positions that the file brings are dropped")
-def test_places_of_the_file_are_used_or_the_difference_is_told(tmp_path):
-    """Pixels in a row of 16, which no SSTCAM has."""
-    places = np.linspace(-0.1, 0.1, N_PIXELS), np.full(N_PIXELS, 0.3)
+PLACES = np.linspace(-0.1, 0.1, N_PIXELS), np.full(N_PIXELS, 0.3)
+"""Pixels in a row of 16, which no SSTCAM has."""
+
+
+def placed_runs(folder, places=PLACES):
+    """The usual runs, whose files say where their pixels are."""
     runs = []
-    for own in two_runs():
-        folder = tmp_path / own.name
-        folder.mkdir()
-        events = [event(waveform, n) for n, waveform in enumerate(own.waveforms)]
-        made = convert(folder, events, places=places)
+    for usual in two_runs():
+        place = folder / usual.name
+        place.mkdir()
+        events = [event(waveform, n) for n, waveform in enumerate(usual.waveforms)]
+        made = convert(place, events, places=places)
         ends(made)
-        runs.append(Run(own.name, own.pe, made.paths["run"]))
-    result = run_chain(tmp_path, runs, report=True)
+        runs.append(Run(usual.name, usual.pe, made.paths["run"]))
+    return runs
+
+
+def test_places_of_the_file_are_used(tmp_path):
+    result = run_chain(tmp_path, placed_runs(tmp_path), report=True)
     ends(result)
     table = result.spe
-    used = np.allclose(table["X"], places[0], atol=1e-3)
-    assert used or re.search("position|places? of the pixels", result.said, re.IGNORECASE)
+    assert np.allclose(table["X"], PLACES[0], atol=1e-9)
+    assert np.allclose(table["Y"], PLACES[1], atol=1e-9)
+    assert table["X"].unit == "m"
+
+
+def test_a_map_that_the_user_names_goes_before_the_file(tmp_path):
+    result = run_chain(tmp_path, placed_runs(tmp_path), map_given=True)
+    ends(result)
+    assert np.allclose(result.spe["X"], Table.read(SSTCAM_MAP, comment="#")["X"][:N_PIXELS])
+    says(result, r"pixel map .*mm from the positions.*sstcam\.pixel_map")
+
+
+def test_places_that_are_nearly_those_of_the_map_are_not_mentioned(tmp_path):
+    """A camera is curved, and its map flat: tenths of a mm."""
+    table = Table.read(SSTCAM_MAP, comment="#")[:N_PIXELS]
+    near = np.array(table["X"]) + 2e-4, np.array(table["Y"]) - 1e-4
+    result = run_chain(tmp_path, placed_runs(tmp_path, near), map_given=True)
+    ends(result)
+    assert not re.search("pixel map|position", result.said)
+
+
+def test_a_place_that_the_file_does_not_know_is_that_of_the_map(tmp_path):
+    x = np.where(np.arange(N_PIXELS) == 3, np.nan, PLACES[0])
+    result = run_chain(tmp_path, placed_runs(tmp_path, (x, PLACES[1])), report=True)
+    ends(result)
+    table = Table.read(SSTCAM_MAP, comment="#")
+    assert result.spe["X"][3] == pytest.approx(table["X"][3])
+    assert result.spe["Y"][3] == pytest.approx(table["Y"][3])
+    assert np.allclose(np.delete(result.spe["X"], 3), np.delete(x, 3))
+
+
+def with_places(x, y):
+    """The usual runs in the open layout, with these datasets of positions."""
+    datasets = {
+        name: values for name, values in (("pixel_x", x), ("pixel_y", y)) if values is not None
+    }
+    return two_runs(datasets=datasets)
+
+
+def test_places_in_the_open_layout_are_used(tmp_path):
+    result = run_chain(tmp_path, with_places(*PLACES), until="merge_spe")
+    ends(result)
+    assert np.allclose(result.spe["X"], PLACES[0])
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        pytest.param(PLACES[0], None, ["pixel_x", "both"], id="one of the two"),
+        pytest.param(1e3 * PLACES[0], 1e3 * PLACES[1], ["pixel_x", "in m"], id="in mm"),
+        pytest.param(PLACES[0][:5], PLACES[1][:5], ["pixel_x", "shape"], id="too few"),
+        pytest.param(np.arange(16), np.arange(16), ["pixel_x", "floating"], id="integers"),
+    ],
+)
+def test_places_that_cannot_be_right_are_refused(x, y, words, tmp_path):
+    stops(run_chain(tmp_path, with_places(x, y)), *words)
+
+
+def test_a_masked_pixel_that_is_not_in_the_run_has_the_place_of_the_map(tmp_path):
+    result = run_chain(
+        tmp_path, placed_runs(tmp_path), bad_pixels=[20], pixels=(*range(N_PIXELS), 20)
+    )
+    ends(result)
+    assert result.spe["X"][-1] == pytest.approx(Table.read(SSTCAM_MAP, comment="#")["X"][20])

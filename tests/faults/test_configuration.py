@@ -4,6 +4,7 @@ One row for each situation, after the faults E25 and E26.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,13 +19,7 @@ from helpers.faults import (
     write_events,
     write_settings,
 )
-from helpers.paths import PROJECT, SNAKEFILE
-
-
-def todo(*values, why, id):
-    """A row that fails today, with an assertion and nothing else."""
-    mark = pytest.mark.xfail(strict=True, raises=AssertionError, reason=why)
-    return pytest.param(*values, marks=mark, id=id)
+from helpers.paths import PROJECT, SCRIPTS, SNAKEFILE
 
 
 def row(*values, id):
@@ -91,30 +86,57 @@ COMMANDS = [
         ["{seconds: 3000}"],
         id="--config exposures={3ks: 3000}",
     ),
-    todo(
+    pytest.param(
         ["--configfile", "own.yaml", "sstcam"],
         ["sstcam", " -- "],
-        why="E25",
         id="a target behind --configfile",
     ),
-    todo(
+    pytest.param(
         ["--configfile", "own.yaml", "results/eclairs/a/spectra.fits"],
         ["results/eclairs/a/spectra.fits", " -- "],
-        why="E25",
         id="a file behind --configfile",
     ),
-    todo(
+    pytest.param(
         ["--config", "pixels=0-3", "sstcam"],
         ["sstcam", " -- "],
-        why="E25",
         id="a target behind --config",
     ),
+    pytest.param(
+        ["-C", "pixels=0-3", "--configfiles", "own.yaml", "spe", "sstcam"],
+        ["--configfiles own.yaml -- spe"],
+        id="two targets, and other names of the options",
+    ),
+    pytest.param(
+        ["--configfile", "own.yaml", "results/eclairs/truth.ecsv"],
+        ["results/eclairs/truth.ecsv", " -- "],
+        id="a file that is there",
+    ),
+    pytest.param(["--configfile", "onw.yaml"], ["onw.yaml", "no such file"], id="a wrong name"),
 ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--configfile", "own.yaml", "--", "spe"],
+        ["--configfile", "own.yaml", "own.yaml", "--config", "date=2026-01-31", "--", "spe"],
+        ["spe", "--configfile", "own.yaml"],
+        ["--config", "pixels=0-3", "--quiet", "all", "--", "spe"],
+    ],
+)
+def test_a_command_in_order_is_not_mentioned(arguments, tmp_path):
+    write_settings(tmp_path, {"pixels": "0-63"})
+    shutil.copytree(PROJECT / "profiles", tmp_path / "profiles")
+    run = snakemake(tmp_path, "--dry-run", *arguments)
+    assert run.returncode == 0, run.stderr[-600:]
 
 
 @pytest.mark.parametrize(("arguments", "words"), COMMANDS)
 def test_a_command_that_cannot_be_meant(arguments, words, tmp_path):
     write_settings(tmp_path, {"pixels": "0-63"})
+    shutil.copytree(PROJECT / "profiles", tmp_path / "profiles")  # as in the folder of the project
+    (tmp_path / "results" / "eclairs").mkdir(parents=True)
+    (tmp_path / "results" / "eclairs" / "truth.ecsv").write_text("# of an earlier run")
     run = snakemake(tmp_path, "--dry-run", *arguments)
     assert run.returncode != 0
     assert "Traceback" not in run.stderr, run.stderr[-600:]
@@ -122,7 +144,6 @@ def test_a_command_that_cannot_be_meant(arguments, words, tmp_path):
     assert not absent, run.stderr
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="E25")
 def test_exposures_on_the_command_line_replace_those_of_the_file(tmp_path):
     """As in a file; or else one line says that they are for --configfile."""
     run = snakemake(tmp_path, "--dry-run", "--config", "exposures={a: {seconds: 900}}")
@@ -133,7 +154,28 @@ def test_exposures_on_the_command_line_replace_those_of_the_file(tmp_path):
     assert "results/eclairs/a/" in planned and "results/eclairs/3ks/" not in planned
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="E25")
+def test_exposures_on_the_command_line_go_before_those_of_a_configfile(tmp_path):
+    own = write_settings(tmp_path, {"exposures": {"b": {"seconds": 800}}})
+    exposures = "exposures={a: {seconds: 900, lines: null, fit: {min_counts: 150}}}"
+    run = snakemake(tmp_path, "--dry-run", "--configfile", own, "--config", exposures)
+    assert run.returncode == 0, run.stderr
+    planned = run.stdout + run.stderr
+    assert "results/eclairs/a/" in planned and "results/eclairs/b/" not in planned
+
+
+def test_an_interrupt_while_a_script_imports_prints_a_line():
+    code = "import _path, os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    for camera in ("energy", "charge"):
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=SCRIPTS / camera,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode != 0 and run.stderr.strip() == "stopped by the user (Ctrl-C)"
+
+
 def test_an_end_by_the_user_is_no_fault(tmp_path):
     """Ctrl-C while a job runs: no traceback."""
     (tmp_path / "config").mkdir()

@@ -25,6 +25,7 @@ from helpers.bad_input_files import (
     events,
     flip,
     good_times,
+    packed,
     relation,
     response_of,
 )
@@ -207,6 +208,36 @@ CASES = [
     Case("Event file", "no table", make=lambda: write(Path("events.fits"))),
     Case(
         "Event file",
+        "an image",
+        make=lambda: write(
+            Path("events.fits"), fits.ImageHDU(np.zeros((80, 80), "i2"), name="EVENTS")
+        ),
+    ),
+    Case(
+        "Event file",
+        "an ASCII table",
+        make=lambda: write(
+            Path("events.fits"),
+            fits.TableHDU.from_columns(
+                [fits.Column("energy", "E15.7", array=[10.0, 20.0])], name="EVENTS"
+            ),
+        ),
+    ),
+    Case(
+        "Event file",
+        "a table of fpack, cut short",
+        make=lambda: packed("cut.fits.fz", lambda content: content[:-4000]),
+        settings=named("cut.fits.fz"),
+        by_snakemake=True,
+    ),
+    Case(
+        "Event file",
+        "a table of fpack, damaged",
+        make=lambda: packed("bad.fits.fz", lambda content: flip(content, -5000)),
+        settings=named("bad.fits.fz"),
+    ),
+    Case(
+        "Event file",
         "only another extension, without the column",
         make=lambda: events(name="OTHER", energy=None),
     ),
@@ -244,6 +275,13 @@ CASES = [
         "Columns",
         "several numbers a row",
         make=lambda: events(DETNUM=("2I", np.ones((N_EVENTS, 2)))),
+    ),
+    Case(
+        "Columns",
+        "lists of numbers",
+        make=lambda: events(
+            energy=("PE()", np.array([[k] * (k % 3) for k in range(N_EVENTS)], object))
+        ),
     ),
     Case("Columns", "no multiplicity", make=lambda: events(effMult=None)),
     Case("Columns", "row without column", settings={"events": {"columns": {"row": "DETNUM"}}}),

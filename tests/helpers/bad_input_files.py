@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 
 from helpers.event_files import EPOCH, table, write
+from helpers.faults import fpacked
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.response.io import write_response
 from pixelcal.energy.response.model import empty_response
@@ -66,6 +68,13 @@ GOOD = ("Cu,Ka1,8.05,0.577,copper,6.6,10.0,NIST", "Cd,Ka1,23.17,0.541,cadmium,20
 def changed(path, change):
     """Write the bytes of events.fits to `path` after `change`; the configuration names it."""
     Path(path).write_bytes(change(bytearray(events().read_bytes())))
+
+
+def packed(path, change):
+    """Write the events as fpack would to `path`, after `change` of the bytes."""
+    with fits.open(events()) as hdus:
+        write(Path(path), fpacked(hdus[1], lambda form: "GZIP_1", rows_a_tile=100))
+    Path(path).write_bytes(change(bytearray(Path(path).read_bytes())))
 
 
 ROWS_FROM = 2880 * 2

@@ -179,6 +179,7 @@ def run_chain(
     pixels: Sequence[int] = tuple(range(N_PIXELS)),
     report: bool = False,
     until: str = "",
+    map_given: bool = False,
 ) -> Result:
     """Run every script of the charge chain on these runs, as far as it goes."""
     folder, result = Path(folder), Result()
@@ -187,7 +188,7 @@ def run_chain(
     try:
         with contextlib.redirect_stderr(terminal):
             for stage, go in _stages(
-                folder, result, settings, spe, scan, bad_pixels, pixels, report
+                folder, result, settings, spe, scan, bad_pixels, pixels, report, map_given
             ):
                 result.stage = stage
                 go()
@@ -201,7 +202,7 @@ def run_chain(
     return result
 
 
-def _stages(folder, result, settings, spe, scan, bad_pixels, pixels, report):
+def _stages(folder, result, settings, spe, scan, bad_pixels, pixels, report, map_given):
     """Name and function of every step, in order."""
     paths = result.paths
     charges = settings["charges"]
@@ -275,7 +276,7 @@ def _stages(folder, result, settings, spe, scan, bad_pixels, pixels, report):
             | given
             | masked,
             {"spe": folder / "spe.fits"},
-            {"settings": used | {"bad_pixels": None}, "date": None},
+            {"settings": used | {"bad_pixels": None}, "map_given": map_given, "date": None},
         )
         paths["spe"] = folder / "spe.fits"
 

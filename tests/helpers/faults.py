@@ -170,7 +170,7 @@ def _packed(stored, form, algorithm):
         native = stored.astype(stored.dtype.newbyteorder("="))
         codec = Rice1(blocksize=32, bytepix=native.itemsize, tilesize=native.size)
         return codec.encode(native)
-    return gzip.compress(big.tobytes())
+    return big.tobytes() if algorithm == "NOCOMPRESS" else gzip.compress(big.tobytes())
 
 
 # --- priors and tables of bad pixels --------------------------------------------------------------

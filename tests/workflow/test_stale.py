@@ -104,6 +104,7 @@ EDITS = {
     "the event files in another order": Edit(
         {"events": {"files": ["b.fits", "a.fits"]}}, own_files=True
     ),
+    "`events.first_pixel`": Edit({"events": {"first_pixel": 1}}, own_files=True),
     "the good times' content": Edit(change=append("gti.fits", "more"), own_files=True),
     "the prior relation's content": Edit(change=append("prior.fits", "more"), own_files=True),
     "the line table's content": Edit(change=append("lines.csv", "# more\n"), own_files=True),

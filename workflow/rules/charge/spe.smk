@@ -87,6 +87,7 @@ rule merge_spe:
         runtime=10,
     params:
         settings=spe_settings(),
+        map_given=SSTCAM["pixel_map"] is not None,
         contents=contents(SSTCAM_MAP, SSTCAM["bad_pixels"]),
         date=config["date"],
         library=library("charge/merge_spe"),

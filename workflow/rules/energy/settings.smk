@@ -67,6 +67,7 @@ TWO_STEP = (
 EVENTS = (
     "events.files",
     "events.layout",
+    "events.first_pixel",
     "events.gti.file",
     "events.gti.criteria",
     "events.multiplicity",

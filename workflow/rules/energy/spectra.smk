@@ -26,6 +26,7 @@ rule bin_spectra:
     params:
         layout=config["events"]["layout"],
         columns=COLUMNS,
+        first_pixel=config["events"]["first_pixel"],
         criteria=config["events"]["gti"]["criteria"],
         multiplicity=lookup(dpath="{exposure}/multiplicity", within=EXPOSURES),
         seconds=lookup(dpath="{exposure}/seconds", within=EXPOSURES),

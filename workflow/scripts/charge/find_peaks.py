@@ -1,6 +1,7 @@
 """Rule find_peaks: where the pulse of each pixel is, from the brightest run of low illumination."""
 
 import logging
+from dataclasses import replace
 
 import _path  # noqa: F401
 import numpy as np
@@ -33,6 +34,9 @@ with running(snakemake) as progress:
             mean.add(block, rows)
             progress(len(mean.flags), n_events)
         properties, source = run.properties, source_cards(run.attributes)
+    places = properties.places
+    if places is not None:  # a masked pixel may not be in the run
+        places = np.where(np.isin(pixels, properties.pixel), places[:, rows], np.nan)
     bad = count_reasons(mean.flags)
     check_any_used(np.count_nonzero(mean.flags == 0), bad, given.run)
     tell_lost_events(len(mean.flags), bad, params.run)
@@ -47,6 +51,7 @@ with running(snakemake) as progress:
         time_skew=options["time_skew"],
         solo_pixels=options["solo_pixels"],
     )
+    peaks = replace(peaks, places=places)
     logging.getLogger("pixelcal").info(
         "%d pixels: %d dead, %d ignored", len(peaks.pixel), peaks.dead.sum(), peaks.off.sum()
     )

@@ -3,7 +3,7 @@
 input: chunks (list), charges (list, a file per run, by rising light), spectra, peaks, pixel_map;
     where configured bad_pixels
 output: spe
-params: settings (all that the fits depend on), date
+params: settings (all that the fits depend on), map_given (whether the user names the map), date
 """
 
 import logging
@@ -12,6 +12,7 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.charge.extraction.io import read_charges, read_peaks
+from pixelcal.charge.runs.pixel_grid import places_of_pixels, tell_places
 from pixelcal.charge.runs.pixel_map import read_pixel_map
 from pixelcal.charge.spe.columns import (
     FIT_EXTENSION,
@@ -23,7 +24,12 @@ from pixelcal.charge.spe.columns import (
     run_names,
 )
 from pixelcal.charge.spe.merge import complete_status, status_comments
-from pixelcal.charge.spe.run_checks import RunChecks, check_cards, tell, with_checks
+from pixelcal.charge.spe.run_checks import (
+    RunChecks,
+    check_cards,
+    tell,
+    with_checks,
+)
 from pixelcal.charge.spe.run_gains import run_gains
 from pixelcal.io.merge import merge_chunks, placed_rows, read_bad_pixels
 from pixelcal.io.provenance import carried_cards, provenance_cards
@@ -42,7 +48,7 @@ with running(snakemake):
     pixel_map, bad = read_pixel_map(given.pixel_map), np.array([], int)
     if given.get("bad_pixels"):
         bad = read_bad_pixels(given.bad_pixels, "PIXEL", len(pixel_map.pixel))
-    peaks, _ = read_peaks(given.peaks)
+    peaks, peaks_header = read_peaks(given.peaks)
     off = np.isin(pixel, peaks.pixel[peaks.off])
     checks = RunChecks(np.zeros(len(rows), bool))
     for path in listed(given.charges):
@@ -52,7 +58,9 @@ with running(snakemake):
     gains = run_gains(*spectrum, rows, seen)
     rows = complete_status(with_checks(rows, checks, gains), bad, off)
     tell(rows, run_names(spectra.meta), checks, gains)
-    x, y = np.asarray(pixel_map.x)[pixel], np.asarray(pixel_map.y)[pixel]
+    map_given, run_name = params.get("map_given", False), peaks_header.get("RUNNAME", "")
+    places, farthest = places_of_pixels(pixel_map, pixel, peaks.pixel, peaks.places, map_given)
+    tell_places(farthest, map_given, given.pixel_map, run_name)
 
     invalid = int((~has_valid_fit(rows["STATUS"])).sum())
     summary = f"{len(rows) - invalid} pixels with a valid fit, {invalid} without"
@@ -71,5 +79,5 @@ with running(snakemake):
         *status_comments(),
     ]
     units = {"X": "m", "Y": "m", **UNITS}
-    hdu = table_hdu(placed_rows(rows, x, y), SPE_EXTENSION, units, cards)
+    hdu = table_hdu(placed_rows(rows, *places), SPE_EXTENSION, units, cards)
     write_fits(snakemake.output.spe, [hdu], params.date)

@@ -8,7 +8,7 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.charge.figures import spe as figures
-from pixelcal.charge.runs.pixel_grid import pixel_grid
+from pixelcal.charge.runs.pixel_grid import grid_of
 from pixelcal.charge.runs.pixel_map import read_pixel_map
 from pixelcal.charge.spe.columns import SPE_EXTENSION, SPECTRA_EXTENSION, run_names
 from pixelcal.charge.spe.outliers import typical_pixel
@@ -22,11 +22,11 @@ with running(snakemake) as progress:
     spectra = read_columns(given.spectra, SPECTRA_EXTENSION)
     good = int((np.asarray(rows["STATUS"]) == 0).sum())
     title = f"SSTCAM: {good} of {len(rows)} pixels good"
+    pixel, places = np.asarray(rows["PIXEL"]), np.array([rows["X"], rows["Y"]])
+    grid = grid_of(read_pixel_map(given.pixel_map), pixel, places)
     example = typical_pixel(rows)
     drawn = {
-        "spe_camera": lambda: figures.camera_figure(
-            rows, pixel_grid(read_pixel_map(given.pixel_map)), title
-        ),
+        "spe_camera": lambda: figures.camera_figure(rows, grid, title),
         "spe_parameters": lambda: figures.parameters_figure(rows, title),
         "spe_spectrum": lambda: figures.spectrum_figure(
             spectra[example], rows[example], run_names(rows.meta), "SSTCAM"

@@ -12,9 +12,10 @@ from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds, total_seconds
 from pixelcal.energy.events.layouts import value_key
 from pixelcal.energy.events.losses import check_lost
+from pixelcal.energy.events.numbering import check_numbers
 from pixelcal.energy.events.overlap import check_different, check_overlap
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
-from pixelcal.energy.events.spectra_file import spectra_hdus
+from pixelcal.energy.events.spectra_tables import spectra_hdus
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.truth import inject_errors, tell_beyond_search, truth_table
 from pixelcal.instrument import SEARCHED_GAIN, SEARCHED_OFFSET_KEV, UNKNOWN
@@ -28,9 +29,10 @@ with running(snakemake) as progress:
     gti, prior = given.get("gti"), given.get("prior")
     detnum = np.array(sorted(params.pixels), np.int16)
 
-    files = open_event_files(paths, params.layout, params.columns, params.multiplicity)
-    check_different(files)
+    how = params.layout, params.columns, params.multiplicity, params.get("first_pixel", 0)
+    files = open_event_files(paths, *how)
     available = good_time_of(files, gti, params.criteria)
+    check_different(files)
     good_time = first_seconds(available, params.seconds)
 
     has_truth = value_key(params.layout, params.columns) == "energy"
@@ -53,6 +55,9 @@ with running(snakemake) as progress:
         progress=progress,
     )
     logging.getLogger("pixelcal").info(summary(spectra))
+    numbering = check_numbers(files, spectra.numbers, detnum, positions)
+    for line in numbering:  # before what may follow from it
+        logging.getLogger("pixelcal").warning(line)
     check_counted(spectra, files)
     overlaps = check_overlap(files, spectra.spans) if files[0].has_times else []
     for line in check_lost(spectra, files) + overlaps:

@@ -13,7 +13,7 @@ from pixelcal.energy.events.binning import TALLY, bin_events
 from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds
 from pixelcal.energy.events.reader import open_events
-from pixelcal.energy.events.spectra_file import spectra_hdus
+from pixelcal.energy.events.spectra_tables import spectra_hdus
 from pixelcal.energy.prior import read_prior
 from pixelcal.errors import InputError
 

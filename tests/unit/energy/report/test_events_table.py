@@ -13,7 +13,7 @@ from helpers.synthetic import GAIN, OFFSET
 from pixelcal.energy.events import losses
 from pixelcal.energy.events.binning import TALLY, bin_events
 from pixelcal.energy.events.reader import open_event_files
-from pixelcal.energy.events.spectra_file import spectra_hdus
+from pixelcal.energy.events.spectra_tables import spectra_hdus
 from pixelcal.energy.report import events as report_events
 from pixelcal.energy.report import response as report_response
 from pixelcal.energy.report.products import read_products

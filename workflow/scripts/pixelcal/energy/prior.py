@@ -20,6 +20,9 @@ from pixelcal.io.tables import read_columns, read_table
 EXTENSIONS = ("AUX-ECL-PIX-CAL", "RELATION")
 NEEDED = ("DETNUM", "GAIN", "OFFSET")
 
+NOT_THERE = ("has no extension", "no such file", "is not a whole FITS file")
+"""Words of an error after which another extension, or another file, may be meant."""
+
 LOGGER = logging.getLogger(__name__)
 
 
@@ -43,7 +46,7 @@ def read_prior(
     gain_keV, offset_keV : float
         The relation of every pixel (keV/channel, keV) where `path` is None.
     tell : bool
-        Warn of a column without a unit.
+        Warn of a column without a unit, and of pixels that may be numbered from 1.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def read_prior(
     if len(missing):
         raise InputError(
             f"relation file {path}: lacks {len(missing)} of the {len(detnum)} pixels, the first is"
-            f" DETNUM {missing[0]}; give a file that holds them, or choose fewer pixels"
+            f" DETNUM {missing[0]}; {_advice(given, detnum)}"
         )
     order = np.argsort(given)
     rows = order[np.searchsorted(given, detnum, sorter=order)]
@@ -74,14 +77,39 @@ def read_prior(
             f"relation file {path}: pixel {detnum[unusable][0]} has no usable GAIN and OFFSET;"
             " a file AUX-ECL-PIX-CAL.fits has them for every pixel"
         )
-    if tell and silent:
+    if tell:
+        _tell(path, given, detnum, silent)
+    return gain, offset
+
+
+def _tell(path, given: np.ndarray, detnum: np.ndarray, silent: list[str]) -> None:
+    """Warn of what may be wrong in a file of the pixels `given` (n,), though it can be used."""
+    if _may_count_from_1(given, detnum):
+        LOGGER.warning(
+            "relation file %s: its pixels run from 1 to %d, one beyond those of the run; subtract 1"
+            " from DETNUM if they count from 1",
+            path,
+            given.max(),
+        )
+    if silent:
         LOGGER.warning(
             "relation file %s: %s without a unit, taken to be in keV/chan and keV; name the unit in"
             " the file",
             path,
             " and ".join(silent),
         )
-    return gain, offset
+
+
+def _may_count_from_1(given: np.ndarray, detnum: np.ndarray) -> bool:
+    """Whether the pixels `given` (n,) run from 1 to the last of `detnum` (m,) and one."""
+    return len(given) > 0 and given.min() == 1 and given.max() == detnum.max() + 1
+
+
+def _advice(given: np.ndarray, detnum: np.ndarray) -> str:
+    """What to do where a file of the pixels `given` (n,) lacks some of `detnum` (m,)."""
+    if _may_count_from_1(given, detnum):
+        return f"they run from 1 to {given.max()}: if they count from 1, subtract 1 from DETNUM"
+    return "give a file that holds them, or choose fewer pixels"
 
 
 def read_usable(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -129,9 +157,11 @@ def _check_detnum(detnum: np.ndarray, where: str) -> None:
     """Raise InputError where a number is not that of a pixel, or is there twice."""
     outside = ~((detnum >= 0) & (detnum < N_PIXELS) & (detnum == np.floor(detnum)))
     if outside.any():
+        from_1 = detnum.min() == 1 and detnum.max() == N_PIXELS
+        advice = "it counts from 1: subtract 1 from DETNUM" if from_1 else "give a file of ECLAIRs"
         raise InputError(
             f"{where}: DETNUM {detnum[outside][0]:g} is no pixel of this camera (0 to"
-            f" {N_PIXELS - 1}); give a file of ECLAIRs"
+            f" {N_PIXELS - 1}); {advice}"
         )
     numbers, times = np.unique(detnum.astype(np.int64), return_counts=True)
     if (times > 1).any():
@@ -168,7 +198,7 @@ def _read_fits(path) -> tuple[Table, dict[str, str], str]:
         try:
             table = read_columns(path, extension)
         except InputError as error:
-            if "DATASUM" in str(error):
+            if not any(words in str(error) for words in NOT_THERE):
                 raise InputError(f"relation file {error}") from None
             failure = error
             continue

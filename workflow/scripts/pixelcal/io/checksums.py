@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 from pathlib import Path
 
 import numpy as np
 
 from pixelcal.errors import InputError
-from pixelcal.io.fits_files import BROKEN_GZIP, is_gzip
+from pixelcal.io.fits_files import BROKEN_GZIP, open_bytes
 
 BLOCK_BYTES = 2**20
 ALL_ONES = 2**32 - 1
@@ -40,7 +39,7 @@ def check_sums(path: str | Path, hdu, what: str) -> None:
     if not {"DATASUM", "CHECKSUM"} & set(header):
         return
     start = place["datLoc"]
-    with gzip.open(path) if is_gzip(path) else open(path, "rb") as file:
+    with open_bytes(path) as file:
         try:
             above = _sum(file, place["hdrLoc"], start - place["hdrLoc"])
             data = _sum(file, start, place["datSpan"])

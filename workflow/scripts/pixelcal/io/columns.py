@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pixelcal.errors import InputError
 
 NUMBER_WORDS = {2: "two", 3: "three", 4: "four"}
+
+
+SIZES = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8} | {
+    "C": 8,
+    "M": 16,
+    "P": 8,
+    "Q": 16,
+}
+"""Bytes of an element of a column by the letter of its TFORM; X counts bits."""
+
+
+def count_and_code(form) -> tuple[int, str]:
+    """Elements in a row of a column, and the letter of their type, by its TFORM.
+
+    "" where there is no such letter.
+    """
+    repeat, code = re.match(r"(\d*)([A-Z]?)", str(form).strip()).groups()
+    return int(repeat or 1), code
+
+
+def bytes_of(form) -> int:
+    """Bytes that a column has in a row of a binary table, by its TFORM."""
+    count, code = count_and_code(form)
+    return (count + 7) // 8 if code == "X" else count * SIZES.get(code, 0)
 
 
 def column_names(header) -> list[str]:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
@@ -24,6 +25,8 @@ OTHER_COMPRESSIONS = {
 }
 """What astropy may unpack by itself, but blocks of rows cannot be read from."""
 
+NO_DATA = "without data"
+
 BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 """What Python raises where compressed data end early or are damaged."""
 
@@ -32,6 +35,28 @@ def is_gzip(path: str | Path) -> bool:
     """Whether a file is gzip-compressed, whatever its name."""
     with open(path, "rb") as file:
         return file.read(len(GZIP)) == GZIP
+
+
+def open_bytes(path: str | Path) -> BinaryIO:
+    """The bytes of a file, plain or gzip-compressed, for large pieces; who asks closes it."""
+    return gzip.open(path) if is_gzip(path) else open(path, "rb", 0)  # noqa: SIM115
+
+
+def is_fits(path: str | Path) -> bool:
+    """Whether a file is FITS, plain or gzip-compressed, by its first bytes."""
+    with open_bytes(path) as file:
+        return file.read(6) == b"SIMPLE"
+
+
+def form_of(hdu) -> str:
+    """What an HDU of astropy is, in words: "an image", "an ASCII table", `NO_DATA`, ..."""
+    if isinstance(hdu, fits.TableHDU):
+        return "an ASCII table"
+    if isinstance(hdu, fits.BinTableHDU):
+        return "a binary table"
+    if isinstance(hdu, fits.CompImageHDU):
+        return "a compressed image"
+    return "an image" if hdu.header.get("NAXIS", 0) else NO_DATA
 
 
 @contextmanager

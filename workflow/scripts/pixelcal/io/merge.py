@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.lib import recfunctions
 from pixelcal.errors import InputError
 from pixelcal.io.checksums import check_sums
 from pixelcal.io.columns import find_column
-from pixelcal.io.fits_files import is_gzip, open_fits
+from pixelcal.io.fits_files import is_fits, open_fits
 from pixelcal.io.tables import read_table
 
 FLAGS = ("BAD", "IS_BAD", "MASKED", "MASK", "FLAG", "STATUS")
@@ -72,12 +71,6 @@ def merge_chunks(
     return rows[np.searchsorted(rows[key], pixel)]
 
 
-def _is_fits(path) -> bool:
-    """Whether a file is FITS, plain or gzip-compressed, by its first bytes."""
-    with gzip.open(path) if is_gzip(path) else open(path, "rb") as file:
-        return file.read(6) == b"SIMPLE"
-
-
 def read_bad_pixels(path, key: str, n_pixels: int) -> np.ndarray:
     """Numbers (m,) int of the pixels to leave out, from any table that astropy reads.
 
@@ -90,7 +83,7 @@ def read_bad_pixels(path, key: str, n_pixels: int) -> np.ndarray:
         is not understood, or every pixel would be left out.
     """
     table, where = read_table(path), f"bad-pixel table {path}"
-    if _is_fits(path):
+    if is_fits(path):
         with open_fits(path, "bad-pixel table") as hdus:
             for hdu in hdus:
                 check_sums(path, hdu, "bad-pixel table")

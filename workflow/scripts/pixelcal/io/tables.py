@@ -24,6 +24,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 from pixelcal.errors import InputError
 from pixelcal.io.atomic import atomic
 from pixelcal.io.checksums import check_sums
+from pixelcal.io.fits_files import NO_DATA, form_of, is_fits
+from pixelcal.io.tiled_tables import plain_table
 
 CHECKSUM_COMMENT = "FITS checksum convention"
 """In place of astropy's comment, which is the time of writing."""
@@ -152,8 +154,9 @@ def read_columns(path: str | Path, extension: str) -> Table:
                     raise InputError(f"{path}: has no extension {extension}; it has {present}")
                 for hdu in (hdu_list[0], hdu_list[extension]):
                     check_sums(path, hdu, "")
-                table = Table.read(hdu_list[extension], mask_invalid=False)
-                header = hdu_list[extension].header.copy()
+                hdu = _plain_table(path, hdu_list[extension])
+                table = Table.read(hdu, mask_invalid=False)
+                header = hdu.header.copy()
         except FileNotFoundError:
             raise InputError(f"{path}: no such file") from None
         except InputError:
@@ -183,6 +186,8 @@ def read_table(path: str | Path, columns: Iterable[str] = ()) -> Table:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyUserWarning)
             table = _read_any(path)
+    except InputError:
+        raise
     except Exception as error:  # each of astropy's readers fails in its own way
         raise InputError(
             f"{path}: is not a table astropy can read ({type(error).__name__})"
@@ -194,8 +199,20 @@ def read_table(path: str | Path, columns: Iterable[str] = ()) -> Table:
     return table
 
 
+def _plain_table(path: str | Path, hdu) -> fits.BinTableHDU | fits.TableHDU:
+    """A table of an open FITS file, unpacked; an image is none."""
+    if not isinstance(hdu, fits.BinTableHDU | fits.TableHDU):
+        raise InputError(f"{path}: {hdu.name or 'the data'} is {form_of(hdu)}; give a table")
+    return plain_table(path, hdu, f"{path} ({hdu.name or 'unnamed'})")
+
+
 def _read_any(path: str | Path) -> Table:
     """The table in `path`: by what astropy recognises, else as text with guessed columns."""
+    if is_fits(path):
+        with fits.open(path, memmap=False) as hdus:
+            tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
+            filled = [hdu for hdu in hdus if form_of(hdu) != NO_DATA]
+            return Table.read(_plain_table(path, (tables or filled or hdus)[0]))
     try:
         return Table.read(path)
     except IORegistryError:

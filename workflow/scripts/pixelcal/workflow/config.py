@@ -31,6 +31,7 @@ from pixelcal.workflow.schema_errors import (
     shown,
     without_mistakes,
 )
+from pixelcal.workflow.yaml_files import check_yaml
 
 _OVERRIDES = ("injection", "fit")
 _FOLDERS = (
@@ -62,59 +63,6 @@ def read_schema(path: str | Path) -> dict:
     return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
 
 
-def check_yaml(path: str | Path) -> None:
-    """Check that a file is YAML with keys at its top level and no key twice in one place.
-
-    Raises
-    ------
-    InputError
-        With file, line and reason.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
-        raise InputError(f"{path}{where}: is not YAML ({' '.join(problem.split())})") from None
-    except (ValueError, RecursionError) as error:  # a date that there is not; endless brackets
-        raise InputError(f"{path}: is not YAML ({error})") from None
-    if not isinstance(root, yaml.MappingNode):
-        raise InputError(f"{path}: expected keys with values at the top level")
-    if "__use_yte__" in values:
-        raise InputError(f"{path}: __use_yte__ would evaluate what stands in the file; remove it")
-    _check_nodes(path, root, ())
-
-
-def _check_nodes(path: str | Path, node: yaml.Node, above: tuple[yaml.Node, ...]) -> None:
-    """YAML would silently keep the last of two equal keys, and let a value hold itself."""
-    line = node.start_mark.line + 1
-    if any(node is outer for outer in above):
-        raise InputError(f"{path}, line {line}: a value holds itself; write it out")
-    above = (*above, node)
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if str(key.value) in seen:
-                first = seen[str(key.value)]
-                raise InputError(
-                    f"{path}, line {line}: duplicate key {key.value} (first in line {first}); keep"
-                    " one"
-                )
-            seen[str(key.value)] = line
-            _check_nodes(path, value, above)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _check_nodes(path, item, above)
-
-
 def check_results(folder: str | Path, exposures: Iterable[str]) -> None:
     """Check that products can be written to `folder`, which may not be there yet.
 
@@ -133,15 +81,36 @@ def check_results(folder: str | Path, exposures: Iterable[str]) -> None:
             raise InputError(f"{place}: is read-only, but products go there; make it writable")
 
 
-def replace_exposures(config: Mapping, overrides: Mapping) -> dict:
+def replace_exposures(
+    config: Mapping, overrides: Mapping, command_line: Mapping | None = None
+) -> dict:
     """`config` with the exposures of `overrides` alone, where it has any.
 
     Snakemake merges a --configfile deeply onto the default configuration: the exposures of both
-    would run.
+    would run. What `command_line` has of them (--config) goes before; Snakemake leaves the numbers
+    in it as text.
     """
     if "exposures" not in overrides:
         return dict(config)
-    return dict(config) | {"exposures": copy.deepcopy(overrides["exposures"])}
+    exposures = copy.deepcopy(overrides["exposures"])
+    if command_line and "exposures" in command_line:
+        exposures = _with_numbers(command_line["exposures"])
+    return dict(config) | {"exposures": exposures}
+
+
+def _with_numbers(value: object) -> object:
+    """A value of --config with its texts as YAML has them, where these are numbers or null."""
+    if isinstance(value, Mapping):
+        return {key: _with_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_numbers(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return read if read is None or isinstance(read, int | float) else value
 
 
 # --- defaults and checks --------------------------------------------------------------------------
@@ -268,6 +237,11 @@ def _check_choices(config: Mapping) -> None:
         raise InputError(
             f"events.columns.{key}: {name!r} names a column of your own files, but events.files is"
             " empty; name the files or leave the columns out"
+        )
+    if events["first_pixel"]:
+        raise InputError(
+            f"events.first_pixel: {events['first_pixel']} is how your own files count, but"
+            " events.files is empty; name the files or leave it out"
         )
     if events["gti"]["file"] is not None:
         raise InputError(

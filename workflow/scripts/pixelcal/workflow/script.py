@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from pixelcal.errors import InputError, one_line
 from pixelcal.io import atomic
+from pixelcal.workflow.interrupt import EXIT_STOPPED, STOPPED
 
 PROGRESS_INTERVAL_S = 5.0
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -36,8 +37,8 @@ def running(snakemake) -> Iterator[Callable[[float, float], None]]:
 
     Messages of the loggers under `pixelcal` from INFO upwards go to the log file of the rule, and
     warnings, Python's own among them, to the log file and to stderr. An `InputError`, or a file
-    system that is full or read-only, ends the script with one line in both and exit code 1; any
-    other exception with its traceback in both.
+    system that is full or read-only, ends the script with one line in both and exit code 1, and so
+    does Ctrl-C, with code 130; any other exception ends it with its traceback in both.
 
     What a killed run of the same job left behind is removed, and where it still runs it writes
     nothing any more (`pixelcal.io.atomic`).
@@ -51,6 +52,9 @@ def running(snakemake) -> Iterator[Callable[[float, float], None]]:
         except InputError as error:
             logger.error("%s: %s", name, one_line(error))
             raise SystemExit(1) from error
+        except KeyboardInterrupt:
+            logger.error("%s: %s", name, STOPPED)
+            raise SystemExit(EXIT_STOPPED) from None
         except Exception as error:
             lost = atomic.lease_is_lost()
             trouble = atomic.LEASE_IS_LOST if lost else _trouble_of_writing(error)

@@ -14,6 +14,7 @@ from pixelcal.charge.extraction.charges import UNKNOWN, Charges, window_of
 from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.errors import InputError
 from pixelcal.io.checksums import check_sums
+from pixelcal.io.merge import placed_rows
 from pixelcal.io.tables import append_cards, read_columns, table_hdu
 
 SATURATED_FRACTION = 0.001
@@ -73,9 +74,15 @@ class ChargeFile:
 
 
 def peak_hdus(peaks: Peaks, cards: Iterable[tuple] = ()) -> list:
-    """HDUs of peaks.fits: image MEAN_WAVEFORM (pixel, sample), table PEAKS."""
+    """HDUs of peaks.fits: image MEAN_WAVEFORM (pixel, sample), table PEAKS.
+
+    The table has X and Y where the run brings the places of its pixels.
+    """
     image = fits.ImageHDU(peaks.mean_waveform.astype(np.float32), name="MEAN_WAVEFORM")
-    return [image, table_hdu(_pixel_rows(peaks), "PEAKS", {"PEAK": "sample"}, cards)]
+    rows, units = _pixel_rows(peaks), {"PEAK": "sample"}
+    if peaks.places is not None:
+        rows, units = placed_rows(rows, *peaks.places), units | {"X": "m", "Y": "m"}
+    return [image, table_hdu(rows, "PEAKS", units, cards)]
 
 
 def read_peaks(path: str | Path) -> tuple[Peaks, fits.Header]:
@@ -90,7 +97,10 @@ def read_peaks(path: str | Path) -> tuple[Peaks, fits.Header]:
     mean = _images(path)["MEAN_WAVEFORM"][0]
     pixel, peak = (np.asarray(table[name]).astype(np.int32) for name in ("PIXEL", "PEAK"))
     dead, off = (np.asarray(table[name]) for name in ("DEAD", "OFF"))
-    return Peaks(pixel, peak, dead, off, mean), table.meta
+    places = None
+    if "X" in table.colnames:
+        places = np.array([np.asarray(table[name], float) for name in ("X", "Y")])
+    return Peaks(pixel, peak, dead, off, mean, places), table.meta
 
 
 def charge_hdus(charges: Charges, peaks: Peaks, step: float, cards: Iterable[tuple] = ()) -> list:

@@ -40,6 +40,8 @@ class Peaks:
     off : (n,) bool
         Ignored, as only one pixel per ASIC is on.
     mean_waveform : (n, n_samples) float64
+    places : (2, n) float64, or None
+        x and y (m) as the run has them, NaN where it does not have a pixel.
     """
 
     pixel: np.ndarray
@@ -47,6 +49,7 @@ class Peaks:
     dead: np.ndarray
     off: np.ndarray
     mean_waveform: np.ndarray
+    places: np.ndarray | None = None
 
     @property
     def live(self) -> np.ndarray:

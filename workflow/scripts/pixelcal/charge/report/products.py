@@ -11,7 +11,7 @@ from astropy.table import Table
 
 from pixelcal.charge.extraction.io import read_peaks
 from pixelcal.charge.extraction.peaks import Peaks
-from pixelcal.charge.runs.pixel_grid import PixelGrid, pixel_grid
+from pixelcal.charge.runs.pixel_grid import PixelGrid, grid_of
 from pixelcal.charge.runs.pixel_map import read_pixel_map
 from pixelcal.charge.spe.columns import SPE_EXTENSION, SPECTRA_EXTENSION, run_names
 from pixelcal.errors import InputError
@@ -121,6 +121,7 @@ def read_products(paths: Mapping, settings: Mapping) -> Products:
     if not np.array_equal(np.asarray(spe["PIXEL"]), np.asarray(spectra["PIXEL"])):
         raise InputError(f"{paths['spe']}: has other pixels than {paths['spectra']}; make it again")
     peaks, _ = read_peaks(paths["peaks"])
+    places = np.asarray(spe["PIXEL"]), np.array([spe["X"], spe["Y"]], float)
     resolution = None
     if paths.get("resolution"):
         tables = (read_columns(paths["resolution"], name) for name in ("CAMERA", "PIXELS"))
@@ -130,7 +131,7 @@ def read_products(paths: Mapping, settings: Mapping) -> Products:
         spectra=spectra,
         validation=read_json(paths["validation"]),
         peaks=peaks,
-        grid=pixel_grid(read_pixel_map(paths["pixel_map"])),
+        grid=grid_of(read_pixel_map(paths["pixel_map"]), *places),
         truth=read_table(paths["truth"]) if paths.get("truth") else None,
         resolution=resolution,
         charges=[fits.getheader(path, "CHARGES") for path in paths["charges"]],

@@ -57,6 +57,7 @@ class SourceRun:
             dtype=data.dtype.newbyteorder("=") if whole else np.dtype(np.float32),
             unit="adu" if self.level == "r0" else "pe" if source.is_simulation else "mV",
             sample_ns=1.0 / rate if rate > 0 else 1.0,
+            places=_places(camera.geometry),
         )
 
     def blocks(self, block_events: int, max_events: int | None = None) -> Iterator[Block]:
@@ -243,6 +244,14 @@ def _selected_gain(camera) -> np.ndarray | None:
     """Gain channel (n_pixels,) of each pixel where one was selected; None where it is not said."""
     selected = getattr(camera, "selected_gain_channel", None)
     return None if selected is None else np.asarray(selected, int)
+
+
+def _places(geometry) -> np.ndarray | None:
+    """x and y (2, n_pixels) of the pixels (m); None where the description has none."""
+    places = np.array(
+        [np.asarray(axis.to_value("m"), float) for axis in (geometry.pix_x, geometry.pix_y)]
+    )
+    return places if np.isfinite(places).any() else None
 
 
 def _type_of(event) -> int:

@@ -29,6 +29,9 @@ from pixelcal.errors import InputError
 
 BLOCK_BYTES = 16 * 2**20
 
+LARGEST_PLACE_M = 5.0
+"""No camera is larger: positions beyond are in another unit than m."""
+
 _ANEW = "get the file anew"
 
 
@@ -75,6 +78,7 @@ class OpenRun:
             unit=self._unit(),
             sample_ns=self._sample_ns(),
             adc_range=self._adc_range(),
+            places=self._places(file, n_pixels),
         )
 
     def blocks(
@@ -163,7 +167,8 @@ class OpenRun:
                 f"{self._where}: {name} has the shape {data.shape}, the waveforms ask for {shape}"
             )
         if kinds and data.dtype.kind not in kinds:
-            raise InputError(f"{self._where}: {name} has the type {data.dtype}; write integers")
+            wanted = "floating-point numbers" if kinds == "f" else "integers"
+            raise InputError(f"{self._where}: {name} has the type {data.dtype}; write {wanted}")
         return data
 
     def _check_waveforms(self) -> None:
@@ -180,6 +185,23 @@ class OpenRun:
         if 0 in data.shape:
             empty = ("event", "pixel", "sample")[data.shape.index(0)]
             raise InputError(f"{self._where}: holds no {empty}; give a run with flashes")
+
+    def _places(self, file, n_pixels: int) -> np.ndarray | None:
+        """x and y (2, n_pixels) of the pixels (m), where the file has them."""
+        data = [self._dataset(file, name, (n_pixels,), "f") for name in ("pixel_x", "pixel_y")]
+        if all(axis is None for axis in data):
+            return None
+        if any(axis is None for axis in data):
+            raise InputError(
+                f"{self._where}: has one of pixel_x and pixel_y; write both, or leave both out"
+            )
+        places = np.array([self._read(axis, slice(None), np.float64) for axis in data])
+        if np.nanmax(np.abs(places), initial=0.0) > LARGEST_PLACE_M:
+            raise InputError(
+                f"{self._where}: pixel_x and pixel_y have values beyond {LARGEST_PLACE_M:g}; write"
+                " the positions of the pixels in m"
+            )
+        return places
 
     def _pixels(self, file, n_pixels: int) -> np.ndarray:
         data = self._dataset(file, "pixels", (n_pixels,), "iu")

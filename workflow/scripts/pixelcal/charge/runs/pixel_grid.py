@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
 
 from pixelcal.charge.runs.pixel_map import PixelMap
 
+LOGGER = logging.getLogger(__name__)
+
 SAME_PLACE_M = 1e-4
 """Places closer than this are one column."""
 SPARSE = 4
 """With more cells than so many a pixel, pixels are not taken to stand in rows and columns."""
+
+
+SMALL_PART = 0.1
+"""Part of the distance of pixels by which a map may differ from a run without a word."""
 
 
 class PixelGrid(NamedTuple):
@@ -45,6 +52,88 @@ def pixel_grid(pixel_map: PixelMap) -> PixelGrid:
     x, y = (places - places.min(axis=1, keepdims=True)) / unit
     width, height = (int(np.ceil(coordinate.max())) + 1 for coordinate in (x, y))
     return PixelGrid(x, y, width, height, *places, module, True)
+
+
+def grid_of(pixel_map: PixelMap, pixel: np.ndarray, places: np.ndarray) -> PixelGrid:
+    """The grid of a camera whose pixels are where a table of them says.
+
+    Parameters
+    ----------
+    pixel_map : PixelMap
+    pixel : (m,) int
+        Pixels of the table.
+    places : (2, m) float
+        Their x and y (m). Where these are those of the map, the grid is that of the map. Otherwise
+        pixels that are not in the table have the place of the first one, as theirs is not known.
+    """
+    known = np.array([pixel_map.x, pixel_map.y], float)
+    if not len(pixel) or np.allclose(places, known[:, pixel], rtol=0, atol=SAME_PLACE_M):
+        return pixel_grid(pixel_map)
+    module = np.asarray(pixel_map.module)[pixel]
+    grid = pixel_grid(PixelMap(pixel.tolist(), module.tolist(), *places.tolist()))
+    row = np.zeros(len(pixel_map.pixel), int)
+    row[pixel] = np.arange(len(pixel))
+    return grid._replace(
+        **{name: getattr(grid, name)[row] for name in ("x", "y", "x_m", "y_m", "module")}
+    )
+
+
+def places_of_pixels(
+    pixel_map: PixelMap,
+    pixel: np.ndarray,
+    numbers: np.ndarray,
+    places: np.ndarray | None,
+    map_given: bool,
+) -> tuple[np.ndarray, float]:
+    """Where pixels are: as the run says, or as the map that the user gives.
+
+    Parameters
+    ----------
+    pixel_map : PixelMap
+    pixel : (n,) int
+        The pixels wanted.
+    numbers : (m,) int
+        Pixels of the run.
+    places : (2, m) float, or None
+        Their x and y (m); NaN where one is not known, None where the run does not bring them.
+    map_given : bool
+        Whether the user names the map: it goes before the run.
+
+    Returns
+    -------
+    places : (2, n) float, m
+    farthest : float, m
+        Largest distance between run and map; 0 where it is less than `SMALL_PART` of the distance
+        of neighbouring pixels, which is how far a flat map is from a curved camera.
+    """
+    by_map = np.array([pixel_map.x, pixel_map.y], float)[:, pixel]
+    if places is None:
+        return by_map, 0.0
+    by_run = np.full((2, len(pixel_map.pixel)), np.nan)
+    there = numbers < by_run.shape[1]
+    by_run[:, numbers[there]] = places[:, there]
+    by_run = np.where(np.isfinite(by_run).all(axis=0), by_run, np.nan)[:, pixel]
+    distance = np.nan_to_num(np.hypot(*(by_run - by_map)))
+    farthest = float(distance.max(initial=0.0))
+    if farthest < SMALL_PART * _distance(np.array([pixel_map.x, pixel_map.y], float)):
+        farthest = 0.0
+    used = by_map if map_given else np.where(np.isnan(by_run), by_map, by_run)
+    return used, farthest
+
+
+def tell_places(farthest: float, map_given: bool, map_path, run_name: str) -> None:
+    """Say where run and map differ by `farthest` (m): a warning where the map is used."""
+    if farthest and map_given:
+        LOGGER.warning(
+            "pixel map %s: is up to %.1f mm from the positions of the pixels in run %s; the map is"
+            " used, leave sstcam.pixel_map null to use those of the run",
+            map_path, 1e3 * farthest, run_name,
+        )  # fmt: skip
+    elif farthest:
+        LOGGER.info(
+            "positions of the pixels are those of run %s, up to %.1f mm from the pixel map %s",
+            run_name, 1e3 * farthest, map_path,
+        )  # fmt: skip
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -66,6 +66,9 @@ class RunWriter:
         for name, value in sorted(self._attributes.items()):
             self._file.attrs[name] = value
         self._file.create_dataset("pixels", data=properties.pixel.astype(np.int32))
+        if properties.places is not None:
+            for name, values in zip(("pixel_x", "pixel_y"), properties.places, strict=True):
+                self._file.create_dataset(name, data=values.astype(np.float64))
         self._create("waveforms", (n_pixels, properties.n_samples), properties.dtype)
         self._file["waveforms"].attrs["unit"] = properties.unit
         self._file["waveforms"].attrs["sample_ns"] = properties.sample_ns

@@ -61,6 +61,9 @@ class RunProperties:
     adc_range : (float, float) or None
         Lowest and highest value that the ADC gives; a sample there may have been beyond. None where
         that is not known.
+    places : (2, n_pixels) float64 or None
+        x and y (m) of the pixels in the plane of the camera, NaN where one is not known; None where
+        the run does not bring them.
     """
 
     pixel: np.ndarray
@@ -69,6 +72,7 @@ class RunProperties:
     unit: str
     sample_ns: float
     adc_range: tuple[float, float] | None = None
+    places: np.ndarray | None = None
 
 
 class Block(NamedTuple):

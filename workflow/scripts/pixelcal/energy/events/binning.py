@@ -16,6 +16,7 @@ import numpy as np
 
 from pixelcal.energy.events.good_times import total_exposure
 from pixelcal.energy.events.intervals import intersect, time_after, total_seconds
+from pixelcal.energy.events.numbering import Ranges, add_numbers
 from pixelcal.energy.events.reader import BLOCK_BYTES, EventFile, stream
 from pixelcal.errors import InputError
 from pixelcal.instrument import N_CHANNELS, N_PIXELS
@@ -76,7 +77,8 @@ class Selection(NamedTuple):
 ADVICE = {
     "REJTIME": "give the good times of these events, or check their unit and epoch",
     "REJMULT": "check events.multiplicity and events.columns.multiplicity",
-    "REJNOPIX": "check events.columns: pixel is DETNUM, row IDET and column JDET, all from 0",
+    "REJNOPIX": "check events.columns (pixel is DETNUM, row IDET, column JDET) and"
+    " events.first_pixel",
     "REJUNSEL": "choose other pixels",
     "REJNAN": "check that column {} holds what events.columns says",
     "REJBELOW": "check the unit of column {} and the prior relation",
@@ -236,6 +238,8 @@ class Spectra:
         Events without a finite time; they are among those of REJTIME.
     spans : list of (first, last), s
         Times of the first and the last event of each file; inf and -inf where there is none.
+    numbers : list of Ranges
+        Least and largest number of a pixel in each file.
     """
 
     halves: np.ndarray
@@ -243,6 +247,7 @@ class Spectra:
     tally: dict[str, int]
     n_untimed: int = 0
     spans: list[tuple[float, float]] = field(default_factory=list)
+    numbers: list[Ranges] = field(default_factory=list)
 
     @property
     def counts(self) -> np.ndarray:
@@ -291,7 +296,30 @@ def bin_events(
         Size of the blocks in the files.
     """
     rate = empty_rate(good_time)
-    selection = Selection(
+    selection = _selection(detnum, gain, offset, good_time, multiplicity, rate)
+    asked = ("multiplicity",) if multiplicity != "all" else ()
+    keys = ("value", "pixel", "row", "column", "time", *asked)
+    halves = np.zeros((2, len(detnum), N_CHANNELS), np.int32)
+    tally = np.zeros(len(TALLY), np.int64)
+    n_done, n_all, interval = 0, sum(file.n_events for file in files), 0
+    n_untimed, spans = 0, [(np.inf, -np.inf)] * len(files)
+    numbers: list[Ranges] = [{} for _ in files]
+    for number, block in _complete_blocks(files, keys, seed, detnum_of_position, block_bytes):
+        events = (block[key] for key in ("value", "pixel", "multiplicity", "time"))
+        interval = add_events(halves, rate.counts, tally, *events, selection, interval)
+        n_done += len(block["value"])
+        spans[number], n_infinite = _wider(spans[number], block["time"])
+        n_untimed += n_infinite
+        add_numbers(numbers[number], block, files[number])
+        if progress is not None:
+            progress(n_done, n_all)
+    by_reason = dict(zip(TALLY, tally.tolist(), strict=True))
+    return Spectra(halves, rate, by_reason, n_untimed, spans, numbers)
+
+
+def _selection(detnum, gain, offset, good_time, multiplicity, rate) -> Selection:
+    """What events are tested by, of the arguments of `bin_events` and the bins of the rate."""
+    return Selection(
         rows_of_pixels(detnum),
         np.ascontiguousarray(gain, np.float64),
         np.ascontiguousarray(offset, np.float64),
@@ -301,20 +329,6 @@ def bin_events(
         float(rate.edges[0]),
         float(rate.edges[1] - rate.edges[0]),
     )
-    keys = ("value", "pixel", "time", *(["multiplicity"] if multiplicity != "all" else []))
-    halves = np.zeros((2, len(detnum), N_CHANNELS), np.int32)
-    tally = np.zeros(len(TALLY), np.int64)
-    n_done, n_all, n_untimed, interval = 0, sum(file.n_events for file in files), 0, 0
-    spans = [(np.inf, -np.inf)] * len(files)
-    for number, block in _complete_blocks(files, keys, seed, detnum_of_position, block_bytes):
-        events = (block[key] for key in ("value", "pixel", "multiplicity", "time"))
-        interval = add_events(halves, rate.counts, tally, *events, selection, interval)
-        n_done += len(block["value"])
-        spans[number], n_infinite = _wider(spans[number], block["time"])
-        n_untimed += n_infinite
-        if progress is not None:
-            progress(n_done, n_all)
-    return Spectra(halves, rate, dict(zip(TALLY, tally.tolist(), strict=True)), n_untimed, spans)
 
 
 @njit

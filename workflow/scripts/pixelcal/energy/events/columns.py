@@ -10,7 +10,7 @@ import numpy as np
 from pixelcal.energy.events.clock import Clock
 from pixelcal.energy.units import refuse_units, unit_factor
 from pixelcal.errors import InputError
-from pixelcal.io.columns import column_names
+from pixelcal.io.columns import bytes_of, column_names, count_and_code
 
 DECODED = {
     "value": np.float64,
@@ -25,14 +25,6 @@ DECODED = {
 
 NUMBERS = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 """Types of columns of numbers by the letter of their TFORM."""
-
-SIZES = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8} | {
-    "C": 8,
-    "M": 16,
-    "P": 8,
-    "Q": 16,
-}
-"""Bytes of an element of a column by the letter of its TFORM; X counts bits."""
 
 
 @dataclass(frozen=True)
@@ -99,22 +91,36 @@ def row_dtype(header) -> np.dtype:
     """
     names, formats, offsets, width = [], [], [], 0
     for number in range(1, int(header["TFIELDS"]) + 1):
-        repeat, code = re.match(r"(\d*)([A-Z]?)", str(header[f"TFORM{number}"]).strip()).groups()
-        count = int(repeat or 1)
+        form = header[f"TFORM{number}"]
+        count, code = count_and_code(form)
         if code in NUMBERS and count == 1:
             names.append(f"c{number}")
             formats.append(NUMBERS[code])
             offsets.append(width)
-        width += (count + 7) // 8 if code == "X" else count * SIZES.get(code, 0)
+        width += bytes_of(form)
     return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": width})
 
 
-def describe_column(hdu, index: int, key: str, value: str, clock: Clock, where: str) -> Column:
+def _contents(form: str) -> str:
+    """What a column that does not hold one number per row holds, by its TFORM."""
+    count, code = count_and_code(form)
+    if code in ("P", "Q"):
+        return "is of variable length: it holds a list in each row"
+    if code in NUMBERS:
+        return f"holds {count} numbers in each row"
+    others = {"A": "text", "L": "true or false", "X": "bits", "C": "complex numbers"}
+    return f"holds {others.get(code, others['C'] if code == 'M' else 'something unknown')}"
+
+
+def describe_column(
+    header, index: int, key: str, value: str, clock: Clock, where: str, first_pixel: int = 0
+) -> Column:
     """Column number `index` (from 0) of a table, which must hold one number per row.
 
     Parameters
     ----------
-    hdu : astropy BinTableHDU
+    header : astropy Header
+        Of the table; where it is tile-compressed, of what is packed in it.
     index : int
     key : str
         What the column holds, a key of `DECODED`.
@@ -124,14 +130,17 @@ def describe_column(hdu, index: int, key: str, value: str, clock: Clock, where: 
         Of the header.
     where : str
         Name of the file, for errors.
+    first_pixel : 0 or 1
+        Where the file begins to count pixels, rows and columns; the column is decoded from 0.
     """
-    number, header = index + 1, hdu.header
+    number = index + 1
     name = column_names(header)[index]
     where = f"{where}: column {name}"
     form = str(header[f"TFORM{number}"]).strip()
     if not re.fullmatch("1?[BIJKED]", form):
         raise InputError(
-            f"{where} (TFORM {form}) does not hold one number a row; name another in events.columns"
+            f"{where} (TFORM {form}) {_contents(form)}, not one number a row; name another in"
+            " events.columns"
         )
     scale, zero = header.get(f"TSCAL{number}", 1.0), header.get(f"TZERO{number}", 0)
     null = header.get(f"TNULL{number}")
@@ -154,6 +163,8 @@ def describe_column(hdu, index: int, key: str, value: str, clock: Clock, where: 
         refuse_units(unit, ("keV", "s"), where, advice)
     else:
         refuse_units(unit, ("keV", "s"), where, f"name the one of the {key} in events.columns")
+    if key in ("pixel", "row", "column"):
+        zero -= first_pixel
     if factor != 1 or shift != 0:
         scale, zero = scale * factor, zero * factor + shift
     null = null if form[-1] in "BIJK" else None

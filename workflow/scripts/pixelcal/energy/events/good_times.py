@@ -20,6 +20,7 @@ from pixelcal.errors import InputError
 from pixelcal.io.checksums import check_sums
 from pixelcal.io.columns import column_names, find_column
 from pixelcal.io.fits_files import open_fits
+from pixelcal.io.tiled_tables import plain_table
 
 
 def read_good_time(
@@ -60,7 +61,9 @@ def read_good_time(
         for criterion in criteria:
             hdu = _only_table(tables, criterion, what)
             check_sums(path, hdu, "GTI file")
-            intervals, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
+            where = f"{what} ({hdu.name})"
+            hdu = plain_table(path, hdu, where)
+            intervals, clock = _read_intervals(hdus[0].header, hdu, where)
             check_clocks(event_clock or Clock(), clock, "the event files", f"{what} ({criterion})")
             good_time = intervals if good_time is None else intersect(good_time, intervals)
     return good_time
@@ -177,7 +180,9 @@ def _embedded_good_time(file: EventFile) -> np.ndarray:
         for name in tables:
             hdu = _only_table(tables, name, what)
             check_sums(file.path, hdu, "event file")
-            intervals, clock = _read_intervals(hdus[0].header, hdu, f"{what} ({hdu.name})")
+            where = f"{what} ({hdu.name})"
+            hdu = plain_table(file.path, hdu, where)
+            intervals, clock = _read_intervals(hdus[0].header, hdu, where)
             check_clocks(file.clock, clock, what, f"its extension {hdu.name}")
             return intervals
     span = _header_span(file)

@@ -6,16 +6,17 @@
 
 Only the header is read through astropy. The rows are read in blocks of fixed size and only the
 columns that are needed are decoded, so memory does not depend on the length of a file, and a
-gzip-compressed file is read as fast as it decompresses.
+gzip-compressed file is read as fast as it decompresses. Tables of fpack are unpacked tile by tile.
 """
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from astropy.io import fits
@@ -28,7 +29,15 @@ from pixelcal.errors import InputError
 from pixelcal.instrument import N_SIDE, check_instrument
 from pixelcal.io.checksums import check_sums
 from pixelcal.io.columns import column_names, find_column
-from pixelcal.io.fits_files import BROKEN_GZIP, is_gzip, open_fits
+from pixelcal.io.fits_files import (
+    BROKEN_GZIP,
+    NO_DATA,
+    check_gzip,
+    form_of,
+    open_bytes,
+    open_fits,
+)
+from pixelcal.io.tiled_tables import TiledRows, Tiling, is_tiled, tiling_of, unpacked_header
 
 BLOCK_BYTES = 2**20
 """Size of a block of rows: with its decoded columns it stays in a core's second-level cache."""
@@ -53,6 +62,10 @@ class EventFile:
         extension or else its primary header has.
     clock : Clock
         What its times mean. The columns are decoded by it; TSTART and TSTOP are as written.
+    first_pixel : 0 or 1
+        Where the file begins to count pixels, rows and columns. The columns are decoded from 0.
+    tiling : Tiling, optional
+        How the rows are packed, where the table is tile-compressed.
     """
 
     path: Path
@@ -63,6 +76,8 @@ class EventFile:
     columns: dict[str, Column]
     keywords: dict = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
+    first_pixel: int = 0
+    tiling: Tiling | None = None
 
     @property
     def has_times(self) -> bool:
@@ -71,10 +86,14 @@ class EventFile:
 
 
 def open_event_files(
-    paths: Iterable[str | Path], layout: str, columns: dict[str, str], multiplicity: str
+    paths: Iterable[str | Path],
+    layout: str,
+    columns: dict[str, str],
+    multiplicity: str,
+    first_pixel: int = 0,
 ) -> list[EventFile]:
     """Several event files, as `open_events`; one of them at least must hold an event."""
-    files = [open_events(path, layout, columns, multiplicity) for path in paths]
+    files = [open_events(path, layout, columns, multiplicity, first_pixel) for path in paths]
     if not any(file.n_events for file in files):
         others = f" (nor do the {len(files) - 1} others)" if len(files) > 1 else ""
         raise InputError(
@@ -85,9 +104,13 @@ def open_event_files(
 
 
 def open_events(
-    path: str | Path, layout: str, columns: dict[str, str], multiplicity: str = "all"
+    path: str | Path,
+    layout: str,
+    columns: dict[str, str],
+    multiplicity: str = "all",
+    first_pixel: int = 0,
 ) -> EventFile:
-    """Find the events in a FITS file, plain or gzip-compressed.
+    """Find the events in a FITS file, plain, gzip-compressed or packed by fpack.
 
     Parameters
     ----------
@@ -98,6 +121,8 @@ def open_events(
         Names from the user; they go before those of the layout.
     multiplicity : "single", "multiple" or "all"
         Anything but "all" needs a column with the multiplicity.
+    first_pixel : 0 or 1
+        The first DETNUM, row and column of the file's camera.
 
     Raises
     ------
@@ -113,7 +138,8 @@ def open_events(
             path, hdus, LAYOUTS[layout], [names[key] for key in names if key in required]
         )
         check_sums(path, hdu, "event file")
-        file = _describe(path, hdus[0].header, hdu, names, value_key(layout, columns))
+        value = value_key(layout, columns)
+        file = _describe(path, hdus[0].header, hdu, names, value, first_pixel)
     if multiplicity != "all" and "multiplicity" not in file.columns:
         raise InputError(_no_multiplicity(path, multiplicity))
     return file
@@ -131,7 +157,7 @@ def stream(
     ----------
     file : EventFile
     keys : tuple of str
-        What to decode, of value, pixel, multiplicity and time.
+        What to decode, of value, pixel, row, column, multiplicity and time.
     detnum_of_position : (6400,) int, optional
         DETNUM of the pixel at 80 * row + column; by default these are the same.
     block_bytes : int
@@ -155,8 +181,7 @@ def stream(
     rows = np.frombuffer(buffer, file.row_dtype)
     wanted = {*keys} | ({"row", "column"} if "pixel" in keys else set())
     arrays = {key: np.empty(n_block, DECODED[key]) for key in wanted & file.columns.keys()}
-    with gzip.open(file.path) if is_gzip(file.path) else open(file.path, "rb", 0) as source:
-        _go_to(source, file.data_start)
+    with _first_row(file, {file.columns[key].place for key in arrays}) as source:
         last = -np.inf
         for first in range(0, file.n_events, n_block):
             n = min(n_block, file.n_events - first)
@@ -203,33 +228,39 @@ def _no_multiplicity(path: Path, multiplicity: str) -> str:
 
 def _find_table(path: Path, hdus, layout: Layout, needed: list[str]) -> fits.BinTableHDU:
     """The first table that has the columns `needed`, the layout's extension before all others."""
-    tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
-    if not tables:
-        raise InputError(
-            f"event file {path}: holds no table; check whether it is the right file, and whole"
-        )
-    named = [hdu for hdu in tables if hdu.name.upper() == layout.extension]
+    where, advice = f"event file {path}", "give the events as a binary table, one number per column"
+    named = [hdu for hdu in hdus if hdu.name.upper() == layout.extension]
     if len(named) > 1:
         raise InputError(
-            f"event file {path}: has {len(named)} extensions {layout.extension}; give a file for"
-            " each"
+            f"{where}: has {len(named)} extensions {layout.extension}; give a file for each"
         )
-    for hdu in named or tables:
+    tables = [hdu for hdu in named or hdus if isinstance(hdu, fits.BinTableHDU)]
+    if not tables:
+        others = [f"{hdu.name or 'unnamed'} is {form_of(hdu)}" for hdu in named or hdus]
+        others = [text for text in others if not text.endswith(NO_DATA)]
+        if not others:
+            raise InputError(
+                f"{where}: holds no table; check whether it is the right file, and whole"
+            )
+        raise InputError(f"{where}: holds no binary table: {', '.join(others)}; {advice}")
+    for hdu in tables:
         present = {name.upper() for name in column_names(hdu.header)}
         if all(name.upper() in present for name in needed):
             return hdu
     found = "; ".join(
-        f"{hdu.name or 'unnamed'}: {', '.join(column_names(hdu.header))}" for hdu in named or tables
+        f"{hdu.name or 'unnamed'}: {', '.join(column_names(hdu.header))}" for hdu in tables
     )
     raise InputError(
-        f"event file {path}: no table holds the column(s) {', '.join(needed)} (there is:"
-        f" {found}); check events.layout and events.columns"
+        f"{where}: no table holds the column(s) {', '.join(needed)} (there is: {found}); check"
+        " events.layout and events.columns"
     )
 
 
-def _describe(path: Path, primary: fits.Header, hdu, names: dict, value: str) -> EventFile:
+def _describe(path: Path, primary, hdu, names: dict, value: str, first_pixel: int) -> EventFile:
     """What there is to know of the table of events; `names` of columns by keys of `DECODED`."""
-    header, where = hdu.header, f"event file {path}"
+    where, start = f"event file {path}", hdu.fileinfo()["datLoc"]
+    tiling = tiling_of(hdu.header, start, where) if is_tiled(hdu.header) else None
+    header = unpacked_header(hdu.header)
     row = row_dtype(header)
     if row.itemsize != header["NAXIS1"]:
         raise InputError(f"{where}: its columns do not add up to a row (NAXIS1); get the file anew")
@@ -245,15 +276,17 @@ def _describe(path: Path, primary: fits.Header, hdu, names: dict, value: str) ->
         path=path,
         extension=hdu.name,
         n_events=header["NAXIS2"],
-        data_start=hdu.fileinfo()["datLoc"],
+        data_start=start,
         row_dtype=row,
         columns={
-            key: describe_column(hdu, place, key, value, clock, where)
+            key: describe_column(header, place, key, value, clock, where, first_pixel)
             for key, place in places.items()
             if place is not None
         },
         keywords=keywords,
         clock=clock,
+        first_pixel=first_pixel,
+        tiling=tiling,
     )
 
 
@@ -265,10 +298,17 @@ def _pixel_at(row, column, detnum_of_position) -> np.ndarray:
     return np.where(outside, -1, detnum).astype(np.int32, copy=False)
 
 
-def _go_to(source, start: int) -> None:
-    """Go to a byte; where a file ends before it, there is nothing to read."""
-    with suppress(*BROKEN_GZIP):
-        source.seek(start)
+@contextmanager
+def _first_row(file: EventFile, numbers: set[int]) -> Iterator[BinaryIO]:
+    """A stream of the rows' bytes; of a tile-compressed table with these columns (from 1) alone."""
+    if file.tiling is not None:
+        with TiledRows(file.path, file.tiling, numbers) as source:
+            yield source
+        return
+    with open_bytes(file.path) as source:
+        with suppress(*BROKEN_GZIP):  # a file that ends before its rows has none to read
+            source.seek(file.data_start)
+        yield source
 
 
 def _fill(source, target: memoryview) -> tuple[int, str]:
@@ -289,6 +329,8 @@ def _fill(source, target: memoryview) -> tuple[int, str]:
 
 def _check_end(file: EventFile, source) -> None:
     """Read compressed data to their end, where their checksum is; it fails for a changed byte."""
+    if file.tiling is not None:
+        check_gzip(file.path, "event file")
     if not isinstance(source, gzip.GzipFile):
         return
     try:

@@ -1,4 +1,4 @@
-"""The spectra of one exposure as a FITS product: whole, first half, and the rate against time."""
+"""Spectra as tables of a FITS file."""
 
 from __future__ import annotations
 
