@@ -1,8 +1,7 @@
 """The same input and configuration give the same bytes, however the work is cut and run.
 
 Here: the number of cores, the size of the chunks, the seed of Python's hashes. Alone or with other
-exposures, and from another folder: test_module.py. With conda environments: test_conda.py in
-tests/long.
+exposures, and from another folder: test_module.py. With conda environments: test_conda.py.
 """
 
 import os
