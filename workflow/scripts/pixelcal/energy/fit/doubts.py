@@ -48,8 +48,11 @@ FREE_WIDTH_SCALE = 0.5
 where its counts want it larger by so many sigma."""
 
 TENSION_SIGMA = 4.0
+LEAST_TENSION = 10.0
 TENSION_KEV = 0.2
-"""Blocks contradict each other where one stands off by so many sigma, and so far."""
+"""Blocks contradict each other where one stands off by so many sigma, and so far, and the deviance
+of the others falls by so much without one of them: with few counts the score alone is not normal.
+"""
 
 EXCESS_SIGMA = 5.0
 BRIGHTER, BRIGHTER_SIGMA = 0.8, 4.5
@@ -62,6 +65,9 @@ FAR_PREFERENCE = 9.0
 LEAST_GAIN = 16.0
 """A block is left out where that lowers the deviance of the others by more, or takes away as much
 that its lines do not explain: 4 sigma."""
+
+MOST_GAIN = 1e6
+"""In place of infinity, where there was no fit at all."""
 
 CLEARLY = 10.0
 """By how much leaving out one block must be better than leaving out another."""
@@ -258,9 +264,15 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
     """Fit the pixels `rows` (m,) again without each block, and keep what is clearly better."""
     n_blocks = len(data.templates.limits)
     alternatives = [_without(block, rows, fits, data, filters) for block in range(n_blocks)]
+    lowered = np.column_stack(
+        [
+            _lowered(b, rows, fits, found, found_again)
+            for b, (_, found_again) in enumerate(alternatives)
+        ]
+    )
     gains = np.column_stack(
         [
-            _gained(block, rows, fits, found, *alternative, data.templates)
+            _gained(block, rows, lowered[:, block], found, *alternative, data.templates)
             - _lacking(block, rows, *alternative, data) ** 2
             for block, alternative in enumerate(alternatives)
         ]
@@ -276,7 +288,7 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
         if enough and clear:
             fits[row] = taken[0]
             fits["BLOCKS_OUT"][row] = 1 << best
-        elif enough or contradicts[row]:
+        elif enough or (contradicts[row] and np.nanmax(lowered[k]) > LEAST_TENSION):
             fits["STATUS"][row] |= int(EnergyStatus.LINE_MISSING)
         elif foreign[row].any():
             fits["STATUS"][row] |= int(EnergyStatus.POOR_FIT)
@@ -290,20 +302,23 @@ def _without(block: int, rows, fits, data: Doubtful, filters: Filters):
     return data.fit(rows, fits["DETNUM"][rows], *np.array(starts).T, templates)
 
 
+def _lowered(block: int, rows, fits, found: Deviations, found_again: Deviations) -> np.ndarray:
+    """What the deviance of the other blocks falls by without a block, (m,); NaN without a fit."""
+    others = np.arange(found.block_misfit.shape[1]) != block
+    before = found.block_misfit[rows][:, others].sum(axis=1)
+    valid = has_valid_fit(fits["STATUS"][rows])
+    return np.where(valid, before, np.inf) - found_again.block_misfit.sum(axis=1)
+
+
 def _gained(
-    block: int, rows, fits, found: Deviations, again, found_again, templates: Templates
+    block: int, rows, lowered, found: Deviations, again, found_again, templates: Templates
 ) -> np.ndarray:
     """By how much the pixels `rows` fit better without a block, (m,); -inf where they do not.
 
-    What the deviance of the other blocks falls by, and what the block held that its lines do not
-    explain.
+    What the deviance of the other blocks is `lowered` by, and what the block held that its lines do
+    not explain.
     """
-    others = np.arange(found.block_misfit.shape[1]) != block
-    before = found.block_misfit[rows][:, others].sum(axis=1)
-    after = found_again.block_misfit.sum(axis=1)
-    valid = has_valid_fit(fits["STATUS"][rows])
-    foreign = _foreign(found, templates)[rows, block]
-    gained = np.where(valid, before - after, LEAST_GAIN + 1.0) + foreign
+    gained = np.minimum(lowered, MOST_GAIN) + _foreign(found, templates)[rows, block]
     mended = (again["STATUS"] == 0) & ~_contradicts(found_again)
     mended &= ~_foreign(found_again, without_block(templates, block)).any(axis=1)
     return np.where(mended, gained, -np.inf)

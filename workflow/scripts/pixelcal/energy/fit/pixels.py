@@ -19,6 +19,9 @@ from pixelcal.status import EnergyStatus
 ASKED = 16
 """Pixels that are fitted to decide whether the prior of all of them is far off."""
 
+NO_FIT = 20.0
+"""Deviance beyond its expectation that a block without a valid fit counts for."""
+
 
 def fit_pixels(
     counts: np.ndarray,
@@ -59,7 +62,7 @@ def fit_pixels(
     def misfit(gain, offset):
         starts = find_starts(counts[some], gain[some], offset[some], table, response.shape)
         _, found = fit_joint(counts[some], detnum[some], *starts, templates, options)
-        return np.nansum(found.block_misfit)
+        return np.nan_to_num(found.block_misfit, nan=NO_FIT).sum(axis=1)
 
     near = nearer_prior(counts, gain, offset, table, misfit)
     starts = find_starts(counts, *near, table, response.shape)

@@ -35,6 +35,9 @@ inside to believe it, and to ask the fits: wrong relations collect nearly as muc
 FAR_PREFERENCE = 36.0
 """The least that it must be, and by how much fewer the deviance: six sigma."""
 
+MOST = 0.5
+"""Fraction of the pixels that must fit better there."""
+
 PARTS = 4
 """Parts of the camera that must all say so, where there are no fits to ask."""
 
@@ -206,7 +209,8 @@ def nearer_prior(counts, gain, offset, table: LineTable, misfit=None):
         The prior relation.
     table : LineTable
     misfit : function of gain and offset (n,), optional
-        A deviance that decides where the lines are nearly as well found outside as inside.
+        Deviances (m,) of some pixels, which decide where the lines are nearly as well found outside
+        as inside: they must fall for most pixels, not in the sum alone.
 
     Returns
     -------
@@ -233,10 +237,12 @@ def nearer_prior(counts, gain, offset, table: LineTable, misfit=None):
     else:
         seeds, known = find_far(np.sum(counts, axis=0), *at, *filters)
         tried = [moved(far) for collected, far in seeds if collected > NEARLY_RATIO * known]
-        misfits = [misfit(*relation) for relation in tried]
-        if not tried or min(misfits) > misfit(*prior) - FAR_PREFERENCE:
+        known = misfit(*prior) if tried else None
+        better = [known - misfit(*relation) for relation in tried]
+        sure = [gained.sum() * (np.mean(gained > 0.0) > MOST) for gained in better]
+        if max(sure, default=0.0) < FAR_PREFERENCE:
             return prior
-        best = tried[int(np.argmin(misfits))]
+        best = tried[int(np.argmax(sure))]
     logger.warning(FAR_OFF, np.median(best[0]), np.median(best[1]), *at)
     return best
 
