@@ -197,7 +197,7 @@ def test_numbers_of_the_table_are_those_of_the_validation(page, camera):
         for energy, values in numbers.items():
             row = next(row for row in shown if row[0] == energy)
             assert float(row[3]) == pytest.approx(values["rms_keV"], abs=5.1e-5)
-            percent = float(row[9].split(" %")[0])
+            percent = float(row[10].split(" %")[0])
             assert percent == pytest.approx(100 * values["pass_fraction"], abs=5.1e-3)
 
 

@@ -1,6 +1,6 @@
 """What the report says first: meets, does not, or cannot be said; and of a pixel, two things.
 
-One row for each situation, after the faults E18 and E19.
+One row for each situation, after the faults E5, E18 and E19.
 """
 
 import re
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.page_text import words_of
 from helpers.report_pages import TABLE, known_response, make_camera, page_data, write_report
+from helpers.synthetic import GAIN, OFFSET, run_script
 
 from pixelcal.energy.response.io import write_response
 from pixelcal.status import EnergyStatus as Status
@@ -89,6 +90,45 @@ def test_the_goodness_of_the_stack_counts(chi_square, tmp_path):
     response = replace(known_response(), chi_square=chi_square, dof=480)
     text = verdict_of(tmp_path, response=response, with_truth=False)
     assert bool(MEETS.search(text)) == (chi_square < 500), text[:600]
+
+
+# --- E5: what all pixels have in common -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shift_keV", "with_truth", "says"),
+    [
+        row(0.05, False, MEETS, id="small"),
+        row(0.10, False, MEETS, id="a third of the requirement"),
+        row(0.20, False, CANNOT, id="two thirds of the requirement"),
+        row(0.20, True, MEETS, id="two thirds, but the truth is known"),
+    ],
+)
+def test_the_systematic_uncertainty_counts(shift_keV, with_truth, says, tmp_path):
+    """Of pixels with errors below 0.1 keV up to 50 keV, 0.3 keV are 3 or 1.5 sigma in all: 99.7 or
+    86.6 % pass, and 95 % are wanted.
+    """
+    covariance = np.zeros((3, 3))
+    covariance[1, 1] = shift_keV**2
+    response = replace(known_response(), systematic_covariance=covariance)
+    paths = make_camera(
+        tmp_path, N_PIXELS, {"a": 100_000}, response=response, with_truth=with_truth
+    )["a"]
+    wanted = ("relation", "response", "truth") if with_truth else ("relation", "response")
+    run_script(
+        "validate_relation",
+        tmp_path,
+        {name: paths[name] for name in wanted},
+        {"validation": paths["validation"]},
+        {"relation": {"gain_keV": GAIN, "offset_keV": OFFSET}, "exposure": "a"},
+    )
+    text = words_of(write_report(tmp_path, {"a": paths}))
+    assert [bool(words.search(text)) for words in (MEETS, CANNOT)] == [
+        says is MEETS,
+        says is CANNOT,
+    ]
+    if says is CANNOT:
+        assert "uncertain by 0.20 keV at 4 keV and 0.20 keV at 15 keV" in text
 
 
 # --- E19: two words -------------------------------------------------------------------------------

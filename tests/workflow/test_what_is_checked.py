@@ -12,10 +12,21 @@ from pixelcal.charge.report import model as spe_model
 from pixelcal.charge.spe import fit as spe_fit
 from pixelcal.charge.spe import outliers as spe_outliers
 from pixelcal.charge.spe import run_checks, run_gains
-from pixelcal.energy.events import clock, intervals, losses, order, overlap
-from pixelcal.energy.fit import joint, learning, model
+from pixelcal.energy.events import clock, intervals, losses, numbering, order, overlap
+from pixelcal.energy.fit import (
+    block_agreement,
+    consistency,
+    doubts,
+    joint,
+    learning,
+    model,
+    pixels,
+    start,
+)
 from pixelcal.energy.report import verdict
+from pixelcal.energy.response import learn
 from pixelcal.energy.results import lineage, outliers
+from pixelcal.io import tiled_tables
 from pixelcal.workflow import config
 
 PAGE = PROJECT / "docs" / "what-is-checked.md"
@@ -43,6 +54,12 @@ def pivot_keV(position):
     return f"{0.145 * position + 3.0:.1f}"
 
 
+FAR_GAINS = (
+    start.FAR_SCALES[0] * (1 - start.FAR.gain),
+    start.FAR_SCALES[-1] * (1 + start.FAR.gain),
+)
+"""The least and the largest that is tried, in units of the prior's."""
+
 SAID = {
     "Reading": [
         "outside {} to {} keV/channel".format(*instrument.GAIN_RANGE_KEV),
@@ -50,6 +67,8 @@ SAID = {
         f"overlap by more than {overlap.SEAM_S:g} s",
         f"differ by more than {1e6 * overlap.TIME_STEP_S:g} µs",
         f"more than {overlap.MOST_COMPARED / 1e6:.0f} million events",
+        f"from {overlap.FEWEST_WITHOUT_TIMES} events on",
+        f"other than {', '.join(tiled_tables.ALGORITHMS)} |",
     ],
     "Time": [
         f"more than {order.JITTER_S:g} s earlier",
@@ -59,10 +78,14 @@ SAID = {
     "Pixels and numbers": [
         f"more than {per_cent(losses.WARN_FRACTION)} of the events",
         f"more than {per_cent(losses.REFUSE_FRACTION)} |",
+        "the camera's last and one: {}, {} and {}".format(
+            *(n + 1 for n in numbering.LAST.values())
+        ),
         f"fewer than `fit.min_counts` ({FIT['min_counts']})",
         f"({per_cent(instrument.SEARCHED_GAIN)} in gain, {instrument.SEARCHED_OFFSET_KEV} keV in",
     ],
     "Within the exposure": [
+        f"p below {doubts.DOUBT_HALVES} | the halves",
         f"more than {joint.CHANGE_KEV} keV at {pivot_keV(model.PIVOT_LOW)} or"
         f" {pivot_keV(model.PIVOT_HIGH)} keV, and p is below {scientific(joint.CHANGE_PVALUE)}",
         f"factor of {outliers.RATE_RATIO} and by {outliers.THRESHOLD_SIGMA:g} robust",
@@ -70,27 +93,47 @@ SAID = {
         f"fewer than {outliers.MIN_PIXELS} pixels",
     ],
     "Width": [
-        f"a factor of {outliers.WIDTH_RATIO}, and by {outliers.THRESHOLD_SIGMA:g} robust",
+        f"a factor of {outliers.WIDTH_RATIO}, and by {outliers.WIDTH_SIGMA} robust",
+        f"larger than 1 by {doubts.DOUBT_WIDTH_SIGMA} standard errors",
         "limit, {:.2f} or {:.2f}".format(*map(math.exp, model.LOG_RESOLUTION_LIMITS)),
-        f"less than {per_cent(outliers.WIDTH_RATIO - 1)}",
+        f"less than {per_cent(outliers.WIDTH_RATIO - 1)}, or by less than {outliers.WIDTH_SIGMA}",
         f"fewer than {outliers.MIN_PIXELS} pixels",
     ],
     "Blocks of lines, and neighbours": [
-        f"{joint.TENSION_SIGMA} standard errors and {joint.TENSION_KEV} keV",
+        f"{doubts.TENSION_SIGMA:g} standard errors and {doubts.TENSION_KEV} keV",
+        f"off by less than {doubts.TENSION_KEV} keV",
+        "windows of {}, {} and {} channels".format(*consistency.WINDOWS),
+        f"or lack, by {doubts.EXCESS_SIGMA:g} standard deviations",
+        f"more than {doubts.BRIGHTER}, and by {doubts.BRIGHTER_SIGMA} standard deviations",
         f"less than {joint.MISSING_FRACTION} of it, by {joint.MISSING_SIGNIFICANCE:g} standard",
         f"`fit.pvalue_limit` ({scientific(FIT['pvalue_limit'])})",
         f"{per_cent(instrument.SEARCHED_GAIN)} in gain, {instrument.SEARCHED_OFFSET_KEV} keV in",
         "at {:g} and {:g} keV against the".format(*outliers.JUDGED_KEV),
         f"the {outliers.WINDOW_PIXELS**2 - 1} neighbours | {outliers.THRESHOLD_SIGMA:g} robust",
+        f"p-value is below {doubts.DOUBT_PVALUE}, a block stands off by {doubts.DOUBT_SIGMA}"
+        f" standard errors, counts gather by {doubts.DOUBT_EXCESS} standard deviations",
+        "gains of {:.2f} to {:.2f} times".format(*FAR_GAINS),
+        f"better by {doubts.FAR_PREFERENCE:g}, and the deviance of the fit by"
+        f" {doubts.LEAST_GAIN:g} |",
+        f"what is won is above {doubts.LEAST_GAIN:g}, and {doubts.CLEARLY:g} more than",
+        f"both win more than {doubts.LEAST_GAIN:g}, by less than {doubts.CLEARLY:g} apart",
+        {3: "more than three blocks"}[doubts.FEWEST_BLOCKS],
+        f"better by {per_cent(round(start.FAR_RATIO - 1, 6))}, and at least"
+        f" {start.FAR_PREFERENCE:g}, in each of {({4: 'four'})[start.PARTS]} parts",
+        f"the deviance of {pixels.ASKED} pixels is better by {start.FAR_PREFERENCE:g}",
+        f"more than {learning.WARN_KEV} keV and {learning.WARN_SIGMA:g} standard errors | warned",
+        f"more than {learning.WARN_BEND_KEV} keV and {learning.WARN_SIGMA:g} standard errors",
         f"after {learning.MAX_EM_ITERATIONS} iterations still more than"
         f" {learning.CONVERGENCE_TOLERANCE} of",
         f"fewer than {learning.MIN_STACK_COUNTS} |",
-        {3: "where three are left"}[joint.FEWEST_BLOCKS],
+        f"but for {1000 * learn.ENERGY_PRIOR_SIGMA_KEV:g} eV per element",
+        f"fewer than {block_agreement.MIN_PIXELS} pixels the blocks",
     ],
     "The verdict": [
         f"more than {per_cent(verdict.MOST_DOUBTFUL)}",
         f"above {verdict.MOST_CHI_SQUARE}",
         f"| {per_cent(verdict.REQUIRED_PASS_FRACTION)} | meets it",
+        f"below {per_cent(verdict.REQUIRED_PASS_FRACTION)} at an energy | it cannot be said",
         "bits {}, {}, {}, {}, {})".format(
             *(int(bit) for bit in status.EnergyStatus if bit & status.DOUBTFUL)
         ),

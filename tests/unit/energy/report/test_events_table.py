@@ -171,7 +171,12 @@ def test_whether_the_learning_converged(tmp_path, converged, row, n_said):
     paths = make_camera(tmp_path, 64, {"week": 10000}, response=response)
     page = write_report(tmp_path, paths)
     read = products(paths["week"])
-    assert dict(report_response.shape_table(read.response)).get("Learning (EM) converged") == row
+    assert (
+        dict(report_response.shape_table(read.response, read.lines.block_names)).get(
+            "Learning (EM) converged"
+        )
+        == row
+    )
     cells = read_cells(page).cells
     assert (row in cells) == bool(row)
     said = "⚠ The learning of the response (EM) has not converged: 4 iterations"

@@ -77,7 +77,8 @@ def test_the_page_shows_the_numbers_of_the_validation(page, paths):
         for values in numbers["energies"].values():
             for part in (values, values["good"]):
                 for _, key, form in COLUMNS:
-                    text = form.format(part[key]).replace("%", " %")
+                    value = part.get(key, values[key])
+                    text = "–" if value is None else form.format(value).replace("%", " %")
                     assert any(cell.split(" ±")[0] == text for cell in cells), (key, text)
             assert any(f"{100 * values['pass_fraction']:.1f} %" in cell for cell in cells)
         assert f"All {numbers['n_answers']} valid fits" in cells
@@ -333,7 +334,7 @@ def test_labels_of_lines_by_block():
 
 
 def test_the_shape_is_told_in_words():
-    rows = dict(report_response.shape_table(known_response()))
+    rows = dict(report_response.shape_table(known_response(), TABLE.block_names))
     assert rows["FWHM of the core at 60 keV"] == "1.600 keV"
     assert rows["Degrees of freedom"] == "480"
 

@@ -93,7 +93,7 @@ SEARCHED = Window(SEARCHED_GAIN, SEARCHED_OFFSET_KEV)
 
 FAR = Window(0.065, 5.0)
 FAR_SCALES = 1.13 ** np.arange(-5.0, 4.0)
-"""Where lines are looked for that are nowhere in the search window: gains of 0.51 to 1.55 times
+"""Where lines are looked for that are nowhere in the search window: gains of 0.51 to 1.54 times
 that of the prior, each of these scales with a window and filters of its own."""
 
 

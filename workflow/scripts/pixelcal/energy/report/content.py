@@ -36,8 +36,8 @@ EXPLANATION = (
     "Errors are signed: energy given by the fitted relation minus the true energy. The bound is the"
     " RMS of the error that the covariances of the fits predict. A pull is"
     " error / predicted error; 68.3 % of the pixels should lie within one predicted error. A pixel"
-    " without a valid fit does not pass; pixels masked by the user are left out. ± is one standard"
-    " error."
+    " without a valid fit does not pass; pixels masked by the user are left out. The systematic"
+    " uncertainty is common to all pixels, and in neither bound nor pull. ± is one standard error."
 )
 WITHOUT_TRUTH = (
     "There is no truth for these events: what is shown is what the errors of the fits predict."
@@ -83,18 +83,13 @@ def page_content(
         "without_truth": WITHOUT_TRUTH,
         "explanation": EXPLANATION,
         "exposures": rows,
-        "energies": [f"{energy:g}" for energy in REFERENCE_KEV],
-        "headings": [heading for heading, *_ in report_verdict.COLUMNS],
+        **_headings(labels),
         "pass_words": [
             (index, words)
             for index, words in enumerate(_pass_words(has_truth))
             if any(row["pass_map"][index]["n"] for row in rows)
         ],
-        "pixel_headings": report_pixels.HEADINGS,
-        "change_headings": report_changes.HEADINGS,
         "has_rates": any(exposure.rate is not None for exposure in exposures),
-        "event_headings": report_events.HEADINGS,
-        "status_headings": [f"{labels[bit.name]} ({bit.value})" for bit in EnergyStatus],
         "status_rows": [_status_row(exposure) for exposure in exposures],
         "shortest_headings": shortest_headings,
         "shortest_rows": shortest_rows,
@@ -105,6 +100,18 @@ def page_content(
             {**settings, "exposures": [dict(exposure.settings) for exposure in exposures]}
         ),
         "data": report.compact_json(_data(exposures, chosen, pixel_map)),
+    }
+
+
+def _headings(labels: Mapping[str, str]) -> dict:
+    """Headings of the tables that are the same for all exposures."""
+    return {
+        "energies": [f"{energy:g}" for energy in REFERENCE_KEV],
+        "headings": [heading for heading, *_ in report_verdict.COLUMNS],
+        "pixel_headings": report_pixels.HEADINGS,
+        "change_headings": report_changes.HEADINGS,
+        "event_headings": report_events.HEADINGS,
+        "status_headings": [f"{labels[bit.name]} ({bit.value})" for bit in EnergyStatus],
     }
 
 
@@ -189,7 +196,9 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
         "pixels": report_pixels.table(exposure, rows, pixel_map),
         "changes": changes,
         "events": report_events.table(exposure),
-        "shape": report_response.shape_table(exposure.response) if exposure.response else [],
+        "shape": report_response.shape_table(exposure.response, exposure.lines.block_names)
+        if exposure.response
+        else [],
     }
 
 

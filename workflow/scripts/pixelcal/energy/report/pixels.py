@@ -39,15 +39,17 @@ HEADINGS = (
 def choose(exposure: Products) -> tuple[np.ndarray, str]:
     """Rows of the pixels to list, the most serious first, and a sentence on how they were chosen.
 
-    Pixels with a STATUS, by the most serious of its bits; then, of the others, those with the
-    largest error for what is allowed. Pixels that the user masked are not in question.
+    Pixels with a STATUS, by the most serious of its bits, and those with a block left out; then, of
+    the others, those with the largest error for what is allowed. Pixels that the user masked are
+    not in question.
     """
     status = exposure.status
     excess = _largest(exposure)
-    flagged = np.flatnonzero((status != 0) & exposure.wanted)
+    without_block = np.asarray(exposure.relation["BLOCKS_OUT"]) != 0
+    flagged = np.flatnonzero(((status != 0) | without_block) & exposure.wanted)
     rank = ENERGY_WORDS.rank(status[flagged])
     flagged = flagged[np.lexsort((-excess[flagged], rank))]
-    good = np.flatnonzero(status == 0)
+    good = np.flatnonzero((status == 0) & ~without_block)
     good = good[np.argsort(-excess[good], kind="stable")]
     over = int((excess[good] > 1).sum())
     n_worst = min(len(good), max(over, LEAST_WORST))
@@ -67,7 +69,8 @@ def _how_chosen(exposure: Products, n_flagged, all_flagged, n_worst, over) -> st
     if not n_flagged + n_worst:
         return "No pixel is in question: none has a STATUS, and none has a valid fit."
     part = "" if n_flagged == all_flagged else f" {n_flagged} of the"
-    first = f"{part} {all_flagged} with a STATUS other than 0 (masked ones apart)"
+    also = " or a block left out" if np.any(exposure.relation["BLOCKS_OUT"]) else ""
+    first = f"{part} {all_flagged} with a STATUS other than 0{also} (masked ones apart)"
     if exposure.truth is None:
         second = f"of the others the {n_worst} with the largest predicted error for what is allowed"
     elif over:
@@ -86,6 +89,10 @@ def reason(exposure: Products, row: int) -> str:
     for bit, label in ENERGY_WORDS.labels.items():
         if bit and status & bit:
             words.append(label + _detail(exposure, bit, relation))
+    names = exposure.lines.block_names
+    out = [name for b, name in enumerate(names) if int(relation["BLOCKS_OUT"]) >> b & 1]
+    if out:
+        words.append(f"fitted without {' and '.join(out)}")
     excess = exposure.excess()[:, row]
     if np.isfinite(excess).all() and (not words or excess.max() > 1):
         at = int(np.argmax(excess))
@@ -109,6 +116,9 @@ def _detail(exposure: Products, bit: int, relation) -> str:
         return " against its neighbours"
     if bit == EnergyStatus.POOR_FIT:
         return f": p-value {relation['PVALUE']:.1e}"
+    if bit == EnergyStatus.WIDTH:
+        ratio, error = float(relation["WIDTH_RATIO"]), float(relation["WIDTH_RATIO_ERR"])
+        return f": {ratio:.2f} ± {error:.2f} of it"
     return ""
 
 

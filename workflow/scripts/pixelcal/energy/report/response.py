@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pixelcal.energy.lines import LineTable
@@ -11,7 +13,7 @@ from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cd
 from pixelcal.energy.response.model import Response, continuum_integrals
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.instrument import ESCAPES_KEV
-from pixelcal.report.frame import decimals
+from pixelcal.report.frame import decimals, number
 
 SHAPE_ROWS = (
     ("FWHM of the core at 10 keV", "fwhm_10", "{:.3f} keV"),
@@ -24,9 +26,9 @@ SHAPE_ROWS = (
 )
 
 
-def shape_table(response: Response) -> list[tuple[str, str]]:
-    """(name, value) of the parameters of the line shape, how well the stack is described, and
-    whether the learning converged, where the response says so.
+def shape_table(response: Response, block_names: Sequence[str]) -> list[tuple[str, str]]:
+    """(name, value) of the parameters of the line shape, how well the stack is described, whether
+    the learning converged, and how the energy scale bends, where the response says so.
     """
     rows = [(words, form.format(getattr(response.shape, name))) for words, name, form in SHAPE_ROWS]
     if np.isfinite(response.chi_square):
@@ -35,7 +37,24 @@ def shape_table(response: Response) -> list[tuple[str, str]]:
     if response.converged is not None:
         yes = "yes" if response.converged else "no"
         rows.append(("Learning (EM) converged", f"{yes}, {_iterations(response)}"))
-    return rows
+    return rows + _energy_scale_rows(response, block_names)
+
+
+def _energy_scale_rows(response: Response, block_names: Sequence[str]) -> list[tuple[str, str]]:
+    """(name, value) of the bend of the relations and of the shift of each block, where known."""
+    measured = []
+    if np.isfinite(response.bend):
+        words = "Bend of all relations, in the middle of the lines"
+        # The coefficient is four times what a relation rises there above a straight one.
+        measured.append((words, response.bend / 4.0, response.bend_err / 4.0))
+    if response.block_shift is not None:
+        names = [f"Lines of block {name}, by the relation of the others" for name in block_names]
+        shifts = zip(names, response.block_shift, response.block_shift_err, strict=True)
+        measured += [row for row in shifts if np.isfinite(row[1])]
+    return [
+        (words, f"{number(value, '{:+.3f}')} ± {number(error, '{:.3f}')} keV")
+        for words, value, error in measured
+    ]
 
 
 def warnings(exposure: Products) -> list[str]:

@@ -13,6 +13,7 @@ COLUMNS = (
     ("Bias (keV)", "bias_keV", "{:+.4f}"),
     ("RMS (keV)", "rms_keV", "{:.4f}"),
     ("Predicted RMS (keV)", "rms_bound_keV", "{:.4f}"),
+    ("Systematic (keV)", "common_sigma_keV", "{:.4f}"),
     ("RMS / bound", "rms_over_bound", "{:.3f}"),
     ("Pull mean", "pull_mean", "{:+.3f}"),
     ("Pull width", "pull_std", "{:.3f}"),
@@ -104,11 +105,13 @@ def _doubts(numbers: Mapping, chi_square_per_dof: float | None) -> list[str]:
 
 def _unsure(numbers: Mapping) -> list[str]:
     """Energies at which the systematic uncertainty takes the prediction below what is wanted."""
-    return [
-        f"{values['common_sigma_keV']:.2f} keV at {energy} keV"
-        for energy, values in numbers["energies"].items()
-        if (values["trusted"].get("predicted_pass_fraction_total") or 1.0) < REQUIRED_PASS_FRACTION
-    ]
+    unsure = []
+    for energy in sorted(numbers["energies"], key=float):
+        values = numbers["energies"][energy]
+        fraction = values["trusted"].get("predicted_pass_fraction_total")
+        if fraction is not None and fraction < REQUIRED_PASS_FRACTION:
+            unsure.append(f"{values['common_sigma_keV']:.2f} keV at {energy} keV")
+    return unsure
 
 
 def _reasons(numbers: Mapping, labels: Mapping[str, str]) -> str:
@@ -140,7 +143,7 @@ def energy_table(numbers: Mapping, part: str | None = None) -> list[list[str]]:
     rows = []
     for energy in sorted(numbers["energies"], key=float):
         values = numbers["energies"][energy]
-        values = values[part] if part else values
+        values = {**values, **values[part]} if part else values  # the systematic one is of all
         cells = [energy, f"{values['requirement_keV']:g}"]
         for _, key, form in COLUMNS:
             text = number(values[key], form)

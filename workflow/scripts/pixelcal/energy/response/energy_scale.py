@@ -24,12 +24,12 @@ SCALE_KEYWORDS = (
     ("SHIFTVAR", "[keV2] variance of the common shift"),
 )
 SYSTEMATIC_KEYWORDS = (
-    ("SYSSTR2", "systematic: variance of the stretch"),
-    ("SYSSTRSH", "[keV] systematic: covariance of stretch and shift"),
-    ("SYSSTRBD", "[keV] systematic: covariance of stretch and bend"),
-    ("SYSSHI2", "[keV2] systematic: variance of the shift"),
-    ("SYSSHIBD", "[keV2] systematic: covariance of shift and bend"),
-    ("SYSBND2", "[keV2] systematic: variance of the bend at 80 keV"),
+    ("SYSSTR2", "systematic variance of the stretch"),
+    ("SYSSTRSH", "[keV] systematic covariance, stretch and shift"),
+    ("SYSSTRBD", "[keV] systematic covariance, stretch and bend"),
+    ("SYSSHI2", "[keV2] systematic variance of the shift"),
+    ("SYSSHIBD", "[keV2] systematic covariance, shift and bend"),
+    ("SYSBND2", "[keV2] systematic variance, bend at 80 keV"),
 )
 
 

@@ -98,15 +98,7 @@ def learn_response(
     """
     data = np.concatenate(stacks)
     fit = _StackFit(table, stack_edges(table), data, gain**2 / 6.0)
-    n_energy = 1 + len(elements_of(table)[0])
-    most = np.full(n_energy, NUISANCE_LIMIT_KEV)
-    limits = tuple(
-        np.concatenate([*pair, sign * most])
-        for *pair, sign in zip(SHAPE_LIMITS, STRETCH_SHIFT_LIMITS, (-1.0, 1.0), strict=True)
-    )
-    theta = [getattr(start, name) for name in SHAPE_PARAMETERS] + [0.0] * (2 + n_energy)
-    theta = np.clip(theta, limits[0] + 1e-6, limits[1] - 1e-6)
-    step = np.concatenate([SHAPE_PRIOR_SIGMA, [0.001, 0.1], np.full(n_energy, 0.05)])
+    theta, limits, step = _start(start, 1 + len(elements_of(table)[0]))
     weights = 1.0 / np.sqrt(np.maximum(_smooth(data), 0.5))
     for _ in range(REWEIGHTINGS):
         found = least_squares(
@@ -131,6 +123,21 @@ def learn_response(
         chi_square=float(np.sum((data - expected) ** 2 * weights**2)),
         dof=len(data) - int(np.count_nonzero(strengths)) - len(theta),
     )
+
+
+def _start(shape: LineShape, n_energy: int):
+    """Parameters of the stack (N_SHAPE + 2 + n_energy,) to start from, their limits, and steps.
+
+    The last `n_energy` are the bend and the shifts of the elements.
+    """
+    most = np.full(n_energy, NUISANCE_LIMIT_KEV)
+    limits = tuple(
+        np.concatenate([*pair, sign * most])
+        for *pair, sign in zip(SHAPE_LIMITS, STRETCH_SHIFT_LIMITS, (-1.0, 1.0), strict=True)
+    )
+    theta = [getattr(shape, name) for name in SHAPE_PARAMETERS] + [0.0] * (2 + n_energy)
+    step = np.concatenate([SHAPE_PRIOR_SIGMA, [0.001, 0.1], np.full(n_energy, 0.05)])
+    return np.clip(theta, limits[0] + 1e-6, limits[1] - 1e-6), limits, step
 
 
 @dataclass(frozen=True)

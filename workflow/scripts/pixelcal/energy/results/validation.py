@@ -21,6 +21,9 @@ from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.numerics import statistics
 from pixelcal.status import EnergyStatus, has_valid_fit, is_trusted
 
+NOT_KNOWN = np.full((2, 2), np.nan)
+"""A systematic covariance where nobody looked."""
+
 PASS_FRACTIONS = ("pass_fraction", "predicted_pass_fraction", "predicted_pass_fraction_total")
 
 
@@ -50,17 +53,14 @@ def validate(
         (bool), `status_counts` (pixels with each bit), and `energies`: for each energy, written as
         "4", the numbers of `energy_numbers` over all valid fits, the same over the good pixels
         under `good`, the pass fractions without doubtful fits under `trusted`, and
-        `common_sigma_keV`, the systematic uncertainty common to all pixels, which their own
-        errors do not contain.
+        `common_sigma_keV`, the systematic uncertainty common to all pixels.
     """
     status = np.asarray(rows["STATUS"])
     gain, offset, *covariance = relation_columns(rows)
     wanted = (status & EnergyStatus.MASKED) == 0
     valid, good = wanted & has_valid_fit(status), status == 0
     trusted = valid & is_trusted(status)
-    covariance_of_all = systematic_covariance
-    if covariance_of_all is None:
-        covariance_of_all = np.full((2, 2), np.nan)
+    of_all = NOT_KNOWN if systematic_covariance is None else systematic_covariance
     energies = {}
     for energy in energies_keV:
         sigma = np.where(valid, energy_sigma(energy, gain, offset, *covariance), np.nan)
@@ -68,7 +68,7 @@ def validate(
         error = None
         if truth is not None:
             error = np.where(valid, energy_error(energy, gain, offset, *truth), np.nan)
-        common = float(systematic_sigma(energy, covariance_of_all))
+        common = float(systematic_sigma(energy, of_all))
         data = sigma, change, float(requirement_keV(energy))
         numbers = energy_numbers(*data, wanted, error, common)
         of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error, common)
@@ -102,7 +102,6 @@ def energy_numbers(sigma, change, requirement, wanted, error=None, common=np.nan
     wanted : (n,) bool
         The pixels that count. Pixels masked by the user are not the fit's fault and should not be
         among them; pixels without a valid fit should, and do not pass.
-
     common : float, keV
         Systematic uncertainty that all pixels have in common; NaN where it is not known.
 
