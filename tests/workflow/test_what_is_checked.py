@@ -122,7 +122,7 @@ SAID = {
         f" {start.FAR_PREFERENCE:g}, in each of {({4: 'four'})[start.PARTS]} parts",
         f"the deviance of {pixels.ASKED} pixels is better by {start.FAR_PREFERENCE:g}",
         f"more than {learning.WARN_KEV} keV and {learning.WARN_SIGMA:g} standard errors | warned",
-        f"more than {learning.WARN_BEND_KEV} keV and {learning.WARN_SIGMA:g} standard errors",
+        f"more than {learning.WARN_BEND_KEV} keV and {learning.WARN_BEND_SIGMA:g} standard errors",
         f"after {learning.MAX_EM_ITERATIONS} iterations still more than"
         f" {learning.CONVERGENCE_TOLERANCE} of",
         f"fewer than {learning.MIN_STACK_COUNTS} |",

@@ -101,8 +101,9 @@ def systematic_covariance(
     """Covariance (3, 3) of a stretch, shift (keV) and bend (keV) of the energies of all pixels.
 
     The counts of the stack; the energies of each element's lines, known to
-    `ENERGY_PRIOR_SIGMA_KEV`; the bend of straight relations, as large as it is found and its error;
-    and what the blocks disagree on beyond chance, by what leaving each of them out does.
+    `ENERGY_PRIOR_SIGMA_KEV`, and how far they are found off; the bend of straight relations, as
+    large as it is found, and its error; and what the blocks disagree on beyond chance, by what
+    leaving each of them out does.
     """
     covariance = np.zeros((3, 3))
     covariance[:2, :2] = response.scale_covariance
@@ -110,8 +111,9 @@ def systematic_covariance(
     fraction = np.zeros((len(elements), table.n_blocks))
     np.add.at(fraction, (of_line, table.block), response.line_strength)
     fraction /= np.maximum(fraction.sum(axis=0), 1e-300)
-    for of_element in fraction:
-        moved = np.append(of_element @ lever, 0.0) * ENERGY_PRIOR_SIGMA_KEV
+    shifts = np.zeros(len(elements)) if response.element_shift is None else response.element_shift
+    for of_element, shift in zip(fraction, shifts, strict=True):
+        moved = np.append(of_element @ lever, 0.0) * np.hypot(ENERGY_PRIOR_SIGMA_KEV, shift)
         covariance += np.outer(moved, moved)
     if np.isfinite(response.bend):
         centre = [table.energy_keV[table.block == b].mean() for b in range(table.n_blocks)]

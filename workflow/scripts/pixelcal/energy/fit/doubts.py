@@ -117,25 +117,26 @@ def look_again(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     blocks contradict each other and it cannot be told which of them is wrong; bit 32 (POOR_FIT)
     where counts gather that no line explains.
     """
+    rows = np.flatnonzero(_in_doubt(fits, found, data.templates))
+    if len(rows):
+        filters = make_filters(data.table, data.shape, float(np.median(data.gain)))
+        far = _look_far(rows, fits, found, data, filters)
+        near = rows[~far]
+        if len(near) and len(data.templates.limits) > FEWEST_BLOCKS:
+            _leave_blocks_out(near, fits, found, data, filters)
     _compare_halves(fits, data)
     _free_widths(fits, data)
-    rows = np.flatnonzero(_in_doubt(fits, found, data.templates))
-    if not len(rows):
-        return
-    filters = make_filters(data.table, data.shape, float(np.median(data.gain)))
-    far = _look_far(rows, fits, found, data, filters)
-    near = rows[~far]
-    if len(near) and len(data.templates.limits) > FEWEST_BLOCKS:
-        _leave_blocks_out(near, fits, found, data, filters)
 
 
 def _compare_halves(fits: np.ndarray, data: Doubtful) -> None:
     """Fit the halves of the exposure apart where the score test doubts that they agree.
 
-    The score sees small changes best. By a large one lines jump out of their own flanks.
+    The score sees small changes best. By a large one lines jump out of their own flanks. Where a
+    block was left out the score alone must do: the block spoils both halves.
     """
     with np.errstate(invalid="ignore"):
-        rows = np.flatnonzero(fits["DRIFT_PVALUE"] < DOUBT_HALVES)
+        doubtful = fits["DRIFT_PVALUE"] < DOUBT_HALVES
+    rows = np.flatnonzero(doubtful & (fits["BLOCKS_OUT"] == 0))
     if not len(rows):
         return
     early = data.first_half[rows]
@@ -161,7 +162,8 @@ def _free_widths(fits: np.ndarray, data: Doubtful) -> None:
     """
     with np.errstate(invalid="ignore"):
         off = np.log(fits["WIDTH_RATIO"]) * fits["WIDTH_RATIO"] / fits["WIDTH_RATIO_ERR"]
-        rows = np.flatnonzero(off > DOUBT_WIDTH_SIGMA)
+        doubtful = off > DOUBT_WIDTH_SIGMA
+    rows = np.flatnonzero(doubtful & (fits["BLOCKS_OUT"] == 0))
     if not len(rows):
         return
     scale = data.templates.population_scale.copy()
@@ -181,7 +183,8 @@ def _free_widths(fits: np.ndarray, data: Doubtful) -> None:
 
 def _fit_alone(counts, rows, fits, data: Doubtful) -> np.ndarray:
     """Fits (m,) of a half of the exposure of the pixels `rows`, `counts` (m, n_channels)."""
-    starts = find_starts(counts, data.gain[rows], data.offset[rows], data.table, data.shape)
+    known = fits["GAIN"][rows], fits["OFFSET"][rows]
+    starts = find_starts(counts, *known, data.table, data.shape)
     half = replace(data.options, min_counts=data.options.min_counts // 2)
     return fit_joint(counts, fits["DETNUM"][rows], *starts, data.templates, half)[0]
 

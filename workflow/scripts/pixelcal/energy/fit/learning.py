@@ -47,12 +47,13 @@ NOT_CONVERGED = (
     " changes by %.3f of its prior, above %.3f; use more counts, or check the line table"
 )
 
-WARN_KEV, WARN_SIGMA = 0.05, 5.0
+WARN_KEV, WARN_SIGMA = 0.1, 5.0
 """A block that stands off from the others by more, in all pixels together, is warned of."""
 
 NONE_ALIGNED = "no pixel could be aligned: the response is that of the prior relation"
 
-WARN_BEND_KEV = 0.1
+WARN_BEND_KEV = 0.2
+WARN_BEND_SIGMA = 4.0
 BENT = (
     "the relations of all pixels together bend, by %+.3f +- %.3f keV in the middle of the lines;"
     " straight ones are fitted, and the bend is in the systematic uncertainty"
@@ -131,7 +132,7 @@ def _with_agreement(response: Response, counts, gain, offset, table, options) ->
     for name, shift, error in zip(table.block_names, found.shift, found.shift_err, strict=True):
         if abs(shift) > max(WARN_KEV, WARN_SIGMA * error):
             logger.warning(BLOCKS_DISAGREE, name, shift, error)
-    if abs(response.bend) > max(WARN_BEND_KEV, WARN_SIGMA * response.bend_err):
+    if abs(response.bend) > max(WARN_BEND_KEV, WARN_BEND_SIGMA * response.bend_err):
         logger.warning(BENT, response.bend / 4, response.bend_err / 4)
     return replace(
         response,

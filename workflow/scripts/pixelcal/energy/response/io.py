@@ -13,7 +13,7 @@ from pixelcal.energy.response.energy_scale import (
     scale_covariance,
 )
 from pixelcal.energy.response.line_shape import SHAPE_PARAMETERS, LineShape
-from pixelcal.energy.response.model import Response
+from pixelcal.energy.response.model import Response, elements_of
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
 
@@ -31,6 +31,7 @@ POPULATION_NEEDED = ("BLOCK", "WHAT", "SPREAD")
 LINES_NEEDED = ("ELEMENT", "TRANSITION", "ENERGY", "INTENSITY", "STRENGTH")
 CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
 
+LINES_UNITS = {"ENERGY": "keV", "STRENGTH": "count", "SHIFT": "keV"}
 CONTINUUM_UNITS = {
     "E_MIN": "keV",
     "E_MAX": "keV",
@@ -47,12 +48,14 @@ def write_response(
 
     All three also hold what `read_response` compares the line table with.
     """
+    elements, of_line = elements_of(table)
     lines = _columns(
         ELEMENT=np.array(table.element, "S"),
         TRANSITION=np.array(table.transition, "S"),
         ENERGY=table.energy_keV,
         INTENSITY=table.intensity,
         STRENGTH=response.line_strength,
+        SHIFT=_known(response.element_shift, len(elements))[of_line],
     )
     continuum = _columns(
         BLOCK=np.array(table.block_names, "S"),
@@ -89,7 +92,12 @@ def write_response(
     write_fits(
         path,
         [
-            table_hdu(lines, "LINES", {"ENERGY": "keV", "STRENGTH": "count"}, [*cards, *shape]),
+            table_hdu(
+                lines,
+                "LINES",
+                {"ENERGY": "keV", "STRENGTH": "count", "SHIFT": "keV"},
+                [*cards, *shape],
+            ),
             table_hdu(
                 continuum,
                 "CONTINUUM",

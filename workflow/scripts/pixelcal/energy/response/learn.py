@@ -120,6 +120,7 @@ def learn_response(
         scale_covariance=np.linalg.pinv(counting.T @ counting)[N_SHAPE:, N_SHAPE:],
         bend=float(theta[BEND]),
         bend_err=float(np.sqrt(covariance[BEND, BEND])),
+        element_shift=theta[BEND + 1 :],
         chi_square=float(np.sum((data - expected) ** 2 * weights**2)),
         dof=len(data) - int(np.count_nonzero(strengths)) - len(theta),
     )

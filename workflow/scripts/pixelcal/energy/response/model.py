@@ -45,6 +45,9 @@ class Response:
         looked.
     bend, bend_err : float, keV
         How the relations of all pixels bend (`energy_scale.bend_function`); NaN where not known.
+    element_shift : (n_elements,) float, keV, or None
+        How far the lines of each element stand from the line table in the stack, drawn to 0 by
+        their prior; in the order of `elements_of`.
     block_shift, block_shift_err : (n_blocks,) float, keV, or None
         Energy of the lines of each block by the relation of the others, minus that of the line
         table, over all pixels (`fit.block_agreement`); NaN where it cannot be told, None where
@@ -68,6 +71,7 @@ class Response:
     systematic_covariance: np.ndarray | None = None
     bend: float = np.nan
     bend_err: float = np.nan
+    element_shift: np.ndarray | None = None
     block_shift: np.ndarray | None = None
     block_shift_err: np.ndarray | None = None
 
