@@ -71,24 +71,7 @@ def write_response(
         WHAT=np.array(_population_names(table), "S"),
         SPREAD=response.population_scale,
     )
-    shape = [
-        (keyword, getattr(response.shape, name), text)
-        for name, (keyword, text) in SHAPE_KEYWORDS.items()
-    ]
-    if np.isfinite(response.chi_square):
-        shape.append(("CHISQ", response.chi_square, "chi-square of the stacked spectrum"))
-    shape += scale_cards(response.scale_covariance)
-    if response.systematic_covariance is not None:
-        shape += scale_cards(response.systematic_covariance, SYSTEMATIC_KEYWORDS)
-    if np.isfinite(response.bend):
-        shape += [
-            ("BEND", response.bend, "[keV] bend of all relations, 4 x at mid range"),
-            ("BENDERR", response.bend_err, "[keV] its error"),
-        ]
-    shape.append(("DOF", response.dof, "degrees of freedom of the stacked spectrum"))
-    if response.converged is not None:
-        shape.append(("EMITER", response.iterations, "iterations of the learning (EM)"))
-        shape.append(("EMCONV", response.converged, "whether the learning (EM) converged"))
+    shape = _shape_cards(response)
     write_fits(
         path,
         [
@@ -107,6 +90,29 @@ def write_response(
         ],
         date,
     )
+
+
+def _shape_cards(response: Response) -> list[tuple]:
+    """Header cards of the line shape, of what is uncertain in it, and of how it was learnt."""
+    shape = [
+        (keyword, getattr(response.shape, name), text)
+        for name, (keyword, text) in SHAPE_KEYWORDS.items()
+    ]
+    if np.isfinite(response.chi_square):
+        shape.append(("CHISQ", response.chi_square, "chi-square of the stacked spectrum"))
+    shape += scale_cards(response.scale_covariance)
+    if response.systematic_covariance is not None:
+        shape += scale_cards(response.systematic_covariance, SYSTEMATIC_KEYWORDS)
+    if np.isfinite(response.bend):
+        shape += [
+            ("BEND", response.bend, "[keV] bend of all relations, 4 x at mid range"),
+            ("BENDERR", response.bend_err, "[keV] its error"),
+        ]
+    shape.append(("DOF", response.dof, "degrees of freedom of the stacked spectrum"))
+    if response.converged is not None:
+        shape.append(("EMITER", response.iterations, "iterations of the learning (EM)"))
+        shape.append(("EMCONV", response.converged, "whether the learning (EM) converged"))
+    return shape
 
 
 def _known(values: np.ndarray | None, n: int) -> np.ndarray:
