@@ -28,6 +28,7 @@ BENCHMARKS = {
     "troubles": ("Sick pixels, and pixels whose relation has gone far", ["troubles.py"]),
     "sstcam_charges": ("SSTCAM: charges", ["sstcam_charges.py"]),
     "spe": ("Single-photoelectron fits", ["spe.py"]),
+    "spe_runs": ("Runs of single photoelectrons with something wrong", ["spe_runs.py"]),
 }  # fmt: skip
 HEAD = """# Benchmarks
 

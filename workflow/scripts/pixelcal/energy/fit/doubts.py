@@ -33,26 +33,26 @@ from pixelcal.energy.response.tables import Templates, without_block
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.status import EnergyStatus, has_valid_fit
 
-DOUBT_PVALUE = 0.01
+DOUBT_PVALUE = 0.001
 DOUBT_SIGMA = 3.5
 DOUBT_EXCESS = 4.2
 """A pixel is looked at again where its fit is worse than this, a block stands off by more, or
-counts gather somewhere by more: some two per cent of the pixels that nothing is wrong with."""
+counts gather somewhere by more: some one per cent of the pixels that nothing is wrong with."""
 
 DOUBT_HALVES = 0.03
 """The halves of an exposure are fitted apart where they agree by chance so rarely."""
 
-DOUBT_WIDTH_SIGMA = 1.3
+DOUBT_WIDTH_SIGMA, DOUBT_WIDTH_RATIO = 1.3, 1.1
 FREE_WIDTH_SCALE = 0.5
 """The width of a pixel is fitted almost without the population prior, which has this scale then,
-where its counts want it larger by so many sigma."""
+where its counts want it larger by so many sigma, and by this factor: less is no other width."""
 
 TENSION_SIGMA = 4.0
 LEAST_TENSION = 10.0
-TENSION_KEV = 0.2
+TENSION_KEV, REACH_KEV = 0.2, 4.0
 """Blocks contradict each other where one stands off by so many sigma, and so far, and the deviance
 of the others falls by so much without one of them: with few counts the score alone is not normal.
-"""
+One step from the fit that leads further than the lines are wide says nothing."""
 
 EXCESS_SIGMA = 5.0
 BRIGHTER, BRIGHTER_SIGMA = 0.8, 4.5
@@ -161,8 +161,9 @@ def _free_widths(fits: np.ndarray, data: Doubtful) -> None:
     Two gains in a pixel make two lines of one; the prior then holds the fit at one of them.
     """
     with np.errstate(invalid="ignore"):
-        off = np.log(fits["WIDTH_RATIO"]) * fits["WIDTH_RATIO"] / fits["WIDTH_RATIO_ERR"]
-        doubtful = off > DOUBT_WIDTH_SIGMA
+        ratio = fits["WIDTH_RATIO"]
+        off = np.log(ratio) * ratio / fits["WIDTH_RATIO_ERR"] > DOUBT_WIDTH_SIGMA
+        doubtful = off & (ratio > DOUBT_WIDTH_RATIO)
     rows = np.flatnonzero(doubtful & (fits["BLOCKS_OUT"] == 0))
     if not len(rows):
         return
@@ -219,8 +220,10 @@ def _in_doubt(fits: np.ndarray, found: Deviations, templates: Templates) -> np.n
 def _contradicts(found: Deviations) -> np.ndarray:
     """Pixels with a block that contradicts the others, (n,) bool."""
     with np.errstate(invalid="ignore"):
-        pull = np.abs(found.block_shift / found.block_shift_err)
-        return ((pull > TENSION_SIGMA) & (np.abs(found.block_shift) > TENSION_KEV)).any(axis=1)
+        shift = np.abs(found.block_shift)
+        pull = shift / found.block_shift_err
+        in_reach = (shift > TENSION_KEV) & (shift < REACH_KEV)
+        return ((pull > TENSION_SIGMA) & in_reach).any(axis=1)
 
 
 def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
