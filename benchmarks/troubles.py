@@ -1,6 +1,6 @@
 """What becomes of sick pixels, of healthy ones, and of pixels whose relation has gone far.
 
-python benchmarks/troubles.py [--pixels 6400] [--exposures 3 10 30 100] [--seed 2]
+python benchmarks/troubles.py [--pixels 6400] [--exposures 3 10 30 100] [--capture 10 100]
 
 A tenth of the camera is sick (kinds and strengths: sick_pixels.py), the rest is healthy; all go the
 way of the workflow, with the first half of their counts, to the final STATUS. The response is
@@ -150,10 +150,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pixels", type=int, default=6400)
     parser.add_argument("--exposures", type=float, nargs="*", default=[3, 10, 30, 100])
+    parser.add_argument("--capture", type=float, nargs="*", default=[10, 100], help="exposures")
     parser.add_argument("--seed", type=int, default=2, help="of the camera with sick pixels")
     options = parser.parse_args()
     report_sick(options.pixels, options.exposures, options.seed)
-    report_capture(options.pixels, options.exposures)
+    report_capture(options.pixels, options.capture)
 
 
 if __name__ == "__main__":
