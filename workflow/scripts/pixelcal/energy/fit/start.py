@@ -27,7 +27,7 @@ WINDOW_KEV = 2.2
 PREFERENCE = 16.0
 """By how much the sum of squares must beat the best one near the prior to leave it: 4 sigma."""
 
-FAR_RATIO, NEARLY_RATIO = 1.05, 0.9
+FAR_RATIO, NEARLY_RATIO = 1.08, 0.9
 """How much larger the sum of squares of a part of the camera must be outside the search window than
 inside to believe it, and to ask the fits: wrong relations collect nearly as much as the right one.
 """
@@ -37,6 +37,10 @@ FAR_PREFERENCE = 36.0
 
 MOST = 0.5
 """Fraction of the pixels that must fit better there."""
+
+ALONE, SHARP = 32, 0.72
+"""Pixels that are asked one by one, and the least that the sum of squares of all must be, of theirs
+times the number of pixels: gains that scatter by 0.3 % leave 0.8 to 1.0, by 5 % 0.2."""
 
 PARTS = 4
 """Parts of the camera that must all say so, where there are no fits to ask."""
@@ -233,6 +237,8 @@ def nearer_prior(counts, gain, offset, table: LineTable, misfit=None):
             seeds, known = find_far(part.sum(axis=0), *at, *filters)
             if not seeds or seeds[0][0] < max(FAR_PREFERENCE, FAR_RATIO * known):
                 return prior
+        if not _is_sharp(counts, *prior, *filters):
+            return prior
         best = moved(seeds[0][1])
     else:
         seeds, known = find_far(np.sum(counts, axis=0), *at, *filters)
@@ -245,6 +251,20 @@ def nearer_prior(counts, gain, offset, table: LineTable, misfit=None):
         best = tried[int(np.argmax(sure))]
     logger.warning(FAR_OFF, np.median(best[0]), np.median(best[1]), *at)
     return best
+
+
+def _is_sharp(counts, gain, offset, filters: Filters, far_filters: list[Filters]) -> bool:
+    """Whether the sum of all pixels has lines nearly as sharp as pixels one by one have them.
+
+    Where their relations scatter by more than a line is wide, the sum tells nothing.
+    """
+    alone = []
+    for i in np.unique(np.linspace(0, len(counts) - 1, ALONE).astype(int)):
+        seeds, known = find_far(counts[i], gain[i], offset[i], filters, far_filters)
+        alone.append(max(known, seeds[0][0] if seeds else 0.0))
+    at = float(np.median(gain)), float(np.median(offset))
+    seeds, _ = find_far(np.sum(counts, axis=0), *at, filters, far_filters)
+    return bool(seeds) and seeds[0][0] > SHARP * len(counts) * np.mean(alone)
 
 
 def outside_search_window(gain, offset, prior_gain, prior_offset):
