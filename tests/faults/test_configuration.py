@@ -3,6 +3,7 @@
 One row for each situation, after the faults E25 and E26.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -163,6 +164,11 @@ def test_exposures_on_the_command_line_go_before_those_of_a_configfile(tmp_path)
     assert "results/eclairs/a/" in planned and "results/eclairs/b/" not in planned
 
 
+def interruptible():
+    """What a shell starts in the background ignores Ctrl-C, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_while_a_script_imports_prints_a_line():
     code = "import _path, os, signal; os.kill(os.getpid(), signal.SIGINT)"
     for camera in ("energy", "charge"):
@@ -172,6 +178,7 @@ def test_an_interrupt_while_a_script_imports_prints_a_line():
             capture_output=True,
             text=True,
             check=False,
+            preexec_fn=interruptible,
         )
         assert run.returncode != 0 and run.stderr.strip() == "stopped by the user (Ctrl-C)"
 
@@ -202,13 +209,18 @@ def test_an_end_by_the_user_is_no_fault(tmp_path):
         stdout=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        preexec_fn=interruptible,
     ) as process:
-        limit = time.monotonic() + 60
-        while not log.exists() and process.poll() is None and time.monotonic() < limit:
-            time.sleep(0.02)
-        assert log.exists()
-        os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        try:
+            limit = time.monotonic() + 60
+            while not log.exists() and process.poll() is None and time.monotonic() < limit:
+                time.sleep(0.02)
+            assert log.exists()
+            os.killpg(process.pid, signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode != 0
     assert "Traceback" not in said, said[-1500:]
 
