@@ -61,7 +61,7 @@ def telescope(n_pixels, n_channels, n_samples):
     def array(value, kind, n=n_pixels):
         return np.full(n, value, kind).tobytes()
 
-    place = np.arange(n_pixels, dtype="<f4").tobytes()
+    place = (0.01 * np.arange(n_pixels)).astype("<f4").tobytes()  # m
     camera = struct.pack("<if", n_pixels, 2.15) + place + array(0.0, "<f4")
     camera += 2 * array(1e-4, "<f4") + struct.pack("<iff", 1, 10.0, 0.0)
     organisation = struct.pack("<4i", n_pixels, 1, n_channels, 0) + array(0, "<i2")
