@@ -1,6 +1,6 @@
 """Which jobs a configuration asks for: the workflow's plan, by dry run.
 
-What an edit makes stale: test_stale.py.
+What an edit makes stale: tests/long/test_stale.py.
 """
 
 import re
