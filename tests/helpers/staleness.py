@@ -11,6 +11,10 @@ from pixelcal.io.chunks import chunk_names
 
 PAGE = PROJECT / "docs" / "stale.md"
 
+SSTCAM_CONFIG = "sstcam.yaml"
+SSTCAM_RUNS = {"spe": ("spe_00", "spe_01"), "scan": ("scan_00", "scan_01")}
+"""Configuration and runs of the finished run of the SSTCAM, `sstcam_project`."""
+
 
 N_PIXELS, CHUNK_PIXELS = 64, 32
 
@@ -143,3 +147,8 @@ def planned_jobs(run):
     counted = re.search(r"^total +(\d+)$", run.stdout, re.MULTILINE)
     assert len(jobs) == (int(counted[1]) if counted else 0)
     return {job for job in jobs if job[0] not in TARGETS}
+
+
+def sstcam(**settings):
+    """Settings of the SSTCAM on top of the finished run."""
+    return {"sstcam": settings}

@@ -7,19 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import yaml
 from helpers.project_copies import copy_library
-from helpers.staleness import SSTCAM_SAID, Edit, append, planned_jobs, touch_everything
+from helpers.staleness import (
+    SSTCAM_CONFIG,
+    SSTCAM_RUNS,
+    SSTCAM_SAID,
+    Edit,
+    append,
+    planned_jobs,
+    sstcam,
+    touch_everything,
+)
 from helpers.walk import SSTCAM_WALK
 
-CONFIG = "sstcam.yaml"
-RUNS = {"spe": ("spe_00", "spe_01"), "scan": ("scan_00", "scan_01")}
 PER_RUN = ("simulate_flashes", "extract_charges")
 N_PIXELS = 16
 LIBRARY = "workflow/scripts/pixelcal/charge"
-
-
-def sstcam(**settings):
-    """Settings of the SSTCAM on top of the finished run."""
-    return {"sstcam": settings}
 
 
 EDITS = {
@@ -54,7 +56,7 @@ EDITS = {
 def jobs_of(rule, sets=("spe", "scan"), chunks=1):
     """The jobs (rule, wildcards) of a rule."""
     if rule in PER_RUN:
-        return {(rule, f"set={which}, run={name}") for which in sets for name in RUNS[which]}
+        return {(rule, f"set={which}, run={name}") for which in sets for name in SSTCAM_RUNS[which]}
     if rule == "list_runs":
         return {(rule, f"set={which}") for which in sets}
     if rule == "fit_spe":
@@ -94,7 +96,7 @@ def plans(sstcam_project, snakemake, tmp_path_factory):
             )
             edit.change(copy_library(folder))
         (place / "edit.yaml").write_text(yaml.safe_dump(edit.settings))
-        files = (CONFIG, place / "edit.yaml")
+        files = (SSTCAM_CONFIG, place / "edit.yaml")
         return snakemake(folder, "--dry-run", "--configfile", *files, "--", "sstcam")
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -117,12 +119,12 @@ def test_cores_chunks_and_hashes_change_no_byte(sstcam_project, snakemake, check
     folder = tmp_path / "second"
     for name in ("config", "profiles"):
         shutil.copytree(sstcam_project / name, folder / name)
-    shutil.copy(sstcam_project / CONFIG, folder)
+    shutil.copy(sstcam_project / SSTCAM_CONFIG, folder)
     (folder / "edit.yaml").write_text(yaml.safe_dump(sstcam(fit={"chunk_pixels": 6})))
     run = snakemake(
         folder,
         *("--cores", 1, "--snakefile", sstcam_project / "workflow/Snakefile"),
-        *("--configfile", CONFIG, "edit.yaml", "--", "sstcam"),
+        *("--configfile", SSTCAM_CONFIG, "edit.yaml", "--", "sstcam"),
         environment=os.environ | {"PYTHONHASHSEED": "7"},
     )
     assert run.returncode == 0, run.stderr[-4000:]

@@ -10,22 +10,14 @@ import pytest
 import yaml
 from helpers.paths import SCRIPTS
 from helpers.sstcam_runs import table, write_run
-from helpers.staleness import append, planned_jobs
+from helpers.staleness import SSTCAM_CONFIG, SSTCAM_RUNS, append, planned_jobs, sstcam
 from helpers.walk import SSTCAM_WALK
 
 from pixelcal.workflow.library_hash import library_files
 
-CONFIG = "sstcam.yaml"
-RUNS = {"spe": ("spe_00", "spe_01"), "scan": ("scan_00", "scan_01")}
-
-
-def sstcam(**settings):
-    """Settings of the SSTCAM on top of the finished run."""
-    return {"sstcam": settings}
-
 
 def test_nothing_runs_without_an_edit(sstcam_project, snakemake):
-    run = snakemake(sstcam_project, "--dry-run", "--configfile", CONFIG, "--", "sstcam")
+    run = snakemake(sstcam_project, "--dry-run", "--configfile", SSTCAM_CONFIG, "--", "sstcam")
     assert planned_jobs(run) == set()
 
 
@@ -42,9 +34,9 @@ def plan_of(project, sstcam_project, snakemake):
     """Function: the rules that a target runs in a fresh project."""
 
     def plan(target, *files):
-        shutil.copy(sstcam_project / CONFIG, project)
+        shutil.copy(sstcam_project / SSTCAM_CONFIG, project)
         return planned_rules(
-            snakemake(project, "--dry-run", "--configfile", CONFIG, *files, "--", target)
+            snakemake(project, "--dry-run", "--configfile", SSTCAM_CONFIG, *files, "--", target)
         )
 
     return plan
@@ -94,14 +86,14 @@ def test_a_run_replaced_by_an_older_file_is_noticed(sstcam_project, snakemake, t
     """Own runs: those that were simulated, from another folder; their charges are claimed."""
     folder = shutil.copytree(sstcam_project, tmp_path / "own", symlinks=True)
     (folder / "results/sstcam/runs").rename(folder / "runs")
-    for which, names in RUNS.items():
+    for which, names in SSTCAM_RUNS.items():
         light = ("name,n_ph", *(f"{name},{k + 1}" for k, name in enumerate(names)))
         if which == "scan":
             light = ("name,n_ph,n_ph_meas,nsb,nsb_meas", *(f"{row},1,0,0" for row in light[1:]))
         (folder / "runs" / which / "table.csv").write_text("\n".join(light))
     own = {"spe": {"folder": "runs/spe"}, "dynamic_range": {"folder": "runs/scan"}}
     (folder / "own.yaml").write_text(yaml.safe_dump(sstcam(**own)))
-    files = ("--configfile", CONFIG, "own.yaml", "--", "sstcam")
+    files = ("--configfile", SSTCAM_CONFIG, "own.yaml", "--", "sstcam")
     claimed = snakemake(folder, "--touch", *files)
     assert claimed.returncode == 0, claimed.stderr
     assert planned_jobs(snakemake(folder, "--dry-run", *files)) == set()
@@ -147,7 +139,7 @@ def said_of(run):
 )
 def test_a_pixel_that_has_no_picture_is_one_clear_line(sstcam_project, snakemake, name, said):
     picture = f"results/sstcam/pixels/{name}.png"
-    run = snakemake(sstcam_project, "--dry-run", picture, "--configfile", CONFIG)
+    run = snakemake(sstcam_project, "--dry-run", picture, "--configfile", SSTCAM_CONFIG)
     line = said_of(run)
     assert f"pixel {name}" in line and said in line
 
