@@ -14,6 +14,7 @@ from pixelcal.energy.events import losses
 from pixelcal.energy.events.binning import TALLY, bin_events
 from pixelcal.energy.events.reader import open_event_files
 from pixelcal.energy.events.spectra_tables import spectra_hdus
+from pixelcal.energy.events.tally import lost_out_of
 from pixelcal.energy.report import events as report_events
 from pixelcal.energy.report import response as report_response
 from pixelcal.energy.report.products import read_products
@@ -127,7 +128,7 @@ def test_only_events_that_nobody_asked_to_leave_out_are_lost(exposure, keyword, 
 
 def test_the_page_and_the_terminal_warn_from_the_same_fraction():
     assert report_events.WARN_FRACTION == losses.WARN_FRACTION
-    assert {"EVUSED", *report_events.ASKED_FOR, report_events.PIXEL_UNKNOWN} < set(TALLY)
+    assert {"EVUSED", *lost_out_of({}, 0)} < set(TALLY)
 
 
 def test_lost_events_are_told_at_the_top_and_marked(tmp_path):

@@ -18,6 +18,7 @@ from pixelcal.energy.events.good_times import total_exposure
 from pixelcal.energy.events.intervals import intersect, time_after, total_seconds
 from pixelcal.energy.events.numbering import Ranges, add_numbers
 from pixelcal.energy.events.reader import BLOCK_BYTES, EventFile, stream
+from pixelcal.energy.events.tally import ADVICE, STAGES, TALLY
 from pixelcal.errors import InputError
 from pixelcal.instrument import N_CHANNELS, N_PIXELS
 from pixelcal.numerics.jit import njit
@@ -30,18 +31,6 @@ MULTIPLICITIES = {"single": (1, 1), "multiple": (2, 2**31 - 1), "all": (-(2**31)
 
 USED, TIME, MULTIPLICITY, NO_PIXEL, UNWANTED, NOT_FINITE, BELOW, ABOVE = range(8)
 """What becomes of an event: places in the tally that `add_events` keeps."""
-
-TALLY = {
-    "EVUSED": "events counted",
-    "REJTIME": "events outside the good time used",
-    "REJMULT": "events of another multiplicity",
-    "REJNOPIX": "events of a pixel the camera does not have",
-    "REJUNSEL": "events of a pixel not selected",
-    "REJNAN": "events without a finite energy",
-    "REJBELOW": "events below channel 0",
-    "REJABOVE": f"events above channel {N_CHANNELS - 1}",
-}
-"""Keyword and meaning of each place in the tally."""
 
 
 class Selection(NamedTuple):
@@ -72,27 +61,6 @@ class Selection(NamedTuple):
     middle: float
     rate_start: float
     rate_step: float
-
-
-ADVICE = {
-    "REJTIME": "give the good times of these events, or check their unit and epoch",
-    "REJMULT": "check events.multiplicity and events.columns.multiplicity",
-    "REJNOPIX": "check events.columns (pixel is DETNUM, row IDET, column JDET) and"
-    " events.first_pixel",
-    "REJUNSEL": "choose other pixels",
-    "REJNAN": "check that column {} holds what events.columns says",
-    "REJBELOW": "check the unit of column {} and the prior relation",
-    "REJABOVE": "check the unit of column {} and the prior relation",
-}
-"""What to do where the last events are rejected for a reason."""
-
-STAGES = (
-    ("REJTIME",),
-    ("REJMULT",),
-    ("REJNOPIX", "REJUNSEL"),
-    ("REJNAN", "REJBELOW", "REJABOVE"),
-)
-"""The tests in their order, by the reasons for which an event fails them."""
 
 
 @njit

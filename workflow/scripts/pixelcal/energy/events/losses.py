@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pixelcal.energy.events.binning import ADVICE, TALLY, Spectra
+from pixelcal.energy.events.binning import Spectra
 from pixelcal.energy.events.reader import EventFile
+from pixelcal.energy.events.tally import ADVICE, TALLY, WARN_FRACTION, lost_out_of
 from pixelcal.errors import InputError
 
-WARN_FRACTION, REFUSE_FRACTION = 0.05, 0.90
-"""Fractions of the events, lost for one reason, above which there is a warning and an error."""
+REFUSE_FRACTION = 0.90
+"""Fraction of the events, lost for one reason, above which there is an error."""
 
 
 def check_lost(spectra: Spectra, files: list[EventFile]) -> list[str]:
@@ -23,8 +24,6 @@ def check_lost(spectra: Spectra, files: list[EventFile]) -> list[str]:
         Where more than `REFUSE_FRACTION` are lost for one reason.
     """
     tally, column = spectra.tally, files[0].columns["value"].name
-    n_camera = spectra.n_read - tally["REJTIME"] - tally["REJMULT"]
-    n_pixels = n_camera - tally["REJUNSEL"]
     lost = [
         (
             spectra.n_untimed,
@@ -34,12 +33,7 @@ def check_lost(spectra: Spectra, files: list[EventFile]) -> list[str]:
         ),
         *(
             (tally[word], n_all, TALLY[word], ADVICE[word].format(column))
-            for word, n_all in (
-                ("REJNOPIX", n_camera),
-                ("REJNAN", n_pixels),
-                ("REJBELOW", n_pixels),
-                ("REJABOVE", n_pixels),
-            )
+            for word, n_all in lost_out_of(tally, spectra.n_read).items()
         ),
     ]
     told = []

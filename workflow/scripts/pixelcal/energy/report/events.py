@@ -6,19 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.events.tally import WARN_FRACTION, lost_out_of
 from pixelcal.energy.report.products import Products
 from pixelcal.report.frame import packed, percent
 
-WARN_FRACTION = 0.05
-"""Above this fraction of events lost for one reason there is a line at the top of the exposure. It
-is that of `energy.events.losses`, which warns on the terminal; a test compares the two."""
-
 HEADINGS = ("What became of the events", "Events", "Of those read")
-
-ASKED_FOR = ("REJTIME", "REJMULT", "REJUNSEL")
-"""Reasons that the configuration asks for: good time, multiplicity and pixels."""
-PIXEL_UNKNOWN = "REJNOPIX"
-"""The reason that is tested before the selection of the pixels."""
 
 
 class Fate(NamedTuple):
@@ -52,14 +44,10 @@ def fates(exposure: Products) -> list[Fate]:
         return []
     n_read = header["EVREAD"]
     found = [Fate(header.comments["EVUSED"], header["EVUSED"], n_read, False)]
-    n_camera = n_read - sum(header.get(keyword, 0) for keyword in ("REJTIME", "REJMULT"))
-    n_pixels = n_camera - header.get("REJUNSEL", 0)
+    tests = lost_out_of(header, n_read)
     for keyword in (keyword for keyword in header if keyword.startswith("REJ")):
-        n = header[keyword]
-        n_tested = n_camera if keyword == PIXEL_UNKNOWN else n_pixels
-        if keyword in ASKED_FOR:
-            n_tested = n_read
-        is_lost = keyword not in ASKED_FOR and n > WARN_FRACTION * n_tested
+        n, n_tested = header[keyword], tests.get(keyword, n_read)
+        is_lost = keyword in tests and n > WARN_FRACTION * n_tested
         if n:
             found.append(Fate(header.comments[keyword], n, n_tested, is_lost))
     return found
