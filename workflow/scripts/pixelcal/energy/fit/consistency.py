@@ -56,6 +56,12 @@ class Consistency(NamedTuple):
     block_shift, block_shift_err : (n_blocks,) float, keV
         Energy of the block's lines by the relation of the fit minus that of the line table, were
         the block free to move; NaN where the block cannot tell.
+    block_pull : (n_blocks, 2) float, keV
+        Energies at PIVOT_LOW and PIVOT_HIGH without what the block says about positions, minus
+        those of the fit; NaN where the block cannot tell.
+    block_excess : (n_blocks,) float
+        Signed root of the deviance of the window that fits worst, about normal at any one place; 0
+        where none is beyond `LEAST_EXCESS`.
     """
 
     drift: np.ndarray

@@ -15,7 +15,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pixelcal.energy.fit.consistency import deficit_of_block
-from pixelcal.energy.fit.joint import Deviations, JointOptions, chance_of, fit_joint, is_change
+from pixelcal.energy.fit.joint import (
+    Deviations,
+    JointOptions,
+    chance_of,
+    fit_joint,
+    is_change,
+    larger_of,
+)
 from pixelcal.energy.fit.model import N_SHARED, PIVOT_HIGH, PIVOT_LOW, make_workspace
 from pixelcal.energy.fit.start import (
     Filters,
@@ -27,7 +34,12 @@ from pixelcal.energy.fit.start import (
     make_filters,
 )
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.relation import (
+    energy_error,
+    energy_sigma,
+    relation_columns,
+    relation_covariance,
+)
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.tables import Templates, without_block
 from pixelcal.instrument import REFERENCE_ENERGIES_KEV
@@ -141,18 +153,19 @@ def _compare_halves(fits: np.ndarray, data: Doubtful) -> None:
         return
     early = data.first_half[rows]
     halves = [_fit_alone(counts, rows, fits, data) for counts in (early, data.counts[rows] - early)]
-    at = (PIVOT_LOW, PIVOT_HIGH)
-    for k, row in enumerate(rows):
-        first, second = (half[k] for half in halves)
-        if not has_valid_fit(np.array([first["STATUS"], second["STATUS"]])).all():
-            continue
-        drift = np.array([_energy(first, x) - _energy(second, x) for x in at])
-        covariance = _energy_covariance(first, at) + _energy_covariance(second, at)
-        pvalue = chance_of(drift[None], covariance[None])[0]
-        if pvalue < fits["DRIFT_PVALUE"][row]:
-            fits["DRIFT"][row], fits["DRIFT_PVALUE"][row] = drift[np.argmax(np.abs(drift))], pvalue
-        if is_change(fits["DRIFT"][row], fits["DRIFT_PVALUE"][row]):
-            fits["STATUS"][row] |= int(EnergyStatus.CHANGED)
+    both = np.all([has_valid_fit(half["STATUS"]) for half in halves], axis=0)
+    rows, halves = rows[both], [half[both] for half in halves]
+    pivots = np.array([PIVOT_LOW, PIVOT_HIGH])
+    to_energy = np.column_stack([pivots, np.ones(2)])
+    first, second = (half["GAIN"][:, None] * pivots + half["OFFSET"][:, None] for half in halves)
+    drift = first - second
+    covariance = sum(to_energy @ relation_covariance(half) @ to_energy.T for half in halves)
+    pvalue = chance_of(drift, covariance)
+    clearer = pvalue < fits["DRIFT_PVALUE"][rows]
+    fits["DRIFT"][rows[clearer]] = larger_of(drift[clearer])
+    fits["DRIFT_PVALUE"][rows[clearer]] = pvalue[clearer]
+    changed = rows[is_change(fits["DRIFT"][rows], fits["DRIFT_PVALUE"][rows])]
+    fits["STATUS"][changed] |= int(EnergyStatus.CHANGED)
 
 
 def _free_widths(fits: np.ndarray, data: Doubtful) -> None:
@@ -188,19 +201,6 @@ def _fit_alone(counts, rows, fits, data: Doubtful) -> np.ndarray:
     starts = find_starts(counts, *known, data.table, data.shape)
     half = replace(data.options, min_counts=data.options.min_counts // 2)
     return fit_joint(counts, fits["DETNUM"][rows], *starts, data.templates, half)[0]
-
-
-def _energy(fit, channel: float) -> float:
-    """Energy (keV) of a position on the channel axis."""
-    return fit["GAIN"] * channel + fit["OFFSET"]
-
-
-def _energy_covariance(fit, channels) -> np.ndarray:
-    """Covariance (2, 2) of the energies of two positions on the channel axis."""
-    design = np.column_stack([channels, np.ones(2)])
-    mixed = fit["GAIN_OFFSET_COV"]
-    of_relation = np.array([[fit["GAIN_ERR"] ** 2, mixed], [mixed, fit["OFFSET_ERR"] ** 2]])
-    return design @ of_relation @ design.T
 
 
 def _in_doubt(fits: np.ndarray, found: Deviations, templates: Templates) -> np.ndarray:
@@ -276,14 +276,17 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
             for b, (_, found_again) in enumerate(alternatives)
         ]
     )
+    contradicts, foreign = _contradicts(found), _foreign(found, data.templates)
     gains = np.column_stack(
         [
-            _gained(block, rows, lowered[:, block], found, *alternative, data.templates)
+            np.minimum(lowered[:, block], MOST_GAIN)
+            + foreign[rows, block]
             - _lacking(block, rows, *alternative, data) ** 2
             for block, alternative in enumerate(alternatives)
         ]
     )
-    contradicts, foreign = _contradicts(found), _foreign(found, data.templates)
+    mended = [_is_mended(b, *one, data.templates) for b, one in enumerate(alternatives)]
+    gains[~np.column_stack(mended)] = -np.inf
     for k, row in enumerate(rows):
         order = np.argsort(-gains[k], kind="stable")
         best, second = (int(block) for block in order[:2])
@@ -316,18 +319,10 @@ def _lowered(block: int, rows, fits, found: Deviations, found_again: Deviations)
     return np.where(valid, before, np.inf) - found_again.block_misfit.sum(axis=1)
 
 
-def _gained(
-    block: int, rows, lowered, found: Deviations, again, found_again, templates: Templates
-) -> np.ndarray:
-    """By how much the pixels `rows` fit better without a block, (m,); -inf where they do not.
-
-    What the deviance of the other blocks is `lowered` by, and what the block held that its lines do
-    not explain.
-    """
-    gained = np.minimum(lowered, MOST_GAIN) + _foreign(found, templates)[rows, block]
-    mended = (again["STATUS"] == 0) & ~_contradicts(found_again)
-    mended &= ~_foreign(found_again, without_block(templates, block)).any(axis=1)
-    return np.where(mended, gained, -np.inf)
+def _is_mended(block: int, again, found_again: Deviations, templates: Templates) -> np.ndarray:
+    """Whether nothing is wrong any more with the fits of pixels without a block, (m,) bool."""
+    foreign = _foreign(found_again, without_block(templates, block)).any(axis=1)
+    return (again["STATUS"] == 0) & ~_contradicts(found_again) & ~foreign
 
 
 def _lacking(block: int, rows, again, found_again: Deviations, data: Doubtful) -> np.ndarray:

@@ -240,15 +240,18 @@ def _fill_consistency(rows, found: list[Consistency]) -> None:
     rows["FIRST_FRACTION"] = [one.first_fraction for one in found]
     drift = np.array([one.drift for one in found])
     covariance = np.array([one.drift_covariance for one in found])
-    larger = np.argmax(np.abs(np.nan_to_num(drift)), axis=1)
-    rows["DRIFT"] = np.where(
-        np.isfinite(drift).all(axis=1), drift[range(len(drift)), larger], np.nan
-    )
+    known = np.isfinite(drift).all(axis=1)
+    rows["DRIFT"] = np.where(known, larger_of(np.nan_to_num(drift)), np.nan)
     rows["DRIFT_PVALUE"] = chance_of(drift, covariance)
     pull = np.array([one.block_shift for one in found]) / [one.block_shift_err for one in found]
     known = np.isfinite(pull)
     largest = np.where(known, np.abs(pull), 0.0).max(axis=1)
     rows["TENSION"] = np.where(known.any(axis=1), largest, np.nan)
+
+
+def larger_of(pairs: np.ndarray) -> np.ndarray:
+    """That of each pair of numbers (n, 2) which is larger in size, with its sign (n,)."""
+    return pairs[np.arange(len(pairs)), np.argmax(np.abs(pairs), axis=1)]
 
 
 def chance_of(difference: np.ndarray, covariance: np.ndarray) -> np.ndarray:
