@@ -20,12 +20,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 
 from astropy.io import fits
+from instruments import ECLAIRS, N_CHANNELS, N_PIXELS
 
 from pixelcal.energy.events.binning import bin_events
 from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds
 from pixelcal.energy.events.reader import open_events
-from pixelcal.instrument import N_CHANNELS, N_PIXELS
 
 SECONDS = 10000.0
 USED_SECONDS = 9000.0
@@ -63,10 +63,12 @@ def write_events(path: Path, n_events: int) -> None:
 
 def by_pixelcal(path: Path) -> np.ndarray:
     """The chain's own way: header, good time, selection, spectra."""
-    files = [open_events(path, "pira", {}, "single")]
+    files = [open_events(path, "pira", {}, "single", instrument=ECLAIRS)]
     good_time = first_seconds(good_time_of(files, None, []), USED_SECONDS)
     relation = np.full(N_PIXELS, GAIN), np.full(N_PIXELS, OFFSET)
-    spectra = bin_events(files, np.arange(N_PIXELS), *relation, good_time, "single", 1)
+    spectra = bin_events(
+        files, np.arange(N_PIXELS), *relation, good_time, "single", 1, instrument=ECLAIRS
+    )
     return spectra.counts
 
 

@@ -17,6 +17,7 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
+from instruments import EXPECTED, SEARCH
 from options import MIN_COUNTS, OPTIONS, TWO_STEP_OPTIONS
 
 from pixelcal.energy.fit.learning import learn_camera
@@ -60,7 +61,9 @@ def main() -> None:
     camera, table = cameras.make_camera(n, SECONDS, 1), cameras.line_table()
     detnum, (gain, offset) = np.arange(n), cameras.prior(n)
     start = time.perf_counter()
-    response = learn_camera(camera.counts, gain, offset, table, MIN_COUNTS)
+    response = learn_camera(
+        camera.counts, gain, offset, table, MIN_COUNTS, expected=EXPECTED, search=SEARCH
+    )
     learning = time.perf_counter() - start
     joint_seconds, joint = timed(
         lambda: fit_pixels(camera.counts, detnum, gain, offset, table, response, OPTIONS),

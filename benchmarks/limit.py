@@ -18,6 +18,7 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
+from instruments import EXPECTED, REFERENCE_ENERGIES_KEV, SEARCH
 from options import MIN_COUNTS, OPTIONS
 
 from pixelcal.energy.fit.learning import learn_camera
@@ -27,7 +28,6 @@ from pixelcal.energy.relation import energy_error, energy_sigma, position, relat
 from pixelcal.energy.response.energy_scale import systematic_sigma
 from pixelcal.energy.simulation import spectra as cameras
 from pixelcal.energy.simulation.detector import Detector, expected_counts
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 
 VARIANTS = {
     "default": (Detector(), {}),
@@ -84,7 +84,9 @@ def measure(variant: str, n: int, seconds: float, seed: int = 1) -> dict:
     detector, options = VARIANTS[variant]
     camera, table = cameras.make_camera(n, seconds, seed, detector, **options), cameras.line_table()
     gain, offset = cameras.prior(n)
-    response = learn_camera(camera.counts, gain, offset, table, MIN_COUNTS)
+    response = learn_camera(
+        camera.counts, gain, offset, table, MIN_COUNTS, expected=EXPECTED, search=SEARCH
+    )
     rows = fit_pixels(camera.counts, np.arange(n), gain, offset, table, response, OPTIONS)
     good = rows["STATUS"] == 0
     rows = rows[good]

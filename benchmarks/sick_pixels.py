@@ -8,11 +8,11 @@ give.
 from typing import NamedTuple
 
 import numpy as np
+from instruments import N_CHANNELS
 
 from pixelcal.energy.response.energy_scale import bend_function
 from pixelcal.energy.simulation import spectra as cameras
 from pixelcal.energy.simulation.detector import Detector
-from pixelcal.instrument import N_CHANNELS
 
 CHANNELS = np.arange(N_CHANNELS)
 DRIFT_STEPS = 40

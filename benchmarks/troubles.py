@@ -20,6 +20,7 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
+from instruments import EXPECTED, GRID, REFERENCE_ENERGIES_KEV, REQUIREMENT, SEARCH
 from options import MIN_COUNTS, OPTIONS
 from sick_pixels import KINDS, bend
 
@@ -28,7 +29,6 @@ from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.results.merge import complete_status
 from pixelcal.energy.simulation import spectra as cameras
-from pixelcal.instrument import N_SIDE, REFERENCE_ENERGIES_KEV
 
 SICK_FRACTION = 0.1
 UNDETECTED_SIGMA, UNDETECTED_KEV = 5.0, 0.3
@@ -91,13 +91,15 @@ def fit_camera(counts, first_half=None):
     """Learn the response from all pixels and fit them, from the nominal relation."""
     gain, offset = cameras.prior(len(counts))
     table = cameras.line_table()
-    response = learn_camera(counts, gain, offset, table, MIN_COUNTS)
+    response = learn_camera(
+        counts, gain, offset, table, MIN_COUNTS, expected=EXPECTED, search=SEARCH
+    )
     detnum = np.arange(len(counts))
     rows = fit_pixels(counts, detnum, gain, offset, table, response, OPTIONS, first_half)
     if first_half is None:
         return rows
-    y, x = np.divmod(detnum, N_SIDE)
-    return complete_status(rows, x, y, np.array([], int))
+    y, x = np.divmod(detnum, GRID[1])
+    return complete_status(rows, x, y, np.array([], int), requirement=REQUIREMENT)
 
 
 LINE = "{:>6}  {:<10}{:>8}{:>10}{:>14}{:>10}{:>12}{:>12}"

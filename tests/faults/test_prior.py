@@ -16,6 +16,7 @@ from helpers.faults import (
     write_events,
     write_prior,
 )
+from helpers.instruments import ECLAIRS
 
 from pixelcal.energy.prior import read_prior
 from pixelcal.errors import InputError
@@ -35,7 +36,7 @@ def row(*values, id):
 def read(path):
     """Gain and offset of all pixels; what the reader says against the file is a failure."""
     try:
-        return read_prior(path, ALL, 1.0, 0.0)
+        return read_prior(path, ALL, 1.0, 0.0, instrument=ECLAIRS)
     except InputError as error:
         raise AssertionError(error) from None
 
@@ -43,7 +44,7 @@ def read(path):
 def refusal(path):
     """What the reader says against a file."""
     try:
-        gain, offset = read_prior(path, ALL, 1.0, 0.0)
+        gain, offset = read_prior(path, ALL, 1.0, 0.0, instrument=ECLAIRS)
     except InputError as error:
         return faults.without(path.parent, error)
     raise AssertionError(f"nobody noticed: gain {gain[0]:g}, offset {offset[0]:g}")

@@ -30,6 +30,7 @@ from helpers.faults import (
     write_prior,
     write_settings,
 )
+from helpers.instruments import ECLAIRS
 
 from pixelcal.energy.prior import read_prior
 from pixelcal.errors import InputError
@@ -188,7 +189,7 @@ ALL = np.arange(N_PIXELS)
 def known_by(path):
     """Gain and offset of all pixels by a relation file; an error of the reader is a failure."""
     try:
-        return read_prior(path, ALL, 1.0, 0.0)
+        return read_prior(path, ALL, 1.0, 0.0, instrument=ECLAIRS)
     except InputError as error:
         raise AssertionError(error) from None
 
@@ -196,7 +197,7 @@ def known_by(path):
 def refusal(path):
     """What the reader of relation files says against one."""
     try:
-        read_prior(path, ALL, 1.0, 0.0)
+        read_prior(path, ALL, 1.0, 0.0, instrument=ECLAIRS)
     except InputError as error:
         return faults.without(path.parent, error)
     raise AssertionError("nobody noticed")

@@ -9,6 +9,7 @@ from astropy.io import fits
 
 from helpers.event_files import EPOCH, table, write
 from helpers.faults import fpacked
+from helpers.instruments import EXPECTED
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.response.io import write_response
 from pixelcal.energy.response.model import empty_response
@@ -91,4 +92,4 @@ def flip(content, *places):
 def response_of(name):
     """Write a response that was learnt with a line table that comes along."""
     lines = read_line_table(f"resources/lines/{name}.csv")
-    write_response("response.fits", empty_response(lines), lines, [], None)
+    write_response("response.fits", empty_response(lines, shape=EXPECTED), lines, [], None)

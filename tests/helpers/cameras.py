@@ -1,5 +1,6 @@
 """The simulated camera of the library, under a short name, and options of the fits."""
 
+from helpers.instruments import REFERENCE_ENERGIES_KEV, SEARCH
 from pixelcal.energy.fit.joint import JointOptions
 from pixelcal.energy.fit.two_step import TwoStepOptions
 from pixelcal.energy.simulation.spectra import (  # noqa: F401
@@ -22,7 +23,9 @@ from pixelcal.energy.simulation.spectra import (  # noqa: F401
 )
 
 MIN_COUNTS = 200
-OPTIONS = JointOptions(min_counts=MIN_COUNTS, pvalue_limit=1e-4)
+OPTIONS = JointOptions(
+    min_counts=MIN_COUNTS, pvalue_limit=1e-4, search=SEARCH, energies_keV=REFERENCE_ENERGIES_KEV
+)
 TWO_STEP_OPTIONS = TwoStepOptions(
     line_fwhm_keV=1.4,
     tolerance_sigma=4.0,

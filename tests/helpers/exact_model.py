@@ -7,9 +7,9 @@ are differences.
 import numpy as np
 from scipy import stats
 
+from helpers.instruments import ESCAPES_KEV
 from pixelcal.energy.lines import line_groups
 from pixelcal.energy.response.model import CONTINUUM_INDEX
-from pixelcal.instrument import ESCAPES_KEV
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(5)
 STEPS = (1e-6, 1e-4, 1e-4)

@@ -11,14 +11,14 @@ import re
 
 import numpy as np
 
+from helpers.instruments import ESCAPES_KEV, EXPECTED, N_CHANNELS, REFERENCE_ENERGIES_KEV
 from helpers.paths import LINES, PIXEL_MAP
 from helpers.synthetic import GAIN, OFFSET, make_fits, run_script, write_exposure
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.response.io import write_response
-from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cdf
+from pixelcal.energy.response.line_shape import escape_peaks, line_cdf
 from pixelcal.energy.response.model import CONTINUUM_ORDER, Response, continuum_functions
 from pixelcal.energy.response.population import wide_population_scale
-from pixelcal.instrument import ESCAPES_KEV, N_CHANNELS, REFERENCE_ENERGIES_KEV
 from pixelcal.io.tables import table_hdu, write_fits
 
 TABLE = read_line_table(LINES)
@@ -31,7 +31,7 @@ def known_response(counts_per_line=60.0) -> Response:
     continuum[:, 0] = 5.0
     strengths = counts_per_line * TABLE.intensity
     return Response(
-        LineShape(),
+        EXPECTED,
         strengths,
         continuum,
         wide_population_scale(TABLE),
@@ -45,13 +45,14 @@ def draw_spectra(rows, response: Response, seed: int) -> np.ndarray:
     """Poisson counts (n, 1024) of pixels whose relations are those of `rows`, in all blocks."""
     energy = np.arange(0.0, 160.0, 0.02)
     density = np.zeros(len(energy))
-    at_edges = response.shape.sigma([edge for edge, _ in ESCAPES_KEV])
     limits = TABLE.block_limits_keV
     # A continuum goes on beyond its block, as a channel at the limit reaches out of it.
     owner = np.searchsorted((limits[:-1, 1] + limits[1:, 0]) / 2, energy)
     for block, (low, high) in enumerate(limits):
         near = (owner == block) & (energy > low - 1) & (energy < high + 1)
-        functions = continuum_functions((low, high), np.clip(energy[near], low, high), at_edges)
+        functions = continuum_functions(
+            (low, high), np.clip(energy[near], low, high), response.shape
+        )
         density[near] = response.continuum[block] @ functions
     cumulative = np.concatenate([[0.0], np.cumsum(density)[:-1]]) * 0.02
     for profile in (line_cdf, escape_peaks):
@@ -167,6 +168,7 @@ def write_report(folder, paths, name="report.html", method="joint", settings=Non
         "relation": {"gain_keV": GAIN, "offset_keV": OFFSET},
         "settings": settings or {"pixels": list(range(6400))},
         "threshold": 5.0,
+        "folder": "results/eclairs",
     }
     run_script("report", folder, given, {"report": folder / name}, params)
     return folder / name

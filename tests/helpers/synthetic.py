@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from helpers.instruments import N_PIXELS, SETTINGS
 from helpers.paths import LINES, PIXEL_MAP, SCRIPTS
 from pixelcal.energy.fit.columns import empty_fits
-from pixelcal.instrument import N_PIXELS
 from pixelcal.io.tables import table_hdu, write_ecsv, write_fits
 from pixelcal.status import EnergyStatus
 
@@ -78,6 +78,9 @@ class Named(dict):
 
 def run_script(name, folder, rule_input, output, params):
     """Run a script of the workflow outside of Snakemake; the log goes to `folder`."""
+    (script,) = SCRIPTS.glob(f"*/{name}.py")
+    if script.parent.name == "energy":
+        params = {"instrument": SETTINGS} | params
     job = SimpleNamespace(
         rule=name,
         wildcards=[],
@@ -86,7 +89,6 @@ def run_script(name, folder, rule_input, output, params):
         output=Named(output),
         params=Named(params),
     )
-    (script,) = SCRIPTS.glob(f"*/{name}.py")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(script.parent)
         runpy.run_path(str(script), init_globals={"snakemake": job})

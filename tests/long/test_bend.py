@@ -9,11 +9,11 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from helpers.cameras import MIN_COUNTS, OPTIONS, expected_spectrum, line_table, make_camera, prior
+from helpers.instruments import EXPECTED, N_CHANNELS, SEARCH
 
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.response.energy_scale import systematic_sigma
-from pixelcal.instrument import N_CHANNELS
 from pixelcal.status import has_valid_fit
 
 N_PIXELS = 640
@@ -39,7 +39,7 @@ def calibrated(name):
     camera = make_camera(N_PIXELS, SECONDS, seed=5, resolutions=(1.0,))
     counts = _bent_spectra(camera, bend, np.random.default_rng(6))
     table, known = line_table(), prior(N_PIXELS)
-    response = learn_camera(counts, *known, table, MIN_COUNTS)
+    response = learn_camera(counts, *known, table, MIN_COUNTS, expected=EXPECTED, search=SEARCH)
     fits = fit_pixels(counts, np.arange(N_PIXELS), *known, table, response, OPTIONS)
     valid = has_valid_fit(fits["STATUS"])
     assert valid.sum() > 0.99 * N_PIXELS

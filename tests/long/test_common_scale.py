@@ -2,6 +2,7 @@
 
 import numpy as np
 from helpers import cameras
+from helpers.instruments import EXPECTED, SEARCH
 from scipy.stats import chi2
 
 from pixelcal.energy.fit.learning import learn_camera
@@ -22,7 +23,9 @@ def test_mean_errors_of_cameras_scatter_as_quoted():
     pulls = []
     for seed in range(CAMERAS):
         camera = cameras.make_camera(N, SECONDS, 100 + seed)
-        response = learn_camera(camera.counts, *prior, table, cameras.MIN_COUNTS)
+        response = learn_camera(
+            camera.counts, *prior, table, cameras.MIN_COUNTS, expected=EXPECTED, search=SEARCH
+        )
         rows = fit_pixels(camera.counts, np.arange(N), *prior, table, response, cameras.OPTIONS)
         energies = np.array([4.0, 50.0, 150.0])
         relation = rows["GAIN"], rows["OFFSET"], camera.gain_true, camera.offset_true

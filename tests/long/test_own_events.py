@@ -8,6 +8,7 @@ import pytest
 import yaml
 from astropy.io import fits
 from astropy.table import Table
+from helpers.instruments import ECLAIRS
 
 from pixelcal.energy.relation import energy_error
 from pixelcal.energy.simulation.writer import to_flight_layout, write_events
@@ -81,7 +82,10 @@ def test_flight_layout_with_its_good_times(simulated, project, snakemake):
     offset = 3.0 + 0.1 * rng.standard_normal(6400)
     times = [("TSTART", data["TIME"][0], "[s]"), ("TSTOP", data["TIME"][-1], "[s]")]
     write_events(
-        project / "flight.fits", [to_flight_layout(data, gain, offset)], "ecl-evt-cal", times
+        project / "flight.fits",
+        [to_flight_layout(data, gain, offset, instrument=ECLAIRS)],
+        "ecl-evt-cal",
+        times,
     )
     shutil.copy(gti, project / "gti.fits")
     own = {

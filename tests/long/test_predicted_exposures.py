@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from helpers import cameras
+from helpers.instruments import ECLAIRS, EXPECTED, REFERENCE_ENERGIES_KEV, REQUIREMENT, SEARCH
 
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
@@ -18,7 +19,6 @@ from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.learn import learn_response
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.results.observing_time import predict_observing_time
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 
 N = 1500
 MIN_COUNTS = 200
@@ -36,7 +36,9 @@ def observed(seconds):
     """(camera, response, fits) of an exposure; the pixels of each are its own."""
     camera = cameras.make_camera(N, seconds, int(seconds))
     prior, table = cameras.prior(N), cameras.line_table()
-    response = learn_camera(camera.counts, *prior, table, cameras.MIN_COUNTS)
+    response = learn_camera(
+        camera.counts, *prior, table, cameras.MIN_COUNTS, expected=EXPECTED, search=SEARCH
+    )
     return (
         camera,
         response,
@@ -48,7 +50,9 @@ def observed(seconds):
 def prediction():
     _, response, rows = observed(3_000.0)
     table = cameras.line_table()
-    return predict_observing_time(rows, 3_000.0, MIN_COUNTS, table, response, TARGETS)
+    return predict_observing_time(
+        rows, 3_000.0, MIN_COUNTS, table, response, TARGETS, instrument=ECLAIRS
+    )
 
 
 def errors(seconds, energy):
@@ -82,7 +86,10 @@ def test_rms_within_ten_per_cent(energy):
 @each_energy
 @each_target
 def test_pass_fraction(seconds, energy):
-    passed = np.sum(np.abs(errors(seconds, energy)) <= requirement_keV(energy)) / N
+    passed = (
+        np.sum(np.abs(errors(seconds, energy)) <= requirement_keV(energy, requirement=REQUIREMENT))
+        / N
+    )
     share = predicted("pass_fraction", seconds, energy)
     # one pixel is the finest step of a measured share
     assert abs(passed - share) < 4 * np.sqrt(share * (1 - share) / N) + 1 / N
@@ -96,7 +103,7 @@ def test_all_energies_together(seconds):
         own = energy_error(
             energy, rows["GAIN"], rows["OFFSET"], camera.gain_true, camera.offset_true
         )
-        passed &= np.abs(own) <= requirement_keV(energy)
+        passed &= np.abs(own) <= requirement_keV(energy, requirement=REQUIREMENT)
     share = prediction()["pass_fraction_all"][np.flatnonzero(seconds == TARGETS)[0]]
     assert abs(passed.mean() - share) < 4 * np.sqrt(share * (1 - share) / N) + 1 / N
 
@@ -105,7 +112,9 @@ def test_predictions_agree_with_each_other():
     """From 3 and from 30 ks the same is predicted for 30 ks."""
     _, response, rows = observed(30_000.0)
     table = cameras.line_table()
-    other = predict_observing_time(rows, 30_000.0, MIN_COUNTS, table, response, TARGETS)
+    other = predict_observing_time(
+        rows, 30_000.0, MIN_COUNTS, table, response, TARGETS, instrument=ECLAIRS
+    )
     np.testing.assert_allclose(
         prediction()["sigma_keV"]["rms"], other["sigma_keV"]["rms"], rtol=0.03
     )
@@ -122,6 +131,8 @@ def test_response_is_what_the_truth_would_have_taught():
     true = camera.gain_true, camera.offset_true
     stacks = [stack_spectra(camera.counts, *true, edges) for edges in stack_edges(table)]
     start, scale = response.shape, response.population_scale
-    wanted = learn_response(stacks, table, cameras.NOMINAL_GAIN, N, start, scale).shape
+    wanted = learn_response(
+        stacks, table, cameras.NOMINAL_GAIN, N, start, scale, expected=EXPECTED
+    ).shape
     assert response.shape.fwhm_10 == pytest.approx(wanted.fwhm_10, rel=0.02)
     assert response.shape.fwhm_60 == pytest.approx(wanted.fwhm_60, rel=0.01)

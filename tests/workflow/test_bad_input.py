@@ -21,6 +21,7 @@ from astropy.io import fits
 from helpers import bad_input_cases as table
 from helpers import bad_input_files as files
 from helpers.event_files import write
+from helpers.instruments import ECLAIRS
 from helpers.synthetic import run_script
 
 import config_reference
@@ -104,7 +105,7 @@ def run_chain(stage):
     with configuration.mistakes_in_one_line():
         configuration.check_yaml("own.yaml")
         own = configuration.resolve(yaml.safe_load(Path("own.yaml").read_text()), SCHEMA)
-        configuration.check_results("results", own["exposures"])
+        configuration.check_results("results", own["exposures"], instrument="eclairs")
         for path in configuration.line_tables(own):
             read_lines(path)
     exposure = configuration.exposure_settings(own, "a")
@@ -316,7 +317,7 @@ def test_nothing_in_a_file_or_its_name_is_evaluated(project, snakemake, monkeypa
 
 def read_events(path):
     """Everything that is done with an event file before it is binned, and its rows."""
-    files = open_event_files([path], "pira", {}, "single")
+    files = open_event_files([path], "pira", {}, "single", instrument=ECLAIRS)
     good_time_of(files, None, [])
     for _ in stream(files[0]):
         pass
@@ -326,7 +327,7 @@ READERS = {
     "events.fits": read_events,
     "events.fits.gz": read_events,
     "gti.fits": lambda path: read_good_time(path, ["GTICAL-NEO"]),
-    "prior.fits": lambda path: read_prior(path, np.arange(8), 0.145, 3.0),
+    "prior.fits": lambda path: read_prior(path, np.arange(8), 0.145, 3.0, instrument=ECLAIRS),
 }
 
 

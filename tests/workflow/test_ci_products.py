@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from helpers.instruments import REFERENCE_ENERGIES_KEV
 
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.status import has_valid_fit
 
 EXPOSURES = {"3ks": 3000, "5ks": 5000, "10ks": 10000}

@@ -27,7 +27,9 @@ MISTAKES = {
     "exposures:": ("exposures", "null", "keys with values"),
     "exposures: [1000]": ("exposures", "[1000]", "keys with values"),
     "exposures: {a: 1000}": ("exposures.a", "1000", "keys with values"),
-    "exposures: {a: {}}": ("exposures.a.seconds", "missing", "no default"),
+    "instrument: eclair": ("instrument", "'eclair'", "eclairs, "),
+    "{events: {layout: spectra}}": ("events.layout", "'spectra'", "events.files"),
+    "relation: {search: {gain: 0.5}}": ("relation.search.gain", "0.5", "0.3"),
     "exposures: {a: {second: 9}}": ("exposures.a.second", "9", "did you mean seconds?"),
     "exposures: {10: {seconds: 9}}": ("exposures", "10", '"10"'),
     "exposures: {a/b: {seconds: 9}}": ("exposures", "a/b", "letters"),
@@ -163,11 +165,11 @@ def product_folders():
 @pytest.mark.parametrize("folder", product_folders())
 def test_a_file_in_the_place_of_a_folder_is_one_line(folder, tmp_path):
     results = tmp_path / "results"
-    config.check_results(results, ["3ks", "1"])
+    config.check_results(results, ["3ks", "1"], instrument="eclairs")
     place = results / folder
     place.parent.mkdir(parents=True, exist_ok=True)
     place.touch()
     with pytest.raises(
         InputError, match=f"^{re.escape(str(place))}: exists but is not a directory"
     ):
-        config.check_results(results, ["3ks", "1"])
+        config.check_results(results, ["3ks", "1"], instrument="eclairs")

@@ -3,16 +3,17 @@
 import math
 
 import pytest
+from helpers.instruments import ECLAIRS, JUDGED_KEV
 from helpers.paths import PROJECT
 
-from pixelcal import instrument, status
+from pixelcal import status
 from pixelcal.charge.extraction import charges, checks
 from pixelcal.charge.extraction import io as charge_io
 from pixelcal.charge.report import model as spe_model
 from pixelcal.charge.spe import fit as spe_fit
 from pixelcal.charge.spe import outliers as spe_outliers
 from pixelcal.charge.spe import run_checks, run_gains
-from pixelcal.energy.events import clock, intervals, losses, numbering, order, overlap
+from pixelcal.energy.events import clock, intervals, losses, order, overlap
 from pixelcal.energy.fit import (
     block_agreement,
     consistency,
@@ -62,8 +63,8 @@ FAR_GAINS = (
 
 SAID = {
     "Reading": [
-        "outside {} to {} keV/channel".format(*instrument.GAIN_RANGE_KEV),
-        "or −{1:g} to {1:g} keV".format(*instrument.OFFSET_RANGE_KEV),
+        "outside {} to {} keV/channel".format(*ECLAIRS.gain_range_keV),
+        "or −{1:g} to {1:g} keV".format(*ECLAIRS.offset_range_keV),
         f"overlap by more than {overlap.SEAM_S:g} s",
         f"differ by more than {1e6 * overlap.TIME_STEP_S:g} µs",
         f"more than {overlap.MOST_COMPARED / 1e6:.0f} million events",
@@ -79,10 +80,10 @@ SAID = {
         f"more than {per_cent(losses.WARN_FRACTION)} of the events",
         f"more than {per_cent(losses.REFUSE_FRACTION)} |",
         "the camera's last and one: {}, {} and {}".format(
-            *(n + 1 for n in numbering.LAST.values())
+            *(n + 1 for n in (ECLAIRS.n_pixels - 1, ECLAIRS.n_rows - 1, ECLAIRS.n_columns - 1))
         ),
         f"fewer than `fit.min_counts` ({FIT['min_counts']})",
-        f"({per_cent(instrument.SEARCHED_GAIN)} in gain, {instrument.SEARCHED_OFFSET_KEV} keV in",
+        f"({per_cent(ECLAIRS.search.gain)} in gain, {ECLAIRS.search.offset_keV} keV in",
     ],
     "Within the exposure": [
         f"p below {doubts.DOUBT_HALVES} | the halves",
@@ -107,8 +108,8 @@ SAID = {
         f"more than {doubts.BRIGHTER}, and by {doubts.BRIGHTER_SIGMA} standard deviations",
         f"less than {joint.MISSING_FRACTION} of it, by {joint.MISSING_SIGNIFICANCE:g} standard",
         f"`fit.pvalue_limit` ({scientific(FIT['pvalue_limit'])})",
-        f"{per_cent(instrument.SEARCHED_GAIN)} in gain, {instrument.SEARCHED_OFFSET_KEV} keV in",
-        "at {:g} and {:g} keV against the".format(*outliers.JUDGED_KEV),
+        f"{per_cent(ECLAIRS.search.gain)} in gain, {ECLAIRS.search.offset_keV} keV in",
+        "at {:g} and {:g} keV against the".format(*JUDGED_KEV),
         f"the {outliers.WINDOW_PIXELS**2 - 1} neighbours | {outliers.THRESHOLD_SIGMA:g} robust",
         f"p-value is below {doubts.DOUBT_PVALUE}, a block stands off by {doubts.DOUBT_SIGMA}"
         f" standard errors, counts gather by {doubts.DOUBT_EXCESS} standard deviations",

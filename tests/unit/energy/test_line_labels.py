@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.instruments import REQUIREMENT
 from helpers.paths import PROJECT
 
 from pixelcal.energy.figures import spectrum
@@ -16,7 +17,7 @@ TABLES = sorted((PROJECT / "resources" / "lines").glob("*.csv"))
 def test_figures_and_page_name_every_line_alike(path):
     table = read_line_table(path)
     nothing = ("", np.zeros(1024, int), np.zeros(1024), (0.145, 3.0))
-    edges = spectrum.stack_edges_keV()
+    edges = spectrum.stack_edges_keV(range_keV=REQUIREMENT.range_keV)
     figure = spectrum.spectrum_figure(np.array([]), edges, nothing, [], 1.0, table, "")
     drawn = [text.get_text() for text in figure.axes[0].texts if text.get_rotation() == 90]
     blocks = labels_of_blocks(table)

@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 import pytest
+from helpers.instruments import REQUIREMENT
 from helpers.paths import PROJECT
 from scipy.stats import kstest
 
-from pixelcal import instrument
 from pixelcal.energy import relation
 from pixelcal.energy.fit.columns import FIT_DTYPE, FIT_UNITS, empty_fits
 from pixelcal.energy.requirement import requirement_keV
@@ -16,7 +16,7 @@ from pixelcal.numerics.random import pixel_stream
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 GAIN, OFFSET = 0.145, 3.0
-ENERGIES = np.array(instrument.REFERENCE_ENERGIES_KEV)
+ENERGIES = np.array(REQUIREMENT.energies_keV)
 COVARIANCE = np.array([[1.0e-8, -0.92 * 1.0e-4 * 0.04], [-0.92 * 1.0e-4 * 0.04, 0.04**2]])
 """Of (gain, offset), correlated as an extrapolation to channel 0 makes them."""
 
@@ -68,7 +68,8 @@ def test_no_answer_has_no_error():
 
 def test_requirement_changes_above_80_keV():
     np.testing.assert_array_equal(
-        requirement_keV([4.0, 79.9, 80.0, 80.1, 150.0]), [0.3, 0.3, 0.3, 0.5, 0.5]
+        requirement_keV([4.0, 79.9, 80.0, 80.1, 150.0], requirement=REQUIREMENT),
+        [0.3, 0.3, 0.3, 0.5, 0.5],
     )
 
 

@@ -23,6 +23,7 @@ from helpers.faults import (
     write_events,
     write_flight,
 )
+from helpers.instruments import ECLAIRS
 
 from pixelcal.energy.events.reader import open_events, stream
 from pixelcal.energy.prior import read_prior
@@ -93,7 +94,7 @@ def test_events_of_fpack_are_streamed(block_bytes, outer, tmp_path):
     if outer:
         path = tmp_path / "events.fits.fz.gz"
         path.write_bytes(gzip.compress(REFERENCE.read_bytes()))
-    file = open_events(path, "pira", {})
+    file = open_events(path, "pira", {}, instrument=ECLAIRS)
     blocks = [
         {key: values.copy() for key, values in block.items()}
         for block in stream(file, block_bytes=block_bytes)
@@ -131,7 +132,7 @@ def test_memory_does_not_depend_on_the_number_of_tiles(tmp_path):
     for n in (20_000, 200_000):
         part = {name: (form, array[:n]) for name, (form, array) in columns.items()}
         path = write(tmp_path / f"{n}.fz", fpacked(events_hdu(part), GZIP_2, 5000))
-        file = open_events(path, "pira", {})
+        file = open_events(path, "pira", {}, instrument=ECLAIRS)
         tracemalloc.start()
         for _ in stream(file, block_bytes=10_000):
             pass
@@ -174,7 +175,7 @@ def test_a_relation_is_read(tmp_path):
     units = {"GAIN": "keV/chan", "OFFSET": "keV"}
     hdu = events_hdu(columns, name="RELATION", units=units)
     path = write(tmp_path / "prior.fits.fz", fpacked(hdu, GZIP_2, 10))
-    gain, _ = read_prior(path, np.arange(64), 1.0, 0.0)
+    gain, _ = read_prior(path, np.arange(64), 1.0, 0.0, instrument=ECLAIRS)
     assert np.all(gain == 0.1451)
 
 
@@ -196,7 +197,7 @@ def test_bad_pixels_are_read(name, tmp_path):
 def test_an_image_is_not_taken_for_a_table(hdu, word, tmp_path):
     path = write(tmp_path / "prior.fits", hdu)
     with pytest.raises(InputError, match=f"RELATION is {word}"):
-        read_prior(path, np.arange(64), 1.0, 0.0)
+        read_prior(path, np.arange(64), 1.0, 0.0, instrument=ECLAIRS)
     with pytest.raises(InputError, match=f"RELATION is {word}"):
         read_table(path)
 

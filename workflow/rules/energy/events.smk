@@ -11,10 +11,10 @@ rule simulate_events:
         lines=LINES,
         attenuation=ATTENUATION,
     output:
-        events="results/eclairs/events/events.fits",
-        gti="results/eclairs/events/gti.fits",
-        undistributed="results/eclairs/events/undistributed.fits",
-        pixels="results/eclairs/events/pixels.ecsv",
+        events=FOLDER + "/events/events.fits",
+        gti=FOLDER + "/events/gti.fits",
+        undistributed=FOLDER + "/events/undistributed.fits",
+        pixels=FOLDER + "/events/pixels.ecsv",
     log:
         "results/logs/simulate_events/events.log",
     benchmark:
@@ -35,6 +35,7 @@ rule simulate_events:
         criteria=config["events"]["gti"]["criteria"],
         contents=contents(LINES, ATTENUATION, None if HAS_TRUTH else config["relation"]["file"]),
         date=config["date"],
+        instrument=INSTRUMENT,
         library=library("energy/simulate_events"),
     script:
         "../../scripts/energy/simulate_events.py"

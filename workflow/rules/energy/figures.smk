@@ -8,9 +8,9 @@ rule plot_relation:
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
-        **truth_of("results/eclairs/{exposure}"),
+        **truth_of(FOLDER + "/{exposure}"),
         **prior_input(),
-        relation="results/eclairs/{exposure}/relation.fits",
+        relation=FOLDER + "/{exposure}/relation.fits",
         pixel_map=PIXEL_MAP,
     output:
         **reported_figures(RELATION_FIGURES),
@@ -29,6 +29,7 @@ rule plot_relation:
         method=lookup(dpath="{exposure}/fit/method", within=EXPOSURES),
         relation=prior_relation(),
         changes=leaves(config["changes"], "threshold_sigma"),
+        instrument=INSTRUMENT,
         library=library("energy/plot_relation"),
     script:
         "../../scripts/energy/plot_relation.py"
@@ -46,8 +47,8 @@ rule plot_spectrum:
         unpack(response_input),
         **prior_input(),
         **undistributed_input(),
-        relation="results/eclairs/{exposure}/relation.fits",
-        spectra="results/eclairs/{exposure}/spectra.fits",
+        relation=FOLDER + "/{exposure}/relation.fits",
+        spectra=FOLDER + "/{exposure}/spectra.fits",
         lines=line_table,
     output:
         **reported_figures(SPECTRUM_FIGURES),
@@ -65,6 +66,7 @@ rule plot_spectrum:
         exposure="{exposure}",
         relation=prior_relation(),
         fit=model_settings,
+        instrument=INSTRUMENT,
         library=library("energy/plot_spectrum"),
     script:
         "../../scripts/energy/plot_spectrum.py"
@@ -80,21 +82,21 @@ rule plot_pixel:
     """
     input:
         unpack(response_input),
-        **truth_of("results/eclairs/{exposure}"),
+        **truth_of(FOLDER + "/{exposure}"),
         **prior_input(),
         **undistributed_input(),
-        relation="results/eclairs/{exposure}/relation.fits",
-        spectra="results/eclairs/{exposure}/spectra.fits",
+        relation=FOLDER + "/{exposure}/relation.fits",
+        spectra=FOLDER + "/{exposure}/spectra.fits",
         lines=line_table,
     output:
         png=report(
-            "results/eclairs/{exposure}/pixels/{pixel}.png",
+            FOLDER + "/{exposure}/pixels/{pixel}.png",
             caption="../../report/pixel.rst",
-            category="ECLAIRs",
+            category=INSTRUMENT["title"],
             subcategory="pixels on demand",
             labels={"exposure": "{exposure}", "figure": "pixel {pixel}"},
         ),
-        pdf="results/eclairs/{exposure}/pixels/{pixel}.pdf",
+        pdf=FOLDER + "/{exposure}/pixels/{pixel}.pdf",
     log:
         "results/logs/plot_pixel/{exposure}/{pixel}.log",
     benchmark:
@@ -119,6 +121,7 @@ rule plot_pixel:
         ),
         relation=prior_relation(),
         fit=model_settings,
+        instrument=INSTRUMENT,
         library=library("energy/plot_pixel"),
     script:
         "../../scripts/energy/plot_pixel.py"
@@ -133,13 +136,13 @@ rule write_lists:
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
-        **truth_of("results/eclairs/{exposure}"),
+        **truth_of(FOLDER + "/{exposure}"),
         **prior_input(),
-        relation="results/eclairs/{exposure}/relation.fits",
+        relation=FOLDER + "/{exposure}/relation.fits",
     output:
-        changed="results/eclairs/{exposure}/lists/changed.txt",
-        over_requirement="results/eclairs/{exposure}/lists/over_requirement.txt",
-        no_answer="results/eclairs/{exposure}/lists/no_answer.txt",
+        changed=FOLDER + "/{exposure}/lists/changed.txt",
+        over_requirement=FOLDER + "/{exposure}/lists/over_requirement.txt",
+        no_answer=FOLDER + "/{exposure}/lists/no_answer.txt",
     log:
         "results/logs/write_lists/{exposure}.log",
     benchmark:
@@ -155,6 +158,7 @@ rule write_lists:
         exposure="{exposure}",
         relation=prior_relation(),
         changes=leaves(config["changes"], "threshold_sigma"),
+        instrument=INSTRUMENT,
         library=library("energy/write_lists"),
     script:
         "../../scripts/energy/write_lists.py"

@@ -10,10 +10,10 @@ rule fit_lines:
     input:
         unpack(response_input),
         **prior_input(),
-        spectra="results/eclairs/{exposure}/spectra.fits",
+        spectra=FOLDER + "/{exposure}/spectra.fits",
         lines=line_table,
     output:
-        fits="results/eclairs/{exposure}/chunks/{chunk}.fits",
+        fits=FOLDER + "/{exposure}/chunks/{chunk}.fits",
     log:
         "results/logs/fit_lines/{exposure}/{chunk}.log",
     benchmark:
@@ -31,6 +31,7 @@ rule fit_lines:
         exposure="{exposure}",
         contents=fit_contents,
         date=config["date"],
+        instrument=INSTRUMENT,
         library=library("energy/fit_lines"),
     script:
         "../../scripts/energy/fit_lines.py"

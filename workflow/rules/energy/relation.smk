@@ -11,12 +11,12 @@ rule merge_relation:
         **prior_input(),
         **bad_pixels_input(),
         chunks=chunk_files,
-        spectra="results/eclairs/{exposure}/spectra.fits",
+        spectra=FOLDER + "/{exposure}/spectra.fits",
         lines=line_table,
         pixel_map=PIXEL_MAP,
     output:
-        relation="results/eclairs/{exposure}/relation.fits",
-        mission="results/eclairs/{exposure}/AUX-ECL-PIX-CAL.fits",
+        **mission_output(),
+        relation=FOLDER + "/{exposure}/relation.fits",
     log:
         "results/logs/merge_relation/{exposure}.log",
     benchmark:
@@ -34,6 +34,7 @@ rule merge_relation:
         settings=product_settings,
         contents=contents(config["bad_pixels"]),
         date=config["date"],
+        instrument=INSTRUMENT,
         library=library("energy/merge_relation"),
     script:
         "../../scripts/energy/merge_relation.py"

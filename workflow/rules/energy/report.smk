@@ -20,7 +20,7 @@ rule report:
         report=report(
             "results/report.html",
             caption="../../report/report.rst",
-            category="ECLAIRs",
+            category=INSTRUMENT["title"],
             labels={"exposure": "all", "figure": "report"},
         ),
     log:
@@ -38,6 +38,8 @@ rule report:
         relation=prior_relation(),
         settings=common_settings(),
         threshold=config["changes"]["threshold_sigma"],
+        instrument=INSTRUMENT,
+        folder=FOLDER,
         library=library("energy/report"),
         templates=templates("energy"),
     script:

@@ -9,10 +9,10 @@ rule learn_response:
     input:
         **prior_input(),
         **bad_pixels_input(),
-        spectra="results/eclairs/{exposure}/spectra.fits",
+        spectra=FOLDER + "/{exposure}/spectra.fits",
         lines=line_table,
     output:
-        response="results/eclairs/{exposure}/response.fits",
+        response=FOLDER + "/{exposure}/response.fits",
     log:
         "results/logs/learn_response/{exposure}.log",
     benchmark:
@@ -29,6 +29,7 @@ rule learn_response:
         exposure="{exposure}",
         contents=response_contents,
         date=config["date"],
+        instrument=INSTRUMENT,
         library=library("energy/learn_response"),
     script:
         "../../scripts/energy/learn_response.py"

@@ -1,4 +1,4 @@
-"""Helpers of the ECLAIRs rules: its exposures and files, and the leaves of the configuration used."""
+"""Helpers of the energy rules: exposures and files, and the leaves of the configuration used."""
 
 from pixelcal.energy.lines import read_lines
 from pixelcal.io.chunks import parse_pixels
@@ -8,25 +8,31 @@ with configuration.mistakes_in_one_line():
     for path in configuration.line_tables(config):
         read_lines(path)
 
-PIXELS = list(parse_pixels(config["pixels"], configuration.N_PIXELS))
+INSTRUMENT = configuration.resolved_instrument(config)
+FOLDER = f"results/{configuration.instrument_folder(config)}"
+N_PIXELS = INSTRUMENT["camera"]["pixels"]
+PIXELS = list(parse_pixels(config["pixels"], N_PIXELS))
 if config["bad_pixels"]:
     from pixelcal.io.merge import read_bad_pixels, refuse_all_bad
 
     with configuration.mistakes_in_one_line():
-        bad = read_bad_pixels(config["bad_pixels"], "DETNUM", configuration.N_PIXELS)
+        bad = read_bad_pixels(config["bad_pixels"], "DETNUM", N_PIXELS)
         refuse_all_bad(bad, PIXELS, config["bad_pixels"])
 
 EXPOSURES = {name: configuration.exposure_settings(config, name) for name in config["exposures"]}
 # Shortest first: the order in which a configuration names them makes nothing stale.
-EXPOSURES = dict(sorted(EXPOSURES.items(), key=lambda item: (item[1]["seconds"], item[0])))
+EXPOSURES = dict(
+    sorted(EXPOSURES.items(), key=lambda item: (item[1]["seconds"] or float("inf"), item[0]))
+)
 SIMULATED = not config["events"]["files"]
 with configuration.mistakes_in_one_line():
-    check_not_measured("results", EXPOSURES, SIMULATED)
+    check_not_measured(FOLDER, EXPOSURES, SIMULATED)
 COLUMNS = {key: name for key, name in config["events"]["columns"].items() if name is not None}
-HAS_TRUTH = config["events"]["layout"] != "ecl-evt-cal" and "channel" not in COLUMNS
-LINES = shipped_or_given("resources/lines/all_blocks.csv")
+LAYOUT = INSTRUMENT["layouts"][config["events"]["layout"]]
+HAS_TRUTH = LAYOUT["form"] == "events" and not {"channel"} & {*LAYOUT["columns"], *COLUMNS}
+LINES = shipped_or_given("resources/lines/all_blocks.csv")  # of the simulation
 ATTENUATION = shipped_or_given("resources/attenuation/cdte.csv")
-PIXEL_MAP = shipped_or_given("resources/eclairs_pixels.csv")
+PIXEL_MAP = shipped_or_given(INSTRUMENT["pixel_map"])
 
 RELATION_FIGURES = (
     "camera",
@@ -119,6 +125,7 @@ def common_settings():
     relation = ("relation.gain_keV", "relation.offset_keV", "relation.file")
     settings = leaves(config, "bad_pixels", "date", *EVENTS, *relation) | {"pixels": PIXELS}
     settings["events"]["columns"] = COLUMNS
+    settings["instrument"] = config["instrument"]
     if SIMULATED:
         settings["simulation"] = simulation_settings()
     return ordered(settings)
@@ -170,7 +177,7 @@ def fit_contents(wildcards):
 
 def per_exposure(name):
     """One product of every exposure, shortest first."""
-    return [f"results/eclairs/{exposure}/{name}" for exposure in EXPOSURES]
+    return [f"{FOLDER}/{exposure}/{name}" for exposure in EXPOSURES]
 
 
 def line_table(wildcards):
@@ -186,7 +193,7 @@ def line_tables():
 def event_inputs():
     """The event files and their good times: the user's, or the simulated ones."""
     if SIMULATED:
-        folder = "results/eclairs/events"
+        folder = FOLDER + "/events"
         return {"events": [f"{folder}/events.fits"], "gti": f"{folder}/gti.fits"}
     return {"events": config["events"]["files"]} | optional(gti=config["events"]["gti"]["file"])
 
@@ -203,7 +210,7 @@ def bad_pixels_input():
 
 def undistributed_input():
     """The spectrum without energy redistribution, where events are simulated."""
-    path = "results/eclairs/events/undistributed.fits"
+    path = FOLDER + "/events/undistributed.fits"
     return {"undistributed": path} if SIMULATED else {}
 
 
@@ -217,33 +224,39 @@ def response_input(wildcards):
     fit = EXPOSURES[wildcards.exposure]["fit"]
     if fit["method"] != "joint":
         return {}
-    return {"response": fit["response"] or f"results/eclairs/{wildcards.exposure}/response.fits"}
+    return {"response": fit["response"] or f"{FOLDER}/{wildcards.exposure}/response.fits"}
 
 
 def response_files():
     """The responses of all exposures that have one, shortest first."""
     return [
-        exposure["fit"]["response"] or f"results/eclairs/{name}/response.fits"
+        exposure["fit"]["response"] or f"{FOLDER}/{name}/response.fits"
         for name, exposure in EXPOSURES.items()
         if exposure["fit"]["method"] == "joint"
     ]
 
 
+def mission_output():
+    """The calibration file of the mission, where the instrument has one."""
+    name = INSTRUMENT["mission_file"]
+    return optional(mission=name and FOLDER + "/{exposure}/" + f"{name}.fits")
+
+
 def chunk_files(wildcards):
     """The fits of all chunks of an exposure."""
     names = chunk_names(len(PIXELS), EXPOSURES[wildcards.exposure]["fit"]["chunk_pixels"])
-    return [f"results/eclairs/{wildcards.exposure}/chunks/{name}.fits" for name in names]
+    return [f"{FOLDER}/{wildcards.exposure}/chunks/{name}.fits" for name in names]
 
 
 def reported_figures(names):
     """Outputs NAME_png, which Snakemake's own report shows too, and NAME_pdf of figures."""
     outputs = {}
     for name in names:
-        path = f"results/eclairs/{{exposure}}/figures/{name}"
+        path = f"{FOLDER}/{{exposure}}/figures/{name}"
         outputs[f"{name}_png"] = report(
             f"{path}.png",
             caption=f"../../report/{name}.rst",
-            category="ECLAIRs",
+            category=INSTRUMENT["title"],
             subcategory="{exposure}",
             labels={"exposure": "{exposure}", "figure": name.replace("_", " ")},
         )

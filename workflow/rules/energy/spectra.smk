@@ -11,8 +11,8 @@ rule bin_spectra:
         **prior_input(),
         pixel_map=PIXEL_MAP,
     output:
-        truth="results/eclairs/{exposure}/truth.ecsv",  # also where there is none: NaN
-        spectra="results/eclairs/{exposure}/spectra.fits",
+        truth=FOLDER + "/{exposure}/truth.ecsv",  # also where there is none: NaN
+        spectra=FOLDER + "/{exposure}/spectra.fits",
     log:
         "results/logs/bin_spectra/{exposure}.log",
     benchmark:
@@ -38,6 +38,7 @@ rule bin_spectra:
         files=config["events"]["files"],
         contents=event_contents(),
         date=config["date"],
+        instrument=INSTRUMENT,
         library=library("energy/bin_spectra"),
     script:
         "../../scripts/energy/bin_spectra.py"

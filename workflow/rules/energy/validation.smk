@@ -8,11 +8,11 @@ rule validate_relation:
     """
     input:
         unpack(response_input),
-        **truth_of("results/eclairs/{exposure}"),
+        **truth_of(FOLDER + "/{exposure}"),
         **prior_input(),
-        relation="results/eclairs/{exposure}/relation.fits",
+        relation=FOLDER + "/{exposure}/relation.fits",
     output:
-        validation="results/eclairs/{exposure}/validation.json",
+        validation=FOLDER + "/{exposure}/validation.json",
     log:
         "results/logs/validate_relation/{exposure}.log",
     benchmark:
@@ -27,6 +27,7 @@ rule validate_relation:
     params:
         relation=prior_relation(),
         exposure="{exposure}",
+        instrument=INSTRUMENT,
         library=library("energy/validate_relation"),
     script:
         "../../scripts/energy/validate_relation.py"
@@ -42,10 +43,10 @@ rule predict_observing_time:
     """
     input:
         unpack(response_input),
-        relation="results/eclairs/{exposure}/relation.fits",
+        relation=FOLDER + "/{exposure}/relation.fits",
         lines=line_table,
     output:
-        prediction="results/eclairs/{exposure}/observing_time.json",
+        prediction=FOLDER + "/{exposure}/observing_time.json",
     log:
         "results/logs/predict_observing_time/{exposure}.log",
     benchmark:
@@ -60,6 +61,7 @@ rule predict_observing_time:
     params:
         min_counts=lookup(dpath="{exposure}/fit/min_counts", within=EXPOSURES),
         exposure="{exposure}",
+        instrument=INSTRUMENT,
         library=library("energy/predict_observing_time"),
     script:
         "../../scripts/energy/predict_observing_time.py"

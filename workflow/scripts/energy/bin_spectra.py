@@ -16,9 +16,10 @@ from pixelcal.energy.events.numbering import check_numbers
 from pixelcal.energy.events.overlap import check_different, check_overlap
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
 from pixelcal.energy.events.spectra_tables import spectra_hdus
+from pixelcal.energy.fit.columns import detnum_dtype
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.truth import inject_errors, tell_beyond_search, truth_table
-from pixelcal.instrument import SEARCHED_GAIN, SEARCHED_OFFSET_KEV, UNKNOWN
+from pixelcal.instrument import UNKNOWN, instrument_of
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_ecsv, write_fits
 from pixelcal.workflow.script import listed, running
@@ -27,23 +28,24 @@ with running(snakemake) as progress:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     paths = listed(given.events)
     gti, prior = given.get("gti"), given.get("prior")
-    detnum = np.array(sorted(params.pixels), np.int16)
+    instrument = instrument_of(params.instrument)
+    detnum = np.array(sorted(params.pixels), detnum_dtype(instrument.n_pixels))
 
     how = params.layout, params.columns, params.multiplicity, params.get("first_pixel", 0)
-    files = open_event_files(paths, *how)
+    files = open_event_files(paths, *how, instrument=instrument)
     available = good_time_of(files, gti, params.criteria)
     check_different(files)
     good_time = first_seconds(available, params.seconds)
 
-    has_truth = value_key(params.layout, params.columns) == "energy"
+    has_truth = value_key(instrument.layouts[params.layout], params.columns) == "energy"
     if has_truth:
-        known = read_prior(prior, detnum, **params.relation, tell=True)
-        tell_beyond_search(params.injection, SEARCHED_GAIN, SEARCHED_OFFSET_KEV)
+        known = read_prior(prior, detnum, **params.relation, tell=True, instrument=instrument)
+        tell_beyond_search(params.injection, *instrument.search)
         relation = inject_errors(detnum, *known, **params.injection, exposure=params.exposure)
     else:  # channels as the camera assigned them: channel = floor((channel - 0) / 1)
         relation = np.ones(len(detnum)), np.zeros(len(detnum))
 
-    positions = detnum_of_positions(read_pixel_map(given.pixel_map))
+    positions = detnum_of_positions(read_pixel_map(given.pixel_map), instrument)
     spectra = bin_events(
         files,
         detnum,
@@ -53,9 +55,10 @@ with running(snakemake) as progress:
         seed=params.seed,
         detnum_of_position=positions,
         progress=progress,
+        instrument=instrument,
     )
     logging.getLogger("pixelcal").info(summary(spectra))
-    numbering = check_numbers(files, spectra.numbers, detnum, positions)
+    numbering = check_numbers(files, spectra.numbers, detnum, positions, instrument=instrument)
     for line in numbering:  # before what may follow from it
         logging.getLogger("pixelcal").warning(line)
     check_counted(spectra, files)

@@ -3,7 +3,8 @@
 input: chunks (list), spectra, pixel_map, lines; where configured bad_pixels and
     prior; for the method joint response
 output: relation, mission
-params: relation (gain_keV, offset_keV), settings (all that the relation depends on), date
+params: instrument, relation (gain_keV, offset_keV), settings (all that the relation depends on),
+    date
 """
 
 import logging
@@ -12,17 +13,18 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.camera import read_pixel_map
-from pixelcal.energy.fit.columns import FIT_DTYPE, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS
+from pixelcal.energy.fit.columns import LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS, fit_dtype
 from pixelcal.energy.results import merge as merging
 from pixelcal.energy.results.lineage import check_chunks, check_spectra
 from pixelcal.energy.results.mission_file import mission_hdus, previous_relation
-from pixelcal.instrument import N_PIXELS
+from pixelcal.instrument import instrument_of
 from pixelcal.io.merge import merge_chunks, read_bad_pixels, refuse_all_bad
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
 from pixelcal.workflow.script import listed, running
 
 with running(snakemake):
     given, made, params = snakemake.input, snakemake.output, snakemake.params
+    instrument = instrument_of(params.instrument)
     prior, bad_pixels = given.get("prior"), given.get("bad_pixels")
     spectra = read_columns(given.spectra, "SPECTRA")
     detnum = np.asarray(spectra["DETNUM"])
@@ -31,10 +33,10 @@ with running(snakemake):
     paths = listed(given.chunks)
     fits = [read_columns(path, "FIT") for path in paths]
     check_chunks(paths, [part.meta for part in fits], given.spectra)
-    rows = merge_chunks(fits, detnum, paths, FIT_DTYPE, "DETNUM")
-    bad = read_bad_pixels(bad_pixels, "DETNUM", N_PIXELS) if bad_pixels else []
+    rows = merge_chunks(fits, detnum, paths, fit_dtype(detnum), "DETNUM")
+    bad = read_bad_pixels(bad_pixels, "DETNUM", instrument.n_pixels) if bad_pixels else []
     refuse_all_bad(bad, detnum, bad_pixels)
-    rows = merging.complete_status(rows, x, y, bad)
+    rows = merging.complete_status(rows, x, y, bad, instrument.requirement)
     cards = merging.relation_cards(
         rows,
         spectra.meta,
@@ -52,5 +54,6 @@ with running(snakemake):
         hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
     write_fits(made.relation, hdus, params.date)
 
-    previous = previous_relation(prior, detnum, **params.relation)
-    write_fits(made.mission, mission_hdus(rows, previous, cards, spectra.meta), params.date)
+    if instrument.mission_file:
+        previous = previous_relation(prior, detnum, **params.relation, instrument=instrument)
+        write_fits(made.mission, mission_hdus(rows, previous, cards, spectra.meta), params.date)

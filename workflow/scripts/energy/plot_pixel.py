@@ -16,12 +16,14 @@ from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.truth import read_truth
 from pixelcal.errors import InputError
+from pixelcal.instrument import instrument_of
 from pixelcal.io.tables import read_columns
 from pixelcal.plotting import plots
 from pixelcal.workflow.script import running
 
 with running(snakemake):
     given, made, params = snakemake.input, snakemake.output, snakemake.params
+    instrument = instrument_of(params.instrument)
     rows = read_columns(given.relation, "RELATION")
     detnum = int(params.pixel)
     found = np.flatnonzero(np.asarray(rows["DETNUM"]) == detnum)
@@ -34,7 +36,9 @@ with running(snakemake):
     row = rows[index]
     table = read_line_table(given.lines)
     counts = np.asarray(read_columns(given.spectra, "SPECTRA")["COUNTS"])[index]
-    gain, offset = read_prior(given.get("prior"), [detnum], **params.relation)
+    gain, offset = read_prior(
+        given.get("prior"), [detnum], **params.relation, instrument=instrument
+    )
     prior = (float(gain[0]), float(offset[0]))
     truth = None
     if given.get("truth"):
@@ -49,8 +53,11 @@ with running(snakemake):
         row,
         table,
         prior,
-        figures_pixel.pixel_title(row, params.exposure, float(rows.meta["EXPOSURE"])),
+        figures_pixel.pixel_title(
+            row, instrument.title, params.exposure, float(rows.meta["EXPOSURE"])
+        ),
         truth,
         photons,
+        instrument=instrument,
     )
     plots.save_figure(figure, made.png, made.pdf)

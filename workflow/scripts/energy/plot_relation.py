@@ -8,31 +8,36 @@ params: exposure, method, relation (gain_keV, offset_keV), changes (threshold_si
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.camera import module_borders, read_pixel_map
+from pixelcal.camera import module_borders, read_pixel_map, shape_of_map
 from pixelcal.energy.figures import energy as figures_energy
 from pixelcal.energy.figures import relation as figures
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.results.changes import find_changes
 from pixelcal.energy.truth import read_truth
+from pixelcal.instrument import instrument_of
 from pixelcal.io.tables import read_columns
 from pixelcal.plotting import plots
 from pixelcal.workflow.script import running
 
 with running(snakemake) as progress:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
+    instrument = instrument_of(params.instrument)
     rows = read_columns(given.relation, "RELATION")
     detnum = np.asarray(rows["DETNUM"])
+    pixel_map = read_pixel_map(given.pixel_map)
     data = figures.FigureData(
         rows=rows,
-        prior=read_prior(given.get("prior"), detnum, **params.relation),
+        prior=read_prior(given.get("prior"), detnum, **params.relation, instrument=instrument),
         truth=read_truth(given.truth, detnum) if given.get("truth") else None,
         positions=figures.PixelPositions(
             np.asarray(rows["X"]),
             np.asarray(rows["Y"]),
-            module_borders(read_pixel_map(given.pixel_map)),
+            module_borders(pixel_map),
+            shape_of_map(pixel_map),
         ),
-        title=f"ECLAIRs, exposure {params.exposure} ({rows.meta['EXPOSURE']:g} s)",
+        title=f"{instrument.title}, exposure {params.exposure} ({rows.meta['EXPOSURE']:g} s)",
         method=params.method,
+        requirement=instrument.requirement,
     )
     threshold = params.changes["threshold_sigma"]
     changes = find_changes(rows, data.prior, threshold)

@@ -10,6 +10,7 @@ import _path  # noqa: F401
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.response.io import read_response
 from pixelcal.energy.results.observing_time import predict_observing_time
+from pixelcal.instrument import instrument_of
 from pixelcal.io.tables import read_columns, write_json
 from pixelcal.workflow.script import running
 
@@ -19,6 +20,11 @@ with running(snakemake):
     table = read_line_table(given.lines)
     response = read_response(given.response, table) if given.get("response") else None
     numbers = predict_observing_time(
-        relation, relation.meta["EXPOSURE"], params.min_counts, table, response
+        relation,
+        relation.meta["EXPOSURE"],
+        params.min_counts,
+        table,
+        response,
+        instrument=instrument_of(params.instrument),
     )
     write_json(snakemake.output.prediction, numbers | {"exposure": params.exposure})

@@ -4,7 +4,7 @@ input: relations, validations, spectra, predictions, line tables, and where ther
     responses and prior: one per exposure, in order; pixel_map
 output: report
 params: exposures (settings of each), relation (gain_keV, offset_keV), settings (what they share),
-    threshold (sigma from where on a change is significant)
+    instrument, folder (of the products), threshold (sigma from where on a change is significant)
 """
 
 import _path  # noqa: F401
@@ -18,6 +18,7 @@ from pixelcal.camera import read_pixel_map
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.report.content import page_content
 from pixelcal.energy.report.products import read_products
+from pixelcal.instrument import instrument_of
 from pixelcal.io.provenance import software_versions
 from pixelcal.io.tables import write_text
 from pixelcal.report.frame import render
@@ -33,6 +34,7 @@ PER_EXPOSURE = {
 
 with running(snakemake) as progress:
     given, params = snakemake.input, snakemake.params
+    instrument = instrument_of(params.instrument)
     # Only exposures of the method joint have a response.
     responses = iter(given.get("responses", []))
     exposures = []
@@ -45,7 +47,10 @@ with running(snakemake) as progress:
             read_products(
                 settings,
                 paths,
-                lambda detnum: read_prior(given.get("prior"), detnum, **params.relation),
+                lambda detnum: read_prior(
+                    given.get("prior"), detnum, **params.relation, instrument=instrument
+                ),
+                instrument,
             )
         )
         progress(number + 1, len(params.exposures) + 1)
@@ -56,5 +61,7 @@ with running(snakemake) as progress:
         params.settings,
         versions,
         params.threshold,
+        instrument,
+        params.folder,
     )
     write_text(snakemake.output.report, render("energy/report.html.j2", **content))

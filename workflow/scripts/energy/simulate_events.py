@@ -16,13 +16,15 @@ from pixelcal.energy.simulation.writer import (
     write_good_times,
 )
 from pixelcal.energy.truth import inject_errors
-from pixelcal.instrument import N_PIXELS
+from pixelcal.instrument import instrument_of
 from pixelcal.io.tables import table_hdu, write_ecsv, write_fits
 from pixelcal.workflow.script import running
 
 with running(snakemake) as progress:
     params = snakemake.params
     settings = params.simulation
+    instrument = instrument_of(params.instrument)
+    grid = instrument.n_rows, instrument.n_columns
     detector = Detector(
         fwhm_0=settings["fwhm_keV"]["at_0"],
         fwhm_60=settings["fwhm_keV"]["at_60"],
@@ -37,28 +39,36 @@ with running(snakemake) as progress:
         read_attenuation(snakemake.input.attenuation),
     )
     pixels = make_pixels(
-        with_neighbours(params.pixels),
+        with_neighbours(params.pixels, grid),
         settings["spread"]["efficiency"],
         settings["spread"]["resolution"],
         settings["dead_fraction"],
         settings["seed"],
     )
     sampler = EventSampler(
-        pixels, params.pixels, background, detector, settings["multiple_fraction"], settings["seed"]
+        pixels,
+        params.pixels,
+        background,
+        detector,
+        settings["multiple_fraction"],
+        settings["seed"],
+        grid,
     )
     segments, intervals = make_orbits(
         settings["good_seconds"], params.criteria, settings["earth_free_fraction"]
     )
     flight = params.layout == "ecl-evt-cal"
-    everyone = np.arange(N_PIXELS)
+    everyone = np.arange(instrument.n_pixels)
     if flight:
-        known = read_prior(snakemake.input.get("prior"), everyone, **params.relation)
+        known = read_prior(
+            snakemake.input.get("prior"), everyone, **params.relation, instrument=instrument
+        )
         gain, offset = inject_errors(everyone, *known, exposure="flight", **params.injection)
 
     def blocks():
         for segment in segments:
             events = sampler.sample(segment)
-            yield to_flight_layout(events, gain, offset) if flight else events
+            yield to_flight_layout(events, gain, offset, instrument) if flight else events
             progress(segment.stop, segments[-1].stop)
 
     made = snakemake.output

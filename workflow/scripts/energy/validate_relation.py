@@ -13,19 +13,27 @@ from pixelcal.energy.prior import read_prior
 from pixelcal.energy.response.energy_scale import common_covariance
 from pixelcal.energy.results.validation import validate
 from pixelcal.energy.truth import read_truth
+from pixelcal.instrument import instrument_of
 from pixelcal.io.tables import read_columns, write_json
 from pixelcal.workflow.script import running
 
 with running(snakemake):
     given, params = snakemake.input, snakemake.params
+    instrument = instrument_of(params.instrument)
     relation = read_columns(given.relation, "RELATION")
     detnum = np.asarray(relation["DETNUM"])
-    prior = read_prior(given.get("prior"), detnum, **params.relation)
+    prior = read_prior(given.get("prior"), detnum, **params.relation, instrument=instrument)
     truth = read_truth(given.truth, detnum) if given.get("truth") else None
     common = None
     if given.get("response"):
         common = common_covariance(read_columns(given.response, "LINES").meta)
-    numbers = validate(relation, prior, truth, systematic_covariance=common)
+    numbers = validate(
+        relation,
+        prior,
+        truth,
+        systematic_covariance=common,
+        requirement=instrument.requirement,
+    )
     header = relation.meta
     numbers |= {
         "exposure": params.exposure,

@@ -14,21 +14,23 @@ from pixelcal.energy.prior import read_prior
 from pixelcal.energy.results import pixel_lists as lists
 from pixelcal.energy.results.changes import find_changes
 from pixelcal.energy.truth import read_truth
+from pixelcal.instrument import instrument_of
 from pixelcal.io.tables import read_columns, write_text
 from pixelcal.workflow.script import running
 
 with running(snakemake):
     given, made, params = snakemake.input, snakemake.output, snakemake.params
+    instrument = instrument_of(params.instrument)
     rows = read_columns(given.relation, "RELATION")
     detnum = np.asarray(rows["DETNUM"])
-    prior = read_prior(given.get("prior"), detnum, **params.relation)
+    prior = read_prior(given.get("prior"), detnum, **params.relation, instrument=instrument)
     truth = read_truth(given.truth, detnum) if given.get("truth") else None
     threshold = params.changes["threshold_sigma"]
-    title = f"ECLAIRs, exposure {params.exposure} ({rows.meta['EXPOSURE']:g} s)"
+    title = f"{instrument.title}, exposure {params.exposure} ({rows.meta['EXPOSURE']:g} s)"
     changes = find_changes(rows, prior, threshold)
     texts = {
         "changed": lists.changed_list(rows, changes, threshold, title),
-        "over_requirement": lists.over_requirement_list(rows, truth, title),
+        "over_requirement": lists.over_requirement_list(rows, truth, title, instrument.requirement),
         "no_answer": lists.no_valid_fit_list(rows, title),
     }
     for name, text in texts.items():

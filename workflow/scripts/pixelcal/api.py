@@ -30,11 +30,14 @@ from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.prior import read_usable
 from pixelcal.energy.relation_table import Relation
+from pixelcal.energy.response.line_shape import expected_shape
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.results.merge import RELATION_EXTENSION
 from pixelcal.energy.results.mission_file import MISSION_EXTENSION, STATUS_EXTENSION
 from pixelcal.errors import InputError
+from pixelcal.instrument import Instrument
 from pixelcal.io.fits_files import open_fits
+from pixelcal.io.instruments import load_instrument
 from pixelcal.io.resources import RESOURCES, shipped_or_given
 from pixelcal.io.tables import read_columns
 
@@ -56,8 +59,9 @@ def calibrate_spectra(
     counts,
     gain,
     offset,
-    lines: LineTable | str | Path = "all_blocks",
+    lines: LineTable | str | Path | None = None,
     *,
+    instrument: Instrument | str = "eclairs",
     pixel=None,
     response: Response | None = None,
     min_counts: int = 200,
@@ -65,19 +69,20 @@ def calibrate_spectra(
 ) -> Relation:
     """Gain and offset of pixels from the lines in their spectra, by the joint fit.
 
-    What the pixels share, as the line profile, is learnt from all of them together: give as many as
-    there are. Outliers against neighbours and masked pixels are not marked.
+    What the pixels share is learnt from all of them together: give as many as there are.
 
     Parameters
     ----------
     counts : (n_pixels, n_channels) int
         Spectra.
     gain, offset : float or (n_pixels,) float, keV/channel and keV
-        The prior relation: gains are searched within 6 %, offsets within 2.5 keV of it.
-    lines : LineTable, name or path
-        As for `read_line_table`.
+        The prior relation; how far around it is searched, the instrument says.
+    lines : LineTable, name or path, optional
+        As for `read_line_table`; by default that of the instrument.
+    instrument : Instrument, name or path
+        The camera, as `instrument` in the configuration.
     pixel : (n_pixels,) int, optional
-        Numbers of the pixels; 0, 1, 2 and so on by default.
+        Their numbers; 0, 1, 2 and so on by default.
     response : Response, optional
         A response that was learnt before, with the same line table.
     min_counts : int
@@ -87,7 +92,7 @@ def calibrate_spectra(
 
     Returns
     -------
-    Relation
+    Relation, without outliers against neighbours marked
 
     Raises
     ------
@@ -101,16 +106,22 @@ def calibrate_spectra(
     >>> relation = calibrate_spectra(camera.counts, gain=0.145, offset=3.0)
     >>> float(abs(relation.gain / camera.gain_true - 1).max()) < 0.02
     True
-    >>> relation.sigma(relation.pixel, 80.0).shape
-    (64,)
     """
     counts, gain, offset, detnum = _checked_spectra(counts, gain, offset, pixel)
-    table = lines if isinstance(lines, LineTable) else read_line_table(lines)
-    options = JointOptions(min_counts=min_counts, pvalue_limit=pvalue_limit)
-    if response is None:
-        response = learn_camera(counts, gain, offset, table, min_counts)
+    camera, table = _camera_and_lines(instrument, lines)
+    judged = camera.requirement.energies_keV
+    options = JointOptions(min_counts, pvalue_limit, camera.search, judged)
+    known = {"expected": expected_shape(camera), "search": camera.search}
+    response = response or learn_camera(counts, gain, offset, table, min_counts, **known)
     rows = fit_pixels(counts, detnum, gain, offset, table, response, options)
     return Relation(_with_units(rows, FIT_UNITS))
+
+
+def _camera_and_lines(instrument, lines) -> tuple[Instrument, LineTable]:
+    """The instrument, and the line table or that of the instrument."""
+    camera = instrument if isinstance(instrument, Instrument) else load_instrument(instrument)
+    chosen = shipped_or_given(camera.lines) if lines is None else lines
+    return camera, chosen if isinstance(chosen, LineTable) else read_line_table(chosen)
 
 
 def _checked_spectra(counts, gain, offset, pixel) -> tuple[np.ndarray, ...]:
@@ -160,7 +171,7 @@ def read_relation(path: str | Path) -> Relation:
             f"relation file {path}: has neither {RELATION_EXTENSION} nor {MISSION_EXTENSION}; give"
             " a relation.fits or AUX-ECL-PIX-CAL file"
         )
-    detnum, gain, offset = read_usable(path)
+    detnum, gain, offset = read_usable(path, load_instrument("eclairs"))  # whose file it is
     table = Table({"DETNUM": detnum, "GAIN": gain, "OFFSET": offset})
     if STATUS_EXTENSION in present:
         status = read_columns(path, STATUS_EXTENSION)
@@ -246,7 +257,7 @@ def fit_spe_charges(
         The charges are multiples of it; 0 where they are multiples of nothing. By default 1 for
         whole numbers and else 0.
     pixel : (n_pixels,) int, optional
-        Numbers of the pixels; 0, 1, 2 and so on by default.
+        Their numbers; 0, 1, 2 and so on by default.
     pe_guess : float
         Charge of a photoelectron to begin with; NaN: from the data alone.
     min_flashes : int

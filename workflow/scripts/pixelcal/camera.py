@@ -10,9 +10,9 @@ import numpy as np
 from astropy.table import Table
 
 from pixelcal.errors import InputError
-from pixelcal.instrument import N_SIDE
 
 COLUMNS = ("DETNUM", "X", "Y", "MODULE", "SECTOR")
+PLACES = ("ROW", "COLUMN")
 
 
 def read_pixel_map(path: str | Path) -> Table:
@@ -21,7 +21,8 @@ def read_pixel_map(path: str | Path) -> Table:
     Returns
     -------
     Table of int columns DETNUM, X, Y, MODULE, SECTOR, rows by rising DETNUM
-        X and Y count pixels from 0.
+        X and Y count pixels from 0. ROW and COLUMN, which event files may number pixels by, and
+        KIND (text: pixels of a kind share a response), where the file has them.
 
     Raises
     ------
@@ -38,16 +39,30 @@ def read_pixel_map(path: str | Path) -> Table:
     if missing:
         raise InputError(f"{where}: lacks the column(s) {', '.join(missing)}")
     try:
-        values = np.array([[int(row[name]) for name in COLUMNS] for row in reader], dtype=np.int64)
+        rows = list(reader)
+        numbers = [*COLUMNS, *(name for name in PLACES if name in (reader.fieldnames or ()))]
+        values = np.array([[int(row[name]) for name in numbers] for row in rows], dtype=np.int64)
     except (TypeError, ValueError):
-        raise InputError(f"{where}: every field must be a whole number") from None
+        raise InputError(f"{where}: every field but KIND must be a whole number") from None
     if not len(values) or values.min() < 0:
         raise InputError(f"{where}: needs rows, and numbers from 0 upwards")
     if len(np.unique(values[:, 0])) < len(values):
         raise InputError(f"{where}: a DETNUM is in two rows")
     if len(np.unique(values[:, 1:3], axis=0)) < len(values):
         raise InputError(f"{where}: two pixels have the same X and Y")
-    return Table(values[np.argsort(values[:, 0])], names=COLUMNS)
+    order = np.argsort(values[:, 0])
+    table = Table(values[order], names=numbers)
+    if "KIND" in (reader.fieldnames or ()):
+        kinds = [(row["KIND"] or "").strip() for row in rows]
+        if not all(kind and kind.isascii() for kind in kinds):
+            raise InputError(f"{where}: KIND must be a word in ASCII letters in every row")
+        table["KIND"] = np.array(kinds)[order]
+    return table
+
+
+def shape_of_map(pixel_map: Table) -> tuple[int, int]:
+    """Rows and columns of the camera's image: largest Y and X, each and one."""
+    return int(np.max(pixel_map["Y"])) + 1, int(np.max(pixel_map["X"])) + 1
 
 
 def rows_of(detnum: np.ndarray, pixel_map: Table) -> np.ndarray:
@@ -74,7 +89,7 @@ class PixelPositions:
     x: np.ndarray
     y: np.ndarray
     borders: tuple[np.ndarray, np.ndarray]
-    shape: tuple[int, int] = (N_SIDE, N_SIDE)
+    shape: tuple[int, int]
 
 
 def to_image(
@@ -103,7 +118,7 @@ def module_borders(pixel_map: Table) -> tuple[np.ndarray, np.ndarray]:
     x, y : (2, n_pieces) float
         Ends of each piece.
     """
-    shape = (int(np.max(pixel_map["Y"])) + 1, int(np.max(pixel_map["X"])) + 1)
+    shape = shape_of_map(pixel_map)
     module = to_image(pixel_map["MODULE"], pixel_map["X"], pixel_map["Y"], shape)
     module[np.isnan(module)] = -1  # where there is no pixel there is no border
     y, x = np.nonzero(module[:, 1:] != module[:, :-1])

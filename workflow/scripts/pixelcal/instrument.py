@@ -1,52 +1,214 @@
-"""What is special to ECLAIRs: its pixels, its channels, its detector, its requirement.
+"""A camera as data: what is special to one stands in its instrument file, not in the code.
 
-Uses the standard library alone: the configuration is checked where there may be no numpy.
+`io.instruments.load_instrument` reads a file of `resources/instruments`, or one's own; `Instrument`
+is what the rest of the package asks. docs/your-own-camera.md says how to write one, the schema in
+resources/schemas/instrument.schema.yaml what each key means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from pixelcal.errors import InputError
 
-INSTRUMENTS = ("ECL", "ECLAIRS")
-"""INSTRUME of files of the mission and of others, in capitals."""
 UNKNOWN = "UNKNOWN"
 """TELESCOP and INSTRUME of products of files that do not tell."""
 
-N_SIDE = 80
-"""Pixels along one side of the camera."""
-N_PIXELS = N_SIDE**2
-N_CHANNELS = 1024
-
-GAIN_RANGE_KEV = (0.05, 0.5)
-OFFSET_RANGE_KEV = (-20.0, 20.0)
-"""Gains (keV/channel) and offsets (keV) that a pixel may have: others are in another unit."""
-
-REFERENCE_ENERGIES_KEV = (4.0, 15.0, 50.0, 80.0, 150.0)
-"""Energies (keV) at which a relation is judged."""
-
-REQUIREMENT_BREAK_KEV = 80.0
-REQUIREMENT_LOW_KEV = 0.3
-REQUIREMENT_HIGH_KEV = 0.5
-"""Largest allowed error of an energy up to the break, and above it."""
-
-ESCAPES_KEV = ((26.711, 23.174), (31.814, 27.473))
-"""(K edge, energy carried away) of Cd and Te: escape peaks stand at E - 23.17 and E - 27.47 keV."""
-
-SEARCHED_GAIN = 0.06
-SEARCHED_OFFSET_KEV = 2.5
-"""The search window around the prior: a fraction of the gain, and the offset."""
-
-GTI_CRITERIA = ("GTICAL-NEO", "GTICAL-PEO", "GTICAL-TEO", "GTICAL-NSA", "GTICAL-STA", "GTICAL-TLM")
-"""Names of the criteria of good time."""
+SIMULATED_CRITERIA = (
+    "GTICAL-NEO",
+    "GTICAL-PEO",
+    "GTICAL-TEO",
+    "GTICAL-NSA",
+    "GTICAL-STA",
+    "GTICAL-TLM",
+)
+"""Criteria of good time that simulated events come with: no, partial, total Earth occultation of
+the field, outside the South Atlantic anomaly, stable attitude, telemetry."""
 
 
-def check_instrument(header: Mapping, where: str) -> None:
-    """Raise InputError where a header names another instrument than ECLAIRs."""
-    name = header.get("INSTRUME")
-    if isinstance(name, str) and name.strip().upper() not in ("", UNKNOWN, *INSTRUMENTS):
-        raise InputError(
-            f"{where}: is of another camera (INSTRUME {name.strip()}); give one of ECLAIRs, or"
-            " correct INSTRUME in its header"
-        )
+class Window(NamedTuple):
+    """Relations that are tried: how far from the prior.
+
+    Attributes
+    ----------
+    gain : float
+        Relative to that of the prior.
+    offset_keV : float
+    """
+
+    gain: float
+    offset_keV: float
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """How accurate an energy has to be, and where that is judged.
+
+    Attributes
+    ----------
+    energies_keV : tuple of float, rising
+        Reference energies at which a relation is judged.
+    range_keV : (lowest, highest) energy that the camera is used at
+    limits : tuple of (energy_keV, error_keV)
+        Largest allowed |error| up to each energy, by rising energy; that of the last goes on.
+    """
+
+    energies_keV: tuple[float, ...]
+    range_keV: tuple[float, float]
+    limits: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What an event file, or a file of ready spectra, looks like.
+
+    Attributes
+    ----------
+    form : "events", "spectra" or "stix-calibration"
+        Events carry energies (keV), or channels that the camera has already assigned; the other two
+        hold ready spectra (`events.ready_spectra`).
+    extension : str
+        Name of the extension; where a file has none of that name, the first table that holds the
+        required columns is taken.
+    columns : dict, key -> name of the column
+        Keys: energy, pixel (DETNUM), multiplicity, time (s), channel, row, column.
+    required : tuple of keys
+        The others may be missing from a file.
+    rebin : int
+        Channels of the file that make one of the instrument.
+    """
+
+    form: str
+    extension: str
+    columns: Mapping[str, str]
+    required: tuple[str, ...]
+    rebin: int = 1
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """A camera: what its instrument file says.
+
+    Attributes
+    ----------
+    title : str
+        Name on pages and figures.
+    telescop, instrume : tuple of str
+        Values of these keywords that its files may have; the first is written where none is known.
+    n_pixels, n_channels : int
+        Pixels have the numbers (DETNUM) 0 to n_pixels - 1.
+    n_rows, n_columns : int
+        Of the grid that event files number pixels by, where they name row and column.
+    pixel_map : str
+        Path of the table of places, modules and kinds.
+    gain_keV, offset_keV : float, keV/channel and keV
+        Nominal relation.
+    gain_range_keV, offset_range_keV : (least, most)
+        What a pixel may have: values beyond are in another unit.
+    search : Window
+        Around the prior, where lines are looked for.
+    material : str
+        Of the detector, a key of `energy.response.materials.MATERIALS`.
+    response : dict
+        Starting values of the line shape, see `energy.response.line_shape.expected_shape`.
+    requirement : Requirement
+    layouts : dict, name -> Layout
+    layout : str
+        The layout where the configuration names none.
+    criteria : tuple of str
+        Good time criteria that must hold together where the configuration names none.
+    lines : str
+        Path of its line table.
+    mission_file : str or None
+        Name of the mission's calibration product, where pixelcal writes it.
+    simulated : bool
+        Whether pixelcal can simulate its events.
+    """
+
+    title: str
+    telescop: tuple[str, ...]
+    instrume: tuple[str, ...]
+    n_pixels: int
+    n_channels: int
+    n_rows: int
+    n_columns: int
+    pixel_map: str
+    gain_keV: float
+    offset_keV: float
+    gain_range_keV: tuple[float, float]
+    offset_range_keV: tuple[float, float]
+    search: Window
+    material: str
+    response: Mapping[str, Any]
+    requirement: Requirement
+    layouts: Mapping[str, Layout]
+    layout: str
+    criteria: tuple[str, ...]
+    lines: str
+    mission_file: str | None = None
+    simulated: bool = False
+
+    def check_header(self, header: Mapping, where: str) -> None:
+        """Raise InputError where a header names another camera.
+
+        INSTRUME decides; TELESCOP where there is none.
+        """
+        for keyword, accepted in (("INSTRUME", self.instrume), ("TELESCOP", self.telescop)):
+            name = header.get(keyword)
+            if not isinstance(name, str) or name.strip().upper() in ("", UNKNOWN):
+                continue
+            if name.strip().upper() in (one.upper() for one in accepted):
+                return
+            raise InputError(
+                f"{where}: is of another camera ({keyword} {name.strip()}); give one of"
+                f" {self.title}, choose its `instrument`, or correct {keyword} in its header"
+            )
+
+
+def instrument_of(settings: Mapping) -> Instrument:
+    """The instrument that the content of an instrument file describes, defaults filled in."""
+    camera, relation = settings["camera"], settings["relation"]
+    judged = settings["requirement"]
+    grid = camera["grid"]
+    layouts = {name: _layout(given) for name, given in settings["layouts"].items()}
+    return Instrument(
+        title=settings["title"],
+        telescop=tuple(settings["telescop"]),
+        instrume=tuple(settings["instrume"]),
+        n_pixels=camera["pixels"],
+        n_channels=camera["channels"],
+        n_rows=grid["rows"],
+        n_columns=grid["columns"],
+        pixel_map=settings["pixel_map"],
+        gain_keV=relation["gain_keV"],
+        offset_keV=relation["offset_keV"],
+        gain_range_keV=tuple(relation["gain_range_keV"]),
+        offset_range_keV=tuple(relation["offset_range_keV"]),
+        search=Window(relation["search"]["gain"], relation["search"]["offset_keV"]),
+        material=settings["detector"]["material"],
+        response=settings["detector"]["response"],
+        requirement=Requirement(
+            energies_keV=tuple(judged["energies_keV"]),
+            range_keV=tuple(judged["range_keV"]),
+            limits=tuple((one["up_to_keV"], one["error_keV"]) for one in judged["limits"]),
+        ),
+        layouts=layouts,
+        layout=settings["layout"],
+        criteria=tuple(settings["good_time_criteria"]),
+        lines=settings["lines"],
+        mission_file=settings["mission_file"],
+        simulated=settings["simulated"],
+    )
+
+
+def _layout(given: Mapping) -> Layout:
+    """A layout of an instrument file."""
+    return Layout(
+        form=given["form"],
+        extension=given["extension"],
+        columns={key: name for key, name in given["columns"].items() if name is not None},
+        required=tuple(given["required"]),
+        rebin=given["rebin"],
+    )

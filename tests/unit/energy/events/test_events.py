@@ -5,9 +5,11 @@ import tracemalloc
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from helpers.event_files import EPOCH, events, flight, pira, table, write
+from helpers.instruments import ECLAIRS
 
-from pixelcal.energy.events.layouts import LAYOUTS, value_key
+from pixelcal.energy.events.layouts import value_key
 from pixelcal.energy.events.reader import detnum_of_positions, open_events, stream
 from pixelcal.errors import InputError
 
@@ -29,7 +31,7 @@ def read_all(file, **options):
 @pytest.mark.parametrize("suffix", [".fits", ".fits.gz"])
 def test_pira_columns_are_what_astropy_reads(tmp_path, suffix):
     path = pira(tmp_path / f"e{suffix}", events(3001))
-    file = open_events(path, "pira", {}, "single")
+    file = open_events(path, "pira", {}, "single", instrument=ECLAIRS)
     got = read_all(file, block_bytes=4096)
     with fits.open(path) as hdus:
         data = hdus["EVENTS"].data
@@ -41,7 +43,9 @@ def test_pira_columns_are_what_astropy_reads(tmp_path, suffix):
 
 def test_flight_layout_gives_detnum_of_row_and_column(tmp_path):
     data = events(2000)
-    got = read_all(open_events(flight(tmp_path / "f.fits", data), "ecl-evt-cal", {}))
+    got = read_all(
+        open_events(flight(tmp_path / "f.fits", data), "ecl-evt-cal", {}, instrument=ECLAIRS)
+    )
     row, column = data["row"].astype(int), data["column"].astype(int)
     expected = np.where((row < 80) & (column < 80), 80 * row + column, -1)
     np.testing.assert_array_equal(got["pixel"], expected)
@@ -53,10 +57,12 @@ def test_another_pixel_map_moves_the_events(tmp_path):
     data = events(500)
     row, column = np.divmod(np.arange(6400), 80)
     shuffled = np.random.default_rng(3).permutation(6400)
-    pixel_map = {"DETNUM": shuffled, "X": 79 - column, "Y": row}
-    file = open_events(flight(tmp_path / "f.fits", data), "ecl-evt-cal", {})
+    pixel_map = Table({"DETNUM": shuffled, "ROW": row, "COLUMN": column})
+    file = open_events(flight(tmp_path / "f.fits", data), "ecl-evt-cal", {}, instrument=ECLAIRS)
     plain = read_all(file)["pixel"]
-    moved = read_all(file, detnum_of_position=detnum_of_positions(pixel_map))["pixel"]
+    moved = read_all(file, detnum_of_position=detnum_of_positions(pixel_map, instrument=ECLAIRS))[
+        "pixel"
+    ]
     np.testing.assert_array_equal(moved, np.where(plain < 0, -1, shuffled[plain]))
 
 
@@ -71,14 +77,15 @@ def test_own_names_go_before_those_of_the_layout(tmp_path):
     ]
     path = write(tmp_path / "named.fits", table("", columns))
     names = {"energy": "e", "pixel": "pix", "multiplicity": "n", "time": "t"}
-    got = read_all(open_events(path, "pira", names, "single"))
+    got = read_all(open_events(path, "pira", names, "single", instrument=ECLAIRS))
     for key, expected in zip(KEYS, ("energy", "pixel", "multiplicity", "time"), strict=True):
         np.testing.assert_array_equal(got[key], data[expected])
     # Naming a channel makes either layout one of channels.
     with_channel = {**names, "channel": "pha"}
-    assert value_key("pira", names) == "energy" and value_key("pira", with_channel) == "channel"
-    for layout in LAYOUTS:
-        channels = read_all(open_events(path, layout, with_channel, "single"))
+    preset = ECLAIRS.layouts["pira"]
+    assert value_key(preset, names) == "energy" and value_key(preset, with_channel) == "channel"
+    for layout in ("pira", "ecl-evt-cal"):
+        channels = read_all(open_events(path, layout, with_channel, "single", instrument=ECLAIRS))
         np.testing.assert_array_equal(channels["value"], data["channel"])
         np.testing.assert_array_equal(channels["pixel"], data["pixel"])
 
@@ -92,7 +99,7 @@ def test_row_and_column_take_the_place_of_the_pixel(tmp_path):
         ("Y", "B", data["column"] % 80),
     ]
     path = write(tmp_path / "e.fits", table("EVENTS", columns))
-    got = read_all(open_events(path, "pira", {"row": "Z", "column": "Y"}))
+    got = read_all(open_events(path, "pira", {"row": "Z", "column": "Y"}, instrument=ECLAIRS))
     np.testing.assert_array_equal(got["pixel"], 80 * (data["row"] % 80.0) + data["column"] % 80)
 
 
@@ -109,7 +116,7 @@ def test_scaled_and_unsigned_columns(tmp_path):
     scaling = {"TSCAL1": 0.25, "TZERO1": 3.0, "TZERO2": 2**63, "TZERO3": 2**15, "TSCAL4": 0.5}
     for keyword, value in scaling.items():
         fits.setval(path, keyword, value=value, ext=1)
-    got = read_all(open_events(path, "pira", {}, "single"))
+    got = read_all(open_events(path, "pira", {}, "single", instrument=ECLAIRS))
     np.testing.assert_array_equal(got["value"], 3 + 0.25 * whole)
     np.testing.assert_array_equal(got["pixel"], whole)
     np.testing.assert_array_equal(got["multiplicity"], whole)
@@ -128,7 +135,7 @@ def test_null_values_are_no_values(tmp_path):
     for keyword, value in {"TNULL1": -1, "TNULL2": 255, "TNULL3": 255, "TNULL4": 99}.items():
         fits.setval(path, keyword, value=value, ext=1)
     fits.setval(path, "TZERO4", value=5, ext=1)
-    got = read_all(open_events(path, "pira", {}, "single"))
+    got = read_all(open_events(path, "pira", {}, "single", instrument=ECLAIRS))
     np.testing.assert_array_equal(got["value"], [20, np.nan, 30])
     np.testing.assert_array_equal(got["pixel"], [-1, 1, 2])
     np.testing.assert_array_equal(got["multiplicity"], [1, -1, 1])
@@ -155,7 +162,7 @@ def test_units_are_converted(tmp_path, key, unit, factor):
         table("EVENTS", [("energy", "D", data["energy"]), ("TIME", "D", data["time"])]),
     )
     fits.setval(path, {"energy": "TUNIT1", "time": "TUNIT2"}[key], value=unit, ext=1)
-    got = read_all(open_events(path, "pira", {}))
+    got = read_all(open_events(path, "pira", {}, instrument=ECLAIRS))
     expected = data | {key: data[key] * factor}
     np.testing.assert_allclose(got["value"], expected["energy"], rtol=1e-12)
     np.testing.assert_allclose(got["time"], expected["time"], rtol=1e-12)
@@ -175,7 +182,9 @@ def test_the_header_says_what_times_mean(tmp_path, words, unit, zero):
     data = events(100)
     path = pira(tmp_path / "e.fits", data, EPOCH | words)
     np.testing.assert_allclose(
-        read_all(open_events(path, "pira", {}))["time"], zero + unit * data["time"], rtol=1e-14
+        read_all(open_events(path, "pira", {}, instrument=ECLAIRS))["time"],
+        zero + unit * data["time"],
+        rtol=1e-14,
     )
 
 
@@ -184,14 +193,14 @@ def test_pixel_numbers_that_no_camera_has_stay_outside_it(tmp_path):
     path = write(
         tmp_path / "k.fits", table("EVENTS", [("energy", "E", wide), ("DETNUM", "K", wide)])
     )
-    pixel = read_all(open_events(path, "pira", {}))["pixel"]
+    pixel = read_all(open_events(path, "pira", {}, instrument=ECLAIRS))["pixel"]
     assert pixel[0] == 7 and pixel[1] >= 6400 and pixel[2] < 0
     floats = np.array([7, np.nan, np.inf, 1e300, 7.5])
     path = write(
         tmp_path / "d.fits",
         table("EVENTS", [("energy", "E", np.zeros(5)), ("DETNUM", "D", floats)]),
     )
-    pixel = read_all(open_events(path, "pira", {}))["pixel"]
+    pixel = read_all(open_events(path, "pira", {}, instrument=ECLAIRS))["pixel"]
     assert pixel[0] == 7 and (pixel[[1, 4]] < 0).all() and (pixel[2:4] >= 6400).all()
 
 
@@ -206,12 +215,14 @@ def test_text_and_vector_columns_beside_the_wanted_ones(tmp_path):
         ("LIST", "PJ()", np.array([np.arange(i % 3) for i in range(n)], dtype=object)),
     ]
     path = write(tmp_path / "mixed.fits", table("EVENTS", columns))
-    np.testing.assert_array_equal(read_all(open_events(path, "pira", {}))["value"], energy)
+    np.testing.assert_array_equal(
+        read_all(open_events(path, "pira", {}, instrument=ECLAIRS))["value"], energy
+    )
 
 
 def test_missing_columns_are_none(tmp_path):
     path = pira(tmp_path / "e.fits", events(10), without=("pixel", "time", "multiplicity"))
-    file = open_events(path, "pira", {})
+    file = open_events(path, "pira", {}, instrument=ECLAIRS)
     assert file.columns.keys() == {"value"} and not file.has_times
     block = next(stream(file))
     assert block["pixel"] is block["time"] is block["multiplicity"] is None
@@ -221,16 +232,16 @@ def test_names_that_are_not_known(tmp_path):
     """What the schema of the configuration refuses before."""
     path = flight(tmp_path / "f.fits", events(10))
     with pytest.raises(InputError, match="events.columns: 'mult'"):
-        open_events(path, "pira", {"mult": "N"})
-    with pytest.raises(InputError, match=", ".join(LAYOUTS)):
-        open_events(path, "fits", {})
+        open_events(path, "pira", {"mult": "N"}, instrument=ECLAIRS)
+    with pytest.raises(InputError, match=", ".join(ECLAIRS.layouts)):
+        open_events(path, "fits", {}, instrument=ECLAIRS)
     with pytest.raises(InputError, match="no column with the multiplicity"):
-        open_events(path, "ecl-evt-cal", {}, "single")
+        open_events(path, "ecl-evt-cal", {}, "single", instrument=ECLAIRS)
 
 
 def test_an_empty_table_gives_no_blocks(tmp_path):
     path = pira(tmp_path / "none.fits", events(0))
-    assert list(stream(open_events(path, "pira", {}))) == []
+    assert list(stream(open_events(path, "pira", {}, instrument=ECLAIRS))) == []
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
@@ -238,7 +249,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 
     def peak(n):
         path = pira(tmp_path / f"{n}.fits", events(n))
-        file = open_events(path, "pira", {})
+        file = open_events(path, "pira", {}, instrument=ECLAIRS)
         tracemalloc.start()
         for _ in stream(file):
             pass

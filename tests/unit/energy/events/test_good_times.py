@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from helpers.event_files import EPOCH, events, gti, pira, table, write
+from helpers.instruments import ECLAIRS
 
 from pixelcal.energy.events.clock import Clock
 from pixelcal.energy.events.good_times import good_time_of, read_good_time
@@ -94,7 +95,7 @@ def test_epochs_agree_to_a_microsecond(tmp_path):
 
 
 def opened(path, data, **options):
-    return open_events(pira(path, data, **options), "pira", {})
+    return open_events(pira(path, data, **options), "pira", {}, instrument=ECLAIRS)
 
 
 def test_gti_file_within_the_span_of_the_events(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 from helpers.event_files import EPOCH, events, flight, gti, pira
+from helpers.instruments import ECLAIRS
 from helpers.paths import PIXEL_MAP
 from helpers.synthetic import run_script
 from scipy import stats
@@ -30,7 +31,9 @@ def relations(n):
 
 def binned(files, detnum, gain, offset, good, multiplicity="all", seed=1, **options):
     """`bin_events` of every multiplicity, with a seed."""
-    return bin_events(files, detnum, gain, offset, good, multiplicity, seed, **options)
+    return bin_events(
+        files, detnum, gain, offset, good, multiplicity, seed, **options, instrument=ECLAIRS
+    )
 
 
 def by_hand(data, multiplicity, gain, offset, good=GOOD, detnum=SELECTED):
@@ -62,7 +65,9 @@ def by_hand(data, multiplicity, gain, offset, good=GOOD, detnum=SELECTED):
 @pytest.mark.parametrize("block_bytes", [1, 1000, 2**20])
 def test_pira_against_masks(tmp_path, multiplicity, block_bytes):
     data = events(20_000 if block_bytes > 1 else 500)
-    files = [open_events(pira(tmp_path / "e.fits", data), "pira", {}, multiplicity)]
+    files = [
+        open_events(pira(tmp_path / "e.fits", data), "pira", {}, multiplicity, instrument=ECLAIRS)
+    ]
     relation = relations(len(SELECTED))
     got = binned(files, SELECTED, *relation, GOOD, multiplicity, block_bytes=block_bytes)
     counts, tally = by_hand(data, multiplicity, *relation)
@@ -79,7 +84,7 @@ def test_many_files_compressed_or_not_are_one(tmp_path):
     parts = [{k: a[i : i + 3000] for k, a in data.items()} for i in (0, 3000, 6000)]
     names = ("a.fits", "b.fits.gz", "c.fits")
     files = [
-        open_events(pira(tmp_path / name, part), "pira", {}, "single")
+        open_events(pira(tmp_path / name, part), "pira", {}, "single", instrument=ECLAIRS)
         for name, part in zip(names, parts, strict=True)
     ]
     relation = relations(len(SELECTED))
@@ -98,7 +103,9 @@ def test_times_in_any_order(tmp_path):
         part = part[np.argsort(data["time"][part])]  # in one file, times rise
         data["time"][part[::50]] = np.nan
         rows = {key: array[part] for key, array in data.items()}
-        files.append(open_events(pira(tmp_path / f"{n}.fits", rows), "pira", {}, "all"))
+        files.append(
+            open_events(pira(tmp_path / f"{n}.fits", rows), "pira", {}, "all", instrument=ECLAIRS)
+        )
     relation = relations(len(SELECTED))
     got = binned(files, SELECTED, *relation, GOOD)
     counts, tally = by_hand(data, "all", *relation)
@@ -110,7 +117,7 @@ def test_an_event_at_a_limit_belongs_to_one_interval(tmp_path):
     data = events(4)
     data.update(time=np.array([0.0, 1.0, 2.0, 3.0]), pixel=np.full(4, 7, "i2"))
     data["energy"] = np.array([3.0, 3.145, 3.29, 151.48], "f4")
-    files = [open_events(pira(tmp_path / "e.fits", data), "pira", {})]
+    files = [open_events(pira(tmp_path / "e.fits", data), "pira", {}, instrument=ECLAIRS)]
 
     def n(good):
         relation = np.array([0.145]), np.array([3.0])
@@ -129,7 +136,7 @@ def test_flight_channels_are_counted_as_they_are(tmp_path):
         {"GTICAL-NEO": [(0, 400), (600, 1100)], "GTICAL-NSA": [(100, 900)]},
         {**EPOCH, "MJDREFF": EPOCH["MJDREFF"] + 1e-13},
     )
-    files = [open_events(path, "ecl-evt-cal", {})]
+    files = [open_events(path, "ecl-evt-cal", {}, instrument=ECLAIRS)]
     good = first_seconds(good_time_of(files, good_file, ["GTICAL-NEO", "GTICAL-NSA"]), 450)
     detnum = np.arange(6400)
     got = binned(files, detnum, np.ones(6400), np.zeros(6400), good)
@@ -152,7 +159,7 @@ def sure_events(n, seed=0):
 def test_events_without_pixel_are_dealt_evenly_and_reproducibly(tmp_path):
     n = 640_000
     path = pira(tmp_path / "e.fits", sure_events(n), without=("pixel",))
-    files = [open_events(path, "pira", {})]
+    files = [open_events(path, "pira", {}, instrument=ECLAIRS)]
     everything = np.array([[-1.0, 2000.0]])
     detnum = np.arange(6400)
     full = binned(files, detnum, *relations(6400), everything, seed=3)
@@ -178,7 +185,7 @@ def test_a_fraction_of_events_without_times(tmp_path):
         pira(tmp_path / f"{i}.fits", sure_events(n, i), {"EXPOSURE": 5000.0}, without=("time",))
         for i in range(2)
     ]
-    files = [open_events(path, "pira", {}) for path in paths]
+    files = [open_events(path, "pira", {}, instrument=ECLAIRS) for path in paths]
     available = good_time_of(files, None, [])
     detnum, relation = np.arange(6400), relations(6400)
 
@@ -201,7 +208,7 @@ def test_draws_of_pixel_and_time_are_independent(tmp_path):
     """A file that names neither: the first tenth of the time holds all pixels alike."""
     n = 200_000
     path = pira(tmp_path / "e.fits", sure_events(n), {"EXPOSURE": 100.0}, without=("pixel", "time"))
-    files = [open_events(path, "pira", {})]
+    files = [open_events(path, "pira", {}, instrument=ECLAIRS)]
     got = binned(files, np.arange(6400), *relations(6400), np.array([[0.0, 10.0]]))
     halves = got.counts.sum(axis=1).reshape(2, 3200).sum(axis=1)
     total = halves.sum()
@@ -210,7 +217,9 @@ def test_draws_of_pixel_and_time_are_independent(tmp_path):
 
 
 def test_progress_ends_at_the_number_of_events(tmp_path):
-    files = [open_events(pira(tmp_path / "e.fits", events(1000)), "pira", {})] * 2
+    files = [
+        open_events(pira(tmp_path / "e.fits", events(1000)), "pira", {}, instrument=ECLAIRS)
+    ] * 2
     calls = []
     binned(
         files,
@@ -224,9 +233,11 @@ def test_progress_ends_at_the_number_of_events(tmp_path):
 
 
 def test_table_of_spectra(tmp_path):
-    files = [open_events(pira(tmp_path / "e.fits", events(3000)), "pira", {})]
+    files = [open_events(pira(tmp_path / "e.fits", events(3000)), "pira", {}, instrument=ECLAIRS)]
     spectra = binned(files, SELECTED, *relations(len(SELECTED)), GOOD)
-    hdu, *_ = spectra_hdus(SELECTED, spectra, [("EXPOSURE", 600.5, "[s] good time used")])
+    hdu, *_ = spectra_hdus(
+        SELECTED.astype(np.int16), spectra, [("EXPOSURE", 600.5, "[s] good time used")]
+    )
     hdu.writeto(tmp_path / "s.fits")
     with fits.open(tmp_path / "s.fits") as hdus:
         back = hdus["SPECTRA"]
@@ -335,14 +346,14 @@ def relation_file(path, detnum, extension="AUX-ECL-PIX-CAL", gain=0.15):
 
 
 def test_prior_of_all_pixels_alike():
-    gain, offset = read_prior(None, np.array([3, 1]), 0.145, 3.0)
+    gain, offset = read_prior(None, np.array([3, 1]), 0.145, 3.0, instrument=ECLAIRS)
     assert gain.tolist() == [0.145, 0.145] and offset.tolist() == [3.0, 3.0]
 
 
 @pytest.mark.parametrize("extension", ["AUX-ECL-PIX-CAL", "RELATION"])
 def test_prior_from_a_file_in_any_order(tmp_path, extension):
     path = relation_file(tmp_path / "r.fits", [9, 2, 500, 1], extension)
-    gain, offset = read_prior(path, np.array([1, 500, 9]), 0.145, 3.0)
+    gain, offset = read_prior(path, np.array([1, 500, 9]), 0.145, 3.0, instrument=ECLAIRS)
     np.testing.assert_array_equal(gain, np.float32(0.15))
     np.testing.assert_allclose(offset, [0.001, 0.5, 0.009], rtol=1e-6)
 
@@ -361,6 +372,6 @@ def test_prior_in_other_units(tmp_path, units, factor):
     hdu.writeto(path, overwrite=True)
     for number, unit in zip((2, 3), units, strict=True):
         fits.setval(path, f"TUNIT{number}", value=unit, ext=1)
-    gain, offset = read_prior(path, np.array([1, 2]), 0.145, 3.0)
+    gain, offset = read_prior(path, np.array([1, 2]), 0.145, 3.0, instrument=ECLAIRS)
     np.testing.assert_allclose(gain, 0.15, rtol=1e-6)
     np.testing.assert_allclose(offset, np.array([0.001, 0.002]), rtol=1e-6)

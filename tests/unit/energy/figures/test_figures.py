@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from helpers import cameras
+from helpers.instruments import ECLAIRS, GRID, REFERENCE_ENERGIES_KEV, REQUIREMENT
 from helpers.paths import PIXEL_MAP, PROJECT
 from helpers.synthetic import GAIN, OFFSET, make_fits, run_script, silence, write_exposure
 from PIL import Image
@@ -26,7 +27,6 @@ from pixelcal.energy.fit.model_spectra import BlockView
 from pixelcal.energy.fit.two_step import TwoStepOptions, fit_two_step
 from pixelcal.energy.results.changes import find_changes
 from pixelcal.errors import InputError
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.plotting import plots
 from pixelcal.status import EnergyStatus
 
@@ -50,10 +50,15 @@ def make_data(rows, truth=None, method="joint", prior=None) -> figures.FigureDat
     pixel_map = read_pixel_map(PIXEL_MAP)
     n = len(rows)
     places = figures.PixelPositions(
-        np.asarray(pixel_map["X"])[:n], np.asarray(pixel_map["Y"])[:n], module_borders(pixel_map)
+        np.asarray(pixel_map["X"])[:n],
+        np.asarray(pixel_map["Y"])[:n],
+        module_borders(pixel_map),
+        shape=GRID,
     )
     prior = prior or (np.full(n, GAIN), np.full(n, OFFSET))
-    return figures.FigureData(rows, prior, truth, places, "ECLAIRs, exposure 10ks", method)
+    return figures.FigureData(
+        rows, prior, truth, places, "ECLAIRs, exposure 10ks", method, requirement=REQUIREMENT
+    )
 
 
 def texts(figure) -> str:
@@ -280,9 +285,16 @@ PHOTONS = figures_spectrum.Photons(np.arange(3.0, 201.0), np.full(197, 0.1))
 @pytest.mark.parametrize("truth", [(GAIN, OFFSET), None], ids=["truth", "no truth"])
 def test_the_picture_of_a_pixel(photons, truth):
     row = make_row(EnergyStatus.POOR_FIT | EnergyStatus.OUTLIER)
-    title = figures_pixel.pixel_title(row, "10ks", 10000.0)
+    title = figures_pixel.pixel_title(row, "ECLAIRs", "10ks", 10000.0)
     figure = figures_pixel.pixel_figure(
-        make_blocks(), row, cameras.line_table(), (GAIN, OFFSET), title, truth, photons
+        make_blocks(),
+        row,
+        cameras.line_table(),
+        (GAIN, OFFSET),
+        title,
+        truth,
+        photons,
+        instrument=ECLAIRS,
     )
     said = texts(figure)
     for words in ("0042 (X 37, Y 0)", "exposure 10ks", "STAT/DOF 300.0/300", "poor fit, outlier"):
@@ -298,9 +310,9 @@ def test_the_picture_of_a_pixel(photons, truth):
 def test_the_picture_of_a_pixel_without_a_valid_fit(blocks):
     row = make_row() | dict.fromkeys(("GAIN", "OFFSET", "STAT", "PVALUE"), np.nan)
     row["STATUS"] = EnergyStatus.TOO_FEW_COUNTS
-    title = figures_pixel.pixel_title(row, "10ks", 10000.0)
+    title = figures_pixel.pixel_title(row, "ECLAIRs", "10ks", 10000.0)
     figure = figures_pixel.pixel_figure(
-        blocks, row, cameras.line_table(), (GAIN, OFFSET), title, None, None
+        blocks, row, cameras.line_table(), (GAIN, OFFSET), title, None, None, instrument=ECLAIRS
     )
     said = texts(figure)
     assert "no valid fit: too few counts" in said and "STAT" not in said
@@ -310,7 +322,7 @@ def test_the_picture_of_a_pixel_without_a_valid_fit(blocks):
 @pytest.mark.parametrize("photons", [PHOTONS, None], ids=["photons", "no photons"])
 @pytest.mark.parametrize("n_valid", [0, 1])
 def test_the_spectrum_of_the_camera(n_valid, photons):
-    edges = figures_spectrum.stack_edges_keV()
+    edges = figures_spectrum.stack_edges_keV(range_keV=REQUIREMENT.range_keV)
     stack = np.ones(len(edges) - 1) if n_valid else np.array([])
     counts = np.random.default_rng(5).poisson(3.0, 1024) * n_valid
     blocks = make_blocks(with_model=bool(n_valid))

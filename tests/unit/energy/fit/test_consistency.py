@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from helpers import cameras
+from helpers.instruments import EXPECTED, SEARCH
 from scipy import stats
 
 from pixelcal.energy.fit import likelihood, model
@@ -25,7 +26,12 @@ def camera():
 @lru_cache
 def templates():
     response = learn_camera(
-        camera().counts, *cameras.prior(N), cameras.line_table(), cameras.MIN_COUNTS
+        camera().counts,
+        *cameras.prior(N),
+        cameras.line_table(),
+        cameras.MIN_COUNTS,
+        expected=EXPECTED,
+        search=SEARCH,
     )
     return make_templates(response, cameras.line_table())
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers import cameras
 from helpers.exact_model import ExactPixel
+from helpers.instruments import EXPECTED, SEARCH
 from scipy import optimize, stats
 
 from pixelcal.energy.fit import likelihood as kernel
@@ -31,7 +32,12 @@ def camera():
 @lru_cache
 def response():
     return learn_camera(
-        camera().counts, *cameras.prior(N), cameras.line_table(), cameras.MIN_COUNTS
+        camera().counts,
+        *cameras.prior(N),
+        cameras.line_table(),
+        cameras.MIN_COUNTS,
+        expected=EXPECTED,
+        search=SEARCH,
     )
 
 

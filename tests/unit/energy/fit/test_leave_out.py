@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 from helpers import cameras
+from helpers.instruments import EXPECTED, SEARCH
 
 from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.fit.learning import learn_camera
@@ -26,7 +27,9 @@ def fitted(shift_keV=0.0):
     """
     counts = cameras.make_camera(N, SECONDS, 41).counts
     table, prior = cameras.line_table(), cameras.prior(N)
-    response = learn_camera(counts, *prior, table, cameras.MIN_COUNTS)
+    response = learn_camera(
+        counts, *prior, table, cameras.MIN_COUNTS, expected=EXPECTED, search=SEARCH
+    )
     off = np.where(table.block == BLOCK_OF_PB, shift_keV, 0.0)
     table = replace(table, energy_keV=table.energy_keV + off)
     return (

@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from helpers import cameras
+from helpers.instruments import EXPECTED, SEARCH
 from scipy import integrate, optimize, stats
 
 from pixelcal.energy.fit.columns import empty_fits
@@ -29,7 +30,9 @@ def fitted():
     """(counts, response, templates, rows, normalisations) of a small camera."""
     counts = cameras.make_camera(N, SECONDS, 31).counts
     table = cameras.line_table()
-    response = learn_camera(counts, *cameras.prior(N), table, cameras.MIN_COUNTS)
+    response = learn_camera(
+        counts, *cameras.prior(N), table, cameras.MIN_COUNTS, expected=EXPECTED, search=SEARCH
+    )
     templates = make_templates(response, table)
     rows, deviations = fit_joint(
         counts, np.arange(N), *cameras.prior(N), templates, cameras.OPTIONS

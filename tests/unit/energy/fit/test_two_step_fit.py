@@ -359,4 +359,4 @@ def test_a_fit_that_stops_early_or_raises_is_not_converged(monkeypatch):
 
 def test_wrong_shapes_are_the_callers_fault():
     with pytest.raises(ValueError, match="shape"):
-        fit_two_step(np.zeros((2, 100), int), [0, 1], GAIN, OFFSET, SINGLES, OPTIONS)
+        fit_two_step(np.zeros((3, 100), int), [0, 1], GAIN, OFFSET, SINGLES, OPTIONS)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.instruments import ECLAIRS, REQUIREMENT
 from helpers.report_pages import TABLE, known_response
 from helpers.synthetic import GAIN, OFFSET, make_fits
 
@@ -63,7 +64,13 @@ def test_the_systematic_uncertainty_stands_beside_the_statistical(part):
     rows, truth = make_fits(64)
     covariance = np.diag([1e-6, 9e-4, 0.0])
     prior = np.full(64, GAIN), np.full(64, OFFSET)
-    numbers = validate(rows, prior, truth, (40.0, 4.0), covariance)
+    numbers = validate(
+        rows,
+        prior,
+        truth,
+        covariance,
+        requirement=replace(REQUIREMENT, energies_keV=(40.0, 4.0)),
+    )
     headings = [heading for heading, *_ in COLUMNS]
     at = 2 + headings.index("Systematic (keV)")
     assert headings[at - 3] == "Predicted RMS (keV)"
@@ -76,7 +83,9 @@ def test_the_systematic_uncertainty_stands_beside_the_statistical(part):
 def exposure_of(rows):
     """Products of pixels whose prior is the nominal relation, without truth."""
     prior = np.full(len(rows), GAIN), np.full(len(rows), OFFSET)
-    return Products({"min_counts": 200}, rows, {}, None, prior, None, TABLE, None, {})
+    return Products(
+        {"min_counts": 200}, rows, {}, None, prior, None, TABLE, None, {}, instrument=ECLAIRS
+    )
 
 
 def test_a_pixel_says_which_block_was_left_out():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.event_files import events, pira
+from helpers.instruments import ECLAIRS
 from helpers.page_text import read_cells, unpack, words_of
 from helpers.paths import LINES
 from helpers.report_pages import known_response, make_camera, page_data, write_report
@@ -27,7 +28,12 @@ GOOD_TIME = np.array([[100.0, 400.0], [650.0, 900.0]])
 def products(paths):
     """The products of one exposure as the report reads them."""
     settings = {"name": "week", "method": "joint", "min_counts": 200, "lines": LINES}
-    return read_products(settings, paths, lambda detnum: (np.full(len(detnum), GAIN), detnum * 0.0))
+    return read_products(
+        settings,
+        paths,
+        lambda detnum: (np.full(len(detnum), GAIN), detnum * 0.0),
+        instrument=ECLAIRS,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +48,9 @@ def exposure(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("events")
     paths = make_camera(folder, 64, {"week": 1000})["week"]
     file = pira(folder / "events.fits", data, {"TSTART": 0.0, "TSTOP": 1000.0})
-    files = open_event_files([file], "pira", {}, "single")
+    files = open_event_files([file], "pira", {}, "single", instrument=ECLAIRS)
     relation = np.full(len(DETNUM), GAIN), np.full(len(DETNUM), OFFSET)
-    spectra = bin_events(files, DETNUM, *relation, GOOD_TIME, "single", seed=1)
+    spectra = bin_events(files, DETNUM, *relation, GOOD_TIME, "single", seed=1, instrument=ECLAIRS)
     write_fits(paths["spectra"], spectra_hdus(DETNUM, spectra, []))
     return products(paths)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.instruments import ECLAIRS, REFERENCE_ENERGIES_KEV
 from helpers.page_text import read_cells, unpack, words_of
 from helpers.paths import PIXEL_MAP
 from helpers.report_pages import TABLE, known_response, make_camera, page_data, write_report
@@ -19,7 +20,6 @@ from pixelcal.energy.report import pixels as report_pixels
 from pixelcal.energy.report import response as report_response
 from pixelcal.energy.report.products import Products, read_products
 from pixelcal.energy.report.verdict import COLUMNS, verdict
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.io.tables import read_columns
 from pixelcal.plotting.colours import STATUS_COLOURS
 from pixelcal.report.frame import compact_json, decimals, packed, scaled
@@ -59,7 +59,7 @@ def products(paths, method="joint", **extra):
     settings = {"name": "1ks", "method": method, "min_counts": 200} | extra
     lines = {"lines": PIXEL_MAP.parent / "lines" / "all_blocks.csv"}
     nominal = lambda detnum: (np.full(len(detnum), GAIN), np.full(len(detnum), OFFSET))  # noqa: E731
-    return read_products(settings | lines, paths, nominal)
+    return read_products(settings | lines, paths, nominal, instrument=ECLAIRS)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_without_truth_the_verdict_is_a_prediction(tmp_path):
     page = write_report(tmp_path, make_camera(tmp_path, 64, {"week": 10000}, with_truth=False))
     text = words_of(page)
     assert "of the pixels are predicted to pass" in text
-    assert "two predicted σ within it at all five energies" in page.read_text("utf-8")
+    assert "two predicted σ within it at all reference energies" in page.read_text("utf-8")
     assert page_data(page)["observing"]["measured"][0]["passed"].keys() == {
         f"{energy:g}" for energy in REFERENCE_ENERGIES_KEV
     }
@@ -265,7 +265,7 @@ def test_borders_are_whole_lines(column, n_areas):
 
 
 def test_the_small_map_holds_each_pixel_once(exposure):
-    paths = report_camera.pass_map(exposure, report_energies.PASS_WORDS)
+    paths = report_camera.pass_map(exposure, report_energies.PASS_WORDS, 79)
     image = np.full((80, 80), -1)
     for part in paths:
         for piece in filter(None, part["path"].split("z")):
@@ -283,7 +283,7 @@ def test_all_five_energies_at_once(exposure):
     excess = np.abs(exposure.error()) / np.array([0.3, 0.3, 0.3, 0.3, 0.5])[:, None]
     passed = [bool((excess[:, i] <= 1).all()) for i in range(excess.shape[1])]
     point = report_observing.measured(exposure)
-    assert point["passed"]["all five"] == round(100 * sum(passed) / len(passed), 3)
+    assert point["passed"]["all"] == round(100 * sum(passed) / len(passed), 3)
 
 
 # --- against energy -------------------------------------------------------------------------------
@@ -412,7 +412,16 @@ def single_change(gain_err, offset_err, covariance, gain, offset):
     rows["GAIN_ERR"], rows["OFFSET_ERR"] = gain_err, offset_err
     rows["GAIN_OFFSET_COV"] = covariance
     return Products(
-        {}, rows, {}, None, (np.array([GAIN]), np.array([OFFSET])), None, TABLE, None, {}
+        {},
+        rows,
+        {},
+        None,
+        (np.array([GAIN]), np.array([OFFSET])),
+        None,
+        TABLE,
+        None,
+        {},
+        instrument=ECLAIRS,
     )
 
 
@@ -456,5 +465,5 @@ def test_the_prediction_is_shown(tmp_path):
     curves = page_data(page)["observing"]["predicted"]["week"]
     assert curves["seconds"] == [1e3, 1e4, 1e5]
     assert curves["passed"]["150"] == [50, 97.4, 99.9]
-    assert curves["passed"]["all five"] == [40, 96, 99.8]
+    assert curves["passed"]["all"] == [40, 96, 99.8]
     assert curves["sigma"]["15"] == [0.4, 0.1, None]

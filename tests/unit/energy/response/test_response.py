@@ -1,16 +1,18 @@
 """The learnt response: its parts against integrals, the whole against the truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
 from helpers import cameras
+from helpers.instruments import EXPECTED, SEARCH
 from scipy import integrate
 
 from pixelcal.energy.fit.learning import MAX_EM_ITERATIONS, learn_camera
 from pixelcal.energy.response.io import read_response, write_response
 from pixelcal.energy.response.line_shape import (
     SIGMA_PER_FWHM,
-    LineShape,
     escape_peaks,
     line_cdf,
     line_pdf,
@@ -20,15 +22,13 @@ from pixelcal.energy.response.model import continuum_functions, continuum_integr
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.simulation.detector import Detector
 from pixelcal.errors import InputError
-from pixelcal.instrument import ESCAPES_KEV
 
-SHAPE = LineShape()
+SHAPE = EXPECTED
 BLOCK = (20.6, 33.4)
-SIGMA_AT_EDGE = SHAPE.sigma([edge for edge, _ in ESCAPES_KEV])
 
 
 def test_resolution_at_its_two_energies():
-    shape = LineShape(fwhm_10=1.2, fwhm_60=1.7)
+    shape = replace(EXPECTED, fwhm_10=1.2, fwhm_60=1.7)
     np.testing.assert_allclose(shape.sigma([10.0, 60.0]) / SIGMA_PER_FWHM, [1.2, 1.7], rtol=1e-12)
 
 
@@ -37,21 +37,21 @@ def test_continuum_integrals_against_quad():
     fine = np.unique(
         np.concatenate([np.linspace(a, b, 60) for a, b in zip(edges, edges[1:], strict=False)])
     )
-    integrals = continuum_integrals(BLOCK, fine, SIGMA_AT_EDGE)
+    integrals = continuum_integrals(BLOCK, fine, SHAPE)
     for k in range(len(integrals)):
         area, _ = integrate.quad(
-            lambda e, k=k: continuum_functions(BLOCK, [e], SIGMA_AT_EDGE)[k, 0], *BLOCK, limit=200
+            lambda e, k=k: continuum_functions(BLOCK, [e], SHAPE)[k, 0], *BLOCK, limit=200
         )
         assert integrals[k].sum() == pytest.approx(area, rel=1e-7, abs=1e-9)
 
 
 def test_steps_only_for_edges_inside_the_block():
-    assert not continuum_functions((6.6, 10.0), [8.0], SIGMA_AT_EDGE)[-2:].any()
-    assert continuum_functions(BLOCK, [30.0], SIGMA_AT_EDGE)[-2, 0] == pytest.approx(1.0, abs=1e-5)
+    assert not continuum_functions((6.6, 10.0), [8.0], SHAPE)[-2:].any()
+    assert continuum_functions(BLOCK, [30.0], SHAPE)[-2, 0] == pytest.approx(1.0, abs=1e-5)
 
 
 def test_escape_peaks_hold_their_fraction():
-    shape = LineShape(tail_60=0.0, escape_cd=0.04, escape_te=0.02)
+    shape = replace(EXPECTED, tail_60=0.0, escape=(0.04, 0.02))
     peaks = escape_peaks(shape, np.array([59.319, 8.0]), np.array([0.0, 80.0]))
     expected = 0.04 * 26.711 / 59.319 + 0.02 * 31.814 / 59.319
     np.testing.assert_allclose(np.diff(peaks, axis=1)[:, 0], [expected, 0.0], rtol=1e-9)
@@ -67,7 +67,7 @@ def test_escape_densities_are_the_derivative():
 
 
 def test_resolution_and_extra_variance_widen_the_core():
-    shape = LineShape(tail_60=0.0)
+    shape = replace(EXPECTED, tail_60=0.0)
     sigma = shape.sigma(60.0)
     wide = line_cdf(shape, [60.0], [60.0 - 2 * sigma], resolution=2.0)[0, 0]
     assert wide == pytest.approx(0.158655, abs=1e-6)
@@ -119,7 +119,12 @@ def learnt():
     detector = Detector(fwhm_0=1.25, fwhm_60=1.9, tail_60=0.2, tail_scale=0.03, escape=0.05)
     camera = cameras.make_camera(300, 30_000.0, 11, detector, resolutions=(1.0,))
     response = learn_camera(
-        camera.counts, *cameras.prior(300), cameras.line_table(), cameras.MIN_COUNTS
+        camera.counts,
+        *cameras.prior(300),
+        cameras.line_table(),
+        cameras.MIN_COUNTS,
+        expected=EXPECTED,
+        search=SEARCH,
     )
     return detector, response
 
@@ -184,6 +189,8 @@ def test_learning_that_does_not_converge_warns(caplog, tmp_path):
         cameras.MIN_COUNTS,
         progress=lambda *done: calls.append(done),
         max_iterations=2,
+        expected=EXPECTED,
+        search=SEARCH,
     )
     assert calls == [(1, 2), (2, 2)]
     assert response.converged is False and response.iterations == 2
@@ -197,7 +204,14 @@ def test_learning_that_does_not_converge_warns(caplog, tmp_path):
 
 def test_no_counts_teach_nothing():
     table = cameras.line_table()
-    response = learn_camera(np.zeros((3, 1024), int), *cameras.prior(3), table, cameras.MIN_COUNTS)
+    response = learn_camera(
+        np.zeros((3, 1024), int),
+        *cameras.prior(3),
+        table,
+        cameras.MIN_COUNTS,
+        expected=EXPECTED,
+        search=SEARCH,
+    )
     assert not response.line_strength.any() and response.converged is False
     assert len(stack_edges(table)) == table.n_blocks
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.io import fits
+from helpers.instruments import EXPECTED
 from helpers.paths import LINES
 
 from pixelcal.energy.lines import read_line_table
@@ -21,7 +22,7 @@ def table():
 @pytest.fixture
 def written(table, tmp_path):
     """Path of the response of `table`, and the response: numbers that occur nowhere else."""
-    empty = empty_response(table)
+    empty = empty_response(table, shape=EXPECTED)
     response = replace(
         empty,
         line_strength=100 + np.arange(table.n_lines) / 3,
@@ -51,7 +52,7 @@ def test_it_reads_back(written, table):
 
 def test_a_file_from_before_the_convergence_was_recorded(table, tmp_path):
     path = tmp_path / "response.fits"
-    write_response(path, empty_response(table), table, [], None)
+    write_response(path, empty_response(table, shape=EXPECTED), table, [], None)
     assert "EMCONV" not in fits.getheader(path, "LINES")
     again = read_response(path, table)
     assert again.iterations == 0 and again.converged is None
@@ -95,7 +96,7 @@ def test_no_name_is_cut(table, tmp_path):
     elements = tuple(f"{name}-of-the-passive-shield" for name in table.element)
     table = replace(table, block_names=names, transition=transitions, element=elements)
     path = tmp_path / "response.fits"
-    write_response(path, empty_response(table), table, [], None)
+    write_response(path, empty_response(table, shape=EXPECTED), table, [], None)
     lines, blocks = fits.getdata(path, "LINES"), fits.getdata(path, "CONTINUUM")
     assert tuple(blocks["BLOCK"]) == names
     assert tuple(lines["TRANSITION"]) == transitions and tuple(lines["ELEMENT"]) == elements

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from astropy.table import Table
+from helpers.instruments import REFERENCE_ENERGIES_KEV, REQUIREMENT
 from helpers.synthetic import GAIN, OFFSET, make_fits, run_script, silence, write_exposure
 
 from pixelcal.energy.relation import energy_error
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.results.pixel_lists import Column, format_list, status_names
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.status import EnergyStatus
 
 NOMINAL = {"gain_keV": GAIN, "offset_keV": OFFSET}
@@ -50,7 +50,7 @@ def test_over_requirement_are_those_of_the_errors(camera, lists):
     rows, truth = camera
     energies = np.array(REFERENCE_ENERGIES_KEV)[:, None]
     error = energy_error(energies, rows["GAIN"], rows["OFFSET"], *truth)
-    ratio = np.abs(error) / requirement_keV(energies)
+    ratio = np.abs(error) / requirement_keV(energies, requirement=REQUIREMENT)
     expected = np.flatnonzero((ratio > 1).any(axis=0))
     table = read_list(lists["over_requirement"])
     assert 0 < len(expected) < len(rows)

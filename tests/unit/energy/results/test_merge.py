@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from helpers.instruments import ECLAIRS, N_PIXELS, REQUIREMENT
 from helpers.synthetic import (
     GAIN,
     LINES,
@@ -23,7 +24,6 @@ from pixelcal.energy.prior import read_prior
 from pixelcal.energy.results.merge import complete_status, position_of
 from pixelcal.energy.results.mission_file import mission_cards, previous_relation
 from pixelcal.errors import InputError
-from pixelcal.instrument import N_PIXELS
 from pixelcal.io.merge import merge_chunks, read_bad_pixels
 from pixelcal.io.tables import table_hdu, write_fits
 from pixelcal.status import EnergyStatus
@@ -77,7 +77,7 @@ def test_masked_pixels_lose_their_values_and_keep_their_counts(rows):
     position = position_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
     rows["STATUS"][5] = EnergyStatus.POOR_FIT
     rows["STATUS"][9] = EnergyStatus.NOT_CONVERGED  # its values are still there: they must go
-    done = complete_status(rows, *position, np.array([5, 7, 6399]))
+    done = complete_status(rows, *position, np.array([5, 7, 6399]), requirement=REQUIREMENT)
     assert done["STATUS"][5] == EnergyStatus.MASKED | EnergyStatus.POOR_FIT
     assert (
         done["STATUS"][7] == EnergyStatus.MASKED and done["STATUS"][9] == EnergyStatus.NOT_CONVERGED
@@ -93,7 +93,7 @@ def test_masked_pixels_lose_their_values_and_keep_their_counts(rows):
 def test_outliers_are_marked_and_keep_their_values(rows):
     rows["OFFSET"][50] += 5
     position = position_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
-    done = complete_status(rows, *position, NONE)
+    done = complete_status(rows, *position, NONE, requirement=REQUIREMENT)
     assert np.flatnonzero(done["STATUS"]).tolist() == [50]
     assert done["STATUS"][50] == EnergyStatus.OUTLIER and done["OFFSET"][50] == rows["OFFSET"][50]
 
@@ -101,7 +101,7 @@ def test_outliers_are_marked_and_keep_their_values(rows):
 def test_no_valid_fit_without_a_reason_is_a_fault(rows):
     rows["GAIN"][3] = np.nan
     with pytest.raises(ValueError, match="pixel 3: no valid fit, and STATUS does not say why"):
-        complete_status(rows, rows["DETNUM"], np.zeros(N, int), NONE)
+        complete_status(rows, rows["DETNUM"], np.zeros(N, int), NONE, requirement=REQUIREMENT)
 
 
 @pytest.mark.parametrize("text", ["DETNUM\n-1\n", "DETNUM\n6400\n", "DETNUM\n1.5\n", "DETNUM\na\n"])
@@ -128,7 +128,7 @@ def test_validity_in_utc():
 def test_previous_relation_of_part_of_the_camera(tmp_path, rows):
     path = tmp_path / "relation.fits"
     write_fits(path, [table_hdu(rows, "RELATION")])
-    gain, offset = previous_relation(path, rows["DETNUM"], GAIN, OFFSET)
+    gain, offset = previous_relation(path, rows["DETNUM"], GAIN, OFFSET, instrument=ECLAIRS)
     assert np.array_equal(gain[:N], rows["GAIN"]) and np.array_equal(offset[:N], rows["OFFSET"])
     assert np.all(gain[N:] == GAIN) and np.all(offset[N:] == OFFSET) and len(gain) == 6400
 
@@ -138,7 +138,7 @@ def test_previous_relation_is_that_of_the_file_wherever_usable(tmp_path, caplog)
     rows["GAIN"][[300, 6000]] = np.nan, -1.0
     path = tmp_path / "relation.fits"
     write_fits(path, [table_hdu(rows[rows["DETNUM"] != 500], "RELATION")])
-    gain, offset = previous_relation(path, np.arange(N), GAIN, OFFSET)
+    gain, offset = previous_relation(path, np.arange(N), GAIN, OFFSET, instrument=ECLAIRS)
     nominal = np.isin(np.arange(6400), [300, 500, 6000])
     assert np.array_equal(gain[~nominal], rows["GAIN"][~nominal])
     assert np.array_equal(offset[~nominal], rows["OFFSET"][~nominal])
@@ -150,9 +150,13 @@ def test_previous_relation_is_that_of_the_file_wherever_usable(tmp_path, caplog)
 def test_previous_relation_of_a_whole_file_or_none_warns_of_nothing(tmp_path, caplog):
     rows, _ = make_fits(6400, seed=3)
     write_fits(tmp_path / "relation.fits", [table_hdu(rows, "RELATION")])
-    gain, _ = previous_relation(tmp_path / "relation.fits", np.arange(N), GAIN, OFFSET)
+    gain, _ = previous_relation(
+        tmp_path / "relation.fits", np.arange(N), GAIN, OFFSET, instrument=ECLAIRS
+    )
     assert np.array_equal(gain, rows["GAIN"])
-    assert np.all(previous_relation(None, np.arange(N), GAIN, OFFSET)[1] == OFFSET)
+    assert np.all(
+        previous_relation(None, np.arange(N), GAIN, OFFSET, instrument=ECLAIRS)[1] == OFFSET
+    )
     assert not caplog.records
 
 
@@ -161,7 +165,9 @@ def test_previous_relation_must_be_usable_in_the_run(tmp_path):
     rows["OFFSET"][5] = np.nan
     write_fits(tmp_path / "relation.fits", [table_hdu(rows, "RELATION")])
     with pytest.raises(InputError, match="pixel 5 has no usable GAIN and OFFSET"):
-        previous_relation(tmp_path / "relation.fits", np.arange(N), GAIN, OFFSET)
+        previous_relation(
+            tmp_path / "relation.fits", np.arange(N), GAIN, OFFSET, instrument=ECLAIRS
+        )
 
 
 @pytest.fixture
@@ -228,7 +234,7 @@ def test_mission_file(merged):
         assert header["CARD"] == "AUX-ECL-PIX-CAL" and header["MJDREFI"] == 57754
         for keyword in ("CCLS", "CDTP", "CCNM", "CBD1", "CVSD", "CVST", "CDES"):
             assert f"{keyword}0001" in header
-    gain, _ = read_prior(paths["mission"], np.arange(6400), 0, 0)
+    gain, _ = read_prior(paths["mission"], np.arange(6400), 0, 0, instrument=ECLAIRS)
     assert np.isfinite(gain).all(), "it can be the prior of the next run"
 
 

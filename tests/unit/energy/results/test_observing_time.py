@@ -6,6 +6,14 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from helpers import cameras
+from helpers.instruments import (
+    ECLAIRS,
+    EXPECTED,
+    N_CHANNELS,
+    REFERENCE_ENERGIES_KEV,
+    REQUIREMENT,
+    SEARCH,
+)
 from scipy import stats
 
 from pixelcal.energy.fit.columns import empty_fits
@@ -15,14 +23,12 @@ from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.relation import energy_sigma
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.learn import learn_response
-from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.model import empty_response
 from pixelcal.energy.response.population import wide_population_scale
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.energy.results import observing_time as observing
 from pixelcal.energy.results.fisher import PIVOT_KEV, tabulate_information
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.io.tables import write_json
 from pixelcal.status import EnergyStatus
 
@@ -37,7 +43,14 @@ def observed():
     """(camera, response, fits) of a short exposure."""
     camera = cameras.make_camera(N, SECONDS, 41)
     table = cameras.line_table()
-    response = learn_camera(camera.counts, *cameras.prior(N), table, cameras.MIN_COUNTS)
+    response = learn_camera(
+        camera.counts,
+        *cameras.prior(N),
+        table,
+        cameras.MIN_COUNTS,
+        expected=EXPECTED,
+        search=SEARCH,
+    )
     rows = fit_pixels(
         camera.counts, np.arange(N), *cameras.prior(N), table, response, cameras.OPTIONS
     )
@@ -47,7 +60,7 @@ def observed():
 def predict(rows, response=None, **options):
     response = observed()[1] if response is None else response
     return observing.predict_observing_time(
-        rows, SECONDS, 200, cameras.line_table(), response, **options
+        rows, SECONDS, 200, cameras.line_table(), response, **options, instrument=ECLAIRS
     )
 
 
@@ -57,12 +70,16 @@ def test_information_is_that_of_the_fit(resolution):
     table = cameras.line_table()
     template = cameras.expected_spectrum(*RELATION, 1e7, resolution=resolution)
     counts = np.rint(template).astype(np.int32)[None]
-    shape = LineShape(fwhm_10=1.19, fwhm_60=1.59, tail_60=0.122, tail_scale=0.037)
+    shape = replace(EXPECTED, fwhm_10=1.19, fwhm_60=1.59, tail_60=0.122, tail_scale=0.037)
     stacks = [stack_spectra(counts, *np.array([RELATION]).T, e) for e in stack_edges(table)]
-    response = learn_response(stacks, table, RELATION[0], 1, shape, wide_population_scale(table))
+    response = learn_response(
+        stacks, table, RELATION[0], 1, shape, wide_population_scale(table), expected=EXPECTED
+    )
     templates = make_templates(response, table)
     row = fit_joint(counts, np.arange(1), *cameras.prior(1), templates, cameras.OPTIONS)[0][0]
-    information = tabulate_information(response, table, row["GAIN"], row["OFFSET"])
+    information = tabulate_information(
+        response, table, row["GAIN"], row["OFFSET"], n_channels=N_CHANNELS
+    )
     scale = np.array([row["COUNTS"] / information.counts])
     factor = np.log(row["FWHM_60"] / response.shape.fwhm_60)
     sigma = observing.sigma_at(information.covariance(scale, np.array([factor])), ENERGIES)[:, 0]
@@ -75,7 +92,9 @@ def test_covariance_falls_with_the_exposure():
     """As one over it where nothing is known of how pixels differ."""
     response = observed()[1]
     response = replace(response, population_scale=np.full_like(response.population_scale, 30.0))
-    information = tabulate_information(response, cameras.line_table(), *RELATION)
+    information = tabulate_information(
+        response, cameras.line_table(), *RELATION, n_channels=N_CHANNELS
+    )
     one, hundred = (information.covariance(np.array([s]), np.zeros(1)) for s in (90.0, 9000.0))
     np.testing.assert_allclose(one, 100 * hundred, rtol=0.01)
 
@@ -97,8 +116,10 @@ def test_all_energies_together_against_monte_carlo(size, mixed):
     matrix = [[covariance[0, 0], covariance[0, 1]], [covariance[0, 1], covariance[0, 2]]]
     draws = np.random.default_rng(7).multivariate_normal([0, 0], matrix, 200_000)
     errors = draws @ np.array([np.ones(5), ENERGIES - PIVOT_KEV])
-    fraction = np.mean(np.all(np.abs(errors) <= requirement_keV(ENERGIES), axis=1))
-    found = observing.pass_all_probability(covariance, ENERGIES)[0]
+    fraction = np.mean(
+        np.all(np.abs(errors) <= requirement_keV(ENERGIES, requirement=REQUIREMENT), axis=1)
+    )
+    found = observing.pass_all_probability(covariance, ENERGIES, requirement=REQUIREMENT)[0]
     assert found == pytest.approx(fraction, abs=5 * np.sqrt(fraction * (1 - fraction) / 2e5) + 1e-5)
 
 
@@ -173,7 +194,9 @@ def test_nothing_and_one_pixel(n, tmp_path):
     rows[:n] = observed()[2][:n]
     for response in (observed()[1], None):
         table = cameras.line_table()
-        found = observing.predict_observing_time(rows, SECONDS, 200, table, response)
+        found = observing.predict_observing_time(
+            rows, SECONDS, 200, table, response, instrument=ECLAIRS
+        )
         write_json(tmp_path / "observing_time.json", found)
         assert found["answer_fraction"][-1] == pytest.approx(n / 5)
         assert np.isfinite(found["sigma_keV"]["rms"]).all() == (n == 1)
@@ -183,7 +206,7 @@ def test_nothing_and_one_pixel(n, tmp_path):
 
 def test_response_without_counts_predicts_nothing():
     rows = observed()[2]
-    prediction = predict(rows, response=empty_response(cameras.line_table()))
+    prediction = predict(rows, response=empty_response(cameras.line_table(), shape=EXPECTED))
     assert not prediction["pass_fraction_all"].any()
     assert prediction["shortest_seconds"]["0.95"] is None
 
@@ -192,7 +215,9 @@ def test_two_step_scales_the_quoted_errors():
     """At the exposure itself the quoted sigma(E); at four times that one half of it."""
     rows = observed()[2]
     times = SECONDS * np.array([1.0, 4.0])
-    found = observing.predict_observing_time(rows, SECONDS, 200, grid_seconds=times)
+    found = observing.predict_observing_time(
+        rows, SECONDS, 200, grid_seconds=times, instrument=ECLAIRS
+    )
     quoted = np.array([energy_sigma(e, *(rows[k] for k in COVARIANCE)) for e in ENERGIES])
     np.testing.assert_allclose(found["sigma_keV"]["median"][:, 0], np.median(quoted, axis=1))
     np.testing.assert_allclose(

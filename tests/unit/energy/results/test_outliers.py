@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.instruments import JUDGED_KEV
 from helpers.synthetic import make_fits
 
 from pixelcal.energy.results.outliers import find_outliers
@@ -14,7 +15,7 @@ def place(rows):
 
 
 def flags(rows):
-    return find_outliers(*place(rows), *(rows[name] for name in NAMES))
+    return find_outliers(*place(rows), *(rows[name] for name in NAMES), judged_keV=JUDGED_KEV)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from helpers.instruments import REFERENCE_ENERGIES_KEV, REQUIREMENT
 from helpers.synthetic import GAIN, OFFSET, make_fits, silence
 from scipy.stats import norm
 
 from pixelcal.energy.results.validation import energy_numbers, validate
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.status import EnergyStatus
 
 KEYS = [f"{energy:g}" for energy in REFERENCE_ENERGIES_KEV]
@@ -46,7 +46,7 @@ def test_four_errors_by_hand():
 @pytest.mark.parametrize("energy", KEYS)
 def test_right_errors_give_unit_pulls(energy):
     rows, truth = make_fits(seed=11)
-    numbers = validate(rows, prior(len(rows)), truth)["energies"][energy]
+    numbers = validate(rows, prior(len(rows)), truth, requirement=REQUIREMENT)["energies"][energy]
     n = len(rows)
     within(numbers["bias_keV"], 0, numbers["bias_err_keV"])
     within(numbers["pull_mean"], 0, 1 / math.sqrt(n))
@@ -66,7 +66,9 @@ def test_errors_that_are_too_small_by_two_show():
     rows["GAIN_ERR"] /= 2
     rows["OFFSET_ERR"] /= 2
     rows["GAIN_OFFSET_COV"] /= 4
-    for numbers in validate(rows, prior(len(rows)), truth)["energies"].values():
+    for numbers in validate(rows, prior(len(rows)), truth, requirement=REQUIREMENT)[
+        "energies"
+    ].values():
         n = len(rows)
         within(numbers["pull_std"], 2, 2 / math.sqrt(2 * n))
         within(numbers["rms_over_bound"], 2, 3 / math.sqrt(2 * n))
@@ -77,7 +79,7 @@ def test_errors_that_are_too_small_by_two_show():
 def test_a_shift_is_a_bias_with_its_sign():
     rows, truth = make_fits(1000, seed=13)
     rows["GAIN"], rows["OFFSET"] = truth[0], truth[1] - 0.25
-    for numbers in validate(rows, prior(1000), truth)["energies"].values():
+    for numbers in validate(rows, prior(1000), truth, requirement=REQUIREMENT)["energies"].values():
         assert numbers["bias_keV"] == pytest.approx(-0.25)
         assert numbers["rms_keV"] == pytest.approx(0.25)
         assert numbers["pass_fraction"] == 1.0
@@ -86,7 +88,7 @@ def test_a_shift_is_a_bias_with_its_sign():
 def test_the_requirement_changes_after_80_kev():
     rows, truth = make_fits(100, seed=14)
     rows["GAIN"], rows["OFFSET"] = truth[0], truth[1] + 0.4
-    numbers = validate(rows, prior(100), truth)["energies"]
+    numbers = validate(rows, prior(100), truth, requirement=REQUIREMENT)["energies"]
     assert [numbers[key]["requirement_keV"] for key in KEYS] == [0.3, 0.3, 0.3, 0.3, 0.5]
     assert [numbers[key]["pass_fraction"] for key in KEYS] == [0, 0, 0, 0, 1]
 
@@ -99,7 +101,7 @@ def test_who_counts_and_who_does_not():
     silence(rows, np.arange(120, 190), EnergyStatus.NOT_CONVERGED)
     rows["STATUS"][500:510] |= EnergyStatus.POOR_FIT
     rows["OFFSET"][505:510] += 1
-    numbers = validate(rows, prior(1000), truth)
+    numbers = validate(rows, prior(1000), truth, requirement=REQUIREMENT)
     assert {key: numbers[key] for key in ("n_pixels", "n_masked", "n_no_answer")} == {
         "n_pixels": 1000,
         "n_masked": 100,
@@ -125,7 +127,9 @@ def test_who_counts_and_who_does_not():
 
 def test_without_truth_the_prediction_stands_alone():
     rows, truth = make_fits(2000, seed=16)
-    blind, seen = (validate(rows, prior(2000), known) for known in (None, truth))
+    blind, seen = (
+        validate(rows, prior(2000), known, requirement=REQUIREMENT) for known in (None, truth)
+    )
     assert blind["truth"] is False and seen["truth"] is True
     for key in KEYS:
         values, other = blind["energies"][key], seen["energies"][key]
@@ -139,7 +143,7 @@ def test_without_truth_the_prediction_stands_alone():
 def test_a_camera_without_any_valid_fit():
     rows, truth = make_fits(30)
     silence(rows, np.arange(30), EnergyStatus.NOT_CONVERGED)
-    numbers = validate(rows, prior(30), truth)
+    numbers = validate(rows, prior(30), truth, requirement=REQUIREMENT)
     assert numbers["n_answers"] == 0
     for values in numbers["energies"].values():
         assert values["n"] == 0 and math.isnan(values["rms_keV"])
@@ -151,9 +155,11 @@ def test_common_error_is_that_of_stretch_and_shift():
     covariance = np.array([[4e-8, -1e-6], [-1e-6, 1e-4]])
     draws = np.random.default_rng(8).multivariate_normal([0, 0], covariance, 200_000)
     rows, truth = make_fits(seed=12)
-    numbers = validate(rows, prior(len(rows)), truth, systematic_covariance=covariance)
+    numbers = validate(
+        rows, prior(len(rows)), truth, systematic_covariance=covariance, requirement=REQUIREMENT
+    )
     for energy in (4.0, 50.0, 150.0):
         sigma = numbers["energies"][f"{energy:g}"]["common_sigma_keV"]
         assert sigma == pytest.approx(np.std(draws @ [energy, 1.0]), rel=0.01)
-    without = validate(rows, prior(len(rows)), truth)
+    without = validate(rows, prior(len(rows)), truth, requirement=REQUIREMENT)
     assert np.isnan(without["energies"]["50"]["common_sigma_keV"])

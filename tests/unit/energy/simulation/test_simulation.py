@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from helpers import cameras
+from helpers.instruments import ECLAIRS, GRID
 from scipy import stats
 
 from pixelcal.energy.simulation.background import PROCESSES
@@ -26,8 +27,10 @@ def uniform_pixels(detnum):
 
 
 def sampler(wanted, pixels=None, seed=1):
-    pixels = pixels or uniform_pixels(with_neighbours(wanted))
-    return EventSampler(pixels, wanted, cameras.background(), Detector(), MULTIPLE_FRACTION, seed)
+    pixels = pixels or uniform_pixels(with_neighbours(wanted, grid=GRID))
+    return EventSampler(
+        pixels, wanted, cameras.background(), Detector(), MULTIPLE_FRACTION, seed, grid=GRID
+    )
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +110,9 @@ def test_dead_pixels_are_silent():
 
 
 def test_neighbours_stop_at_the_side():
-    assert with_neighbours([0]).tolist() == [0, 1, 80]
-    assert with_neighbours([6399]).tolist() == [6319, 6398, 6399]
-    assert with_neighbours([81]).tolist() == [1, 80, 81, 82, 161]
+    assert with_neighbours([0], grid=GRID).tolist() == [0, 1, 80]
+    assert with_neighbours([6399], grid=GRID).tolist() == [6319, 6398, 6399]
+    assert with_neighbours([81], grid=GRID).tolist() == [1, 80, 81, 82, 161]
 
 
 def test_times_are_sorted_ticks(events):
@@ -135,7 +138,7 @@ def test_event_file_reads_back(events, tmp_path):
 def test_flight_layout_has_channels(events):
     gain, offset = np.full(6400, 0.145), np.full(6400, 3.0)
     gain[17] = 0.150
-    rows = to_flight_layout(events[0], gain, offset)
+    rows = to_flight_layout(events[0], gain, offset, instrument=ECLAIRS)
     detnum = 80 * rows["IDET"].astype(int) + rows["JDET"]
     seen = events[0][events[0]["DETNUM"] == 17]
     expected = np.floor((seen["energy"] - 3.0) / 0.150)

@@ -13,7 +13,7 @@ from astropy.units import UnitsWarning
 
 from pixelcal.energy.units import relation_in_keV
 from pixelcal.errors import InputError
-from pixelcal.instrument import GAIN_RANGE_KEV, N_PIXELS, OFFSET_RANGE_KEV, check_instrument
+from pixelcal.instrument import Instrument
 from pixelcal.io.columns import find_column
 from pixelcal.io.tables import read_columns, read_table
 
@@ -32,6 +32,8 @@ def read_prior(
     gain_keV: float,
     offset_keV: float,
     tell: bool = False,
+    *,
+    instrument: Instrument,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gain and offset of each pixel before the fit.
 
@@ -47,6 +49,7 @@ def read_prior(
         The relation of every pixel (keV/channel, keV) where `path` is None.
     tell : bool
         Warn of a column without a unit, and of pixels that may be numbered from 1.
+    instrument : Instrument
 
     Returns
     -------
@@ -61,7 +64,7 @@ def read_prior(
     detnum = np.asarray(detnum, np.int64)
     if path is None:
         return np.full(len(detnum), float(gain_keV)), np.full(len(detnum), float(offset_keV))
-    given, gain, offset, silent = _read_relation(path)
+    given, gain, offset, silent = _read_relation(path, instrument)
     missing = detnum[~np.isin(detnum, given)]
     if len(missing):
         raise InputError(
@@ -112,7 +115,9 @@ def _advice(given: np.ndarray, detnum: np.ndarray) -> str:
     return "give a file that holds them, or choose fewer pixels"
 
 
-def read_usable(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def read_usable(
+    path: str | Path, instrument: Instrument
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """DETNUM (n,) int, gain and offset (n,) float of the pixels of a relation file that has them
     usable: finite, with positive gain.
 
@@ -121,7 +126,7 @@ def read_usable(path: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     InputError
         Where the file cannot be read, a pixel is there twice, or a relation is out of range.
     """
-    detnum, gain, offset, _ = _read_relation(path)
+    detnum, gain, offset, _ = _read_relation(path, instrument)
     usable = _is_usable(gain, offset)
     return detnum[usable], gain[usable], offset[usable]
 
@@ -131,11 +136,13 @@ def _is_usable(gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
     return np.isfinite(gain) & np.isfinite(offset) & (gain > 0)
 
 
-def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+def _read_relation(
+    path, instrument: Instrument
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """DETNUM, GAIN and OFFSET of a relation file, and which of the two have no unit."""
     table, units, extension = _read_fits(path) if _is_fits(path) else _read_text(path)
     where = f"relation file {path}"
-    check_instrument(table.meta, where)
+    instrument.check_header(table.meta, where)
     places = {name: find_column(table.colnames, name, where) for name in NEEDED}
     absent = [name for name, place in places.items() if place is None]
     if absent:
@@ -145,23 +152,26 @@ def _read_relation(path) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]
     named = {name: table.colnames[place] for name, place in places.items()}
     columns = {name: _numbers(table[label], where) for name, label in named.items()}
     detnum = columns["DETNUM"]
-    _check_detnum(detnum, where)
+    _check_detnum(detnum, where, instrument)
     texts = units.get(named["GAIN"]), units.get(named["OFFSET"])
     gain, offset = relation_in_keV(columns["GAIN"], columns["OFFSET"], texts, where)
-    _check_range(detnum, gain, offset, texts, where)
+    _check_range(detnum, gain, offset, texts, where, instrument)
     silent = [name for name, text in zip(NEEDED[1:], texts, strict=True) if not text]
     return detnum.astype(np.int64), gain, offset, silent
 
 
-def _check_detnum(detnum: np.ndarray, where: str) -> None:
+def _check_detnum(detnum: np.ndarray, where: str, instrument: Instrument) -> None:
     """Raise InputError where a number is not that of a pixel, or is there twice."""
-    outside = ~((detnum >= 0) & (detnum < N_PIXELS) & (detnum == np.floor(detnum)))
+    n_pixels = instrument.n_pixels
+    outside = ~((detnum >= 0) & (detnum < n_pixels) & (detnum == np.floor(detnum)))
     if outside.any():
-        from_1 = detnum.min() == 1 and detnum.max() == N_PIXELS
-        advice = "it counts from 1: subtract 1 from DETNUM" if from_1 else "give a file of ECLAIRs"
+        from_1 = detnum.min() == 1 and detnum.max() == n_pixels
+        advice = f"give a file of {instrument.title}"
+        if from_1:
+            advice = "it counts from 1: subtract 1 from DETNUM"
         raise InputError(
             f"{where}: DETNUM {detnum[outside][0]:g} is no pixel of this camera (0 to"
-            f" {N_PIXELS - 1}); {advice}"
+            f" {n_pixels - 1}); {advice}"
         )
     numbers, times = np.unique(detnum.astype(np.int64), return_counts=True)
     if (times > 1).any():
@@ -170,12 +180,12 @@ def _check_detnum(detnum: np.ndarray, where: str) -> None:
         )
 
 
-def _check_range(detnum, gain, offset, texts, where: str) -> None:
+def _check_range(detnum, gain, offset, texts, where: str, instrument: Instrument) -> None:
     """Raise InputError where a usable relation is one that no pixel has."""
     usable = _is_usable(gain, offset)
     for name, values, (least, most), text, unit in (
-        ("GAIN", gain, GAIN_RANGE_KEV, texts[0], "keV/chan"),
-        ("OFFSET", offset, OFFSET_RANGE_KEV, texts[1], "keV"),
+        ("GAIN", gain, instrument.gain_range_keV, texts[0], "keV/chan"),
+        ("OFFSET", offset, instrument.offset_range_keV, texts[1], "keV"),
     ):
         outside = usable & ((values < least) | (values > most))
         if outside.any():

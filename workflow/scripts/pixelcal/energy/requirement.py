@@ -6,22 +6,43 @@ import math
 
 import numpy as np
 
-from pixelcal.instrument import REQUIREMENT_BREAK_KEV, REQUIREMENT_HIGH_KEV, REQUIREMENT_LOW_KEV
+from pixelcal.instrument import Requirement
 from pixelcal.numerics.statistics import fraction
 
 
-def requirement_keV(energy_keV: np.ndarray) -> np.ndarray:
-    """Largest allowed |energy error| (keV) at `energy_keV`: 0.3 up to 80 keV, 0.5 above."""
-    energy_keV = np.asarray(energy_keV, float)
-    return np.where(energy_keV <= REQUIREMENT_BREAK_KEV, REQUIREMENT_LOW_KEV, REQUIREMENT_HIGH_KEV)
+def requirement_keV(energy_keV: np.ndarray, requirement: Requirement) -> np.ndarray:
+    """Largest allowed |energy error| (keV) at `energy_keV`; beyond the last limit that goes on."""
+    ends, limits = np.array(requirement.limits, float).T
+    return limits[np.minimum(np.searchsorted(ends, energy_keV), len(limits) - 1)]
 
 
-def fraction_of_requirement(error_keV: np.ndarray, energies_keV) -> np.ndarray:
+def curve_energies_keV(requirement: Requirement) -> np.ndarray:
+    """Energies (n,), keV, at which curves are drawn: a point on each side of each step."""
+    steps = [energy + 1e-3 for energy, _ in requirement.limits[:-1]]
+    even = np.linspace(*requirement.range_keV, 74)
+    return np.unique([*even, *requirement.energies_keV, *steps])
+
+
+def inner_energies_keV(requirement: Requirement) -> tuple[float, float]:
+    """Two reference energies (keV) well apart and well within: the second and the last but one."""
+    energies = requirement.energies_keV
+    return (energies[1], energies[-2]) if len(energies) > 3 else (energies[0], energies[-1])
+
+
+def energies_in_words(requirement: Requirement) -> str:
+    """ "4, 15, 50, 80 and 150 keV"."""
+    *first, last = (f"{energy:g}" for energy in requirement.energies_keV)
+    return f"{', '.join(first)} and {last} keV" if first else f"{last} keV"
+
+
+def fraction_of_requirement(
+    error_keV: np.ndarray, energies_keV, requirement: Requirement
+) -> np.ndarray:
     """|Error| over the largest allowed one, (m, n), from errors (m, n) at the energies (m,).
 
     Above 1 a pixel misses the requirement; NaN without a valid fit.
     """
-    return np.abs(error_keV) / requirement_keV(energies_keV)[:, None]
+    return np.abs(error_keV) / requirement_keV(energies_keV, requirement)[:, None]
 
 
 def pass_fraction(error_keV: np.ndarray, limit_keV: float) -> float:

@@ -133,6 +133,12 @@ def write_fits(path: str | Path, hdus: list, date: str | None = None) -> None:
         hdu_list.writeto(temporary, output_verify="exception", checksum=False)
 
 
+def has_extension(path: str | Path, extension: str) -> bool:
+    """Whether a whole FITS file has an extension of that name."""
+    with fits.open(path, memmap=False) as hdus:
+        return extension in hdus
+
+
 def read_columns(path: str | Path, extension: str) -> Table:
     """Columns of one extension of a FITS file; `meta` holds its header.
 

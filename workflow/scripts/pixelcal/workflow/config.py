@@ -20,9 +20,11 @@ from pathlib import Path
 import yaml
 
 from pixelcal.errors import InputError, one_line
-from pixelcal.instrument import GAIN_RANGE_KEV, GTI_CRITERIA, N_PIXELS, OFFSET_RANGE_KEV
+from pixelcal.instrument import SIMULATED_CRITERIA
 from pixelcal.io.chunks import parse_pixels
 from pixelcal.io.resources import shipped_or_given
+from pixelcal.io.schema_defaults import filled
+from pixelcal.workflow.instruments import instrument_settings
 from pixelcal.workflow.schema_errors import (
     check_schema,
     meant,
@@ -37,7 +39,6 @@ _OVERRIDES = ("injection", "fit")
 _FOLDERS = (
     "logs",
     "benchmarks",
-    "eclairs/events",
     *(f"sstcam/{part}/{which}" for part in ("runs", "charges") for which in ("spe", "scan")),
     *(f"sstcam/{part}" for part in ("spe/chunks", "charge_resolution", "figures", "pixels")),
 )
@@ -63,16 +64,20 @@ def read_schema(path: str | Path) -> dict:
     return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
 
 
-def check_results(folder: str | Path, exposures: Iterable[str]) -> None:
-    """Check that products can be written to `folder`, which may not be there yet.
+def check_results(folder: str | Path, exposures: Iterable[str], instrument: str) -> None:
+    """Check that products of an instrument can be written to `folder`, which may not be there yet.
 
     Raises
     ------
     InputError
         Where it, or a folder in it, is not a directory or cannot be written to.
     """
-    of_exposures = (f"eclairs/{name}/{part}" for name in exposures for part in _EXPOSURE_FOLDERS)
-    for place in (Path(folder, part) for part in (*_FOLDERS, *of_exposures)):
+    of_exposures = (
+        f"{instrument}/{name}/{part}" for name in exposures for part in _EXPOSURE_FOLDERS
+    )
+    for place in (
+        Path(folder, part) for part in (*_FOLDERS, f"{instrument}/events", *of_exposures)
+    ):
         while not os.path.lexists(place) and place != place.parent:
             place = place.parent
         if not place.is_dir():
@@ -118,7 +123,7 @@ def _with_numbers(value: object) -> object:
 
 def load_defaults(schema: Mapping) -> dict:
     """The configuration with every key at its default."""
-    return _filled({}, schema, schema)
+    return filled({}, schema, schema)
 
 
 def resolve(config: Mapping, schema: Mapping) -> dict:
@@ -136,15 +141,55 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
     plain = _plain(config, "")
     mistakes = mistakes_of([lambda: check_schema(plain, schema)])
     kept = without_mistakes(plain, schema) if mistakes else plain
-    resolved = _filled(kept, schema, schema)
-    checks = [_check_multiplicity, _check_relation, _check_choices]
+    resolved = filled(kept, schema, schema)
+    try:
+        instrument = instrument_settings(resolved["instrument"])
+    except InputError as error:
+        raise InputError("; also ".join([*mistakes, str(error)])) from None
+    resolved = _of_instrument(resolved, instrument)
+    checks = [_check_layout, _check_multiplicity, _check_relation, _check_choices, _check_seconds]
     checks = [_check_relation] if mistakes else checks
-    mistakes += mistakes_of([lambda: parse_pixels(resolved["pixels"], N_PIXELS)])
-    mistakes += mistakes_of([partial(check, resolved) for check in checks])
+    n_pixels = instrument["camera"]["pixels"]
+    mistakes += mistakes_of([lambda: parse_pixels(resolved["pixels"], n_pixels)])
+    mistakes += mistakes_of([partial(check, resolved, instrument) for check in checks])
     mistakes += mistakes_of(_file_checks(resolved))
     if mistakes:
         raise InputError("; also ".join(mistakes))
     return json.loads(json.dumps(resolved, sort_keys=True)) | {"exposures": resolved["exposures"]}
+
+
+def resolved_instrument(config: Mapping) -> dict:
+    """The instrument of a resolved configuration: its file, with the search window configured."""
+    settings = instrument_settings(config["instrument"])
+    settings["relation"]["search"] = dict(config["relation"]["search"])
+    return settings
+
+
+def instrument_folder(config: Mapping) -> str:
+    """Name of the folder that the products of the instrument go to."""
+    return Path(config["instrument"]).stem
+
+
+def _of_instrument(config: Mapping, instrument: Mapping) -> dict:
+    """The configuration with what it leaves to the instrument file."""
+    config = copy.deepcopy(dict(config))
+    relation, of_instrument = config["relation"], instrument["relation"]
+    for key in ("gain_keV", "offset_keV"):
+        if relation[key] is None:
+            relation[key] = of_instrument[key]
+    for key, value in relation["search"].items():
+        if value is None:
+            relation["search"][key] = of_instrument["search"][key]
+    if config["lines"] is None:
+        config["lines"] = instrument["lines"]
+    events = config["events"]
+    if events["layout"] is None:
+        events["layout"] = instrument["layout"]
+    if events["gti"]["criteria"] is None:
+        # Only a file of good times has criteria; simulated events bring one.
+        has_file = events["gti"]["file"] is not None or not events["files"]
+        events["gti"]["criteria"] = instrument["good_time_criteria"] if has_file else []
+    return config
 
 
 def exposure_settings(config: Mapping, name: str) -> dict:
@@ -172,40 +217,6 @@ def _merged(base: Mapping, override: Mapping) -> dict:
     return dict(sorted(merged.items()))
 
 
-def _filled(values: object, schema: Mapping, root: Mapping, fill: bool = True) -> object:
-    """`values` with the defaults of `schema`, and numbers in the type that it names.
-
-    A part of the schema that refers to another describes an override: its numbers are converted,
-    but nothing is filled in, because what is not overridden comes from the settings of all.
-    """
-    if "$ref" in schema:
-        schema, fill = _referred(schema["$ref"], root), False
-    if isinstance(values, Mapping):
-        others = schema.get("additionalProperties") or {}
-        properties = schema.get("properties", {})
-        filled = {
-            key: _filled(value, properties.get(key, others), root, fill)
-            for key, value in values.items()
-        }
-        for key, part in properties.items():
-            if fill and key not in filled and "default" in part:
-                filled[key] = _filled(copy.deepcopy(part["default"]), part, root)
-        return filled
-    if isinstance(values, int | float) and not isinstance(values, bool):
-        if schema.get("type") == "number":
-            return float(values)
-        if schema.get("type") == "integer":
-            return int(values)
-    return values
-
-
-def _referred(reference: str, root: Mapping) -> Mapping:
-    """The part of the schema that a reference within it ("#/a/b") means."""
-    for key in reference.removeprefix("#/").split("/"):
-        root = root[key]
-    return root
-
-
 def _plain(value: object, where: str) -> object:
     """A copy in the types of JSON; dates that YAML recognises become text again."""
     if isinstance(value, Mapping):
@@ -226,11 +237,45 @@ def _plain(value: object, where: str) -> object:
     return value
 
 
-def _check_choices(config: Mapping) -> None:
+def _check_layout(config: Mapping, instrument: Mapping) -> None:
+    """The layout is one that the instrument declares."""
+    layout, known = config["events"]["layout"], instrument["layouts"]
+    if layout not in known:
+        raise InputError(
+            f"events.layout: {shown(layout)} is no layout of {instrument['title']};"
+            f" {meant(layout, known, 0.4)}allowed: {', '.join(known)}"
+        )
+
+
+def _check_seconds(config: Mapping, instrument: Mapping) -> None:
+    """Ready spectra cannot be cut in time or by multiplicity, and hold channels."""
+    events = config["events"]
+    form = instrument["layouts"].get(events["layout"], {}).get("form", "events")
+    if form == "events":
+        return
+    if not events["files"]:
+        raise InputError(
+            f"events.layout: {events['layout']!r} is of ready spectra, but events.files is empty;"
+            " name the files"
+        )
+    for name, exposure in config["exposures"].items():
+        if exposure["seconds"] is not None:
+            raise InputError(
+                f"exposures.{name}.seconds: {exposure['seconds']:g} s are asked for, but ready"
+                " spectra cannot be cut in time; leave it out"
+            )
+
+
+def _check_choices(config: Mapping, instrument: Mapping) -> None:
     """What hangs together: files against simulation."""
     events, available = config["events"], config["simulation"]["good_seconds"]
     if events["files"]:
         return
+    if not instrument["simulated"]:
+        raise InputError(
+            f"events.files: is empty, and pixelcal does not simulate {instrument['title']}; name"
+            " its files"
+        )
     named = {key: name for key, name in events["columns"].items() if name is not None}
     if named:
         key, name = next(iter(named.items()))
@@ -250,7 +295,7 @@ def _check_choices(config: Mapping) -> None:
         )
     _check_simulated_criteria(events["gti"]["criteria"])
     for name, exposure in config["exposures"].items():
-        if exposure["seconds"] > available:
+        if exposure["seconds"] is not None and exposure["seconds"] > available:
             raise InputError(
                 f"exposures.{name}.seconds: {exposure['seconds']:g} s are asked for, but"
                 f" {available:g} s of good time are simulated (simulation.good_seconds);"
@@ -258,12 +303,12 @@ def _check_choices(config: Mapping) -> None:
             )
 
 
-def _check_relation(config: Mapping) -> None:
+def _check_relation(config: Mapping, instrument: Mapping) -> None:
     """The relation of every pixel is one that a pixel of the camera may have."""
-    relation = config["relation"]
+    relation, possible = config["relation"], instrument["relation"]
     for key, (least, most), unit in (
-        ("gain_keV", GAIN_RANGE_KEV, "keV/channel"),
-        ("offset_keV", OFFSET_RANGE_KEV, "keV"),
+        ("gain_keV", possible["gain_range_keV"], "keV/channel"),
+        ("offset_keV", possible["offset_range_keV"], "keV"),
     ):
         if not least <= relation[key] <= most:
             raise InputError(
@@ -275,17 +320,21 @@ def _check_relation(config: Mapping) -> None:
 def _check_simulated_criteria(criteria: Iterable[str]) -> None:
     """The names in a file of the user are known only to its reader; these are known here."""
     for number, name in enumerate(criteria):
-        if name not in GTI_CRITERIA:
+        if name not in SIMULATED_CRITERIA:
             raise InputError(
                 f"events.gti.criteria[{number}]: {shown(name)} is no criterion of simulated"
-                f" events; {meant(name, GTI_CRITERIA, 0.4)}allowed: {', '.join(GTI_CRITERIA)}"
+                f" events; {meant(name, SIMULATED_CRITERIA, 0.4)}allowed:"
+                f" {', '.join(SIMULATED_CRITERIA)}"
             )
 
 
-def _check_multiplicity(config: Mapping) -> None:
+def _check_multiplicity(config: Mapping, instrument: Mapping) -> None:
     """Events without a multiplicity cannot be chosen by it."""
     events = config["events"]
-    if events["layout"] != "ecl-evt-cal" or events["columns"]["multiplicity"] is not None:
+    layout = instrument["layouts"].get(events["layout"])
+    if layout is None or layout["form"] != "events" or "multiplicity" in layout["columns"]:
+        return
+    if events["columns"]["multiplicity"] is not None:
         return
     chosen = {"events.multiplicity": events["multiplicity"]}
     for name, exposure in config["exposures"].items():
@@ -295,8 +344,8 @@ def _check_multiplicity(config: Mapping) -> None:
     for key, value in chosen.items():
         if value not in (None, "all"):
             raise InputError(
-                f"{key}: {value!r} is asked for, but the layout ecl-evt-cal has no multiplicity;"
-                " allowed: all, or name the column in events.columns.multiplicity"
+                f"{key}: {value!r} is asked for, but the layout {events['layout']} has no"
+                " multiplicity; allowed: all, or name the column in events.columns.multiplicity"
             )
 
 

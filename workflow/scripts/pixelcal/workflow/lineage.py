@@ -25,7 +25,7 @@ def check_not_measured(folder: str | Path, exposures: Iterable[str], simulated: 
     if not simulated:
         return
     for name in exposures:
-        place = Path(folder, "eclairs", name)
+        place = Path(folder, name)
         if _logical_card(place / "spectra.fits", "SIMULATE") == "F":
             raise InputError(
                 f"{place / 'spectra.fits'}: was made from event files, and this configuration"

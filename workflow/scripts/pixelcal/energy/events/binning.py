@@ -2,8 +2,8 @@
 
 An event is counted where it passes, in this order: its time lies in the good time, its
 multiplicity is the one asked for, its pixel is one of the camera's and one of those wanted, its
-energy is a number, and its channel is one of the 1024. The first test it fails names the reason it
-is rejected for, so the events used and rejected add up to the events read.
+energy is a number, and its channel is one of the camera's. The first test it fails names the
+reason it is rejected for, so the events used and rejected add up to the events read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pixelcal.energy.events.numbering import Ranges, add_numbers
 from pixelcal.energy.events.reader import BLOCK_BYTES, EventFile, stream
 from pixelcal.energy.events.tally import ADVICE, STAGES, TALLY
 from pixelcal.errors import InputError
-from pixelcal.instrument import N_CHANNELS, N_PIXELS
+from pixelcal.instrument import Instrument
 from pixelcal.numerics.jit import njit
 
 RATE_BINS = 200
@@ -158,9 +158,9 @@ def interval_limits(good_time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return starts, stops
 
 
-def rows_of_pixels(detnum: np.ndarray) -> np.ndarray:
-    """Row (6400,) int32 that each pixel of the camera has among `detnum` (n,); -1 for none."""
-    rows = np.full(N_PIXELS, -1, np.int32)
+def rows_of_pixels(detnum: np.ndarray, n_pixels: int) -> np.ndarray:
+    """Row (n_pixels,) int32 that each pixel of the camera has among `detnum`; -1 for none."""
+    rows = np.full(n_pixels, -1, np.int32)
     rows[detnum] = np.arange(len(detnum), dtype=np.int32)
     return rows
 
@@ -197,7 +197,7 @@ class Spectra:
 
     Attributes
     ----------
-    halves : (2, n, 1024) int32
+    halves : (2, n, n_channels) int32
         Counts of the first and of the second half of the good time.
     rate : Rate
     tally : dict
@@ -219,7 +219,7 @@ class Spectra:
 
     @property
     def counts(self) -> np.ndarray:
-        """Counts (n, 1024) int32 of the whole exposure."""
+        """Counts (n, n_channels) int32 of the whole exposure."""
         return self.halves[0] + self.halves[1]
 
     @property
@@ -239,6 +239,8 @@ def bin_events(
     detnum_of_position: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
     block_bytes: int = BLOCK_BYTES,
+    *,
+    instrument: Instrument,
 ) -> Spectra:
     """Spectra of the pixels `detnum` from event files, read one after the other.
 
@@ -253,26 +255,29 @@ def bin_events(
         Intervals that are used, rising and apart.
     multiplicity : "single", "multiple" or "all"
     seed : int
-        Deals the events of files that name no pixel to the 6400 pixels of the camera, and those of
-        files without times to the time from 0 to the sum of the EXPOSURE. There is a draw for
+        Deals the events of files that name no pixel to all pixels of the camera, and those of files
+        without times to the time from 0 to the sum of the EXPOSURE. There is a draw for
         every event, in the order of the files, so the result depends neither on the size of the
         blocks nor on the choice of pixels, and a shorter exposure is a part of a longer one.
-    detnum_of_position : (6400,) int, optional
+    detnum_of_position : (n_rows * n_columns,) int, optional
         As for `reader.stream`.
     progress : function of (events done, events in all), optional
     block_bytes : int, optional
         Size of the blocks in the files.
+    instrument : Instrument
     """
-    rate = empty_rate(good_time)
-    selection = _selection(detnum, gain, offset, good_time, multiplicity, rate)
+    rate, of_pixel = empty_rate(good_time), rows_of_pixels(detnum, instrument.n_pixels)
+    selection = _selection(of_pixel, gain, offset, good_time, multiplicity, rate)
     asked = ("multiplicity",) if multiplicity != "all" else ()
     keys = ("value", "pixel", "row", "column", "time", *asked)
-    halves = np.zeros((2, len(detnum), N_CHANNELS), np.int32)
+    halves = np.zeros((2, len(detnum), instrument.n_channels), np.int32)
     tally = np.zeros(len(TALLY), np.int64)
     n_done, n_all, interval = 0, sum(file.n_events for file in files), 0
     n_untimed, spans = 0, [(np.inf, -np.inf)] * len(files)
     numbers: list[Ranges] = [{} for _ in files]
-    for number, block in _complete_blocks(files, keys, seed, detnum_of_position, block_bytes):
+    for number, block in _complete_blocks(
+        files, keys, seed, instrument, detnum_of_position, block_bytes
+    ):
         events = (block[key] for key in ("value", "pixel", "multiplicity", "time"))
         interval = add_events(halves, rate.counts, tally, *events, selection, interval)
         n_done += len(block["value"])
@@ -285,10 +290,10 @@ def bin_events(
     return Spectra(halves, rate, by_reason, n_untimed, spans, numbers)
 
 
-def _selection(detnum, gain, offset, good_time, multiplicity, rate) -> Selection:
-    """What events are tested by, of the arguments of `bin_events` and the bins of the rate."""
+def _selection(of_pixel, gain, offset, good_time, multiplicity, rate) -> Selection:
+    """What events are tested by: `of_pixel` are the rows of pixels, `rate` has the bins."""
     return Selection(
-        rows_of_pixels(detnum),
+        of_pixel,
         np.ascontiguousarray(gain, np.float64),
         np.ascontiguousarray(offset, np.float64),
         *MULTIPLICITIES[multiplicity],
@@ -312,7 +317,9 @@ def _wider(span, time):
     return (first, last), n_infinite
 
 
-def _complete_blocks(files, keys, seed, *how) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+def _complete_blocks(
+    files, keys, seed, instrument, *how
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Number of the file and block, the pixel and the time drawn where a file does not have them.
 
     `how` goes to `stream`.
@@ -325,7 +332,7 @@ def _complete_blocks(files, keys, seed, *how) -> Iterator[tuple[int, dict[str, n
         for block in stream(file, keys, *how):
             n = len(block["value"])
             if block["pixel"] is None:
-                block["pixel"] = (pixel_draws.random(n) * N_PIXELS).astype(np.int32)
+                block["pixel"] = (pixel_draws.random(n) * instrument.n_pixels).astype(np.int32)
             if block["time"] is None:
                 block["time"] = time_draws.random(n) * seconds
             yield number, not_asked | block

@@ -49,14 +49,18 @@ def total_seconds(good_time: np.ndarray) -> float:
     return float(np.sum(good_time[:, 1] - good_time[:, 0]))
 
 
-def first_seconds(good_time: np.ndarray, seconds: float) -> np.ndarray:
+def first_seconds(good_time: np.ndarray, seconds: float | None) -> np.ndarray:
     """The first `seconds` of good time: as many intervals as it takes, the last one cut.
+
+    All of it where `seconds` is None.
 
     Raises
     ------
     InputError
         Where `seconds` is not positive, or there is less good time than that.
     """
+    if seconds is None:
+        return good_time
     if not seconds > 0:
         raise InputError(f"an exposure of {seconds} s was asked for; it must be positive")
     available = total_seconds(good_time)

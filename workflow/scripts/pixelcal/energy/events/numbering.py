@@ -10,16 +10,16 @@ import numpy as np
 
 from pixelcal.energy.events.reader import EventFile
 from pixelcal.errors import InputError
-from pixelcal.instrument import N_PIXELS, N_SIDE
+from pixelcal.instrument import Instrument
 from pixelcal.numerics.jit import njit
 
-LAST = {"pixel": N_PIXELS - 1, "row": N_SIDE - 1, "column": N_SIDE - 1}
-"""The largest number of each kind, from 0; the least is 0."""
+KINDS = ("pixel", "row", "column")
+"""What may number the pixels."""
 NO_NUMBER = (2**31, -1)
 """Least and largest number where there is none."""
 
 Ranges = dict[str, tuple[int, int]]
-"""Least and largest number, as the file has them, by keys of `LAST`."""
+"""Least and largest number, as the file has them, by `KINDS`."""
 
 
 @njit
@@ -38,7 +38,7 @@ def wider(span, values, first):
 
 def add_numbers(ranges: Ranges, block: dict, file: EventFile) -> None:
     """Widen the ranges of a file by a block of its events, as `reader.stream` yields them."""
-    for key in LAST:
+    for key in KINDS:
         if key in file.columns and block.get(key) is not None:
             ranges[key] = wider(ranges.get(key, NO_NUMBER), block[key], file.first_pixel)
 
@@ -48,6 +48,8 @@ def check_numbers(
     ranges: list[Ranges],
     detnum: np.ndarray,
     detnum_of_position: np.ndarray | None = None,
+    *,
+    instrument: Instrument,
 ) -> list[str]:
     """What to warn of where pixels may not be numbered as `events.first_pixel` says.
 
@@ -58,25 +60,41 @@ def check_numbers(
         Of each file.
     detnum : (n,) int
         The pixels wanted.
-    detnum_of_position : (6400,) int, optional
+    detnum_of_position : (n_rows * n_columns,) int, optional
         As for `reader.stream`.
+    instrument : Instrument
 
     Raises
     ------
     InputError
         Where numbers run from 1 to the camera's last and one, and are said to run from 0.
     """
-    wanted = _wanted(detnum, detnum_of_position)
-    told = [_checked(file, found, wanted) for file, found in zip(files, ranges, strict=True)]
+    wanted, last = _wanted(detnum, detnum_of_position, instrument), _last(instrument)
+    told = [_checked(file, found, wanted, last) for file, found in zip(files, ranges, strict=True)]
     if len(files) > 1 and not any(told):  # each may have only some of the pixels
-        told.append(_checked(files[0], _union(ranges), wanted))
+        told.append(_checked(files[0], _union(ranges), wanted, last))
     return [line for line in told if line]
 
 
-def _wanted(detnum: np.ndarray, detnum_of_position: np.ndarray | None) -> Ranges:
+def _last(instrument: Instrument) -> dict[str, int]:
+    """The largest number of each kind, from 0; the least is 0."""
+    return {
+        "pixel": instrument.n_pixels - 1,
+        "row": instrument.n_rows - 1,
+        "column": instrument.n_columns - 1,
+    }
+
+
+def _wanted(
+    detnum: np.ndarray, detnum_of_position: np.ndarray | None, instrument: Instrument
+) -> Ranges:
     """Least and largest number, row and column of the pixels `detnum` (n,), from 0."""
-    of_position = np.arange(N_PIXELS) if detnum_of_position is None else detnum_of_position
-    row, column = np.divmod(np.flatnonzero(np.isin(of_position, detnum)), N_SIDE)
+    of_position = detnum_of_position
+    if of_position is None:
+        of_position = np.arange(instrument.n_pixels)
+    row, column = np.divmod(
+        np.flatnonzero(np.isin(of_position, detnum)), max(instrument.n_columns, 1)
+    )
     numbers = {"pixel": np.asarray(detnum), "row": row, "column": column}
     return {
         key: (int(found.min()), int(found.max())) for key, found in numbers.items() if len(found)
@@ -93,24 +111,24 @@ def _union(ranges: list[Ranges]) -> Ranges:
     return union
 
 
-def _checked(file: EventFile, ranges: Ranges, wanted: Ranges) -> str:
+def _checked(file: EventFile, ranges: Ranges, wanted: Ranges, last: dict[str, int]) -> str:
     """What to warn of in the numbers of a file; "" where they may be right."""
-    keys = [key for key in LAST if key in ranges and ranges[key] != NO_NUMBER]
+    keys = [key for key in KINDS if key in ranges and ranges[key] != NO_NUMBER]
     if not keys:
         return ""
     said = " and ".join(
         f"{file.columns[key].name} from {ranges[key][0]} to {ranges[key][1]}" for key in keys
     )
     line = f"event file {file.path}: numbers its pixels ({said})"
-    from_0 = all(ranges[key] == (0, LAST[key]) for key in keys)
+    from_0 = all(ranges[key] == (0, last[key]) for key in keys)
     if file.first_pixel == 1:
         return f"{line} as if from 0; set events.first_pixel: 0" if from_0 else ""
     if any(ranges[key][0] == 0 for key in keys):
         return ""
-    if all(ranges[key] == (1, LAST[key] + 1) for key in keys):
+    if all(ranges[key] == (1, last[key] + 1) for key in keys):
         raise InputError(f"{line} from 1, not from 0; set events.first_pixel: 1")
-    within = all(ranges[key][0] <= LAST[key] for key in keys)
-    if within and any(ranges[key][1] > LAST[key] for key in keys):
+    within = all(ranges[key][0] <= last[key] for key in keys)
+    if within and any(ranges[key][1] > last[key] for key in keys):
         return (
             f"{line} beyond the last of the camera; set events.first_pixel: 1 if they count from 1"
         )

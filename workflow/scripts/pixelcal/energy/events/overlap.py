@@ -12,7 +12,6 @@ import numpy as np
 
 from pixelcal.energy.events.reader import EventFile, stream
 from pixelcal.errors import InputError
-from pixelcal.instrument import N_PIXELS
 
 TIME_STEP_S = 1e-5
 """Times that differ by less are equal: two clocks of one camera round differently."""
@@ -76,7 +75,7 @@ def check_overlap(files: list[EventFile], spans: list[tuple[float, float]]) -> l
                 f"event files {a.path} and {b.path}: {stretch}, where {fraction:.3g} % of the"
                 " events of one are in the other too; give every event once"
             )
-        if last - first > SEAM_S and (pixels_a & pixels_b).any():
+        if last - first > SEAM_S and _share(pixels_a, pixels_b):
             told.append(
                 f"event files {a.path} and {b.path}: {stretch} and share pixels, but no event: the"
                 " stretch counts once as good time; check whether their clocks are the same"
@@ -99,22 +98,29 @@ def _has(file: EventFile, key: str) -> bool:
     return key in file.columns or (key == "pixel" and "row" in file.columns)
 
 
-def _events_between(file: EventFile, first: float, last: float) -> tuple[np.ndarray, np.ndarray]:
-    """Events of a stretch of time: keys (n,) uint64, and whether each pixel has one (6400,) bool.
+def _share(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    """Whether two files have events of the same pixel; None stands for all pixels."""
+    if one is None or other is None:
+        return True
+    return bool(np.intersect1d(one, other).size)
+
+
+def _events_between(file: EventFile, first: float, last: float):
+    """Events of a stretch of time: keys (n,) uint64, and the pixels (m,) with one, None for all.
 
     The key of an event stands for its time, pixel and energy. Of a long file a random part is
     kept: the same part of equal events, as it is chosen by the key.
     """
     one_of = np.uint64(1 + file.n_events // MOST_COMPARED)
-    keys, pixels = [np.empty(0, np.uint64)], np.zeros(N_PIXELS, bool)
+    keys, pixels = [np.empty(0, np.uint64)], np.empty(0, np.int32)
     for block in stream(file, ("value", "pixel", "time")):
         inside = (block["time"] >= first - TIME_STEP_S) & (block["time"] <= last + TIME_STEP_S)
         if block["pixel"] is None:
             pixel = np.zeros(np.count_nonzero(inside), np.int32)
-            pixels[:] = True
+            pixels = None
         else:
             pixel = block["pixel"][inside]
-            pixels[pixel[(pixel >= 0) & (pixel < N_PIXELS)]] = True
+            pixels = np.union1d(pixels, pixel[pixel >= 0])
         made = _keys(block["time"][inside], pixel, block["value"][inside])
         keys.append(made[made % one_of == 0])
     return np.concatenate(keys), pixels

@@ -23,10 +23,10 @@ from astropy.io import fits
 
 from pixelcal.energy.events.clock import Clock, clock_of, time_keywords
 from pixelcal.energy.events.columns import DECODED, Column, describe_column, row_dtype
-from pixelcal.energy.events.layouts import LAYOUTS, Layout, value_key, wanted_columns
+from pixelcal.energy.events.layouts import value_key, wanted_columns
 from pixelcal.energy.events.order import check_order
 from pixelcal.errors import InputError
-from pixelcal.instrument import N_SIDE, check_instrument
+from pixelcal.instrument import Instrument, Layout
 from pixelcal.io.checksums import check_sums
 from pixelcal.io.columns import column_names, find_column
 from pixelcal.io.fits_files import (
@@ -66,6 +66,8 @@ class EventFile:
         Where the file begins to count pixels, rows and columns. The columns are decoded from 0.
     tiling : Tiling, optional
         How the rows are packed, where the table is tile-compressed.
+    grid : (rows, columns)
+        Of the camera, where the file numbers its pixels by row and column.
     """
 
     path: Path
@@ -78,6 +80,7 @@ class EventFile:
     clock: Clock = field(default_factory=Clock)
     first_pixel: int = 0
     tiling: Tiling | None = None
+    grid: tuple[int, int] = (0, 0)
 
     @property
     def has_times(self) -> bool:
@@ -91,9 +94,14 @@ def open_event_files(
     columns: dict[str, str],
     multiplicity: str,
     first_pixel: int = 0,
+    *,
+    instrument: Instrument,
 ) -> list[EventFile]:
     """Several event files, as `open_events`; one of them at least must hold an event."""
-    files = [open_events(path, layout, columns, multiplicity, first_pixel) for path in paths]
+    files = [
+        open_events(path, layout, columns, multiplicity, first_pixel, instrument=instrument)
+        for path in paths
+    ]
     if not any(file.n_events for file in files):
         others = f" (nor do the {len(files) - 1} others)" if len(files) > 1 else ""
         raise InputError(
@@ -109,6 +117,8 @@ def open_events(
     columns: dict[str, str],
     multiplicity: str = "all",
     first_pixel: int = 0,
+    *,
+    instrument: Instrument,
 ) -> EventFile:
     """Find the events in a FITS file, plain, gzip-compressed or packed by fpack.
 
@@ -116,13 +126,14 @@ def open_events(
     ----------
     path : path
     layout : str
-        A key of `LAYOUTS`.
+        One of the instrument's.
     columns : dict, key -> name
         Names from the user; they go before those of the layout.
     multiplicity : "single", "multiple" or "all"
         Anything but "all" needs a column with the multiplicity.
     first_pixel : 0 or 1
         The first DETNUM, row and column of the file's camera.
+    instrument : Instrument
 
     Raises
     ------
@@ -130,16 +141,18 @@ def open_events(
         Where the file cannot be read or does not hold what is needed.
     """
     path = Path(path)
-    names, required = wanted_columns(layout, columns)
+    if layout not in instrument.layouts:
+        known = ", ".join(instrument.layouts)
+        raise InputError(f"events.layout: '{layout}' is not one of {known}")
+    how = instrument.layouts[layout]
+    names, required = wanted_columns(how, columns)
     if multiplicity != "all" and "multiplicity" not in names:
         raise InputError(_no_multiplicity(path, multiplicity))
     with open_fits(path, "event file") as hdus:
-        hdu = _find_table(
-            path, hdus, LAYOUTS[layout], [names[key] for key in names if key in required]
-        )
+        hdu = _find_table(path, hdus, how, [names[key] for key in names if key in required])
         check_sums(path, hdu, "event file")
-        value = value_key(layout, columns)
-        file = _describe(path, hdus[0].header, hdu, names, value, first_pixel)
+        value = value_key(how, columns)
+        file = _describe(path, hdus[0].header, hdu, names, value, first_pixel, instrument)
     if multiplicity != "all" and "multiplicity" not in file.columns:
         raise InputError(_no_multiplicity(path, multiplicity))
     return file
@@ -158,8 +171,8 @@ def stream(
     file : EventFile
     keys : tuple of str
         What to decode, of value, pixel, row, column, multiplicity and time.
-    detnum_of_position : (6400,) int, optional
-        DETNUM of the pixel at 80 * row + column; by default these are the same.
+    detnum_of_position : (n_rows * n_columns,) int, optional
+        DETNUM of the pixel at n_columns * row + column; by default these are the same.
     block_bytes : int
         Size of the blocks as they are read.
 
@@ -199,21 +212,34 @@ def stream(
             if "time" in block:
                 last = check_order(block["time"], last, first, file.path)
             if "row" in block:
-                block["pixel"] = _pixel_at(block["row"], block["column"], detnum_of_position)
+                at = block["row"], block["column"]
+                block["pixel"] = _pixel_at(*at, file.grid, detnum_of_position)
             yield {key: block.get(key) for key in keys}
         _check_end(file, source)
 
 
-def detnum_of_positions(pixel_map) -> np.ndarray:
-    """DETNUM (6400,) of the pixel at 80 * row + column, by a pixel map as `camera` reads it.
+def detnum_of_positions(pixel_map, instrument: Instrument) -> np.ndarray:
+    """DETNUM (n_rows * n_columns,) of the pixel at n_columns * row + column; -1 without a pixel.
 
-    The row (IDET) is Y, the column (JDET) is 79 - X.
+    Row and column are ROW and COLUMN of the pixel map, as `camera` reads it. Empty where files of
+    the camera number their pixels.
     """
-    row, column = np.asarray(pixel_map["Y"], int), N_SIDE - 1 - np.asarray(pixel_map["X"], int)
-    if row.max() >= N_SIDE or column.min() < 0:
-        raise InputError(f"pixel map: X and Y must be below {N_SIDE}")
-    detnum = np.full(N_SIDE**2, -1, np.int32)
-    detnum[N_SIDE * row + column] = pixel_map["DETNUM"]
+    n_rows, n_columns = instrument.n_rows, instrument.n_columns
+    if not n_rows * n_columns:
+        return np.empty(0, np.int32)
+    if not {"ROW", "COLUMN"} <= set(pixel_map.colnames):
+        raise InputError(
+            "pixel map: lacks ROW and COLUMN, by which the camera's files number its pixels; add"
+            " them, or leave `camera.grid` out of the instrument file"
+        )
+    row, column = (np.asarray(pixel_map[name], int) for name in ("ROW", "COLUMN"))
+    if row.max() >= n_rows or column.max() >= n_columns:
+        raise InputError(
+            f"pixel map: ROW and COLUMN must be below the {n_rows} rows and {n_columns} columns of"
+            " the instrument file"
+        )
+    detnum = np.full(n_rows * n_columns, -1, np.int32)
+    detnum[n_columns * row + column] = pixel_map["DETNUM"]
     return detnum
 
 
@@ -256,7 +282,9 @@ def _find_table(path: Path, hdus, layout: Layout, needed: list[str]) -> fits.Bin
     )
 
 
-def _describe(path: Path, primary, hdu, names: dict, value: str, first_pixel: int) -> EventFile:
+def _describe(
+    path: Path, primary, hdu, names: dict, value: str, first_pixel: int, instrument: Instrument
+) -> EventFile:
     """What there is to know of the table of events; `names` of columns by keys of `DECODED`."""
     where, start = f"event file {path}", hdu.fileinfo()["datLoc"]
     tiling = tiling_of(hdu.header, start, where) if is_tiled(hdu.header) else None
@@ -269,7 +297,7 @@ def _describe(path: Path, primary, hdu, names: dict, value: str, first_pixel: in
     for source in (primary, header):
         words = ("EXPOSURE", "TELESCOP", "INSTRUME")
         keywords.update({word: source[word] for word in words if word in source})
-    check_instrument(keywords, where)
+    instrument.check_header(keywords, where)
     present = column_names(header)
     places = {key: find_column(present, name, where) for key, name in names.items()}
     return EventFile(
@@ -287,13 +315,15 @@ def _describe(path: Path, primary, hdu, names: dict, value: str, first_pixel: in
         clock=clock,
         first_pixel=first_pixel,
         tiling=tiling,
+        grid=(instrument.n_rows, instrument.n_columns),
     )
 
 
-def _pixel_at(row, column, detnum_of_position) -> np.ndarray:
+def _pixel_at(row, column, grid, detnum_of_position) -> np.ndarray:
     """DETNUM (n,) at each row and column (n,); -1 outside the camera."""
-    outside = (row < 0) | (row >= N_SIDE) | (column < 0) | (column >= N_SIDE)
-    position = np.where(outside, 0, N_SIDE * row + column)
+    n_rows, n_columns = grid
+    outside = (row < 0) | (row >= n_rows) | (column < 0) | (column >= n_columns)
+    position = np.where(outside, 0, n_columns * row + column)
     detnum = position if detnum_of_position is None else detnum_of_position[position]
     return np.where(outside, -1, detnum).astype(np.int32, copy=False)
 

@@ -6,7 +6,9 @@ import numpy as np
 from astropy.io import fits
 
 from pixelcal.energy.events.binning import TALLY, Rate, Spectra
-from pixelcal.instrument import N_CHANNELS
+
+DETNUM_FORMS = {2: "I", 4: "J", 8: "K"}
+"""TFORM of DETNUM by the bytes of its type."""
 
 
 def spectra_hdus(
@@ -26,10 +28,10 @@ def spectra_hdus(
 
 
 def _counts_hdu(detnum: np.ndarray, counts: np.ndarray, name: str) -> fits.BinTableHDU:
-    """A table of DETNUM and COUNTS (n, 1024)."""
+    """A table of DETNUM and COUNTS (n, n_channels)."""
     columns = [
-        fits.Column("DETNUM", "I", array=detnum),
-        fits.Column("COUNTS", f"{N_CHANNELS}J", unit="count", array=counts),
+        fits.Column("DETNUM", DETNUM_FORMS[detnum.dtype.itemsize], array=detnum),
+        fits.Column("COUNTS", f"{counts.shape[1]}J", unit="count", array=counts),
     ]
     return fits.BinTableHDU.from_columns(columns, name=name)
 

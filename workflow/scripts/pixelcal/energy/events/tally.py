@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pixelcal.instrument import N_CHANNELS
-
 TALLY = {
     "EVUSED": "events counted",
     "REJTIME": "events outside the good time used",
@@ -17,15 +15,14 @@ TALLY = {
     "REJUNSEL": "events of a pixel not selected",
     "REJNAN": "events without a finite energy",
     "REJBELOW": "events below channel 0",
-    "REJABOVE": f"events above channel {N_CHANNELS - 1}",
+    "REJABOVE": "events above the last channel",
 }
 """Keyword and meaning of each place in the tally."""
 
 ADVICE = {
     "REJTIME": "give the good times of these events, or check their unit and epoch",
     "REJMULT": "check events.multiplicity and events.columns.multiplicity",
-    "REJNOPIX": "check events.columns (pixel is DETNUM, row IDET, column JDET) and"
-    " events.first_pixel",
+    "REJNOPIX": "check events.columns (pixel, or row and column) and events.first_pixel",
     "REJUNSEL": "choose other pixels",
     "REJNAN": "check that column {} holds what events.columns says",
     "REJBELOW": "check the unit of column {} and the prior relation",

@@ -12,7 +12,6 @@ from pixelcal.energy.figures.spectrum import (
     DATA_COLOUR,
     MODEL_COLOUR,
     PHOTON_COLOUR,
-    SHOWN_KEV,
     Photons,
     deviance_residuals,
     draw_groups,
@@ -22,19 +21,19 @@ from pixelcal.energy.figures.spectrum import (
 from pixelcal.energy.line_labels import line_labels
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import energy_sigma, position, relation_columns
-from pixelcal.energy.requirement import requirement_keV
-from pixelcal.instrument import N_CHANNELS
+from pixelcal.energy.requirement import curve_energies_keV, requirement_keV
+from pixelcal.instrument import Instrument
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO
 from pixelcal.status import ENERGY_WORDS
 
 
-def pixel_title(row: Mapping, exposure: str = "", seconds: float = 0.0) -> str:
-    """Pixel, position, exposure (where it is named), and what the statistic of its fit says."""
+def pixel_title(row: Mapping, camera: str = "", exposure: str = "", seconds: float = 0.0) -> str:
+    """Pixel, position, camera and exposure (where named), and what the statistic of its fit is."""
     pixel = f"{int(row['DETNUM']):04d} (X {row['X']}, Y {row['Y']})"
     title = f"Pixel {pixel}: "
     if exposure:
-        title = f"ECLAIRs pixel {pixel}, exposure {exposure} ({seconds:g} s)\n"
+        title = f"{camera} pixel {pixel}, exposure {exposure} ({seconds:g} s)\n"
     if np.isfinite(row["STAT"]):
         title += f"STAT/DOF {row['STAT']:.1f}/{row['DOF']}, p-value {row['PVALUE']:.2g}, "
     return title + f"status: {ENERGY_WORDS.words(int(row['STATUS']))}"
@@ -49,6 +48,8 @@ def pixel_figure(
     title: str,
     truth: tuple[float, float] | None = None,
     photons: Photons | None = None,
+    *,
+    instrument: Instrument,
 ):
     """One pixel: each block with data, model and residuals, and its channel-energy relation.
 
@@ -59,6 +60,7 @@ def pixel_figure(
     prior, truth : (gain, offset), keV/channel and keV
     photons : Photons, optional
         Drawn above the data where given.
+    instrument : Instrument
     """
     n_columns = max(len(blocks), 1)
     above = photons is not None
@@ -87,7 +89,8 @@ def pixel_figure(
     grid[0, 0].set_ylabel("Photons\ns⁻¹ keV⁻¹" if above else "Counts per channel")
     grid[-2, 0].set_ylabel("Counts per channel")
     grid[-1, 0].set_ylabel("Residual (σ)")
-    _draw_relation(*parts[1].subplots(1, 2, width_ratios=(1, 2)), row, prior, truth, table)
+    panels = parts[1].subplots(1, 2, width_ratios=(1, 2))
+    _draw_relation(*panels, row, prior, truth, table, instrument)
     return figure
 
 
@@ -133,9 +136,12 @@ def _draw_block(axes, below, block, first: bool) -> None:
     below.set_ylim(-reach, reach)
 
 
-def _draw_relation(left, right, row, prior, truth, table: LineTable) -> None:
+def _draw_relation(
+    left, right, row, prior, truth, table: LineTable, instrument: Instrument
+) -> None:
     """Energy against channel with the lines, and other relations minus the fitted one."""
-    x = np.linspace(0.0, N_CHANNELS, 257)
+    x = np.linspace(0.0, instrument.n_channels, 257)
+    requirement = instrument.requirement
     gain, offset = float(row["GAIN"]), float(row["OFFSET"])
     valid = np.isfinite(gain)
     shown = (gain, offset) if valid else prior
@@ -147,17 +153,17 @@ def _draw_relation(left, right, row, prior, truth, table: LineTable) -> None:
     left.plot(x, energy, color=MODEL_COLOUR if valid else "0.4", lw=1.4, label=label)
     places = position(table.energy_keV, *shown)
     left.plot(places, table.energy_keV, "o", color=DATA_COLOUR, ms=3, label="lines of the table")
-    left.set_xlim(0, N_CHANNELS)
+    left.set_xlim(0, instrument.n_channels)
     left.legend(loc="upper left", fontsize=7.5)
     right.set_xlabel("Energy (keV)")
     right.set_ylabel("Energy − fitted energy (keV)")
     right.set_title("Against the fitted relation")
-    right.set_xlim(*SHOWN_KEV)
+    right.set_xlim(*requirement.range_keV)
     if not valid:
         right.set_yticks([])
         plots.say(right, f"no valid fit: {ENERGY_WORDS.words(int(row['STATUS']))}")
         return
-    energy = np.unique([*np.linspace(*SHOWN_KEV, 147), 80.001])
+    energy = curve_energies_keV(requirement)
     sigma = energy_sigma(energy, *relation_columns(row))
     for times, alpha in ((2, 0.2), (1, 0.4)):
         label = f"± {times} σ(E)" if times > 1 else "± σ(E)"
@@ -170,7 +176,7 @@ def _draw_relation(left, right, row, prior, truth, table: LineTable) -> None:
         difference = other_gain * position(energy, gain, offset) + other_offset - energy
         right.plot(energy, difference, ls=style, lw=1.4, color=colour, label=label)
     for sign, label in ((1, "requirement"), (-1, None)):
-        limit = sign * requirement_keV(energy)
+        limit = sign * requirement_keV(energy, requirement)
         right.plot(energy, limit, color="0.45", lw=1.0, ls=":", label=label)
     reach = max(0.65, 1.15 * float(2 * sigma.max()))
     right.set_ylim(-reach, 1.35 * reach)

@@ -13,6 +13,7 @@ import numpy as np
 
 from pixelcal.camera import PixelPositions
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.requirement import inner_energies_keV
 from pixelcal.energy.results.changes import (
     BOTH_CHANGED,
     CHANGE_LABELS,
@@ -22,6 +23,7 @@ from pixelcal.energy.results.changes import (
     Change,
     change_classes,
 )
+from pixelcal.instrument import Requirement
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO, STATUS_COLOURS
 from pixelcal.status import ENERGY_WORDS, EnergyStatus
@@ -56,6 +58,7 @@ class FigureData:
         Camera and exposure.
     method : str
         Method of the fit.
+    requirement : Requirement
     """
 
     rows: Mapping
@@ -64,6 +67,7 @@ class FigureData:
     positions: PixelPositions
     title: str
     method: str
+    requirement: Requirement
 
     def column(self, name: str) -> np.ndarray:
         """A column (n,) as float."""
@@ -94,18 +98,18 @@ def camera_figure(data: FigureData):
     figure = plots.new_figure(15.0, 9.6, data.title)
     panels = figure.subplots(2, 3).ravel()
     gain, offset, *covariance = data.relation
-    # The threshold, and where the requirement changes.
-    low, high = (energy_sigma(energy, gain, offset, *covariance) for energy in (4.0, 80.0))
+    energies = data.requirement.energies_keV[0], inner_energies_keV(data.requirement)[1]
+    low, high = (energy_sigma(energy, gain, offset, *covariance) for energy in energies)
     maps = [
         ("Gain", "keV/channel", gain, False),
         ("Offset", "keV", offset, False),
-        ("Predicted error σ at 4 keV", "keV", low, False),
-        ("Predicted error σ at 80 keV", "keV", high, False),
+        (f"Predicted error σ at {energies[0]:g} keV", "keV", low, False),
+        (f"Predicted error σ at {energies[1]:g} keV", "keV", high, False),
         ("Resolution (FWHM) at 60 keV", "keV", data.column("FWHM_60"), False),
     ]
     if data.truth is not None:
-        error = energy_error(4.0, gain, offset, *data.truth)
-        maps[3] = ("Error against truth at 4 keV", "keV", error, True)
+        error = energy_error(energies[0], gain, offset, *data.truth)
+        maps[3] = (f"Error against truth at {energies[0]:g} keV", "keV", error, True)
     for axes, (label, unit, values, signed) in zip(panels, maps, strict=False):
         plots.camera_map(figure, axes, values, data.positions, label, unit, signed)
     index = ENERGY_WORDS.dominant(data.rows["STATUS"])

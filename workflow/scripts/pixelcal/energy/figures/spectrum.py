@@ -19,7 +19,6 @@ GROUPED_CHANNELS = 4
 """Channels of a group where there is no model that says what to expect."""
 
 STACK_STEP_KEV = 0.15
-SHOWN_KEV = (4.0, 150.0)
 DATA_COLOUR, MODEL_COLOUR, CONTINUUM_COLOUR = "#303030", OKABE_ITO["vermilion"], OKABE_ITO["blue"]
 PHOTON_COLOUR = OKABE_ITO["green"]
 ONE_SIGMA_TAIL = 0.158655
@@ -76,9 +75,9 @@ def deviance_residuals(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.where(expected > 0, residual, np.nan)
 
 
-def stack_edges_keV() -> np.ndarray:
+def stack_edges_keV(range_keV: tuple[float, float]) -> np.ndarray:
     """Edges (m + 1,) of the bins of the camera's spectrum, about a channel wide."""
-    return np.linspace(*SHOWN_KEV, round((SHOWN_KEV[1] - SHOWN_KEV[0]) / STACK_STEP_KEV) + 1)
+    return np.linspace(*range_keV, round((range_keV[1] - range_keV[0]) / STACK_STEP_KEV) + 1)
 
 
 def to_photons(table, step: int = 5) -> Photons:
@@ -121,7 +120,7 @@ def spectrum_figure(stack, edges_keV, example, blocks, seconds, table, title, ph
     """
     figure = plots.new_figure(12.5, 9.2, title)
     upper, lower = figure.subplots(2, 1, sharex=True)
-    upper.set_xlim(*SHOWN_KEV)
+    upper.set_xlim(edges_keV[0], edges_keV[-1])
     upper.set_yscale("log")
     _draw_camera_spectrum(upper, stack, edges_keV, photons)
     labels = line_labels(table)

@@ -57,9 +57,24 @@ LEAVE_OUT_UNITS = {name: FIT_UNITS[name] for name in RELATION_COLUMNS}
 """Extension of the fits without each of the blocks, see `fit.leave_one_out`."""
 
 
+def detnum_dtype(n_pixels: int) -> np.dtype:
+    """The smallest of the usual integers that holds the numbers of the pixels of a camera."""
+    return np.dtype("i2" if n_pixels <= 2**15 else "i4")
+
+
+def fit_dtype(detnum: np.ndarray) -> np.dtype:
+    """`FIT_DTYPE` with a DETNUM that holds the numbers `detnum` (n,)."""
+    detnum = np.asarray(detnum)
+    of_detnum = detnum.dtype.newbyteorder("=")
+    if of_detnum.name not in ("int16", "int32"):
+        of_detnum = detnum_dtype(int(detnum.max(initial=0)) + 1)
+    others = [(name, FIT_DTYPE[name]) for name in FIT_DTYPE.names if name != "DETNUM"]
+    return np.dtype([("DETNUM", of_detnum), *others])
+
+
 def empty_fits(detnum: np.ndarray) -> np.ndarray:
     """Rows without a valid fit for the pixels `detnum` (n,): NaN everywhere, STATUS 0, counts 0."""
-    rows = np.zeros(len(detnum), FIT_DTYPE)
+    rows = np.zeros(len(detnum), fit_dtype(detnum))
     rows["DETNUM"] = detnum
     for name in FIT_DTYPE.names:
         if FIT_DTYPE[name].kind == "f":

@@ -42,7 +42,6 @@ from pixelcal.energy.relation import (
 )
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.tables import Templates, without_block
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 DOUBT_PVALUE = 0.001
@@ -198,7 +197,7 @@ def _free_widths(fits: np.ndarray, data: Doubtful) -> None:
 def _fit_alone(counts, rows, fits, data: Doubtful) -> np.ndarray:
     """Fits (m,) of a half of the exposure of the pixels `rows`, `counts` (m, n_channels)."""
     known = fits["GAIN"][rows], fits["OFFSET"][rows]
-    starts = find_starts(counts, *known, data.table, data.shape)
+    starts = find_starts(counts, *known, data.table, data.shape, data.options.search)
     half = replace(data.options, min_counts=data.options.min_counts // 2)
     return fit_joint(counts, fits["DETNUM"][rows], *starts, data.templates, half)[0]
 
@@ -250,7 +249,7 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful, filters: Filters) -
     far_filters = make_far_filters(data.table, data.shape, float(np.median(data.gain)))
     for k, row in enumerate(rows):
         known = data.counts[row], data.gain[row], data.offset[row]
-        seeds, inside = find_far(*known, filters, far_filters)
+        seeds, inside = find_far(*known, filters, far_filters, data.options.search)
         if not seeds or seeds[0][0] < inside + FAR_PREFERENCE:
             continue
         start = seeds[0][1]
@@ -293,7 +292,9 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
         taken = alternatives[best][0][k : k + 1]
         other = alternatives[second][0][k : k + 1]
         enough = gains[k, best] > LEAST_GAIN
-        clear = gains[k, best] > max(gains[k, second], 0.0) + CLEARLY or _same(taken, other)
+        clear = gains[k, best] > max(gains[k, second], 0.0) + CLEARLY or _same(
+            taken, other, data.options.energies_keV
+        )
         if enough and clear:
             fits[row] = taken[0]
             fits["BLOCKS_OUT"][row] = 1 << best
@@ -306,7 +307,8 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
 def _without(block: int, rows, fits, data: Doubtful, filters: Filters):
     """Fits (m,) of the pixels without a block, from seeds that do not know it."""
     others = filters_without(filters, block)
-    starts = [find_start(data.counts[r], data.gain[r], data.offset[r], others) for r in rows]
+    known = zip(data.counts[rows], data.gain[rows], data.offset[rows], strict=True)
+    starts = [find_start(*pixel, others, data.options.search) for pixel in known]
     templates = without_block(data.templates, block)
     return data.fit(rows, fits["DETNUM"][rows], *np.array(starts).T, templates)
 
@@ -345,7 +347,7 @@ def _lacking(block: int, rows, again, found_again: Deviations, data: Doubtful) -
     return lacking
 
 
-def _same(one, other) -> bool:
+def _same(one, other, energies_keV) -> bool:
     """Whether the relations of two fits of a pixel agree within their errors at all energies."""
     if not (has_valid_fit(one["STATUS"])[0] and has_valid_fit(other["STATUS"])[0]):
         return False
@@ -353,5 +355,5 @@ def _same(one, other) -> bool:
     return all(
         np.abs(energy_error(energy, *a[:2], *b[:2])[0])
         < 2.0 * max(energy_sigma(energy, *a)[0], energy_sigma(energy, *b)[0])
-        for energy in REFERENCE_ENERGIES_KEV
+        for energy in energies_keV
     )

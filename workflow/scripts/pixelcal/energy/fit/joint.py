@@ -19,6 +19,7 @@ from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
 from pixelcal.energy.fit.model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.response.population import STUDENT_T_DOF
 from pixelcal.energy.response.tables import Templates
+from pixelcal.instrument import Window
 from pixelcal.numerics.goodness_of_fit import moment_table, p_value
 from pixelcal.status import EnergyStatus, has_valid_fit
 
@@ -79,10 +80,16 @@ class JointOptions:
         A pixel with fewer counts in the blocks is not fitted.
     pvalue_limit : float
         A smaller p-value sets STATUS bit 32.
+    search : Window
+        How far around the prior relation lines are looked for.
+    energies_keV : tuple of float
+        Energies at which two relations of a pixel are compared.
     """
 
     min_counts: int
     pvalue_limit: float
+    search: Window
+    energies_keV: tuple[float, ...] = ()
 
 
 def fit_joint(

@@ -24,17 +24,18 @@ from pixelcal.energy.fit.start import find_starts, nearer_prior
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.response.learn import learn_response
-from pixelcal.energy.response.line_shape import SHAPE_PARAMETERS, SHAPE_PRIOR_SIGMA, LineShape
+from pixelcal.energy.response.line_shape import LineShape, prior_sigma
 from pixelcal.energy.response.model import Response, empty_response
 from pixelcal.energy.response.population import learn_population_scale
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
+from pixelcal.instrument import Window
 
 logger = logging.getLogger(__name__)
 
 MIN_EM_ITERATIONS, MAX_EM_ITERATIONS = 3, 10
 CONVERGENCE_TOLERANCE = 0.02
-"""Largest change of the shape, in units of `SHAPE_PRIOR_SIGMA`, that ends the iterations."""
+"""Largest change of the shape, in units of its prior, that ends the iterations."""
 
 MIN_STACK_COUNTS = 1000
 """Fewer counts in the stack teach nothing about a shape."""
@@ -73,6 +74,9 @@ def learn_camera(
     min_counts: int,
     progress: Callable[[float, float], None] | None = None,
     max_iterations: int = MAX_EM_ITERATIONS,
+    *,
+    expected: LineShape,
+    search: Window,
 ) -> Response:
     """The response of a camera from the spectra of its pixels.
 
@@ -88,6 +92,10 @@ def learn_camera(
     progress : callable, optional
         Called with (iterations done, most iterations).
     max_iterations : int
+    expected : LineShape
+        What is known of the line shape beforehand, where learning starts.
+    search : Window
+        How far around the prior relations lines are looked for.
 
     Returns
     -------
@@ -95,11 +103,11 @@ def learn_camera(
         With hardly any counts, one whose strengths are zero: no pixel then gets a valid fit. Where
         EM ended without convergence it says so, and a warning does.
     """
-    options = JointOptions(min_counts, PVALUE_LIMIT)
+    options = JointOptions(min_counts, PVALUE_LIMIT, search)
     edges = stack_edges(table)
-    gain, offset = nearer_prior(counts, gain, offset, table)
-    gain, offset = find_starts(counts, gain, offset, table, LineShape())
-    response = replace(empty_response(table), converged=False)
+    gain, offset = nearer_prior(counts, gain, offset, table, expected, search)
+    gain, offset = find_starts(counts, gain, offset, table, expected, search)
+    response = replace(empty_response(table, expected), converged=False)
     used, covariance, scale = np.ones(len(counts), bool), None, response.population_scale
     for iteration in range(1, max_iterations + 1):
         pixels = counts[used], gain[used], offset[used]
@@ -108,7 +116,7 @@ def learn_camera(
             logger.warning("the spectra hold too few counts to learn the response from")
             return response
         shape, mean_gain = response.shape, float(gain[used].mean())
-        response = learn_response(stacks, table, mean_gain, int(used.sum()), shape, scale)
+        response = learn_response(stacks, table, mean_gain, int(used.sum()), shape, scale, expected)
         change = _change(shape, response.shape)
         converged = iteration >= MIN_EM_ITERATIONS and change < CONVERGENCE_TOLERANCE
         response = replace(response, iterations=iteration, converged=converged)
@@ -169,5 +177,5 @@ def _log(response: Response, change: float) -> None:
 
 def _change(before: LineShape, after: LineShape) -> float:
     """Largest change of a shape parameter, in units of its prior's width."""
-    difference = [getattr(after, name) - getattr(before, name) for name in SHAPE_PARAMETERS]
-    return float(np.max(np.abs(difference) / SHAPE_PRIOR_SIGMA))
+    difference = np.abs(after.vector - before.vector)
+    return float(np.max(difference / prior_sigma(after.material)))

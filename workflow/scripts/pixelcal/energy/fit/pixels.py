@@ -60,17 +60,17 @@ def fit_pixels(
     some = np.unique(np.linspace(0, len(counts) - 1, ASKED).astype(int)) if len(counts) else []
 
     def misfit(gain, offset):
-        starts = find_starts(counts[some], gain[some], offset[some], table, response.shape)
+        at = gain[some], offset[some]
+        starts = find_starts(counts[some], *at, table, response.shape, options.search)
         _, found = fit_joint(counts[some], detnum[some], *starts, templates, options)
         return np.nan_to_num(found.block_misfit, nan=NO_FIT).sum(axis=1)
 
-    near = nearer_prior(counts, gain, offset, table, misfit)
-    starts = find_starts(counts, *near, table, response.shape)
+    near = nearer_prior(counts, gain, offset, table, response.shape, options.search, misfit)
+    starts = find_starts(counts, *near, table, response.shape, options.search)
     fits, found = fit_joint(counts, detnum, *starts, templates, options, first_half)
     if first_half is not None:
         data = counts, first_half, *near, table, response.shape, templates, options
         look_again(fits, found, Doubtful(*data))
-    fits["STATUS"][outside_search_window(fits["GAIN"], fits["OFFSET"], gain, offset)] |= int(
-        EnergyStatus.AT_LIMIT
-    )
+    outside = outside_search_window(fits["GAIN"], fits["OFFSET"], gain, offset, options.search)
+    fits["STATUS"][outside] |= int(EnergyStatus.AT_LIMIT)
     return fits

@@ -16,7 +16,7 @@ import numpy as np
 
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.response.line_shape import LineShape, line_pdf
-from pixelcal.instrument import SEARCHED_GAIN, SEARCHED_OFFSET_KEV
+from pixelcal.instrument import Window
 from pixelcal.numerics.jit import njit
 
 logger = logging.getLogger("pixelcal")
@@ -79,22 +79,6 @@ class Filters(NamedTuple):
     block: np.ndarray
 
 
-class Window(NamedTuple):
-    """Relations that are tried: how far from the prior.
-
-    Attributes
-    ----------
-    gain : float
-        Relative to that of the prior.
-    offset_keV : float
-    """
-
-    gain: float
-    offset_keV: float
-
-
-SEARCHED = Window(SEARCHED_GAIN, SEARCHED_OFFSET_KEV)
-
 FAR = Window(0.065, 5.0)
 FAR_SCALES = 1.13 ** np.arange(-5.0, 4.0)
 """Where lines are looked for that are nowhere in the search window: gains of 0.51 to 1.54 times
@@ -134,7 +118,7 @@ def _without_parabola(profile: np.ndarray) -> np.ndarray:
     return profile - np.linalg.lstsq(basis.T, profile, rcond=None)[0] @ basis
 
 
-def find_starts(counts, gain, offset, table: LineTable, shape: LineShape):
+def find_starts(counts, gain, offset, table: LineTable, shape: LineShape, search: Window):
     """Relations near which the fits of pixels should start: matched-filter seeds.
 
     Parameters
@@ -144,7 +128,9 @@ def find_starts(counts, gain, offset, table: LineTable, shape: LineShape):
         The prior relation; it is the seed unless another is clearly better.
     table : LineTable
     shape : LineShape
-        Width and tail of the lines; the default shape is near enough.
+        Width and tail of the lines; the expected shape is near enough.
+    search : Window
+        How far around the prior.
 
     Returns
     -------
@@ -155,14 +141,16 @@ def find_starts(counts, gain, offset, table: LineTable, shape: LineShape):
         return gain, offset
     filters = make_filters(table, shape, float(np.median(gain)))
     for i in range(len(counts)):
-        gain[i], offset[i] = find_start(counts[i], gain[i], offset[i], filters)
+        gain[i], offset[i] = find_start(counts[i], gain[i], offset[i], filters, search)
     return gain, offset
 
 
-def find_start(counts, gain: float, offset: float, filters: Filters) -> tuple[float, float]:
+def find_start(
+    counts, gain: float, offset: float, filters: Filters, search: Window
+) -> tuple[float, float]:
     """The seed of one pixel, as `find_starts`."""
     pixel = np.ascontiguousarray(counts, np.float64)
-    return _best_relation(pixel, gain, offset, filters, SEARCHED)
+    return _best_relation(pixel, gain, offset, filters, search)
 
 
 def make_far_filters(table: LineTable, shape: LineShape, gain: float) -> list[Filters]:
@@ -170,7 +158,14 @@ def make_far_filters(table: LineTable, shape: LineShape, gain: float) -> list[Fi
     return [make_filters(table, shape, gain * scale) for scale in FAR_SCALES]
 
 
-def find_far(counts, gain: float, offset: float, filters: Filters, far_filters: list[Filters]):
+def find_far(
+    counts,
+    gain: float,
+    offset: float,
+    filters: Filters,
+    far_filters: list[Filters],
+    search: Window,
+):
     """Seeds outside the search window, one at most for each of `FAR_SCALES`.
 
     Parameters
@@ -182,6 +177,7 @@ def find_far(counts, gain: float, offset: float, filters: Filters, far_filters: 
     filters : Filters
     far_filters : list of Filters
         As `make_far_filters` gives them.
+    search : Window
 
     Returns
     -------
@@ -191,16 +187,18 @@ def find_far(counts, gain: float, offset: float, filters: Filters, far_filters: 
         Sum of squares of the best seed inside.
     """
     pixel = np.ascontiguousarray(counts, np.float64)
-    inside = _best_relation(pixel, gain, offset, filters, SEARCHED)
+    inside = _best_relation(pixel, gain, offset, filters, search)
     seeds = []
     for scale, far in zip(FAR_SCALES, far_filters, strict=True):
         found = _best_relation(pixel, gain * scale, offset, far, FAR)
-        if outside_search_window(*found, gain, offset):
+        if outside_search_window(*found, gain, offset, search):
             seeds.append((_collected(pixel, *found, far), found))
     return sorted(seeds, reverse=True), _collected(pixel, *inside, filters)
 
 
-def nearer_prior(counts, gain, offset, table: LineTable, misfit=None):
+def nearer_prior(
+    counts, gain, offset, table: LineTable, shape: LineShape, search: Window, misfit=None
+):
     """The prior, or a relation nearer to where the lines of all pixels together stand.
 
     A prior of another bias voltage or another unit is off for the whole camera. All pixels together
@@ -212,6 +210,9 @@ def nearer_prior(counts, gain, offset, table: LineTable, misfit=None):
     gain, offset : (n,) float, keV/channel and keV
         The prior relation.
     table : LineTable
+    shape : LineShape
+        As for `find_starts`.
+    search : Window
     misfit : function of gain and offset (n,), optional
         Deviances (m,) of some pixels, which decide where the lines are nearly as well found outside
         as inside: they must fall for most pixels, not in the sum alone.
@@ -225,8 +226,8 @@ def nearer_prior(counts, gain, offset, table: LineTable, misfit=None):
     prior = np.array(gain, float), np.array(offset, float)
     if not len(counts):
         return prior
-    at, shape = tuple(float(np.median(values)) for values in prior), LineShape()
-    filters = make_filters(table, shape, at[0]), make_far_filters(table, shape, at[0])
+    at = tuple(float(np.median(values)) for values in prior)
+    filters = make_filters(table, shape, at[0]), make_far_filters(table, shape, at[0]), search
 
     def moved(far):
         return prior[0] * far[0] / at[0], prior[1] + far[1] - at[1]
@@ -253,24 +254,26 @@ def nearer_prior(counts, gain, offset, table: LineTable, misfit=None):
     return best
 
 
-def _is_sharp(counts, gain, offset, filters: Filters, far_filters: list[Filters]) -> bool:
+def _is_sharp(
+    counts, gain, offset, filters: Filters, far_filters: list[Filters], search: Window
+) -> bool:
     """Whether the sum of all pixels has lines nearly as sharp as pixels one by one have them.
 
     Where their relations scatter by more than a line is wide, the sum tells nothing.
     """
     alone = []
     for i in np.unique(np.linspace(0, len(counts) - 1, ALONE).astype(int)):
-        seeds, known = find_far(counts[i], gain[i], offset[i], filters, far_filters)
+        seeds, known = find_far(counts[i], gain[i], offset[i], filters, far_filters, search)
         alone.append(max(known, seeds[0][0] if seeds else 0.0))
     at = float(np.median(gain)), float(np.median(offset))
-    seeds, _ = find_far(np.sum(counts, axis=0), *at, filters, far_filters)
+    seeds, _ = find_far(np.sum(counts, axis=0), *at, filters, far_filters, search)
     return bool(seeds) and seeds[0][0] > SHARP * len(counts) * np.mean(alone)
 
 
-def outside_search_window(gain, offset, prior_gain, prior_offset):
+def outside_search_window(gain, offset, prior_gain, prior_offset, search: Window):
     """Whether a fitted relation is outside the search window around the prior; broadcasts."""
-    return (np.abs(gain / prior_gain - 1) > SEARCHED_GAIN) | (
-        np.abs(offset - prior_offset) > SEARCHED_OFFSET_KEV
+    return (np.abs(gain / prior_gain - 1) > search.gain) | (
+        np.abs(offset - prior_offset) > search.offset_keV
     )
 
 

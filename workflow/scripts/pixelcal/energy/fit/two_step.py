@@ -33,7 +33,6 @@ from pixelcal.energy.fit.columns import empty_fits
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import position
 from pixelcal.energy.response.line_shape import FWHM_PER_SIGMA
-from pixelcal.instrument import N_CHANNELS
 from pixelcal.status import EnergyStatus
 
 FWHM_REFERENCE_KEV = 60.0
@@ -235,8 +234,8 @@ def fit_two_step(
     """
     counts = np.asarray(counts)
     n_pixels = len(detnum)
-    if counts.shape != (n_pixels, N_CHANNELS):
-        raise ValueError(f"counts has the shape {counts.shape}, not {(n_pixels, N_CHANNELS)}")
+    if counts.ndim != 2 or len(counts) != n_pixels:
+        raise ValueError(f"counts has the shape {counts.shape}, not ({n_pixels}, channels)")
     gain = np.broadcast_to(gain, n_pixels)
     offset = np.broadcast_to(offset, n_pixels)
     groups = line_groups(table, options.line_fwhm_keV)
@@ -305,7 +304,7 @@ def _fit_relation(row, lines, used, result, gain, offset) -> None:
 
 def cut_blocks(counts, gain, offset, table, groups) -> list[_Block]:
     """The blocks of one pixel, cut out by the prior relation."""
-    centres = np.arange(N_CHANNELS) + 0.5
+    centres = np.arange(len(counts)) + 0.5
     energy = gain * centres + offset
     blocks = []
     for index, limits in enumerate(table.block_limits_keV):

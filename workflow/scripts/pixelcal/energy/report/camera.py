@@ -10,7 +10,6 @@ from astropy.table import Table
 from pixelcal.camera import rows_of
 from pixelcal.energy.report.energies import pass_classes
 from pixelcal.energy.report.products import Products
-from pixelcal.instrument import N_SIDE
 from pixelcal.report.camera_map import broken_lines, small_map
 from pixelcal.report.frame import packed
 
@@ -55,10 +54,10 @@ def values(exposure: Products) -> dict:
     return content
 
 
-def pass_map(exposure: Products, words: Sequence[str]) -> list[dict]:
+def pass_map(exposure: Products, words: Sequence[str], highest: int) -> list[dict]:
     """The camera by what became of each pixel: `words` for the classes of `energies.pass_classes`.
 
-    Y rises upwards.
+    Y rises upwards, to `highest`.
     """
     x, y = np.asarray(exposure.relation["X"]), np.asarray(exposure.relation["Y"])
-    return small_map(pass_classes(exposure), words, x, N_SIDE - 1 - y)
+    return small_map(pass_classes(exposure), words, x, highest - y)

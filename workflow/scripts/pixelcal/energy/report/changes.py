@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.energy.report.products import Products
+from pixelcal.energy.requirement import inner_energies_keV
 from pixelcal.energy.results.changes import CHANGE_LABELS, change_classes, find_changes
+from pixelcal.instrument import Requirement
 from pixelcal.report.frame import ABSENT
 
 MOST_CHANGES = 50
@@ -18,10 +20,16 @@ HEADINGS = (
     ("Change / error", "of gain and offset together, in units of the fit's error"),
     ("Gain (eV/channel)", "new minus previous"),
     ("Offset (keV)", "new minus previous"),
-    ("Energy at 15 keV (keV)", "new minus previous"),
-    ("Energy at 80 keV (keV)", "new minus previous"),
+    ("Energy at {:g} keV (keV)", "new minus previous"),
+    ("Energy at {:g} keV (keV)", "new minus previous"),
     ("Against the camera", "beyond the threshold times the scatter of the changes in the camera"),
 )
+
+
+def headings(requirement: Requirement) -> list[tuple[str, str]]:
+    """`HEADINGS` with the two energies at which changes are told."""
+    at = iter(inner_energies_keV(requirement))
+    return [(words.format(next(at)) if "{" in words else words, title) for words, title in HEADINGS]
 
 
 def significance(exposure: Products) -> np.ndarray:
@@ -56,7 +64,8 @@ def changes(exposure: Products, threshold_sigma: float) -> dict:
     classes = change_classes(*found)
     order = np.flatnonzero(known)
     order = order[np.argsort(-size[order], kind="stable")][:MOST_CHANGES]
-    at_15, at_80 = exposure.change(np.array([15.0, 80.0]))
+    energies = inner_energies_keV(exposure.requirement)
+    low, high = exposure.change(np.array(energies))
     rows = []
     for row in order.tolist():
         relation = exposure.relation[row]
@@ -68,21 +77,23 @@ def changes(exposure: Products, threshold_sigma: float) -> dict:
             (f"{size[row]:.1f}", float(size[row])),
             (f"{gain:+.3f}", gain),
             (f"{offset:+.3f}", offset),
-            (f"{at_15[row]:+.3f}", float(at_15[row])),
-            (f"{at_80[row]:+.3f}", float(at_80[row])),
+            (f"{low[row]:+.3f}", float(low[row])),
+            (f"{high[row]:+.3f}", float(high[row])),
             (words, words),
         ]
         rows.append({"pixel": numbers[0], "cells": cells})
-    return {"text": _text(size[known], classes[known], at_15, at_80, threshold_sigma), "rows": rows}
+    text = _text(size[known], classes[known], energies, (low, high), threshold_sigma)
+    return {"text": text, "rows": rows}
 
 
-def _text(size, classes, at_15, at_80, threshold_sigma) -> str:
-    typical = [float(np.sqrt(np.nanmean(values**2))) for values in (at_15, at_80)]
+def _text(size, classes, energies, changed, threshold_sigma) -> str:
+    typical = [float(np.sqrt(np.nanmean(values**2))) for values in changed]
     text = (
         f"{int((size > 3).sum())} of {len(size)} pixels with a valid fit changed by more than 3"
-        f" times the error of their fit; the energy changed by {typical[0]:.3f} keV at 15 keV and"
-        f" {typical[1]:.3f} keV at 80 keV (rms). Against the scatter of the changes in the camera,"
-        f" {int((classes > 0).sum())} change by more than {threshold_sigma:g} sigma."
+        f" times the error of their fit; the energy changed by {typical[0]:.3f} keV at"
+        f" {energies[0]:g} keV and {typical[1]:.3f} keV at {energies[1]:g} keV (rms). Against the"
+        f" scatter of the changes in the camera, {int((classes > 0).sum())} change by more than"
+        f" {threshold_sigma:g} sigma."
     )
     listed = min(len(size), MOST_CHANGES)
     return f"{text} Listed are the {listed} with the largest change for their error."

@@ -1,4 +1,4 @@
-"""What the report says about ECLAIRs: the content of the page, from the products of all exposures.
+"""What the report says about a camera: the content of the page, from the products of all exposures.
 
 Each of the modules beside this one makes one section of it.
 """
@@ -18,20 +18,14 @@ from pixelcal.energy.report import pixels as report_pixels
 from pixelcal.energy.report import provenance as report_provenance
 from pixelcal.energy.report import response as report_response
 from pixelcal.energy.report import verdict as report_verdict
-from pixelcal.energy.report.products import REFERENCE_KEV, Products
-from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.report.products import Products
+from pixelcal.energy.requirement import energies_in_words, requirement_keV
+from pixelcal.instrument import Instrument, Requirement
 from pixelcal.report import frame as report
 from pixelcal.report.camera_map import most_serious_first, status_legend
 from pixelcal.report.provenance import settings_text
 from pixelcal.status import ENERGY_WORDS, EnergyStatus
 
-TITLE = "ECLAIRs: gain and offset of every pixel"
-LEAD = (
-    "The energy that the fitted relation gives is to be within 0.3 keV of the true one up to 80"
-    " keV, and within 0.5 keV above, judged at 4, 15, 50, 80 and 150 keV. An exposure meets the"
-    f" requirement where {report.percent(report_verdict.REQUIRED_PASS_FRACTION, 0)} of the pixels"
-    " do at each of the five."
-)
 EXPLANATION = (
     "Errors are signed: energy given by the fitted relation minus the true energy. The bound is the"
     " RMS of the error that the covariances of the fits predict. A pull is"
@@ -44,12 +38,31 @@ WITHOUT_TRUTH = (
 )
 
 
+def lead(requirement: Requirement) -> str:
+    """What is required, in two sentences."""
+    first, *others = requirement.limits
+    limits = f"within {first[1]:g} keV of the true one up to {first[0]:g} keV"
+    for number, (energy, error) in enumerate(others):
+        last = number == len(others) - 1
+        limits += (
+            f", {'and ' * last}within {error:g} keV {'above' if last else f'up to {energy:g} keV'}"
+        )
+    return (
+        f"The energy that the fitted relation gives is to be {limits}, judged at"
+        f" {energies_in_words(requirement)}. An exposure meets the requirement where"
+        f" {report.percent(report_verdict.REQUIRED_PASS_FRACTION, 0)} of the pixels do at each of"
+        " them."
+    )
+
+
 def page_content(
     exposures: Sequence[Products],
     pixel_map: Table,
     settings: Mapping,
     versions: Mapping[str, str],
     threshold_sigma: float,
+    instrument: Instrument,
+    folder: str,
 ) -> dict:
     """Content of the template, the same for the same products.
 
@@ -60,6 +73,8 @@ def page_content(
     settings : resolved settings that all exposures share
     versions : versions by name of the software
     threshold_sigma : from where on a change is significant against those of the camera
+    instrument : Instrument
+    folder : where the products of the camera are
     """
     labels = {bit.name: ENERGY_WORDS.labels[bit] for bit in EnergyStatus}
     verdicts = [
@@ -75,15 +90,17 @@ def page_content(
     shortest_headings, shortest_rows = report_observing.shortest_table(exposures)
     has_truth = all(exposure.truth is not None for exposure in exposures)
     return {
-        "title": TITLE,
-        "lead": LEAD,
+        "title": f"{instrument.title}: gain and offset of every pixel",
+        "width": int(pixel_map["X"].max()) + 1,
+        "height": int(pixel_map["Y"].max()) + 1,
+        "lead": lead(instrument.requirement),
         "headline": headline(exposures, verdicts),
         "shown": _shown_first(exposures, verdicts),
         "has_truth": has_truth,
         "without_truth": WITHOUT_TRUTH,
         "explanation": EXPLANATION,
         "exposures": rows,
-        **_headings(labels),
+        **_headings(labels, instrument.requirement),
         "pass_words": [
             (index, words)
             for index, words in enumerate(_pass_words(has_truth))
@@ -99,17 +116,17 @@ def page_content(
         "settings": settings_text(
             {**settings, "exposures": [dict(exposure.settings) for exposure in exposures]}
         ),
-        "data": report.compact_json(_data(exposures, chosen, pixel_map)),
+        "data": report.compact_json(_data(exposures, chosen, pixel_map, folder)),
     }
 
 
-def _headings(labels: Mapping[str, str]) -> dict:
+def _headings(labels: Mapping[str, str], requirement: Requirement) -> dict:
     """Headings of the tables that are the same for all exposures."""
     return {
-        "energies": [f"{energy:g}" for energy in REFERENCE_KEV],
+        "energies": [f"{energy:g}" for energy in requirement.energies_keV],
         "headings": [heading for heading, *_ in report_verdict.COLUMNS],
         "pixel_headings": report_pixels.HEADINGS,
-        "change_headings": report_changes.HEADINGS,
+        "change_headings": report_changes.headings(requirement),
         "event_headings": report_events.HEADINGS,
         "status_headings": [f"{labels[bit.name]} ({bit.value})" for bit in EnergyStatus],
     }
@@ -176,11 +193,13 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
         "method": exposure.settings["method"],
         "verdict": verdict,
         "warnings": report_events.warnings(exposure) + report_response.warnings(exposure),
-        "together": point["passed"].get(report_observing.ALL_FIVE),
-        "pass_map": report_camera.pass_map(exposure, _pass_words(exposure.truth is not None)),
+        "together": point["passed"].get(report_observing.TOGETHER),
+        "pass_map": report_camera.pass_map(
+            exposure, _pass_words(exposure.truth is not None), int(pixel_map["Y"].max())
+        ),
         "passed": [
             report_verdict.passed(numbers["energies"][f"{energy:g}"], exposure.truth is not None)
-            for energy in REFERENCE_KEV
+            for energy in exposure.energies_keV
         ],
         "tables": [
             {
@@ -202,15 +221,16 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
     }
 
 
-def _data(exposures: Sequence[Products], chosen, pixel_map: Table) -> dict:
+def _data(exposures: Sequence[Products], chosen, pixel_map: Table, folder: str) -> dict:
     """What the page draws from. Positions of the pixels are there once, for all exposures."""
     first = exposures[0]
     return {
+        "folder": folder,
         "camera": report_camera.camera(pixel_map, first.detnum),
         "status": status_legend(ENERGY_WORDS),
         "most_serious_first": most_serious_first(ENERGY_WORDS),
-        "energies": [float(energy) for energy in REFERENCE_KEV],
-        "requirement": [float(value) for value in requirement_keV(REFERENCE_KEV)],
+        "energies": first.energies_keV.tolist(),
+        "requirement": requirement_keV(first.energies_keV, first.requirement).tolist(),
         "prior": {
             "gain": report.packed(first.prior[0], "f4"),
             "offset": report.packed(first.prior[1], "f4"),

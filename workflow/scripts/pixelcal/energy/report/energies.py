@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelcal.energy.report.products import REFERENCE_KEV, Products
-from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.report.products import Products
+from pixelcal.energy.requirement import curve_energies_keV, requirement_keV
 from pixelcal.report.frame import decimals
 
-BAND_ENERGIES_KEV = np.unique(np.concatenate([np.linspace(4.0, 150.0, 74), REFERENCE_KEV]))
 BAND_PERCENTILES = (2.5, 16.0, 50.0, 84.0, 97.5)
 PULL_RANGE = (-5.0, 5.0)
 
 PASSES, FAILS, WITHOUT_VALID_FIT, NOT_COUNTED = range(4)
 PASS_WORDS = (
-    "meets the requirement at all five energies",
+    "meets the requirement at all reference energies",
     "over it at one or more",
     "no valid fit",
     "masked by the user",
 )
-PREDICTED_PASS_WORDS = ("two predicted σ within it at all five energies", "not so at one or more")
+PREDICTED_PASS_WORDS = (
+    "two predicted σ within it at all reference energies",
+    "not so at one or more",
+)
 
 
 def pass_classes(exposure: Products) -> np.ndarray:
@@ -47,10 +49,10 @@ def bands(exposure: Products) -> dict:
         BAND_PERCENTILES; without, `sigma_high`: 97.5 % of the pixels have a smaller sigma. None of
         the three where no pixel has a valid fit.
     """
-    energies = BAND_ENERGIES_KEV
+    energies = curve_energies_keV(exposure.requirement)
     content = {
         "energies": decimals(energies, 2),
-        "requirement": decimals(requirement_keV(energies), 3),
+        "requirement": decimals(requirement_keV(energies, exposure.requirement), 3),
     }
     used = exposure.has_valid_fit
     if not used.any():
@@ -79,7 +81,7 @@ def pulls(exposure: Products) -> list[dict]:
     edges = np.linspace(*PULL_RANGE, 41 if n >= 1000 else 21 if n >= 100 else 11)
     histograms = []
     pull = (exposure.error() / exposure.sigma())[:, used]
-    for energy, values in zip(REFERENCE_KEV, pull, strict=True):
+    for energy, values in zip(exposure.energies_keV, pull, strict=True):
         inside = np.histogram(values, edges)[0]
         density = inside / (n * (edges[1] - edges[0]))
         numbers = exposure.validation["energies"][f"{energy:g}"]

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from pixelcal.energy.report.energies import PASSES, pass_classes
-from pixelcal.energy.report.products import REFERENCE_KEV, Products
+from pixelcal.energy.report.products import Products
 from pixelcal.energy.report.verdict import REQUIRED_PASS_FRACTION
 from pixelcal.report.frame import ABSENT, decimals
 
-ALL_FIVE = "all five"
+TOGETHER = "all"
 
 
 def measured(exposure: Products) -> dict:
     """What an exposure reached: good time, pass fraction (per cent) and RMS at each energy.
 
-    The numbers are those of validation.json; `ALL_FIVE` is the fraction of the pixels that meet the
+    The numbers are those of validation.json; `TOGETHER` is the fraction of the pixels that meet the
     requirement at every reference energy at once.
     """
     numbers = exposure.validation["energies"]
@@ -25,12 +25,12 @@ def measured(exposure: Products) -> dict:
     fraction, size = (
         ("pass_fraction", "rms_keV") if has_truth else ("predicted_pass_fraction", "rms_bound_keV")
     )
-    energies = [f"{energy:g}" for energy in REFERENCE_KEV]
+    energies = [f"{energy:g}" for energy in exposure.energies_keV]
     passed = {energy: _percent(numbers[energy][fraction]) for energy in energies}
     n_wanted = int(exposure.wanted.sum())
     if has_truth and n_wanted:
         together = float((pass_classes(exposure) == PASSES).sum()) / n_wanted
-        passed[ALL_FIVE] = _percent(together)
+        passed[TOGETHER] = _percent(together)
     return {
         "name": exposure.name,
         "seconds": round(exposure.seconds, 3),
@@ -45,7 +45,7 @@ def predicted(exposure: Products) -> dict:
     Returns
     -------
     dict
-        `seconds`; by energy `passed` (per cent, also of `ALL_FIVE`) and `sigma` (keV, root mean
+        `seconds`; by energy `passed` (per cent, also of `TOGETHER`) and `sigma` (keV, root mean
         square over the pixels, to be compared with the RMS of the errors).
     """
     content = exposure.prediction
@@ -56,7 +56,7 @@ def predicted(exposure: Products) -> dict:
         "seconds": decimals(content["seconds"], 1),
         "passed": {
             key: decimals(100 * np.array(fraction, float), 3)
-            for key, fraction in zip([*energies, ALL_FIVE], fractions, strict=True)
+            for key, fraction in zip([*energies, TOGETHER], fractions, strict=True)
         },
         "sigma": {
             key: decimals(np.array(curve, float), 5)
@@ -101,8 +101,8 @@ def observing(exposures: Sequence[Products]) -> dict:
     """What the page draws: measured points by rising exposure, and the curves of each exposure."""
     order = sorted(exposures, key=lambda exposure: exposure.seconds)
     return {
-        "energies": [f"{energy:g}" for energy in REFERENCE_KEV],
-        "together": ALL_FIVE,
+        "energies": [f"{energy:g}" for energy in exposures[0].energies_keV],
+        "together": TOGETHER,
         "measured": [measured(exposure) for exposure in order],
         "predicted": {exposure.name: predicted(exposure) for exposure in exposures},
         "wanted": 100 * REQUIRED_PASS_FRACTION,

@@ -8,7 +8,7 @@ from pixelcal.camera import rows_of
 from pixelcal.energy.fit.model_spectra import BlockView, data_blocks, pixel_blocks
 from pixelcal.energy.line_labels import line_labels
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.report.products import REFERENCE_KEV, Products
+from pixelcal.energy.report.products import Products
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.report.frame import ABSENT, packed, scaled
@@ -96,7 +96,8 @@ def reason(exposure: Products, row: int) -> str:
     excess = exposure.excess()[:, row]
     if np.isfinite(excess).all() and (not words or excess.max() > 1):
         at = int(np.argmax(excess))
-        energy, allowed = REFERENCE_KEV[at], float(requirement_keV(REFERENCE_KEV[at]))
+        energy = exposure.energies_keV[at]
+        allowed = float(requirement_keV(energy, exposure.requirement))
         if exposure.truth is None:
             text = f"predicted error {exposure.sigma()[at, row]:.3f} keV at {energy:g} keV"
         else:
@@ -125,7 +126,7 @@ def _detail(exposure: Products, bit: int, relation) -> str:
 def table(exposure: Products, rows: np.ndarray, pixel_map) -> list[dict]:
     """Rows of the table: `pixel`, and `cells` of (text, value to sort by)."""
     excess, sigma, error = exposure.excess(), exposure.sigma(), exposure.error()
-    size = sigma if error is None else error
+    size, energies = sigma if error is None else error, exposure.energies_keV
     module = np.asarray(pixel_map["MODULE"])[rows_of(exposure.detnum, pixel_map)]
     content = []
     for row in rows.tolist():
@@ -135,7 +136,7 @@ def table(exposure: Products, rows: np.ndarray, pixel_map) -> list[dict]:
             at = int(np.argmax(excess[:, row]))
             value, pull = float(size[at, row]), float(size[at, row] / sigma[at, row])
             numbers = [
-                (f"{REFERENCE_KEV[at]:g}", float(REFERENCE_KEV[at])),
+                (f"{energies[at]:g}", float(energies[at])),
                 (f"{value:+.3f}" if error is not None else f"{value:.3f}", abs(value)),
                 (f"{excess[at, row]:.2f}", float(excess[at, row])),
                 (f"{pull:+.1f}", abs(pull)) if error is not None else (ABSENT, -1.0),

@@ -15,11 +15,9 @@ from pixelcal.energy.requirement import fraction_of_requirement
 from pixelcal.energy.response.io import read_response
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.truth import read_truth
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
+from pixelcal.instrument import Instrument, Requirement
 from pixelcal.io.tables import read_columns, read_json
 from pixelcal.status import EnergyStatus, has_valid_fit
-
-REFERENCE_KEV = np.array(REFERENCE_ENERGIES_KEV)
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class Products:
     lines : LineTable
     response : Response, or None where the method has none
     prediction : content of observing_time.json
+    instrument : Instrument
     rate : table RATE of the spectra, or None where they are older than it
     """
 
@@ -49,7 +48,18 @@ class Products:
     lines: LineTable
     response: Response | None
     prediction: Mapping
+    instrument: Instrument
     rate: Table | None = None
+
+    @property
+    def requirement(self) -> Requirement:
+        """What the camera is required to do."""
+        return self.instrument.requirement
+
+    @property
+    def energies_keV(self) -> np.ndarray:
+        """Reference energies (m,) at which a relation is judged."""
+        return np.array(self.requirement.energies_keV)
 
     @property
     def name(self) -> str:
@@ -85,33 +95,41 @@ class Products:
         """Which pixels (n,) the user has not masked: those that count."""
         return (self.status & int(EnergyStatus.MASKED)) == 0
 
-    def sigma(self, energies_keV=REFERENCE_KEV) -> np.ndarray:
-        """Predicted standard deviation (m, n) of the energy, keV; NaN without a valid fit."""
-        energies = np.asarray(energies_keV)[:, None]
+    def sigma(self, energies_keV=None) -> np.ndarray:
+        """Predicted standard deviation (m, n) of the energy, keV; NaN without a valid fit.
+
+        At the reference energies, where none are given; so for errors and changes.
+        """
+        energies = self._asked(energies_keV)
         return energy_sigma(energies, *relation_columns(self.relation))
 
-    def error(self, energies_keV=REFERENCE_KEV) -> np.ndarray | None:
+    def error(self, energies_keV=None) -> np.ndarray | None:
         """Signed error (m, n) of the energy against truth, keV; None where there is no truth."""
         return None if self.truth is None else self._against(self.truth, energies_keV)
 
-    def change(self, energies_keV=REFERENCE_KEV) -> np.ndarray:
+    def change(self, energies_keV=None) -> np.ndarray:
         """Change (m, n) of the energy against the relation known before, keV."""
         return self._against(self.prior, energies_keV)
 
     def _against(self, relation, energies_keV) -> np.ndarray:
-        energies = np.asarray(energies_keV)[:, None]
+        energies = self._asked(energies_keV)
         return energy_error(energies, self.column("GAIN"), self.column("OFFSET"), *relation)
 
+    def _asked(self, energies_keV) -> np.ndarray:
+        """The energies asked for, or the reference energies, (m, 1)."""
+        energies = self.energies_keV if energies_keV is None else np.asarray(energies_keV)
+        return energies[:, None]
+
     def excess(self) -> np.ndarray:
-        """How the size of the error compares with what is allowed, (5, n); NaN without a valid fit.
+        """How the size of the error compares with what is allowed, (m, n); NaN without a valid fit.
 
         Without truth the size is that of the predicted standard deviation.
         """
         size = self.sigma() if self.truth is None else self.error()
-        return fraction_of_requirement(size, REFERENCE_KEV)
+        return fraction_of_requirement(size, self.energies_keV, self.requirement)
 
 
-def read_products(settings, paths: Mapping, prior) -> Products:
+def read_products(settings, paths: Mapping, prior, instrument: Instrument) -> Products:
     """Read the products of one exposure.
 
     Parameters
@@ -121,6 +139,7 @@ def read_products(settings, paths: Mapping, prior) -> Products:
         Paths under relation, validation, spectra, prediction, and where they exist truth and
         response (None or absent otherwise).
     prior : function of DETNUM (n,) to gain and offset before the fit, (n,) each
+    instrument : Instrument
     """
     relation = read_columns(paths["relation"], "RELATION")
     detnum = np.asarray(relation["DETNUM"])
@@ -136,6 +155,7 @@ def read_products(settings, paths: Mapping, prior) -> Products:
         lines=lines,
         response=read_response(response, lines) if response else None,
         prediction=read_json(paths["prediction"]),
+        instrument=instrument,
         rate=_read_rate(paths["spectra"]),
     )
 

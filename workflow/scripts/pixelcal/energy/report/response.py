@@ -12,7 +12,6 @@ from pixelcal.energy.report.products import Products
 from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cdf
 from pixelcal.energy.response.model import Response, continuum_integrals
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
-from pixelcal.instrument import ESCAPES_KEV
 from pixelcal.report.frame import decimals, number
 
 SHAPE_ROWS = (
@@ -20,9 +19,6 @@ SHAPE_ROWS = (
     ("FWHM of the core at 60 keV", "fwhm_60", "{:.3f} keV"),
     ("Fraction of events in the tail at 60 keV", "tail_60", "{:.3f}"),
     ("Mean loss in the tail, over the energy", "tail_scale", "{:.4f}"),
-    ("Escape probability at the Cd K edge", "escape_cd", "{:.4f}"),
-    ("Escape probability at the Te K edge", "escape_te", "{:.4f}"),
-    ("Energy of one absorption length", "absorption_keV", "{:.1f} keV"),
 )
 
 
@@ -30,7 +26,12 @@ def shape_table(response: Response, block_names: Sequence[str]) -> list[tuple[st
     """(name, value) of the parameters of the line shape, how well the stack is described, whether
     the learning converged, and how the energy scale bends, where the response says so.
     """
-    rows = [(words, form.format(getattr(response.shape, name))) for words, name, form in SHAPE_ROWS]
+    shape = response.shape
+    rows = [(words, form.format(getattr(shape, name))) for words, name, form in SHAPE_ROWS]
+    for escape, probability in zip(shape.material.escapes, shape.escape, strict=True):
+        words = f"Escape probability at the {escape.element} K edge"
+        rows.append((words, f"{probability:.4f}"))
+    rows.append(("Energy of one absorption length", f"{shape.absorption_keV:.1f} keV"))
     if np.isfinite(response.chi_square):
         rows.append(("Chi-square of the stack it was learnt from", f"{response.chi_square:.0f}"))
         rows.append(("Degrees of freedom", f"{response.dof}"))
@@ -128,9 +129,8 @@ def stack_model(response: Response, table: LineTable, block: int, edges_keV, gai
     """
     shape: LineShape = response.shape
     spread = gain**2 / 6.0
-    at_edges = shape.sigma([edge for edge, _ in ESCAPES_KEV])
     limits = table.block_limits_keV[block]
-    continuum = response.continuum[block] @ continuum_integrals(limits, edges_keV, at_edges)
+    continuum = response.continuum[block] @ continuum_integrals(limits, edges_keV, shape)
     escapes = escape_peaks(shape, table.energy_keV, edges_keV, extra_variance=spread)
     lines = line_cdf(shape, table.energy_keV, edges_keV, extra_variance=spread)
     continuum = continuum + response.line_strength @ np.diff(escapes, axis=1)

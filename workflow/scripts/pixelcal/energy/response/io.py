@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.response.energy_scale import (
@@ -12,20 +14,14 @@ from pixelcal.energy.response.energy_scale import (
     scale_cards,
     scale_covariance,
 )
-from pixelcal.energy.response.line_shape import SHAPE_PARAMETERS, LineShape
+from pixelcal.energy.response.line_shape import LineShape, shape_of
+from pixelcal.energy.response.materials import MATERIALS, Material
 from pixelcal.energy.response.model import Response, elements_of
 from pixelcal.errors import InputError
-from pixelcal.io.tables import read_columns, table_hdu, write_fits
+from pixelcal.io.tables import has_extension, read_columns, table_hdu, write_fits
 
-SHAPE_KEYWORDS = {
-    "fwhm_10": ("FWHM10", "[keV] FWHM of the core at 10 keV"),
-    "fwhm_60": ("FWHM60", "[keV] FWHM of the core at 60 keV"),
-    "tail_60": ("TAIL60", "fraction of events in the tail at 60 keV"),
-    "tail_scale": ("TAILSCL", "mean loss in the tail over the energy"),
-    "escape_cd": ("ESCAPECD", "escape probability at the Cd K edge"),
-    "escape_te": ("ESCAPETE", "escape probability at the Te K edge"),
-    "absorption_keV": ("ABSORB", "[keV] energy of one absorption length"),
-}
+EARLIER_MATERIAL = "CdTe"
+"""Of files that were written before they named it."""
 
 POPULATION_NEEDED = ("BLOCK", "WHAT", "SPREAD")
 LINES_NEEDED = ("ELEMENT", "TRANSITION", "ENERGY", "INTENSITY", "STRENGTH")
@@ -41,13 +37,60 @@ CONTINUUM_UNITS = {
 }
 
 
+def shape_keywords(material: Material) -> list[tuple[str, str]]:
+    """(keyword, meaning) of each of the parameters of a line shape, in the order of its vector."""
+    return [
+        ("FWHM10", "[keV] FWHM of the core at 10 keV"),
+        ("FWHM60", "[keV] FWHM of the core at 60 keV"),
+        ("TAIL60", "fraction of events in the tail at 60 keV"),
+        ("TAILSCL", "mean loss in the tail over the energy"),
+        *(
+            (
+                f"ESCAPE{escape.element.upper()}",
+                f"escape probability at the {escape.element} K edge",
+            )
+            for escape in material.escapes
+        ),
+        ("ABSORB", "[keV] energy of one absorption length"),
+    ]
+
+
+def write_responses(
+    path: str | Path,
+    responses: Mapping[str, Response],
+    table: LineTable,
+    cards: list[tuple],
+    date: str | None,
+) -> None:
+    """Write the response of each kind of pixel.
+
+    Extensions LINES, CONTINUUM (of each block) and SPREAD (population prior) of the first kind,
+    LINES_2 and so on of the next ones; KIND in their headers names it. They also hold what
+    `read_responses` compares the line table with.
+    """
+    hdus = []
+    for number, (kind, response) in enumerate(responses.items(), 1):
+        of_kind = [("KIND", kind, "kind of pixel")] if kind else []
+        hdus += _response_hdus(response, table, [*cards, *of_kind], _suffix(number))
+    write_fits(path, hdus, date)
+
+
 def write_response(
     path: str | Path, response: Response, table: LineTable, cards: list[tuple], date: str | None
 ) -> None:
-    """Write `response`: extensions LINES, CONTINUUM (of each block) and SPREAD (population prior).
+    """Write one `response` for all pixels, as `write_responses`."""
+    write_responses(path, {"": response}, table, cards, date)
 
-    All three also hold what `read_response` compares the line table with.
-    """
+
+def _suffix(number: int) -> str:
+    """What the names of the extensions of a kind end in, by its number from 1."""
+    return "" if number == 1 else f"_{number}"
+
+
+def _response_hdus(
+    response: Response, table: LineTable, cards: list[tuple], suffix: str
+) -> list[fits.BinTableHDU]:
+    """The three extensions of a response."""
     elements, of_line = elements_of(table)
     lines = _columns(
         ELEMENT=np.array(table.element, "S"),
@@ -72,32 +115,20 @@ def write_response(
         SPREAD=response.population_scale,
     )
     shape = _shape_cards(response)
-    write_fits(
-        path,
-        [
-            table_hdu(
-                lines,
-                "LINES",
-                {"ENERGY": "keV", "STRENGTH": "count", "SHIFT": "keV"},
-                [*cards, *shape],
-            ),
-            table_hdu(
-                continuum,
-                "CONTINUUM",
-                CONTINUUM_UNITS,
-            ),
-            table_hdu(population, "SPREAD", {}),
-        ],
-        date,
-    )
+    return [
+        table_hdu(lines, f"LINES{suffix}", LINES_UNITS, [*cards, *shape]),
+        table_hdu(continuum, f"CONTINUUM{suffix}", CONTINUUM_UNITS),
+        table_hdu(population, f"SPREAD{suffix}", {}),
+    ]
 
 
 def _shape_cards(response: Response) -> list[tuple]:
     """Header cards of the line shape, of what is uncertain in it, and of how it was learnt."""
-    shape = [
-        (keyword, getattr(response.shape, name), text)
-        for name, (keyword, text) in SHAPE_KEYWORDS.items()
-    ]
+    material = response.shape.material
+    values = response.shape.vector.tolist()
+    named = zip(shape_keywords(material), values, strict=True)
+    shape = [(keyword, value, text) for (keyword, text), value in named]
+    shape.append(("MATERIAL", material.name, "of the detector"))
     if np.isfinite(response.chi_square):
         shape.append(("CHISQ", response.chi_square, "chi-square of the stacked spectrum"))
     shape += scale_cards(response.scale_covariance)
@@ -135,18 +166,43 @@ def _columns(**columns: np.ndarray) -> np.ndarray:
     return rows
 
 
-def read_response(path: str | Path, table: LineTable) -> Response:
-    """Read what `write_response` wrote for the same line table.
+def read_responses(path: str | Path, table: LineTable) -> dict[str, Response]:
+    """The responses by kind of pixel that `write_responses` wrote for the same line table.
 
     Raises
     ------
     InputError
         Where the file is broken, or was made with another line table.
     """
-    lines, continuum = read_columns(path, "LINES"), read_columns(path, "CONTINUUM")
-    population = read_columns(path, "SPREAD")
+    number, responses = 1, {}
+    while True:
+        kind, response = _read_response(path, table, _suffix(number))
+        responses[kind] = response
+        number += 1
+        if not has_extension(path, f"LINES{_suffix(number)}"):
+            return responses
+
+
+def read_response(path: str | Path, table: LineTable, kind: str = "") -> Response:
+    """The response of one kind of pixel; raises as `read_responses`."""
+    responses = read_responses(path, table)
+    if kind not in responses:
+        raise InputError(
+            f"{path}: has no response of the kind of pixel {kind!r}; it has"
+            f" {', '.join(map(repr, responses))}; learn the response again"
+        )
+    return responses[kind]
+
+
+def _read_response(path: str | Path, table: LineTable, suffix: str) -> tuple[str, Response]:
+    """The kind and the response in the extensions whose names end in `suffix`."""
+    lines = read_columns(path, f"LINES{suffix}")
+    continuum = read_columns(path, f"CONTINUUM{suffix}")
+    population = read_columns(path, f"SPREAD{suffix}")
     header = lines.meta
-    needed = [SHAPE_KEYWORDS[name][0] for name in SHAPE_PARAMETERS] + ["DOF"]
+    material = MATERIALS[header.get("MATERIAL", EARLIER_MATERIAL)]
+    keywords = [keyword for keyword, _ in shape_keywords(material)]
+    needed = [*keywords, "DOF"]
     absent = [name for name in (*LINES_NEEDED, *needed) if name not in (*lines.colnames, *header)]
     absent += [name for name in CONTINUUM_NEEDED if name not in continuum.colnames]
     absent += [name for name in POPULATION_NEEDED if name not in population.colnames]
@@ -166,9 +222,9 @@ def read_response(path: str | Path, table: LineTable) -> Response:
                 f"{path}: was learnt with another line table, with other {what}; learn the response"
                 " again, or give the table it was learnt with"
             )
-    values = {name: float(header[SHAPE_KEYWORDS[name][0]]) for name in SHAPE_PARAMETERS}
-    return Response(
-        shape=LineShape(**values),
+    shape: LineShape = shape_of([header[keyword] for keyword in keywords], material)
+    return str(header.get("KIND", "")), Response(
+        shape=shape,
         line_strength=np.asarray(lines["STRENGTH"], float),
         continuum=np.asarray(continuum["COEFFICIENTS"], float),
         population_scale=np.asarray(population["SPREAD"], float),

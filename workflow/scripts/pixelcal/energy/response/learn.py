@@ -23,28 +23,22 @@ from scipy.optimize import least_squares
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.energy_scale import bend_function
 from pixelcal.energy.response.line_shape import (
-    SHAPE_LIMITS,
-    SHAPE_PARAMETERS,
-    SHAPE_PRIOR_SIGMA,
     LineShape,
     escape_peaks,
     line_cdf,
+    prior_sigma,
+    shape_limits,
+    shape_of,
 )
 from pixelcal.energy.response.model import (
-    CONTINUUM_ORDER,
     Response,
     continuum_integrals,
     elements_of,
     line_weights,
+    n_continuum_functions,
     series_of_lines,
 )
 from pixelcal.energy.response.stack import stack_edges
-from pixelcal.instrument import ESCAPES_KEV
-
-N_SHAPE = len(SHAPE_PARAMETERS)
-BEND = N_SHAPE + 2
-"""Place of the bend among the parameters; those of the elements follow."""
-SHAPE_DEFAULTS = np.array([getattr(LineShape(), name) for name in SHAPE_PARAMETERS])
 
 STRETCH_SHIFT_PRIOR_SIGMA = np.array([0.02, 1.0])
 """How far (1 sigma) stretch and shift (keV) may be expected from 1 and 0."""
@@ -73,6 +67,7 @@ def learn_response(
     n_pixels: int,
     start: LineShape,
     population_scale: np.ndarray,
+    expected: LineShape,
 ) -> Response:
     """Fit the camera's response to the stacked spectra of its pixels.
 
@@ -91,53 +86,59 @@ def learn_response(
     start : LineShape
     population_scale : (1 + n_blocks + n_groups,) float
         `Response.population_scale`, which a stack cannot tell.
+    expected : LineShape
+        What is known of the shape without the stack: the middle of its prior.
 
     Returns
     -------
     Response
     """
     data = np.concatenate(stacks)
-    fit = _StackFit(table, stack_edges(table), data, gain**2 / 6.0)
+    fit = _StackFit(table, stack_edges(table), data, gain**2 / 6.0, expected)
     theta, limits, step = _start(start, 1 + len(elements_of(table)[0]))
+    n_shape = fit.n_shape
     weights = 1.0 / np.sqrt(np.maximum(_smooth(data), 0.5))
     for _ in range(REWEIGHTINGS):
         found = least_squares(
             fit.residuals, theta, args=(weights,), bounds=limits, x_scale=step, xtol=1e-6, ftol=1e-9
         )
         theta = found.x
-        strengths, expected = fit.solve(theta, weights)
-        weights = 1.0 / np.sqrt(np.maximum(expected, 0.1))
+        strengths, model = fit.solve(theta, weights)
+        weights = 1.0 / np.sqrt(np.maximum(model, 0.1))
     # Of counting alone: with the bend and the energies of the elements as they are found.
-    counting = found.jac[:, : N_SHAPE + 2]
+    counting = found.jac[:, : n_shape + 2]
     covariance = np.linalg.pinv(found.jac.T @ found.jac)
     series, of_line = series_of_lines(table)
-    shape = LineShape(*(float(value) for value in theta[:N_SHAPE]))
+    shape = shape_of(theta[:n_shape], expected.material)
     return Response(
         shape=shape,
         line_strength=strengths[of_line] * line_weights(shape, table) / n_pixels,
         continuum=strengths[len(series) :].reshape(table.n_blocks, -1) / n_pixels,
         population_scale=population_scale,
-        scale_covariance=np.linalg.pinv(counting.T @ counting)[N_SHAPE:, N_SHAPE:],
-        bend=float(theta[BEND]),
-        bend_err=float(np.sqrt(covariance[BEND, BEND])),
-        element_shift=theta[BEND + 1 :],
-        chi_square=float(np.sum((data - expected) ** 2 * weights**2)),
+        scale_covariance=np.linalg.pinv(counting.T @ counting)[n_shape:, n_shape:],
+        bend=float(theta[fit.bend]),
+        bend_err=float(np.sqrt(covariance[fit.bend, fit.bend])),
+        element_shift=theta[fit.bend + 1 :],
+        chi_square=float(np.sum((data - model) ** 2 * weights**2)),
         dof=len(data) - int(np.count_nonzero(strengths)) - len(theta),
     )
 
 
 def _start(shape: LineShape, n_energy: int):
-    """Parameters of the stack (N_SHAPE + 2 + n_energy,) to start from, their limits, and steps.
+    """Parameters of the stack (n_shape + 2 + n_energy,) to start from, their limits, and steps.
 
     The last `n_energy` are the bend and the shifts of the elements.
     """
     most = np.full(n_energy, NUISANCE_LIMIT_KEV)
     limits = tuple(
         np.concatenate([*pair, sign * most])
-        for *pair, sign in zip(SHAPE_LIMITS, STRETCH_SHIFT_LIMITS, (-1.0, 1.0), strict=True)
+        for *pair, sign in zip(
+            shape_limits(shape.material), STRETCH_SHIFT_LIMITS, (-1.0, 1.0), strict=True
+        )
     )
-    theta = [getattr(shape, name) for name in SHAPE_PARAMETERS] + [0.0] * (2 + n_energy)
-    step = np.concatenate([SHAPE_PRIOR_SIGMA, [0.001, 0.1], np.full(n_energy, 0.05)])
+    theta = [*shape.vector, *[0.0] * (2 + n_energy)]
+    sigma = prior_sigma(shape.material)
+    step = np.concatenate([sigma, [0.001, 0.1], np.full(n_energy, 0.05)])
     return np.clip(theta, limits[0] + 1e-6, limits[1] - 1e-6), limits, step
 
 
@@ -146,7 +147,7 @@ class _StackFit:
     """The stack as a separable least-squares problem: variable projection (Golub & Pereyra 1973).
 
     Strengths and continua enter linearly and are solved for at each trial of the parameters
-    `theta` (N_SHAPE + 3 + n_elements,): the shape, the stretch minus 1, the shift (keV), the bend
+    `theta` (n_shape + 3 + n_elements,): the shape, the stretch minus 1, the shift (keV), the bend
     (keV), and the shift of each element (keV).
 
     Attributes
@@ -156,19 +157,33 @@ class _StackFit:
     data : (sum of m_b,) float
     extra_variance : float, keV^2
         Of the triangle that the stack is smeared with.
+    expected : LineShape
+        The middle of the prior of the shape.
     """
 
     table: LineTable
     edges: list[np.ndarray]
     data: np.ndarray
     extra_variance: float
+    expected: LineShape
+
+    @property
+    def n_shape(self) -> int:
+        """Number of parameters of the shape: the first ones."""
+        return len(self.expected.vector)
+
+    @property
+    def bend(self) -> int:
+        """Place of the bend among the parameters; those of the elements follow."""
+        return self.n_shape + 2
 
     def solve(self, theta, weights) -> tuple[np.ndarray, np.ndarray]:
         """Strengths at `theta`, 0 where a column of the design is, and the expected stack."""
-        shape = LineShape(*theta[:N_SHAPE])
-        at = self.table.energy_keV * (1.0 + theta[N_SHAPE]) + theta[N_SHAPE + 1]
-        at = at + theta[BEND] * bend_function(self.table.energy_keV, self.table)
-        at = at + theta[BEND + 1 :][elements_of(self.table)[1]]
+        n_shape, bend = self.n_shape, self.bend
+        shape = shape_of(theta[:n_shape], self.expected.material)
+        at = self.table.energy_keV * (1.0 + theta[n_shape]) + theta[n_shape + 1]
+        at = at + theta[bend] * bend_function(self.table.energy_keV, self.table)
+        at = at + theta[bend + 1 :][elements_of(self.table)[1]]
         design = _design(shape, self.table, self.edges, at, self.extra_variance)
         used = design.any(axis=0)
         scaled = design[:, used] * weights[:, None]
@@ -180,10 +195,11 @@ class _StackFit:
 
     def residuals(self, theta, weights) -> np.ndarray:
         """Weighted residuals of the stack, then the pulls of the parameters from their priors."""
-        pulls = (theta[:N_SHAPE] - SHAPE_DEFAULTS) / SHAPE_PRIOR_SIGMA
-        scale_pulls = theta[N_SHAPE:BEND] / STRETCH_SHIFT_PRIOR_SIGMA
-        bend_pull = theta[BEND] / BEND_PRIOR_SIGMA_KEV
-        element_pulls = theta[BEND + 1 :] / ENERGY_PRIOR_SIGMA_KEV
+        n_shape, bend = self.n_shape, self.bend
+        pulls = (theta[:n_shape] - self.expected.vector) / prior_sigma(self.expected.material)
+        scale_pulls = theta[n_shape:bend] / STRETCH_SHIFT_PRIOR_SIGMA
+        bend_pull = theta[bend] / BEND_PRIOR_SIGMA_KEV
+        element_pulls = theta[bend + 1 :] / ENERGY_PRIOR_SIGMA_KEV
         expected = self.solve(theta, weights)[1]
         residuals = (expected - self.data) * weights
         return np.concatenate([residuals, pulls, scale_pulls, [bend_pull], element_pulls])
@@ -195,10 +211,9 @@ def _design(shape, table, edges, energy, extra_variance):
     `energy` (n_lines,) is where the lines stand, keV.
     """
     series, of_line = series_of_lines(table)
-    n_basis = CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)
+    n_basis = n_continuum_functions(shape)
     sizes = [len(e) - 1 for e in edges]
     design = np.zeros((sum(sizes), len(series) + n_basis * table.n_blocks))
-    sigma_at_edge = shape.sigma([edge for edge, _ in ESCAPES_KEV])
     row = 0
     for block, e in enumerate(edges):
         part = slice(row, row + sizes[block])
@@ -207,7 +222,7 @@ def _design(shape, table, edges, energy, extra_variance):
         per_line = np.diff(profiles, axis=1) * line_weights(shape, table)[:, None]
         np.add.at(design[part].T, of_line, per_line)
         first = len(series) + n_basis * block
-        integrals = continuum_integrals(table.block_limits_keV[block], e, sigma_at_edge)
+        integrals = continuum_integrals(table.block_limits_keV[block], e, shape)
         design[part, first : first + n_basis] = integrals.T
         row += sizes[block]
     return design

@@ -7,20 +7,18 @@ with the Gaussian of the electronics this is the exponentially modified Gaussian
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import erfcx, ndtr
 
-from pixelcal.instrument import ESCAPES_KEV
+from pixelcal.energy.response.materials import MATERIALS, Material
+from pixelcal.instrument import Instrument
 
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
 SIGMA_PER_FWHM = 1.0 / FWHM_PER_SIGMA
 
 _LARGEST_EXPONENT = 50.0
-
-ABSORPTION_INDEX = -2.75
-"""Photoelectric absorption of CdTe between its K edges and 150 keV falls with this power."""
 
 
 def _folded_tail(z, ratio):
@@ -77,20 +75,32 @@ class LineShape:
         interactions lose more holes.
     tail_scale : float
         Mean loss in the tail as a fraction of the energy.
-    escape_cd, escape_te : float
-        Probability of an escape at the K edge; falls as 1/E above it.
+    escape : tuple of float
+        Probability of each escape of the material at its K edge; falls as 1/E above it.
     absorption_keV : float
         Energy at which the crystal is one absorption length thick: what changes the ratios of the
         lines within a series from those of the table.
+    material : Material
     """
 
-    fwhm_10: float = 1.2
-    fwhm_60: float = 1.6
-    tail_60: float = 0.10
-    tail_scale: float = 0.04
-    escape_cd: float = 0.02
-    escape_te: float = 0.02
-    absorption_keV: float = 100.0
+    fwhm_10: float
+    fwhm_60: float
+    tail_60: float
+    tail_scale: float
+    escape: tuple[float, ...]
+    absorption_keV: float
+    material: Material
+
+    @property
+    def vector(self) -> np.ndarray:
+        """The parameters that are learnt, (6 or more,), as `shape_of` takes them."""
+        core = self.fwhm_10, self.fwhm_60, self.tail_60, self.tail_scale
+        return np.array([*core, *self.escape, self.absorption_keV])
+
+    @property
+    def sigma_at_edges(self) -> np.ndarray:
+        """Standard deviation (keV) of the core at each K edge of the material."""
+        return self.sigma([escape.edge_keV for escape in self.material.escapes])
 
     def sigma(self, energy):
         """Standard deviation (keV) of the core at `energy` (keV)."""
@@ -108,29 +118,57 @@ class LineShape:
 
     def efficiency(self, energy):
         """Probability that a photon of `energy` (keV) is absorbed."""
-        depth = (np.asarray(energy, float) / self.absorption_keV) ** ABSORPTION_INDEX
+        depth = (np.asarray(energy, float) / self.absorption_keV) ** self.material.absorption_index
         return -np.expm1(-depth)
 
     def escapes(self, energy):
         """List of (energy of the escape peaks, probability), for lines at `energy` (n,) keV."""
         energy = np.asarray(energy, float)
-        at_edge = (self.escape_cd, self.escape_te)
         return [
-            (energy - lost, np.where(energy > edge, probability * edge / energy, 0.0))
-            for (edge, lost), probability in zip(ESCAPES_KEV, at_edge, strict=True)
+            (
+                energy - escape.lost_keV,
+                np.where(energy > escape.edge_keV, probability * escape.edge_keV / energy, 0.0),
+            )
+            for escape, probability in zip(self.material.escapes, self.escape, strict=True)
         ]
 
 
-SHAPE_PARAMETERS = tuple(field.name for field in fields(LineShape))
+def shape_of(vector, material: Material) -> LineShape:
+    """The line shape of the parameters (n,) that `LineShape.vector` gives."""
+    *core, absorption = (float(value) for value in vector)
+    return LineShape(*core[:4], tuple(core[4:]), absorption, material)
 
-SHAPE_PRIOR_SIGMA = np.array([1.0, 1.0, 0.1, 0.02, 0.02, 0.02, 15.0])
-"""How far (1 sigma) a parameter may be expected from its default: wide, so that it only matters for
-a run of few pixels and short exposure, which could not tell a tail from a continuum."""
 
-SHAPE_LIMITS = (
-    np.array([0.3, 0.3, 0.0, 0.005, 0.0, 0.0, 30.0]),
-    np.array([4.0, 5.0, 0.8, 0.3, 0.3, 0.3, 300.0]),
-)
+def expected_shape(instrument: Instrument) -> LineShape:
+    """The line shape that an instrument file expects: where learning starts."""
+    given, material = instrument.response, MATERIALS[instrument.material]
+    return LineShape(
+        fwhm_10=given["fwhm_10_keV"],
+        fwhm_60=given["fwhm_60_keV"],
+        tail_60=given["tail_60"],
+        tail_scale=given["tail_scale"],
+        escape=(given["escape"],) * len(material.escapes),
+        absorption_keV=given["absorption_keV"],
+        material=material,
+    )
+
+
+def prior_sigma(material: Material) -> np.ndarray:
+    """How far (1 sigma) each of the parameters (n,) may be expected from the expected one.
+
+    Wide, so that it only matters for a run of few pixels and short exposure, which could not tell
+    a tail from a continuum.
+    """
+    return np.array([1.0, 1.0, 0.1, 0.02, *[0.02] * len(material.escapes), 15.0])
+
+
+def shape_limits(material: Material) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest value of each of the parameters, (n,) each."""
+    n = len(material.escapes)
+    return (
+        np.array([0.3, 0.3, 0.0, 0.005, *[0.0] * n, 30.0]),
+        np.array([4.0, 5.0, 0.8, 0.3, *[0.3] * n, 300.0]),
+    )
 
 
 def line_cdf(shape: LineShape, energy, at_keV, resolution=1.0, extra_variance=0.0) -> np.ndarray:

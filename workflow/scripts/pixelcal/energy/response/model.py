@@ -14,7 +14,6 @@ from scipy.special import ndtr
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.population import wide_population_scale
-from pixelcal.instrument import ESCAPES_KEV
 
 CONTINUUM_INDEX = -1.5
 CONTINUUM_ORDER = 2
@@ -31,7 +30,7 @@ class Response:
     shape : LineShape
     line_strength : (n_lines,) float
         Mean counts of each line per pixel.
-    continuum : (n_blocks, CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)) float
+    continuum : (n_blocks, n_basis) float
         Mean counts/keV per pixel: coefficients of `continuum_functions`.
     population_scale : (1 + n_blocks + n_groups,) float
         Scales of the population prior (`response.population`): of the logarithm of the resolution
@@ -76,11 +75,16 @@ class Response:
     block_shift_err: np.ndarray | None = None
 
 
-def empty_response(table: LineTable) -> Response:
-    """The default shape with nothing in it: what is known without counts."""
-    n_basis = CONTINUUM_ORDER + 1 + len(ESCAPES_KEV)
+def n_continuum_functions(shape: LineShape) -> int:
+    """How many functions `continuum_functions` has."""
+    return CONTINUUM_ORDER + 1 + len(shape.material.escapes)
+
+
+def empty_response(table: LineTable, shape: LineShape) -> Response:
+    """A shape with nothing in it: what is known without counts."""
+    n_basis = n_continuum_functions(shape)
     return Response(
-        shape=LineShape(),
+        shape=shape,
         line_strength=np.zeros(table.n_lines),
         continuum=np.zeros((table.n_blocks, n_basis)),
         population_scale=wide_population_scale(table),
@@ -110,12 +114,12 @@ def line_weights(shape: LineShape, table: LineTable) -> np.ndarray:
     return table.intensity * shape.efficiency(table.energy_keV)
 
 
-def continuum_functions(block_limits_keV, at_keV, sigma_at_edge) -> np.ndarray:
+def continuum_functions(block_limits_keV, at_keV, shape: LineShape) -> np.ndarray:
     """Functions (n_basis, len(at)) whose sum is the continuum of a block, per keV.
 
     A power law times Legendre polynomials on the block, then a step at each K edge of the detector
-    that lies in it, smeared by the resolution there `sigma_at_edge` (keV): a photon above the edge
-    can lose its energy to an escape. All are 1 in size.
+    that lies in it, smeared by the resolution of `shape` there: a photon above the edge can lose
+    its energy to an escape. All are 1 in size.
     """
     low, high = block_limits_keV
     at_keV = np.asarray(at_keV, float)
@@ -123,13 +127,13 @@ def continuum_functions(block_limits_keV, at_keV, sigma_at_edge) -> np.ndarray:
     falling = (at_keV / middle) ** CONTINUUM_INDEX
     polynomials = np.polynomial.legendre.legvander((at_keV - middle) / half, CONTINUUM_ORDER).T
     steps = [
-        ndtr((at_keV - edge) / sigma) * (low < edge < high)
-        for (edge, _), sigma in zip(ESCAPES_KEV, sigma_at_edge, strict=True)
+        ndtr((at_keV - escape.edge_keV) / sigma) * (low < escape.edge_keV < high)
+        for escape, sigma in zip(shape.material.escapes, shape.sigma_at_edges, strict=True)
     ]
     return np.concatenate([falling * polynomials, steps])
 
 
-def continuum_integrals(block_limits_keV, edges_keV, sigma_at_edge) -> np.ndarray:
+def continuum_integrals(block_limits_keV, edges_keV, shape: LineShape) -> np.ndarray:
     """Integrals (n_basis, m) of `continuum_functions` over the bins between `edges_keV` (m + 1,).
 
     Gauss-Legendre with three points a bin: exact for what is smooth over a bin.
@@ -137,5 +141,5 @@ def continuum_integrals(block_limits_keV, edges_keV, sigma_at_edge) -> np.ndarra
     nodes, weights = np.polynomial.legendre.leggauss(3)
     width = np.diff(edges_keV)
     at = edges_keV[:-1, None] + width[:, None] * (1.0 + nodes) / 2.0
-    values = continuum_functions(block_limits_keV, at.ravel(), sigma_at_edge)
+    values = continuum_functions(block_limits_keV, at.ravel(), shape)
     return values.reshape(len(values), *at.shape) @ (weights / 2.0) * width

@@ -17,7 +17,6 @@ from scipy.ndimage import spline_filter1d
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.response.line_shape import escape_peaks, line_cdf, line_pdf
 from pixelcal.energy.response.model import Response, continuum_functions
-from pixelcal.instrument import ESCAPES_KEV
 
 GRID_STEP_KEV = 0.05
 """Cubic Hermite interpolation on it is exact to 5e-6 of a line for FWHM above 0.5 keV, and to 1e-6
@@ -103,8 +102,7 @@ def _block_continuum(response: Response, table: LineTable, block: int, grid) -> 
     low, high = table.block_limits_keV[block]
     # Beyond the block nothing was learnt: the continuum goes on as it is at the limit.
     inside = np.clip(grid, low, high)
-    sigma_at_edge = shape.sigma([edge for edge, _ in ESCAPES_KEV])
-    density = response.continuum[block] @ continuum_functions((low, high), inside, sigma_at_edge)
+    density = response.continuum[block] @ continuum_functions((low, high), inside, shape)
     other = table.block != block
     density += response.line_strength[other] @ line_pdf(shape, table.energy_keV[other], inside)
     density += response.line_strength @ escape_peaks(shape, table.energy_keV, inside, line_pdf)

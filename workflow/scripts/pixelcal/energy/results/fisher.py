@@ -19,7 +19,6 @@ from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.population import prior_information
 from pixelcal.energy.response.tables import make_templates
-from pixelcal.instrument import N_CHANNELS
 
 PIVOT_KEV = 45.0
 """Relations are expanded about this energy, where its error and the slope hardly correlate."""
@@ -79,13 +78,13 @@ def _inside(scale, log_resolution):
 
 
 def tabulate_information(
-    response: Response, table: LineTable, gain: float, offset: float
+    response: Response, table: LineTable, gain: float, offset: float, n_channels: int
 ) -> InformationTable | None:
     """Covariances of a relation near `gain` (keV/channel) and `offset` (keV).
 
     None where the response holds no counts.
     """
-    edges = channel_edges(table, gain, offset)
+    edges = channel_edges(table, gain, offset, n_channels)
     templates = make_templates(response, table)
     values = np.empty((4, len(LOG_SCALES), len(LOG_RESOLUTIONS)))
     scales = np.exp(LOG_SCALES)
@@ -103,9 +102,11 @@ def tabulate_information(
     return InformationTable(float(counts), tuple(splines))
 
 
-def channel_edges(table: LineTable, gain: float, offset: float) -> list[np.ndarray]:
+def channel_edges(
+    table: LineTable, gain: float, offset: float, n_channels: int
+) -> list[np.ndarray]:
     """Edges (keV) of the channels of each block in a relation."""
-    channels = block_channels(gain, offset, table, N_CHANNELS)
+    channels = block_channels(gain, offset, table, n_channels)
     return [gain * np.arange(first, last + 1) + offset for first, last in channels]
 
 

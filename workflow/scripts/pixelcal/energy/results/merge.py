@@ -11,8 +11,9 @@ from astropy.io import fits
 from pixelcal.camera import rows_of
 from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.relation import relation_columns
+from pixelcal.energy.requirement import inner_energies_keV
 from pixelcal.energy.results.outliers import find_outliers, find_unsteady, find_wide
-from pixelcal.instrument import UNKNOWN
+from pixelcal.instrument import UNKNOWN, Requirement
 from pixelcal.io.merge import placed_rows
 from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import table_hdu
@@ -25,7 +26,9 @@ CARRIED = ("EXPNAME", "EXPOSURE", "ONTIME", "MULTIPLI", "LAYOUT")
 """Keywords of the spectra that their relation repeats."""
 
 
-def complete_status(rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndarray) -> np.ndarray:
+def complete_status(
+    rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndarray, requirement: Requirement
+) -> np.ndarray:
     """A copy of the fits (n,) with masked pixels, outliers, and NaN without a valid fit.
 
     Parameters
@@ -36,12 +39,15 @@ def complete_status(rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndar
     bad : (m,) int
         DETNUM of the pixels that the user leaves out: they get STATUS bit 1 and no values, and are
         no neighbours to compare with.
+    requirement : Requirement
+        With the energies at which pixels are compared.
     """
     rows = rows.copy()
     rows["STATUS"][np.isin(rows["DETNUM"], bad)] |= EnergyStatus.MASKED
     blank_invalid(rows, ("GAIN", "OFFSET"))
+    judged = inner_energies_keV(requirement)
     for unlike, bit in (
-        (find_outliers(x, y, *relation_columns(rows)), EnergyStatus.OUTLIER),
+        (find_outliers(x, y, *relation_columns(rows), judged_keV=judged), EnergyStatus.OUTLIER),
         (find_wide(rows["WIDTH_RATIO"], rows["WIDTH_RATIO_ERR"]), EnergyStatus.WIDTH),
         (find_unsteady(rows["FIRST_FRACTION"], rows["COUNTS"]), EnergyStatus.CHANGED),
     ):

@@ -15,12 +15,13 @@ from astropy.io import fits
 from pixelcal.energy.events.clock import MISSION_EPOCH_UTC, MISSION_TIME_CARDS, mission_start
 from pixelcal.energy.prior import read_prior, read_usable
 from pixelcal.energy.results.merge import status_comments
-from pixelcal.instrument import N_PIXELS
+from pixelcal.instrument import Instrument
 from pixelcal.io.tables import table_hdu
 from pixelcal.status import EnergyStatus, is_published
 
 MISSION_EXTENSION = "AUX-ECL-PIX-CAL"
 MISSION_DTYPE = np.dtype([("DETNUM", "i2"), ("GAIN", "f4"), ("OFFSET", "f4")])
+"""As the mission has them: ECLAIRs' pixels need no more than two bytes."""
 MISSION_UNITS = {"GAIN": "keV/chan", "OFFSET": "keV"}
 
 STATUS_EXTENSION = "PIXEL-STATUS"
@@ -29,8 +30,10 @@ STATUS_DTYPE = np.dtype([("DETNUM", "i2"), ("UPDATED", "?"), ("STATUS", "i4")])
 _logger = logging.getLogger(__name__)
 
 
-def previous_relation(path, detnum: np.ndarray, gain_keV: float, offset_keV: float):
-    """Gain and offset of every pixel of the camera before the fit, (6400,) each.
+def previous_relation(
+    path, detnum: np.ndarray, gain_keV: float, offset_keV: float, instrument: Instrument
+):
+    """Gain and offset of every pixel of the camera before the fit, (n_pixels,) each.
 
     From the relation file; the nominal relation only for pixels outside of the run that the file
     has nothing usable for. A warning counts those.
@@ -40,21 +43,23 @@ def previous_relation(path, detnum: np.ndarray, gain_keV: float, offset_keV: flo
     InputError
         As `read_prior`, for the pixels `detnum` of the run.
     """
-    gain, offset = read_prior(None, np.arange(N_PIXELS), gain_keV, offset_keV)
+    n_pixels = instrument.n_pixels
+    nominal = gain_keV, offset_keV
+    gain, offset = read_prior(None, np.arange(n_pixels), *nominal, instrument=instrument)
     if path is None:
         return gain, offset
-    read_prior(path, detnum, gain_keV, offset_keV)  # every pixel of the run is usable
-    usable, usable_gain, usable_offset = read_usable(path)
-    inside = (usable >= 0) & (usable < N_PIXELS)
+    read_prior(path, detnum, *nominal, instrument=instrument)  # every pixel of the run is usable
+    usable, usable_gain, usable_offset = read_usable(path, instrument)
+    inside = (usable >= 0) & (usable < n_pixels)
     gain[usable[inside]], offset[usable[inside]] = usable_gain[inside], usable_offset[inside]
-    n_nominal = N_PIXELS - int(inside.sum())
+    n_nominal = n_pixels - int(inside.sum())
     if n_nominal:
         _logger.warning(
             "relation file %s: has no usable GAIN and OFFSET for %d of the %d pixels, all outside"
             " of the run; they have the nominal relation in the mission's file",
             path,
             n_nominal,
-            N_PIXELS,
+            n_pixels,
         )
     return gain, offset
 
@@ -65,18 +70,19 @@ def mission_tables(rows: np.ndarray, previous) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     rows : (n,) structured array of FIT_DTYPE
-    previous : gain and offset before the fit, (6400,) each
+    previous : gain and offset before the fit, (n_pixels,) each
 
     Returns
     -------
-    calibration : (6400,) DETNUM, GAIN, OFFSET
+    calibration : (n_pixels,) DETNUM, GAIN, OFFSET
         Finite for every pixel: without a fit to be published (`status.is_published`) it keeps its
         previous value.
-    status : (6400,) DETNUM, UPDATED, STATUS
+    status : (n_pixels,) DETNUM, UPDATED, STATUS
         A pixel that the user did not choose has the STATUS of a masked one.
     """
-    calibration, status = np.empty(N_PIXELS, MISSION_DTYPE), np.empty(N_PIXELS, STATUS_DTYPE)
-    calibration["DETNUM"] = status["DETNUM"] = np.arange(N_PIXELS)
+    n_pixels = len(previous[0])
+    calibration, status = np.empty(n_pixels, MISSION_DTYPE), np.empty(n_pixels, STATUS_DTYPE)
+    calibration["DETNUM"] = status["DETNUM"] = np.arange(n_pixels)
     calibration["GAIN"], calibration["OFFSET"] = previous
     status["UPDATED"], status["STATUS"] = False, EnergyStatus.MASKED
     status["STATUS"][rows["DETNUM"]] = rows["STATUS"]

@@ -20,7 +20,7 @@ from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.population import population_weight
 from pixelcal.energy.results.fisher import PIVOT_KEV, InformationTable, tabulate_information
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
+from pixelcal.instrument import Instrument, Requirement
 from pixelcal.numerics.statistics import robust_std
 from pixelcal.status import EnergyStatus, has_valid_fit
 
@@ -37,9 +37,6 @@ LARGEST_SHIFT = 2.0
 """Shrinking moves an estimate by at most so many of its standard errors (Efron & Morris 1972)."""
 
 N_QUADRATURE = 24
-
-NOMINAL_RELATION = (0.145, 3.0)
-"""Gain and offset (keV) where no pixel has one; errors of energies hardly depend on it."""
 
 BASIS_JOINT = (
     "Fisher information of the learnt response with each pixel's counts and resolution, all else"
@@ -81,6 +78,8 @@ def predict_observing_time(
     table: LineTable | None = None,
     response: Response | None = None,
     grid_seconds: np.ndarray = SECONDS,
+    *,
+    instrument: Instrument,
 ) -> dict:
     """Predicted errors and pass fractions against exposure.
 
@@ -95,6 +94,7 @@ def predict_observing_time(
     table, response : LineTable, Response, optional
         Those of the joint fit. Without them the covariances of the fits are scaled.
     grid_seconds : (n_times,) float, s, increasing
+    instrument : Instrument
 
     Returns
     -------
@@ -106,10 +106,12 @@ def predict_observing_time(
     if response is None:
         pixels = _two_step_pixels(rows, wanted, valid, seconds)
     else:
-        relation = _middle_relation(rows, valid)
-        information = tabulate_information(response, table, *relation)
+        relation = _middle_relation(rows, valid, instrument)
+        channels = instrument.n_channels
+        information = tabulate_information(response, table, *relation, channels)
         pixels = _joint_pixels(rows, wanted, valid, seconds, information, response)
-    predicted = _predict(pixels, information, min_counts, grid_seconds)
+    requirement = instrument.requirement
+    predicted = _predict(pixels, information, min_counts, grid_seconds, requirement)
     passing, fitted = predicted["pass_fraction_all"], predicted["answer_fraction"]
     shortest = {f"{f:g}": shortest_seconds(grid_seconds, passing, f) for f in FRACTIONS}
     return {
@@ -120,15 +122,17 @@ def predict_observing_time(
             for fraction, found in shortest.items()
             if found is None
         },
-        "measured": measured_numbers(rows, wanted, valid, seconds),
+        "measured": measured_numbers(rows, wanted, valid, seconds, requirement),
         "basis": BASIS_JOINT if response is not None else BASIS_TWO_STEP,
     }
 
 
-def _predict(pixels: Pixels, information, min_counts: int, grid_seconds: np.ndarray) -> dict:
+def _predict(
+    pixels: Pixels, information, min_counts: int, grid_seconds: np.ndarray, requirement: Requirement
+) -> dict:
     """Errors and pass fractions at each exposure; without pixels NaN and 0."""
-    energies = np.array(REFERENCE_ENERGIES_KEV)
-    limits = requirement_keV(energies)
+    energies = np.array(requirement.energies_keV)
+    limits = requirement_keV(energies, requirement)
     n_energies, n_times = len(energies), len(grid_seconds)
     sigma = {name: np.full((n_energies, n_times), np.nan) for name in ("median", "p90", "rms")}
     passing = np.zeros((n_energies, n_times))
@@ -143,7 +147,7 @@ def _predict(pixels: Pixels, information, min_counts: int, grid_seconds: np.ndar
         weight = enough / pixels.n_wanted
         fitted[t] = weight.sum()
         passing[:, t] = pass_probability(errors, limits[:, None]) @ weight
-        passing_all[t] = pass_all_probability(covariance, energies) @ weight
+        passing_all[t] = pass_all_probability(covariance, energies, requirement) @ weight
     return {
         "seconds": grid_seconds,
         "energies_keV": energies,
@@ -155,10 +159,12 @@ def _predict(pixels: Pixels, information, min_counts: int, grid_seconds: np.ndar
     }
 
 
-def measured_numbers(rows: Mapping, wanted, valid, seconds: float) -> dict:
+def measured_numbers(
+    rows: Mapping, wanted, valid, seconds: float, requirement: Requirement
+) -> dict:
     """The errors that the fits of this exposure quote, at the same energies."""
     columns = [column[valid] for column in relation_columns(rows)]
-    sigma = np.array([energy_sigma(energy, *columns) for energy in REFERENCE_ENERGIES_KEV])
+    sigma = np.array([energy_sigma(energy, *columns) for energy in requirement.energies_keV])
     some = bool(valid.any())
     return {
         "seconds": float(seconds),
@@ -190,7 +196,9 @@ def pass_probability(sigma_keV, limit_keV):
         return 1.0 - 2.0 * ndtr(-limit_keV / sigma_keV)
 
 
-def pass_all_probability(covariance: np.ndarray, energies_keV) -> np.ndarray:
+def pass_all_probability(
+    covariance: np.ndarray, energies_keV, requirement: Requirement
+) -> np.ndarray:
     """Probability (n,) that the errors at all energies are within the requirement together.
 
     The errors at all energies follow from two normal numbers, error at the pivot and slope: given
@@ -198,7 +206,7 @@ def pass_all_probability(covariance: np.ndarray, energies_keV) -> np.ndarray:
     first within the widest requirement.
     """
     variance, mixed, slope = covariance.T
-    limits = requirement_keV(energies_keV)
+    limits = requirement_keV(energies_keV, requirement)
     distance = np.asarray(energies_keV, float) - PIVOT_KEV
     spread = np.sqrt(variance)
     # No error at the pivot beyond these has a slope that suits the energies on both sides.
@@ -278,10 +286,10 @@ def _wanted_and_valid(rows: Mapping) -> tuple[np.ndarray, np.ndarray]:
     return wanted, wanted & known & has_valid_fit(status)
 
 
-def _middle_relation(rows: Mapping, valid) -> tuple[float, float]:
+def _middle_relation(rows: Mapping, valid, instrument: Instrument) -> tuple[float, float]:
     """Median gain and offset of the valid fits; the nominal relation where there is none."""
     if not valid.any():
-        return NOMINAL_RELATION
+        return instrument.gain_keV, instrument.offset_keV
     return tuple(float(np.median(np.asarray(rows[n])[valid])) for n in ("GAIN", "OFFSET"))
 
 

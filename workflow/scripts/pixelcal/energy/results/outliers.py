@@ -1,7 +1,7 @@
 """Pixels that are unlike the others: relation (STATUS bit 64), width (256), change of rate (128).
 
 A pixel is compared in energy, not in gain and offset, which are strongly correlated: what its
-relation says at the channels of 15 and 80 keV, minus the median of what its neighbours say there.
+relation says at the channels of two energies, minus the median of what its neighbours say there.
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ import numpy as np
 
 from pixelcal.camera import to_image
 from pixelcal.numerics.statistics import robust_outliers
-
-JUDGED_KEV = (15.0, 80.0)
-"""One energy near each end of what the lines span: two points fix a straight line."""
 
 WINDOW_PIXELS = 5
 """Side of the square of neighbours: 24 of them, within about one module."""
@@ -75,7 +72,9 @@ def find_unsteady(first_fraction, counts) -> np.ndarray:
         return differs & (np.abs(np.log(odds)) > np.log(RATE_RATIO))
 
 
-def find_outliers(x, y, gain, offset, gain_err, offset_err, gain_offset_cov) -> np.ndarray:
+def find_outliers(
+    x, y, gain, offset, gain_err, offset_err, gain_offset_cov, *, judged_keV
+) -> np.ndarray:
     """Which pixels stand out against their neighbours.
 
     The deviation from the neighbours is judged against the robust spread of such deviations over
@@ -90,6 +89,8 @@ def find_outliers(x, y, gain, offset, gain_err, offset_err, gain_offset_cov) -> 
         NaN without a valid fit: such a pixel is no neighbour and never an outlier.
     gain_err, offset_err, gain_offset_cov : (n,) float
         Covariance of the fit.
+    judged_keV : two of float, keV
+        One energy near each end of what the lines span: two points fix a straight line.
 
     Returns
     -------
@@ -100,7 +101,7 @@ def find_outliers(x, y, gain, offset, gain_err, offset_err, gain_offset_cov) -> 
     outlier = np.zeros(len(gain), bool)
     if valid.sum() < MIN_PIXELS:
         return outlier
-    for energy in JUDGED_KEV:
+    for energy in judged_keV:
         # One place on the channel axis for the whole camera: where the typical pixel has `energy`.
         place = (energy - np.median(offset[valid])) / np.median(gain[valid])
         deviation = _minus_neighbours(gain * place + offset, np.asarray(x), np.asarray(y))

@@ -15,7 +15,7 @@ import numpy as np
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.requirement import fraction_of_requirement, requirement_keV
 from pixelcal.energy.results.changes import CHANGE_LABELS, Change, change_classes
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
+from pixelcal.instrument import Requirement
 from pixelcal.status import NO_VALID_FIT, EnergyStatus
 
 EMPTY_WORD = "-"
@@ -110,14 +110,14 @@ def _spread_remark(name: str, change: Change, form: str) -> str:
     return f"{name}: mean change {mean}, standard deviation {spread} (sigma-clipped)"
 
 
-def over_requirement_list(rows: Mapping, truth, title: str) -> str:
+def over_requirement_list(rows: Mapping, truth, title: str, requirement: Requirement) -> str:
     """Pixels that miss the requirement at a reference energy.
 
     With truth (gain and offset, (n,) each) by their measured error, without by the predicted
     standard deviation.
     """
     relation = relation_columns(rows)
-    energies = np.array(REFERENCE_ENERGIES_KEV)
+    energies = np.array(requirement.energies_keV)
     if truth is not None:
         values = energy_error(energies[:, None], *relation[:2], *truth)
         prefix, form = "ERROR", "{:+.4f}"
@@ -127,7 +127,7 @@ def over_requirement_list(rows: Mapping, truth, title: str) -> str:
         prefix, form = "SIGMA", "{:.4f}"
         what = "predicted standard deviation (there is no truth)"
     with np.errstate(invalid="ignore"):
-        ratio = fraction_of_requirement(values, energies)
+        ratio = fraction_of_requirement(values, energies, requirement)
         chosen = (ratio > 1).any(axis=0)
     worst = np.where(chosen, np.nan_to_num(ratio).max(axis=0), np.nan)
     columns = [
@@ -139,7 +139,7 @@ def over_requirement_list(rows: Mapping, truth, title: str) -> str:
         Column("WORST", "requirement", "{:.2f}", worst),
         _status(rows, "STATUS"),
     ]
-    limits = ", ".join(f"{requirement_keV(e):g} at {e:g}" for e in energies)
+    limits = ", ".join(f"{requirement_keV(e, requirement):g} at {e:g}" for e in energies)
     remarks = [
         title,
         f"{chosen.sum()} of {len(chosen)} pixels whose {what} exceeds the requirement at one of the"

@@ -17,7 +17,7 @@ from pixelcal.energy.requirement import (
     requirement_keV,
 )
 from pixelcal.energy.response.energy_scale import systematic_sigma
-from pixelcal.instrument import REFERENCE_ENERGIES_KEV
+from pixelcal.instrument import Requirement
 from pixelcal.numerics import statistics
 from pixelcal.status import EnergyStatus, has_valid_fit, is_trusted
 
@@ -31,8 +31,9 @@ def validate(
     rows: Mapping,
     prior: tuple[np.ndarray, np.ndarray],
     truth: tuple[np.ndarray, np.ndarray] | None = None,
-    energies_keV=REFERENCE_ENERGIES_KEV,
     systematic_covariance: np.ndarray | None = None,
+    *,
+    requirement: Requirement,
 ) -> dict:
     """Numbers of one exposure.
 
@@ -44,6 +45,8 @@ def validate(
     truth : gain and offset as injected, (n,) each, or None
     systematic_covariance : (3, 3) or (2, 2) float, optional
         `Response.systematic_covariance`: of what all pixels have in common.
+    requirement : Requirement
+        With the energies at which the relation is judged.
 
     Returns
     -------
@@ -62,14 +65,14 @@ def validate(
     trusted = valid & is_trusted(status)
     of_all = NOT_KNOWN if systematic_covariance is None else systematic_covariance
     energies = {}
-    for energy in energies_keV:
+    for energy in requirement.energies_keV:
         sigma = np.where(valid, energy_sigma(energy, gain, offset, *covariance), np.nan)
         change = np.where(valid, energy_error(energy, gain, offset, *prior), np.nan)
         error = None
         if truth is not None:
             error = np.where(valid, energy_error(energy, gain, offset, *truth), np.nan)
         common = float(systematic_sigma(energy, of_all))
-        data = sigma, change, float(requirement_keV(energy))
+        data = sigma, change, float(requirement_keV(energy, requirement))
         numbers = energy_numbers(*data, wanted, error, common)
         of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error, common)
         numbers["trusted"] = {key: of_trusted[key] for key in PASS_FRACTIONS}

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelcal.energy.response.line_shape import SIGMA_PER_FWHM, profile_cdf
+from pixelcal.energy.response.materials import MATERIALS
 from pixelcal.energy.simulation.background import ENERGY_GRID_KEV, Background
-from pixelcal.instrument import ESCAPES_KEV
+
+ESCAPES = MATERIALS["CdTe"].escapes
 
 SHARING_MINIMUM_KEV = 5.0
 """Smallest part of the energy of a multiple event: safely above the threshold. A simplification: a
@@ -21,7 +23,7 @@ photon that leaves less than that in a second pixel is simulated as a single eve
 
 @dataclass(frozen=True)
 class Detector:
-    """Laws of the response; energies in keV.
+    """Laws of the response of a CdTe pixel; energies in keV.
 
     Attributes
     ----------
@@ -58,7 +60,10 @@ class Detector:
         """Probabilities (2, ...) of the Cd and Te escape at `energy` (keV)."""
         energy = np.asarray(energy, float)
         return np.array(
-            [np.where(energy > edge, self.escape * edge / energy, 0.0) for edge, _ in ESCAPES_KEV]
+            [
+                np.where(energy > escape.edge_keV, self.escape * escape.edge_keV / energy, 0.0)
+                for escape in ESCAPES
+            ]
         )
 
 
@@ -83,7 +88,8 @@ def redistributed_cdf(measured, energy, weight, detector: Detector, resolution=1
     fractions = detector.escape_fractions(energy)
     pieces = [(energy, weight * (1.0 - fractions.sum(axis=0)))]
     pieces += [
-        (energy - lost, weight * f) for (_, lost), f in zip(ESCAPES_KEV, fractions, strict=True)
+        (energy - escape.lost_keV, weight * fraction)
+        for escape, fraction in zip(ESCAPES, fractions, strict=True)
     ]
     for at, counts in pieces:
         used = counts > 0

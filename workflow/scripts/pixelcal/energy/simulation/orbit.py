@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.instrument import GTI_CRITERIA
+from pixelcal.instrument import SIMULATED_CRITERIA
 
 ORBIT_S = 5830.0
 """Period (s) of SVOM's orbit, 625 km high."""
@@ -47,7 +47,7 @@ def make_orbits(
     good_seconds : float
         The simulation ends when this much time, and a margin, fulfils all `criteria`.
     criteria : list of str
-        Of `GTI_CRITERIA`.
+        Of `SIMULATED_CRITERIA`.
     earth_free_fraction : float
         Fraction of an orbit without the Earth in the field of view.
 
@@ -65,7 +65,7 @@ def make_orbits(
         ("GTICAL-PEO", 0.5, partial),
     )
     segments: list[Segment] = []
-    intervals: dict[str, list[list[float]]] = {name: [] for name in GTI_CRITERIA}
+    intervals: dict[str, list[list[float]]] = {name: [] for name in SIMULATED_CRITERIA}
     good, now = 0.0, 0.0
     for name, earth_fraction, fraction in itertools.cycle(phases):
         if good >= good_seconds + MARGIN_S:

@@ -3,7 +3,7 @@
 A photon comes from a process (`background.py`), brings an energy, may share it with a neighbour
 pixel, loses some to the hole tail or an escape, is blurred by the electronics (`detector.py`), and
 is recorded above the threshold. Every pixel has one random stream: pixel 17 is the same pixel in a
-run of 64 and in a run of 6400. DETNUM = 80 row + column is an assumption.
+run of 64 and in a run of 6400. DETNUM = columns x row + column is an assumption.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import numpy as np
 from astropy.table import Table
 
 from pixelcal.energy.simulation.background import ENERGY_GRID_KEV, Background
-from pixelcal.energy.simulation.detector import SHARING_MINIMUM_KEV, Detector
+from pixelcal.energy.simulation.detector import ESCAPES, SHARING_MINIMUM_KEV, Detector
 from pixelcal.energy.simulation.orbit import Segment
-from pixelcal.instrument import ESCAPES_KEV, N_PIXELS, N_SIDE
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.random import pixel_stream
 
@@ -66,10 +65,13 @@ def make_pixels(
     return PixelProperties(np.asarray(detnum), efficiency, resolution)
 
 
-def with_neighbours(detnum) -> np.ndarray:
-    """The pixels `detnum` and all that can share an event with one of them, rising."""
-    wanted = np.zeros((N_SIDE + 2, N_SIDE + 2), bool)
-    row, column = np.divmod(np.asarray(detnum), N_SIDE)
+def with_neighbours(detnum, grid: tuple[int, int]) -> np.ndarray:
+    """The pixels `detnum` and all that can share an event with one of them, rising.
+
+    `grid` are the rows and columns of the camera.
+    """
+    wanted = np.zeros((grid[0] + 2, grid[1] + 2), bool)
+    row, column = np.divmod(np.asarray(detnum), grid[1])
     for d_row, d_column in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)):
         wanted[1 + row + d_row, 1 + column + d_column] = True
     return np.flatnonzero(wanted[1:-1, 1:-1])
@@ -89,11 +91,13 @@ class EventSampler:
     multiple_fraction : float
         Fraction of the photons, of those with energy enough, that fire two pixels.
     seed : int
+    grid : (rows, columns) of the camera
     """
 
-    def __init__(self, pixels, wanted, background, detector, multiple_fraction, seed):
+    def __init__(self, pixels, wanted, background, detector, multiple_fraction, seed, grid):
         self._pixels = pixels
-        self._wanted = np.zeros(N_PIXELS, bool)
+        self._grid = grid
+        self._wanted = np.zeros(grid[0] * grid[1], bool)
         self._wanted[wanted] = True
         self._background = background
         self._multiple_fraction = multiple_fraction
@@ -120,7 +124,7 @@ class EventSampler:
             out = np.empty(2 * n, EVENT_DTYPE)
             used = _sample_pixel(
                 stream, n, int(number), resolution, segment.start, segment.stop,
-                processes, self._multiple_fraction, self._tables, out,
+                processes, self._multiple_fraction, self._tables, self._grid, out,
             )  # fmt: skip
             rows.append(out[:used])
         events = np.concatenate(rows)
@@ -144,7 +148,7 @@ def _sampling_tables(background: Background, detector: Detector) -> tuple[np.nda
             *detector.escape_fractions(edges),
         ]
     )
-    lost = np.array([energy for _, energy in ESCAPES_KEV])
+    lost = np.array([escape.lost_keV for escape in ESCAPES])
     return continuum, lines, background.line_energy_keV, edges, laws, lost, detector.threshold
 
 
@@ -186,18 +190,18 @@ def _photon(stream, processes, continuum, lines, line_energy, edges):
 
 
 @njit
-def _neighbour(detnum, direction):
+def _neighbour(detnum, direction, grid):
     """The pixel above, below, right or left; -1 beyond the side of the camera."""
-    row, column = detnum // N_SIDE, detnum % N_SIDE
+    row, column = detnum // grid[1], detnum % grid[1]
     row += (direction == 0) - (direction == 1)
     column += (direction == 2) - (direction == 3)
-    inside = 0 <= row < N_SIDE and 0 <= column < N_SIDE
-    return N_SIDE * row + column if inside else -1
+    inside = 0 <= row < grid[0] and 0 <= column < grid[1]
+    return grid[1] * row + column if inside else -1
 
 
 @njit
 def _sample_pixel(
-    stream, n, detnum, resolution, start, stop, processes, multiple_fraction, tables, out
+    stream, n, detnum, resolution, start, stop, processes, multiple_fraction, tables, grid, out
 ):
     """Fill `out` with the events of `n` photons in a pixel; returns how many rows there are."""
     continuum, lines, line_energy, edges, laws, lost, threshold = tables
@@ -207,7 +211,7 @@ def _sample_pixel(
         process, energy = _photon(stream, processes, continuum, lines, line_energy, edges)
         divisible = energy > 2.0 * SHARING_MINIMUM_KEV
         if divisible and stream.random() < multiple_fraction:
-            partner = _neighbour(detnum, int(4.0 * stream.random()))
+            partner = _neighbour(detnum, int(4.0 * stream.random()), grid)
             part = SHARING_MINIMUM_KEV + stream.random() * (energy - 2.0 * SHARING_MINIMUM_KEV)
             first = part + stream.standard_normal() * resolution * _law(laws, 0, part, edges)
             rest = energy - part

@@ -16,7 +16,6 @@ from scipy.interpolate import CubicSpline
 from pixelcal.energy.lines import LineTable, read_line_table
 from pixelcal.energy.simulation.background import Background, make_background, read_attenuation
 from pixelcal.energy.simulation.detector import Detector, expected_counts
-from pixelcal.instrument import N_CHANNELS
 from pixelcal.io.resources import RESOURCES
 
 LINE_TABLE = RESOURCES / "lines" / "all_blocks.csv"
@@ -24,8 +23,9 @@ LINE_RATES = {"Cu": 0.010, "Cd": 0.009, "Te": 0.011, "Ta": 0.007, "W": 0.018, "P
 CONTINUUM_RATES = {"cxb": 0.315, "internal": 0.045, "albedo": 0.08}
 """Rates (1/s) of a pixel, see `make_background`."""
 
+N_CHANNELS = 1024
 NOMINAL_GAIN, NOMINAL_OFFSET = 0.145, 3.0
-"""The relation without errors, keV/channel and keV."""
+"""Channels of ECLAIRs, and its relation without errors, keV/channel and keV."""
 
 RESOLUTIONS = (0.95, 1.0, 1.05)
 """Factors on the resolution that pixels have by default, a third of them each."""

@@ -11,7 +11,7 @@ from astropy.io import fits
 from pixelcal.energy.simulation.background import PROCESSES
 from pixelcal.energy.simulation.orbit import Segment
 from pixelcal.energy.simulation.sampler import EVENT_DTYPE
-from pixelcal.instrument import N_CHANNELS, N_SIDE
+from pixelcal.instrument import Instrument
 from pixelcal.io.tables import atomic, table_hdu, write_fits
 
 FLIGHT_DTYPE = np.dtype(
@@ -27,18 +27,20 @@ TIME_CARDS = (
 MISSION_CARDS = (("TELESCOP", "SVOM", "mission"), ("INSTRUME", "ECL", "ECLAIRs"))
 
 
-def to_flight_layout(events: np.ndarray, gain: np.ndarray, offset: np.ndarray) -> np.ndarray:
+def to_flight_layout(
+    events: np.ndarray, gain: np.ndarray, offset: np.ndarray, instrument: Instrument
+) -> np.ndarray:
     """Events of `EVENT_DTYPE` as the flight product has them: channels instead of energies.
 
-    `gain` and `offset` (6400,) in keV/channel and keV, by DETNUM. Events beyond the channels of the
-    camera are not recorded. PI, which the ground adds, is 0.
+    `gain` and `offset` (n_pixels,) in keV/channel and keV, by DETNUM. Events beyond the channels of
+    the camera are not recorded. PI, which the ground adds, is 0.
     """
     detnum = events["DETNUM"]
     channel = np.floor((events["energy"] - offset[detnum]) / gain[detnum])
-    inside = (channel >= 0) & (channel < N_CHANNELS)
+    inside = (channel >= 0) & (channel < instrument.n_channels)
     rows = np.zeros(int(inside.sum()), FLIGHT_DTYPE)
     rows["TIME"] = events["TIME"][inside]
-    rows["IDET"], rows["JDET"] = np.divmod(detnum[inside], N_SIDE)
+    rows["IDET"], rows["JDET"] = np.divmod(detnum[inside], instrument.n_columns)
     rows["PHA"] = channel[inside]
     return rows
 

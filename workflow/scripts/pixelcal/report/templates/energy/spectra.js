@@ -93,7 +93,7 @@ function draw_fit() {
   if (selected === null) return say("fit", "No pixel is chosen.");
   const exposure = current(), detnum = camera.pixel[selected], fit = exposure.fits[detnum];
   if (!fit) {
-    const file = `results/eclairs/${exposure.name}/pixels/${String(detnum).padStart(4, "0")}.png`;
+    const file = `${data.folder}/${exposure.name}/pixels/${String(detnum).padStart(4, "0")}.png`;
     return say("fit", `The page holds the fits of the pixels in the table. For pixel ${detnum}: snakemake ${file}`);
   }
   if (!fit.sizes.length || !unpack(fit.counts).some(n => n > 0)) {

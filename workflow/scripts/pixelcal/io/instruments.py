@@ -1,0 +1,53 @@
+"""Instrument files: where they are, and what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from pixelcal.errors import InputError
+from pixelcal.instrument import Instrument, instrument_of
+from pixelcal.io.resources import RESOURCES, shipped_or_given
+from pixelcal.io.schema_defaults import filled
+
+INSTRUMENTS = RESOURCES / "instruments"
+SCHEMA = RESOURCES / "schemas" / "instrument.schema.yaml"
+
+
+def load_instrument(name: str) -> Instrument:
+    """The instrument of a name in `resources/instruments`, or of a file of one's own.
+
+    Raises
+    ------
+    InputError
+        Where there is no such file, or it lacks what has no default.
+    """
+    path = instrument_file(name)
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    settings = filled(yaml.safe_load(path.read_text(encoding="utf-8")), schema, schema)
+    try:
+        return instrument_of(settings)
+    except KeyError as error:
+        raise InputError(f"instrument file {path}: lacks {error.args[0]}") from None
+
+
+def instrument_file(name: str) -> Path:
+    """The instrument file of a name in `resources/instruments`, or the path of one's own.
+
+    Raises
+    ------
+    InputError
+        Where there is neither.
+    """
+    shipped = INSTRUMENTS / f"{name}.yaml"
+    if shipped.is_file() and shipped.parent == INSTRUMENTS:
+        return shipped
+    given = Path(shipped_or_given(name))
+    if given.is_file():
+        return given
+    known = ", ".join(sorted(path.stem for path in INSTRUMENTS.glob("*.yaml")))
+    raise InputError(
+        f"instrument: {name!r} is no instrument that pixelcal brings and no file; allowed: {known},"
+        " or the path of an instrument file"
+    )
