@@ -131,7 +131,8 @@ def stack_model(response: Response, table: LineTable, block: int, edges_keV, gai
     at_edges = shape.sigma([edge for edge, _ in ESCAPES_KEV])
     limits = table.block_limits_keV[block]
     continuum = response.continuum[block] @ continuum_integrals(limits, edges_keV, at_edges)
-    escapes = escape_peaks(shape, table.energy_keV, edges_keV, extra_variance=spread)
-    lines = line_cdf(shape, table.energy_keV, edges_keV, extra_variance=spread)
+    options = {"extra_variance": spread, "width": table.width_keV}
+    escapes = escape_peaks(shape, table.energy_keV, edges_keV, **options)
+    lines = line_cdf(shape, table.energy_keV, edges_keV, **options)
     continuum = continuum + response.line_strength @ np.diff(escapes, axis=1)
     return continuum + response.line_strength @ np.diff(lines, axis=1), continuum

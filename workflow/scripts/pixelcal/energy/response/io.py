@@ -31,7 +31,7 @@ POPULATION_NEEDED = ("BLOCK", "WHAT", "SPREAD")
 LINES_NEEDED = ("ELEMENT", "TRANSITION", "ENERGY", "INTENSITY", "STRENGTH")
 CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
 
-LINES_UNITS = {"ENERGY": "keV", "STRENGTH": "count", "SHIFT": "keV"}
+LINES_UNITS = {"ENERGY": "keV", "STRENGTH": "count", "SHIFT": "keV", "WIDTH": "keV"}
 CONTINUUM_UNITS = {
     "E_MIN": "keV",
     "E_MAX": "keV",
@@ -56,6 +56,7 @@ def write_response(
         INTENSITY=table.intensity,
         STRENGTH=response.line_strength,
         SHIFT=_known(response.element_shift, len(elements))[of_line],
+        **({"WIDTH": table.width_keV} if table.width_keV.any() else {}),
     )
     continuum = _columns(
         BLOCK=np.array(table.block_names, "S"),
@@ -78,7 +79,7 @@ def write_response(
             table_hdu(
                 lines,
                 "LINES",
-                {"ENERGY": "keV", "STRENGTH": "count", "SHIFT": "keV"},
+                {name: unit for name, unit in LINES_UNITS.items() if name in lines.dtype.names},
                 [*cards, *shape],
             ),
             table_hdu(
@@ -157,6 +158,7 @@ def read_response(path: str | Path, table: LineTable) -> Response:
         ("lines", _texts(lines["TRANSITION"]), list(table.transition)),
         ("line energies", lines["ENERGY"], table.energy_keV),
         ("intensities", lines["INTENSITY"], table.intensity),
+        ("natural widths", _widths(lines), table.width_keV),
         ("block limits", continuum["E_MIN"], table.block_limits_keV[:, 0]),
         ("block limits", continuum["E_MAX"], table.block_limits_keV[:, 1]),
         ("line groups", _texts(population["WHAT"]), _population_names(table)),
@@ -194,6 +196,11 @@ def _systematic(header) -> np.ndarray | None:
 def _column(table, name: str) -> np.ndarray | None:
     """A column of floats (n,), or None where a file was written before it was recorded."""
     return np.asarray(table[name], float) if name in table.colnames else None
+
+
+def _widths(lines) -> np.ndarray:
+    """Natural widths (n_lines,), keV, of a table of lines; it has no column where all are 0."""
+    return np.asarray(lines["WIDTH"]) if "WIDTH" in lines.colnames else np.zeros(len(lines))
 
 
 def _texts(column) -> list[str]:

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.response.energy_scale import bend_function
+from pixelcal.energy.response.energy_scale import bend_function, element_energy_sigma
 from pixelcal.energy.response.line_shape import (
     SHAPE_LIMITS,
     SHAPE_PARAMETERS,
@@ -54,10 +54,6 @@ STRETCH_SHIFT_LIMITS = (np.array([-0.1, -3.0]), np.array([0.1, 3.0]))
 
 BEND_PRIOR_SIGMA_KEV = 0.5
 """How far (1 sigma) a bend may be expected from 0, see `bend_function`."""
-
-ENERGY_PRIOR_SIGMA_KEV = 0.02
-"""How far (1 sigma) the lines of an element may stand from where the table says: energies of K
-lines in common tables differ by so much."""
 
 NUISANCE_LIMIT_KEV = 3.0
 """Largest bend and largest shift of an element."""
@@ -183,7 +179,7 @@ class _StackFit:
         pulls = (theta[:N_SHAPE] - SHAPE_DEFAULTS) / SHAPE_PRIOR_SIGMA
         scale_pulls = theta[N_SHAPE:BEND] / STRETCH_SHIFT_PRIOR_SIGMA
         bend_pull = theta[BEND] / BEND_PRIOR_SIGMA_KEV
-        element_pulls = theta[BEND + 1 :] / ENERGY_PRIOR_SIGMA_KEV
+        element_pulls = theta[BEND + 1 :] / element_energy_sigma(self.table)
         expected = self.solve(theta, weights)[1]
         residuals = (expected - self.data) * weights
         return np.concatenate([residuals, pulls, scale_pulls, [bend_pull], element_pulls])
@@ -202,8 +198,9 @@ def _design(shape, table, edges, energy, extra_variance):
     row = 0
     for block, e in enumerate(edges):
         part = slice(row, row + sizes[block])
-        profiles = line_cdf(shape, energy, e, extra_variance=extra_variance)
-        profiles += escape_peaks(shape, energy, e, extra_variance=extra_variance)
+        options = {"extra_variance": extra_variance, "width": table.width_keV}
+        profiles = line_cdf(shape, energy, e, **options)
+        profiles += escape_peaks(shape, energy, e, **options)
         per_line = np.diff(profiles, axis=1) * line_weights(shape, table)[:, None]
         np.add.at(design[part].T, of_line, per_line)
         first = len(series) + n_basis * block
