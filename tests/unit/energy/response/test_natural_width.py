@@ -12,7 +12,7 @@ from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.response.energy_scale import element_energy_sigma, systematic_sigma
 from pixelcal.energy.response.io import read_response, write_response
 from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cdf, line_pdf
-from pixelcal.energy.response.model import empty_response, elements_of, series_of_lines
+from pixelcal.energy.response.model import elements_of, empty_response, series_of_lines
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.errors import InputError
 

@@ -23,8 +23,8 @@ def with_natural_width(profile, measured, energy, sigma, tail_fraction, tail_mea
     """`profile` (`line_shape.profile_cdf` or `profile_pdf`) of lines that are Lorentzians.
 
     Against `scipy.special.voigt_profile` the density is wrong by at most 5e-4 of its peak, and the
-    cumulative profile by 3e-4 of the area, for widths up to 0.4 times the standard deviation of the core: lead
-    K in a CdTe detector has 0.1. The area is exactly 1.
+    cumulative profile by 3e-4 of the area, for widths up to 0.4 times the standard deviation of the
+    core: lead K in a CdTe detector has 0.1. The area is exactly 1.
 
     Parameters
     ----------
