@@ -1,8 +1,8 @@
 """Lines with a natural width: a profile folded with a Lorentzian.
 
 A Lorentzian is a mixture of Gaussians that all stand at its centre (Student's t with one degree of
-freedom; Andrews & Mallows 1974, J. R. Stat. Soc. B 36, 99). A line with a Gaussian core, folded with
-it, is therefore a sum of the same line with wider cores, tail and all. Eight of them are enough.
+freedom; Andrews & Mallows 1974, J. R. Stat. Soc. B 36, 99). A line with a Gaussian core, folded
+with it, is therefore a sum of the same line with wider cores, tail and all. Eight are enough.
 """
 
 from __future__ import annotations
