@@ -51,7 +51,7 @@ def prediction():
     _, response, rows = observed(3_000.0)
     table = cameras.line_table()
     return predict_observing_time(
-        rows, 3_000.0, MIN_COUNTS, table, response, TARGETS, instrument=ECLAIRS
+        rows, 3_000.0, MIN_COUNTS, table, {"": response}, TARGETS, instrument=ECLAIRS
     )
 
 
@@ -113,7 +113,7 @@ def test_predictions_agree_with_each_other():
     _, response, rows = observed(30_000.0)
     table = cameras.line_table()
     other = predict_observing_time(
-        rows, 30_000.0, MIN_COUNTS, table, response, TARGETS, instrument=ECLAIRS
+        rows, 30_000.0, MIN_COUNTS, table, {"": response}, TARGETS, instrument=ECLAIRS
     )
     np.testing.assert_allclose(
         prediction()["sigma_keV"]["rms"], other["sigma_keV"]["rms"], rtol=0.03

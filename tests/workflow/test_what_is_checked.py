@@ -25,7 +25,7 @@ from pixelcal.energy.fit import (
     start,
 )
 from pixelcal.energy.report import verdict
-from pixelcal.energy.response import learn
+from pixelcal.energy.response import energy_scale
 from pixelcal.energy.results import lineage, outliers
 from pixelcal.io import tiled_tables
 from pixelcal.workflow import config
@@ -127,7 +127,7 @@ SAID = {
         f"after {learning.MAX_EM_ITERATIONS} iterations still more than"
         f" {learning.CONVERGENCE_TOLERANCE} of",
         f"fewer than {learning.MIN_STACK_COUNTS} |",
-        f"but for {1000 * learn.ENERGY_PRIOR_SIGMA_KEV:g} eV per element",
+        f"but for {1000 * energy_scale.ENERGY_PRIOR_SIGMA_KEV:g} eV per element",
         f"fewer than {block_agreement.MIN_PIXELS} pixels the blocks",
     ],
     "The verdict": [

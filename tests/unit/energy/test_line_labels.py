@@ -10,7 +10,8 @@ from pixelcal.energy.line_labels import line_labels
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.report.pixels import labels_of_blocks
 
-TABLES = sorted((PROJECT / "resources" / "lines").glob("*.csv"))
+LINES = PROJECT / "resources" / "lines"
+TABLES = sorted(path for path in LINES.glob("*.csv") if path.stem != "materials")
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
@@ -40,3 +41,10 @@ def test_lines_that_the_camera_tells_apart():
     # The two of cadmium K alpha at their mean weighted by intensity.
     mean = (0.288 * 22.984 + 0.541 * 23.174) / (0.288 + 0.541)
     assert labels[2].energy_keV == pytest.approx(mean)
+
+
+def test_gammas_bear_their_energy_and_l_lines_their_letters():
+    labels = [label.text for label in line_labels(read_line_table(LINES / "ba133.csv"))]
+    assert labels[-3:] == ["Ba-133 γ 53.2", "Ba-133 γ 79.6", "Ba-133 γ 81.0"]
+    labels = [label.text for label in line_labels(read_line_table(LINES / "am241.csv"))]
+    assert {"Np Ll", "Np Lα", "Np Lη", "Np Lβ", "Am-241 γ 59.5"} <= set(labels)

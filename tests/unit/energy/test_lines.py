@@ -7,7 +7,10 @@ from helpers.paths import PROJECT
 from pixelcal.energy.lines import COLUMNS, read_line_table
 from pixelcal.errors import InputError
 
-TABLES = sorted((PROJECT / "resources" / "lines").glob("*.csv"))
+LINES = PROJECT / "resources" / "lines"
+TABLES = sorted(path for path in LINES.glob("*.csv") if path.stem != "materials")
+BACKGROUND = [LINES / f"{name}.csv" for name in ("all_blocks", "without_80_90", "strongest")]
+"""Tables of the ECLAIRs background, with one another's numbers."""
 FACTS = PROJECT.parent / "shared" / "ECLAIRS.md"
 
 ATOMIC_NUMBER = {"Cu": 29, "Cd": 48, "Te": 52, "Ta": 73, "W": 74, "Pb": 82}
@@ -39,7 +42,8 @@ def energies(table):
 
 
 def test_tables_come_along():
-    assert {path.stem for path in TABLES} >= {"all_blocks", "without_80_90", "strongest"}
+    sources = {"ba133", "am241", "co57", "fe55"}
+    assert {path.stem for path in TABLES} >= {path.stem for path in BACKGROUND} | sources
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
@@ -54,7 +58,7 @@ def test_table_is_in_order(path):
     assert all(table.source)
 
 
-@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*BACKGROUND, LINES / "complete.csv"], ids=lambda path: path.stem)
 def test_series_of_an_element_is_ordered_and_shared_out(path):
     lines = energies(read_line_table(path))
     for element in {element for element, _ in lines}:
@@ -81,8 +85,19 @@ def test_k_alpha_follows_moseley():
 
 def test_smaller_tables_agree_with_the_full_one():
     full = energies(read_line_table(PROJECT / "resources" / "lines" / "all_blocks.csv"))
-    for path in TABLES:
+    for path in BACKGROUND:
         assert energies(read_line_table(path)).items() <= full.items()
+
+
+def test_complete_adds_what_is_left_out():
+    full, complete = (
+        energies(read_line_table(LINES / f"{name}.csv")) for name in ("all_blocks", "complete")
+    )
+    assert full.items() <= complete.items()
+    assert complete.keys() - full.keys() == set(LEFT_OUT)
+    for element in ("Cd", "Te"):  # the shares of the K series now add up
+        shares = [share for (who, _), (_, share) in complete.items() if who == element]
+        assert sum(shares) == pytest.approx(1.0, abs=0.005)
 
 
 def test_without_80_90_has_no_line_there():
@@ -153,3 +168,33 @@ def test_blocks_may_touch(tmp_path):
 def test_a_folder_is_no_table(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_line_table(tmp_path)
+
+
+# --- optional columns ----------------------------------------------------------------------------
+
+WITH_BOTH = HEADER + ",energy_err_keV,width_keV,remark"
+
+
+def test_energy_errors_and_widths_are_read(tmp_path):
+    rows = (GOOD[0] + ",0.04,,any", GOOD[1] + ",, 0.0096,")
+    table = read_line_table(write(tmp_path, *rows, header=WITH_BOTH))
+    np.testing.assert_array_equal(table.energy_err_keV, [0.04, np.nan])
+    np.testing.assert_array_equal(table.width_keV, [0.0, 0.0096])
+
+
+def test_without_them_nothing_is_stated(tmp_path):
+    table = read_line_table(write(tmp_path, *GOOD))
+    np.testing.assert_array_equal(table.energy_err_keV, [np.nan, np.nan])
+    np.testing.assert_array_equal(table.width_keV, [0.0, 0.0])
+
+
+@pytest.mark.parametrize("name", ["energy_err_keV", "width_keV"])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("wide", "is 'wide', not a number"), ("-1", "is -1; it must be"), ("nan", "is nan; it must")],
+)
+def test_their_mistakes_are_named(tmp_path, name, text, reason):
+    path = write(tmp_path, GOOD[0] + "," + text, GOOD[1], header=f"{HEADER},{name}")
+    with pytest.raises(InputError, match=f"line 3: {name} {reason}") as caught:
+        read_line_table(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)

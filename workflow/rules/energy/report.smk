@@ -7,7 +7,7 @@ rule report:
     Wildcards: none.
     """
     input:
-        **prior_input(),
+        **prior_input(next(iter(EXPOSURES))),
         relations=per_exposure("relation.fits"),
         validations=per_exposure("validation.json"),
         predictions=per_exposure("observing_time.json"),

@@ -198,8 +198,10 @@ def event_inputs():
     return {"events": config["events"]["files"]} | optional(gti=config["events"]["gti"]["file"])
 
 
-def prior_input():
-    """The relation file, where one is configured."""
+def prior_input(exposure="{exposure}"):
+    """The relation file, where one is configured; that of ready spectra, which goes by their date."""
+    if LAYOUT["form"] != "events":
+        return {"prior": f"{FOLDER}/{exposure}/prior.ecsv"}
     return optional(prior=config["relation"]["file"])
 
 

@@ -17,6 +17,7 @@ from pixelcal.energy.events.overlap import check_different, check_overlap
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
 from pixelcal.energy.events.spectra_tables import spectra_hdus
 from pixelcal.energy.fit.columns import detnum_dtype
+from pixelcal.energy.kinds import kinds_of_pixels
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.truth import inject_errors, tell_beyond_search, truth_table
 from pixelcal.instrument import UNKNOWN, instrument_of
@@ -42,10 +43,12 @@ with running(snakemake) as progress:
         known = read_prior(prior, detnum, **params.relation, tell=True, instrument=instrument)
         tell_beyond_search(params.injection, *instrument.search)
         relation = inject_errors(detnum, *known, **params.injection, exposure=params.exposure)
-    else:  # channels as the camera assigned them: channel = floor((channel - 0) / 1)
-        relation = np.ones(len(detnum)), np.zeros(len(detnum))
+    else:  # channels as the camera assigned them, `rebin` of them in one
+        rebin = instrument.layouts[params.layout].rebin
+        relation = np.full(len(detnum), float(rebin)), np.zeros(len(detnum))
 
-    positions = detnum_of_positions(read_pixel_map(given.pixel_map), instrument)
+    pixel_map = read_pixel_map(given.pixel_map)
+    positions = detnum_of_positions(pixel_map, instrument)
     spectra = bin_events(
         files,
         detnum,
@@ -84,9 +87,10 @@ with running(snakemake) as progress:
             ("TSTOP", good_time[-1, 1], "[s] end of the good time used"),
             *epoch_cards(file.keywords for file in files),
         ]
+    kinds = kinds_of_pixels(detnum, pixel_map)
     inputs = [*paths, *(path for path in (gti, prior) if path)]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     cards += provenance_cards("bin_spectra", inputs=inputs, settings=settings)
-    write_fits(made.spectra, spectra_hdus(detnum, spectra, cards), params.date)
+    write_fits(made.spectra, spectra_hdus(detnum, spectra, cards, kinds), params.date)
     if made.get("truth"):
         write_ecsv(made.truth, truth_table(detnum, relation if has_truth else None))

@@ -4,12 +4,13 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.energy.fit.columns import FIT_UNITS, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS
+from pixelcal.energy.kinds import fit_by_kind, kinds_of, of_kind
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
 from pixelcal.instrument import instrument_of
 from pixelcal.io.chunks import chunk_slice
 from pixelcal.io.provenance import file_sha256
-from pixelcal.io.tables import read_columns, table_hdu, write_fits
+from pixelcal.io.tables import has_extension, read_columns, table_hdu, write_fits
 from pixelcal.workflow.script import running
 
 
@@ -20,24 +21,30 @@ def fit_two_step_chunk(counts, detnum, gain, offset, table, settings, progress):
     return fit_two_step(counts, detnum, gain, offset, table, two_step_options(settings), progress)
 
 
-def fit_joint_chunk(counts, detnum, gain, offset, table, settings, path, first_half, instrument):
-    """The joint fit with the learnt response; on request, that without each block, else None."""
+def fit_joint_chunk(counts, first_half, detnum, gain, offset, table, kinds, path):
+    """The joint fit with the response of each kind; on request, that without each block."""
     from pixelcal.energy.fit.joint import JointOptions
     from pixelcal.energy.fit.leave_one_out import leave_blocks_out
     from pixelcal.energy.fit.pixels import fit_pixels
-    from pixelcal.energy.response.io import read_response
+    from pixelcal.energy.response.io import read_responses
 
-    options = JointOptions(
-        settings["min_counts"],
-        settings["pvalue_limit"],
-        instrument.search,
-        instrument.requirement.energies_keV,
-    )
-    response = read_response(path, table)
-    fits = fit_pixels(counts, detnum, gain, offset, table, response, options, first_half)
-    if not settings["leave_one_out"]:
+    settings = params.fit["min_counts"], params.fit["pvalue_limit"]
+    options = JointOptions(*settings, instrument.search, instrument.requirement.energies_keV)
+    responses = read_responses(path, table)
+
+    def fit(kind, rows):
+        half = None if first_half is None else first_half[rows]
+        data = counts[rows], detnum[rows], gain[rows], offset[rows]
+        return fit_pixels(*data, table, of_kind(responses, kind), options, half)
+
+    fits = fit_by_kind(kinds, fit)
+    if not params.fit["leave_one_out"]:
         return fits, None
-    return fits, leave_blocks_out(counts, fits, table, response, options)
+
+    def leave(kind, rows):
+        return leave_blocks_out(counts[rows], fits[rows], table, of_kind(responses, kind), options)
+
+    return fits, fit_by_kind(kinds, leave)
 
 
 with running(snakemake) as progress:
@@ -50,13 +57,17 @@ with running(snakemake) as progress:
     gain, offset = read_prior(
         snakemake.input.get("prior"), detnum, **params.relation, instrument=instrument
     )
-    data = (counts, detnum, gain, offset, table, params.fit)
+    data = (detnum, gain, offset, table)
     if params.fit["method"] == "joint":
-        halves = read_columns(snakemake.input.spectra, "FIRST_HALF")
-        first_half = np.asarray(halves["COUNTS"])[chunk]
-        fits, left_out = fit_joint_chunk(*data, snakemake.input.response, first_half, instrument)
+        first_half = None
+        if has_extension(snakemake.input.spectra, "FIRST_HALF"):  # ready spectra have no halves
+            halves = read_columns(snakemake.input.spectra, "FIRST_HALF")
+            first_half = np.asarray(halves["COUNTS"])[chunk]
+        kinds = kinds_of(spectra)[chunk]
+        path = snakemake.input.response
+        fits, left_out = fit_joint_chunk(counts, first_half, *data, kinds, path)
     else:
-        fits, left_out = fit_two_step_chunk(*data, progress), None
+        fits, left_out = fit_two_step_chunk(counts, *data, params.fit, progress), None
     cards = [
         ("EXPNAME", params.exposure, "exposure"),
         ("METHOD", params.fit["method"], "method of the fit"),

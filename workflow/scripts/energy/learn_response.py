@@ -4,9 +4,10 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.kinds import kinds_of, learn_by_kind
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.response.io import write_response
+from pixelcal.energy.response.io import write_responses
 from pixelcal.energy.response.line_shape import expected_shape
 from pixelcal.instrument import instrument_of
 from pixelcal.io.merge import read_bad_pixels
@@ -27,19 +28,18 @@ with running(snakemake) as progress:
         used = ~np.isin(
             detnum, read_bad_pixels(snakemake.input.bad_pixels, "DETNUM", instrument.n_pixels)
         )
-    response = learn_camera(
-        counts[used],
-        gain[used],
-        offset[used],
-        table,
-        params.fit["min_counts"],
-        progress,
-        expected=expected_shape(instrument),
-        search=instrument.search,
-    )
+    known = {"expected": expected_shape(instrument), "search": instrument.search}
+    rows = np.flatnonzero(used)
+
+    def learn(chosen):
+        data = counts[rows[chosen]], gain[rows[chosen]], offset[rows[chosen]]
+        return learn_camera(*data, table, params.fit["min_counts"], progress, **known)
+
+    responses, borrowed = learn_by_kind(kinds_of(spectra)[rows], learn)
     cards = [
         ("EXPNAME", params.exposure, "exposure"),
         ("EXPOSURE", spectra.meta["EXPOSURE"], "[s] good time"),
-        ("NPIXELS", int(used.sum()), "pixels learnt from"),
+        ("NPIXELS", len(rows), "pixels learnt from"),
+        *(("HISTORY", f"kind {kind} borrows from {other}") for kind, other in borrowed.items()),
     ]
-    write_response(snakemake.output.response, response, table, cards, params.date)
+    write_responses(snakemake.output.response, responses, table, cards, params.date)

@@ -14,6 +14,7 @@ import numpy as np
 
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.fit.columns import LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS, fit_dtype
+from pixelcal.energy.kinds import kinds_of
 from pixelcal.energy.results import merge as merging
 from pixelcal.energy.results.lineage import check_chunks, check_spectra
 from pixelcal.energy.results.mission_file import mission_hdus, previous_relation
@@ -46,7 +47,8 @@ with running(snakemake):
         bad_pixels=bad_pixels,
     )
     logging.getLogger("pixelcal").info(cards[-1][1])
-    hdus = [merging.relation_hdu(rows, x, y, cards)]
+    kinds = kinds_of(spectra) if "KIND" in spectra.colnames else None
+    hdus = [merging.relation_hdu(rows, x, y, cards, kinds)]
     if params.settings.get("exposure", {}).get("fit", {}).get("leave_one_out"):
         parts = [read_columns(path, LEAVE_OUT_EXTENSION) for path in paths]
         columns = parts[0].as_array().dtype.newbyteorder("=")

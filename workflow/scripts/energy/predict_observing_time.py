@@ -8,7 +8,7 @@ params: min_counts, exposure
 import _path  # noqa: F401
 
 from pixelcal.energy.lines import read_line_table
-from pixelcal.energy.response.io import read_response
+from pixelcal.energy.response.io import read_responses
 from pixelcal.energy.results.observing_time import predict_observing_time
 from pixelcal.instrument import instrument_of
 from pixelcal.io.tables import read_columns, write_json
@@ -18,7 +18,7 @@ with running(snakemake):
     given, params = snakemake.input, snakemake.params
     relation = read_columns(given.relation, "RELATION")
     table = read_line_table(given.lines)
-    response = read_response(given.response, table) if given.get("response") else None
+    response = read_responses(given.response, table) if given.get("response") else None
     numbers = predict_observing_time(
         relation,
         relation.meta["EXPOSURE"],

@@ -186,7 +186,7 @@ def read_line_table(name_or_path: str | Path = "all_blocks") -> LineTable:
     Parameters
     ----------
     name_or_path : str or path
-        "all_blocks", "strongest", "without_80_90", or a path (see docs/line-tables.md).
+        "all_blocks", "strongest", "ba133", ... (docs/line-tables.md), or a path.
 
     Raises
     ------

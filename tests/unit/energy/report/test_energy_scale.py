@@ -84,7 +84,7 @@ def exposure_of(rows):
     """Products of pixels whose prior is the nominal relation, without truth."""
     prior = np.full(len(rows), GAIN), np.full(len(rows), OFFSET)
     return Products(
-        {"min_counts": 200}, rows, {}, None, prior, None, TABLE, None, {}, instrument=ECLAIRS
+        {"min_counts": 200}, rows, {}, None, prior, None, TABLE, {}, {}, instrument=ECLAIRS
     )
 
 

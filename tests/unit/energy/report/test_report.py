@@ -419,7 +419,7 @@ def single_change(gain_err, offset_err, covariance, gain, offset):
         (np.array([GAIN]), np.array([OFFSET])),
         None,
         TABLE,
-        None,
+        {},
         {},
         instrument=ECLAIRS,
     )

@@ -60,7 +60,7 @@ def observed():
 def predict(rows, response=None, **options):
     response = observed()[1] if response is None else response
     return observing.predict_observing_time(
-        rows, SECONDS, 200, cameras.line_table(), response, **options, instrument=ECLAIRS
+        rows, SECONDS, 200, cameras.line_table(), {"": response}, **options, instrument=ECLAIRS
     )
 
 
@@ -195,7 +195,7 @@ def test_nothing_and_one_pixel(n, tmp_path):
     for response in (observed()[1], None):
         table = cameras.line_table()
         found = observing.predict_observing_time(
-            rows, SECONDS, 200, table, response, instrument=ECLAIRS
+            rows, SECONDS, 200, table, response and {"": response}, instrument=ECLAIRS
         )
         write_json(tmp_path / "observing_time.json", found)
         assert found["answer_fraction"][-1] == pytest.approx(n / 5)

@@ -26,7 +26,7 @@ def within(value, expected, sigma, n_sigma=4):
 def test_four_errors_by_hand():
     error = np.array([0.1, -0.3, 0.5, np.nan])
     sigma = np.array([0.1, 0.1, 0.5, np.nan])
-    numbers = energy_numbers(sigma, error, 0.3, np.ones(4, bool), error)
+    numbers = energy_numbers(sigma, error, 0.3, np.ones(4, bool), error, np.full(4, np.nan))
     assert numbers["n"] == 3
     assert numbers["bias_keV"] == pytest.approx(0.1)
     assert numbers["bias_err_keV"] == pytest.approx(0.4 / math.sqrt(3))

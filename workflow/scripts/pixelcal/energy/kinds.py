@@ -7,7 +7,7 @@ all pixels are of one kind, whose name is empty.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from astropy.table import Table
@@ -17,9 +17,10 @@ from pixelcal.camera import rows_of
 logger = logging.getLogger("pixelcal")
 
 
-def kinds_of(table: Table) -> np.ndarray:
-    """Kind (n,) of each row of a table of pixels."""
-    if "KIND" not in table.colnames:
+def kinds_of(table) -> np.ndarray:
+    """Kind (n,) of each row of a table of pixels, astropy Table or structured array."""
+    names = table.colnames if hasattr(table, "colnames") else table.dtype.names
+    if "KIND" not in names:
         return np.full(len(table), "")
     return np.array([_text(kind) for kind in table["KIND"]], dtype=str)
 
@@ -29,6 +30,12 @@ def kinds_of_pixels(detnum: np.ndarray, pixel_map: Table) -> np.ndarray | None:
     if "KIND" not in pixel_map.colnames:
         return None
     return np.asarray(pixel_map["KIND"])[rows_of(detnum, pixel_map)]
+
+
+def kind_of_row(row) -> str:
+    """Kind of one row of a table of pixels, astropy Row or structured."""
+    names = row.colnames if hasattr(row, "colnames") else row.dtype.names
+    return _text(row["KIND"]) if "KIND" in names else ""
 
 
 def rows_by_kind(kinds: np.ndarray) -> dict[str, np.ndarray]:
@@ -53,16 +60,16 @@ BORROWED = (
 
 
 def learn_by_kind(kinds: np.ndarray, learn: Callable) -> tuple[dict, dict[str, str]]:
-    """What is learnt of each kind of pixel, as its response.
+    """The response of each kind of pixel.
 
     Parameters
     ----------
     kinds : (n,) str
-    learn : function of rows (m,) to what is learnt of them, None where they hold too few counts
+    learn : function of rows (m,) to their Response
 
     Returns
     -------
-    learnt : dict, kind -> what `learn` returns
+    learnt : dict, kind -> Response
         The most frequent kind first.
     borrowed : dict, kind -> kind
         Kinds with too few pixels or counts, and what they borrow from; a warning says so.
@@ -70,15 +77,23 @@ def learn_by_kind(kinds: np.ndarray, learn: Callable) -> tuple[dict, dict[str, s
     rows = rows_by_kind(kinds)
     first = next(iter(rows))
     learnt, borrowed = {}, {}
-    for kind, of_kind in rows.items():
-        enough = kind == first or len(of_kind) >= FEWEST_PIXELS
-        found = learn(of_kind) if enough else None
-        if found is None:
-            why = "too few counts to learn from" if enough else f"fewer than {FEWEST_PIXELS} pixels"
-            logger.warning(BORROWED, kind, why, len(of_kind), first)
-            found, borrowed[kind] = learnt[first], first
-        learnt[kind] = found
+    for kind, chosen in rows.items():
+        why = ""
+        if kind != first and len(chosen) < FEWEST_PIXELS:
+            why = f"fewer than {FEWEST_PIXELS} pixels"
+        else:
+            learnt[kind] = learn(chosen)
+            if kind != first and not learnt[kind].line_strength.any():
+                why = "too few counts to learn from"
+        if why:
+            logger.warning(BORROWED, kind, why, len(chosen), first)
+            learnt[kind], borrowed[kind] = learnt[first], first
     return learnt, borrowed
+
+
+def of_kind(learnt: Mapping, kind: str):
+    """What was learnt of a kind; of one that was not there, what the most frequent one has."""
+    return learnt[kind] if kind in learnt else next(iter(learnt.values()))
 
 
 def fit_by_kind(kinds: np.ndarray, fit: Callable) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Names of lines as figures and pages show them: Te Kα, Pb Kα₁, Cu Kβ₁,₃."""
+"""Names of lines as figures and pages show them: Te Kα, Pb Kα₁, Cu Kβ₁,₃, Ba-133 γ 81.0."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pixelcal.energy.lines import LineTable
 JOINED_KEV = 0.8
 """Lines of one family closer than this have one name: the camera cannot tell them apart."""
 
-GREEK = {"a": "α", "b": "β", "g": "γ"}
+GREEK = {"a": "α", "b": "β", "g": "γ", "n": "η"}
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -28,11 +28,13 @@ def line_labels(table: LineTable) -> list[LineLabel]:
 
     Lines of one element and family (K alpha, K beta) closer than JOINED_KEV are one, at their mean
     energy weighted by intensity. The numbers of the transitions are left out where several lines
-    are the whole of their family.
+    are the whole of their family. Gammas (transitions that begin with g) bear their energy.
     """
     families: dict[tuple, list[int]] = {}
     for i in np.argsort(table.energy_keV, kind="stable"):
-        key = (table.element[i], table.transition[i][:2], int(table.block[i]))
+        family = table.transition[i][:2]
+        family = "g" if family[0] == "g" else family
+        key = (table.element[i], family, int(table.block[i]))
         families.setdefault(key, []).append(int(i))
     labels = []
     for (element, family, block), members in families.items():
@@ -41,7 +43,8 @@ def line_labels(table: LineTable) -> list[LineLabel]:
             whole = 1 < len(part) == len(members)
             numbers = "" if whole else ",".join(sorted(table.transition[i][2:] for i in part))
             energy = np.average(table.energy_keV[part], weights=table.intensity[part])
-            text = f"{element} {_family_name(family, numbers)}"
+            name = f"γ {energy:.1f}" if family == "g" else _family_name(family, numbers)
+            text = f"{element} {name}"
             labels.append(LineLabel(text, float(energy), block))
     return sorted(labels, key=lambda label: label.energy_keV)
 

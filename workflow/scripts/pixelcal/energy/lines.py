@@ -24,6 +24,8 @@ COLUMNS = (
     "block_max_keV",
     "source",
 )
+OPTIONAL_COLUMNS = {"energy_err_keV": math.nan, "width_keV": 0.0}
+"""Columns that a table may lack, and what an absent column or an empty field of it says."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class LineTable:
         Index of the block that each line belongs to.
     block_names : tuple of str
     block_limits_keV : (n_blocks, 2) float, increasing and apart
+    energy_err_keV : (n_lines,) float
+        Uncertainty (1 sigma) of the energy; NaN where the table states none. All NaN by default.
+    width_keV : (n_lines,) float
+        Natural width: the FWHM of the Lorentzian that the line is. 0 by default.
     """
 
     element: tuple[str, ...]
@@ -49,6 +55,15 @@ class LineTable:
     block: np.ndarray
     block_names: tuple[str, ...]
     block_limits_keV: np.ndarray
+    energy_err_keV: np.ndarray = None
+    width_keV: np.ndarray = None
+
+    def __post_init__(self):
+        import numpy as np
+
+        for name, default in OPTIONAL_COLUMNS.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(self.n_lines, default))
 
     @property
     def n_lines(self) -> int:
@@ -138,6 +153,7 @@ def _parse_row(path: Path, number: int, header: list[str], fields: list[str]) ->
             raise InputError(f"{where}: {name} is '{row[name]}', not a number") from None
         if not math.isfinite(parsed[name]) or parsed[name] <= 0:
             raise InputError(f"{where}: {name} is {row[name]}; it must be positive and finite")
+    parsed |= {name: _optional(where, name, row.get(name, "")) for name in OPTIONAL_COLUMNS}
     low, high = parsed["block_min_keV"], parsed["block_max_keV"]
     if low >= high:
         raise InputError(
@@ -150,6 +166,21 @@ def _parse_row(path: Path, number: int, header: list[str], fields: list[str]) ->
             f" {parsed['block']} ({low} to {high} keV); move it to its block, or widen that one"
         )
     return parsed
+
+
+def _optional(where: str, name: str, text: str) -> float:
+    """The number in a field of an optional column, or its default where the field is empty."""
+    if not text.strip():
+        return OPTIONAL_COLUMNS[name]
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"{where}: {name} is '{text}', not a number") from None
+    if not math.isfinite(value) or value < 0:
+        raise InputError(
+            f"{where}: {name} is {text}; it must be finite and not negative, or left empty"
+        )
+    return value
 
 
 def _checked(path: Path, rows: list[dict]) -> tuple[list[dict], dict[str, tuple[float, float]]]:
@@ -197,6 +228,7 @@ def _arrays(rows: list[dict], limits: dict[str, tuple[float, float]]) -> LineTab
         block=np.array([names.index(row["block"]) for row in rows]),
         block_names=tuple(names),
         block_limits_keV=np.array([limits[name] for name in names]),
+        **{name: np.array([row[name] for row in rows]) for name in OPTIONAL_COLUMNS},
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.units import UnitsWarning
 
+from pixelcal.energy.stix_relations import is_daily, is_elut, read_daily, read_elut
 from pixelcal.energy.units import relation_in_keV
 from pixelcal.errors import InputError
 from pixelcal.instrument import Instrument
@@ -85,6 +86,50 @@ def read_prior(
     return gain, offset
 
 
+def prior_table(path, keywords, detnum, nominal, instrument: Instrument) -> Table:
+    """The relation of each pixel known before data with a date, as a table that `read_prior` reads.
+
+    Parameters
+    ----------
+    path : path or None
+        As for `read_prior`; or calibrations of many dates, of which the latest before the data is
+        taken, and the nominal relation for pixels that it does not have.
+    keywords : dict
+        DATE-OBS is when the data began.
+    detnum : (n,) int
+    nominal : dict
+        gain_keV and offset_keV of every pixel, where there is no file.
+    instrument : Instrument
+
+    Raises
+    ------
+    InputError
+        As `read_prior`; where calibrations have dates, and the data none.
+    """
+    detnum = np.asarray(detnum, np.int64)
+    if path is None or not is_daily(path):
+        known = read_prior(path, detnum, **nominal, tell=True, instrument=instrument)
+    else:
+        start = keywords.get("DATE-OBS")
+        if not start:
+            raise InputError(
+                f"relation file {path}: holds calibrations of many dates, and the data tell none"
+                " (DATE-OBS); give one of them"
+            )
+        table, began = read_daily(path, str(start))
+        LOGGER.info("the relation known before is that of the run of %s", began)
+        known = read_prior(None, detnum, **nominal, instrument=instrument)
+        rows = np.searchsorted(table["DETNUM"], detnum)
+        there = _is_usable(table["GAIN"][rows], table["OFFSET"][rows])
+        for values, name in zip(known, ("GAIN", "OFFSET"), strict=True):
+            values[there] = table[name][rows[there]]
+        if not there.all():
+            LOGGER.warning("%d pixels have the nominal relation before the fit", (~there).sum())
+    table = Table({"DETNUM": detnum, "GAIN": known[0], "OFFSET": known[1]})
+    table["GAIN"].unit, table["OFFSET"].unit = "keV/chan", "keV"
+    return table
+
+
 def _tell(path, given: np.ndarray, detnum: np.ndarray, silent: list[str]) -> None:
     """Warn of what may be wrong in a file of the pixels `given` (n,), though it can be used."""
     if _may_count_from_1(given, detnum):
@@ -140,7 +185,11 @@ def _read_relation(
     path, instrument: Instrument
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """DETNUM, GAIN and OFFSET of a relation file, and which of the two have no unit."""
-    table, units, extension = _read_fits(path) if _is_fits(path) else _read_text(path)
+    if not _is_fits(path) and is_elut(path):
+        elut = read_elut(path, instrument.n_channels)
+        table, units, extension = elut, {"GAIN": "keV/chan", "OFFSET": "keV"}, "the table"
+    else:
+        table, units, extension = _read_fits(path) if _is_fits(path) else _read_text(path)
     where = f"relation file {path}"
     instrument.check_header(table.meta, where)
     places = {name: find_column(table.colnames, name, where) for name in NEEDED}

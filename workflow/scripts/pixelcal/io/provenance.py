@@ -17,6 +17,10 @@ from pixelcal import __version__
 PACKAGE = "pixelcal"
 
 
+LONGEST_WITH_COMMENT = 55
+"""Characters of a value in a header card that leave room for a few words behind it."""
+
+
 def software_version() -> str:
     """Version of pixelcal."""
     return __version__
@@ -128,7 +132,8 @@ def _input_cards(files: Sequence[tuple[str, str]]) -> list[tuple[str, str | int,
     if files:
         cards.append(("NINFILE", len(files), "number of input files"))
     for number, (name, checksum) in enumerate(files, 1):
-        cards.append((f"INFIL{number:03d}", name, "input file"))
+        comment = "input file" if len(name) < LONGEST_WITH_COMMENT else ""
+        cards.append((f"INFIL{number:03d}", name, comment))
         cards.append((f"INSHA{number:03d}", checksum, ""))
     return cards
 

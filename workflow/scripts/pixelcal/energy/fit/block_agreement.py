@@ -16,8 +16,11 @@ from astropy.stats import mad_std
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.response.energy_scale import bend_coefficients, bend_function
-from pixelcal.energy.response.learn import ENERGY_PRIOR_SIGMA_KEV
+from pixelcal.energy.response.energy_scale import (
+    bend_coefficients,
+    bend_function,
+    element_energy_sigma,
+)
 from pixelcal.energy.response.model import Response, elements_of
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.status import has_valid_fit
@@ -101,7 +104,7 @@ def systematic_covariance(
     """Covariance (3, 3) of a stretch, shift (keV) and bend (keV) of the energies of all pixels.
 
     The counts of the stack; the energies of each element's lines, known to
-    `ENERGY_PRIOR_SIGMA_KEV`, and how far they are found off; the bend of straight relations, as
+    `element_energy_sigma`, and how far they are found off; the bend of straight relations, as
     large as it is found, and its error; and what the blocks disagree on beyond chance, by what
     leaving each of them out does.
     """
@@ -112,8 +115,9 @@ def systematic_covariance(
     np.add.at(fraction, (of_line, table.block), response.line_strength)
     fraction /= np.maximum(fraction.sum(axis=0), 1e-300)
     shifts = np.zeros(len(elements)) if response.element_shift is None else response.element_shift
-    for of_element, shift in zip(fraction, shifts, strict=True):
-        moved = np.append(of_element @ lever, 0.0) * np.hypot(ENERGY_PRIOR_SIGMA_KEV, shift)
+    uncertain = np.hypot(element_energy_sigma(table), shifts)
+    for of_element, by in zip(fraction, uncertain, strict=True):
+        moved = np.append(of_element @ lever, 0.0) * by
         covariance += np.outer(moved, moved)
     if np.isfinite(response.bend):
         centre = [table.energy_keV[table.block == b].mean() for b in range(table.n_blocks)]

@@ -19,6 +19,7 @@ from pixelcal.energy.fit.model_spectra import (
     has_no_valid_fit,
     pixel_blocks,
 )
+from pixelcal.energy.kinds import kind_of_row
 from pixelcal.energy.lines import LineTable
 
 
@@ -48,7 +49,8 @@ def fitted_blocks(
     if fit["method"] == "joint":
         from pixelcal.energy.response.io import read_response
 
-        return pixel_blocks(counts, row, table, read_response(response, table), prior)
+        learnt = read_response(response, table, kind_of_row(row))
+        return pixel_blocks(counts, row, table, learnt, prior)
     from pixelcal.energy.fit.two_step import two_step_options
 
     return two_step_blocks(counts, row, table, prior, two_step_options(fit))

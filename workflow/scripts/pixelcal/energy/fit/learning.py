@@ -51,6 +51,7 @@ NOT_CONVERGED = (
 WARN_KEV, WARN_SIGMA = 0.1, 5.0
 """A block that stands off from the others by more, in all pixels together, is warned of."""
 
+TOO_FEW = "the spectra hold too few counts to learn the response from"
 NONE_ALIGNED = "no pixel could be aligned: the response is that of the prior relation"
 
 WARN_BEND_KEV = 0.2
@@ -83,7 +84,6 @@ def learn_camera(
     Parameters
     ----------
     counts : (n, n_channels) int
-        Spectra of the pixels to learn from.
     gain, offset : (n,) float, keV/channel and keV
         The prior relations.
     table : LineTable
@@ -100,21 +100,30 @@ def learn_camera(
     Returns
     -------
     Response
-        With hardly any counts, one whose strengths are zero: no pixel then gets a valid fit. Where
-        EM ended without convergence it says so, and a warning does.
+        With hardly any counts, one whose strengths are zero: no pixel then gets a valid fit.
     """
     options = JointOptions(min_counts, PVALUE_LIMIT, search)
-    edges = stack_edges(table)
     gain, offset = nearer_prior(counts, gain, offset, table, expected, search)
     gain, offset = find_starts(counts, gain, offset, table, expected, search)
+    data = counts, gain, offset, table, options
+    response, finished = _alternate(*data, expected, max_iterations, progress)
+    return _with_agreement(response, *data) if finished else response
+
+
+def _alternate(counts, gain, offset, table, options, expected, max_iterations, progress):
+    """Learn and align in turn; `gain` and `offset` (n,) are changed in place.
+
+    Returns the response, and whether there were counts and pixels to learn from to the end.
+    """
+    edges = stack_edges(table)
     response = replace(empty_response(table, expected), converged=False)
     used, covariance, scale = np.ones(len(counts), bool), None, response.population_scale
     for iteration in range(1, max_iterations + 1):
         pixels = counts[used], gain[used], offset[used]
-        stacks = [stack_spectra(*pixels, block_edges, covariance) for block_edges in edges]
+        stacks = [stack_spectra(*pixels, of_block, covariance) for of_block in edges]
         if sum(stack.sum() for stack in stacks) < MIN_STACK_COUNTS:
-            logger.warning("the spectra hold too few counts to learn the response from")
-            return response
+            logger.warning(TOO_FEW)
+            return response, False
         shape, mean_gain = response.shape, float(gain[used].mean())
         response = learn_response(stacks, table, mean_gain, int(used.sum()), shape, scale, expected)
         change = _change(shape, response.shape)
@@ -123,15 +132,15 @@ def learn_camera(
         _log(response, change)
         if progress:
             progress(iteration, max_iterations)
-        if converged:
-            return _with_agreement(response, counts, gain, offset, table, options)
-        if iteration < max_iterations:
-            used, covariance, scale = _align(counts, gain, offset, table, response, options)
-            if not used.any():
-                logger.warning(NONE_ALIGNED)
-                return response
-    logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
-    return _with_agreement(response, counts, gain, offset, table, options)
+        if converged or iteration == max_iterations:
+            break
+        used, covariance, scale = _align(counts, gain, offset, table, response, options)
+        if not used.any():
+            logger.warning(NONE_ALIGNED)
+            return response, False
+    if not converged:
+        logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
+    return response, True
 
 
 def _with_agreement(response: Response, counts, gain, offset, table, options) -> Response:

@@ -235,6 +235,7 @@ def components(
     for index, name in line_groups(table):
         if index == block:
             lines = (table.block == block) & (element == name)
-            profiles = line_cdf(response.shape, table.energy_keV[lines], edges_keV, resolution)
+            energy, width = table.energy_keV[lines], table.width_keV[lines]
+            profiles = line_cdf(response.shape, energy, edges_keV, resolution, width=width)
             rows.append(response.line_strength[lines] @ profiles)
     return np.diff(rows, axis=1)

@@ -96,7 +96,8 @@ def make_filters(table: LineTable, shape: LineShape, gain: float) -> Filters:
         middle = (lines.min() + lines.max()) / 2
         half = int(np.ceil(((lines.max() - lines.min()) / 2 + WINDOW_KEV) / gain))
         at = middle + gain * np.arange(-half, half + 1)
-        profiles.append(_without_parabola(weights @ line_pdf(shape, lines, at)))
+        profile = weights @ line_pdf(shape, lines, at, width=table.width_keV[in_group])
+        profiles.append(_without_parabola(profile))
         energies.append(middle)
     half_width = np.array([len(profile) // 2 for profile in profiles])
     taps = np.zeros((len(groups), 2 * half_width.max() + 1))

@@ -70,17 +70,13 @@ def page_content(
     ----------
     exposures : products of each exposure, all of the same pixels
     pixel_map : as `camera.read_pixel_map` gives it
-    settings : resolved settings that all exposures share
-    versions : versions by name of the software
+    settings, versions : what exposures share, and versions by name of the software
     threshold_sigma : from where on a change is significant against those of the camera
-    instrument : Instrument
     folder : where the products of the camera are
     """
     labels = {bit.name: ENERGY_WORDS.labels[bit] for bit in EnergyStatus}
-    verdicts = [
-        report_verdict.verdict(exposure.validation, labels, _goodness(exposure))
-        for exposure in exposures
-    ]
+    judged = [(exposure.validation, labels, _goodness(exposure)) for exposure in exposures]
+    verdicts = [report_verdict.verdict(*exposure) for exposure in judged]
     chosen = [report_pixels.choose(exposure) for exposure in exposures]
     changes = [report_changes.changes(exposure, threshold_sigma) for exposure in exposures]
     rows = [
@@ -215,9 +211,7 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
         "pixels": report_pixels.table(exposure, rows, pixel_map),
         "changes": changes,
         "events": report_events.table(exposure),
-        "shape": report_response.shape_table(exposure.response, exposure.lines.block_names)
-        if exposure.response
-        else [],
+        "shape": report_response.shape_tables(exposure),
     }
 
 

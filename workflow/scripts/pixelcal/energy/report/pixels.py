@@ -6,6 +6,7 @@ import numpy as np
 
 from pixelcal.camera import rows_of
 from pixelcal.energy.fit.model_spectra import BlockView, data_blocks, pixel_blocks
+from pixelcal.energy.kinds import kind_of_row, of_kind
 from pixelcal.energy.line_labels import line_labels
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.report.products import Products
@@ -163,17 +164,19 @@ def fits(exposure: Products, rows: np.ndarray) -> dict[str, dict]:
     """
     counts = np.asarray(exposure.spectra["COUNTS"])
     # The tables take a quarter of a second; the fits of all pixels share them.
-    templates = (
-        make_templates(exposure.response, exposure.lines) if exposure.response is not None else None
-    )
+    templates = {
+        kind: make_templates(response, exposure.lines)
+        for kind, response in exposure.responses.items()
+    }
     content = {}
     for row in rows.tolist():
         relation = exposure.relation[row]
         prior = (float(exposure.prior[0][row]), float(exposure.prior[1][row]))
-        if templates is not None:
-            blocks = pixel_blocks(
-                counts[row], relation, exposure.lines, exposure.response, prior, templates
-            )
+        if templates:
+            kind = kind_of_row(relation)
+            response = of_kind(exposure.responses, kind)
+            learnt = response, prior, of_kind(templates, kind)
+            blocks = pixel_blocks(counts[row], relation, exposure.lines, *learnt)
         else:
             known = np.isfinite(relation["GAIN"])
             fitted = (float(relation["GAIN"]), float(relation["OFFSET"]))

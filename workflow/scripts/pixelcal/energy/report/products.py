@@ -12,7 +12,7 @@ from astropy.table import Table
 from pixelcal.energy.lines import LineTable, read_line_table
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.requirement import fraction_of_requirement
-from pixelcal.energy.response.io import read_response
+from pixelcal.energy.response.io import read_responses
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.truth import read_truth
 from pixelcal.instrument import Instrument, Requirement
@@ -33,7 +33,7 @@ class Products:
     prior : gain and offset before the fit, (n,) each, keV/channel and keV
     truth : gain and offset as injected, (n,) each, or None
     lines : LineTable
-    response : Response, or None where the method has none
+    responses : dict of kind of pixel to Response, empty where the method has none
     prediction : content of observing_time.json
     instrument : Instrument
     rate : table RATE of the spectra, or None where they are older than it
@@ -46,7 +46,7 @@ class Products:
     prior: tuple[np.ndarray, np.ndarray]
     truth: tuple[np.ndarray, np.ndarray] | None
     lines: LineTable
-    response: Response | None
+    responses: Mapping[str, Response]
     prediction: Mapping
     instrument: Instrument
     rate: Table | None = None
@@ -60,6 +60,11 @@ class Products:
     def energies_keV(self) -> np.ndarray:
         """Reference energies (m,) at which a relation is judged."""
         return np.array(self.requirement.energies_keV)
+
+    @property
+    def response(self) -> Response | None:
+        """The response of the most frequent kind of pixel; None where the method has none."""
+        return next(iter(self.responses.values()), None)
 
     @property
     def name(self) -> str:
@@ -153,7 +158,7 @@ def read_products(settings, paths: Mapping, prior, instrument: Instrument) -> Pr
         prior=prior(detnum),
         truth=read_truth(truth, detnum) if truth else None,
         lines=lines,
-        response=read_response(response, lines) if response else None,
+        responses=read_responses(response, lines) if response else {},
         prediction=read_json(paths["prediction"]),
         instrument=instrument,
         rate=_read_rate(paths["spectra"]),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pixelcal.energy.kinds import kinds_of
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.report.products import Products
@@ -20,6 +21,16 @@ SHAPE_ROWS = (
     ("Fraction of events in the tail at 60 keV", "tail_60", "{:.3f}"),
     ("Mean loss in the tail, over the energy", "tail_scale", "{:.4f}"),
 )
+
+
+def shape_tables(exposure: Products) -> list[tuple[str, str]]:
+    """`shape_table` of each kind of pixel, one after the other; the kind before the name."""
+    rows = []
+    for kind, response in exposure.responses.items():
+        before = f"{kind} pixels: " if kind else ""
+        of_kind = shape_table(response, exposure.lines.block_names)
+        rows += [(before + words, value) for words, value in of_kind]
+    return rows
 
 
 def shape_table(response: Response, block_names: Sequence[str]) -> list[tuple[str, str]]:
@@ -77,6 +88,8 @@ def _iterations(response: Response) -> str:
 def stack(exposure: Products) -> dict | None:
     """Stacked spectra of the good pixels, with the response that they should follow.
 
+    Of several kinds of pixels the most frequent one.
+
     The response is scaled by one factor, that of all counts, to the pixels stacked here.
 
     Returns
@@ -86,7 +99,8 @@ def stack(exposure: Products) -> dict | None:
         `continuum` (counts in each bin) and `residuals` in units of sqrt(model). None without a
         response or a good pixel.
     """
-    good = exposure.status == 0
+    kinds = kinds_of(exposure.relation)
+    good = (exposure.status == 0) & (kinds == next(iter(exposure.responses), ""))
     if exposure.response is None or not good.any():
         return None
     gain, offset = exposure.column("GAIN")[good], exposure.column("OFFSET")[good]
@@ -131,7 +145,8 @@ def stack_model(response: Response, table: LineTable, block: int, edges_keV, gai
     spread = gain**2 / 6.0
     limits = table.block_limits_keV[block]
     continuum = response.continuum[block] @ continuum_integrals(limits, edges_keV, shape)
-    escapes = escape_peaks(shape, table.energy_keV, edges_keV, extra_variance=spread)
-    lines = line_cdf(shape, table.energy_keV, edges_keV, extra_variance=spread)
+    options = {"extra_variance": spread, "width": table.width_keV}
+    escapes = escape_peaks(shape, table.energy_keV, edges_keV, **options)
+    lines = line_cdf(shape, table.energy_keV, edges_keV, **options)
     continuum = continuum + response.line_strength @ np.diff(escapes, axis=1)
     return continuum + response.line_strength @ np.diff(lines, axis=1), continuum

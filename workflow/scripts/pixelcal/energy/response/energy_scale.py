@@ -15,6 +15,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from pixelcal.energy.lines import LineTable
+from pixelcal.energy.response.model import elements_of
+
+ENERGY_PRIOR_SIGMA_KEV = 0.02
+"""How far (1 sigma) the lines of an element may stand from where the table says, where the table
+states no uncertainty: energies of K lines in common tables differ by so much."""
+
+LEAST_ENERGY_SIGMA_KEV = 1e-4
+"""Stated uncertainties count as at least this: lines that are exactly known have no width of a
+prior to divide by, and no table of lines is better."""
 
 BEND_AT_KEV = 80.0
 
@@ -73,6 +82,37 @@ def systematic_sigma(energy_keV, covariance):
     basis = np.array([energy, np.ones_like(energy), (energy / BEND_AT_KEV) ** 2])[: len(covariance)]
     variance = np.einsum("i...,ij,j...->...", basis, np.asarray(covariance), basis)
     return np.sqrt(np.maximum(variance, 0.0))
+
+
+def element_energy_sigma(table: LineTable) -> np.ndarray:
+    """Uncertainty (n_elements,), keV, of the energies of each element's lines taken together.
+
+    The root of the mean square over the lines i of the element, weighted by their intensities w_i:
+
+        sigma^2 = sum_i w_i sigma_i^2 / sum_i w_i
+
+    sigma_i is what the table states (`energy_err_keV`), or ENERGY_PRIOR_SIGMA_KEV where it states
+    nothing. The lines of an element move together, which is the cautious reading: most of their
+    errors are those of one measurement or one calculation. The order is that of `elements_of`.
+    """
+    elements, of_line = elements_of(table)
+    unstated = np.isnan(table.energy_err_keV)
+    stated = np.maximum(table.energy_err_keV, LEAST_ENERGY_SIGMA_KEV)
+    square = np.where(unstated, ENERGY_PRIOR_SIGMA_KEV, stated) ** 2
+    sums = [np.bincount(of_line, values) for values in (table.intensity * square, table.intensity)]
+    all_unstated = np.bincount(of_line, ~unstated, len(elements)) == 0
+    # Without rounding where nothing is stated: tables without the column change no product.
+    return np.where(all_unstated, ENERGY_PRIOR_SIGMA_KEV, np.sqrt(sums[0] / sums[1]))
+
+
+def systematic_sigmas(energy_keV: float, covariance) -> np.ndarray:
+    """`systematic_sigma` of one covariance (k, k), or of each of several (n, k, k): () or (n,)."""
+    covariance = np.asarray(covariance, float)
+    if covariance.ndim == 2:
+        return np.asarray(systematic_sigma(energy_keV, covariance))
+    kinds, of_pixel = np.unique(covariance, axis=0, return_inverse=True)
+    sigmas = np.array([systematic_sigma(energy_keV, one) for one in kinds])
+    return sigmas[of_pixel.ravel()]
 
 
 def bend_function(energy_keV, table: LineTable):

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
+from pixelcal.energy.kinds import of_kind
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.response.energy_scale import (
     SYSTEMATIC_KEYWORDS,
+    common_covariance,
     scale_cards,
     scale_covariance,
 )
@@ -27,7 +29,7 @@ POPULATION_NEEDED = ("BLOCK", "WHAT", "SPREAD")
 LINES_NEEDED = ("ELEMENT", "TRANSITION", "ENERGY", "INTENSITY", "STRENGTH")
 CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
 
-LINES_UNITS = {"ENERGY": "keV", "STRENGTH": "count", "SHIFT": "keV"}
+LINES_UNITS = {"ENERGY": "keV", "STRENGTH": "count", "SHIFT": "keV", "WIDTH": "keV"}
 CONTINUUM_UNITS = {
     "E_MIN": "keV",
     "E_MAX": "keV",
@@ -99,6 +101,7 @@ def _response_hdus(
         INTENSITY=table.intensity,
         STRENGTH=response.line_strength,
         SHIFT=_known(response.element_shift, len(elements))[of_line],
+        **({"WIDTH": table.width_keV} if table.width_keV.any() else {}),
     )
     continuum = _columns(
         BLOCK=np.array(table.block_names, "S"),
@@ -115,8 +118,9 @@ def _response_hdus(
         SPREAD=response.population_scale,
     )
     shape = _shape_cards(response)
+    units = {name: unit for name, unit in LINES_UNITS.items() if name in lines.dtype.names}
     return [
-        table_hdu(lines, f"LINES{suffix}", LINES_UNITS, [*cards, *shape]),
+        table_hdu(lines, f"LINES{suffix}", units, [*cards, *shape]),
         table_hdu(continuum, f"CONTINUUM{suffix}", CONTINUUM_UNITS),
         table_hdu(population, f"SPREAD{suffix}", {}),
     ]
@@ -183,15 +187,23 @@ def read_responses(path: str | Path, table: LineTable) -> dict[str, Response]:
             return responses
 
 
+def common_covariances(path: str | Path) -> dict[str, np.ndarray]:
+    """`energy_scale.common_covariance` (3, 3) of each kind of pixel of a response file."""
+    number, found = 1, {}
+    while True:
+        header = read_columns(path, f"LINES{_suffix(number)}").meta
+        known = common_covariance(header)
+        # One of counting alone has no bend in it.
+        missing = 3 - len(known)
+        found[str(header.get("KIND", ""))] = np.pad(known, (0, missing))
+        number += 1
+        if not has_extension(path, f"LINES{_suffix(number)}"):
+            return found
+
+
 def read_response(path: str | Path, table: LineTable, kind: str = "") -> Response:
-    """The response of one kind of pixel; raises as `read_responses`."""
-    responses = read_responses(path, table)
-    if kind not in responses:
-        raise InputError(
-            f"{path}: has no response of the kind of pixel {kind!r}; it has"
-            f" {', '.join(map(repr, responses))}; learn the response again"
-        )
-    return responses[kind]
+    """The response of one kind of pixel, as `kinds.of_kind`; raises as `read_responses`."""
+    return of_kind(read_responses(path, table), kind)
 
 
 def _read_response(path: str | Path, table: LineTable, suffix: str) -> tuple[str, Response]:
@@ -213,6 +225,7 @@ def _read_response(path: str | Path, table: LineTable, suffix: str) -> tuple[str
         ("lines", _texts(lines["TRANSITION"]), list(table.transition)),
         ("line energies", lines["ENERGY"], table.energy_keV),
         ("intensities", lines["INTENSITY"], table.intensity),
+        ("natural widths", _widths(lines), table.width_keV),
         ("block limits", continuum["E_MIN"], table.block_limits_keV[:, 0]),
         ("block limits", continuum["E_MAX"], table.block_limits_keV[:, 1]),
         ("line groups", _texts(population["WHAT"]), _population_names(table)),
@@ -250,6 +263,11 @@ def _systematic(header) -> np.ndarray | None:
 def _column(table, name: str) -> np.ndarray | None:
     """A column of floats (n,), or None where a file was written before it was recorded."""
     return np.asarray(table[name], float) if name in table.colnames else None
+
+
+def _widths(lines) -> np.ndarray:
+    """Natural widths (n_lines,), keV, of a table of lines; it has no column where all are 0."""
+    return np.asarray(lines["WIDTH"]) if "WIDTH" in lines.colnames else np.zeros(len(lines))
 
 
 def _texts(column) -> list[str]:

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.response.energy_scale import bend_function
+from pixelcal.energy.response.energy_scale import bend_function, element_energy_sigma
 from pixelcal.energy.response.line_shape import (
     LineShape,
     escape_peaks,
@@ -48,10 +48,6 @@ STRETCH_SHIFT_LIMITS = (np.array([-0.1, -3.0]), np.array([0.1, 3.0]))
 
 BEND_PRIOR_SIGMA_KEV = 0.5
 """How far (1 sigma) a bend may be expected from 0, see `bend_function`."""
-
-ENERGY_PRIOR_SIGMA_KEV = 0.02
-"""How far (1 sigma) the lines of an element may stand from where the table says: energies of K
-lines in common tables differ by so much."""
 
 NUISANCE_LIMIT_KEV = 3.0
 """Largest bend and largest shift of an element."""
@@ -87,11 +83,7 @@ def learn_response(
     population_scale : (1 + n_blocks + n_groups,) float
         `Response.population_scale`, which a stack cannot tell.
     expected : LineShape
-        What is known of the shape without the stack: the middle of its prior.
-
-    Returns
-    -------
-    Response
+        The middle of its prior.
     """
     data = np.concatenate(stacks)
     fit = _StackFit(table, stack_edges(table), data, gain**2 / 6.0, expected)
@@ -199,7 +191,7 @@ class _StackFit:
         pulls = (theta[:n_shape] - self.expected.vector) / prior_sigma(self.expected.material)
         scale_pulls = theta[n_shape:bend] / STRETCH_SHIFT_PRIOR_SIGMA
         bend_pull = theta[bend] / BEND_PRIOR_SIGMA_KEV
-        element_pulls = theta[bend + 1 :] / ENERGY_PRIOR_SIGMA_KEV
+        element_pulls = theta[bend + 1 :] / element_energy_sigma(self.table)
         expected = self.solve(theta, weights)[1]
         residuals = (expected - self.data) * weights
         return np.concatenate([residuals, pulls, scale_pulls, [bend_pull], element_pulls])
@@ -217,8 +209,9 @@ def _design(shape, table, edges, energy, extra_variance):
     row = 0
     for block, e in enumerate(edges):
         part = slice(row, row + sizes[block])
-        profiles = line_cdf(shape, energy, e, extra_variance=extra_variance)
-        profiles += escape_peaks(shape, energy, e, extra_variance=extra_variance)
+        options = {"extra_variance": extra_variance, "width": table.width_keV}
+        profiles = line_cdf(shape, energy, e, **options)
+        profiles += escape_peaks(shape, energy, e, **options)
         per_line = np.diff(profiles, axis=1) * line_weights(shape, table)[:, None]
         np.add.at(design[part].T, of_line, per_line)
         first = len(series) + n_basis * block

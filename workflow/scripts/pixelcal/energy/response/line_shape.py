@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import erfcx, ndtr
 
 from pixelcal.energy.response.materials import MATERIALS, Material
+from pixelcal.energy.response.natural_width import with_natural_width
 from pixelcal.instrument import Instrument
 
 FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
@@ -171,43 +172,53 @@ def shape_limits(material: Material) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def line_cdf(shape: LineShape, energy, at_keV, resolution=1.0, extra_variance=0.0) -> np.ndarray:
+def line_cdf(
+    shape: LineShape, energy, at_keV, resolution=1.0, extra_variance=0.0, width=None
+) -> np.ndarray:
     """Cumulative profiles (n, len(at)) of lines at `energy` (n,), without their escape peaks' loss.
 
     `resolution` scales the width of the core, `extra_variance` (keV^2) is added to its square.
+    `width` (n,) is the natural width of each line (FWHM, keV), or None.
     """
     energy = np.asarray(energy, float)[:, None]
-    sigma = np.sqrt((shape.sigma(energy) * resolution) ** 2 + extra_variance)
-    return profile_cdf(
+    return with_natural_width(
+        profile_cdf,
         np.asarray(at_keV, float),
         energy,
-        sigma,
+        np.sqrt((shape.sigma(energy) * resolution) ** 2 + extra_variance),
         shape.tail_fraction(energy),
         shape.tail_mean(energy),
+        width,
     )
 
 
-def line_pdf(shape: LineShape, energy, at_keV, resolution=1.0) -> np.ndarray:
+def line_pdf(shape: LineShape, energy, at_keV, resolution=1.0, width=None) -> np.ndarray:
     """Densities (n, len(at)) in 1/keV: the derivative of `line_cdf` against `at_keV`."""
     energy = np.asarray(energy, float)[:, None]
-    return profile_pdf(
+    return with_natural_width(
+        profile_pdf,
         np.asarray(at_keV, float),
         energy,
         shape.sigma(energy) * resolution,
         shape.tail_fraction(energy),
         shape.tail_mean(energy),
+        width,
     )
 
 
-def escape_peaks(shape: LineShape, energy, at_keV, profile=line_cdf, **options) -> np.ndarray:
+def escape_peaks(
+    shape: LineShape, energy, at_keV, profile=line_cdf, width=None, **options
+) -> np.ndarray:
     """Escape peaks (n, len(at)) of lines at `energy` (n,), per count of the line.
 
-    `profile` is `line_cdf` or `line_pdf`, and `options` go to it.
+    `profile` is `line_cdf` or `line_pdf`, and `options` go to it. An escape peak has the natural
+    width of its line, `width` (n,) keV; that of the photon which escapes is left out.
     """
     total = np.zeros((len(energy), len(at_keV)))
     for position, probability in shape.escapes(energy):
         used = probability > 0
         if used.any():
-            peaks = profile(shape, position[used], at_keV, **options)
+            natural = None if width is None else np.asarray(width)[used]
+            peaks = profile(shape, position[used], at_keV, width=natural, **options)
             total[used] += probability[used, None] * peaks
     return total

@@ -92,15 +92,37 @@ def empty_response(table: LineTable, shape: LineShape) -> Response:
     )
 
 
+L_LEVELS = {
+    **dict.fromkeys(("Ll", "La1", "La2", "Lb2", "Lb2,15", "Lb5", "Lb6", "Lb15", "Lu"), "L3"),
+    **dict.fromkeys(("Ln", "Lb1", "Lg1", "Lg5", "Lg6"), "L2"),
+    **dict.fromkeys(("Lb3", "Lb4", "Lg2", "Lg3", "Lg4"), "L1"),
+}
+"""The vacancy that an L line fills (X-ray Data Booklet, fig. 1-1)."""
+
+
 def series_of_lines(table: LineTable) -> tuple[list[str], np.ndarray]:
     """Names of the series (element and K alpha or K beta) and the index (n_lines,) of each line's.
 
     Within a series the intensities of the table hold, but for the efficiency of the detector;
     between series the ratio is learnt.
     """
-    names = [f"{e} {t[:2]}" for e, t in zip(table.element, table.transition, strict=True)]
+    names = [f"{e} {_series(t)}" for e, t in zip(table.element, table.transition, strict=True)]
     unique = list(dict.fromkeys(names))
     return unique, np.array([unique.index(name) for name in names])
+
+
+def _series(transition: str) -> str:
+    """The series of a transition within its element.
+
+    K lines: the first two letters, Ka or Kb. L lines: the level of the vacancy, L1, L2 or L3, whose
+    lines keep their ratios however it was made. A gamma (g and its energy, g81) is one of its own;
+    gammas with the same letter after the g (ga80, ga81) are one series, as the table wants it.
+    """
+    if transition in L_LEVELS:
+        return L_LEVELS[transition]
+    if transition[0] == "g" and not transition[1:2].isalpha():
+        return transition
+    return transition[:2]
 
 
 def elements_of(table: LineTable) -> tuple[list[str], np.ndarray]:

@@ -77,12 +77,13 @@ def make_templates(response: Response, table: LineTable) -> Templates:
     for k, (block, name) in enumerate(groups):
         lines = (table.block == block) & (element == name)
         energy, strength = table.energy_keV[lines], response.line_strength[lines]
+        width = table.width_keV[lines]
         for j, factor in enumerate(np.exp(LOG_RESOLUTION_NODES)):
             group_tables[k, j, 0] = strength @ line_cdf(
-                response.shape, energy, grids[block], resolution=factor
+                response.shape, energy, grids[block], resolution=factor, width=width
             )
             group_tables[k, j, 1] = strength @ line_pdf(
-                response.shape, energy, grids[block], resolution=factor
+                response.shape, energy, grids[block], resolution=factor, width=width
             )
     continuum = np.array([_block_continuum(response, table, b, g) for b, g in enumerate(grids)])
     return Templates(
@@ -104,8 +105,11 @@ def _block_continuum(response: Response, table: LineTable, block: int, grid) -> 
     inside = np.clip(grid, low, high)
     density = response.continuum[block] @ continuum_functions((low, high), inside, shape)
     other = table.block != block
-    density += response.line_strength[other] @ line_pdf(shape, table.energy_keV[other], inside)
-    density += response.line_strength @ escape_peaks(shape, table.energy_keV, inside, line_pdf)
+    energy, width = table.energy_keV, table.width_keV
+    density += response.line_strength[other] @ line_pdf(
+        shape, energy[other], inside, width=width[other]
+    )
+    density += response.line_strength @ escape_peaks(shape, energy, inside, line_pdf, width)
     density = np.maximum(density, CONTINUUM_FLOOR * max(density.mean(), 1e-12))
     return np.array([CubicSpline(grid, density).antiderivative()(grid), density])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from numpy.lib import recfunctions
 
 from pixelcal.camera import rows_of
 from pixelcal.energy.fit.columns import FIT_UNITS
@@ -108,10 +109,20 @@ def relation_cards(
 
 
 def relation_hdu(
-    rows: np.ndarray, x: np.ndarray, y: np.ndarray, cards: list[tuple]
+    rows: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    cards: list[tuple],
+    kinds: np.ndarray | None = None,
 ) -> fits.BinTableHDU:
-    """Extension RELATION: X and Y (n,) after DETNUM, then the columns of the fits (n,)."""
+    """Extension RELATION: X and Y (n,) after DETNUM, then the columns of the fits (n,).
+
+    KIND (n,) is the last column where the camera has kinds of pixels.
+    """
     placed = placed_rows(rows, x.astype(np.int16), y.astype(np.int16))
+    if kinds is not None:
+        text = np.char.encode(kinds, "ascii")
+        placed = recfunctions.append_fields(placed, "KIND", text, usemask=False)
     return table_hdu(placed, RELATION_EXTENSION, RELATION_UNITS, [*cards, *status_comments()])
 
 

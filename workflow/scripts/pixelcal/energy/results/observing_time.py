@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaincc, ndtr
 
+from pixelcal.energy.kinds import kinds_of, of_kind, rows_by_kind
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import energy_sigma, relation_columns
 from pixelcal.energy.requirement import requirement_keV
@@ -76,7 +77,7 @@ def predict_observing_time(
     seconds: float,
     min_counts: int,
     table: LineTable | None = None,
-    response: Response | None = None,
+    response: Mapping[str, Response] | None = None,
     grid_seconds: np.ndarray = SECONDS,
     *,
     instrument: Instrument,
@@ -91,7 +92,7 @@ def predict_observing_time(
         Exposure that it was fitted in.
     min_counts : int
         Pixels with fewer counts in the blocks get no valid fit.
-    table, response : LineTable, Response, optional
+    table, response : LineTable and dict of kind to Response, optional
         Those of the joint fit. Without them the covariances of the fits are scaled.
     grid_seconds : (n_times,) float, s, increasing
     instrument : Instrument
@@ -102,16 +103,14 @@ def predict_observing_time(
         As in `docs/products.md` under `observing_time.json`; None where nothing is known.
     """
     wanted, valid = _wanted_and_valid(rows)
-    information = None
     if response is None:
-        pixels = _two_step_pixels(rows, wanted, valid, seconds)
+        groups = [(_two_step_pixels(rows, wanted, valid, seconds), None)]
     else:
-        relation = _middle_relation(rows, valid, instrument)
-        channels = instrument.n_channels
-        information = tabulate_information(response, table, *relation, channels)
-        pixels = _joint_pixels(rows, wanted, valid, seconds, information, response)
-    requirement = instrument.requirement
-    predicted = _predict(pixels, information, min_counts, grid_seconds, requirement)
+        groups = [
+            _joint_group(rows, wanted & chosen, valid & chosen, seconds, table, one, instrument)
+            for chosen, one in _by_kind(rows, response)
+        ]
+    predicted = _predict(groups, min_counts, grid_seconds, instrument.requirement)
     passing, fitted = predicted["pass_fraction_all"], predicted["answer_fraction"]
     shortest = {f"{f:g}": shortest_seconds(grid_seconds, passing, f) for f in FRACTIONS}
     return {
@@ -122,29 +121,46 @@ def predict_observing_time(
             for fraction, found in shortest.items()
             if found is None
         },
-        "measured": measured_numbers(rows, wanted, valid, seconds, requirement),
+        "measured": measured_numbers(rows, wanted, valid, seconds, instrument.requirement),
         "basis": BASIS_JOINT if response is not None else BASIS_TWO_STEP,
     }
 
 
-def _predict(
-    pixels: Pixels, information, min_counts: int, grid_seconds: np.ndarray, requirement: Requirement
-) -> dict:
-    """Errors and pass fractions at each exposure; without pixels NaN and 0."""
+def _by_kind(rows, response: Mapping[str, Response]):
+    """Which pixels (n,) are of each kind, and the response of that kind."""
+    kinds = kinds_of(rows)
+    for kind in rows_by_kind(kinds):
+        yield kinds == kind, of_kind(response, kind)
+
+
+def _joint_group(rows, wanted, valid, seconds, table, response, instrument: Instrument):
+    """Pixels of the joint fit that share a response, and the information in their spectra."""
+    relation = _middle_relation(rows, valid, instrument)
+    information = tabulate_information(response, table, *relation, instrument.n_channels)
+    return _joint_pixels(rows, wanted, valid, seconds, information, response), information
+
+
+def _predict(groups, min_counts: int, grid_seconds, requirement: Requirement) -> dict:
+    """Errors and pass fractions at each exposure; without pixels NaN and 0.
+
+    `groups` are pixels that share a response, and the information in their spectra or None.
+    """
     energies = np.array(requirement.energies_keV)
     limits = requirement_keV(energies, requirement)
     n_energies, n_times = len(energies), len(grid_seconds)
     sigma = {name: np.full((n_energies, n_times), np.nan) for name in ("median", "p90", "rms")}
     passing = np.zeros((n_energies, n_times))
     passing_all, fitted = np.zeros(n_times), np.zeros(n_times)
-    for t, target in enumerate(grid_seconds if len(pixels.counts) else ()):
-        covariance = covariance_at(pixels, target, information)
+    n_wanted = sum(pixels.n_wanted for pixels, _ in groups)
+    counts = np.concatenate([pixels.counts / pixels.seconds for pixels, _ in groups])
+    used = [group for group in groups if len(group[0].counts)]
+    for t, target in enumerate(grid_seconds if used else ()):
+        covariance = np.concatenate([covariance_at(one, target, known) for one, known in used])
         errors = sigma_at(covariance, energies)
         sigma["median"][:, t] = np.median(errors, axis=1)
         sigma["p90"][:, t] = np.quantile(errors, 0.9, axis=1)
         sigma["rms"][:, t] = np.sqrt(np.mean(errors**2, axis=1))
-        enough = enough_counts(pixels.counts * target / pixels.seconds, min_counts)
-        weight = enough / pixels.n_wanted
+        weight = enough_counts(counts * target, min_counts) / n_wanted
         fitted[t] = weight.sum()
         passing[:, t] = pass_probability(errors, limits[:, None]) @ weight
         passing_all[t] = pass_all_probability(covariance, energies, requirement) @ weight

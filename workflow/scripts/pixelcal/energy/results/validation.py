@@ -16,7 +16,7 @@ from pixelcal.energy.requirement import (
     predicted_pass_fraction,
     requirement_keV,
 )
-from pixelcal.energy.response.energy_scale import systematic_sigma
+from pixelcal.energy.response.energy_scale import systematic_sigmas
 from pixelcal.instrument import Requirement
 from pixelcal.numerics import statistics
 from pixelcal.status import EnergyStatus, has_valid_fit, is_trusted
@@ -43,10 +43,9 @@ def validate(
         Columns of a relation: GAIN, OFFSET, GAIN_ERR, OFFSET_ERR, GAIN_OFFSET_COV, STATUS.
     prior : gain and offset before the fit, (n,) each, keV/channel and keV
     truth : gain and offset as injected, (n,) each, or None
-    systematic_covariance : (3, 3) or (2, 2) float, optional
-        `Response.systematic_covariance`: of what all pixels have in common.
+    systematic_covariance : (3, 3) or (2, 2) float, or one for each pixel (n, k, k), optional
+        `Response.systematic_covariance`: of what all pixels of a kind have in common.
     requirement : Requirement
-        With the energies at which the relation is judged.
 
     Returns
     -------
@@ -54,9 +53,9 @@ def validate(
         `n_pixels`, `n_masked` (by the user), `n_no_answer` (others without a valid fit),
         `n_answers` (with one), `n_good` (STATUS 0), `n_doubtful` (`status.DOUBTFUL`), `truth`
         (bool), `status_counts` (pixels with each bit), and `energies`: for each energy, written as
-        "4", the numbers of `energy_numbers` over all valid fits, the same over the good pixels
-        under `good`, the pass fractions without doubtful fits under `trusted`, and
-        `common_sigma_keV`, the systematic uncertainty common to all pixels.
+        "4", the numbers of `energy_numbers` over all valid fits, over the good pixels under `good`,
+        pass fractions without doubtful fits under `trusted`, and `common_sigma_keV`, the systematic
+        uncertainty that pixels have in common.
     """
     status = np.asarray(rows["STATUS"])
     gain, offset, *covariance = relation_columns(rows)
@@ -68,17 +67,15 @@ def validate(
     for energy in requirement.energies_keV:
         sigma = np.where(valid, energy_sigma(energy, gain, offset, *covariance), np.nan)
         change = np.where(valid, energy_error(energy, gain, offset, *prior), np.nan)
-        error = None
-        if truth is not None:
-            error = np.where(valid, energy_error(energy, gain, offset, *truth), np.nan)
-        common = float(systematic_sigma(energy, of_all))
+        error = truth and np.where(valid, energy_error(energy, gain, offset, *truth), np.nan)
+        common = np.broadcast_to(systematic_sigmas(energy, of_all), len(status))
         data = sigma, change, float(requirement_keV(energy, requirement))
-        numbers = energy_numbers(*data, wanted, error, common)
         of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error, common)
-        numbers["trusted"] = {key: of_trusted[key] for key in PASS_FRACTIONS}
-        numbers["good"] = energy_numbers(*data, good, error, common)
-        numbers["common_sigma_keV"] = common
-        energies[f"{energy:g}"] = numbers
+        energies[f"{energy:g}"] = energy_numbers(*data, wanted, error, common) | {
+            "trusted": {key: of_trusted[key] for key in PASS_FRACTIONS},
+            "good": energy_numbers(*data, good, error, common),
+            "common_sigma_keV": _typical(common),
+        }
     return {
         "n_pixels": len(status),
         "n_masked": int((~wanted).sum()),
@@ -92,7 +89,14 @@ def validate(
     }
 
 
-def energy_numbers(sigma, change, requirement, wanted, error=None, common=np.nan) -> dict:
+def _typical(common: np.ndarray) -> float:
+    """Root mean square of the systematic uncertainties of the pixels (n,)."""
+    if not len(common):
+        return np.nan
+    return float(common[0]) if (common == common[0]).all() else statistics.rms(common)
+
+
+def energy_numbers(sigma, change, requirement, wanted, error, common) -> dict:
     """Statistics at one energy over the pixels `wanted`.
 
     Parameters
@@ -105,8 +109,8 @@ def energy_numbers(sigma, change, requirement, wanted, error=None, common=np.nan
     wanted : (n,) bool
         The pixels that count. Pixels masked by the user are not the fit's fault and should not be
         among them; pixels without a valid fit should, and do not pass.
-    common : float, keV
-        Systematic uncertainty that all pixels have in common; NaN where it is not known.
+    common : (n,) float, keV
+        Systematic uncertainty that pixels have in common; NaN where it is not known.
 
     Returns
     -------
@@ -125,7 +129,7 @@ def energy_numbers(sigma, change, requirement, wanted, error=None, common=np.nan
           pulls.
     """
     n_wanted = int(wanted.sum())
-    sigma, change = sigma[wanted], change[wanted]
+    sigma, change, common = sigma[wanted], change[wanted], common[wanted]
     known = np.isfinite(sigma)
     numbers = {
         "requirement_keV": requirement,

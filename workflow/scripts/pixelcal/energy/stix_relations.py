@@ -1,0 +1,135 @@
+"""Relations as STIX publishes them: its energy look-up table, and its daily calibrations.
+
+The look-up table (ELUT) is a CSV file: two lines of words, then Offset (ADC value of 0 keV), Gain
+(keV/ADC), Pixel and Detector of each pixel, and the ADC values of its science channels, which are
+not used. ADC values count from the lower edge of a bin, and there are 4096 of them.
+
+The daily calibrations are a FITS table, a row for each run: MEAS_START_UTC, and GAIN (channels per
+keV) and OFFSET (channel of 0 keV) of 32 detectors x 12 pixels.
+"""
+
+from __future__ import annotations
+
+import csv
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+from pixelcal.errors import InputError
+
+HEADER = ("Offset", "Gain keV/ADC", "Pixel", "Detector")
+WORDS_BEFORE = 5
+"""Lines that may stand before the header."""
+
+DAILY_COLUMNS = {"MEAS_START_UTC", "GAIN", "OFFSET"}
+
+ADC_VALUES = 4096
+PIXELS_OF_A_DETECTOR = 12
+
+THE_SAME_RUN_S = 600.0
+"""A calibration that began less than this before the data is that of the data."""
+
+
+def is_elut(path: str | Path) -> bool:
+    """Whether a text file is an energy look-up table of STIX."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            first = [row for row, _ in zip(csv.reader(file), range(WORDS_BEFORE), strict=False)]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+    return any(_is_header(row) for row in first)
+
+
+def read_elut(path: str | Path, n_channels: int) -> Table:
+    """DETNUM, GAIN (keV/channel) and OFFSET (keV) of an energy look-up table.
+
+    `n_channels` are those of the spectra, of which the ADC has a multiple.
+
+    Raises
+    ------
+    InputError
+        Where a row does not hold numbers, or the channels do not divide those of the ADC.
+    """
+    if ADC_VALUES % n_channels:
+        raise InputError(
+            f"{path}: is an energy look-up table of {ADC_VALUES} ADC values, of which"
+            f" {n_channels} channels are no whole part; give another relation file"
+        )
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file))
+    start = next(number for number, row in enumerate(rows) if _is_header(row)) + 1
+    try:
+        values = np.array([[float(text) for text in row[:4]] for row in rows[start:] if row])
+    except ValueError as error:
+        raise InputError(f"{path}: a row does not hold numbers ({error})") from None
+    offset_adc, gain_adc, pixel, detector = values.T
+    table = Table()
+    table["DETNUM"] = (PIXELS_OF_A_DETECTOR * detector + pixel).astype(np.int64)
+    table["GAIN"] = gain_adc * (ADC_VALUES // n_channels)
+    table["OFFSET"] = -gain_adc * offset_adc
+    return table
+
+
+def _is_header(row: list[str]) -> bool:
+    return tuple(text.strip() for text in row[:4]) == HEADER
+
+
+def is_daily(path: str | Path) -> bool:
+    """Whether a file holds the daily calibrations of STIX."""
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            return any(
+                isinstance(hdu, fits.BinTableHDU) and set(hdu.columns.names) >= DAILY_COLUMNS
+                for hdu in hdus
+            )
+    except OSError:
+        return False
+
+
+def read_daily(path: str | Path, start: str) -> tuple[Table, str]:
+    """The relation that was known when a run began: that of the latest run before it.
+
+    Parameters
+    ----------
+    path : path
+    start : str
+        Time (ISO, UTC) at which the run began. A calibration of the run itself is not taken.
+
+    Returns
+    -------
+    relation : Table
+        DETNUM, GAIN (keV/channel) and OFFSET (keV); NaN of a pixel that was not measured.
+    began : str
+        When the run that it is of began.
+
+    Raises
+    ------
+    InputError
+        Where there is none before.
+    """
+    with fits.open(path, memmap=False) as hdus:
+        rows = next(hdu.data for hdu in hdus[1:] if set(hdu.columns.names) >= DAILY_COLUMNS)
+        began = [str(text).strip() for text in rows["MEAS_START_UTC"]]
+        gain = np.asarray(rows["GAIN"], float).reshape(len(rows), -1)
+        offset = np.asarray(rows["OFFSET"], float).reshape(len(rows), -1)
+    limit = datetime.fromisoformat(start)
+    before = [
+        (datetime.fromisoformat(text), row)
+        for row, text in enumerate(began)
+        if (limit - datetime.fromisoformat(text)).total_seconds() > THE_SAME_RUN_S
+    ]
+    if not before:
+        raise InputError(
+            f"relation file {path}: its first calibration began {min(began)}, after the data"
+            f" ({start}); give another relation file"
+        )
+    row = max(before)[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        in_keV = np.where(gain[row] > 0, 1.0 / gain[row], np.nan)
+    table = Table()
+    table["DETNUM"] = np.arange(len(in_keV))
+    table["GAIN"], table["OFFSET"] = in_keV, -offset[row] * in_keV
+    return table, began[row]
