@@ -119,8 +119,19 @@ def prior_table(path, keywords, detnum, nominal, instrument: Instrument) -> Tabl
         table, began = read_daily(path, str(start))
         LOGGER.info("the relation known before is that of the run of %s", began)
         known = read_prior(None, detnum, **nominal, instrument=instrument)
+        if detnum.max(initial=0) >= len(table):
+            raise InputError(
+                f"relation file {path}: holds {len(table)} pixels, not DETNUM {detnum.max()}; give"
+                f" a file of {instrument.title}"
+            )
         rows = np.searchsorted(table["DETNUM"], detnum)
-        there = _is_usable(table["GAIN"][rows], table["OFFSET"][rows])
+        gain, offset = np.asarray(table["GAIN"])[rows], np.asarray(table["OFFSET"])[rows]
+        there = _is_usable(gain, offset)
+        for values, (least, most) in (
+            (gain, instrument.gain_range_keV),
+            (offset, instrument.offset_range_keV),
+        ):  # a pixel whose calibration failed has numbers that none can have
+            there &= (values >= least) & (values <= most)
         for values, name in zip(known, ("GAIN", "OFFSET"), strict=True):
             values[there] = table[name][rows[there]]
         if not there.all():

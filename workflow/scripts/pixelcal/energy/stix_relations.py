@@ -11,7 +11,7 @@ keV) and OFFSET (channel of 0 keV) of 32 detectors x 12 pixels.
 from __future__ import annotations
 
 import csv
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +61,13 @@ def read_elut(path: str | Path, n_channels: int) -> Table:
     with open(path, encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
     start = next(number for number, row in enumerate(rows) if _is_header(row)) + 1
+    filled = [row[:4] for row in rows[start:] if any(text.strip() for text in row)]
     try:
-        values = np.array([[float(text) for text in row[:4]] for row in rows[start:] if row])
+        values = np.array([[float(text) for text in row] for row in filled])
     except ValueError as error:
         raise InputError(f"{path}: a row does not hold numbers ({error})") from None
+    if values.shape[1:] != (len(HEADER),):
+        raise InputError(f"{path}: has no row of {', '.join(HEADER)} below its header")
     offset_adc, gain_adc, pixel, detector = values.T
     table = Table()
     table["DETNUM"] = (PIXELS_OF_A_DETECTOR * detector + pixel).astype(np.int64)
@@ -87,6 +90,15 @@ def is_daily(path: str | Path) -> bool:
             )
     except OSError:
         return False
+
+
+def _utc(text: str) -> datetime | None:
+    """A time (ISO, UTC, with or without Z); None of a text that is none."""
+    try:
+        time = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
 
 
 def read_daily(path: str | Path, start: str) -> tuple[Table, str]:
@@ -115,16 +127,26 @@ def read_daily(path: str | Path, start: str) -> tuple[Table, str]:
         began = [str(text).strip() for text in rows["MEAS_START_UTC"]]
         gain = np.asarray(rows["GAIN"], float).reshape(len(rows), -1)
         offset = np.asarray(rows["OFFSET"], float).reshape(len(rows), -1)
-    limit = datetime.fromisoformat(start)
+    limit, times = _utc(start), [_utc(text) for text in began]
+    if limit is None:
+        raise InputError(
+            f"relation file {path}: holds calibrations of many dates, and DATE-OBS of the data is"
+            f" {start!r}, which is no date; correct it, or give one calibration"
+        )
+    known = [time for time in times if time is not None]
     before = [
-        (datetime.fromisoformat(text), row)
-        for row, text in enumerate(began)
-        if (limit - datetime.fromisoformat(text)).total_seconds() > THE_SAME_RUN_S
+        (time, row)
+        for row, time in enumerate(times)
+        if time is not None and (limit - time).total_seconds() > THE_SAME_RUN_S
     ]
     if not before:
+        first = (
+            f"its first calibration began {min(known).isoformat()}, after"
+            if known
+            else ("no calibration in it has a date before")
+        )
         raise InputError(
-            f"relation file {path}: its first calibration began {min(began)}, after the data"
-            f" ({start}); give another relation file"
+            f"relation file {path}: {first} the data ({start}); give another relation file"
         )
     row = max(before)[1]
     with np.errstate(divide="ignore", invalid="ignore"):

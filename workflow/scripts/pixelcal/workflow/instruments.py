@@ -65,6 +65,11 @@ def _check(settings: Mapping) -> None:
     relation, judged = settings["relation"], settings["requirement"]
     for key in ("gain", "offset"):
         least, most = relation[f"{key}_range_keV"]
+        if least >= most:
+            raise InputError(
+                f"relation.{key}_range_keV: [{least:g}, {most:g}] does not rise; write the least"
+                " value first"
+            )
         if not least <= relation[f"{key}_keV"] <= most:
             raise InputError(
                 f"relation.{key}_keV: {relation[f'{key}_keV']:g} is outside of"
@@ -92,7 +97,12 @@ def _check(settings: Mapping) -> None:
         absent = [key for key in layout["required"] if key not in columns]
         if absent:
             raise InputError(f"layouts.{name}.required: {absent[0]} has no name in its columns")
-        if {"row", "column"} & columns.keys() and not settings["camera"]["grid"]["rows"]:
+        of_grid = {"row", "column"} & columns.keys()
+        if len(of_grid) == 1:
+            raise InputError(
+                f"layouts.{name}.columns: row and column go together; name both, or pixel"
+            )
+        if of_grid and not all(settings["camera"]["grid"].values()):
             raise InputError(
                 f"layouts.{name}.columns: name row and column, but camera.grid says how many there"
                 " are; fill it in"

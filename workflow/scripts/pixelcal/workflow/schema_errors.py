@@ -50,7 +50,8 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         return _unknown_key(where, error)
     if rule == "required":
         missing = next(key for key in limit if key not in error.instance)
-        return f"{where}.{missing}: is missing; it has no default"
+        full = f"{where}.{missing}" if where else missing
+        return f"{full}: is missing; it has no default"
     if rule == "propertyNames" or "propertyNames" in error.schema_path:
         return (
             f"{where}: {error.instance!r} cannot be the name of an exposure; allowed: up to 64"
@@ -99,6 +100,8 @@ def _allowed(error: jsonschema.ValidationError) -> str:
         "minLength": "a text that is not empty",
         "minProperties": "at least {} entry",
         "maxProperties": "nothing (reserved)",
+        "minItems": "at least {} value(s)",
+        "maxItems": "at most {} values",
         "uniqueItems": "each entry once",
         "pattern": "a text as 2026-01-31 or 2026-01-31T12:00:00",
     }

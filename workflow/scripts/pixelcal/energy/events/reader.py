@@ -149,7 +149,13 @@ def open_events(
     if multiplicity != "all" and "multiplicity" not in names:
         raise InputError(_no_multiplicity(path, multiplicity))
     with open_fits(path, "event file") as hdus:
-        hdu = _find_table(path, hdus, how, [names[key] for key in names if key in required])
+        needed = [names[key] for key in names if key in required]
+        try:
+            hdu = _find_table(path, hdus, how, needed)
+        except InputError:
+            for other in hdus:  # of another camera is the clearer reason
+                instrument.check_header(other.header, f"event file {path}")
+            raise
         check_sums(path, hdu, "event file")
         value = value_key(how, columns)
         file = _describe(path, hdus[0].header, hdu, names, value, first_pixel, instrument)
@@ -255,7 +261,7 @@ def _no_multiplicity(path: Path, multiplicity: str) -> str:
 def _find_table(path: Path, hdus, layout: Layout, needed: list[str]) -> fits.BinTableHDU:
     """The first table that has the columns `needed`, the layout's extension before all others."""
     where, advice = f"event file {path}", "give the events as a binary table, one number per column"
-    named = [hdu for hdu in hdus if hdu.name.upper() == layout.extension]
+    named = [hdu for hdu in hdus if hdu.name.upper() == layout.extension.upper()]
     if len(named) > 1:
         raise InputError(
             f"{where}: has {len(named)} extensions {layout.extension}; give a file for each"

@@ -30,8 +30,8 @@ logger = logging.getLogger("pixelcal")
 WORDS = ("TELESCOP", "INSTRUME", "DATE-OBS", "DATE-END", "TSTART", "TSTOP", "TIMESYS")
 """Keywords that are kept of a file, where it has them."""
 
-CHANNEL_NAME = re.compile(r"[A-Za-z_ ]*(\d+)")
-"""Name of a column of one channel: any word and the number of the channel."""
+CHANNEL_NAME = re.compile(r"([A-Za-z_ ]*)(\d+)")
+"""Name of a column of one channel: any word, the same for all, and the number of the channel."""
 
 TENTHS = 10.0
 """STIX's files of 2020 give an integration time of a tenth of what it is: their live time, in
@@ -42,6 +42,11 @@ TOO_SHORT = (
     " times as long, as in files of STIX of 2020"
 )
 DELIVERED_TWICE = "spectra %s: %d of %d rows of counts hold what another row does; each counts once"
+
+FEWER_SECONDS = (
+    "spectra %s: %d pixels have counts in some of the runs alone; their exposure is shorter than"
+    " the %g s written, so their rates are too low"
+)
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,8 @@ def _checked(part: ReadySpectra, rebin: int, instrument: Instrument, where: str)
             f"{where}: has {counts.shape[1]} channels, and {instrument.title} has {wanted};"
             " give spectra of all of them, or another instrument file"
         )
+    if not len(counts):
+        raise InputError(f"{where}: holds no spectrum; give a row for each pixel")
     if not np.isfinite(counts).all() or counts.min(initial=0) < 0 or (counts % 1 != 0).any():
         raise InputError(
             f"{where}: COUNTS holds what is no count: negative, not whole or not finite"
@@ -166,12 +173,11 @@ def _read_table(path: str | Path, layout: Layout, where: str) -> ReadySpectra:
     names = {name.upper(): name for name in table.colnames}
     detnum = _column(table, names, "DETNUM", where)
     if "EXPOSURE" in names:
-        seconds = np.unique(np.asarray(table[names["EXPOSURE"]], float))
-        if len(seconds) != 1:
-            raise InputError(f"{where}: column EXPOSURE has {len(seconds)} values; one is needed")
-        meta.setdefault("EXPOSURE", float(seconds[0]))
+        meta.setdefault("EXPOSURE", _one_exposure(table[names["EXPOSURE"]], where))
     if "CHANNEL" in names:
         detnum, counts = _long(table, names, detnum, where)
+    elif "COUNTS" in names and np.ndim(table[names["COUNTS"]]) == 2:  # a vector, as ECSV has it
+        counts = _numbers(table[names["COUNTS"]], "COUNTS", where)
     else:
         counts = _wide(table, where)
     return ReadySpectra(detnum, counts, _exposure(meta, where), _kept(meta))
@@ -189,10 +195,13 @@ def _read_fits_table(path: str | Path, layout: Layout, where: str) -> ReadySpect
         else:
             raise InputError(f"{where}: no table holds DETNUM and COUNTS; give a table like ours")
         check_sums(path, hdu, "spectra")
-        header = {**_kept(hdus[0].header), **dict(hdu.header)}
+        header = {**_kept(hdus[0].header, "EXPOSURE"), **dict(hdu.header)}
         counts = np.asarray(hdu.data[names["COUNTS"]])
-        detnum = np.asarray(hdu.data[names["DETNUM"]], np.int64)
-    if counts.ndim != 2:
+        detnum = _whole(hdu.data[names["DETNUM"]], "DETNUM", where)
+        if "EXPOSURE" in names:
+            seconds = _one_exposure(hdu.data[names["EXPOSURE"]], where)
+            header.setdefault("EXPOSURE", seconds)
+    if counts.ndim != 2 or counts.dtype.kind not in "iuf":
         raise InputError(f"{where}: COUNTS does not hold a vector of channels in each row")
     return ReadySpectra(detnum, counts, _exposure(header, where), _kept(header))
 
@@ -201,24 +210,50 @@ def _column(table: Table, names: dict[str, str], name: str, where: str) -> np.nd
     """A column of whole numbers (n,)."""
     if name not in names:
         raise InputError(f"{where}: lacks the column {name}; it has {', '.join(table.colnames)}")
-    values = np.asarray(table[names[name]])
-    if values.dtype.kind not in "iu":
+    return _whole(table[names[name]], name, where)
+
+
+def _whole(column, name: str, where: str) -> np.ndarray:
+    """Whole numbers (n,) of a column, which may be written as 3.0."""
+    values = _numbers(column, name, where)
+    if values.ndim != 1 or not np.isfinite(values).all() or (values % 1 != 0).any():
         raise InputError(f"{where}: column {name} does not hold whole numbers")
     return values.astype(np.int64)
 
 
+def _numbers(column, name: str, where: str) -> np.ndarray:
+    """The numbers of a column as float; an empty field is none."""
+    if np.ma.is_masked(column):
+        raise InputError(f"{where}: column {name} has an empty field; write a number, or 0")
+    values = np.asarray(column)
+    if values.dtype.kind not in "iuf":
+        raise InputError(f"{where}: column {name} does not hold numbers")
+    return values.astype(float)
+
+
+def _one_exposure(column, where: str) -> float:
+    """The exposure (s) that all rows have in common."""
+    seconds = np.unique(_numbers(column, "EXPOSURE", where))
+    if len(seconds) != 1:
+        raise InputError(f"{where}: column EXPOSURE has {len(seconds)} values; one is needed")
+    return float(seconds[0])
+
+
 def _wide(table: Table, where: str) -> np.ndarray:
     """Counts (n, n_channels) of a table with a column for each channel."""
-    found = {}
+    found: dict[str, dict[int, str]] = {}
     for name in table.colnames:
         match = CHANNEL_NAME.fullmatch(name)
-        if match and name.upper() not in ("DETNUM", "EXPOSURE"):
-            found[int(match[1])] = name
-    if not found or sorted(found) != list(range(len(found))):
+        if match:
+            found.setdefault(match[1].upper(), {})[int(match[2])] = name
+    # One column with a number is no spectrum: X0 may be anything.
+    whole = [one for one in found.values() if len(one) > 1 and sorted(one) == [*range(len(one))]]
+    if len(whole) != 1:
         raise InputError(
             f"{where}: has neither CHANNEL and COUNTS nor a column for each channel from 0 on"
         )
-    return np.column_stack([np.asarray(table[found[k]], float) for k in range(len(found))])
+    (named,) = whole
+    return np.column_stack([_numbers(table[named[k]], named[k], where) for k in sorted(named)])
 
 
 def _long(table: Table, names: dict[str, str], detnum, where: str):
@@ -242,8 +277,8 @@ def _exposure(header, where: str) -> float:
     return float(seconds)
 
 
-def _kept(header) -> dict:
-    return {word: header[word] for word in WORDS if word in header}
+def _kept(header, *others: str) -> dict:
+    return {word: header[word] for word in (*WORDS, *others) if word in header}
 
 
 # --- STIX -----------------------------------------------------------------------------------------
@@ -295,15 +330,34 @@ def _read_stix(path: str | Path, layout: Layout, where: str) -> ReadySpectra:
     # "SOLO/STIX" is the telescope and its instrument.
     if "TELESCOP" in words:
         words["TELESCOP"] = str(words["TELESCOP"]).split("/")[0]
-    total = sum(max(seconds[k] for k in rows) for rows in runs.values())
-    detnum = np.arange(counts.shape[1])
-    return ReadySpectra(detnum, counts[kept].sum(axis=0), float(total), words)
+    total = _exposure_of_runs(counts, seconds, runs.values(), where)
+    return ReadySpectra(np.arange(counts.shape[1]), counts[kept].sum(axis=0), total, words)
+
+
+def _exposure_of_runs(counts, seconds: list[float], runs, where: str) -> float:
+    """Exposure (s) of the pixels: the sum of the runs that have counts of them.
+
+    Rows of one run may have times of their own, each with some of the detectors: they do not add
+    up. Where runs are of different pixels, the longest exposure is taken, and a warning says so.
+    """
+    of_pixel = np.zeros(counts.shape[1])
+    for rows in runs:
+        exposed = (counts[rows] > 0).any(axis=(0, 2))
+        of_pixel[exposed] += max(seconds[k] for k in rows)
+    longest = of_pixel.max()
+    fewer = (of_pixel > 0) & (of_pixel < longest * (1 - 1e-6))
+    if fewer.any():
+        logger.warning(FEWER_SECONDS, where.removeprefix("spectra "), fewer.sum(), longest)
+    return float(longest or sum(max(seconds[k] for k in rows) for rows in runs))
 
 
 def _stix_seconds(control, index: int, where: str) -> float:
     """How long a run was (s), by its row of CONTROL."""
     names = {name.lower(): name for name in control.names}
-    of_row = control[min(index, len(control) - 1)]
+    rows = np.flatnonzero(control[names["index"]] == index) if "index" in names else [index]
+    if not len(rows) or rows[0] >= len(control):
+        raise InputError(f"{where}: CONTROL has no row {index}, which DATA refers to")
+    of_row = control[rows[0]]
     seconds = float(of_row[names["integration_time"]])
     live = float(of_row[names["live_time"]]) / 1000.0 if "live_time" in names else 0.0
     if live > seconds:
