@@ -1,6 +1,7 @@
 """Real files of other cameras, which a test uses where they are there; none is committed."""
 
 import pytest
+
 from helpers.paths import PROJECT
 
 REAL = PROJECT.parent / "shared" / "real"

@@ -1,8 +1,8 @@
 """A camera that nobody has built: its files, and events that were drawn without the library.
 
-16 x 16 pixels of CZT with an ADC of 4096 channels, between sources of Am-241 and Co-57. A photon may
-lose its energy's exponential tail, or a fluorescence photon of the crystal; then there is the noise
-of the electronics.
+16 x 16 pixels of CZT with an ADC of 4096 channels, between sources of Am-241 and Co-57. A photon
+may lose a part of its energy that is exponential, or a fluorescence photon of the crystal; then
+there is the noise of the electronics.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import csv
 import numpy as np
 import yaml
 from astropy.io import fits
+
 from helpers.paths import RESOURCES
 
 N_SIDE, N_CHANNELS = 16, 4096
@@ -76,7 +77,7 @@ def pixel_places():
 
 
 def write_lines(path):
-    """The tables of both sources in one: the 14 keV gamma of cobalt is among neptunium's L lines."""
+    """Both sources in one table: the 14 keV gamma of cobalt is among neptunium's L lines."""
     rows = [*read_rows("am241"), *read_rows("co57")]
     for row in rows:
         if row["transition"] == "g14":

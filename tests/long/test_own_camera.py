@@ -72,7 +72,7 @@ def test_pixels_are_in_order(relation):
 
 
 def test_the_response_is_what_was_drawn(toy):
-    """The escape of cadmium has no peak in a block but beside stronger lines, so it is not known."""
+    """No block holds a peak of cadmium's escape alone, so its probability is hardly known."""
     header = fits.getheader(toy[0] / "toycam" / "hour" / "response.fits", "LINES")
     assert header["MATERIAL"] == "CZT"
     zinc, cadmium, tellurium = (probability for _, _, probability in toy_camera.ESCAPES)

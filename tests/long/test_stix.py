@@ -11,7 +11,7 @@ from helpers.project_copies import copy_project
 from helpers.real_files import REAL, STIX_DAILY, STIX_RUN, real_file
 
 ROW_OF_5_MAY_2020 = 125
-"""Of the mission's daily calibrations: that of the run itself, which the chain must not have read."""
+"""Of the mission's daily calibrations: that of the run itself, which the chain must not read."""
 
 LARGE = np.arange(384) % 12 < 8
 

@@ -12,8 +12,8 @@ from helpers.paths import PROJECT, SCRIPTS
 from helpers.real_files import NUSTAR, real_file
 
 from pixelcal.camera import read_pixel_map
-from pixelcal.energy.events.ready_spectra import read_ready_spectra
 from pixelcal.energy.events.reader import detnum_of_positions, open_events
+from pixelcal.energy.events.ready_spectra import read_ready_spectra
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.materials import MATERIALS
@@ -272,9 +272,8 @@ def constants_of_eclairs(path):
             if sides == [80, 80]:
                 yield 6400
         if isinstance(node, ast.Constant) and id(node) not in without:
-            if isinstance(node.value, str) and "eclairs" in node.value.lower():
-                yield node.value
-            elif type(node.value) in (int, float) and node.value in (6400, 1024):
+            text = node.value.lower() if isinstance(node.value, str) else ""
+            if "eclairs" in text or node.value in (6400, 1024):
                 yield node.value
 
 
