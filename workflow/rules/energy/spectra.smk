@@ -58,6 +58,7 @@ else:
         input:
             **event_inputs(),
             **optional(prior=config["relation"]["file"]),
+            lines=line_table,
             pixel_map=PIXEL_MAP,
         output:
             truth=FOLDER + "/{exposure}/truth.ecsv",  # NaN

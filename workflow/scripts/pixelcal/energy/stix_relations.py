@@ -89,26 +89,22 @@ def is_daily(path: str | Path) -> bool:
         return False
 
 
-def read_daily(path: str | Path, start: str) -> tuple[Table, str]:
-    """The relation that was known when a run began: that of the latest run before it.
+def read_daily(path: str | Path, start: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The relations that were known when a run began, the latest first.
 
     Parameters
     ----------
     path : path
     start : str
-        Time (ISO, UTC) at which the run began. A calibration of the run itself is not taken.
+        Time (ISO, UTC) at which the run began. A calibration of the run itself is not taken; where
+        there is none before, those after are, the earliest first.
 
     Returns
     -------
-    relation : Table
-        DETNUM, GAIN (keV/channel) and OFFSET (keV); NaN of a pixel that was not measured.
-    began : str
-        When the run that it is of began.
-
-    Raises
-    ------
-    InputError
-        Where there is none before.
+    began : list of m str
+        When each run began.
+    gain, offset : (m, 384) float, keV/channel and keV
+        NaN of a pixel that was not measured.
     """
     with fits.open(path, memmap=False) as hdus:
         rows = next(hdu.data for hdu in hdus[1:] if set(hdu.columns.names) >= DAILY_COLUMNS)
@@ -116,20 +112,10 @@ def read_daily(path: str | Path, start: str) -> tuple[Table, str]:
         gain = np.asarray(rows["GAIN"], float).reshape(len(rows), -1)
         offset = np.asarray(rows["OFFSET"], float).reshape(len(rows), -1)
     limit = datetime.fromisoformat(start)
-    before = [
-        (datetime.fromisoformat(text), row)
-        for row, text in enumerate(began)
-        if (limit - datetime.fromisoformat(text)).total_seconds() > THE_SAME_RUN_S
-    ]
-    if not before:
-        raise InputError(
-            f"relation file {path}: its first calibration began {min(began)}, after the data"
-            f" ({start}); give another relation file"
-        )
-    row = max(before)[1]
+    age = np.array([(limit - datetime.fromisoformat(text)).total_seconds() for text in began])
+    order = np.argsort(np.abs(age), kind="stable")
+    before = [row for row in order if age[row] > THE_SAME_RUN_S]
+    used = before or [row for row in order if age[row] < -THE_SAME_RUN_S]
     with np.errstate(divide="ignore", invalid="ignore"):
-        in_keV = np.where(gain[row] > 0, 1.0 / gain[row], np.nan)
-    table = Table()
-    table["DETNUM"] = np.arange(len(in_keV))
-    table["GAIN"], table["OFFSET"] = in_keV, -offset[row] * in_keV
-    return table, began[row]
+        in_keV = np.where(gain[used] > 0, 1.0 / gain[used], np.nan)
+    return [began[row] for row in used], in_keV, -offset[used] * in_keV

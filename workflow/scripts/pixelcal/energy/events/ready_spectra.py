@@ -280,12 +280,16 @@ def _read_stix(path: str | Path, layout: Layout, where: str) -> ReadySpectra:
     runs: dict[tuple, list[int]] = {}
     for k in kept:
         runs.setdefault(times[k], []).append(k)
+    whole = np.zeros(counts.shape[1:])
     for time, rows in runs.items():
-        if ((counts[rows] > 0).sum(axis=0) > 1).any():
+        # Parts of a run hold different pixels or channels; what is in two of them is the same.
+        most = counts[rows].max(axis=0)
+        if ((counts[rows] != most) & (counts[rows] > 0)).any():
             raise InputError(
-                f"{where}: {len(rows)} rows of one run (time {time[0]:g} s) hold counts of the same"
-                " pixels and channels, and are not the same; give one of them"
+                f"{where}: {len(rows)} rows of one run (time {time[0]:g} s) hold different counts"
+                " of the same pixels and channels; give one of them"
             )
+        whole += most
     words = _kept(primary)
     for ours, theirs in (("DATE-OBS", ("DATE_BEG", "DATE_OBS", "DATE-BEG")),
                          ("DATE-END", ("DATE_END",))):  # fmt: skip
@@ -297,13 +301,17 @@ def _read_stix(path: str | Path, layout: Layout, where: str) -> ReadySpectra:
         words["TELESCOP"] = str(words["TELESCOP"]).split("/")[0]
     total = sum(max(seconds[k] for k in rows) for rows in runs.values())
     detnum = np.arange(counts.shape[1])
-    return ReadySpectra(detnum, counts[kept].sum(axis=0), float(total), words)
+    return ReadySpectra(detnum, whole, float(total), words)
 
 
 def _stix_seconds(control, index: int, where: str) -> float:
     """How long a run was (s), by its row of CONTROL."""
     names = {name.lower(): name for name in control.names}
-    of_row = control[min(index, len(control) - 1)]
+    row = index
+    if "index" in names:  # a number of the run, not always that of the row
+        found = np.flatnonzero(np.asarray(control[names["index"]], int) == index)
+        row = int(found[0]) if len(found) else index
+    of_row = control[min(row, len(control) - 1)]
     seconds = float(of_row[names["integration_time"]])
     live = float(of_row[names["live_time"]]) / 1000.0 if "live_time" in names else 0.0
     if live > seconds:

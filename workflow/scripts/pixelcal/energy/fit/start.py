@@ -51,6 +51,9 @@ FAR_OFF = (
     " the prior"
 )
 
+ASKED_OF_A_CAMERA, AS_GOOD = 64, 0.99
+"""Pixels that choose between relations of the camera, and how near to the best one is as good."""
+
 DARK_FRACTION = 0.01
 """Fraction of the counts that may lie in channels on and below the edge of the threshold."""
 
@@ -269,6 +272,35 @@ def _is_sharp(
     at = float(np.median(gain)), float(np.median(offset))
     seeds, _ = find_far(np.sum(counts, axis=0), *at, filters, far_filters, search)
     return bool(seeds) and seeds[0][0] > SHARP * len(counts) * np.mean(alone)
+
+
+def latest_that_fits(counts, gains, offsets, table: LineTable, shape: LineShape) -> int:
+    """Which of several relations of the camera to start from: the first that puts lines on counts.
+
+    A camera that was set up differently for a while has relations that are keV off.
+
+    Parameters
+    ----------
+    counts : (n, n_channels) int
+    gains, offsets : (m, n) float, keV/channel and keV
+        The preferred relations first.
+    table : LineTable
+    shape : LineShape
+
+    Returns
+    -------
+    int
+        The first row whose sum of squares is within `AS_GOOD` of the largest.
+    """
+    some = np.unique(np.linspace(0, len(counts) - 1, ASKED_OF_A_CAMERA).astype(int))
+    counts, gains, offsets = np.asarray(counts)[some], gains[:, some], offsets[:, some]
+    filters = make_filters(table, shape, float(np.median(gains)))
+    pixels = [np.ascontiguousarray(pixel, np.float64) for pixel in counts]
+    totals = [
+        sum(_collected(*pixel, filters) for pixel in zip(pixels, *relation, strict=True))
+        for relation in zip(gains, offsets, strict=True)
+    ]
+    return int(np.flatnonzero(np.array(totals) >= AS_GOOD * max(totals))[0])
 
 
 def outside_search_window(gain, offset, prior_gain, prior_offset, search: Window):
