@@ -29,6 +29,7 @@ with configuration.mistakes_in_one_line():
     check_not_measured(FOLDER, EXPOSURES, SIMULATED)
 COLUMNS = {key: name for key, name in config["events"]["columns"].items() if name is not None}
 LAYOUT = INSTRUMENT["layouts"][config["events"]["layout"]]
+SPECTRA_RULES = f"energy/{'spectra' if LAYOUT['form'] == 'events' else 'ready_spectra'}.smk"
 HAS_TRUTH = LAYOUT["form"] == "events" and not {"channel"} & {*LAYOUT["columns"], *COLUMNS}
 LINES = shipped_or_given("resources/lines/all_blocks.csv")  # of the simulation
 ATTENUATION = shipped_or_given("resources/attenuation/cdte.csv")
@@ -193,7 +194,7 @@ def line_tables():
 def event_inputs():
     """The event files and their good times: the user's, or the simulated ones."""
     if SIMULATED:
-        folder = FOLDER + "/events"
+        folder = f"{FOLDER}/events"
         return {"events": [f"{folder}/events.fits"], "gti": f"{folder}/gti.fits"}
     return {"events": config["events"]["files"]} | optional(gti=config["events"]["gti"]["file"])
 
@@ -212,7 +213,7 @@ def bad_pixels_input():
 
 def undistributed_input():
     """The spectrum without energy redistribution, where events are simulated."""
-    path = FOLDER + "/events/undistributed.fits"
+    path = f"{FOLDER}/events/undistributed.fits"
     return {"undistributed": path} if SIMULATED else {}
 
 
@@ -241,7 +242,7 @@ def response_files():
 def mission_output():
     """The calibration file of the mission, where the instrument has one."""
     name = INSTRUMENT["mission_file"]
-    return optional(mission=name and FOLDER + "/{exposure}/" + f"{name}.fits")
+    return optional(mission=name and f"{FOLDER}/{{exposure}}/{name}.fits")
 
 
 def chunk_files(wildcards):

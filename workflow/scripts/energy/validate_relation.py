@@ -12,7 +12,7 @@ import numpy as np
 from pixelcal.energy.kinds import kinds_of, of_kind
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.response.energy_scale import common_covariance
-from pixelcal.energy.response.io import common_covariances
+from pixelcal.energy.response.extensions import common_covariances
 from pixelcal.energy.results.validation import validate
 from pixelcal.energy.truth import read_truth
 from pixelcal.instrument import instrument_of
