@@ -109,6 +109,11 @@ def make_filters(table: LineTable, shape: LineShape, gain: float) -> Filters:
     return Filters(np.array(energies), taps, half_width, np.array([block for block, _ in groups]))
 
 
+def filters_without_others(filters: Filters, group: int) -> Filters:
+    """The filter of one line group."""
+    return Filters(*(values[group : group + 1] for values in filters))
+
+
 def filters_without(filters: Filters, block: int) -> Filters:
     """The filters of all other blocks."""
     kept = filters.block != block
@@ -242,6 +247,8 @@ def nearer_prior(
             seeds, known = find_far(part.sum(axis=0), *at, *filters)
             if not seeds or seeds[0][0] < max(FAR_PREFERENCE, FAR_RATIO * known):
                 return prior
+            if not _finds_more(part.sum(axis=0), seeds[0][1], at, table, shape):
+                return prior
         if not _is_sharp(counts, *prior, *filters):
             return prior
         best = moved(seeds[0][1])
@@ -256,6 +263,20 @@ def nearer_prior(
         best = tried[int(np.argmax(sure))]
     logger.warning(FAR_OFF, np.median(best[0]), np.median(best[1]), *at)
     return best
+
+
+def _finds_more(counts, far, at, table: LineTable, shape: LineShape) -> bool:
+    """Whether a relation finds more of the line groups than another one.
+
+    Each group counts by the logarithm of its square: one that stands on another line, or on the
+    slope of a continuum, can collect more than all groups at their places.
+    """
+    pixel, found = np.ascontiguousarray(counts, np.float64), []
+    for gain, offset in (far, at):
+        filters = make_filters(table, shape, gain)
+        alone = [filters_without_others(filters, k) for k in range(len(filters.energy))]
+        found.append(sum(np.log1p(_collected(pixel, gain, offset, one)) for one in alone))
+    return found[0] > found[1]
 
 
 def _is_sharp(
