@@ -11,6 +11,8 @@ All are tests at the maximum of the joint fit, in one look at the model: nothing
   with everything else free: the efficient score of a shift of that block alone (Rao 1948; van der
   Vaart, Asymptotic Statistics, 1998, chapter 25). By how much that moves the relation is the one
   step to the fit without what the block says about positions.
+- **Bend.** The same score for a parabola between the lowest and the highest line.
+- **Second state.** Some of the counts at other gains (`fit.second_state`).
 - **Excess.** Counts that gather where the model has no line (a noise peak, a threshold, a foreign
   line), or are missing: the window within each block whose counts are the least likely.
 """
@@ -22,14 +24,20 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.fit.model import (
+    N_SHARED,
     PIVOT_HIGH,
     PIVOT_LOW,
     block_model,
     choose_channels,
+    groups_of_block,
     parameter_index,
+    relation_of,
+    rows_of_block,
 )
+from pixelcal.energy.fit.population_prior import add_population_prior
+from pixelcal.energy.fit.second_state import find_second_state
 from pixelcal.numerics.jit import njit
-from pixelcal.numerics.linalg import cholesky, copy_into, inverse, is_positive
+from pixelcal.numerics.linalg import cholesky, copy_into, inverse, is_positive, quadratic_form
 
 WINDOWS = (6, 14, 24)
 """Widths of the windows in channels: a narrow line, one as at 60 keV, a small block."""
@@ -40,6 +48,10 @@ LEAST_EXCESS = 4.0
 RIDGE = 1e-9
 """Added to the information, relative to its diagonal, so that a component without counts in the
 model does not make it singular."""
+
+
+LEAST_LEFT = 0.01
+"""A bend that the other parameters take up but for less of its information cannot be told."""
 
 
 class Consistency(NamedTuple):
@@ -62,6 +74,12 @@ class Consistency(NamedTuple):
     block_excess : (n_blocks,) float
         Signed root of the deviance of the window that fits worst, about normal at any one place; 0
         where none is beyond `LEAST_EXCESS`.
+    bend, bend_err : float, keV
+        How far the pixel's energies lie above a straight relation in the middle of the lines, were
+        it a parabola; NaN where it cannot be told.
+    second_sigma, second_stretch : float
+    second_part : int
+        As `second_state.find_second_state` returns them.
     """
 
     drift: np.ndarray
@@ -71,6 +89,18 @@ class Consistency(NamedTuple):
     block_shift_err: np.ndarray
     block_pull: np.ndarray
     block_excess: np.ndarray
+    bend: float
+    bend_err: float
+    second_sigma: float
+    second_stretch: float
+    second_part: int
+
+
+class _Curved(NamedTuple):
+    """A gradient (n_free,) and second derivatives (n_free, n_free), to add a prior to."""
+
+    gradient: np.ndarray
+    curvature: np.ndarray
 
 
 @njit
@@ -78,7 +108,8 @@ def not_checked(n_blocks):
     """The fields of `Consistency` where nothing is known."""
     nothing, unknown = np.full((2, 2), np.nan), np.full(n_blocks, np.nan)
     pull = np.full((n_blocks, 2), np.nan)
-    return nothing[0], nothing, np.nan, unknown, unknown, pull, unknown
+    of_blocks = unknown, unknown, pull, unknown
+    return nothing[0], nothing, np.nan, *of_blocks, np.nan, np.nan, np.nan, np.nan, 0
 
 
 @njit
@@ -97,6 +128,7 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
         Counts relative to the camera's mean pixel.
     templates : Templates
     work : Workspace
+        Holds the model of all blocks at the maximum, see `model.fill_workspace`.
     """
     n_free, n_blocks = theta.shape[0], templates.limits.shape[0]
     has_halves = first_half.shape[0] > 0
@@ -105,17 +137,21 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
     block_shift, block_shift_err = np.full(n_blocks, np.nan), np.full(n_blocks, np.nan)
     block_pull = np.full((n_blocks, 2), np.nan)
     block_excess = np.zeros(n_blocks)
+    # Of a bend: its score and information, and the mixed ones with the parameters.
+    bend_score, bend_by = np.zeros(2), np.zeros(n_free)
     n_most = work.jacobian.shape[1]
     local_information, local_score = np.empty((n_most, n_most)), np.empty(n_most)
     for b in range(n_blocks):
         start, n = first[b], last[b] - first[b]
-        n_local, first_group = block_model(theta, b, start, n, scale, templates, work)
+        first_group, last_group = groups_of_block(templates.group_block, b)
+        n_local, rows = N_SHARED + 1 + last_group - first_group, rows_of_block(work, start)
         excess_of_shift = _score_of_block(
-            counts, first_half, fraction, start, n, n_local, work, local_score, local_information
+            counts, first_half, fraction, start, n, n_local, rows, local_score, local_information
         )
         places = np.empty(n_local, np.int64)
         for p in range(n_local):
             places[p] = parameter_index(p, b, first_group, n_blocks)
+        _add_bend(counts, start, n, places, theta, templates.ends, rows, bend_score, bend_by)
         for p in range(n_local):
             score[places[p]] += local_score[p]
             for q in range(n_local):
@@ -127,12 +163,67 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
             block_pull[b] *= block_shift[b]
         else:
             block_pull[b] = np.nan
-        block_excess[b] = _worst_window(counts, start, n, work.mu)
+        block_excess[b] = _worst_window(counts, start, n, rows.mu)
     drift, drift_covariance = np.full(2, np.nan), np.full((2, 2), np.nan)
+    second = np.nan, np.nan, 0
+    expected = expected_covariance(information, covariance, theta, templates.population_scale)
     if has_halves and 0.0 < fraction < 1.0:
         _drift(information, score, fraction, drift, drift_covariance)
+        halves = counts, first_half, fraction, score, information
+        second = find_second_state(
+            halves,
+            first,
+            last,
+            theta,
+            expected,
+            templates.group_block,
+            templates.second_state,
+            work,
+        )
     of_blocks = block_shift, block_shift_err, block_pull, block_excess
-    return drift, drift_covariance, fraction, *of_blocks
+    bend, bend_err = np.nan, np.nan
+    left = bend_score[1] - quadratic_form(expected, bend_by)
+    if left > LEAST_LEFT * bend_score[1]:
+        bend, bend_err = bend_score[0] / left, 1.0 / np.sqrt(left)
+    return drift, drift_covariance, fraction, *of_blocks, bend, bend_err, *second
+
+
+@njit
+def expected_covariance(information, covariance, theta, population_scale):
+    """Covariance (n_free, n_free) by the expected information, with the population prior.
+
+    That of the fit, by the curvature of the counts at hand, scatters with few of them, and what it
+    leaves of the variance of a score with it. Where it cannot be had, that of the fit.
+    """
+    n_free = theta.shape[0]
+    total = _Curved(np.zeros(n_free), information.copy())
+    add_population_prior(theta, population_scale, total)
+    factor = cholesky(total.curvature)
+    return inverse(factor) if is_positive(factor) else covariance
+
+
+@njit
+def _add_bend(counts, start, n, places, theta, ends, rows, score, by_parameters):
+    """Add what the `n` channels of a block from `start` on say of a bend of the relation.
+
+    The score and the information of its height midway between the `ends` go to `score` (2,), the
+    mixed information with the parameters at `places` to `by_parameters` (n_free,). A channel moves
+    by the bend at its middle.
+    """
+    gain, offset = relation_of(theta)
+    mus, jacobian = rows.mu, rows.jacobian
+    height = -4.0 / (ends[1] - ends[0]) ** 2
+    for i in range(n):
+        if not mus[i] > 0.0:
+            continue
+        energy = gain * (start + i + 0.5) + offset
+        by_bend = height * (energy - ends[0]) * (energy - ends[1])
+        by_bend *= jacobian[i, 0] + jacobian[i, 1]
+        weighted = by_bend / mus[i]
+        score[0] += (counts[start + i] - mus[i]) * weighted
+        score[1] += by_bend * weighted
+        for p in range(places.shape[0]):
+            by_parameters[places[p]] += weighted * jacobian[i, p]
 
 
 @njit
@@ -212,8 +303,8 @@ def _worst_window(counts, start, n, mus):
 
 
 @njit
-def deficit_of_block(counts, theta, b, scale, templates, work):
-    """Signed root of the deviance where a block lacks the most of what the model puts there.
+def balance_of_block(counts, theta, b, scale, templates, work):
+    """What a block lacks of what the model puts there, and what it has in excess, in sigma.
 
     Parameters
     ----------
@@ -229,16 +320,30 @@ def deficit_of_block(counts, theta, b, scale, templates, work):
 
     Returns
     -------
-    float
-        Zero or negative; 0 where nothing is beyond `LEAST_EXCESS`.
+    deficit : float
+        Signed root of the deviance of the window that lacks the most; 0 where none is beyond
+        `LEAST_EXCESS`.
+    surplus : float
+        All counts of the block minus what is expected, over their error with the scatter of the
+        population in its lines.
     """
     first, last = choose_channels(theta, templates, counts.shape[0])
     n = last[b] - first[b]
     block_model(theta, b, first[b], n, scale, templates, work)
+    seen, expected = 0.0, 0.0
     for i in range(n):
+        count, mu = float(counts[first[b] + i]), work.mu[i]
+        seen += count
+        expected += mu
         # What is more than expected fills no gap elsewhere.
-        work.below[0, i] = min(float(counts[first[b] + i]), work.mu[i] + 3.0 * np.sqrt(work.mu[i]))
-    return min(_worst_window(work.below[0], 0, n, work.mu), 0.0)
+        work.below[0, i] = min(count, mu + 3.0 * np.sqrt(mu))
+    scatter = 0.0
+    k0, k1 = groups_of_block(templates.group_block, b)
+    for k in range(k0, k1):
+        scatter = max(scatter, templates.population_scale[1 + first.shape[0] + k])
+    error = np.sqrt(expected + (scatter * expected) ** 2)
+    surplus = (seen - expected) / error if error > 0.0 else 0.0
+    return min(_worst_window(work.below[0], 0, n, work.mu), 0.0), surplus
 
 
 @njit

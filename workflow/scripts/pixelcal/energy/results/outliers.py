@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.camera import to_image
+from pixelcal.energy.fit.joint import BEND_KEV, BEND_SIGMA, SECOND_SIGMA
 from pixelcal.numerics.statistics import robust_outliers
 
 JUDGED_KEV = (15.0, 80.0)
@@ -30,6 +31,9 @@ MIN_PIXELS = 20
 WIDTH_SIGMA = 4.5
 WIDTH_RATIO = 1.25
 """A width differs from the camera's where it is larger or smaller by more than this factor, ..."""
+USUAL_SECOND_SIGMA = 1.6
+"""Median of the largest significance of a second state in healthy pixels."""
+
 RATE_RATIO = 1.15
 """... a rate changes where the first half has more or fewer counts than in other pixels by this
 one: both beyond what counts and the scatter of the population allow."""
@@ -53,6 +57,38 @@ def find_wide(ratio, ratio_err) -> np.ndarray:
     if not differs.any():
         return differs
     return differs & (np.abs(logarithm - np.nanmedian(logarithm)) > np.log(WIDTH_RATIO))
+
+
+def find_bent(bend, bend_err) -> np.ndarray:
+    """Which pixels have a relation that is bent unlike those of the camera, (n,) bool.
+
+    Parameters
+    ----------
+    bend, bend_err : (n,) float, keV
+        NaN where it is not known. A bend that all pixels share is not one of a pixel.
+    """
+    bend = np.asarray(bend, float)
+    differs = robust_outliers(bend, np.asarray(bend_err, float) ** 2, BEND_SIGMA, MIN_PIXELS)
+    if not differs.any():
+        return differs
+    return differs & (np.abs(bend - np.nanmedian(bend)) > BEND_KEV)
+
+
+def find_second_states(sigma) -> np.ndarray:
+    """Which pixels have counts at other gains, (n,) bool.
+
+    Parameters
+    ----------
+    sigma : (n,) float
+        Significance, the largest of many; NaN where it is not known. Where it is larger than by
+        chance in the whole camera, the response does not describe it quite, and that does not count.
+    """
+    sigma = np.asarray(sigma, float)
+    if np.isfinite(sigma).sum() < MIN_PIXELS:
+        return np.zeros(len(sigma), bool)
+    common = max(np.nanmedian(sigma) - USUAL_SECOND_SIGMA, 0.0)
+    with np.errstate(invalid="ignore"):
+        return sigma > SECOND_SIGMA + common
 
 
 def find_unsteady(first_fraction, counts) -> np.ndarray:
