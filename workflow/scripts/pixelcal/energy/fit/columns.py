@@ -44,8 +44,9 @@ fraction of the counts in the first half; TENSION the largest shift of a block o
 BLOCKS_OUT has bit 2**b where block b was left out of the fit because it cannot be believed;
 WIDTH_RATIO is the width of the lines over the camera's by the counts of the pixel alone, to which
 FWHM_60 comes only with enough of them; BEND how far the energies lie above a straight relation in
-the middle of the lines, were they on a parabola; SECOND_SIGMA the significance of counts at other
-gains, SECOND_STRETCH by how much energies read larger there, SECOND_PART in which half: 1 or 2, 0 in both."""
+the middle of the lines, were they on a parabola; SECOND_SIGMA the significance of counts at another
+gain, SECOND_STRETCH that gain over GAIN minus 1, SECOND_PART the half that they are in: 1 or 2, 0
+for both."""
 
 FIT_UNITS = {
     "GAIN": "keV/chan",

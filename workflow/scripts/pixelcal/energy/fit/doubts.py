@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pixelcal.energy.fit.consistency import balance_of_block
+from pixelcal.energy.fit.checks.consistency import balance_of_block
 from pixelcal.energy.fit.joint import (
     Deviations,
     JointOptions,
@@ -48,12 +48,12 @@ from pixelcal.instrument import REFERENCE_ENERGIES_KEV
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 DOUBT_PVALUE = 0.001
-DOUBT_SIGMA = 3.5
-DOUBT_EXCESS = 4.2
+DOUBT_SIGMA = 3.8
+DOUBT_EXCESS = 4.5
 """A pixel is looked at again where its fit is worse than this, a block stands off by more, or
-counts gather somewhere by more: some one per cent of the pixels that nothing is wrong with."""
+counts gather somewhere by more: half a per cent of the pixels that nothing is wrong with."""
 
-DOUBT_HALVES = 0.03
+DOUBT_HALVES = 0.01
 """The halves of an exposure are fitted apart where they agree by chance so rarely."""
 
 DOUBT_WIDTH_SIGMA, DOUBT_WIDTH_RATIO = 1.3, 1.1
@@ -79,6 +79,9 @@ FAR_PREFERENCE = 9.0
 LEAST_GAIN = 16.0
 """A block is left out where that lowers the deviance of the others by more, or takes away as much
 that its lines do not explain: 4 sigma."""
+
+MENDED_TENSION = 3.5
+"""Blocks that are left must agree better than those of a pixel that nothing was done to."""
 
 LEAST_SURPLUS = 3.0
 """A block is left out where it holds more counts than belong there, by so many sigma: noise adds
@@ -323,7 +326,7 @@ def _lowered(block: int, rows, fits, found: Deviations, found_again: Deviations)
 def _is_mended(block: int, again, found_again: Deviations, templates: Templates) -> np.ndarray:
     """Whether nothing is wrong any more with the fits of pixels without a block, (m,) bool."""
     foreign = _foreign(found_again, without_block(templates, block)).any(axis=1)
-    steady = ~has_second_state(again) & ~is_bent(again)
+    steady = ~has_second_state(again) & ~is_bent(again) & (again["TENSION"] < MENDED_TENSION)
     return (again["STATUS"] == 0) & ~_contradicts(found_again) & ~foreign & steady
 
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.fit.checks.consistency import Consistency
 from pixelcal.energy.fit.columns import empty_fits
-from pixelcal.energy.fit.consistency import Consistency
 from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
 from pixelcal.energy.fit.model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.response.population import STUDENT_T_DOF
@@ -27,9 +27,9 @@ CHANGE_KEV = 0.15
 """A pixel changes within the exposure where its halves differ by so much, and by chance so rarely:
 one false flag in 100 000 pixels, and none for a drift that does not matter."""
 
-SECOND_SIGMA = 4.0
-"""Counts at other gains are clear from here on: the largest of some twenty stretches exceeds it in
-5 of 10 000 healthy pixels."""
+SECOND_SIGMA = 3.9
+"""Counts at other gains are clear from here on, for the best of 16 stretches of three kinds: in
+some 8 of 10 000 healthy pixels."""
 
 BEND_SIGMA, BEND_KEV = 3.5, 0.15
 """A relation is bent where its bend is so clear and so large: 5 of 10 000 healthy pixels, and none

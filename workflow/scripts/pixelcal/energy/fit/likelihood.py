@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.fit.consistency import check_pixel, not_checked
+from pixelcal.energy.fit.checks.consistency import check_pixel, not_checked
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
     N_SHARED,

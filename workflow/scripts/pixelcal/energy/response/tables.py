@@ -33,8 +33,9 @@ CONTINUUM_FLOOR = 0.02
 """Floor of a continuum's density as a fraction of its mean: it can be small, never negative."""
 
 
-STRETCHES = np.concatenate([np.arange(-11, 0), np.arange(1, 12)]) / 100.0
-"""Second states of a pixel that are looked for: by how much energies read larger in them."""
+_SIZES = np.array([0.01, 0.02, 0.03, 0.04, 0.055, 0.07, 0.085, 0.10])
+STRETCHES = np.concatenate([-_SIZES, _SIZES])
+"""Second states of a pixel that are looked for: their gain over that of the fit, minus 1."""
 
 TYPICAL_FRACTION = 0.15
 SECOND_STEP_KEV = 0.1
@@ -65,7 +66,7 @@ class Templates(NamedTuple):
     ends : (2,) float, keV
         Lowest and highest line of the table.
     second_state : (n_energies, n_stretches) float
-        Weights of a search for counts at stretched energies, see `second_state_weights`.
+        Weights of a search for counts at another gain, see `second_state_weights`.
     """
 
     limits: np.ndarray
@@ -115,12 +116,12 @@ def make_templates(response: Response, table: LineTable) -> Templates:
 def second_state_weights(response: Response, table: LineTable) -> np.ndarray:
     """What counts at each energy say for a second state of a pixel, (n_energies, n_stretches).
 
-    In the second state all energies read larger by a factor 1 + s, with s of `STRETCHES`: an event
-    at E is then one of E (1 + s). With d_s(E) the density of the camera in that state minus the
-    usual one, mu(E), and a fraction `TYPICAL_FRACTION` = a of the counts in it, the derivative of
-    ln L against a is the sum over the counts of d_s / (mu + a d_s), which is tabulated at the middle
-    of steps of `SECOND_STEP_KEV`. At a itself, not at 0, a few counts where the camera has hardly
-    any do not outweigh all others.
+    In the second state the gain is larger by a factor 1 + s, with s of `STRETCHES`: an event that
+    is taken for one of E is one of E (1 + s), but for the offset, which hardly matters. With d_s(E)
+    the density of the camera in that state minus the usual one, mu(E), and a fraction
+    `TYPICAL_FRACTION` = a of the counts in it, the derivative of ln L against a is the sum over the
+    counts of d_s / (mu + a d_s). It is tabulated at the middle of steps of `SECOND_STEP_KEV`. At a
+    itself, not at 0, a few counts where the camera has hardly any do not outweigh all others.
     """
     energy = SECOND_STEP_KEV * (
         np.arange(int(table.block_limits_keV.max() / SECOND_STEP_KEV)) + 0.5

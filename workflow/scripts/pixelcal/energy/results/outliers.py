@@ -18,6 +18,9 @@ JUDGED_KEV = (15.0, 80.0)
 WINDOW_PIXELS = 5
 """Side of the square of neighbours: 24 of them, within about one module."""
 
+USUAL_SECOND_SIGMA = 1.6
+"""Median of the largest significance of a second state in healthy pixels."""
+
 THRESHOLD_SIGMA = 6.0
 """A normal scatter passes 6 sigma in 2e-9 of all pixels. The spread is an estimate (15 % uncertain
 with 64 pixels) and the median of few neighbours adds to it; even 4.5 sigma at worst leaves
@@ -31,9 +34,6 @@ MIN_PIXELS = 20
 WIDTH_SIGMA = 4.5
 WIDTH_RATIO = 1.25
 """A width differs from the camera's where it is larger or smaller by more than this factor, ..."""
-USUAL_SECOND_SIGMA = 1.6
-"""Median of the largest significance of a second state in healthy pixels."""
-
 RATE_RATIO = 1.15
 """... a rate changes where the first half has more or fewer counts than in other pixels by this
 one: both beyond what counts and the scatter of the population allow."""
@@ -81,7 +81,7 @@ def find_second_states(sigma) -> np.ndarray:
     ----------
     sigma : (n,) float
         Significance, the largest of many; NaN where it is not known. Where it is larger than by
-        chance in the whole camera, the response does not describe it quite, and that does not count.
+        chance in the whole camera, the response does not quite describe it: that does not count.
     """
     sigma = np.asarray(sigma, float)
     if np.isfinite(sigma).sum() < MIN_PIXELS:

@@ -12,7 +12,7 @@ All are tests at the maximum of the joint fit, in one look at the model: nothing
   Vaart, Asymptotic Statistics, 1998, chapter 25). By how much that moves the relation is the one
   step to the fit without what the block says about positions.
 - **Bend.** The same score for a parabola between the lowest and the highest line.
-- **Second state.** Some of the counts at other gains (`fit.second_state`).
+- **Second state.** Counts at another gain (`fit.checks.second_state`).
 - **Excess.** Counts that gather where the model has no line (a noise peak, a threshold, a foreign
   line), or are missing: the window within each block whose counts are the least likely.
 """
@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.fit.checks.second_state import find_second_state
 from pixelcal.energy.fit.model import (
     N_SHARED,
     PIVOT_HIGH,
@@ -34,8 +35,7 @@ from pixelcal.energy.fit.model import (
     relation_of,
     rows_of_block,
 )
-from pixelcal.energy.fit.population_prior import add_population_prior
-from pixelcal.energy.fit.second_state import find_second_state
+from pixelcal.energy.fit.population_prior import expected_covariance
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import cholesky, copy_into, inverse, is_positive, quadratic_form
 
@@ -96,13 +96,6 @@ class Consistency(NamedTuple):
     second_part: int
 
 
-class _Curved(NamedTuple):
-    """A gradient (n_free,) and second derivatives (n_free, n_free), to add a prior to."""
-
-    gradient: np.ndarray
-    curvature: np.ndarray
-
-
 @njit
 def not_checked(n_blocks):
     """The fields of `Consistency` where nothing is known."""
@@ -115,6 +108,8 @@ def not_checked(n_blocks):
 @njit
 def check_pixel(counts, first_half, first, last, theta, covariance, scale, templates, work):
     """The fields of `Consistency` for one fitted pixel, as a plain tuple.
+
+    Long because all sums come from one pass over the blocks.
 
     Parameters
     ----------
@@ -134,39 +129,36 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
     has_halves = first_half.shape[0] > 0
     fraction = _first_fraction(counts, first_half, first, last) if has_halves else np.nan
     information, score = np.zeros((n_free, n_free)), np.zeros(n_free)
-    block_shift, block_shift_err = np.full(n_blocks, np.nan), np.full(n_blocks, np.nan)
-    block_pull = np.full((n_blocks, 2), np.nan)
     block_excess = np.zeros(n_blocks)
     # Of a bend: its score and information, and the mixed ones with the parameters.
-    bend_score, bend_by = np.zeros(2), np.zeros(n_free)
-    n_most = work.jacobian.shape[1]
-    local_information, local_score = np.empty((n_most, n_most)), np.empty(n_most)
+    bend_score, bend_information, bend_by = 0.0, 0.0, np.zeros(n_free)
+    n_most = work.jacobian.shape[1] + 1
+    of_blocks, shift_scores = np.empty((n_blocks, n_most, n_most)), np.empty(n_blocks)
+    places, room = np.empty((n_blocks, n_most), np.int64), np.empty(n_most)
+    n_locals = np.empty(n_blocks, np.int64)
     for b in range(n_blocks):
         start, n = first[b], last[b] - first[b]
         first_group, last_group = groups_of_block(templates.group_block, b)
         n_local, rows = N_SHARED + 1 + last_group - first_group, rows_of_block(work, start)
-        excess_of_shift = _score_of_block(
-            counts, first_half, fraction, start, n, n_local, rows, local_score, local_information
+        n_locals[b], local, local_score = n_local, of_blocks[b], room[: n_local + 1]
+        bend_at = _bend_heights(start, n, theta, templates.ends)
+        shift_scores[b], of_bend = _score_of_block(
+            counts, first_half, fraction, start, n, bend_at, rows, local_score, local
         )
-        places = np.empty(n_local, np.int64)
         for p in range(n_local):
-            places[p] = parameter_index(p, b, first_group, n_blocks)
-        _add_bend(counts, start, n, places, theta, templates.ends, rows, bend_score, bend_by)
-        for p in range(n_local):
-            score[places[p]] += local_score[p]
+            places[b, p] = parameter_index(p, b, first_group, n_blocks)
+            score[places[b, p]] += local_score[p]
+            bend_by[places[b, p]] += local[n_local, p]
             for q in range(n_local):
-                information[places[p], places[q]] += local_information[p, q]
-        left = _information_of_shift(local_information, places, covariance, block_pull[b])
-        if left > 0.0:
-            # A relation that gives higher energies is what the score asks for: the lines are low.
-            block_shift[b], block_shift_err[b] = -excess_of_shift / left, 1.0 / np.sqrt(left)
-            block_pull[b] *= block_shift[b]
-        else:
-            block_pull[b] = np.nan
+                at_q = parameter_index(q, b, first_group, n_blocks)
+                information[places[b, p], at_q] += local[p, q]
+        bend_score += of_bend
+        bend_information += local[n_local, n_local]
         block_excess[b] = _worst_window(counts, start, n, rows.mu)
+    expected = expected_covariance(information, covariance, theta, templates.population_scale)
+    shifts = _shifts(of_blocks, shift_scores, places, n_locals, expected)
     drift, drift_covariance = np.full(2, np.nan), np.full((2, 2), np.nan)
     second = np.nan, np.nan, 0
-    expected = expected_covariance(information, covariance, theta, templates.population_scale)
     if has_halves and 0.0 < fraction < 1.0:
         _drift(information, score, fraction, drift, drift_covariance)
         halves = counts, first_half, fraction, score, information
@@ -180,77 +172,79 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
             templates.second_state,
             work,
         )
-    of_blocks = block_shift, block_shift_err, block_pull, block_excess
     bend, bend_err = np.nan, np.nan
-    left = bend_score[1] - quadratic_form(expected, bend_by)
-    if left > LEAST_LEFT * bend_score[1]:
-        bend, bend_err = bend_score[0] / left, 1.0 / np.sqrt(left)
-    return drift, drift_covariance, fraction, *of_blocks, bend, bend_err, *second
+    left = bend_information - quadratic_form(expected, bend_by)
+    if left > LEAST_LEFT * bend_information:
+        bend, bend_err = bend_score / left, 1.0 / np.sqrt(left)
+    return drift, drift_covariance, fraction, *shifts, block_excess, bend, bend_err, *second
 
 
 @njit
-def expected_covariance(information, covariance, theta, population_scale):
-    """Covariance (n_free, n_free) by the expected information, with the population prior.
+def _shifts(of_blocks, scores, places, n_locals, covariance):
+    """Shift (n_blocks,), its error, and pull (n_blocks, 2) of each block; NaN where it cannot tell.
 
-    That of the fit, by the curvature of the counts at hand, scatters with few of them, and what it
-    leaves of the variance of a score with it. Where it cannot be had, that of the fit.
+    From the scores (n_blocks,) of a shift and the information of each block.
     """
-    n_free = theta.shape[0]
-    total = _Curved(np.zeros(n_free), information.copy())
-    add_population_prior(theta, population_scale, total)
-    factor = cholesky(total.curvature)
-    return inverse(factor) if is_positive(factor) else covariance
+    n_blocks = scores.shape[0]
+    shift, shift_err = np.full(n_blocks, np.nan), np.full(n_blocks, np.nan)
+    pull = np.full((n_blocks, 2), np.nan)
+    for b in range(n_blocks):
+        left = _information_of_shift(of_blocks[b], places[b, : n_locals[b]], covariance, pull[b])
+        if left > 0.0:
+            # A relation that gives higher energies is what the score asks for: the lines are low.
+            shift[b], shift_err[b] = -scores[b] / left, 1.0 / np.sqrt(left)
+            pull[b] *= shift[b]
+        else:
+            pull[b] = np.nan
+    return shift, shift_err, pull
 
 
 @njit
-def _add_bend(counts, start, n, places, theta, ends, rows, score, by_parameters):
-    """Add what the `n` channels of a block from `start` on say of a bend of the relation.
+def _score_of_block(counts, first_half, fraction, start, n, bend_at, rows, score, information):
+    """Fill the score of the halves (n_local + 1,) and the information of a block.
 
-    The score and the information of its height midway between the `ends` go to `score` (2,), the
-    mixed information with the parameters at `places` to `by_parameters` (n_free,). A channel moves
-    by the bend at its middle.
-    """
-    gain, offset = relation_of(theta)
-    mus, jacobian = rows.mu, rows.jacobian
-    height = -4.0 / (ends[1] - ends[0]) ** 2
-    for i in range(n):
-        if not mus[i] > 0.0:
-            continue
-        energy = gain * (start + i + 0.5) + offset
-        by_bend = height * (energy - ends[0]) * (energy - ends[1])
-        by_bend *= jacobian[i, 0] + jacobian[i, 1]
-        weighted = by_bend / mus[i]
-        score[0] += (counts[start + i] - mus[i]) * weighted
-        score[1] += by_bend * weighted
-        for p in range(places.shape[0]):
-            by_parameters[places[p]] += weighted * jacobian[i, p]
-
-
-@njit
-def _score_of_block(counts, first_half, fraction, start, n, n_local, work, score, information):
-    """Fill the score of the halves (n_local,) and the information (n_local, n_local) of a block.
-
-    Returns the score of a shift of all energies of the block.
+    The last parameter is a bend, whose height at the middles of the channels (n,) is `bend_at`; a
+    channel moves by it as by a shift. Returns the scores of all counts against a shift of all
+    energies of the block, and against the bend.
     """
     score[:] = 0.0
     information[:] = 0.0
-    has_halves, excess_of_shift = first_half.shape[0] > 0, 0.0
-    mus, jacobian = work.mu, work.jacobian
+    has_halves, of_shift, of_bend = first_half.shape[0] > 0, 0.0, 0.0
+    mus, jacobian = rows.mu, rows.jacobian
+    n_local = score.shape[0] - 1
     for i in range(n):
         mu, count = mus[i], counts[start + i]
         if not mu > 0.0:
             continue
-        excess_of_shift += (count / mu - 1.0) * (jacobian[i, 0] + jacobian[i, 1])
-        excess = (first_half[start + i] - fraction * count) / mu if has_halves else 0.0
+        inverse_mu = 1.0 / mu
+        by_shift = jacobian[i, 0] + jacobian[i, 1]
+        by_bend = by_shift * bend_at[i]
+        relative = (count - mu) * inverse_mu
+        of_shift += relative * by_shift
+        of_bend += relative * by_bend
+        excess = (first_half[start + i] - fraction * count) * inverse_mu if has_halves else 0.0
         for p in range(n_local):
             score[p] += excess * jacobian[i, p]
-            weighted = jacobian[i, p] / mu
+            weighted = jacobian[i, p] * inverse_mu
             for q in range(p + 1):
                 information[p, q] += weighted * jacobian[i, q]
+            information[n_local, p] += weighted * by_bend
+        information[n_local, n_local] += by_bend * by_bend * inverse_mu
     for p in range(n_local):
         for q in range(p):
             information[q, p] = information[p, q]
-    return excess_of_shift
+    return of_shift, of_bend
+
+
+@njit
+def _bend_heights(start, n, theta, ends):
+    """Heights (n,) of a bend of 1 keV midway between the `ends`, at the middles of channels."""
+    gain, offset = relation_of(theta)
+    heights, height = np.empty(n), -4.0 / (ends[1] - ends[0]) ** 2
+    for i in range(n):
+        energy = gain * (start + i + 0.5) + offset
+        heights[i] = height * (energy - ends[0]) * (energy - ends[1])
+    return heights
 
 
 @njit

@@ -1,10 +1,10 @@
 """Does a pixel have two gains, one after the other or at once? A search for the smaller part.
 
-The fit follows the state that most of the counts are in. Those of the other one lie where stretched
-lines would be: a fraction a of the counts has the density of the camera at energies stretched by
-1 + s. For each s of a table the score of a is the sum of weights over the counts minus what the fit
-expects (`response.tables.second_state_weights`): of the counts of either half of the exposure, for
-a step before or after its middle, or of all of them, for two gains at once.
+The fit follows the state that most of the counts are in. In the other one the gain is larger by a
+factor 1 + s, so that its lines stand elsewhere: a fraction a of the counts has their density. For
+each s of a table the score of a is the sum of weights over the counts minus what the fit expects
+(`response.tables.second_state_weights`): of the counts of either half of the exposure, for a step
+before or after its middle, or of all of them, for two gains at once.
 
 Of the score, what the parameters of the fit take up is taken out (Rao 1948), and of its difference
 between the halves what a background takes up that changes. That the sum of a few large weights is
@@ -18,7 +18,7 @@ import numpy as np
 from pixelcal.energy.fit.model import N_SHARED, groups_of_block, parameter_index, relation_of
 from pixelcal.energy.response.tables import SECOND_STEP_KEV, STRETCHES
 from pixelcal.numerics.jit import njit
-from pixelcal.numerics.linalg import cholesky, is_positive, quadratic_form, solve
+from pixelcal.numerics.linalg import cholesky, inverse, is_positive, solve
 
 LEAST_LEFT = 0.02
 """A stretch is not judged where the parameters leave less of its variance."""
@@ -49,7 +49,7 @@ def find_second_state(halves, first, last, theta, covariance, group_block, weigh
     sigma : float
         Significance at the best stretch; the best of some twenty exceeds that of one.
     stretch : float
-        By how much energies read larger in that state.
+        Its gain over that of the fit, minus 1.
     part : int
         Whether its counts are in `BOTH` halves, in the `FIRST_HALF` or in the `SECOND_HALF`.
     """
@@ -57,45 +57,60 @@ def find_second_state(halves, first, last, theta, covariance, group_block, weigh
     sums, mixed = _sums(
         counts, first_half, fraction, first, last, theta, group_block, weights, work
     )
-    n_free = theta.shape[0]
     norms = information[N_SHARED:, N_SHARED:].copy()
-    for p in range(n_free - N_SHARED):
+    for p in range(norms.shape[0]):
         norms[p, p] += RIDGE * norms[p, p] + 1e-9
     factor = cholesky(norms)
-    sigma, stretch, part = 0.0, 0.0, 0
+    best = 0.0, 0.0, BOTH
     if not is_positive(factor):
-        return sigma, stretch, part
+        return best
     by_norms = solve(factor, score[N_SHARED:].copy())
+    taken = _quadratic_forms(covariance, mixed)
+    taken_by_norms = _quadratic_forms(inverse(factor), mixed[N_SHARED:])
     early, late = 1.0 / fraction, 1.0 / (1.0 - fraction)
-    by = np.empty(n_free)
     for s in range(weights.shape[1]):
         total, between, whole, third = sums[0, s], sums[1, s], sums[2, s], sums[3, s]
-        for p in range(n_free):
-            by[p] = mixed[p, s]
-        left = whole - quadratic_form(covariance, by)
-        of_norms = by[N_SHARED:].copy()
-        solved = solve(factor, of_norms)
-        steady = whole
-        for p in range(n_free - N_SHARED):
-            steady -= of_norms[p] * solved[p]
-            between -= of_norms[p] * by_norms[p]
+        left, steady = whole - taken[s], whole - taken_by_norms[s]
         if not (left > LEAST_LEFT * whole and steady > LEAST_LEFT * whole):
             continue
-        for where in range(3):
-            value, variance, skew = total, left, third
-            if where == FIRST_HALF:
-                value += early * between
-                variance += (early - 1.0) * steady
-                skew *= early**2
-            elif where == SECOND_HALF:
-                value -= late * between
-                variance += (late - 1.0) * steady
-                skew *= late**2
-            z = value / np.sqrt(variance)
-            z -= skew / variance**1.5 / 6.0 * (z * z - 1.0)
-            if z > sigma:
-                sigma, stretch, part = z, STRETCHES[s], where
-    return sigma, stretch, part
+        for p in range(norms.shape[0]):
+            between -= mixed[N_SHARED + p, s] * by_norms[p]
+        # The sum over the first half minus what the fit of both expects in it, over the fraction.
+        at_once = _sigma(total, left, third)
+        if at_once > best[0]:
+            best = at_once, STRETCHES[s], BOTH
+        first_part = _sigma(
+            total + early * between, left + (early - 1.0) * steady, third * early**2
+        )
+        if first_part > best[0]:
+            best = first_part, STRETCHES[s], FIRST_HALF
+        second_part = _sigma(total - late * between, left + (late - 1.0) * steady, third * late**2)
+        if second_part > best[0]:
+            best = second_part, STRETCHES[s], SECOND_HALF
+    return best
+
+
+@njit
+def _sigma(value, variance, third):
+    """A sum in its standard deviations, as a normal one would be; `third` is its third cumulant."""
+    z = value / np.sqrt(variance)
+    return z - third / variance**1.5 * (z * z - 1.0) / 6.0
+
+
+@njit
+def _quadratic_forms(matrix, columns):
+    """v^T matrix v (n,) of each of the columns v (k, n)."""
+    k, n = columns.shape
+    result, product = np.zeros(n), np.empty(n)
+    for p in range(k):
+        product[:] = 0.0
+        for q in range(k):
+            factor = matrix[p, q]
+            for s in range(n):
+                product[s] += factor * columns[q, s]
+        for s in range(n):
+            result[s] += product[s] * columns[p, s]
+    return result
 
 
 @njit
@@ -108,25 +123,27 @@ def _sums(counts, first_half, fraction, first, last, theta, group_block, weights
     gain, offset = relation_of(theta)
     n_energies, n_stretches = weights.shape
     sums, mixed = np.zeros((4, n_stretches)), np.zeros((theta.shape[0], n_stretches))
-    total, between, squares, cubes = sums[0], sums[1], sums[2], sums[3]
     mus, jacobian = work.mu, work.jacobian
-    n_blocks = first.shape[0]
+    n_blocks, places = first.shape[0], np.empty(theta.shape[0], np.int64)
     for b in range(n_blocks):
         k0, k1 = groups_of_block(group_block, b)
+        n_local = N_SHARED + 1 + k1 - k0
+        for p in range(n_local):
+            places[p] = parameter_index(p, b, k0, n_blocks)
         for c in range(first[b], last[b]):
             mu = mus[c]
             at = int((gain * (c + 0.5) + offset) / SECOND_STEP_KEV)
-            row = weights[min(max(at, 0), n_energies - 1)]
+            at = min(max(at, 0), n_energies - 1)
             excess, half = counts[c] - mu, first_half[c] - fraction * counts[c]
             for s in range(n_stretches):
-                w = row[s]
+                w = weights[at, s]
                 square = w * w * mu
-                total[s] += w * excess
-                between[s] += w * half
-                squares[s] += square
-                cubes[s] += w * square
-            for p in range(N_SHARED + 1 + k1 - k0):
-                by, target = jacobian[c, p], mixed[parameter_index(p, b, k0, n_blocks)]
+                sums[0, s] += w * excess
+                sums[1, s] += w * half
+                sums[2, s] += square
+                sums[3, s] += w * square
+            for p in range(n_local):
+                by, at_p = jacobian[c, p], places[p]
                 for s in range(n_stretches):
-                    target[s] += by * row[s]
+                    mixed[at_p, s] += by * weights[at, s]
     return sums, mixed
