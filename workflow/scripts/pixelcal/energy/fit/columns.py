@@ -29,6 +29,11 @@ FIT_DTYPE = np.dtype(
         ("BLOCKS_OUT", "i4"),
         ("WIDTH_RATIO", "f8"),
         ("WIDTH_RATIO_ERR", "f8"),
+        ("BEND", "f8"),
+        ("BEND_ERR", "f8"),
+        ("SECOND_SIGMA", "f8"),
+        ("SECOND_STRETCH", "f8"),
+        ("SECOND_PART", "i2"),
     ]
 )
 """What every fit method returns: one row per pixel. Units as in `FIT_UNITS`.
@@ -38,7 +43,10 @@ it is larger; DRIFT_PVALUE the probability of such a difference without a change
 fraction of the counts in the first half; TENSION the largest shift of a block over its error;
 BLOCKS_OUT has bit 2**b where block b was left out of the fit because it cannot be believed;
 WIDTH_RATIO is the width of the lines over the camera's by the counts of the pixel alone, to which
-FWHM_60 comes only with enough of them."""
+FWHM_60 comes only with enough of them; BEND how far the energies lie above a straight relation in
+the middle of the lines, were they on a parabola; SECOND_SIGMA the significance of counts at another
+gain, SECOND_STRETCH that gain over GAIN minus 1, SECOND_PART the half that they are in: 1 or 2, 0
+for both."""
 
 FIT_UNITS = {
     "GAIN": "keV/chan",
@@ -49,6 +57,8 @@ FIT_UNITS = {
     "FWHM_60": "keV",
     "FWHM_60_ERR": "keV",
     "DRIFT": "keV",
+    "BEND": "keV",
+    "BEND_ERR": "keV",
     "COUNTS": "count",
 }
 
