@@ -16,6 +16,7 @@ from pixelcal.charge.spe import run_checks, run_gains
 from pixelcal.energy.events import clock, intervals, losses, order, overlap
 from pixelcal.energy.fit import (
     block_agreement,
+    camera_prior,
     doubts,
     joint,
     learning,
@@ -125,9 +126,9 @@ SAID = {
         f"what is won is above {doubts.LEAST_GAIN:g}, and {doubts.CLEARLY:g} more than",
         f"both win more than {doubts.LEAST_GAIN:g}, by less than {doubts.CLEARLY:g} apart",
         {3: "more than three blocks"}[doubts.FEWEST_BLOCKS],
-        f"better by {per_cent(round(start.FAR_RATIO - 1, 6))}, and at least"
-        f" {start.FAR_PREFERENCE:g}, in each of {({4: 'four'})[start.PARTS]} parts",
-        f"the deviance of {pixels.ASKED} pixels is better by {start.FAR_PREFERENCE:g}",
+        f"better by {per_cent(round(camera_prior.FAR_RATIO - 1, 6))}, and at least"
+        f" {camera_prior.FAR_PREFERENCE:g}, in each of {({4: 'four'})[camera_prior.PARTS]} parts",
+        f"the deviance of {pixels.ASKED} pixels is better by {camera_prior.FAR_PREFERENCE:g}",
         f"more than {learning.WARN_KEV} keV and {learning.WARN_SIGMA:g} standard errors | warned",
         f"more than {learning.WARN_BEND_KEV} keV and {learning.WARN_BEND_SIGMA:g} standard errors",
         f"after {learning.MAX_EM_ITERATIONS} iterations still more than"

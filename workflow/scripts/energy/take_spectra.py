@@ -13,8 +13,8 @@ import numpy as np
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.events.ready_spectra import WORDS, read_ready_spectra
 from pixelcal.energy.events.spectra_tables import spectra_hdu
+from pixelcal.energy.fit.camera_prior import latest_that_fits
 from pixelcal.energy.fit.columns import detnum_dtype
-from pixelcal.energy.fit.start import latest_that_fits
 from pixelcal.energy.kinds import kinds_of_pixels
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import prior_table

@@ -19,8 +19,9 @@ from dataclasses import replace
 import numpy as np
 
 from pixelcal.energy.fit.block_agreement import compare_blocks, systematic_covariance
+from pixelcal.energy.fit.camera_prior import nearer_prior
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
-from pixelcal.energy.fit.start import find_starts, nearer_prior
+from pixelcal.energy.fit.start import find_starts
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.response.learn import learn_response
