@@ -1,0 +1,232 @@
+"""Ready spectra in every form: they give the counts that they were written from."""
+
+import gzip
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from helpers.instruments import ECLAIRS
+from helpers.paths import SHARED
+
+from pixelcal.energy.events.ready_spectra import read_ready_spectra
+from pixelcal.errors import InputError
+from pixelcal.instrument import Layout
+from pixelcal.io.instruments import load_instrument
+
+SPECTRA = Layout("spectra", "", {}, ())
+STIX = load_instrument("stix")
+CALIBRATION = STIX.layouts["stix-calibration"]
+RNG = np.random.default_rng(1)
+PIXELS = np.array([7, 3, 5000])
+COUNTS = RNG.poisson(3.0, (3, 1024))
+IN_ORDER = np.argsort(PIXELS)
+
+
+def write_fits(path, detnum=PIXELS, counts=COUNTS, form="1024J", exposure=500.0, **words):
+    columns = [
+        fits.Column("DETNUM", "J", array=detnum),
+        fits.Column("COUNTS", form, array=counts),
+        fits.Column("NOTE", "3A", array=["abc"] * len(detnum)),
+    ]
+    hdu = fits.BinTableHDU.from_columns(columns, name="SPECTRA")
+    if exposure is not None:
+        hdu.header["EXPOSURE"] = exposure
+    hdu.header.update(words)
+    hdu.writeto(path)
+    return path
+
+
+def write_gzip(path):
+    write_fits(path.with_suffix(""))
+    path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
+    return path
+
+
+def write_ecsv(path):
+    table = Table({"DETNUM": PIXELS} | {f"CH{k:04d}": COUNTS[:, k] for k in range(1024)})
+    table.meta["EXPOSURE"] = 500.0
+    table.write(path)
+    return path
+
+
+def write_wide(path):
+    head = "DETNUM,EXPOSURE," + ",".join(map(str, range(1024)))
+    rows = [f"{n},500.0," + ",".join(map(str, row)) for n, row in zip(PIXELS, COUNTS, strict=True)]
+    path.write_text("\n".join([head, *rows]) + "\n")
+    return path
+
+
+def write_long(path):
+    rows = [
+        f"{n},{channel},{count},500.0"
+        for n, spectrum in zip(PIXELS, COUNTS, strict=True)
+        for channel, count in enumerate(spectrum)
+    ]
+    path.write_text("\n".join(["DETNUM,CHANNEL,COUNTS,EXPOSURE", *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.fits", write_fits),
+        ("a.fits.gz", write_gzip),
+        ("real.fits", lambda path: write_fits(path, form="1024D")),
+        ("unsigned.fits", lambda path: write_fits(path, counts=COUNTS.astype("u2"), form="1024I")),
+        ("a.ecsv", write_ecsv),
+        ("wide.csv", write_wide),
+        ("long.csv", write_long),
+    ],
+)
+def test_every_form_gives_the_counts_it_was_written_from(tmp_path, name, write):
+    ready = read_ready_spectra([write(tmp_path / name)], SPECTRA, ECLAIRS)
+    assert ready.detnum.tolist() == PIXELS[IN_ORDER].tolist() and ready.seconds == 500.0
+    assert np.array_equal(ready.counts, COUNTS[IN_ORDER]) and ready.counts.dtype == np.int32
+
+
+def test_files_one_after_the_other_add_up(tmp_path):
+    paths = [write_fits(tmp_path / "a.fits"), write_fits(tmp_path / "b.fits", counts=COUNTS + 1)]
+    ready = read_ready_spectra(paths, SPECTRA, ECLAIRS)
+    assert np.array_equal(ready.counts, (2 * COUNTS + 1)[IN_ORDER]) and ready.seconds == 1000.0
+
+
+def test_files_of_different_pixels_do_not_add_their_times(tmp_path):
+    paths = [
+        write_fits(tmp_path / "a.fits"),
+        write_fits(tmp_path / "b.fits", detnum=np.array([0, 1, 2])),
+    ]
+    ready = read_ready_spectra(paths, SPECTRA, ECLAIRS)
+    assert len(ready.detnum) == 6 and ready.seconds == 500.0
+
+
+def test_channels_are_rebinned(tmp_path):
+    fine = RNG.poisson(2.0, (3, 4096))
+    path = write_fits(tmp_path / "a.fits", counts=fine, form="4096J")
+    layout = Layout("spectra", "", {}, (), rebin=4)
+    ready = read_ready_spectra([path], layout, ECLAIRS)
+    expected = [[row[4 * k : 4 * k + 4].sum() for k in range(1024)] for row in fine[IN_ORDER]]
+    assert np.array_equal(ready.counts, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"exposure": None}, "has no EXPOSURE"),
+        ({"exposure": -5.0}, "EXPOSURE is -5"),
+        ({"counts": COUNTS - 10.0, "form": "1024D"}, "is no count"),
+        ({"counts": COUNTS + 0.5, "form": "1024D"}, "is no count"),
+        ({"counts": np.where(COUNTS == 3, np.nan, COUNTS), "form": "1024D"}, "is no count"),
+        ({"counts": COUNTS[:, :1000], "form": "1000J"}, "has 1000 channels, and ECLAIRs has 1024"),
+        ({"detnum": np.array([1, 1, 2])}, "pixel 1 is there twice"),
+        ({"detnum": np.array([1, 6400, 2])}, "DETNUM 6400 is no pixel"),
+        ({"detnum": np.array([-1, 3, 2])}, "DETNUM -1 is no pixel"),
+        ({"INSTRUME": "STIX"}, "is of another camera"),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path, options, words):
+    path = write_fits(tmp_path / "a.fits", **options)
+    with pytest.raises(InputError, match=words) as raised:
+        read_ready_spectra([path], SPECTRA, ECLAIRS)
+    assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_the_same_counts_twice_are_refused(tmp_path):
+    paths = [write_fits(tmp_path / name) for name in ("a.fits", "b.fits")]
+    with pytest.raises(InputError, match=r"holds the same counts as .*a\.fits"):
+        read_ready_spectra(paths, SPECTRA, ECLAIRS)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("A,COUNTS\n1,2\n", "lacks the column DETNUM"),
+        ("DETNUM,COUNTS\n1,2\n", "neither CHANNEL and COUNTS nor a column for each channel"),
+        ("DETNUM,CHANNEL,COUNTS\n1,0,2\n", "has no EXPOSURE"),
+        ("DETNUM,CHANNEL,COUNTS,EXPOSURE\n1,0,2,5\n1,0,3,5\n", "twice"),
+        ("DETNUM,CHANNEL,COUNTS,EXPOSURE\n1,0,2,5\n1,1,3,6\n", "EXPOSURE has 2 values"),
+    ],
+)
+def test_a_table_that_is_no_spectrum(tmp_path, text, words):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_ready_spectra([path], SPECTRA, ECLAIRS)
+
+
+# --- STIX -----------------------------------------------------------------------------------------
+
+WHOLE = RNG.poisson(0.5, (32, 12, 1024)).astype(float)
+FIRST, SECOND = WHOLE.copy(), WHOLE.copy()
+FIRST[16:], SECOND[:16] = 0.0, 0.0
+
+
+def write_stix(path, rows, times=None, integration_s=79200.0, live_ms=37_000_000):
+    """A file of the form of STIX's calibration spectra, with rows of counts (32, 12, 1024)."""
+    n = len(rows)
+    times = times or [100.0] * n
+    control = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("integration_time", "D", unit="s", array=[integration_s] * n),
+            fits.Column("live_time", "J", array=[live_ms] * n),
+            fits.Column("index", "K", array=np.arange(n)),
+        ],
+        name="CONTROL",
+    )
+    data = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("control_index", "K", array=np.arange(n)),
+            fits.Column("time", "D", array=times),
+            fits.Column("timedel", "D", array=[integration_s] * n),
+            fits.Column("counts", "393216D", dim="(1024,12,32)", array=np.array(rows)),
+        ],
+        name="DATA",
+    )
+    primary = fits.PrimaryHDU()
+    primary.header["TELESCOP"], primary.header["INSTRUME"] = "SOLO/STIX", "STIX"
+    primary.header["DATE_BEG"] = "2020-05-05T17:32:43.763"
+    fits.HDUList([primary, control, data]).writeto(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rows", "times", "factor", "seconds"),
+    [
+        ([WHOLE], None, 1, 79200.0),
+        ([FIRST, SECOND], None, 1, 79200.0),
+        ([FIRST, SECOND, FIRST, SECOND], None, 1, 79200.0),
+        ([WHOLE, WHOLE], None, 1, 79200.0),
+        ([WHOLE, FIRST], None, 1, 79200.0),
+        ([WHOLE, WHOLE + 1], [100.0, 90000.0], 2, 158400.0),
+    ],
+    ids=["one row", "two rows", "two rows twice", "twice", "a part again", "two runs"],
+)
+def test_a_run_of_stix_counts_once(tmp_path, rows, times, factor, seconds):
+    path = write_stix(tmp_path / "a.fits", rows, times)
+    ready = read_ready_spectra([path], CALIBRATION, STIX)
+    expected = factor * WHOLE.reshape(384, 1024) + (factor - 1)
+    assert np.array_equal(ready.counts, expected) and ready.seconds == seconds
+    assert ready.keywords["DATE-OBS"] == "2020-05-05T17:32:43.763"
+
+
+def test_a_run_that_is_told_in_two_ways_is_refused(tmp_path):
+    path = write_stix(tmp_path / "a.fits", [WHOLE, WHOLE + 1])
+    with pytest.raises(InputError, match="different counts"):
+        read_ready_spectra([path], CALIBRATION, STIX)
+
+
+def test_tenths_of_the_integration_time(tmp_path, caplog):
+    path = write_stix(tmp_path / "a.fits", [WHOLE], integration_s=7920.0)
+    assert read_ready_spectra([path], CALIBRATION, STIX).seconds == 79200.0
+    assert "ten times" in caplog.text.replace("\n", " ")
+
+
+def test_the_published_file(caplog):
+    """22.3 million counts of 384 pixels in 79 200 s, by the README of the files."""
+    folder = SHARED / "real" / "stix"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is missing: the real files are not here")
+    (path,) = folder.glob("solo_L1_stix-ql-calibration-spectrum_20200505*")
+    ready = read_ready_spectra([path], CALIBRATION, STIX)
+    assert len(ready.detnum) == 384 and ready.seconds == 79200.0
+    assert int(ready.counts.sum()) == pytest.approx(22.3e6, rel=0.005)
