@@ -21,7 +21,8 @@ needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is missing: n
 
 
 def write_elut(path, rows):
-    head = '"Some words, with a comma",,\nMore words,,\nOffset,Gain keV/ADC,Pixel,Detector,ADC Edge 0\n'
+    words = '"Some words, with a comma",,\nMore words,,\n'
+    head = words + "Offset,Gain keV/ADC,Pixel,Detector,ADC Edge 0\n"
     path.write_text(head + "".join(f"{o},{g},{p},{d},900\n" for o, g, p, d in rows))
     return path
 
@@ -63,7 +64,9 @@ def write_daily(path, runs):
     """Calibrations of (began, gain in channels/keV, channel of 0 keV) for all pixels."""
     columns = [
         fits.Column("MEAS_START_UTC", "23A", array=[began for began, *_ in runs]),
-        fits.Column("GAIN", "384E", dim="(12,32)", array=[np.full((32, 12), g) for _, g, _ in runs]),
+        fits.Column(
+            "GAIN", "384E", dim="(12,32)", array=[np.full((32, 12), g) for _, g, _ in runs]
+        ),
         fits.Column(
             "OFFSET", "384E", dim="(12,32)", array=[np.full((32, 12), o) for *_, o in runs]
         ),
