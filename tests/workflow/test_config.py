@@ -173,3 +173,9 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(folder, tmp_path):
         InputError, match=f"^{re.escape(str(place))}: exists but is not a directory"
     ):
         config.check_results(results, ["3ks", "1"], instrument="eclairs")
+
+
+def test_the_page_of_the_instrument_file_is_written_from_its_schema():
+    schema = config.read_schema(config_reference.INSTRUMENT_SCHEMA)
+    written = config_reference.INSTRUMENT_PAGE.read_text(encoding="utf-8")
+    assert written == config_reference.instrument_reference(schema), "run `make docs`"
