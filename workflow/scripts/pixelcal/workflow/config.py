@@ -25,6 +25,7 @@ from pixelcal.io.resources import shipped_or_given
 from pixelcal.io.schema_defaults import filled
 from pixelcal.workflow.config_checks import (
     check_choices,
+    check_instrument,
     check_layout,
     check_multiplicity,
     check_relation,
@@ -152,7 +153,8 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
     except InputError as error:
         raise InputError("; also ".join([*mistakes, str(error)])) from None
     resolved = _of_instrument(resolved, instrument)
-    checks = [check_layout, check_multiplicity, check_relation, check_choices, check_seconds]
+    checks = [check_instrument, check_layout, check_multiplicity]
+    checks += [check_relation, check_choices, check_seconds]
     checks = [check_relation] if mistakes else checks
     n_pixels = instrument["camera"]["pixels"]
     mistakes += mistakes_of([lambda: parse_pixels(resolved["pixels"], n_pixels)])

@@ -6,6 +6,7 @@ Each check raises an `InputError` of one line: key, value, what is allowed.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,19 @@ from pixelcal.errors import InputError
 from pixelcal.instrument import SIMULATED_CRITERIA
 from pixelcal.io.resources import shipped_or_given
 from pixelcal.workflow.schema_errors import meant, shown
+
+RESERVED = ("benchmarks", "logs", "sstcam")
+"""Folders of `results` that are not of an instrument."""
+
+
+def check_instrument(config: Mapping, instrument: Mapping) -> None:
+    """The name of the instrument file is one that a folder of products can have."""
+    name = Path(config["instrument"]).stem
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) or name in RESERVED:
+        raise InputError(
+            f"instrument: {name!r} cannot be the name of a folder of products; name the file with"
+            f" letters, digits, _ . - and none of {', '.join(RESERVED)}"
+        )
 
 
 def check_layout(config: Mapping, instrument: Mapping) -> None:
