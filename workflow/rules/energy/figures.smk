@@ -113,7 +113,7 @@ rule plot_pixel:
         exposure="{exposure}",
         pixel=lambda wildcards: (
             chosen_pixel(wildcards)
-            if len(wildcards.pixel) == 4
+            if wildcards.pixel == f"{int(wildcards.pixel):04d}"
             else sys.exit(
                 f"pixel {wildcards.pixel}: pictures of pixels have names of four digits; ask for"
                 f" {int(wildcards.pixel):04d}"
