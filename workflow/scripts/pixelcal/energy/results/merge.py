@@ -134,7 +134,9 @@ def relation_hdu(
     if kinds is not None:
         text = np.char.encode(kinds, "ascii")
         placed = recfunctions.append_fields(placed, "KIND", text, usemask=False)
-    return table_hdu(placed, RELATION_EXTENSION, RELATION_UNITS, [*cards, *status_comments()])
+    units = {name: unit for name, unit in RELATION_UNITS.items() if name in placed.dtype.names}
+    units |= {name: "keV" for name in placed.dtype.names if name.startswith("SYS_")}
+    return table_hdu(placed, RELATION_EXTENSION, units, [*cards, *status_comments()])
 
 
 def status_comments() -> list[tuple]:
