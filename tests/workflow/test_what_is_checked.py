@@ -24,6 +24,7 @@ from pixelcal.energy.fit import (
     pixels,
     start,
 )
+from pixelcal.energy.fit import columns as fit_columns
 from pixelcal.energy.fit.checks import consistency
 from pixelcal.energy.report import verdict
 from pixelcal.energy.response import energy_scale, tables
@@ -92,7 +93,7 @@ SAID = {
         f" {pivot_keV(model.PIVOT_HIGH)} keV, and p is below {scientific(joint.CHANGE_PVALUE)}",
         f"factor of {outliers.RATE_RATIO} and by {outliers.THRESHOLD_SIGMA:g} robust",
         f"drifts below {joint.CHANGE_KEV} keV",
-        f"exceeds {joint.SECOND_SIGMA} standard deviations",
+        f"exceeds {fit_columns.SECOND_SIGMA} standard deviations",
         f"the best of {len(tables.STRETCHES)} gains",
         f"{per_cent(tables.STRETCHES.max())} larger or smaller".replace("10 %", "1 to 10 %"),
         f"fewer than {outliers.MIN_PIXELS} pixels",
@@ -111,7 +112,7 @@ SAID = {
         f"or lack, by {doubts.EXCESS_SIGMA:g} standard deviations",
         f"more than {doubts.BRIGHTER}, and by {doubts.BRIGHTER_SIGMA} standard deviations",
         f"less than {joint.MISSING_FRACTION} of it, by {joint.MISSING_SIGNIFICANCE:g} standard",
-        f"| {joint.BEND_KEV} keV in the middle, and {joint.BEND_SIGMA} robust",
+        f"| {fit_columns.BEND_KEV} keV in the middle, and {fit_columns.BEND_SIGMA} robust",
         f"(here beyond {doubts.MENDED_TENSION} standard errors)",
         f"than belong there, by {doubts.LEAST_SURPLUS:g} standard deviations",
         f"`fit.pvalue_limit` ({scientific(FIT['pvalue_limit'])})",

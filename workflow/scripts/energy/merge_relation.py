@@ -13,6 +13,7 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.camera import read_pixel_map
+from pixelcal.energy.events.clock import data_time_cards
 from pixelcal.energy.fit.columns import LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS, fit_dtype
 from pixelcal.energy.kinds import kinds_of
 from pixelcal.energy.results import merge as merging
@@ -53,7 +54,8 @@ with running(snakemake):
     if given.get("response"):
         common = covariance_of_pixels(given.response, kinds_of(spectra))
     full = with_systematics(rows, common, instrument.requirement)
-    hdus = [merging.relation_hdu(full, x, y, cards, kinds)]
+    times = data_time_cards(spectra.meta)
+    hdus = [merging.relation_hdu(full, x, y, [*cards, *times], kinds)]
     if params.settings.get("exposure", {}).get("fit", {}).get("leave_one_out"):
         parts = [read_columns(path, LEAVE_OUT_EXTENSION) for path in paths]
         columns = parts[0].as_array().dtype.newbyteorder("=")

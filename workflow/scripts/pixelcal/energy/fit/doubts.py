@@ -15,13 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pixelcal.energy.fit.checks.consistency import balance_of_block
+from pixelcal.energy.fit.columns import has_second_state, is_bent
 from pixelcal.energy.fit.joint import (
     Deviations,
     JointOptions,
     chance_of,
     fit_joint,
-    has_second_state,
-    is_bent,
     is_change,
     larger_of,
 )

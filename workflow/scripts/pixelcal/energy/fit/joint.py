@@ -28,14 +28,6 @@ CHANGE_KEV = 0.15
 """A pixel changes within the exposure where its halves differ by so much, and by chance so rarely:
 one false flag in 100 000 pixels, and none for a drift that does not matter."""
 
-SECOND_SIGMA = 3.9
-"""Counts at other gains are clear from here on, for the best of 16 stretches of three kinds: in
-some 8 of 10 000 healthy pixels."""
-
-BEND_SIGMA, BEND_KEV = 3.5, 0.15
-"""A relation is bent where its bend is so clear and so large: 5 of 10 000 healthy pixels, and none
-whose counts tell a bend that does not matter."""
-
 MISSING_FRACTION = 0.3
 MISSING_SIGNIFICANCE = 4.0
 """A line group is missing where it has less than this fraction of the camera's, by so many
@@ -233,19 +225,6 @@ def is_change(drift_keV, pvalue) -> np.ndarray:
     """Whether pixels change within the exposure: by more than chance, and by what matters; (n,)."""
     with np.errstate(invalid="ignore"):
         return (pvalue < CHANGE_PVALUE) & (np.abs(drift_keV) > CHANGE_KEV)
-
-
-def has_second_state(rows) -> np.ndarray:
-    """Whether some of the counts of pixels are clearly at other gains, (n,) bool."""
-    with np.errstate(invalid="ignore"):
-        return rows["SECOND_SIGMA"] > SECOND_SIGMA
-
-
-def is_bent(rows) -> np.ndarray:
-    """Whether the energies of pixels are clearly not on a straight line, (n,) bool."""
-    with np.errstate(invalid="ignore"):
-        bend = np.abs(rows["BEND"])
-        return (bend > BEND_SIGMA * rows["BEND_ERR"]) & (bend > BEND_KEV)
 
 
 def _width_ratio(log_ratio, variance, scale: float) -> tuple[np.ndarray, np.ndarray]:

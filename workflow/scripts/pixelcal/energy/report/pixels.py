@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.camera import rows_of
-from pixelcal.energy.fit.joint import has_second_state, is_bent
+from pixelcal.energy.fit.columns import has_second_state, is_bent
 from pixelcal.energy.fit.model_spectra import BlockView, data_blocks, pixel_blocks
 from pixelcal.energy.kinds import kind_of_row, of_kind
 from pixelcal.energy.line_labels import line_labels

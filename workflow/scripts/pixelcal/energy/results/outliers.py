@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.camera import to_image
-from pixelcal.energy.fit.joint import BEND_KEV, BEND_SIGMA, SECOND_SIGMA
+from pixelcal.energy.fit.columns import BEND_KEV, BEND_SIGMA, SECOND_SIGMA
 from pixelcal.numerics.statistics import robust_outliers
 
 WINDOW_PIXELS = 5
