@@ -29,7 +29,6 @@ with configuration.mistakes_in_one_line():
     check_not_measured(FOLDER, EXPOSURES, SIMULATED)
 COLUMNS = {key: name for key, name in config["events"]["columns"].items() if name is not None}
 LAYOUT = INSTRUMENT["layouts"][config["events"]["layout"]]
-SPECTRA_RULES = f"energy/{'spectra' if LAYOUT['form'] == 'events' else 'ready_spectra'}.smk"
 HAS_TRUTH = LAYOUT["form"] == "events" and not {"channel"} & {*LAYOUT["columns"], *COLUMNS}
 LINES = shipped_or_given("resources/lines/all_blocks.csv")  # of the simulation
 ATTENUATION = shipped_or_given("resources/attenuation/cdte.csv")
