@@ -168,7 +168,8 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
 def resolved_instrument(config: Mapping) -> dict:
     """The instrument of a resolved configuration: its file, with the search window configured."""
     settings = instrument_settings(config["instrument"])
-    settings["relation"]["search"] = dict(config["relation"]["search"])
+    configured = config["relation"]["search"]
+    settings["relation"]["search"] = {key: configured[key] for key in ("gain", "offset_keV")}
     return settings
 
 
@@ -184,9 +185,9 @@ def _of_instrument(config: Mapping, instrument: Mapping) -> dict:
     for key in ("gain_keV", "offset_keV"):
         if relation[key] is None:
             relation[key] = of_instrument[key]
-    for key, value in relation["search"].items():
-        if value is None:
-            relation["search"][key] = of_instrument["search"][key]
+    for key, value in of_instrument["search"].items():
+        if relation["search"][key] is None:
+            relation["search"][key] = value
     if config["lines"] is None:
         config["lines"] = instrument["lines"]
     events = config["events"]
