@@ -1,4 +1,4 @@
-"""Writes config/README.md, every key of the configuration, from the schema.
+"""Writes config/README.md and docs/instrument-file.md, every key with its description.
 
 python docs/tools/config_reference.py
 """
@@ -9,11 +9,14 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pixelcal.io import instruments
 from pixelcal.workflow.config import read_schema
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCHEMA = PROJECT / "workflow" / "schemas" / "config.schema.yaml"
 README = PROJECT / "config" / "README.md"
+INSTRUMENT_SCHEMA = instruments.SCHEMA
+INSTRUMENT_PAGE = PROJECT / "docs" / "instrument-file.md"
 
 _INTRODUCTION = """\
 # Configuration
@@ -29,6 +32,16 @@ changes. One key is different: `exposures` in such a file **replace** those of `
 Paths are relative to the folder in which `snakemake` is started. A key that is not in this list, or
 a value that is not allowed, stops the workflow before any job, with one line that says what is
 allowed. YAML takes `1e-4` for text: write `1.0e-4`.
+"""
+
+_OF_AN_INSTRUMENT = """\
+# The instrument file
+
+Written from `resources/schemas/instrument.schema.yaml` by `make docs`: do not edit it here.
+[Your own camera](your-own-camera.md) makes one from scratch. Files that it names are looked for
+from where the workflow runs, then beside it, then among what pixelcal brings. A key without a
+default must be given.
+
 """
 
 _WORDS = {
@@ -54,6 +67,7 @@ def keys(schema: Mapping, prefix: str = "") -> Iterator[tuple[str, Mapping]]:
             continue
         yield f"{prefix}{name}", own
         yield from keys(own, f"{prefix}{name}.")
+        yield from keys(own.get("items", {}), f"{prefix}{name}[].")
     if isinstance(schema.get("additionalProperties"), Mapping):
         yield from keys(schema["additionalProperties"], f"{prefix}<name>.")
 
@@ -73,6 +87,12 @@ def reference(schema: Mapping) -> str:
     return "\n".join(lines) + "\n"
 
 
+def instrument_reference(schema: Mapping) -> str:
+    """The text of docs/instrument-file.md."""
+    rows = [(name, part) for name, part in keys(schema) if not _is_section(part)]
+    return _OF_AN_INSTRUMENT + "\n".join(_table(rows)) + "\n"
+
+
 def _is_section(own: Mapping) -> bool:
     """Whether a key only holds other keys, which are listed themselves."""
     return own.get("type") == "object"
@@ -81,9 +101,13 @@ def _is_section(own: Mapping) -> bool:
 def _table(rows: list[tuple[str, Mapping]]) -> list[str]:
     head = ["| Key | Allowed | Default | What it is |", "|---|---|---|---|"]
     return head + [
-        f"| `{name}` | {_allowed(own)} | `{_text(own['default'])}` | {own['description']} |"
+        f"| `{name}` | {_allowed(own)} | {_default(own)} | {own['description']} |"
         for name, own in rows
     ]
+
+
+def _default(own: Mapping) -> str:
+    return f"`{_text(own['default'])}`" if "default" in own else ""
 
 
 def _allowed(own: Mapping) -> str:
@@ -109,3 +133,5 @@ def _text(value: object) -> str:
 
 if __name__ == "__main__":
     README.write_text(reference(read_schema(SCHEMA)), encoding="utf-8")
+    page = instrument_reference(read_schema(INSTRUMENT_SCHEMA))
+    INSTRUMENT_PAGE.write_text(page, encoding="utf-8")

@@ -27,7 +27,7 @@ The rules stand in the order of the walk, a file for each stage. [The chain](cha
 hang together, [the products](products.md) what they write.
 """
 
-_INCLUDE = re.compile(r'^include: RULES / "(.+\.smk)"$', re.MULTILINE)
+_INCLUDE = re.compile(r'^ *include: RULES / "(.+\.smk)"$', re.MULTILINE)
 _RULE = re.compile(r'^rule (\w+):\n    """\n(.*?)\n    """$', re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"^rule (\w+):", re.MULTILINE)
 

@@ -399,7 +399,7 @@ def lose_all(rows):
             64,
             {"change": lose_all},
             "joint",
-            {"bands": "no pixel has a valid fit", "stack": "no good"},
+            {"bands": "no pixel has a valid fit", "stack": "no valid fit to add up"},
         ),
         (1, {}, "joint", {}),
         (64, {"with_truth": False}, "joint", {"pulls": "no truth"}),

@@ -9,3 +9,6 @@ RESOURCES = PROJECT / "resources"
 LINES = RESOURCES / "lines" / "all_blocks.csv"
 PIXEL_MAP = RESOURCES / "eclairs_pixels.csv"
 SNAKEFILE = PROJECT / "workflow" / "Snakefile"
+
+SHARED = PROJECT.parent / "shared"
+"""Files beside the project, which may be missing: tests that need them skip."""

@@ -168,7 +168,7 @@ def write_report(folder, paths, name="report.html", method="joint", settings=Non
         "relation": {"gain_keV": GAIN, "offset_keV": OFFSET},
         "settings": settings or {"pixels": list(range(6400))},
         "threshold": 5.0,
-        "folder": "results/eclairs",
+        "camera": "eclairs",
     }
     run_script("report", folder, given, {"report": folder / name}, params)
     return folder / name

@@ -173,3 +173,17 @@ def test_a_file_in_the_place_of_a_folder_is_one_line(folder, tmp_path):
         InputError, match=f"^{re.escape(str(place))}: exists but is not a directory"
     ):
         config.check_results(results, ["3ks", "1"], instrument="eclairs")
+
+
+@pytest.mark.parametrize("name", ["sstcam", "logs", "my camera", "{exposure}"])
+def test_an_instrument_file_has_a_name_for_a_folder(tmp_path, name):
+    given = tmp_path / f"{name}.yaml"
+    given.write_text((config_reference.PROJECT / "resources/instruments/eclairs.yaml").read_text())
+    with pytest.raises(InputError, match="cannot be the name of a folder"):
+        config.resolve({"instrument": str(given)}, SCHEMA)
+
+
+def test_the_page_of_the_instrument_file_is_written_from_its_schema():
+    schema = config.read_schema(config_reference.INSTRUMENT_SCHEMA)
+    written = config_reference.INSTRUMENT_PAGE.read_text(encoding="utf-8")
+    assert written == config_reference.instrument_reference(schema), "run `make docs`"

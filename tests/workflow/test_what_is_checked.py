@@ -16,7 +16,7 @@ from pixelcal.charge.spe import run_checks, run_gains
 from pixelcal.energy.events import clock, intervals, losses, order, overlap
 from pixelcal.energy.fit import (
     block_agreement,
-    consistency,
+    camera_prior,
     doubts,
     joint,
     learning,
@@ -24,8 +24,10 @@ from pixelcal.energy.fit import (
     pixels,
     start,
 )
+from pixelcal.energy.fit import columns as fit_columns
+from pixelcal.energy.fit.checks import consistency
 from pixelcal.energy.report import verdict
-from pixelcal.energy.response import energy_scale
+from pixelcal.energy.response import energy_scale, tables
 from pixelcal.energy.results import lineage, outliers
 from pixelcal.io import tiled_tables
 from pixelcal.workflow import config
@@ -91,6 +93,9 @@ SAID = {
         f" {pivot_keV(model.PIVOT_HIGH)} keV, and p is below {scientific(joint.CHANGE_PVALUE)}",
         f"factor of {outliers.RATE_RATIO} and by {outliers.THRESHOLD_SIGMA:g} robust",
         f"drifts below {joint.CHANGE_KEV} keV",
+        f"exceeds {fit_columns.SECOND_SIGMA} standard deviations",
+        f"the best of {len(tables.STRETCHES)} gains",
+        f"{per_cent(tables.STRETCHES.max())} larger or smaller".replace("10 %", "1 to 10 %"),
         f"fewer than {outliers.MIN_PIXELS} pixels",
     ],
     "Width": [
@@ -107,6 +112,9 @@ SAID = {
         f"or lack, by {doubts.EXCESS_SIGMA:g} standard deviations",
         f"more than {doubts.BRIGHTER}, and by {doubts.BRIGHTER_SIGMA} standard deviations",
         f"less than {joint.MISSING_FRACTION} of it, by {joint.MISSING_SIGNIFICANCE:g} standard",
+        f"| {fit_columns.BEND_KEV} keV in the middle, and {fit_columns.BEND_SIGMA} robust",
+        f"(here beyond {doubts.MENDED_TENSION} standard errors)",
+        f"than belong there, by {doubts.LEAST_SURPLUS:g} standard deviations",
         f"`fit.pvalue_limit` ({scientific(FIT['pvalue_limit'])})",
         f"{per_cent(ECLAIRS.search.gain)} in gain, {ECLAIRS.search.offset_keV} keV in",
         "at {:g} and {:g} keV against the".format(*JUDGED_KEV),
@@ -119,9 +127,9 @@ SAID = {
         f"what is won is above {doubts.LEAST_GAIN:g}, and {doubts.CLEARLY:g} more than",
         f"both win more than {doubts.LEAST_GAIN:g}, by less than {doubts.CLEARLY:g} apart",
         {3: "more than three blocks"}[doubts.FEWEST_BLOCKS],
-        f"better by {per_cent(round(start.FAR_RATIO - 1, 6))}, and at least"
-        f" {start.FAR_PREFERENCE:g}, in each of {({4: 'four'})[start.PARTS]} parts",
-        f"the deviance of {pixels.ASKED} pixels is better by {start.FAR_PREFERENCE:g}",
+        f"better by {per_cent(round(camera_prior.FAR_RATIO - 1, 6))}, and at least"
+        f" {camera_prior.FAR_PREFERENCE:g}, in each of {({4: 'four'})[camera_prior.PARTS]} parts",
+        f"the deviance of {pixels.ASKED} pixels is better by {camera_prior.FAR_PREFERENCE:g}",
         f"more than {learning.WARN_KEV} keV and {learning.WARN_SIGMA:g} standard errors | warned",
         f"more than {learning.WARN_BEND_KEV} keV and {learning.WARN_BEND_SIGMA:g} standard errors",
         f"after {learning.MAX_EM_ITERATIONS} iterations still more than"

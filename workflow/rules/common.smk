@@ -15,8 +15,8 @@ from pixelcal.workflow.library_hash import library_hash
 
 
 wildcard_constraints:
-    chunk=r"\d{4}",
-    pixel=r"\d{4}",
+    chunk=r"\d{4}\d*",
+    pixel=r"\d{4}\d*",
 
 
 # --- settings -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from astropy.table import Table
 from helpers import cameras
 from helpers.instruments import EXPECTED, SEARCH
 
+from pixelcal.camera import read_pixel_map
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.kinds import (
@@ -25,8 +26,8 @@ from pixelcal.energy.kinds import (
 )
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.response.energy_scale import common_covariance
+from pixelcal.energy.response.extensions import common_covariances
 from pixelcal.energy.response.io import (
-    common_covariances,
     read_response,
     read_responses,
     write_responses,
@@ -68,6 +69,15 @@ def test_kinds_of_pixels_are_those_of_the_map():
     assert kinds_of_pixels(np.array([9]), pixel_map["DETNUM",]) is None
     with pytest.raises(InputError, match="lacks the pixel DETNUM 2"):
         kinds_of_pixels(np.array([2]), pixel_map)
+
+
+def test_the_pixel_map_names_kinds(tmp_path):
+    path, head = tmp_path / "map.csv", "DETNUM,X,Y,MODULE,SECTOR,KIND\n"
+    path.write_text(head + "0,0,0,0,0,large\n1,1,0,0,0,small\n2,2,0,0,0,large\n")
+    assert list(kinds_of_pixels(np.array([2, 1]), read_pixel_map(path))) == ["large", "small"]
+    path.write_text(head + "0,0,0,0,0,large\n1,1,0,0,0,\n")
+    with pytest.raises(InputError, match="KIND"):
+        read_pixel_map(path)
 
 
 # --- learning and fitting -------------------------------------------------------------------------
@@ -146,6 +156,8 @@ def two_in_a_file(tmp_path):
             line_strength=np.linspace(tail, 1.0, table.n_lines),
             scale_covariance=np.diag([variance, 2 * variance]),
             dof=int(100 * tail),
+            bend=tail,
+            bend_err=0.01,
         )
     path = tmp_path / "response.fits"
     write_responses(path, responses, table, [("EXPNAME", "x", "")], None)
@@ -158,6 +170,7 @@ def test_several_kinds_come_back_from_a_file(two_in_a_file):
     assert list(again) == list(responses)
     for kind, response in responses.items():
         assert again[kind].shape == response.shape and again[kind].dof == response.dof
+        assert again[kind].bend == response.bend and again[kind].bend_err == 0.01
         np.testing.assert_array_equal(again[kind].line_strength, response.line_strength)
         np.testing.assert_array_equal(again[kind].continuum, response.continuum)
         np.testing.assert_array_equal(again[kind].population_scale, response.population_scale)
@@ -244,6 +257,14 @@ def pulls(rows, energy_keV, kind):
     relation = relation_columns(rows[chosen])
     error = energy_error(energy_keV, *relation[:2], gain_true[chosen], offset_true[chosen])
     return error / energy_sigma(energy_keV, *relation)
+
+
+@pytest.mark.parametrize("kind", list(DETECTORS))
+def test_pixels_of_each_kind_are_in_order(kind):
+    kinds, (n, _) = camera()[0], DETECTORS[kind]
+    rows = by_kind()[1]
+    assert list(rows["DETNUM"]) == list(range(len(kinds)))
+    assert np.sum(rows["STATUS"][kinds == kind] == 0) >= n - 3
 
 
 @pytest.mark.parametrize("energy_keV", [8.0, 25.0, 60.0, 80.0])

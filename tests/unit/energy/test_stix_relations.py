@@ -1,211 +1,139 @@
-"""Relations as STIX publishes them, against arithmetic on the file."""
-
-import csv
-import logging
+"""Relations of STIX as they are published: energies by them are those of the files."""
 
 import numpy as np
 import pytest
 from astropy.io import fits
-from helpers.real_files import STIX_DAILY, STIX_ELUT, real_file
-from helpers.stix_files import write_daily, write_elut
+from helpers.paths import SHARED
 
+from pixelcal.energy.fit.camera_prior import latest_that_fits
+from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import prior_table, read_prior
+from pixelcal.energy.response.line_shape import expected_shape, line_cdf
 from pixelcal.energy.stix_relations import is_daily, is_elut, read_daily, read_elut
 from pixelcal.errors import InputError
 from pixelcal.io.instruments import load_instrument
+from pixelcal.io.resources import shipped_or_given
 
 STIX = load_instrument("stix")
-ALL = np.arange(384)
 NOMINAL = {"gain_keV": STIX.gain_keV, "offset_keV": STIX.offset_keV}
-ENERGIES_KEV = np.array([4.0, 31.0, 81.0, 150.0])[:, None]
+REAL = SHARED / "real" / "stix"
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is missing: no real files here")
 
 
-# --- the look-up table ----------------------------------------------------------------------------
+def write_elut(path, rows):
+    words = '"Some words, with a comma",,\nMore words,,\n'
+    head = words + "Offset,Gain keV/ADC,Pixel,Detector,ADC Edge 0\n"
+    path.write_text(head + "".join(f"{o},{g},{p},{d},900\n" for o, g, p, d in rows))
+    return path
 
 
-def elut_values(n=384, seed=1):
-    """ADC value of 0 keV and gain (keV/ADC) of n pixels."""
-    rng = np.random.default_rng(seed)
-    return np.round(rng.normal(900, 40, n), 4), np.round(rng.normal(0.109, 0.001, n), 6)
+def test_look_up_table(tmp_path):
+    rows = [(880.0 + d, 0.109 + p / 1e4, p, d) for d in range(32) for p in range(12)]
+    path = write_elut(tmp_path / "elut.csv", rows)
+    assert is_elut(path) and not is_daily(path)
+    gain, offset = read_prior(path, np.arange(384), **NOMINAL, instrument=STIX)
+    for offset_adc, gain_adc, pixel, detector in rows[::37]:
+        number = 12 * detector + pixel
+        adc = 4.0 * np.array([300.0, 500.0])  # the lower edges of two channels
+        expected = gain_adc * (adc - offset_adc)
+        np.testing.assert_allclose(gain[number] * adc / 4 + offset[number], expected)
 
 
-@pytest.mark.parametrize("last", ["", "\n", ",,,,,\n"], ids=["", "empty line", "commas"])
-def test_look_up_table_is_in_keV_and_channels(last, tmp_path):
-    """Four ADC values are a channel; both count from the lower edge."""
-    offset_adc, gain_adc = elut_values()
-    path = write_elut(tmp_path / "elut.csv", offset_adc, gain_adc, last)
-    assert is_elut(path)
-    gain, offset = read_prior(path, ALL, **NOMINAL, instrument=STIX)
-    adc = offset_adc + ENERGIES_KEV / gain_adc
-    np.testing.assert_allclose(gain * (adc / 4) + offset, ENERGIES_KEV + 0 * adc, rtol=1e-12)
-
-
-@pytest.mark.parametrize(("n_channels", "factor"), [(4096, 1), (1024, 4), (512, 8)])
-def test_channels_are_made_of_adc_values(n_channels, factor, tmp_path):
-    offset_adc, gain_adc = elut_values(24)
-    table = read_elut(write_elut(tmp_path / "elut.csv", offset_adc, gain_adc), n_channels)
-    np.testing.assert_array_equal(table["DETNUM"], np.arange(24))
-    np.testing.assert_allclose(table["GAIN"], factor * gain_adc)
-    np.testing.assert_allclose(table["OFFSET"], -gain_adc * offset_adc)
-
-
-def test_the_real_look_up_table():
-    """The first pixel by hand, the others by the csv module."""
-    path = real_file(STIX_ELUT)
-    gain, offset = read_prior(path, ALL, **NOMINAL, instrument=STIX)
-    assert gain[0] == pytest.approx(4 * 0.108906, rel=1e-12)
-    assert offset[0] == pytest.approx(-0.108906 * 883.7037, rel=1e-12)
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = [row[:4] for row in list(csv.reader(file))[3:] if row]
-    assert len(rows) == 384
-    for offset_adc, gain_adc, pixel, detector in rows:
-        k = 12 * int(detector) + int(pixel)
-        assert gain[k] == pytest.approx(4 * float(gain_adc))
-        assert offset[k] == pytest.approx(-float(gain_adc) * float(offset_adc))
-
-
-@pytest.mark.parametrize(
-    ("last", "said"),
-    [
-        ("900,many,1,1,920\n", "does not hold numbers"),
-        ("900,0.109\n", "does not hold numbers"),
-        ("900,0.109,0,0,920\n", "pixel 0 is there twice"),
-        ("900,0.109,0,99,920\n", "DETNUM 1188 is no pixel"),
-        ("900,109,5,1,920\n", "GAIN 436 keV/chan"),
-    ],
-    ids=["words", "short", "twice", "another detector", "eV"],
-)
-def test_a_mistake_in_a_look_up_table_is_one_line(last, said, tmp_path):
-    path = write_elut(tmp_path / "elut.csv", *elut_values(17), last)
-    with pytest.raises(InputError) as error:
-        read_prior(path, np.arange(17), **NOMINAL, instrument=STIX)
-    assert said in str(error.value) and "\n" not in str(error.value)
-    assert "elut.csv" in str(error.value)
-
-
-def test_an_empty_look_up_table_is_one_line(tmp_path):
-    path = write_elut(tmp_path / "elut.csv", [], [])
-    with pytest.raises(InputError, match="elut.csv: has no row of Offset, Gain"):
-        read_elut(path, 1024)
-
-
-def test_channels_that_do_not_divide_are_told(tmp_path):
-    path = write_elut(tmp_path / "elut.csv", *elut_values(1))
-    with pytest.raises(InputError, match="1000 channels are no whole part"):
+def test_channels_that_do_not_divide_the_adc(tmp_path):
+    path = write_elut(tmp_path / "elut.csv", [(880.0, 0.109, 0, 0)])
+    with pytest.raises(InputError, match="no whole part"):
         read_elut(path, 1000)
 
 
-def test_other_tables_are_no_look_up_tables(tmp_path):
-    path = tmp_path / "prior.csv"
-    path.write_text("DETNUM,GAIN,OFFSET\n0,0.43,-130\n")
-    assert not is_elut(path) and not is_daily(path) and not is_elut(tmp_path / "nowhere.csv")
+def test_a_broken_look_up_table(tmp_path):
+    path = write_elut(tmp_path / "elut.csv", [("x", 0.109, 0, 0)])
+    with pytest.raises(InputError, match="does not hold numbers"):
+        read_elut(path, 1024)
 
 
-# --- the daily calibrations -----------------------------------------------------------------------
+@needs_real
+def test_the_published_look_up_table():
+    path = REAL / "elut_table_20200519.csv"
+    gain, offset = read_prior(path, np.arange(384), **NOMINAL, instrument=STIX)
+    assert gain[0] == pytest.approx(4 * 0.108906) and offset[0] == pytest.approx(
+        -0.108906 * 883.7037
+    )
 
-BEGAN = [
-    "2020-05-03T10:00:00.000",
-    "2020-05-07T10:00:00.000",
-    "2020-05-05T17:30:00.000",  # not in order
-    "2020-05-04T10:00:00.000",
+
+def write_daily(path, runs):
+    """Calibrations of (began, gain in channels/keV, channel of 0 keV) for all pixels."""
+    columns = [
+        fits.Column("MEAS_START_UTC", "23A", array=[began for began, *_ in runs]),
+        fits.Column(
+            "GAIN", "384E", dim="(12,32)", array=[np.full((32, 12), g) for _, g, _ in runs]
+        ),
+        fits.Column(
+            "OFFSET", "384E", dim="(12,32)", array=[np.full((32, 12), o) for *_, o in runs]
+        ),
+    ]
+    fits.BinTableHDU.from_columns(columns).writeto(path)
+    return path
+
+
+RUNS = [
+    ("2020-05-03T17:00:00.000", 2.30, 300.0),
+    ("2020-05-05T17:32:44.292", 2.50, 500.0),
+    ("2020-05-04T17:00:00.000", 2.40, 400.0),
+    ("2020-05-06T17:00:00.000", 2.60, 600.0),
 ]
 
 
-def daily(path, began=BEGAN, change=None):
-    """Calibrations, of which each has a gain and an offset of its own in every pixel."""
-    rng = np.random.default_rng(5)
-    gain = (2.3 + 0.01 * np.arange(len(began)))[:, None] + rng.normal(0, 0.002, (len(began), 384))
-    offset = rng.normal(300.0, 2.0, (len(began), 384))
-    if change:
-        change(gain, offset)
-    return write_daily(path, began, gain, offset), gain.astype("f4"), offset.astype("f4")
-
-
-@pytest.mark.parametrize(
-    ("start", "row"),
-    [
-        ("2020-05-03T10:30:00", 0),
-        ("2020-05-05T17:32:43.763", 3),  # the run that began two minutes before is its own
-        ("2020-05-05T17:30:00", 3),
-        ("2020-05-05T17:41:00", 2),
-        ("2020-05-05T17:41:00Z", 2),
-        ("2020-05-05T19:41:00+02:00", 2),
-        ("2020-05-06", 2),
-        ("2021-01-01T00:00:00", 1),
-    ],
-)
-def test_the_latest_before_the_data_is_taken(start, row, tmp_path):
-    path, gain, offset = daily(tmp_path / "daily.fits.gz")
+def test_the_calibrations_before_the_data_the_latest_first(tmp_path):
+    path = write_daily(tmp_path / "daily.fits", RUNS)
     assert is_daily(path)
-    table, began = read_daily(path, start)
-    assert began == BEGAN[row]
-    channel = gain[row] * ENERGIES_KEV + offset[row]
-    energy = np.asarray(table["GAIN"]) * channel + np.asarray(table["OFFSET"])
-    np.testing.assert_allclose(energy, ENERGIES_KEV + 0 * channel, rtol=1e-5)
+    began, gain, offset = read_daily(path, "2020-05-05T17:32:43.763")
+    assert [text[8:10] for text in began] == ["04", "03"]  # that of the run itself is not taken
+    channel = 2.4 * 31.0 + 400.0
+    np.testing.assert_allclose(gain[0] * channel + offset[0], 31.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("start", ["2020-05-03T10:05:00", "2019-12-31"])
-def test_none_before_is_told(start, tmp_path):
-    path, _, _ = daily(tmp_path / "daily.fits")
-    with pytest.raises(InputError, match="first calibration began 2020-05-03.*after the data"):
-        read_daily(path, start)
+def test_data_before_every_calibration(tmp_path):
+    path = write_daily(tmp_path / "daily.fits", RUNS)
+    assert read_daily(path, "2020-01-01T00:00:00")[0][0] == RUNS[0][0]
 
 
-def test_rows_without_a_date_are_passed_over(tmp_path):
-    began = ["", "2020-05-03T10:00:00.000", "NaT"]
-    path, _, _ = daily(tmp_path / "daily.fits", began)
-    assert read_daily(path, "2020-06-01")[1] == began[1]
-    path, _, _ = daily(tmp_path / "none.fits", ["", "NaT"])
-    with pytest.raises(InputError, match="no calibration in it has a date"):
-        read_daily(path, "2020-06-01")
+def test_pixels_that_were_not_measured_have_the_nominal_relation(tmp_path, caplog):
+    path = write_daily(tmp_path / "daily.fits", [("2020-05-03T17:00:00.000", 2.3, 305.0)])
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].data["GAIN"][0][3, 4] = 0.0
+    words = {"DATE-OBS": "2020-05-04T00:00:00"}
+    table = prior_table(path, words, np.arange(384), NOMINAL, STIX, lambda *_: 0)
+    assert table["GAIN"][12 * 3 + 4] == STIX.gain_keV
+    assert np.sum(table["GAIN"] == STIX.gain_keV) == 1 and "1 pixels" in caplog.text
+    path = tmp_path / "prior.ecsv"
+    table.write(path)
+    gain, offset = read_prior(path, np.arange(384), **NOMINAL, instrument=STIX)
+    assert np.array_equal(gain, table["GAIN"]) and np.array_equal(offset, table["OFFSET"])
 
 
-@pytest.mark.parametrize("keywords", [{}, {"DATE-OBS": ""}, {"DATE-OBS": "yesterday"}])
-def test_data_without_a_date_are_told(keywords, tmp_path):
-    path, _, _ = daily(tmp_path / "daily.fits")
-    with pytest.raises(InputError, match="calibrations of many dates") as error:
-        prior_table(path, keywords, ALL, NOMINAL, STIX)
-    assert "DATE-OBS" in str(error.value) and "\n" not in str(error.value)
+def test_data_without_a_date(tmp_path):
+    path = write_daily(tmp_path / "daily.fits", RUNS)
+    with pytest.raises(InputError, match="many dates"):
+        prior_table(path, {}, np.arange(384), NOMINAL, STIX, lambda *_: 0)
 
 
-SPOILT = {3: ("NaN gain", np.nan, 300.0), 7: ("gain 0", 0.0, 0.0), 9: ("below 0", -2.3, 300.0)}
-SPOILT |= {20: ("NaN offset", 2.3, np.nan), 21: ("a gain of no pixel", 60.0, 300.0)}
-SPOILT |= {22: ("an offset of no pixel", 2.3, 3000.0)}
+def test_of_the_relations_the_latest_that_puts_lines_on_counts():
+    """The camera was set up differently for a while, 27 keV off: the run before is the one."""
+    table = read_line_table(shipped_or_given(STIX.lines))
+    shape = expected_shape(STIX)
+    rng = np.random.default_rng(4)
+    gain, offset = np.full(80, 0.435), -132.0 + rng.standard_normal(80)
+    counts = []
+    for g, o in zip(gain, offset, strict=True):
+        below = line_cdf(shape, table.energy_keV, g * np.arange(1025) + o)
+        counts.append(rng.poisson(2000 * table.intensity @ np.diff(below, axis=1) + 0.5))
+    offsets = np.array([offset + 27.0, offset + 26.5, offset, offset])
+    gains = np.broadcast_to(gain, offsets.shape)
+    assert latest_that_fits(np.array(counts), gains, offsets, table, shape) == 2
 
 
-def test_pixels_without_a_calibration_have_the_nominal_relation(tmp_path, caplog):
-    def change(gain, offset):
-        for pixel, (_, gain_value, offset_value) in SPOILT.items():
-            gain[:, pixel], offset[:, pixel] = gain_value, offset_value
-
-    path, gain, offset = daily(tmp_path / "daily.fits", change=change)
-    with caplog.at_level(logging.WARNING):
-        known = prior_table(path, {"DATE-OBS": "2020-05-04T00:00:00"}, ALL, NOMINAL, STIX)
-    assert f"{len(SPOILT)} pixels have the nominal relation" in caplog.text
-    spoilt = np.isin(ALL, list(SPOILT))
-    assert set(known["GAIN"][spoilt]) == {STIX.gain_keV}
-    assert set(known["OFFSET"][spoilt]) == {STIX.offset_keV}
-    np.testing.assert_allclose(known["GAIN"][~spoilt], 1 / gain[0][~spoilt], rtol=1e-6)
-    np.testing.assert_allclose(known["OFFSET"][~spoilt], -(offset[0] / gain[0])[~spoilt], rtol=1e-6)
-
-
-def test_a_few_pixels_are_taken_from_it(tmp_path, caplog):
-    path, gain, _ = daily(tmp_path / "daily.fits")
-    chosen = np.array([200, 3, 383])
-    known = prior_table(path, {"DATE-OBS": "2020-05-04T00:00:00"}, chosen, NOMINAL, STIX)
-    np.testing.assert_array_equal(known["DETNUM"], chosen)
-    np.testing.assert_allclose(known["GAIN"], 1 / gain[0][chosen], rtol=1e-6)
-    assert str(known["GAIN"].unit) == "keV / chan" and not caplog.text
-
-
-def test_the_real_calibrations_agree_with_their_own_convention():
-    """channel = GAIN x E + OFFSET; the run of 5 May 2020 gets that of the row before."""
-    path = real_file(STIX_DAILY)
-    table, began = read_daily(path, "2020-05-05T17:32:43.763")
-    with fits.open(path) as hdus:
-        rows = hdus[1].data
-        assert rows["MEAS_START_UTC"][124] == began < rows["MEAS_START_UTC"][125]
-        gain, offset = (rows[name][124].ravel().astype(float) for name in ("GAIN", "OFFSET"))
-    channel = gain * ENERGIES_KEV + offset
-    energy = np.asarray(table["GAIN"]) * channel + np.asarray(table["OFFSET"])
-    np.testing.assert_allclose(energy, ENERGIES_KEV + 0 * channel, rtol=1e-9)
+@needs_real
+def test_the_published_calibrations_are_those_of_the_day_before():
+    path = REAL / "calibration_meta.fits.gz"
+    began, gain, _ = read_daily(path, "2020-05-05T17:32:43.763")
+    assert began[0].startswith("2020-05-04T17:32:43") and np.isfinite(gain[0]).all()

@@ -11,10 +11,10 @@ rule simulate_events:
         lines=LINES,
         attenuation=ATTENUATION,
     output:
-        events=FOLDER + "/events/events.fits",
-        gti=FOLDER + "/events/gti.fits",
-        undistributed=FOLDER + "/events/undistributed.fits",
-        pixels=FOLDER + "/events/pixels.ecsv",
+        events=f"{FOLDER}/events/events.fits",
+        gti=f"{FOLDER}/events/gti.fits",
+        undistributed=f"{FOLDER}/events/undistributed.fits",
+        pixels=f"{FOLDER}/events/pixels.ecsv",
     log:
         "results/logs/simulate_events/events.log",
     benchmark:

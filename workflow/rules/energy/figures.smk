@@ -8,9 +8,9 @@ rule plot_relation:
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
-        **truth_of(FOLDER + "/{exposure}"),
+        **truth_of(f"{FOLDER}/{{exposure}}"),
         **prior_input(),
-        relation=FOLDER + "/{exposure}/relation.fits",
+        relation=f"{FOLDER}/{{exposure}}/relation.fits",
         pixel_map=PIXEL_MAP,
     output:
         **reported_figures(RELATION_FIGURES),
@@ -47,8 +47,8 @@ rule plot_spectrum:
         unpack(response_input),
         **prior_input(),
         **undistributed_input(),
-        relation=FOLDER + "/{exposure}/relation.fits",
-        spectra=FOLDER + "/{exposure}/spectra.fits",
+        relation=f"{FOLDER}/{{exposure}}/relation.fits",
+        spectra=f"{FOLDER}/{{exposure}}/spectra.fits",
         lines=line_table,
     output:
         **reported_figures(SPECTRUM_FIGURES),
@@ -82,21 +82,21 @@ rule plot_pixel:
     """
     input:
         unpack(response_input),
-        **truth_of(FOLDER + "/{exposure}"),
+        **truth_of(f"{FOLDER}/{{exposure}}"),
         **prior_input(),
         **undistributed_input(),
-        relation=FOLDER + "/{exposure}/relation.fits",
-        spectra=FOLDER + "/{exposure}/spectra.fits",
+        relation=f"{FOLDER}/{{exposure}}/relation.fits",
+        spectra=f"{FOLDER}/{{exposure}}/spectra.fits",
         lines=line_table,
     output:
         png=report(
-            FOLDER + "/{exposure}/pixels/{pixel}.png",
+            f"{FOLDER}/{{exposure}}/pixels/{{pixel}}.png",
             caption="../../report/pixel.rst",
             category=INSTRUMENT["title"],
             subcategory="pixels on demand",
             labels={"exposure": "{exposure}", "figure": "pixel {pixel}"},
         ),
-        pdf=FOLDER + "/{exposure}/pixels/{pixel}.pdf",
+        pdf=f"{FOLDER}/{{exposure}}/pixels/{{pixel}}.pdf",
     log:
         "results/logs/plot_pixel/{exposure}/{pixel}.log",
     benchmark:
@@ -113,7 +113,7 @@ rule plot_pixel:
         exposure="{exposure}",
         pixel=lambda wildcards: (
             chosen_pixel(wildcards)
-            if len(wildcards.pixel) == 4
+            if wildcards.pixel == f"{int(wildcards.pixel):04d}"
             else sys.exit(
                 f"pixel {wildcards.pixel}: pictures of pixels have names of four digits; ask for"
                 f" {int(wildcards.pixel):04d}"
@@ -136,13 +136,13 @@ rule write_lists:
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
-        **truth_of(FOLDER + "/{exposure}"),
+        **truth_of(f"{FOLDER}/{{exposure}}"),
         **prior_input(),
-        relation=FOLDER + "/{exposure}/relation.fits",
+        relation=f"{FOLDER}/{{exposure}}/relation.fits",
     output:
-        changed=FOLDER + "/{exposure}/lists/changed.txt",
-        over_requirement=FOLDER + "/{exposure}/lists/over_requirement.txt",
-        no_answer=FOLDER + "/{exposure}/lists/no_answer.txt",
+        changed=f"{FOLDER}/{{exposure}}/lists/changed.txt",
+        over_requirement=f"{FOLDER}/{{exposure}}/lists/over_requirement.txt",
+        no_answer=f"{FOLDER}/{{exposure}}/lists/no_answer.txt",
     log:
         "results/logs/write_lists/{exposure}.log",
     benchmark:

@@ -10,10 +10,10 @@ rule fit_lines:
     input:
         unpack(response_input),
         **prior_input(),
-        spectra=FOLDER + "/{exposure}/spectra.fits",
+        spectra=f"{FOLDER}/{{exposure}}/spectra.fits",
         lines=line_table,
     output:
-        fits=FOLDER + "/{exposure}/chunks/{chunk}.fits",
+        fits=f"{FOLDER}/{{exposure}}/chunks/{{chunk}}.fits",
     log:
         "results/logs/fit_lines/{exposure}/{chunk}.log",
     benchmark:

@@ -11,12 +11,12 @@ rule merge_relation:
         **prior_input(),
         **bad_pixels_input(),
         chunks=chunk_files,
-        spectra=FOLDER + "/{exposure}/spectra.fits",
+        spectra=f"{FOLDER}/{{exposure}}/spectra.fits",
         lines=line_table,
         pixel_map=PIXEL_MAP,
     output:
         **mission_output(),
-        relation=FOLDER + "/{exposure}/relation.fits",
+        relation=f"{FOLDER}/{{exposure}}/relation.fits",
     log:
         "results/logs/merge_relation/{exposure}.log",
     benchmark:

@@ -9,10 +9,10 @@ rule learn_response:
     input:
         **prior_input(),
         **bad_pixels_input(),
-        spectra=FOLDER + "/{exposure}/spectra.fits",
+        spectra=f"{FOLDER}/{{exposure}}/spectra.fits",
         lines=line_table,
     output:
-        response=FOLDER + "/{exposure}/response.fits",
+        response=f"{FOLDER}/{{exposure}}/response.fits",
     log:
         "results/logs/learn_response/{exposure}.log",
     benchmark:

@@ -193,7 +193,7 @@ def line_tables():
 def event_inputs():
     """The event files and their good times: the user's, or the simulated ones."""
     if SIMULATED:
-        folder = FOLDER + "/events"
+        folder = f"{FOLDER}/events"
         return {"events": [f"{folder}/events.fits"], "gti": f"{folder}/gti.fits"}
     return {"events": config["events"]["files"]} | optional(gti=config["events"]["gti"]["file"])
 
@@ -212,7 +212,7 @@ def bad_pixels_input():
 
 def undistributed_input():
     """The spectrum without energy redistribution, where events are simulated."""
-    path = FOLDER + "/events/undistributed.fits"
+    path = f"{FOLDER}/events/undistributed.fits"
     return {"undistributed": path} if SIMULATED else {}
 
 
@@ -241,7 +241,7 @@ def response_files():
 def mission_output():
     """The calibration file of the mission, where the instrument has one."""
     name = INSTRUMENT["mission_file"]
-    return optional(mission=name and FOLDER + "/{exposure}/" + f"{name}.fits")
+    return optional(mission=name and f"{FOLDER}/{{exposure}}/{name}.fits")
 
 
 def chunk_files(wildcards):

@@ -1,88 +1,44 @@
-if LAYOUT["form"] == "events":
-
-    rule bin_spectra:
-        """
-        What: one spectrum per pixel from the first seconds of good time, and the relation that was
-            injected.
-        Physics: energies become channels by the prior relation with the injected errors; channels that
-            the camera assigned stay as they are, and the truth is NaN.
-        Wildcards: exposure, a name under `exposures` in the configuration.
-        """
-        input:
-            **event_inputs(),
-            **prior_input(),
-            pixel_map=PIXEL_MAP,
-        output:
-            truth=FOLDER + "/{exposure}/truth.ecsv",  # also where there is none: NaN
-            spectra=FOLDER + "/{exposure}/spectra.fits",
-        log:
-            "results/logs/bin_spectra/{exposure}.log",
-        benchmark:
-            "results/benchmarks/bin_spectra/{exposure}.tsv"
-        conda:
-            "../../../envs/spectra.yaml"
-        threads: 1
-        resources:
-            mem_mb=lambda wildcards, attempt: 1000 * attempt,
-            runtime=30,
-        params:
-            layout=config["events"]["layout"],
-            columns=COLUMNS,
-            first_pixel=config["events"]["first_pixel"],
-            criteria=config["events"]["gti"]["criteria"],
-            multiplicity=lookup(dpath="{exposure}/multiplicity", within=EXPOSURES),
-            seconds=lookup(dpath="{exposure}/seconds", within=EXPOSURES),
-            pixels=PIXELS,
-            relation=prior_relation(),
-            injection=injection_settings,
-            exposure="{exposure}",
-            seed=config["events"]["seed"],
-            files=config["events"]["files"],
-            contents=event_contents(),
-            date=config["date"],
-            instrument=INSTRUMENT,
-            library=library("energy/bin_spectra"),
-        script:
-            "../../scripts/energy/bin_spectra.py"
-
-else:
-
-    rule take_spectra:
-        """
-        What: ready spectra of the wanted pixels, counted by somebody else, in the form that the
-            other rules read.
-        Physics: counts as they are; channels that the camera assigned, so there is no truth, and
-            no halves of the exposure to compare.
-        Wildcards: exposure, a name under `exposures` in the configuration.
-        """
-        input:
-            **event_inputs(),
-            **optional(prior=config["relation"]["file"]),
-            pixel_map=PIXEL_MAP,
-        output:
-            truth=FOLDER + "/{exposure}/truth.ecsv",  # NaN
-            prior=FOLDER + "/{exposure}/prior.ecsv",
-            spectra=FOLDER + "/{exposure}/spectra.fits",
-        log:
-            "results/logs/take_spectra/{exposure}.log",
-        benchmark:
-            "results/benchmarks/take_spectra/{exposure}.tsv"
-        localrule: True  # a second or two of work: a job of a cluster costs more
-        conda:
-            "../../../envs/spectra.yaml"
-        threads: 1
-        resources:
-            mem_mb=lambda wildcards, attempt: 600 * attempt,
-            runtime=10,
-        params:
-            layout=config["events"]["layout"],
-            pixels=PIXELS,
-            relation=prior_relation(),
-            exposure="{exposure}",
-            files=config["events"]["files"],
-            contents=event_contents(),
-            date=config["date"],
-            instrument=INSTRUMENT,
-            library=library("energy/take_spectra"),
-        script:
-            "../../scripts/energy/take_spectra.py"
+rule bin_spectra:
+    """
+    What: one spectrum per pixel from the first seconds of good time, and the relation that was
+        injected.
+    Physics: energies become channels by the prior relation with the injected errors; channels that
+        the camera assigned stay as they are, and the truth is NaN.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        **event_inputs(),
+        **prior_input(),
+        pixel_map=PIXEL_MAP,
+    output:
+        truth=f"{FOLDER}/{{exposure}}/truth.ecsv",  # also where there is none: NaN
+        spectra=f"{FOLDER}/{{exposure}}/spectra.fits",
+    log:
+        "results/logs/bin_spectra/{exposure}.log",
+    benchmark:
+        "results/benchmarks/bin_spectra/{exposure}.tsv"
+    conda:
+        "../../../envs/spectra.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=30,
+    params:
+        layout=config["events"]["layout"],
+        columns=COLUMNS,
+        first_pixel=config["events"]["first_pixel"],
+        criteria=config["events"]["gti"]["criteria"],
+        multiplicity=lookup(dpath="{exposure}/multiplicity", within=EXPOSURES),
+        seconds=lookup(dpath="{exposure}/seconds", within=EXPOSURES),
+        pixels=PIXELS,
+        relation=prior_relation(),
+        injection=injection_settings,
+        exposure="{exposure}",
+        seed=config["events"]["seed"],
+        files=config["events"]["files"],
+        contents=event_contents(),
+        date=config["date"],
+        instrument=INSTRUMENT,
+        library=library("energy/bin_spectra"),
+    script:
+        "../../scripts/energy/bin_spectra.py"

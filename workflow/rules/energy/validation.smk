@@ -8,11 +8,11 @@ rule validate_relation:
     """
     input:
         unpack(response_input),
-        **truth_of(FOLDER + "/{exposure}"),
+        **truth_of(f"{FOLDER}/{{exposure}}"),
         **prior_input(),
-        relation=FOLDER + "/{exposure}/relation.fits",
+        relation=f"{FOLDER}/{{exposure}}/relation.fits",
     output:
-        validation=FOLDER + "/{exposure}/validation.json",
+        validation=f"{FOLDER}/{{exposure}}/validation.json",
     log:
         "results/logs/validate_relation/{exposure}.log",
     benchmark:
@@ -43,10 +43,10 @@ rule predict_observing_time:
     """
     input:
         unpack(response_input),
-        relation=FOLDER + "/{exposure}/relation.fits",
+        relation=f"{FOLDER}/{{exposure}}/relation.fits",
         lines=line_table,
     output:
-        prediction=FOLDER + "/{exposure}/observing_time.json",
+        prediction=f"{FOLDER}/{{exposure}}/observing_time.json",
     log:
         "results/logs/predict_observing_time/{exposure}.log",
     benchmark:

@@ -4,7 +4,8 @@ input: relations, validations, spectra, predictions, line tables, and where ther
     responses and prior: one per exposure, in order; pixel_map
 output: report
 params: exposures (settings of each), relation (gain_keV, offset_keV), settings (what they share),
-    instrument, folder (of the products), threshold (sigma from where on a change is significant)
+    instrument, camera (folder of its products),
+    threshold (sigma from where on a change is significant)
 """
 
 import _path  # noqa: F401
@@ -62,6 +63,6 @@ with running(snakemake) as progress:
         versions,
         params.threshold,
         instrument,
-        params.folder,
+        f"results/{params.camera}",
     )
     write_text(snakemake.output.report, render("energy/report.html.j2", **content))

@@ -1,6 +1,6 @@
 """Rule take_spectra: ready spectra of the wanted pixels, as `bin_spectra` would write them.
 
-input: events (the files), pixel_map; prior where it is a file
+input: events (the files), pixel_map, lines; prior where it is a file
 output: spectra; truth, which there is none of; prior, the relation of each pixel known before
 params: relation (gain_keV, offset_keV), layout, pixels, exposure, files, instrument, date
 """
@@ -13,9 +13,12 @@ import numpy as np
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.events.ready_spectra import WORDS, read_ready_spectra
 from pixelcal.energy.events.spectra_tables import spectra_hdu
+from pixelcal.energy.fit.camera_prior import latest_that_fits
 from pixelcal.energy.fit.columns import detnum_dtype
 from pixelcal.energy.kinds import kinds_of_pixels
+from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import prior_table
+from pixelcal.energy.response.line_shape import expected_shape
 from pixelcal.energy.truth import truth_table
 from pixelcal.instrument import UNKNOWN, instrument_of
 from pixelcal.io.provenance import provenance_cards
@@ -26,6 +29,7 @@ with running(snakemake):
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     instrument = instrument_of(params.instrument)
     paths = listed(given.events)
+    lines = read_line_table(given.lines)
     ready = read_ready_spectra(paths, instrument.layouts[params.layout], instrument)
     detnum = np.array(sorted(params.pixels), detnum_dtype(instrument.n_pixels))
     counts = np.zeros((len(detnum), instrument.n_channels), np.int32)
@@ -50,7 +54,14 @@ with running(snakemake):
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     inputs = [*paths, *listed(given.get("prior") or [])]
     cards += provenance_cards("take_spectra", inputs=inputs, settings=settings)
-    prior = prior_table(given.get("prior"), ready.keywords, detnum, params.relation, instrument)
+    prior = prior_table(
+        given.get("prior"),
+        ready.keywords,
+        detnum,
+        params.relation,
+        instrument,
+        lambda *known: latest_that_fits(counts, *known, lines, expected_shape(instrument)),
+    )
     write_ecsv(made.prior, prior)
     kinds = kinds_of_pixels(detnum, read_pixel_map(given.pixel_map))
     write_fits(made.spectra, [spectra_hdu(detnum, counts, cards, kinds)], params.date)

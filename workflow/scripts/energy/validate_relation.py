@@ -9,10 +9,9 @@ params: relation (gain_keV, offset_keV), exposure
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.energy.kinds import kinds_of, of_kind
+from pixelcal.energy.kinds import kinds_of
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.response.energy_scale import common_covariance
-from pixelcal.energy.response.io import common_covariances
+from pixelcal.energy.results.systematics import covariance_of_pixels
 from pixelcal.energy.results.validation import validate
 from pixelcal.energy.truth import read_truth
 from pixelcal.instrument import instrument_of
@@ -28,10 +27,7 @@ with running(snakemake):
     truth = read_truth(given.truth, detnum) if given.get("truth") else None
     common = None
     if given.get("response"):
-        common = common_covariance(read_columns(given.response, "LINES").meta)
-        if "KIND" in relation.colnames:
-            of_kinds = common_covariances(given.response)
-            common = np.array([of_kind(of_kinds, kind) for kind in kinds_of(relation)])
+        common = covariance_of_pixels(given.response, kinds_of(relation))
     numbers = validate(
         relation,
         prior,

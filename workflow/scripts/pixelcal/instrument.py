@@ -151,19 +151,13 @@ class Instrument:
     simulated: bool = False
 
     def check_header(self, header: Mapping, where: str) -> None:
-        """Raise InputError where a header names another camera.
-
-        INSTRUME decides; TELESCOP where there is none.
-        """
-        for keyword, accepted in (("INSTRUME", self.instrume), ("TELESCOP", self.telescop)):
-            name = header.get(keyword)
-            if not isinstance(name, str) or name.strip().upper() in ("", UNKNOWN):
-                continue
-            if name.strip().upper() in (one.upper() for one in accepted):
-                return
+        """Raise InputError where a header names another camera (INSTRUME)."""
+        name = header.get("INSTRUME")
+        known = ("", UNKNOWN, *(accepted.upper() for accepted in self.instrume))
+        if self.instrume and isinstance(name, str) and name.strip().upper() not in known:
             raise InputError(
-                f"{where}: is of another camera ({keyword} {name.strip()}); give one of"
-                f" {self.title}, choose its `instrument`, or correct {keyword} in its header"
+                f"{where}: is of another camera (INSTRUME {name.strip()}); give one of"
+                f" {self.title}, or correct INSTRUME in its header"
             )
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 from astropy.time import Time, TimeDelta
@@ -10,6 +11,7 @@ from helpers.paths import PROJECT
 
 from pixelcal.energy.events.clock import (
     MISSION_EPOCH,
+    data_time_cards,
     epoch_cards,
     epoch_difference_s,
     mission_start,
@@ -105,7 +107,7 @@ socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 from astropy.time import Time
 from astropy.utils import iers
 iers.LeapSeconds._today = classmethod(lambda cls: Time(2080, format="jyear"))
-from pixelcal.energy.events.clock import mission_start
+from pixelcal.energy.events.clock import mission_start, data_time_cards
 header = {"MJDREFI": 57754, "MJDREFF": 0.0, "TIMESYS": "UTC", "TSTART": 5.0}
 print(round(mission_start(header)[0], 6), iers.conf.auto_download)
 """
@@ -132,3 +134,31 @@ def test_cards_are_those_of_the_first_header_that_has_them():
         "MJDREFF": 0.5,
         "TIMESYS": "TT",
     }
+
+
+MISSION = {"MJDREFI": 57754, "MJDREFF": 0.00080074074074, "TIMESYS": "TT"}
+"""2017-01-01T00:00:00 UTC."""
+
+
+@pytest.mark.parametrize(
+    ("header", "dates"),
+    [
+        (
+            MISSION | {"TSTART": 0.0, "TSTOP": 86400.5},
+            ("2017-01-01T00:00:00", "2017-01-02T00:00:00.500"),
+        ),
+        ({"MJDREF": 59000.0, "TIMESYS": "UTC", "TSTART": 60.0}, ("2020-05-31T00:01:00", None)),
+        ({"TSTART": 5.0, "TSTOP": 6.0}, (None, None)),
+        (MISSION | {"TIMESYS": "LOCAL", "TSTART": 0.0}, (None, None)),
+        ({"DATE-OBS": "2020-05-05T17:32:43.763"}, ("2020-05-05T17:32:43.763", None)),
+        ({}, (None, None)),
+    ],
+)
+def test_when_the_data_were(header, dates):
+    cards = {word: value for word, value, _ in data_time_cards(header)}
+    for word, date in zip(("DATE-OBS", "DATE-END"), dates, strict=True):
+        assert (word in cards) == (date is not None)
+        if date is not None:
+            off = datetime.fromisoformat(cards[word]) - datetime.fromisoformat(date)
+            assert abs(off.total_seconds()) < 1e-3
+    assert all(cards[word] == header[word] for word in ("TSTART", "TSTOP") if word in header)

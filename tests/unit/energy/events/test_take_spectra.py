@@ -28,6 +28,7 @@ def take(folder, events, pixels, layout, prior=None):
         "files": [str(events)],
         "date": None,
     }
+    given["lines"] = str(RESOURCES / "lines" / "ba133.csv")
     given |= {"prior": str(prior)} if prior else {}
     run_script("take_spectra", folder, given, made, params)
     return made

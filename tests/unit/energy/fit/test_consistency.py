@@ -9,7 +9,7 @@ from helpers.instruments import EXPECTED, SEARCH
 from scipy import stats
 
 from pixelcal.energy.fit import likelihood, model
-from pixelcal.energy.fit.consistency import Consistency, check_pixel, energies_at
+from pixelcal.energy.fit.checks.consistency import Consistency, check_pixel, energies_at
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.numerics.goodness_of_fit import moment_table
@@ -46,6 +46,7 @@ def check(counts, first_half):
         assert fit.status == 0
         channels = model.choose_channels(fit.theta, templates(), len(whole))
         work = model.make_workspace(len(whole), templates())
+        model.fill_workspace(fit.theta, *channels, fit.scale, templates(), work)
         point = fit.theta, fit.covariance, fit.scale, templates(), work
         found.append(Consistency(*check_pixel(whole, early, *channels, *point)))
     return found
@@ -133,6 +134,56 @@ def test_lines_that_stand_elsewhere_are_seen_with_their_sign(element, block):
     assert np.mean(shifts) > 3 * np.mean(errors) / np.sqrt(len(shifts))
     assert np.mean(shifts / errors) > 1.0
     assert np.isnan([one.drift for one in found]).all()
+
+
+def test_without_a_bend_or_a_second_state_their_numbers_are_chance():
+    """A bend is normal; the largest of some twenty second states is small in nearly all pixels."""
+    early, late = halves(0.0)
+    found = check(early + late, early)
+    pull = np.array([one.bend / one.bend_err for one in found])
+    assert abs(pull.std() - 1.0) < 4 / np.sqrt(2 * N)
+    assert abs(pull.mean()) < 4 / np.sqrt(N)
+    sigma = np.array([one.second_sigma for one in found])
+    # With 48 independent looks the median would be 2.2 and 3.9 be exceeded by 0.002 of the pixels.
+    assert np.median(sigma) < 2.2
+    assert (sigma > 3.9).sum() <= 4
+
+
+def test_a_bend_is_measured_with_its_sign():
+    """A parabola of 0.4 keV between 8 and 87 keV, put into the energies of the channels' edges."""
+    height, random, counts = 0.4, np.random.default_rng(35), []
+    low, high = cameras.line_table().energy_keV.min(), cameras.line_table().energy_keV.max()
+    below = cameras.fine_cumulative(cameras.Detector(), 1.0)
+    for gain, offset in zip(camera().gain_true[:100], camera().offset_true[:100], strict=True):
+        edges = gain * np.arange(1025) + offset
+        bent = edges - 4 * height * (edges - low) * (edges - high) / (high - low) ** 2
+        bent = np.where((edges > low) & (edges < high), bent, edges)
+        expected = np.diff(np.interp(bent, cameras.FINE_EDGES, below)) * SECONDS
+        counts.append(random.poisson(expected))
+    found = check(np.array(counts, np.int32), np.zeros((100, 0), np.int32))
+    bend = np.mean([one.bend for one in found])
+    error = np.mean([one.bend_err for one in found]) / 10
+    # One step from a fit that the bend has moved: right within a fifth.
+    assert abs(bend - height) < 4 * error + 0.2 * height
+
+
+@pytest.mark.parametrize(("stretch", "part"), [(0.06, 1), (-0.06, 2)])
+def test_a_short_step_is_found_in_the_half_that_it_is_in(stretch, part):
+    """A tenth of the exposure at another gain, first or last."""
+    random, counts, first = np.random.default_rng(36), [], []
+    for gain, offset in zip(camera().gain_true[:50], camera().offset_true[:50], strict=True):
+        usual = cameras.expected_spectrum(gain, offset, SECONDS)
+        other = cameras.expected_spectrum(gain * (1 + stretch), offset, SECONDS)
+        pure, mixed = random.poisson(0.5 * usual), random.poisson(0.4 * usual + 0.1 * other)
+        counts.append(pure + mixed)
+        first.append(mixed if part == 1 else pure)
+    found = check(np.array(counts, np.int32), np.array(first, np.int32))
+    sigma = np.array([one.second_sigma for one in found])
+    assert np.mean(sigma > 3.9) > 0.9, np.sort(sigma)[:10]
+    parts = np.array([one.second_part for one in found])
+    assert np.mean(parts == part) > 0.75
+    assert not (parts == 3 - part).any()  # at most taken for one in both halves
+    assert abs(np.median([one.second_stretch for one in found]) - stretch) < 0.016
 
 
 def test_values_between_the_pivots_lie_on_a_straight_line():

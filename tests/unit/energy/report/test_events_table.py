@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.event_files import events, pira
-from helpers.instruments import ECLAIRS
+from helpers.instruments import ECLAIRS, N_CHANNELS
 from helpers.page_text import read_cells, unpack, words_of
 from helpers.paths import LINES
 from helpers.report_pages import known_response, make_camera, page_data, write_report
@@ -15,7 +15,7 @@ from pixelcal.energy.events import losses
 from pixelcal.energy.events.binning import TALLY, bin_events
 from pixelcal.energy.events.reader import open_event_files
 from pixelcal.energy.events.spectra_tables import spectra_hdus
-from pixelcal.energy.events.tally import lost_out_of
+from pixelcal.energy.events.tally import lost_out_of, meaning
 from pixelcal.energy.report import events as report_events
 from pixelcal.energy.report import response as report_response
 from pixelcal.energy.report.products import read_products
@@ -80,7 +80,7 @@ def test_the_table_says_what_became_of_each_event(exposure, data):
     rows = report_events.table(exposure)
     shown = {row["cells"][0]: int(row["cells"][1].replace(",", "")) for row in rows}
     assert shown.pop("events read") == N_EVENTS == sum(shown.values())
-    assert shown == {TALLY[keyword]: n for keyword, n in expected.items() if n}
+    assert shown == {meaning(keyword, N_CHANNELS): n for keyword, n in expected.items() if n}
     for row in rows:
         n, text = int(row["cells"][1].replace(",", "")), row["cells"][2]
         assert float(text.split(" ")[0]) == pytest.approx(100 * n / N_EVENTS, abs=0.00501)
@@ -123,10 +123,10 @@ def test_only_events_that_nobody_asked_to_leave_out_are_lost(exposure, keyword, 
     marked = [row["cells"][0] for row in report_events.table(changed) if row["is_lost"]]
     said = report_events.warnings(changed)
     if lost and fraction > losses.WARN_FRACTION:
-        assert marked == [TALLY[keyword]]
+        assert marked == [meaning(keyword, N_CHANNELS)]
         assert said == [
             f"{100 * n / (n_selected + n):.1f} % of the events are lost: {n} of {n_selected + n:,}"
-            f" are {TALLY[keyword]}."
+            f" are {meaning(keyword, N_CHANNELS)}."
         ]
     else:
         assert marked == said == []

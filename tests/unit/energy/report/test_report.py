@@ -134,6 +134,7 @@ def test_the_page_holds_the_relation(data, paths):
         column = np.asarray(relation[name])
         assert np.array_equal(unpack(values[key]), column.astype("f4"), equal_nan=True)
     assert unpack(values["status"])[17] == EnergyStatus.TOO_FEW_COUNTS
+    assert np.array_equal(unpack(values["status"]), relation["STATUS"])
     assert np.isnan(unpack(values["gain"])[[17, 80, 6399]]).all()
     assert unpack(data["camera"]["x"])[:2].tolist() == [79, 78]
     assert unpack(data["camera"]["y"])[80] == 1
@@ -221,6 +222,14 @@ def test_verdict(fractions, meets, text):
     found = verdict(make_numbers(fractions, counts=(1, 2)), labels)
     assert found["meets"] is meets and found["text"].startswith(text)
     assert found["reasons"] == "3 of 100 pixels have no valid fit (1 dim, 2 lost)."
+
+
+def test_every_bit_of_the_status_reaches_the_page():
+    rows, _ = make_fits(len(EnergyStatus))
+    rows["STATUS"] = list(EnergyStatus)
+    prior = np.full(len(rows), GAIN), np.full(len(rows), OFFSET)
+    exposure = Products({}, rows, {}, None, prior, None, TABLE, {}, {}, instrument=ECLAIRS)
+    assert unpack(report_camera.values(exposure)["status"]).tolist() == list(EnergyStatus)
 
 
 def test_status_in_words():

@@ -9,11 +9,11 @@ from helpers.instruments import EXPECTED
 from scipy.special import voigt_profile
 
 from pixelcal.energy.fit.block_agreement import BlockAgreement, systematic_covariance
-from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.lines import elements_of, read_line_table
 from pixelcal.energy.response.energy_scale import element_energy_sigma, systematic_sigma
 from pixelcal.energy.response.io import read_response, write_response
 from pixelcal.energy.response.line_shape import escape_peaks, line_cdf, line_pdf
-from pixelcal.energy.response.model import elements_of, empty_response, series_of_lines
+from pixelcal.energy.response.model import empty_response, series_of_lines
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.errors import InputError
 

@@ -1,12 +1,13 @@
 """Merging chunks, masking, and the two products as files."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from helpers.instruments import ECLAIRS, N_PIXELS, REQUIREMENT
+from helpers.instruments import ECLAIRS, EXPECTED, N_PIXELS, REQUIREMENT
 from helpers.synthetic import (
     GAIN,
     LINES,
@@ -20,9 +21,13 @@ from helpers.synthetic import (
 
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.fit.columns import FIT_DTYPE, FIT_UNITS
+from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
+from pixelcal.energy.response.io import write_response
+from pixelcal.energy.response.model import empty_response
 from pixelcal.energy.results.merge import complete_status, position_of
 from pixelcal.energy.results.mission_file import mission_cards, previous_relation
+from pixelcal.energy.results.systematics import with_systematics
 from pixelcal.errors import InputError
 from pixelcal.io.merge import merge_chunks, read_bad_pixels
 from pixelcal.io.tables import table_hdu, write_fits
@@ -177,17 +182,21 @@ def merged(tmp_path):
     return rows, write_exposure(tmp_path, "10ks", 10000, rows, truth, date="2026-01-01")
 
 
+SYSTEMATIC = [f"SYS_{energy:g}" for energy in REQUIREMENT.energies_keV]
+
+
 def test_relation_file(merged):
     rows, paths = merged
     with fits.open(paths["relation"]) as hdus:
         table, header = hdus["RELATION"].data, hdus["RELATION"].header
-        assert table.columns.names == ["DETNUM", "X", "Y", *FIT_DTYPE.names[1:]]
+        assert table.columns.names == ["DETNUM", "X", "Y", *FIT_DTYPE.names[1:], *SYSTEMATIC]
         for name in FIT_DTYPE.names:
             assert np.array_equal(table[name], rows[name], equal_nan=FIT_DTYPE[name].kind == "f")
         assert {c.name: c.unit for c in table.columns if c.unit} == {
             "X": "pixel",
             "Y": "pixel",
             **FIT_UNITS,
+            **dict.fromkeys(SYSTEMATIC, "keV"),
         }
         assert np.array_equal(table["X"], 79 - table["DETNUM"] % 80)
         expected = {
@@ -278,17 +287,23 @@ def test_the_script_names_response_and_bad_pixels(tmp_path, merged):
     _, paths = merged
     given = {"chunks": paths["chunks"], "spectra": paths["spectra"]}
     given |= {"lines": LINES, "pixel_map": PIXEL_MAP}
-    for name, text in (("bad_pixels", "DETNUM\n10\n"), ("response", "learnt before")):
-        given[name] = tmp_path / f"my_{name}.csv"
-        given[name].write_text(text)
+    given["bad_pixels"] = tmp_path / "my_bad_pixels.csv"
+    given["bad_pixels"].write_text("DETNUM\n10\n")
+    given["response"], table = tmp_path / "my_response.fits", read_line_table(LINES)
+    response = empty_response(table, EXPECTED)
+    response = replace(response, scale_covariance=np.diag([1e-6, 4e-4]))
+    write_response(given["response"], response, table, [], None)
     made = {name: tmp_path / f"{name}.fits" for name in ("relation", "mission")}
     params = {"relation": {"gain_keV": GAIN, "offset_keV": OFFSET}, "settings": {}, "date": None}
     run_script("merge_relation", tmp_path, given, made, params)
     for path in made.values():
         header = fits.getheader(path, 1)
-        assert (header["RESPONSE"], header["BADPIX"]) == ("my_response.csv", "my_bad_pixels.csv")
-        assert header["RESPSHA"] == hashlib.sha256(b"learnt before").hexdigest()
+        assert (header["RESPONSE"], header["BADPIX"]) == ("my_response.fits", "my_bad_pixels.csv")
+        assert header["RESPSHA"] == hashlib.sha256(given["response"].read_bytes()).hexdigest()
         assert header["BADSHA"] == hashlib.sha256(b"DETNUM\n10\n").hexdigest()
+    rows = fits.getdata(made["relation"], 1)
+    known = np.isfinite(rows["GAIN"])
+    np.testing.assert_allclose(rows["SYS_80"][known], np.hypot(80e-3, 0.02))
     absent = fits.getheader(paths["relation"], 1)
     assert not {"RESPONSE", "RESPSHA", "BADPIX", "BADSHA"} & set(absent)
 
@@ -331,3 +346,17 @@ def test_the_number_of_chunks_leaves_no_trace(tmp_path, merged):
     )
     for name, path in made.items():
         assert path.read_bytes() == paths[name].read_bytes()
+
+
+def test_systematic_uncertainty_of_each_kind_as_columns():
+    """sigma^2 = (stretch E)^2 + shift^2 for independent stretch and shift."""
+    rows, _ = make_fits(4)
+    rows["STATUS"][1] = EnergyStatus.TOO_FEW_COUNTS
+    large, small = np.diag([1e-3**2, 0.02**2, 0.0]), np.diag([2e-3**2, 0.0, 0.0])
+    full = with_systematics(rows, np.array([large, large, small, small]), REQUIREMENT)
+    for energy in REQUIREMENT.energies_keV:
+        expected = [np.hypot(1e-3 * energy, 0.02), np.nan, 2e-3 * energy, 2e-3 * energy]
+        np.testing.assert_allclose(full[f"SYS_{energy:g}"], expected)
+    assert full.dtype.names[: len(rows.dtype.names)] == rows.dtype.names
+    unknown = with_systematics(rows, None, REQUIREMENT)
+    assert np.isnan(unknown["SYS_80"]).all()

@@ -5,7 +5,7 @@ import pytest
 from helpers.instruments import JUDGED_KEV
 from helpers.synthetic import make_fits
 
-from pixelcal.energy.results.outliers import find_outliers
+from pixelcal.energy.results.outliers import find_bent, find_outliers, find_second_states
 
 NAMES = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
 
@@ -67,3 +67,27 @@ def test_too_few_pixels_give_no_verdict():
     assert flags(rows).sum() == 0
     rows["GAIN"] = np.nan
     assert flags(rows).sum() == 0
+
+
+def test_a_bend_is_one_of_a_pixel_only_where_the_others_do_not_have_it():
+    random = np.random.default_rng(7)
+    bend = 0.4 + 0.06 * random.standard_normal(2000)
+    bend[:5] -= 0.4
+    found = find_bent(bend, np.full(2000, 0.06))
+    assert found[:5].all()
+    assert found[5:].sum() <= 5  # 1 expected beyond 3.5 sigma
+    assert not find_bent(bend[:19], np.full(19, 0.06)).any()
+
+
+def test_a_small_bend_does_not_matter_and_an_unknown_one_is_none():
+    bend, error = np.zeros(100), np.full(100, 0.01)
+    bend[0], bend[1], bend[2] = 0.14, 0.16, np.nan
+    assert np.flatnonzero(find_bent(bend, error)).tolist() == [1]
+
+
+def test_second_states_that_the_whole_camera_shows_are_the_fault_of_the_response():
+    sigma = np.full(100, 1.5)
+    sigma[:2] = 4.2, np.nan
+    assert np.flatnonzero(find_second_states(sigma)).tolist() == [0]
+    assert not find_second_states(sigma + 3.0)[1:].any()
+    assert not find_second_states(sigma[:10]).any()

@@ -238,3 +238,11 @@ def line_groups(table: LineTable) -> list[tuple[int, str]]:
     A line group is the lines of one element in one block: they have one normalisation.
     """
     return list(dict.fromkeys(zip(table.block.tolist(), table.element, strict=True)))
+
+
+def elements_of(table: LineTable) -> tuple[list[str], np.ndarray]:
+    """The elements of a line table, and the index (n_lines,) of each line's."""
+    import numpy as np
+
+    unique = list(dict.fromkeys(table.element))
+    return unique, np.array([unique.index(name) for name in table.element])

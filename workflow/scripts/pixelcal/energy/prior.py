@@ -86,20 +86,21 @@ def read_prior(
     return gain, offset
 
 
-def prior_table(path, keywords, detnum, nominal, instrument: Instrument) -> Table:
+def prior_table(path, keywords, detnum, nominal, instrument: Instrument, choose) -> Table:
     """The relation of each pixel known before data with a date, as a table that `read_prior` reads.
 
     Parameters
     ----------
     path : path or None
-        As for `read_prior`; or calibrations of many dates, of which the latest before the data is
-        taken, and the nominal relation for pixels that it does not have.
+        As for `read_prior`; or calibrations of many dates, of which one before the data is taken,
+        and the nominal relation for pixels that it does not have.
     keywords : dict
         DATE-OBS is when the data began.
     detnum : (n,) int
     nominal : dict
         gain_keV and offset_keV of every pixel, where there is no file.
     instrument : Instrument
+    choose : function of gains and offsets (m, n), the latest first, to the row to take
 
     Raises
     ------
@@ -110,35 +111,43 @@ def prior_table(path, keywords, detnum, nominal, instrument: Instrument) -> Tabl
     if path is None or not is_daily(path):
         known = read_prior(path, detnum, **nominal, tell=True, instrument=instrument)
     else:
-        start = keywords.get("DATE-OBS")
-        if not start:
-            raise InputError(
-                f"relation file {path}: holds calibrations of many dates, and the data tell none"
-                " (DATE-OBS); give one of them"
-            )
-        table, began = read_daily(path, str(start))
-        LOGGER.info("the relation known before is that of the run of %s", began)
-        known = read_prior(None, detnum, **nominal, instrument=instrument)
-        if detnum.max(initial=0) >= len(table):
-            raise InputError(
-                f"relation file {path}: holds {len(table)} pixels, not DETNUM {detnum.max()}; give"
-                f" a file of {instrument.title}"
-            )
-        rows = np.searchsorted(table["DETNUM"], detnum)
-        gain, offset = np.asarray(table["GAIN"])[rows], np.asarray(table["OFFSET"])[rows]
-        there = _is_usable(gain, offset)
-        for values, (least, most) in (
-            (gain, instrument.gain_range_keV),
-            (offset, instrument.offset_range_keV),
-        ):  # a pixel whose calibration failed has numbers that none can have
-            there &= (values >= least) & (values <= most)
-        for values, name in zip(known, ("GAIN", "OFFSET"), strict=True):
-            values[there] = table[name][rows[there]]
-        if not there.all():
-            LOGGER.warning("%d pixels have the nominal relation before the fit", (~there).sum())
+        known = _of_a_date(path, keywords.get("DATE-OBS"), detnum, nominal, instrument, choose)
     table = Table({"DETNUM": detnum, "GAIN": known[0], "OFFSET": known[1]})
     table["GAIN"].unit, table["OFFSET"].unit = "keV/chan", "keV"
     return table
+
+
+def _of_a_date(path, start, detnum, nominal, instrument: Instrument, choose):
+    """Gain and offset (n,) of the pixels by one of the calibrations before the time `start`."""
+    if not start:
+        raise InputError(
+            f"relation file {path}: holds calibrations of many dates, and the data tell none"
+            " (DATE-OBS); give one of them"
+        )
+    began, gains, offsets = read_daily(path, str(start))
+    if not began:
+        raise InputError(f"relation file {path}: holds no calibration but that of the data")
+    if detnum.max(initial=0) >= gains.shape[1]:
+        raise InputError(
+            f"relation file {path}: holds {gains.shape[1]} pixels, not DETNUM {detnum.max()}; give"
+            f" a file of {instrument.title}"
+        )
+    gain, offset = read_prior(None, detnum, **nominal, instrument=instrument)
+    gains, offsets = gains[:, detnum], offsets[:, detnum]
+    there = _is_usable(gains, offsets)
+    for values, (least, most) in (
+        (gains, instrument.gain_range_keV),
+        (offsets, instrument.offset_range_keV),
+    ):  # a pixel whose calibration failed has numbers that none can have
+        there &= (values >= least) & (values <= most)
+    gains = np.where(there, gains, gain)
+    offsets = np.where(there, offsets, offset)
+    row = choose(gains, offsets)
+    LOGGER.info("the relation known before is that of the run of %s", began[row])
+    if not there[row].all():
+        n_nominal = int((~there[row]).sum())
+        LOGGER.warning("%d pixels have the nominal relation before the fit", n_nominal)
+    return gains[row], offsets[row]
 
 
 def _tell(path, given: np.ndarray, detnum: np.ndarray, silent: list[str]) -> None:

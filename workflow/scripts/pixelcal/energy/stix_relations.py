@@ -101,26 +101,27 @@ def _utc(text: str) -> datetime | None:
     return time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
 
 
-def read_daily(path: str | Path, start: str) -> tuple[Table, str]:
-    """The relation that was known when a run began: that of the latest run before it.
+def read_daily(path: str | Path, start: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The relations that were known when a run began, the latest first.
 
     Parameters
     ----------
     path : path
     start : str
-        Time (ISO, UTC) at which the run began. A calibration of the run itself is not taken.
+        Time (ISO, UTC) at which the run began. A calibration of the run itself is not taken; where
+        there is none before, those after are, the earliest first.
 
     Returns
     -------
-    relation : Table
-        DETNUM, GAIN (keV/channel) and OFFSET (keV); NaN of a pixel that was not measured.
-    began : str
-        When the run that it is of began.
+    began : list of m str
+        When each run began.
+    gain, offset : (m, 384) float, keV/channel and keV
+        NaN of a pixel that was not measured.
 
     Raises
     ------
     InputError
-        Where there is none before.
+        Where the time of the run is none.
     """
     with fits.open(path, memmap=False) as hdus:
         rows = next(hdu.data for hdu in hdus[1:] if set(hdu.columns.names) >= DAILY_COLUMNS)
@@ -133,25 +134,11 @@ def read_daily(path: str | Path, start: str) -> tuple[Table, str]:
             f"relation file {path}: holds calibrations of many dates, and DATE-OBS of the data is"
             f" {start!r}, which is no date; correct it, or give one calibration"
         )
-    known = [time for time in times if time is not None]
-    before = [
-        (time, row)
-        for row, time in enumerate(times)
-        if time is not None and (limit - time).total_seconds() > THE_SAME_RUN_S
-    ]
-    if not before:
-        first = (
-            f"its first calibration began {min(known).isoformat()}, after"
-            if known
-            else ("no calibration in it has a date before")
-        )
-        raise InputError(
-            f"relation file {path}: {first} the data ({start}); give another relation file"
-        )
-    row = max(before)[1]
+    # A row without a date is of no time: NaN is neither before nor after.
+    age = np.array([np.nan if time is None else (limit - time).total_seconds() for time in times])
+    order = np.argsort(np.abs(age), kind="stable")
+    before = [row for row in order if age[row] > THE_SAME_RUN_S]
+    used = before or [row for row in order if age[row] < -THE_SAME_RUN_S]
     with np.errstate(divide="ignore", invalid="ignore"):
-        in_keV = np.where(gain[row] > 0, 1.0 / gain[row], np.nan)
-    table = Table()
-    table["DETNUM"] = np.arange(len(in_keV))
-    table["GAIN"], table["OFFSET"] = in_keV, -offset[row] * in_keV
-    return table, began[row]
+        in_keV = np.where(gain[used] > 0, 1.0 / gain[used], np.nan)
+    return [began[row] for row in used], in_keV, -offset[used] * in_keV

@@ -18,7 +18,7 @@ from pixelcal.energy.events.good_times import total_exposure
 from pixelcal.energy.events.intervals import intersect, time_after, total_seconds
 from pixelcal.energy.events.numbering import Ranges, add_numbers
 from pixelcal.energy.events.reader import BLOCK_BYTES, EventFile, stream
-from pixelcal.energy.events.tally import ADVICE, STAGES, TALLY
+from pixelcal.energy.events.tally import ADVICE, STAGES, TALLY, meaning
 from pixelcal.errors import InputError
 from pixelcal.instrument import Instrument
 from pixelcal.numerics.jit import njit
@@ -340,7 +340,8 @@ def _complete_blocks(
 
 def summary(spectra: Spectra) -> str:
     """What became of the events, in one line."""
-    parts = [f"{n} {TALLY[word]}" for word, n in spectra.tally.items() if n]
+    n_channels = spectra.halves.shape[2]
+    parts = [f"{n} {meaning(word, n_channels)}" for word, n in spectra.tally.items() if n]
     return ", ".join([f"{spectra.n_read} events read", *parts])
 
 

@@ -211,3 +211,32 @@ def _mission_time(seconds: float, zero: tuple[float, float], system: str) -> flo
         moment = Time(*zero, format="mjd", scale=system.lower()) + TimeDelta(seconds, format="sec")
         mission = Time(*MISSION_EPOCH, format="mjd", scale=MISSION_TIMESYS.lower())
         return float((moment.tt - mission).sec)
+
+
+def data_time_cards(header: Mapping) -> list[tuple]:
+    """When the data of a header began and ended: TSTART, TSTOP, their epoch, DATE-OBS, DATE-END.
+
+    The dates (UTC) are those of the header, or follow from the times where the header says from
+    which epoch, and in which of `TIME_SYSTEMS`, these count. What cannot be told is left out.
+    """
+    cards = [
+        (word, header[word], f"[s] {what} of the data")
+        for word, what in (("TSTART", "start"), ("TSTOP", "end"))
+        if word in header
+    ]
+    cards += epoch_cards([header]) if cards else []
+    zero, system = epoch(header), time_system(header.get("TIMESYS", MISSION_TIMESYS))
+    for word, of, what in (("DATE-OBS", "TSTART", "start"), ("DATE-END", "TSTOP", "end")):
+        date = header.get(word)
+        if date is None and of in header and zero is not None and system in TIME_SYSTEMS:
+            date = _utc(float(header[of]), zero, system)
+        if date is not None:
+            cards.append((word, date, f"{what} of the data, UTC"))
+    return cards
+
+
+def _utc(seconds: float, zero: tuple[float, float], system: str) -> str:
+    """UTC (ISO) of a moment `seconds` after the epoch `zero` (MJD) of a time system."""
+    with iers.conf.set_temp("auto_download", False):
+        moment = Time(*zero, format="mjd", scale=system.lower()) + TimeDelta(seconds, format="sec")
+        return str(moment.utc.isot)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pixelcal.energy.events.binning import Spectra
 from pixelcal.energy.events.reader import EventFile
-from pixelcal.energy.events.tally import ADVICE, TALLY, WARN_FRACTION, lost_out_of
+from pixelcal.energy.events.tally import ADVICE, WARN_FRACTION, lost_out_of, meaning
 from pixelcal.errors import InputError
 
 REFUSE_FRACTION = 0.90
@@ -24,6 +24,7 @@ def check_lost(spectra: Spectra, files: list[EventFile]) -> list[str]:
         Where more than `REFUSE_FRACTION` are lost for one reason.
     """
     tally, column = spectra.tally, files[0].columns["value"].name
+    n_channels = spectra.halves.shape[2]
     lost = [
         (
             spectra.n_untimed,
@@ -32,17 +33,22 @@ def check_lost(spectra: Spectra, files: list[EventFile]) -> list[str]:
             "check events.columns.time",
         ),
         *(
-            (tally[word], n_all, TALLY[word], ADVICE[word].format(column))
+            (
+                tally[word],
+                n_all,
+                meaning(word, n_channels),
+                ADVICE[word].format(column),
+            )
             for word, n_all in lost_out_of(tally, spectra.n_read).items()
         ),
     ]
     told = []
-    for n, n_all, meaning, advice in lost:
+    for n, n_all, what, advice in lost:
         if n <= WARN_FRACTION * n_all:
             continue
         line = (
             f"event file {files[0].path}: {100 * n / n_all:.1f} % of the events are lost ({n} of"
-            f" {n_all} are {meaning}); {advice}"
+            f" {n_all} are {what}); {advice}"
         )
         if n > REFUSE_FRACTION * n_all:
             raise InputError(line)

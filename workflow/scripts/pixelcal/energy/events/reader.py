@@ -149,13 +149,9 @@ def open_events(
     if multiplicity != "all" and "multiplicity" not in names:
         raise InputError(_no_multiplicity(path, multiplicity))
     with open_fits(path, "event file") as hdus:
-        needed = [names[key] for key in names if key in required]
-        try:
-            hdu = _find_table(path, hdus, how, needed)
-        except InputError:
-            for other in hdus:  # of another camera is the clearer reason
-                instrument.check_header(other.header, f"event file {path}")
-            raise
+        for hdu in hdus:  # another camera has other columns too: the camera is what to tell
+            instrument.check_header(hdu.header, f"event file {path}")
+        hdu = _find_table(path, hdus, how, [names[key] for key in names if key in required])
         check_sums(path, hdu, "event file")
         value = value_key(how, columns)
         file = _describe(path, hdus[0].header, hdu, names, value, first_pixel, instrument)
@@ -303,7 +299,6 @@ def _describe(
     for source in (primary, header):
         words = ("EXPOSURE", "TELESCOP", "INSTRUME")
         keywords.update({word: source[word] for word in words if word in source})
-    instrument.check_header(keywords, where)
     present = column_names(header)
     places = {key: find_column(present, name, where) for key, name in names.items()}
     return EventFile(

@@ -315,12 +315,16 @@ def _read_stix(path: str | Path, layout: Layout, where: str) -> ReadySpectra:
     runs: dict[tuple, list[int]] = {}
     for k in kept:
         runs.setdefault(times[k], []).append(k)
+    whole = np.zeros(counts.shape[1:])
     for time, rows in runs.items():
-        if ((counts[rows] > 0).sum(axis=0) > 1).any():
+        # Parts of a run hold different pixels or channels; what is in two of them is the same.
+        most = counts[rows].max(axis=0)
+        if ((counts[rows] != most) & (counts[rows] > 0)).any():
             raise InputError(
-                f"{where}: {len(rows)} rows of one run (time {time[0]:g} s) hold counts of the same"
-                " pixels and channels, and are not the same; give one of them"
+                f"{where}: {len(rows)} rows of one run (time {time[0]:g} s) hold different counts"
+                " of the same pixels and channels; give one of them"
             )
+        whole += most
     words = _kept(primary)
     for ours, theirs in (("DATE-OBS", ("DATE_BEG", "DATE_OBS", "DATE-BEG")),
                          ("DATE-END", ("DATE_END",))):  # fmt: skip
@@ -331,7 +335,7 @@ def _read_stix(path: str | Path, layout: Layout, where: str) -> ReadySpectra:
     if "TELESCOP" in words:
         words["TELESCOP"] = str(words["TELESCOP"]).split("/")[0]
     total = _exposure_of_runs(counts, seconds, runs.values(), where)
-    return ReadySpectra(np.arange(counts.shape[1]), counts[kept].sum(axis=0), total, words)
+    return ReadySpectra(np.arange(counts.shape[1]), whole, total, words)
 
 
 def _exposure_of_runs(counts, seconds: list[float], runs, where: str) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from astropy.io import fits
 
-from pixelcal.energy.events.binning import TALLY, Rate, Spectra
+from pixelcal.energy.events.binning import Rate, Spectra
+from pixelcal.energy.events.tally import TALLY, meaning
 
 DETNUM_FORMS = {2: "I", 4: "J", 8: "K"}
 """TFORM of DETNUM by the bytes of its type."""
@@ -22,8 +23,9 @@ def spectra_hdus(
     """
     whole = spectra_hdu(detnum, spectra.counts, cards, kinds)
     whole.header["EVREAD"] = (spectra.n_read, "events read")
-    for keyword, meaning in TALLY.items():
-        whole.header[keyword] = (spectra.tally[keyword], meaning)
+    for word in TALLY:
+        text = meaning(word, spectra.counts.shape[1])
+        whole.header[word] = (spectra.tally[word], text)
     return [whole, _counts_hdu(detnum, spectra.halves[0], "FIRST_HALF"), rate_hdu(spectra.rate)]
 
 

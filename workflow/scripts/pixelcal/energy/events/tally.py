@@ -15,14 +15,15 @@ TALLY = {
     "REJUNSEL": "events of a pixel not selected",
     "REJNAN": "events without a finite energy",
     "REJBELOW": "events below channel 0",
-    "REJABOVE": "events above the last channel",
+    "REJABOVE": "events above channel {last}",
 }
-"""Keyword and meaning of each place in the tally."""
+"""Keyword and meaning of each place in the tally; {last} is the last channel."""
 
 ADVICE = {
     "REJTIME": "give the good times of these events, or check their unit and epoch",
     "REJMULT": "check events.multiplicity and events.columns.multiplicity",
-    "REJNOPIX": "check events.columns (pixel, or row and column) and events.first_pixel",
+    "REJNOPIX": "check events.columns (pixel is DETNUM, row IDET, column JDET) and"
+    " events.first_pixel",
     "REJUNSEL": "choose other pixels",
     "REJNAN": "check that column {} holds what events.columns says",
     "REJBELOW": "check the unit of column {} and the prior relation",
@@ -40,6 +41,11 @@ STAGES = (
 
 WARN_FRACTION = 0.05
 """Above this fraction of events lost for one reason there is a warning."""
+
+
+def meaning(word: str, n_channels: int) -> str:
+    """What a keyword of the tally means for spectra of so many channels."""
+    return TALLY[word].format(last=n_channels - 1)
 
 
 def lost_out_of(tally: Mapping[str, int], n_read: int) -> dict[str, int]:

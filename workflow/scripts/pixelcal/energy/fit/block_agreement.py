@@ -15,13 +15,13 @@ from astropy.stats import mad_std
 
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
-from pixelcal.energy.lines import LineTable
+from pixelcal.energy.lines import LineTable, elements_of
 from pixelcal.energy.response.energy_scale import (
     bend_coefficients,
     bend_function,
     element_energy_sigma,
 )
-from pixelcal.energy.response.model import Response, elements_of
+from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.status import has_valid_fit
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pixelcal.energy.fit.consistency import deficit_of_block
+from pixelcal.energy.fit.checks.consistency import balance_of_block
+from pixelcal.energy.fit.columns import has_second_state, is_bent
 from pixelcal.energy.fit.joint import (
     Deviations,
     JointOptions,
@@ -45,12 +46,12 @@ from pixelcal.energy.response.tables import Templates, without_block
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 DOUBT_PVALUE = 0.001
-DOUBT_SIGMA = 3.5
-DOUBT_EXCESS = 4.2
+DOUBT_SIGMA = 3.8
+DOUBT_EXCESS = 4.5
 """A pixel is looked at again where its fit is worse than this, a block stands off by more, or
-counts gather somewhere by more: some one per cent of the pixels that nothing is wrong with."""
+counts gather somewhere by more: half a per cent of the pixels that nothing is wrong with."""
 
-DOUBT_HALVES = 0.03
+DOUBT_HALVES = 0.01
 """The halves of an exposure are fitted apart where they agree by chance so rarely."""
 
 DOUBT_WIDTH_SIGMA, DOUBT_WIDTH_RATIO = 1.3, 1.1
@@ -76,6 +77,13 @@ FAR_PREFERENCE = 9.0
 LEAST_GAIN = 16.0
 """A block is left out where that lowers the deviance of the others by more, or takes away as much
 that its lines do not explain: 4 sigma."""
+
+MENDED_TENSION = 3.5
+"""Blocks that are left must agree better than those of a pixel that nothing was done to."""
+
+LEAST_SURPLUS = 3.0
+"""A block is left out where it holds more counts than belong there, by so many sigma: noise adds
+counts. Lines that only stand elsewhere are those of a bent relation, or of one that changes."""
 
 MOST_GAIN = 1e6
 """In place of infinity, where there was no fit at all."""
@@ -276,14 +284,9 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
         ]
     )
     contradicts, foreign = _contradicts(found), _foreign(found, data.templates)
-    gains = np.column_stack(
-        [
-            np.minimum(lowered[:, block], MOST_GAIN)
-            + foreign[rows, block]
-            - _lacking(block, rows, *alternative, data) ** 2
-            for block, alternative in enumerate(alternatives)
-        ]
-    )
+    balances = [_balance(b, rows, *one, data) for b, one in enumerate(alternatives)]
+    lacking, surplus = (np.column_stack(parts) for parts in zip(*balances, strict=True))
+    gains = np.minimum(lowered, MOST_GAIN) + foreign[rows] - lacking**2
     mended = [_is_mended(b, *one, data.templates) for b, one in enumerate(alternatives)]
     gains[~np.column_stack(mended)] = -np.inf
     for k, row in enumerate(rows):
@@ -295,7 +298,7 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
         clear = gains[k, best] > max(gains[k, second], 0.0) + CLEARLY or _same(
             taken, other, data.options.energies_keV
         )
-        if enough and clear:
+        if enough and clear and surplus[k, best] > LEAST_SURPLUS:
             fits[row] = taken[0]
             fits["BLOCKS_OUT"][row] = 1 << best
         elif enough or (contradicts[row] and np.nanmax(lowered[k]) > LEAST_TENSION):
@@ -324,18 +327,20 @@ def _lowered(block: int, rows, fits, found: Deviations, found_again: Deviations)
 def _is_mended(block: int, again, found_again: Deviations, templates: Templates) -> np.ndarray:
     """Whether nothing is wrong any more with the fits of pixels without a block, (m,) bool."""
     foreign = _foreign(found_again, without_block(templates, block)).any(axis=1)
-    return (again["STATUS"] == 0) & ~_contradicts(found_again) & ~foreign
+    steady = ~has_second_state(again) & ~is_bent(again) & (again["TENSION"] < MENDED_TENSION)
+    return (again["STATUS"] == 0) & ~_contradicts(found_again) & ~foreign & steady
 
 
-def _lacking(block: int, rows, again, found_again: Deviations, data: Doubtful) -> np.ndarray:
-    """How significantly a block that was left out lacks counts where its lines belong, (m,).
+def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -> tuple:
+    """What a block that was left out lacks, and what it has in excess, in sigma: two (m,).
 
-    What spoils a block adds counts; where it was another one that was wrong, lines are missing.
+    What spoils a block adds counts; where it was another one that was wrong, lines are missing; and
+    where the lines of the block only stand elsewhere, it has as many as it should.
     """
     templates = data.templates
     n_free = N_SHARED + templates.population_scale.size - 1
     work = make_workspace(data.counts.shape[1], templates)
-    lacking = np.zeros(len(rows))
+    lacking, surplus = np.zeros(len(rows)), np.zeros(len(rows))
     for k in np.flatnonzero(has_valid_fit(again["STATUS"])):
         gain, offset = again["GAIN"][k], again["OFFSET"][k]
         theta = np.ones(n_free)
@@ -343,8 +348,9 @@ def _lacking(block: int, rows, again, found_again: Deviations, data: Doubtful) -
         theta[2] = np.log(again["FWHM_60"][k] / templates.fwhm_60)
         scale = float(np.median(found_again.normalisation[k]))
         counts = np.ascontiguousarray(data.counts[rows[k]], np.int32)
-        lacking[k] = deficit_of_block(counts, theta, block, scale, templates, work)
-    return lacking
+        point = theta, block, scale, templates, work
+        lacking[k], surplus[k] = balance_of_block(counts, *point)
+    return lacking, surplus
 
 
 def _same(one, other, energies_keV) -> bool:

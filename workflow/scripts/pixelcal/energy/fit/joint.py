@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.fit.checks.consistency import Consistency
 from pixelcal.energy.fit.columns import empty_fits
-from pixelcal.energy.fit.consistency import Consistency
 from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
 from pixelcal.energy.fit.model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.response.population import STUDENT_T_DOF
@@ -254,6 +254,11 @@ def _fill_consistency(rows, found: list[Consistency]) -> None:
     known = np.isfinite(pull)
     largest = np.where(known, np.abs(pull), 0.0).max(axis=1)
     rows["TENSION"] = np.where(known.any(axis=1), largest, np.nan)
+    rows["BEND"] = [one.bend for one in found]
+    rows["BEND_ERR"] = [one.bend_err for one in found]
+    rows["SECOND_SIGMA"] = [one.second_sigma for one in found]
+    rows["SECOND_STRETCH"] = [one.second_stretch for one in found]
+    rows["SECOND_PART"] = [one.second_part for one in found]
 
 
 def larger_of(pairs: np.ndarray) -> np.ndarray:

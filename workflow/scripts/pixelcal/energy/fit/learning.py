@@ -19,8 +19,9 @@ from dataclasses import replace
 import numpy as np
 
 from pixelcal.energy.fit.block_agreement import compare_blocks, systematic_covariance
+from pixelcal.energy.fit.camera_prior import nearer_prior
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
-from pixelcal.energy.fit.start import find_starts, nearer_prior
+from pixelcal.energy.fit.start import find_starts
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.response.learn import learn_response
@@ -30,6 +31,8 @@ from pixelcal.energy.response.population import learn_population_scale
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.instrument import Window
+from pixelcal.numerics.statistics import robust_outliers
+from pixelcal.status import EnergyStatus, has_valid_fit
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,12 @@ MIN_STACK_COUNTS = 1000
 
 PVALUE_LIMIT = 1e-4
 """A pixel with a poorer fit is not learnt from, whatever limit the products are flagged by."""
+
+POOR_FRACTION = 0.2
+"""Where more of the valid fits are poor, it is the camera and not the pixels."""
+WORSE_SIGMA, MIN_PIXELS = 5.0, 8
+"""A pixel fits worse than the camera by so many robust standard deviations of all misfits; of fewer
+pixels none does."""
 
 NOT_CONVERGED = (
     "learning the response has not converged after %d iterations (EM): the shape of the lines still"
@@ -167,12 +176,28 @@ def _align(counts, gain, offset, table, response: Response, options: JointOption
     """
     templates = make_templates(response, table)
     fits, found = fit_joint(counts, np.arange(len(counts)), gain, offset, templates, options)
-    good = fits["STATUS"] == 0
+    good = _teaches(fits)
     gain[good], offset[good] = fits["GAIN"][good], fits["OFFSET"][good]
     scale = learn_population_scale(
         found.value[good], found.variance[good], response.population_scale
     )
     return good, relation_covariance(fits[good]), scale
+
+
+def _teaches(fits: np.ndarray) -> np.ndarray:
+    """Which pixels are learnt from, (n,) bool: those with a good fit.
+
+    Where a good part of the camera fits poorly it is the shape that is wrong, and it would never
+    be mended by the few that have too few counts to show it: those that fit no worse than the
+    camera teach too.
+    """
+    status = fits["STATUS"]
+    good, poor = status == 0, status == int(EnergyStatus.POOR_FIT)
+    valid = has_valid_fit(status)
+    if poor.sum() <= POOR_FRACTION * valid.sum():
+        return good
+    misfit = fits["STAT"] / np.maximum(fits["DOF"], 1)
+    return good | (poor & ~robust_outliers(misfit, np.zeros(len(fits)), WORSE_SIGMA, MIN_PIXELS))
 
 
 def _log(response: Response, change: float) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.fit.consistency import check_pixel, not_checked
+from pixelcal.energy.fit.checks.consistency import check_pixel, not_checked
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
     N_SHARED,
@@ -23,6 +23,7 @@ from pixelcal.energy.fit.model import (
     expected_total,
     make_workspace,
     parameter_index,
+    rows_of_block,
 )
 from pixelcal.energy.fit.population_prior import add_population_prior, deviations
 from pixelcal.energy.response.population import LOWEST_CONTINUUM
@@ -146,6 +147,7 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
     consistency = not_checked(templates.limits.shape[0])
     if status == 0 and checked:
         point = theta, covariance, scale
+        # The work holds the model one step before the end: what that leaves is of second order.
         consistency = check_pixel(counts, first_half, first, last, *point, templates, work)
     point = theta, covariance, scale, goodness, n_channels
     return status, used, iterations, *point, found, consistency
@@ -167,20 +169,21 @@ def likelihood(spectrum, theta, templates, observed, work, out):
     """-ln L minus a constant, the population prior included; fills `out`.
 
     The curvature is the observed one with `observed` 1.0, and its expectation, which is never
-    negative, with 0.0.
+    negative, with 0.0. `work` is left with the expected counts and their derivatives of all blocks.
     """
     n_blocks = templates.limits.shape[0]
     out.gradient[:] = 0.0
     out.curvature[:] = 0.0
     total = 0.0
     # A field looked up within a loop costs as much as the arithmetic.
-    mus, counts = work.mu, spectrum.counts
-    jacobian, mixed, bend = work.jacobian, work.mixed, work.bend
-    most_local = jacobian.shape[1]
+    counts, mixed, bend = spectrum.counts, work.mixed, work.bend
+    most_local = work.jacobian.shape[1]
     gradient, curvature = np.empty(most_local), np.empty((most_local, most_local))
     for b in range(n_blocks):
         first, n = spectrum.first[b], spectrum.last[b] - spectrum.first[b]
-        n_local, first_group = block_model(theta, b, first, n, spectrum.scale, templates, work)
+        rows = rows_of_block(work, first)
+        n_local, first_group = block_model(theta, b, first, n, spectrum.scale, templates, rows)
+        mus, jacobian = rows.mu, rows.jacobian
         gradient[:] = 0.0
         curvature[:] = 0.0
         for i in range(n):
@@ -283,7 +286,7 @@ def _minimise(spectrum, theta, templates, work, covariance):
     """Newton's method from `theta`, in place; the covariance where it ends.
 
     Chooses the channels of `spectrum` again as the relation moves. Returns (converged, iterations,
-    expected counts of the channels).
+    expected counts of the channels). `work` is left with the model before the last step.
     """
     n_fitted = theta.shape[0]
     lowest, highest = _limits(n_fitted, templates.limits.shape[0])
@@ -291,7 +294,7 @@ def _minimise(spectrum, theta, templates, work, covariance):
     here, there = empty_likelihood(n_fitted, n_channels), empty_likelihood(n_fitted, n_channels)
     chosen_low, chosen_high, settled = theta[0], theta[1], False
     value = likelihood(spectrum, theta, templates, 1.0, work, here)
-    damping = 0.0
+    damping, in_work = 0.0, True
     for iteration in range(1, MAX_ITERATIONS + 1):
         downhill, factor = _newton_system(spectrum, theta, templates, work, here, lowest, highest)
         step = solve(factor, downhill)
@@ -304,8 +307,11 @@ def _minimise(spectrum, theta, templates, work, covariance):
             chosen_low, chosen_high, settled = theta[0], theta[1], near
             if _choose_again(spectrum, theta, templates):
                 value = likelihood(spectrum, theta, templates, 1.0, work, here)
+                in_work = True
                 continue
         if distance < LAST_STEP_DISTANCE:
+            if not in_work:
+                likelihood(spectrum, theta, templates, 1.0, work, there)
             copy_into(covariance, inverse(factor))
             copy_into(theta, _bounded(theta, step, lowest, highest))
             return True, iteration, here.mu
@@ -324,7 +330,8 @@ def _minimise(spectrum, theta, templates, work, covariance):
             damping = max(3.0 * damping, 0.3)
         elif came_true > 0.7:
             damping = damping / 3.0 if damping > 0.01 else 0.0
-        if new_value < value + ROUNDING:
+        in_work = new_value < value + ROUNDING
+        if in_work:
             copy_into(theta, trial)
             value = new_value
             here, there = there, here

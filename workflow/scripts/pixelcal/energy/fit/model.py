@@ -112,6 +112,35 @@ def make_workspace(n_channels, templates):
 
 
 @njit
+def rows_of_block(work, first):
+    """The workspace with the rows of `mu` and `jacobian` from channel `first` on.
+
+    Blocks do not overlap, so that one workspace keeps those of all of them.
+    """
+    return Workspace(
+        work.table,
+        work.node,
+        work.fraction,
+        work.low,
+        work.high,
+        work.below,
+        work.second,
+        work.mu[first:],
+        work.jacobian[first:],
+        work.mixed,
+        work.bend,
+    )
+
+
+@njit
+def fill_workspace(theta, first, last, scale, templates, work):
+    """Expected counts of all blocks and their derivatives, each in the rows of its channels."""
+    for b in range(first.shape[0]):
+        n, rows = last[b] - first[b], rows_of_block(work, first[b])
+        block_model(theta, b, first[b], n, scale, templates, rows)
+
+
+@njit
 def relation_of(theta):
     """Gain (keV/channel) and offset (keV) from the two pivot energies."""
     gain = (theta[1] - theta[0]) / (PIVOT_HIGH - PIVOT_LOW)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from pixelcal.energy.fit.camera_prior import nearer_prior
 from pixelcal.energy.fit.doubts import Doubtful, look_again
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
-from pixelcal.energy.fit.start import find_starts, nearer_prior, outside_search_window
+from pixelcal.energy.fit.start import find_starts, outside_search_window
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates

@@ -6,11 +6,22 @@ with the derivatives, and what a fit says of the deviations that the scales are 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from pixelcal.energy.fit.model import N_SHARED
 from pixelcal.energy.response.population import STUDENT_T_DOF, population_weight, robust_location
 from pixelcal.numerics.jit import njit
+from pixelcal.numerics.linalg import cholesky, inverse, is_positive
+
+
+class _Curved(NamedTuple):
+    """A gradient (n_free,) and second derivatives (n_free, n_free), to add a prior to."""
+
+    gradient: np.ndarray
+    curvature: np.ndarray
+
 
 _weight = njit(population_weight)
 _location = njit(robust_location)
@@ -85,3 +96,17 @@ def deviations(theta, covariance, scale):
             for m in range(1, n):
                 variance[k] -= 2.0 * weight[m] / total * covariance[2 + k, 2 + m]
     return value, variance, n_effective_prior
+
+
+@njit
+def expected_covariance(information, covariance, theta, population_scale):
+    """Covariance (n_free, n_free) by the expected information, with the population prior.
+
+    That of the fit, by the curvature of the counts at hand, scatters with few of them, and what it
+    leaves of the variance of a score with it. Where it cannot be had, that of the fit.
+    """
+    n_free = theta.shape[0]
+    total = _Curved(np.zeros(n_free), information.copy())
+    add_population_prior(theta, population_scale, total)
+    factor = cholesky(total.curvature)
+    return inverse(factor) if is_positive(factor) else covariance

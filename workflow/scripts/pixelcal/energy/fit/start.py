@@ -9,7 +9,6 @@ needs neither the strengths of the lines nor a learnt response.
 
 from __future__ import annotations
 
-import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -19,37 +18,11 @@ from pixelcal.energy.response.line_shape import LineShape, line_pdf
 from pixelcal.instrument import Window
 from pixelcal.numerics.jit import njit
 
-logger = logging.getLogger("pixelcal")
-
 WINDOW_KEV = 2.2
 """The filter goes this far beyond the outermost lines of a group, to tell them from a continuum."""
 
 PREFERENCE = 16.0
 """By how much the sum of squares must beat the best one near the prior to leave it: 4 sigma."""
-
-FAR_RATIO, NEARLY_RATIO = 1.08, 0.9
-"""How much larger the sum of squares of a part of the camera must be outside the search window than
-inside to believe it, and to ask the fits: wrong relations collect nearly as much as the right one.
-"""
-
-FAR_PREFERENCE = 36.0
-"""The least that it must be, and by how much fewer the deviance: six sigma."""
-
-MOST = 0.5
-"""Fraction of the pixels that must fit better there."""
-
-ALONE, SHARP = 32, 0.72
-"""Pixels that are asked one by one, and the least that the sum of squares of all must be, of theirs
-times the number of pixels: gains that scatter by 0.3 % leave 0.8 to 1.0, by 5 % 0.2."""
-
-PARTS = 4
-"""Parts of the camera that must all say so, where there are no fits to ask."""
-
-FAR_OFF = (
-    "the lines of all pixels stand where gain %.4f keV/channel and offset %.2f keV put them,"
-    " outside the search window around the prior (%.4f and %.2f); the pixels are marked, correct"
-    " the prior"
-)
 
 DARK_FRACTION = 0.01
 """Fraction of the counts that may lie in channels on and below the edge of the threshold."""
@@ -193,82 +166,8 @@ def find_far(
     for scale, far in zip(FAR_SCALES, far_filters, strict=True):
         found = _best_relation(pixel, gain * scale, offset, far, FAR)
         if outside_search_window(*found, gain, offset, search):
-            seeds.append((_collected(pixel, *found, far), found))
-    return sorted(seeds, reverse=True), _collected(pixel, *inside, filters)
-
-
-def nearer_prior(
-    counts, gain, offset, table: LineTable, shape: LineShape, search: Window, misfit=None
-):
-    """The prior, or a relation nearer to where the lines of all pixels together stand.
-
-    A prior of another bias voltage or another unit is off for the whole camera. All pixels together
-    tell it, far more clearly than one of them.
-
-    Parameters
-    ----------
-    counts : (n, n_channels) int
-    gain, offset : (n,) float, keV/channel and keV
-        The prior relation.
-    table : LineTable
-    shape : LineShape
-        As for `find_starts`.
-    search : Window
-    misfit : function of gain and offset (n,), optional
-        Deviances (m,) of some pixels, which decide where the lines are nearly as well found outside
-        as inside: they must fall for most pixels, not in the sum alone.
-
-    Returns
-    -------
-    gain, offset : (n,) float, keV/channel and keV
-        Those given, where the lines of the sum are found within the search window around their
-        medians.
-    """
-    prior = np.array(gain, float), np.array(offset, float)
-    if not len(counts):
-        return prior
-    at = tuple(float(np.median(values)) for values in prior)
-    filters = make_filters(table, shape, at[0]), make_far_filters(table, shape, at[0]), search
-
-    def moved(far):
-        return prior[0] * far[0] / at[0], prior[1] + far[1] - at[1]
-
-    if misfit is None:
-        seeds = []
-        for part in np.array_split(np.asarray(counts), min(len(counts), PARTS)):
-            seeds, known = find_far(part.sum(axis=0), *at, *filters)
-            if not seeds or seeds[0][0] < max(FAR_PREFERENCE, FAR_RATIO * known):
-                return prior
-        if not _is_sharp(counts, *prior, *filters):
-            return prior
-        best = moved(seeds[0][1])
-    else:
-        seeds, known = find_far(np.sum(counts, axis=0), *at, *filters)
-        tried = [moved(far) for collected, far in seeds if collected > NEARLY_RATIO * known]
-        known = misfit(*prior) if tried else None
-        better = [known - misfit(*relation) for relation in tried]
-        sure = [gained.sum() * (np.mean(gained > 0.0) > MOST) for gained in better]
-        if max(sure, default=0.0) < FAR_PREFERENCE:
-            return prior
-        best = tried[int(np.argmax(sure))]
-    logger.warning(FAR_OFF, np.median(best[0]), np.median(best[1]), *at)
-    return best
-
-
-def _is_sharp(
-    counts, gain, offset, filters: Filters, far_filters: list[Filters], search: Window
-) -> bool:
-    """Whether the sum of all pixels has lines nearly as sharp as pixels one by one have them.
-
-    Where their relations scatter by more than a line is wide, the sum tells nothing.
-    """
-    alone = []
-    for i in np.unique(np.linspace(0, len(counts) - 1, ALONE).astype(int)):
-        seeds, known = find_far(counts[i], gain[i], offset[i], filters, far_filters, search)
-        alone.append(max(known, seeds[0][0] if seeds else 0.0))
-    at = float(np.median(gain)), float(np.median(offset))
-    seeds, _ = find_far(np.sum(counts, axis=0), *at, filters, far_filters, search)
-    return bool(seeds) and seeds[0][0] > SHARP * len(counts) * np.mean(alone)
+            seeds.append((collected(pixel, *found, far), found))
+    return sorted(seeds, reverse=True), collected(pixel, *inside, filters)
 
 
 def outside_search_window(gain, offset, prior_gain, prior_offset, search: Window):
@@ -310,7 +209,7 @@ def _first_lit(counts):
 
 
 @njit
-def _collected(counts, gain, offset, filters):
+def collected(counts, gain, offset, filters):
     """Sum over the groups of the squared significance where a relation puts them."""
     total, lit = 0.0, _first_lit(counts)
     for k in range(filters.energy.shape[0]):

@@ -34,7 +34,7 @@ def camera(pixel_map: Table, detnum: np.ndarray) -> dict:
         "height": int(np.max(pixel_map["Y"])) + 1,
         "axes": ["X (pixel)", "Y (pixel)"],
         "scattered": False,
-        "pixel": packed(detnum, "i2"),
+        "pixel": packed(detnum, "i4"),
         "x": packed(position["X"], "u2"),
         "y": packed(position["Y"], "u2"),
         "module": packed(position["MODULE"], "u2"),
@@ -47,7 +47,7 @@ def values(exposure: Products) -> dict:
     """What the page holds of each pixel of an exposure, as packed arrays (n,)."""
     content = {key: packed(exposure.column(name), "f4") for key, name in SHOWN.items()}
     content["counts"] = packed(exposure.relation["COUNTS"], "i4")
-    content["status"] = packed(exposure.status, "u1")
+    content["status"] = packed(exposure.status, "u2")
     if exposure.truth is not None:
         content["gain_true"] = packed(exposure.truth[0], "f4")
         content["offset_true"] = packed(exposure.truth[1], "f4")

@@ -19,7 +19,7 @@ from pixelcal.energy.report import provenance as report_provenance
 from pixelcal.energy.report import response as report_response
 from pixelcal.energy.report import verdict as report_verdict
 from pixelcal.energy.report.products import Products
-from pixelcal.energy.requirement import energies_in_words, requirement_keV
+from pixelcal.energy.requirement import energies_in_words, inner_energies_keV, requirement_keV
 from pixelcal.instrument import Instrument, Requirement
 from pixelcal.report import frame as report
 from pixelcal.report.camera_map import most_serious_first, status_legend
@@ -224,6 +224,7 @@ def _data(exposures: Sequence[Products], chosen, pixel_map: Table, folder: str) 
         "status": status_legend(ENERGY_WORDS),
         "most_serious_first": most_serious_first(ENERGY_WORDS),
         "energies": first.energies_keV.tolist(),
+        "first_energy": inner_energies_keV(first.requirement)[1],
         "requirement": requirement_keV(first.energies_keV, first.requirement).tolist(),
         "prior": {
             "gain": report.packed(first.prior[0], "f4"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.camera import rows_of
+from pixelcal.energy.fit.columns import has_second_state, is_bent
 from pixelcal.energy.fit.model_spectra import BlockView, data_blocks, pixel_blocks
 from pixelcal.energy.kinds import kind_of_row, of_kind
 from pixelcal.energy.line_labels import line_labels
@@ -116,8 +117,12 @@ def _detail(exposure: Products, bit: int, relation) -> str:
         return ": the fit found no minimum"
     if bit == EnergyStatus.OUTLIER:
         return " against its neighbours"
+    if bit == EnergyStatus.POOR_FIT and is_bent(relation):
+        return f": bent by {relation['BEND']:.2f} ± {relation['BEND_ERR']:.2f} keV"
     if bit == EnergyStatus.POOR_FIT:
         return f": p-value {relation['PVALUE']:.1e}"
+    if bit in (EnergyStatus.CHANGED, EnergyStatus.WIDTH) and has_second_state(relation):
+        return f": counts at a gain that is {100 * relation['SECOND_STRETCH']:+g} % off"
     if bit == EnergyStatus.WIDTH:
         ratio, error = float(relation["WIDTH_RATIO"]), float(relation["WIDTH_RATIO_ERR"])
         return f": {ratio:.2f} ± {error:.2f} of it"

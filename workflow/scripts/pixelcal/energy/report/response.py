@@ -88,6 +88,8 @@ def _iterations(response: Response) -> str:
 def stack(exposure: Products) -> dict | None:
     """Stacked spectra of the good pixels, with the response that they should follow.
 
+    Where no pixel is good, of those with a valid fit.
+
     Of several kinds of pixels the most frequent one.
 
     The response is scaled by one factor, that of all counts, to the pixels stacked here.
@@ -100,7 +102,9 @@ def stack(exposure: Products) -> dict | None:
         response or a good pixel.
     """
     kinds = kinds_of(exposure.relation)
-    good = (exposure.status == 0) & (kinds == next(iter(exposure.responses), ""))
+    of_kind = kinds == next(iter(exposure.responses), "")
+    good = (exposure.status == 0) & of_kind
+    good = good if good.any() else exposure.has_valid_fit & of_kind
     if exposure.response is None or not good.any():
         return None
     gain, offset = exposure.column("GAIN")[good], exposure.column("OFFSET")[good]

@@ -14,8 +14,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pixelcal.energy.lines import LineTable
-from pixelcal.energy.response.model import elements_of
+from pixelcal.energy.lines import LineTable, elements_of
 
 ENERGY_PRIOR_SIGMA_KEV = 0.02
 """How far (1 sigma) the lines of an element may stand from where the table says, where the table

@@ -9,18 +9,18 @@ import numpy as np
 from astropy.io import fits
 
 from pixelcal.energy.kinds import of_kind
-from pixelcal.energy.lines import LineTable, line_groups
+from pixelcal.energy.lines import LineTable, elements_of, line_groups
 from pixelcal.energy.response.energy_scale import (
     SYSTEMATIC_KEYWORDS,
-    common_covariance,
     scale_cards,
     scale_covariance,
 )
+from pixelcal.energy.response.extensions import kind_in, suffix, suffixes
 from pixelcal.energy.response.line_shape import LineShape, shape_of
 from pixelcal.energy.response.materials import MATERIALS, Material
-from pixelcal.energy.response.model import Response, elements_of
+from pixelcal.energy.response.model import Response
 from pixelcal.errors import InputError
-from pixelcal.io.tables import has_extension, read_columns, table_hdu, write_fits
+from pixelcal.io.tables import read_columns, table_hdu, write_fits
 
 EARLIER_MATERIAL = "CdTe"
 """Of files that were written before they named it."""
@@ -73,7 +73,7 @@ def write_responses(
     hdus = []
     for number, (kind, response) in enumerate(responses.items(), 1):
         of_kind = [("KIND", kind, "kind of pixel")] if kind else []
-        hdus += _response_hdus(response, table, [*cards, *of_kind], _suffix(number))
+        hdus += _response_hdus(response, table, [*cards, *of_kind], suffix(number))
     write_fits(path, hdus, date)
 
 
@@ -84,13 +84,8 @@ def write_response(
     write_responses(path, {"": response}, table, cards, date)
 
 
-def _suffix(number: int) -> str:
-    """What the names of the extensions of a kind end in, by its number from 1."""
-    return "" if number == 1 else f"_{number}"
-
-
 def _response_hdus(
-    response: Response, table: LineTable, cards: list[tuple], suffix: str
+    response: Response, table: LineTable, cards: list[tuple], ending: str
 ) -> list[fits.BinTableHDU]:
     """The three extensions of a response."""
     elements, of_line = elements_of(table)
@@ -120,9 +115,9 @@ def _response_hdus(
     shape = _shape_cards(response)
     units = {name: unit for name, unit in LINES_UNITS.items() if name in lines.dtype.names}
     return [
-        table_hdu(lines, f"LINES{suffix}", units, [*cards, *shape]),
-        table_hdu(continuum, f"CONTINUUM{suffix}", CONTINUUM_UNITS),
-        table_hdu(population, f"SPREAD{suffix}", {}),
+        table_hdu(lines, f"LINES{ending}", units, [*cards, *shape]),
+        table_hdu(continuum, f"CONTINUUM{ending}", CONTINUUM_UNITS),
+        table_hdu(population, f"SPREAD{ending}", {}),
     ]
 
 
@@ -178,27 +173,7 @@ def read_responses(path: str | Path, table: LineTable) -> dict[str, Response]:
     InputError
         Where the file is broken, or was made with another line table.
     """
-    number, responses = 1, {}
-    while True:
-        kind, response = _read_response(path, table, _suffix(number))
-        responses[kind] = response
-        number += 1
-        if not has_extension(path, f"LINES{_suffix(number)}"):
-            return responses
-
-
-def common_covariances(path: str | Path) -> dict[str, np.ndarray]:
-    """`energy_scale.common_covariance` (3, 3) of each kind of pixel of a response file."""
-    number, found = 1, {}
-    while True:
-        header = read_columns(path, f"LINES{_suffix(number)}").meta
-        known = common_covariance(header)
-        # One of counting alone has no bend in it.
-        missing = 3 - len(known)
-        found[str(header.get("KIND", ""))] = np.pad(known, (0, missing))
-        number += 1
-        if not has_extension(path, f"LINES{_suffix(number)}"):
-            return found
+    return dict(_read_response(path, table, ending) for ending in suffixes(path))
 
 
 def read_response(path: str | Path, table: LineTable, kind: str = "") -> Response:
@@ -206,11 +181,11 @@ def read_response(path: str | Path, table: LineTable, kind: str = "") -> Respons
     return of_kind(read_responses(path, table), kind)
 
 
-def _read_response(path: str | Path, table: LineTable, suffix: str) -> tuple[str, Response]:
-    """The kind and the response in the extensions whose names end in `suffix`."""
-    lines = read_columns(path, f"LINES{suffix}")
-    continuum = read_columns(path, f"CONTINUUM{suffix}")
-    population = read_columns(path, f"SPREAD{suffix}")
+def _read_response(path: str | Path, table: LineTable, ending: str) -> tuple[str, Response]:
+    """The kind and the response in the extensions whose names end in `ending`."""
+    lines = read_columns(path, f"LINES{ending}")
+    continuum = read_columns(path, f"CONTINUUM{ending}")
+    population = read_columns(path, f"SPREAD{ending}")
     header = lines.meta
     material = MATERIALS[header.get("MATERIAL", EARLIER_MATERIAL)]
     keywords = [keyword for keyword, _ in shape_keywords(material)]
@@ -236,7 +211,7 @@ def _read_response(path: str | Path, table: LineTable, suffix: str) -> tuple[str
                 " again, or give the table it was learnt with"
             )
     shape: LineShape = shape_of([header[keyword] for keyword in keywords], material)
-    return str(header.get("KIND", "")), Response(
+    return kind_in(header), Response(
         shape=shape,
         line_strength=np.asarray(lines["STRENGTH"], float),
         continuum=np.asarray(continuum["COEFFICIENTS"], float),

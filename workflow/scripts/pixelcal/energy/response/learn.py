@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import least_squares
 
-from pixelcal.energy.lines import LineTable
+from pixelcal.energy.lines import LineTable, elements_of
 from pixelcal.energy.response.energy_scale import bend_function, element_energy_sigma
 from pixelcal.energy.response.line_shape import (
     LineShape,
@@ -33,7 +33,6 @@ from pixelcal.energy.response.line_shape import (
 from pixelcal.energy.response.model import (
     Response,
     continuum_integrals,
-    elements_of,
     line_weights,
     n_continuum_functions,
     series_of_lines,

@@ -125,12 +125,6 @@ def _series(transition: str) -> str:
     return transition[:2]
 
 
-def elements_of(table: LineTable) -> tuple[list[str], np.ndarray]:
-    """The elements of a line table, and the index (n_lines,) of each line's."""
-    unique = list(dict.fromkeys(table.element))
-    return unique, np.array([unique.index(name) for name in table.element])
-
-
 def line_weights(shape: LineShape, table: LineTable) -> np.ndarray:
     """Relative counts (n_lines,) of the lines of a series: intensity times efficiency."""
     return table.intensity * shape.efficiency(table.energy_keV)

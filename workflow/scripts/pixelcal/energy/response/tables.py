@@ -32,6 +32,14 @@ CONTINUUM_FLOOR = 0.02
 """Floor of a continuum's density as a fraction of its mean: it can be small, never negative."""
 
 
+_SIZES = np.array([0.01, 0.02, 0.03, 0.04, 0.055, 0.07, 0.085, 0.10])
+STRETCHES = np.concatenate([-_SIZES, _SIZES])
+"""Second states of a pixel that are looked for: their gain over that of the fit, minus 1."""
+
+TYPICAL_FRACTION = 0.15
+SECOND_STEP_KEV = 0.1
+
+
 class Templates(NamedTuple):
     """Tables of the components; a NamedTuple of arrays, which compiled code accepts.
 
@@ -54,6 +62,10 @@ class Templates(NamedTuple):
     fwhm_60 : float, keV
     population_scale : (1 + n_blocks + n_groups,) float
         Scales of the population prior, see `Response.population_scale`.
+    ends : (2,) float, keV
+        Lowest and highest line of the table.
+    second_state : (n_energies, n_stretches) float
+        Weights of a search for counts at another gain, see `second_state_weights`.
     """
 
     limits: np.ndarray
@@ -63,6 +75,8 @@ class Templates(NamedTuple):
     group: np.ndarray
     fwhm_60: float
     population_scale: np.ndarray
+    ends: np.ndarray
+    second_state: np.ndarray
 
 
 def make_templates(response: Response, table: LineTable) -> Templates:
@@ -94,7 +108,47 @@ def make_templates(response: Response, table: LineTable) -> Templates:
         group=spline_filter1d(group_tables, order=3, axis=1, mode="mirror"),
         fwhm_60=response.shape.fwhm_60,
         population_scale=response.population_scale,
+        ends=np.array([table.energy_keV.min(), table.energy_keV.max()]),
+        second_state=second_state_weights(response, table),
     )
+
+
+def second_state_weights(response: Response, table: LineTable) -> np.ndarray:
+    """What counts at each energy say for a second state of a pixel, (n_energies, n_stretches).
+
+    In the second state the gain is larger by a factor 1 + s, with s of `STRETCHES`: an event that
+    is taken for one of E is one of E (1 + s), but for the offset, which hardly matters. With d_s(E)
+    the density of the camera in that state minus the usual one, mu(E), and a fraction
+    `TYPICAL_FRACTION` = a of the counts in it, the derivative of ln L against a is the sum over the
+    counts of d_s / (mu + a d_s). It is tabulated at the middle of steps of `SECOND_STEP_KEV`. At a
+    itself, not at 0, a few counts where the camera has hardly any do not outweigh all others.
+    """
+    energy = SECOND_STEP_KEV * (
+        np.arange(int(table.block_limits_keV.max() / SECOND_STEP_KEV)) + 0.5
+    )
+    reach = np.arange(0.0, (1 + STRETCHES.max()) * table.block_limits_keV.max() + 1, 0.05)
+    density = _density(response, table, reach)
+    usual = np.interp(energy, reach, density)[:, None]
+    factor = 1.0 + STRETCHES
+    changed = factor * np.interp(energy[:, None] * factor, reach, density) - usual
+    return np.ascontiguousarray(changed / (usual + TYPICAL_FRACTION * changed))
+
+
+def _density(response: Response, table: LineTable, energy_keV: np.ndarray) -> np.ndarray:
+    """Counts/keV of the mean pixel at energies (n,), also between the blocks and beyond.
+
+    There the continuum is interpolated linearly from block to block.
+    """
+    at, smooth, lines = [], [], np.zeros(len(energy_keV))
+    for block, (low, high) in enumerate(table.block_limits_keV):
+        inside = np.linspace(low, high, int((high - low) / GRID_STEP_KEV))
+        at.append(inside)
+        smooth.append(_block_continuum(response, table, block, inside)[1])
+        of_block = table.block == block
+        lines += response.line_strength[of_block] @ line_pdf(
+            response.shape, table.energy_keV[of_block], energy_keV
+        )
+    return np.interp(energy_keV, np.concatenate(at), np.concatenate(smooth)) + lines
 
 
 def _block_continuum(response: Response, table: LineTable, block: int, grid) -> np.ndarray:

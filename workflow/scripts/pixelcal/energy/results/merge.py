@@ -13,7 +13,13 @@ from pixelcal.camera import rows_of
 from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.relation import relation_columns
 from pixelcal.energy.requirement import inner_energies_keV
-from pixelcal.energy.results.outliers import find_outliers, find_unsteady, find_wide
+from pixelcal.energy.results.outliers import (
+    find_bent,
+    find_outliers,
+    find_second_states,
+    find_unsteady,
+    find_wide,
+)
 from pixelcal.instrument import UNKNOWN, Requirement
 from pixelcal.io.merge import placed_rows
 from pixelcal.io.provenance import carried_cards, provenance_cards
@@ -47,9 +53,14 @@ def complete_status(
     rows["STATUS"][np.isin(rows["DETNUM"], bad)] |= EnergyStatus.MASKED
     blank_invalid(rows, ("GAIN", "OFFSET"))
     judged = inner_energies_keV(requirement)
+    second = find_second_states(rows["SECOND_SIGMA"])
+    at_once = rows["SECOND_PART"] == 0
     for unlike, bit in (
         (find_outliers(x, y, *relation_columns(rows), judged_keV=judged), EnergyStatus.OUTLIER),
         (find_wide(rows["WIDTH_RATIO"], rows["WIDTH_RATIO_ERR"]), EnergyStatus.WIDTH),
+        (find_bent(rows["BEND"], rows["BEND_ERR"]), EnergyStatus.POOR_FIT),
+        (second & at_once, EnergyStatus.WIDTH),
+        (second & ~at_once, EnergyStatus.CHANGED),
         (find_unsteady(rows["FIRST_FRACTION"], rows["COUNTS"]), EnergyStatus.CHANGED),
     ):
         rows["STATUS"] |= np.where(unlike, int(bit), 0).astype(np.int32)
@@ -123,7 +134,9 @@ def relation_hdu(
     if kinds is not None:
         text = np.char.encode(kinds, "ascii")
         placed = recfunctions.append_fields(placed, "KIND", text, usemask=False)
-    return table_hdu(placed, RELATION_EXTENSION, RELATION_UNITS, [*cards, *status_comments()])
+    units = {name: unit for name, unit in RELATION_UNITS.items() if name in placed.dtype.names}
+    units |= {name: "keV" for name in placed.dtype.names if name.startswith("SYS_")}
+    return table_hdu(placed, RELATION_EXTENSION, units, [*cards, *status_comments()])
 
 
 def status_comments() -> list[tuple]:

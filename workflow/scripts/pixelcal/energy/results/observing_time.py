@@ -152,7 +152,6 @@ def _predict(groups, min_counts: int, grid_seconds, requirement: Requirement) ->
     passing = np.zeros((n_energies, n_times))
     passing_all, fitted = np.zeros(n_times), np.zeros(n_times)
     n_wanted = sum(pixels.n_wanted for pixels, _ in groups)
-    counts = np.concatenate([pixels.counts / pixels.seconds for pixels, _ in groups])
     used = [group for group in groups if len(group[0].counts)]
     for t, target in enumerate(grid_seconds if used else ()):
         covariance = np.concatenate([covariance_at(one, target, known) for one, known in used])
@@ -160,7 +159,8 @@ def _predict(groups, min_counts: int, grid_seconds, requirement: Requirement) ->
         sigma["median"][:, t] = np.median(errors, axis=1)
         sigma["p90"][:, t] = np.quantile(errors, 0.9, axis=1)
         sigma["rms"][:, t] = np.sqrt(np.mean(errors**2, axis=1))
-        weight = enough_counts(counts * target, min_counts) / n_wanted
+        counts = np.concatenate([one.counts * target / one.seconds for one, _ in used])
+        weight = enough_counts(counts, min_counts) / n_wanted
         fitted[t] = weight.sum()
         passing[:, t] = pass_probability(errors, limits[:, None]) @ weight
         passing_all[t] = pass_all_probability(covariance, energies, requirement) @ weight

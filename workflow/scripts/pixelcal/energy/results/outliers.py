@@ -9,10 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.camera import to_image
+from pixelcal.energy.fit.columns import BEND_KEV, BEND_SIGMA, SECOND_SIGMA
 from pixelcal.numerics.statistics import robust_outliers
 
 WINDOW_PIXELS = 5
 """Side of the square of neighbours: 24 of them, within about one module."""
+
+USUAL_SECOND_SIGMA = 1.6
+"""Median of the largest significance of a second state in healthy pixels."""
 
 THRESHOLD_SIGMA = 6.0
 """A normal scatter passes 6 sigma in 2e-9 of all pixels. The spread is an estimate (15 % uncertain
@@ -50,6 +54,38 @@ def find_wide(ratio, ratio_err) -> np.ndarray:
     if not differs.any():
         return differs
     return differs & (np.abs(logarithm - np.nanmedian(logarithm)) > np.log(WIDTH_RATIO))
+
+
+def find_bent(bend, bend_err) -> np.ndarray:
+    """Which pixels have a relation that is bent unlike those of the camera, (n,) bool.
+
+    Parameters
+    ----------
+    bend, bend_err : (n,) float, keV
+        NaN where it is not known. A bend that all pixels share is not one of a pixel.
+    """
+    bend = np.asarray(bend, float)
+    differs = robust_outliers(bend, np.asarray(bend_err, float) ** 2, BEND_SIGMA, MIN_PIXELS)
+    if not differs.any():
+        return differs
+    return differs & (np.abs(bend - np.nanmedian(bend)) > BEND_KEV)
+
+
+def find_second_states(sigma) -> np.ndarray:
+    """Which pixels have counts at other gains, (n,) bool.
+
+    Parameters
+    ----------
+    sigma : (n,) float
+        Significance, the largest of many; NaN where it is not known. Where it is larger than by
+        chance in the whole camera, the response does not quite describe it: that does not count.
+    """
+    sigma = np.asarray(sigma, float)
+    if np.isfinite(sigma).sum() < MIN_PIXELS:
+        return np.zeros(len(sigma), bool)
+    common = max(np.nanmedian(sigma) - USUAL_SECOND_SIGMA, 0.0)
+    with np.errstate(invalid="ignore"):
+        return sigma > SECOND_SIGMA + common
 
 
 def find_unsteady(first_fraction, counts) -> np.ndarray:

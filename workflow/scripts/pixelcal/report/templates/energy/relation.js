@@ -57,7 +57,7 @@ const quantities = [
     digits: 4, signed: true, of: exposure => change(exposure, energy),
   })),
 ];
-const FIRST_QUANTITY = all_have_truth ? "error_80" : "sigma_80";
+const FIRST_QUANTITY = `${all_have_truth ? "error" : "sigma"}_${data.first_energy}`;
 
 // Which values a scale has to span: all.
 const for_scale = (exposure, values) => values;

@@ -67,7 +67,7 @@ function draw_blocks(id, heading, blocks, labels, y_title) {
 function draw_stack() {
   const exposure = current(), {name, method, stack} = exposure;
   if (method !== "joint") return say("stack", `${name}: the method ${method} learns no response.`);
-  if (!stack) return say("stack", `${name}: no good fit to add up, or nothing was learnt.`);
+  if (!stack) return say("stack", `${name}: no valid fit to add up, or nothing was learnt.`);
   draw_blocks("stack", `${name}: ${stack.n_pixels} pixels added up`, stack.blocks, exposure.labels, "Counts in 0.1 keV");
 }
 

@@ -208,7 +208,7 @@ HEADERS = [
     ({"TELESCOP": "SOLO/STIX", "INSTRUME": "STIX"}, False),
     ({"TELESCOP": "SVOM", "INSTRUME": "MXT"}, False),
     ({"TELESCOP": "NuSTAR", "INSTRUME": "FPMA"}, False),
-    ({"TELESCOP": "NuSTAR"}, False),
+    ({"TELESCOP": "NuSTAR"}, True),
 ]
 
 

@@ -11,6 +11,8 @@ All are tests at the maximum of the joint fit, in one look at the model: nothing
   with everything else free: the efficient score of a shift of that block alone (Rao 1948; van der
   Vaart, Asymptotic Statistics, 1998, chapter 25). By how much that moves the relation is the one
   step to the fit without what the block says about positions.
+- **Bend.** The same score for a parabola between the lowest and the highest line.
+- **Second state.** Counts at another gain (`fit.checks.second_state`).
 - **Excess.** Counts that gather where the model has no line (a noise peak, a threshold, a foreign
   line), or are missing: the window within each block whose counts are the least likely.
 """
@@ -21,15 +23,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.fit.checks.second_state import find_second_state
 from pixelcal.energy.fit.model import (
+    N_SHARED,
     PIVOT_HIGH,
     PIVOT_LOW,
     block_model,
     choose_channels,
+    groups_of_block,
     parameter_index,
+    relation_of,
+    rows_of_block,
 )
+from pixelcal.energy.fit.population_prior import expected_covariance
 from pixelcal.numerics.jit import njit
-from pixelcal.numerics.linalg import cholesky, copy_into, inverse, is_positive
+from pixelcal.numerics.linalg import cholesky, copy_into, inverse, is_positive, quadratic_form
 
 WINDOWS = (6, 14, 24)
 """Widths of the windows in channels: a narrow line, one as at 60 keV, a small block."""
@@ -40,6 +48,10 @@ LEAST_EXCESS = 4.0
 RIDGE = 1e-9
 """Added to the information, relative to its diagonal, so that a component without counts in the
 model does not make it singular."""
+
+
+LEAST_LEFT = 0.01
+"""A bend that the other parameters take up but for less of its information cannot be told."""
 
 
 class Consistency(NamedTuple):
@@ -62,6 +74,12 @@ class Consistency(NamedTuple):
     block_excess : (n_blocks,) float
         Signed root of the deviance of the window that fits worst, about normal at any one place; 0
         where none is beyond `LEAST_EXCESS`.
+    bend, bend_err : float, keV
+        How far the pixel's energies lie above a straight relation in the middle of the lines, were
+        it a parabola; NaN where it cannot be told.
+    second_sigma, second_stretch : float
+    second_part : int
+        As `second_state.find_second_state` returns them.
     """
 
     drift: np.ndarray
@@ -71,6 +89,11 @@ class Consistency(NamedTuple):
     block_shift_err: np.ndarray
     block_pull: np.ndarray
     block_excess: np.ndarray
+    bend: float
+    bend_err: float
+    second_sigma: float
+    second_stretch: float
+    second_part: int
 
 
 @njit
@@ -78,12 +101,15 @@ def not_checked(n_blocks):
     """The fields of `Consistency` where nothing is known."""
     nothing, unknown = np.full((2, 2), np.nan), np.full(n_blocks, np.nan)
     pull = np.full((n_blocks, 2), np.nan)
-    return nothing[0], nothing, np.nan, unknown, unknown, pull, unknown
+    of_blocks = unknown, unknown, pull, unknown
+    return nothing[0], nothing, np.nan, *of_blocks, np.nan, np.nan, np.nan, np.nan, 0
 
 
 @njit
 def check_pixel(counts, first_half, first, last, theta, covariance, scale, templates, work):
     """The fields of `Consistency` for one fitted pixel, as a plain tuple.
+
+    Long because all sums come from one pass over the blocks.
 
     Parameters
     ----------
@@ -97,69 +123,128 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
         Counts relative to the camera's mean pixel.
     templates : Templates
     work : Workspace
+        Holds the model of all blocks at the maximum, see `model.fill_workspace`.
     """
     n_free, n_blocks = theta.shape[0], templates.limits.shape[0]
     has_halves = first_half.shape[0] > 0
     fraction = _first_fraction(counts, first_half, first, last) if has_halves else np.nan
     information, score = np.zeros((n_free, n_free)), np.zeros(n_free)
-    block_shift, block_shift_err = np.full(n_blocks, np.nan), np.full(n_blocks, np.nan)
-    block_pull = np.full((n_blocks, 2), np.nan)
     block_excess = np.zeros(n_blocks)
-    n_most = work.jacobian.shape[1]
-    local_information, local_score = np.empty((n_most, n_most)), np.empty(n_most)
+    # Of a bend: its score and information, and the mixed ones with the parameters.
+    bend_score, bend_information, bend_by = 0.0, 0.0, np.zeros(n_free)
+    n_most = work.jacobian.shape[1] + 1
+    of_blocks, shift_scores = np.empty((n_blocks, n_most, n_most)), np.empty(n_blocks)
+    places, room = np.empty((n_blocks, n_most), np.int64), np.empty(n_most)
+    n_locals = np.empty(n_blocks, np.int64)
     for b in range(n_blocks):
         start, n = first[b], last[b] - first[b]
-        n_local, first_group = block_model(theta, b, start, n, scale, templates, work)
-        excess_of_shift = _score_of_block(
-            counts, first_half, fraction, start, n, n_local, work, local_score, local_information
+        first_group, last_group = groups_of_block(templates.group_block, b)
+        n_local, rows = N_SHARED + 1 + last_group - first_group, rows_of_block(work, start)
+        n_locals[b], local, local_score = n_local, of_blocks[b], room[: n_local + 1]
+        bend_at = _bend_heights(start, n, theta, templates.ends)
+        shift_scores[b], of_bend = _score_of_block(
+            counts, first_half, fraction, start, n, bend_at, rows, local_score, local
         )
-        places = np.empty(n_local, np.int64)
         for p in range(n_local):
-            places[p] = parameter_index(p, b, first_group, n_blocks)
-        for p in range(n_local):
-            score[places[p]] += local_score[p]
+            places[b, p] = parameter_index(p, b, first_group, n_blocks)
+            score[places[b, p]] += local_score[p]
+            bend_by[places[b, p]] += local[n_local, p]
             for q in range(n_local):
-                information[places[p], places[q]] += local_information[p, q]
-        left = _information_of_shift(local_information, places, covariance, block_pull[b])
-        if left > 0.0:
-            # A relation that gives higher energies is what the score asks for: the lines are low.
-            block_shift[b], block_shift_err[b] = -excess_of_shift / left, 1.0 / np.sqrt(left)
-            block_pull[b] *= block_shift[b]
-        else:
-            block_pull[b] = np.nan
-        block_excess[b] = _worst_window(counts, start, n, work.mu)
+                at_q = parameter_index(q, b, first_group, n_blocks)
+                information[places[b, p], at_q] += local[p, q]
+        bend_score += of_bend
+        bend_information += local[n_local, n_local]
+        block_excess[b] = _worst_window(counts, start, n, rows.mu)
+    expected = expected_covariance(information, covariance, theta, templates.population_scale)
+    shifts = _shifts(of_blocks, shift_scores, places, n_locals, expected)
     drift, drift_covariance = np.full(2, np.nan), np.full((2, 2), np.nan)
+    second = np.nan, np.nan, 0
     if has_halves and 0.0 < fraction < 1.0:
         _drift(information, score, fraction, drift, drift_covariance)
-    of_blocks = block_shift, block_shift_err, block_pull, block_excess
-    return drift, drift_covariance, fraction, *of_blocks
+        halves = counts, first_half, fraction, score, information
+        second = find_second_state(
+            halves,
+            first,
+            last,
+            theta,
+            expected,
+            templates.group_block,
+            templates.second_state,
+            work,
+        )
+    bend, bend_err = np.nan, np.nan
+    left = bend_information - quadratic_form(expected, bend_by)
+    if left > LEAST_LEFT * bend_information:
+        bend, bend_err = bend_score / left, 1.0 / np.sqrt(left)
+    return drift, drift_covariance, fraction, *shifts, block_excess, bend, bend_err, *second
 
 
 @njit
-def _score_of_block(counts, first_half, fraction, start, n, n_local, work, score, information):
-    """Fill the score of the halves (n_local,) and the information (n_local, n_local) of a block.
+def _shifts(of_blocks, scores, places, n_locals, covariance):
+    """Shift (n_blocks,), its error, and pull (n_blocks, 2) of each block; NaN where it cannot tell.
 
-    Returns the score of a shift of all energies of the block.
+    From the scores (n_blocks,) of a shift and the information of each block.
+    """
+    n_blocks = scores.shape[0]
+    shift, shift_err = np.full(n_blocks, np.nan), np.full(n_blocks, np.nan)
+    pull = np.full((n_blocks, 2), np.nan)
+    for b in range(n_blocks):
+        left = _information_of_shift(of_blocks[b], places[b, : n_locals[b]], covariance, pull[b])
+        if left > 0.0:
+            # A relation that gives higher energies is what the score asks for: the lines are low.
+            shift[b], shift_err[b] = -scores[b] / left, 1.0 / np.sqrt(left)
+            pull[b] *= shift[b]
+        else:
+            pull[b] = np.nan
+    return shift, shift_err, pull
+
+
+@njit
+def _score_of_block(counts, first_half, fraction, start, n, bend_at, rows, score, information):
+    """Fill the score of the halves (n_local + 1,) and the information of a block.
+
+    The last parameter is a bend, whose height at the middles of the channels (n,) is `bend_at`; a
+    channel moves by it as by a shift. Returns the scores of all counts against a shift of all
+    energies of the block, and against the bend.
     """
     score[:] = 0.0
     information[:] = 0.0
-    has_halves, excess_of_shift = first_half.shape[0] > 0, 0.0
-    mus, jacobian = work.mu, work.jacobian
+    has_halves, of_shift, of_bend = first_half.shape[0] > 0, 0.0, 0.0
+    mus, jacobian = rows.mu, rows.jacobian
+    n_local = score.shape[0] - 1
     for i in range(n):
         mu, count = mus[i], counts[start + i]
         if not mu > 0.0:
             continue
-        excess_of_shift += (count / mu - 1.0) * (jacobian[i, 0] + jacobian[i, 1])
-        excess = (first_half[start + i] - fraction * count) / mu if has_halves else 0.0
+        inverse_mu = 1.0 / mu
+        by_shift = jacobian[i, 0] + jacobian[i, 1]
+        by_bend = by_shift * bend_at[i]
+        relative = (count - mu) * inverse_mu
+        of_shift += relative * by_shift
+        of_bend += relative * by_bend
+        excess = (first_half[start + i] - fraction * count) * inverse_mu if has_halves else 0.0
         for p in range(n_local):
             score[p] += excess * jacobian[i, p]
-            weighted = jacobian[i, p] / mu
+            weighted = jacobian[i, p] * inverse_mu
             for q in range(p + 1):
                 information[p, q] += weighted * jacobian[i, q]
+            information[n_local, p] += weighted * by_bend
+        information[n_local, n_local] += by_bend * by_bend * inverse_mu
     for p in range(n_local):
         for q in range(p):
             information[q, p] = information[p, q]
-    return excess_of_shift
+    return of_shift, of_bend
+
+
+@njit
+def _bend_heights(start, n, theta, ends):
+    """Heights (n,) of a bend of 1 keV midway between the `ends`, at the middles of channels."""
+    gain, offset = relation_of(theta)
+    heights, height = np.empty(n), -4.0 / (ends[1] - ends[0]) ** 2
+    for i in range(n):
+        energy = gain * (start + i + 0.5) + offset
+        heights[i] = height * (energy - ends[0]) * (energy - ends[1])
+    return heights
 
 
 @njit
@@ -212,8 +297,8 @@ def _worst_window(counts, start, n, mus):
 
 
 @njit
-def deficit_of_block(counts, theta, b, scale, templates, work):
-    """Signed root of the deviance where a block lacks the most of what the model puts there.
+def balance_of_block(counts, theta, b, scale, templates, work):
+    """What a block lacks of what the model puts there, and what it has in excess, in sigma.
 
     Parameters
     ----------
@@ -229,16 +314,30 @@ def deficit_of_block(counts, theta, b, scale, templates, work):
 
     Returns
     -------
-    float
-        Zero or negative; 0 where nothing is beyond `LEAST_EXCESS`.
+    deficit : float
+        Signed root of the deviance of the window that lacks the most; 0 where none is beyond
+        `LEAST_EXCESS`.
+    surplus : float
+        All counts of the block minus what is expected, over their error with the scatter of the
+        population in its lines.
     """
     first, last = choose_channels(theta, templates, counts.shape[0])
     n = last[b] - first[b]
     block_model(theta, b, first[b], n, scale, templates, work)
+    seen, expected = 0.0, 0.0
     for i in range(n):
+        count, mu = float(counts[first[b] + i]), work.mu[i]
+        seen += count
+        expected += mu
         # What is more than expected fills no gap elsewhere.
-        work.below[0, i] = min(float(counts[first[b] + i]), work.mu[i] + 3.0 * np.sqrt(work.mu[i]))
-    return min(_worst_window(work.below[0], 0, n, work.mu), 0.0)
+        work.below[0, i] = min(count, mu + 3.0 * np.sqrt(mu))
+    scatter = 0.0
+    k0, k1 = groups_of_block(templates.group_block, b)
+    for k in range(k0, k1):
+        scatter = max(scatter, templates.population_scale[1 + first.shape[0] + k])
+    error = np.sqrt(expected + (scatter * expected) ** 2)
+    surplus = (seen - expected) / error if error > 0.0 else 0.0
+    return min(_worst_window(work.below[0], 0, n, work.mu), 0.0), surplus
 
 
 @njit

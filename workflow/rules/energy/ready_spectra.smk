@@ -1,0 +1,40 @@
+rule take_spectra:
+    """
+    What: ready spectra of the wanted pixels, counted by somebody else, in the form that the
+        other rules read.
+    Physics: counts as they are; channels that the camera assigned, so there is no truth, and
+        no halves of the exposure to compare.
+    Wildcards: exposure, a name under `exposures` in the configuration.
+    """
+    input:
+        **event_inputs(),
+        **optional(prior=config["relation"]["file"]),
+        lines=line_table,
+        pixel_map=PIXEL_MAP,
+    output:
+        truth=f"{FOLDER}/{{exposure}}/truth.ecsv",  # NaN
+        prior=f"{FOLDER}/{{exposure}}/prior.ecsv",
+        spectra=f"{FOLDER}/{{exposure}}/spectra.fits",
+    log:
+        "results/logs/take_spectra/{exposure}.log",
+    benchmark:
+        "results/benchmarks/take_spectra/{exposure}.tsv"
+    localrule: True  # a second or two of work: a job of a cluster costs more
+    conda:
+        "../../../envs/response.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
+        runtime=10,
+    params:
+        layout=config["events"]["layout"],
+        pixels=PIXELS,
+        relation=prior_relation(),
+        exposure="{exposure}",
+        files=config["events"]["files"],
+        contents=event_contents(),
+        date=config["date"],
+        instrument=INSTRUMENT,
+        library=library("energy/take_spectra"),
+    script:
+        "../../scripts/energy/take_spectra.py"

@@ -1,0 +1,149 @@
+"""Does a pixel have two gains, one after the other or at once? A search for the smaller part.
+
+The fit follows the state that most of the counts are in. In the other one the gain is larger by a
+factor 1 + s, so that its lines stand elsewhere: a fraction a of the counts has their density. For
+each s of a table the score of a is the sum of weights over the counts minus what the fit expects
+(`response.tables.second_state_weights`): of the counts of either half of the exposure, for a step
+before or after its middle, or of all of them, for two gains at once.
+
+Of the score, what the parameters of the fit take up is taken out (Rao 1948), and of its difference
+between the halves what a background takes up that changes. That the sum of a few large weights is
+skewed is corrected to first order (Cornish and Fisher 1938).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pixelcal.energy.fit.model import N_SHARED, groups_of_block, parameter_index, relation_of
+from pixelcal.energy.response.tables import SECOND_STEP_KEV, STRETCHES
+from pixelcal.numerics.jit import njit
+from pixelcal.numerics.linalg import cholesky, inverse, is_positive, solve
+
+LEAST_LEFT = 0.02
+"""A stretch is not judged where the parameters leave less of its variance."""
+
+BOTH, FIRST_HALF, SECOND_HALF = 0, 1, 2
+RIDGE = 1e-6
+
+
+@njit
+def find_second_state(halves, first, last, theta, covariance, group_block, weights, work):
+    """The most significant second state of a pixel.
+
+    Parameters
+    ----------
+    halves : tuple
+        Counts (n_channels,), those of the first half, the fraction of these, and between the halves
+        the score (n_free,) and the information (n_free, n_free) of all parameters.
+    first, last : (n_blocks,) int
+        First and one past the last channel of each block.
+    theta, covariance : (n_free,) and (n_free, n_free) float
+    group_block : (n_groups,) int
+    weights : (n_energies, n_stretches) float
+    work : Workspace
+        Holds the model of all blocks.
+
+    Returns
+    -------
+    sigma : float
+        Significance at the best stretch; the best of some twenty exceeds that of one.
+    stretch : float
+        Its gain over that of the fit, minus 1.
+    part : int
+        Whether its counts are in `BOTH` halves, in the `FIRST_HALF` or in the `SECOND_HALF`.
+    """
+    counts, first_half, fraction, score, information = halves
+    sums, mixed = _sums(
+        counts, first_half, fraction, first, last, theta, group_block, weights, work
+    )
+    norms = information[N_SHARED:, N_SHARED:].copy()
+    for p in range(norms.shape[0]):
+        norms[p, p] += RIDGE * norms[p, p] + 1e-9
+    factor = cholesky(norms)
+    best = 0.0, 0.0, BOTH
+    if not is_positive(factor):
+        return best
+    by_norms = solve(factor, score[N_SHARED:].copy())
+    taken = _quadratic_forms(covariance, mixed)
+    taken_by_norms = _quadratic_forms(inverse(factor), mixed[N_SHARED:])
+    early, late = 1.0 / fraction, 1.0 / (1.0 - fraction)
+    for s in range(weights.shape[1]):
+        total, between, whole, third = sums[0, s], sums[1, s], sums[2, s], sums[3, s]
+        left, steady = whole - taken[s], whole - taken_by_norms[s]
+        if not (left > LEAST_LEFT * whole and steady > LEAST_LEFT * whole):
+            continue
+        for p in range(norms.shape[0]):
+            between -= mixed[N_SHARED + p, s] * by_norms[p]
+        # The sum over the first half minus what the fit of both expects in it, over the fraction.
+        at_once = _sigma(total, left, third)
+        if at_once > best[0]:
+            best = at_once, STRETCHES[s], BOTH
+        first_part = _sigma(
+            total + early * between, left + (early - 1.0) * steady, third * early**2
+        )
+        if first_part > best[0]:
+            best = first_part, STRETCHES[s], FIRST_HALF
+        second_part = _sigma(total - late * between, left + (late - 1.0) * steady, third * late**2)
+        if second_part > best[0]:
+            best = second_part, STRETCHES[s], SECOND_HALF
+    return best
+
+
+@njit
+def _sigma(value, variance, third):
+    """A sum in its standard deviations, as a normal one would be; `third` is its third cumulant."""
+    z = value / np.sqrt(variance)
+    return z - third / variance**1.5 * (z * z - 1.0) / 6.0
+
+
+@njit
+def _quadratic_forms(matrix, columns):
+    """v^T matrix v (n,) of each of the columns v (k, n)."""
+    k, n = columns.shape
+    result, product = np.zeros(n), np.empty(n)
+    for p in range(k):
+        product[:] = 0.0
+        for q in range(k):
+            factor = matrix[p, q]
+            for s in range(n):
+                product[s] += factor * columns[q, s]
+        for s in range(n):
+            result[s] += product[s] * columns[p, s]
+    return result
+
+
+@njit
+def _sums(counts, first_half, fraction, first, last, theta, group_block, weights, work):
+    """Sums over all channels: (4, n_stretches) and mixed with the parameters (n_free, n_stretches).
+
+    Weights times counts minus expected; times first half minus its fraction of all; squares and
+    cubes of the weights times expected. Mixed: weights times derivatives.
+    """
+    gain, offset = relation_of(theta)
+    n_energies, n_stretches = weights.shape
+    sums, mixed = np.zeros((4, n_stretches)), np.zeros((theta.shape[0], n_stretches))
+    mus, jacobian = work.mu, work.jacobian
+    n_blocks, places = first.shape[0], np.empty(theta.shape[0], np.int64)
+    for b in range(n_blocks):
+        k0, k1 = groups_of_block(group_block, b)
+        n_local = N_SHARED + 1 + k1 - k0
+        for p in range(n_local):
+            places[p] = parameter_index(p, b, k0, n_blocks)
+        for c in range(first[b], last[b]):
+            mu = mus[c]
+            at = int((gain * (c + 0.5) + offset) / SECOND_STEP_KEV)
+            at = min(max(at, 0), n_energies - 1)
+            excess, half = counts[c] - mu, first_half[c] - fraction * counts[c]
+            for s in range(n_stretches):
+                w = weights[at, s]
+                square = w * w * mu
+                sums[0, s] += w * excess
+                sums[1, s] += w * half
+                sums[2, s] += square
+                sums[3, s] += w * square
+            for p in range(n_local):
+                by, at_p = jacobian[c, p], places[p]
+                for s in range(n_stretches):
+                    mixed[at_p, s] += by * weights[at, s]
+    return sums, mixed

@@ -1,0 +1,40 @@
+"""Extensions of a response file: three for each kind of pixel, whose names say which it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pixelcal.energy.response.energy_scale import common_covariance
+from pixelcal.io.tables import has_extension, read_columns
+
+
+def suffix(number: int) -> str:
+    """What the names of the extensions of a kind end in, by its number from 1."""
+    return "" if number == 1 else f"_{number}"
+
+
+def suffixes(path: str | Path) -> Iterator[str]:
+    """The suffixes of the kinds of pixels that a response file has, one at least."""
+    number = 1
+    while number == 1 or has_extension(path, f"LINES{suffix(number)}"):
+        yield suffix(number)
+        number += 1
+
+
+def kind_in(header: Mapping) -> str:
+    """The kind of pixel that an extension LINES is of."""
+    return str(header.get("KIND", ""))
+
+
+def common_covariances(path: str | Path) -> dict[str, np.ndarray]:
+    """`energy_scale.common_covariance` (3, 3) of each kind of pixel of a response file."""
+    found = {}
+    for ending in suffixes(path):
+        header = read_columns(path, f"LINES{ending}").meta
+        known = common_covariance(header)
+        # One of counting alone has no bend in it.
+        found[kind_in(header)] = np.pad(known, (0, 3 - len(known)))
+    return found
