@@ -2,11 +2,10 @@
 
 from pixelcal.energy.requirement import inner_energies_keV
 from pixelcal.energy.response.line_shape import expected_shape
-from pixelcal.io.instruments import load_instrument
-from pixelcal.workflow.instruments import instrument_settings
+from pixelcal.io.instruments import instrument_content, load_instrument
 
 ECLAIRS = load_instrument("eclairs")
-SETTINGS = instrument_settings("eclairs")
+SETTINGS = instrument_content("eclairs")
 GRID = ECLAIRS.n_rows, ECLAIRS.n_columns
 N_PIXELS, N_CHANNELS = ECLAIRS.n_pixels, ECLAIRS.n_channels
 REQUIREMENT, SEARCH = ECLAIRS.requirement, ECLAIRS.search

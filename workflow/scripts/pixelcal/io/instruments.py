@@ -23,13 +23,17 @@ def load_instrument(name: str) -> Instrument:
     InputError
         Where there is no such file, or it lacks what has no default.
     """
+    try:
+        return instrument_of(instrument_content(name))
+    except KeyError as error:
+        raise InputError(f"instrument file {name}: lacks {error.args[0]}") from None
+
+
+def instrument_content(name: str) -> dict:
+    """The content of an instrument file, unchecked, with defaults filled in."""
     path = instrument_file(name)
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    settings = filled(yaml.safe_load(path.read_text(encoding="utf-8")), schema, schema)
-    try:
-        return instrument_of(settings)
-    except KeyError as error:
-        raise InputError(f"instrument file {path}: lacks {error.args[0]}") from None
+    return filled(yaml.safe_load(path.read_text(encoding="utf-8")), schema, schema)
 
 
 def instrument_file(name: str) -> Path:
