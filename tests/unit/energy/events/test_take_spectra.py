@@ -9,7 +9,7 @@ from helpers.stix_files import write_daily, write_stix_run
 from helpers.synthetic import run_script
 
 from pixelcal.errors import InputError
-from pixelcal.workflow.instruments import instrument_settings
+from pixelcal.io.instruments import instrument_content
 
 NOMINAL = {"gain_keV": 0.4346, "offset_keV": -135.0}
 
@@ -20,7 +20,7 @@ def take(folder, events, pixels, layout, prior=None):
     made["spectra"] = folder / "out.fits"
     given = {"events": [str(events)], "pixel_map": str(RESOURCES / "pixels" / "stix.csv")}
     params = {
-        "instrument": instrument_settings("stix"),
+        "instrument": instrument_content("stix"),
         "layout": layout,
         "pixels": pixels,
         "relation": NOMINAL,
