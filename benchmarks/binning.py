@@ -20,12 +20,15 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 
 from astropy.io import fits
-from instruments import ECLAIRS, N_CHANNELS, N_PIXELS
 
 from pixelcal.energy.events.binning import bin_events
 from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds
 from pixelcal.energy.events.reader import open_events
+from pixelcal.io.instruments import load_instrument
+
+ECLAIRS = load_instrument("eclairs")
+N_PIXELS, N_CHANNELS = ECLAIRS.n_pixels, ECLAIRS.n_channels
 
 SECONDS = 10000.0
 USED_SECONDS = 9000.0

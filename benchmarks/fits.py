@@ -17,8 +17,7 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
-from instruments import EXPECTED, SEARCH
-from options import MIN_COUNTS, OPTIONS, TWO_STEP_OPTIONS
+from options import KNOWN, MIN_COUNTS, OPTIONS, TWO_STEP_OPTIONS
 
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
@@ -42,7 +41,7 @@ def timed(function, repeats):
     return min(times), result
 
 
-def checked_ratio(counts, detnum, gain, offset, table, response, first_half):
+def checked_seconds(counts, detnum, gain, offset, table, response, first_half):
     """Least processor time (s) of all fits without and with the checks, in turn."""
     arguments = counts, detnum, gain, offset, table, response, OPTIONS
     times = [], []
@@ -73,16 +72,16 @@ def main() -> None:
     camera, table = cameras.make_camera(n, SECONDS, 1), cameras.line_table()
     detnum, (gain, offset) = np.arange(n), cameras.prior(n)
     start = time.perf_counter()
-    response = learn_camera(
-        camera.counts, gain, offset, table, MIN_COUNTS, expected=EXPECTED, search=SEARCH
-    )
+    response = learn_camera(camera.counts, gain, offset, table, MIN_COUNTS, **KNOWN)
     learning = time.perf_counter() - start
     joint_seconds, joint = timed(
         lambda: fit_pixels(camera.counts, detnum, gain, offset, table, response, OPTIONS),
         REPEATS,
     )
     first_half = np.random.default_rng(1).binomial(camera.counts, 0.5).astype(np.int32)
-    ratios = checked_ratio(camera.counts, detnum, gain, offset, table, response, first_half)
+    processor_seconds = checked_seconds(
+        camera.counts, detnum, gain, offset, table, response, first_half
+    )
     few = slice(0, max(4, int(TWO_STEP_SHARE * n)))
     two_step_seconds, two_step = timed(
         lambda: fit_two_step(
@@ -113,7 +112,7 @@ def main() -> None:
                 f"{100 * share:.1f} %",
             )
         )
-    unchecked, checked = (1e3 * seconds / n for seconds in ratios)
+    unchecked, checked = (1e3 * seconds / n for seconds in processor_seconds)
     print(
         f"\nprocessor time of the joint fit: {unchecked:.3f} ms/pixel unchecked, {checked:.3f} with"
         f" the checks of halves and blocks, {checked / unchecked:.2f} times"

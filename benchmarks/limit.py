@@ -18,8 +18,7 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
-from instruments import EXPECTED, REFERENCE_ENERGIES_KEV, SEARCH
-from options import MIN_COUNTS, OPTIONS
+from options import KNOWN, MIN_COUNTS, OPTIONS, REQUIREMENT
 
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
@@ -74,7 +73,7 @@ def bound_keV(detector: Detector, resolution: float) -> np.ndarray:
         columns.append(continuum)
     columns = np.array(columns)[:, used]
     covariance = np.linalg.inv((columns / mu[used]) @ columns.T)[:2, :2]
-    at = position(np.array(REFERENCE_ENERGIES_KEV), gain, offset)
+    at = position(np.array(REQUIREMENT.energies_keV), gain, offset)
     jacobian = np.array([at, np.ones_like(at)])
     return np.sqrt(np.einsum("ie,ij,je->e", jacobian, covariance, jacobian))
 
@@ -84,14 +83,12 @@ def measure(variant: str, n: int, seconds: float, seed: int = 1) -> dict:
     detector, options = VARIANTS[variant]
     camera, table = cameras.make_camera(n, seconds, seed, detector, **options), cameras.line_table()
     gain, offset = cameras.prior(n)
-    response = learn_camera(
-        camera.counts, gain, offset, table, MIN_COUNTS, expected=EXPECTED, search=SEARCH
-    )
+    response = learn_camera(camera.counts, gain, offset, table, MIN_COUNTS, **KNOWN)
     rows = fit_pixels(camera.counts, np.arange(n), gain, offset, table, response, OPTIONS)
     good = rows["STATUS"] == 0
     rows = rows[good]
     truth = camera.gain_true[good], camera.offset_true[good]
-    energy = np.array(REFERENCE_ENERGIES_KEV)[:, None]
+    energy = np.array(REQUIREMENT.energies_keV)[:, None]
     error = energy_error(energy, rows["GAIN"], rows["OFFSET"], *truth)
     sigma = energy_sigma(energy, *relation_columns(rows))
     squares = [bound_keV(detector, r) ** 2 for r in options.get("resolutions", cameras.RESOLUTIONS)]
@@ -124,7 +121,7 @@ def main() -> None:
     for variant in options.variant:
         for exposure in options.exposures:
             own = measure(variant, options.pixels, 1e3 * exposure, options.seed)
-            for k, energy in enumerate(REFERENCE_ENERGIES_KEV):
+            for k, energy in enumerate(REQUIREMENT.energies_keV):
                 print(
                     f"{variant:<16}{exposure:>7g}{energy:>8g}{100 * own['flagged']:>7.2f} %"
                     f"{own['bias'][k]:>+10.4f}{own['rms'][k]:>9.4f}{own['over bound'][k]:>12.3f}"

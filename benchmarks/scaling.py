@@ -18,8 +18,7 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
-from instruments import EXPECTED, SEARCH
-from options import MIN_COUNTS, OPTIONS
+from options import KNOWN, MIN_COUNTS, OPTIONS
 
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
@@ -59,9 +58,7 @@ def first_blocks(table, n_blocks):
 def fit_seconds(counts, gain, offset, table):
     """Shortest time of the fit of all pixels, its response learnt from some of them."""
     few = slice(0, LEARNERS)
-    response = learn_camera(
-        counts[few], gain[few], offset[few], table, MIN_COUNTS, expected=EXPECTED, search=SEARCH
-    )
+    response = learn_camera(counts[few], gain[few], offset[few], table, MIN_COUNTS, **KNOWN)
     detnum, times = np.arange(len(counts)), []
     for _ in range(REPEATS):
         start = time.perf_counter()

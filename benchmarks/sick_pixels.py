@@ -8,13 +8,12 @@ give.
 from typing import NamedTuple
 
 import numpy as np
-from instruments import N_CHANNELS
 
 from pixelcal.energy.response.energy_scale import bend_function
 from pixelcal.energy.simulation import spectra as cameras
 from pixelcal.energy.simulation.detector import Detector
 
-CHANNELS = np.arange(N_CHANNELS)
+CHANNELS = np.arange(cameras.N_CHANNELS)
 DRIFT_STEPS = 40
 """A drift is made of so many steps, half of them in each half of the exposure."""
 
@@ -54,7 +53,7 @@ def bend(energy_keV, middle_keV):
 
 def dead(rng, gain, offset, seconds):
     """No event at all."""
-    return steady(np.zeros(N_CHANNELS), gain, offset)
+    return steady(np.zeros(cameras.N_CHANNELS), gain, offset)
 
 
 def noisy(rng, gain, offset, seconds):
@@ -121,7 +120,7 @@ def drifting(rng, gain, offset, seconds):
     drift = rng.choice([-1, 1]) * rng.uniform(0.01, 0.05)
     times = (np.arange(DRIFT_STEPS) + 0.5) / DRIFT_STEPS - 0.5
     parts = [cameras.expected_spectrum(gain * (1 + drift * t), offset, 1) for t in times]
-    early, late = np.reshape(parts, (2, -1, N_CHANNELS)).sum(axis=1) * seconds / DRIFT_STEPS
+    early, late = np.reshape(parts, (2, -1, cameras.N_CHANNELS)).sum(axis=1) * seconds / DRIFT_STEPS
     return Sick(early, late, gain, offset)
 
 
@@ -139,7 +138,7 @@ def bent(rng, gain, offset, seconds):
     The energies at channels are those of the straight relation plus the bend.
     """
     bend_keV = rng.choice([-1, 1]) * rng.uniform(0.3, 0.5)
-    edges = gain * np.arange(N_CHANNELS + 1) + offset
+    edges = gain * np.arange(cameras.N_CHANNELS + 1) + offset
     below = cameras.fine_cumulative(Detector(), 1.0)
     at = np.interp(edges + bend(edges, bend_keV), cameras.FINE_EDGES, below)
     return steady(np.diff(at) * seconds, gain, offset, bend_keV)

@@ -20,8 +20,7 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
-from instruments import EXPECTED, GRID, REFERENCE_ENERGIES_KEV, REQUIREMENT, SEARCH
-from options import MIN_COUNTS, OPTIONS
+from options import ECLAIRS, KNOWN, MIN_COUNTS, OPTIONS, REQUIREMENT
 from sick_pixels import KINDS, bend
 
 from pixelcal.energy.fit.learning import learn_camera
@@ -73,7 +72,7 @@ def sick_camera(n, seconds, seed) -> SickCamera:
 
 def pulls(rows, gain, offset, bend_keV=0.0):
     """Energy errors (keV) and pulls, (5, n)."""
-    energy = np.array(REFERENCE_ENERGIES_KEV)[:, None]
+    energy = np.array(REQUIREMENT.energies_keV)[:, None]
     error = energy_error(energy, rows["GAIN"], rows["OFFSET"], gain, offset)
     # What a straight relation gives at the channel where a bent one has `energy`.
     error = error - bend(energy, bend_keV)
@@ -91,14 +90,12 @@ def fit_camera(counts, first_half=None):
     """Learn the response from all pixels and fit them, from the nominal relation."""
     gain, offset = cameras.prior(len(counts))
     table = cameras.line_table()
-    response = learn_camera(
-        counts, gain, offset, table, MIN_COUNTS, expected=EXPECTED, search=SEARCH
-    )
+    response = learn_camera(counts, gain, offset, table, MIN_COUNTS, **KNOWN)
     detnum = np.arange(len(counts))
     rows = fit_pixels(counts, detnum, gain, offset, table, response, OPTIONS, first_half)
     if first_half is None:
         return rows
-    y, x = np.divmod(detnum, GRID[1])
+    y, x = np.divmod(detnum, ECLAIRS.n_columns)
     return complete_status(rows, x, y, np.array([], int), requirement=REQUIREMENT)
 
 
