@@ -89,14 +89,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Instrument:
-    """A camera: what its instrument file says.
+    """A camera: what its instrument file says, but for what only a configuration asks.
 
     Attributes
     ----------
     title : str
         Name on pages and figures.
-    telescop, instrume : tuple of str
-        Values of these keywords that its files may have; the first is written where none is known.
+    instrume : tuple of str
+        INSTRUME that its files may have; any, where it is empty.
     n_pixels, n_channels : int
         Pixels have the numbers (DETNUM) 0 to n_pixels - 1.
     n_rows, n_columns : int
@@ -117,18 +117,13 @@ class Instrument:
     layouts : dict, name -> Layout
     layout : str
         The layout where the configuration names none.
-    criteria : tuple of str
-        Good time criteria that must hold together where the configuration names none.
     lines : str
         Path of its line table.
     mission_file : str or None
         Name of the mission's calibration product, where pixelcal writes it.
-    simulated : bool
-        Whether pixelcal can simulate its events.
     """
 
     title: str
-    telescop: tuple[str, ...]
     instrume: tuple[str, ...]
     n_pixels: int
     n_channels: int
@@ -145,10 +140,8 @@ class Instrument:
     requirement: Requirement
     layouts: Mapping[str, Layout]
     layout: str
-    criteria: tuple[str, ...]
     lines: str
     mission_file: str | None = None
-    simulated: bool = False
 
     def check_header(self, header: Mapping, where: str) -> None:
         """Raise InputError where a header names another camera (INSTRUME)."""
@@ -169,7 +162,6 @@ def instrument_of(settings: Mapping) -> Instrument:
     layouts = {name: _layout(given) for name, given in settings["layouts"].items()}
     return Instrument(
         title=settings["title"],
-        telescop=tuple(settings["telescop"]),
         instrume=tuple(settings["instrume"]),
         n_pixels=camera["pixels"],
         n_channels=camera["channels"],
@@ -190,10 +182,8 @@ def instrument_of(settings: Mapping) -> Instrument:
         ),
         layouts=layouts,
         layout=settings["layout"],
-        criteria=tuple(settings["good_time_criteria"]),
         lines=settings["lines"],
         mission_file=settings["mission_file"],
-        simulated=settings["simulated"],
     )
 
 

@@ -46,7 +46,9 @@ def check(counts, first_half):
         assert fit.status == 0
         channels = model.choose_channels(fit.theta, templates(), len(whole))
         work = model.make_workspace(len(whole), templates())
-        model.fill_workspace(fit.theta, *channels, fit.scale, templates(), work)
+        for b, (first, last) in enumerate(zip(*channels, strict=True)):
+            rows = model.rows_of_block(work, first)
+            model.block_model(fit.theta, b, first, last - first, fit.scale, templates(), rows)
         point = fit.theta, fit.covariance, fit.scale, templates(), work
         found.append(Consistency(*check_pixel(whole, early, *channels, *point)))
     return found

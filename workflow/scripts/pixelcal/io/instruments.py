@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -31,9 +32,14 @@ def load_instrument(name: str) -> Instrument:
 
 def instrument_content(name: str) -> dict:
     """The content of an instrument file, unchecked, with defaults filled in."""
-    path = instrument_file(name)
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    return filled(yaml.safe_load(path.read_text(encoding="utf-8")), schema, schema)
+    given, schema = yaml.safe_load(instrument_file(name).read_text("utf-8")), instrument_schema()
+    return filled(given, schema, schema)
+
+
+@cache  # it takes longer to read than an instrument file, and a workflow asks twice
+def instrument_schema() -> dict:
+    """The JSON schema of instrument files; not to be changed."""
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
 
 def instrument_file(name: str) -> Path:

@@ -28,8 +28,8 @@ from pixelcal.workflow.config_checks import (
     check_instrument,
     check_layout,
     check_multiplicity,
+    check_ready_spectra,
     check_relation,
-    check_seconds,
     file_checks,
 )
 from pixelcal.workflow.instruments import instrument_settings
@@ -154,7 +154,7 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
         raise InputError("; also ".join([*mistakes, str(error)])) from None
     resolved = _of_instrument(resolved, instrument)
     checks = [check_instrument, check_layout, check_multiplicity]
-    checks += [check_relation, check_choices, check_seconds]
+    checks += [check_relation, check_choices, check_ready_spectra]
     checks = [check_relation] if mistakes else checks
     n_pixels = instrument["camera"]["pixels"]
     mistakes += mistakes_of([lambda: parse_pixels(resolved["pixels"], n_pixels)])

@@ -40,8 +40,8 @@ def check_layout(config: Mapping, instrument: Mapping) -> None:
         )
 
 
-def check_seconds(config: Mapping, instrument: Mapping) -> None:
-    """Ready spectra cannot be cut in time or by multiplicity, and hold channels."""
+def check_ready_spectra(config: Mapping, instrument: Mapping) -> None:
+    """Ready spectra are files, and cannot be cut in time."""
     events = config["events"]
     form = instrument["layouts"].get(events["layout"], {}).get("form", "events")
     if form == "events":

@@ -11,8 +11,7 @@ from pathlib import Path
 import yaml
 
 from pixelcal.errors import InputError
-from pixelcal.instrument import instrument_of
-from pixelcal.io.instruments import SCHEMA, instrument_file
+from pixelcal.io.instruments import instrument_file, instrument_schema
 from pixelcal.io.resources import shipped_or_given
 from pixelcal.io.schema_defaults import filled
 from pixelcal.workflow.schema_errors import check_schema
@@ -35,9 +34,8 @@ def instrument_settings(name: str) -> dict:
     InputError
         One line with file, key and what is allowed.
     """
-    path = instrument_file(name)
+    path, schema = instrument_file(name), instrument_schema()
     check_yaml(path)
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     given = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
         check_schema(given, schema)
@@ -47,7 +45,6 @@ def instrument_settings(name: str) -> dict:
         _check(settings)
     except InputError as error:
         raise InputError(f"instrument file {path}: {error}") from None
-    instrument_of(settings)  # nothing is missing
     return json.loads(json.dumps(settings))
 
 

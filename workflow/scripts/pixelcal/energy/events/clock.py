@@ -206,11 +206,16 @@ def mission_start(header: Mapping) -> tuple[float, str | None]:
 
 
 def _mission_time(seconds: float, zero: tuple[float, float], system: str) -> float:
-    """Mission time (s) of a moment `seconds` after the epoch `zero` (MJD) of a time system."""
+    """Mission time (s) of a moment, as `_moment` takes it."""
+    mission = Time(*MISSION_EPOCH, format="mjd", scale=MISSION_TIMESYS.lower())
     with iers.conf.set_temp("auto_download", False):
-        moment = Time(*zero, format="mjd", scale=system.lower()) + TimeDelta(seconds, format="sec")
-        mission = Time(*MISSION_EPOCH, format="mjd", scale=MISSION_TIMESYS.lower())
-        return float((moment.tt - mission).sec)
+        return float((_moment(seconds, zero, system).tt - mission).sec)
+
+
+def _moment(seconds: float, zero: tuple[float, float], system: str) -> Time:
+    """The moment `seconds` after the epoch `zero` (MJD) of a time system."""
+    with iers.conf.set_temp("auto_download", False):
+        return Time(*zero, format="mjd", scale=system.lower()) + TimeDelta(seconds, format="sec")
 
 
 def data_time_cards(header: Mapping) -> list[tuple]:
@@ -236,7 +241,6 @@ def data_time_cards(header: Mapping) -> list[tuple]:
 
 
 def _utc(seconds: float, zero: tuple[float, float], system: str) -> str:
-    """UTC (ISO) of a moment `seconds` after the epoch `zero` (MJD) of a time system."""
+    """UTC (ISO) of a moment, as `_moment` takes it."""
     with iers.conf.set_temp("auto_download", False):
-        moment = Time(*zero, format="mjd", scale=system.lower()) + TimeDelta(seconds, format="sec")
-        return str(moment.utc.isot)
+        return str(_moment(seconds, zero, system).utc.isot)

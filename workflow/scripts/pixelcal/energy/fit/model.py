@@ -133,14 +133,6 @@ def rows_of_block(work, first):
 
 
 @njit
-def fill_workspace(theta, first, last, scale, templates, work):
-    """Expected counts of all blocks and their derivatives, each in the rows of its channels."""
-    for b in range(first.shape[0]):
-        n, rows = last[b] - first[b], rows_of_block(work, first[b])
-        block_model(theta, b, first[b], n, scale, templates, rows)
-
-
-@njit
 def relation_of(theta):
     """Gain (keV/channel) and offset (keV) from the two pivot energies."""
     gain = (theta[1] - theta[0]) / (PIVOT_HIGH - PIVOT_LOW)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from astropy.io import fits
 from astropy.table import Table
 
 from pixelcal.energy.lines import LineTable, read_line_table
@@ -16,7 +15,7 @@ from pixelcal.energy.response.io import read_responses
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.truth import read_truth
 from pixelcal.instrument import Instrument, Requirement
-from pixelcal.io.tables import read_columns, read_json
+from pixelcal.io.tables import has_extension, read_columns, read_json
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 
@@ -167,7 +166,4 @@ def read_products(settings, paths: Mapping, prior, instrument: Instrument) -> Pr
 
 def _read_rate(path) -> Table | None:
     """Table RATE of a file of spectra that is known to be whole; None where there is none."""
-    with fits.open(path) as hdus:
-        if "RATE" not in hdus:
-            return None
-    return read_columns(path, "RATE")
+    return read_columns(path, "RATE") if has_extension(path, "RATE") else None

@@ -58,16 +58,17 @@ def validate(
         uncertainty that pixels have in common.
     """
     status = np.asarray(rows["STATUS"])
-    gain, offset, *covariance = relation_columns(rows)
     wanted = (status & EnergyStatus.MASKED) == 0
     valid, good = wanted & has_valid_fit(status), status == 0
+    columns = (np.where(valid, column, np.nan) for column in relation_columns(rows))
+    gain, offset, *covariance = columns
     trusted = valid & is_trusted(status)
     of_all = NOT_KNOWN if systematic_covariance is None else systematic_covariance
     energies = {}
     for energy in requirement.energies_keV:
-        sigma = np.where(valid, energy_sigma(energy, gain, offset, *covariance), np.nan)
-        change = np.where(valid, energy_error(energy, gain, offset, *prior), np.nan)
-        error = truth and np.where(valid, energy_error(energy, gain, offset, *truth), np.nan)
+        sigma = energy_sigma(energy, gain, offset, *covariance)
+        change = energy_error(energy, gain, offset, *prior)
+        error = None if truth is None else energy_error(energy, gain, offset, *truth)
         common = np.broadcast_to(systematic_sigmas(energy, of_all), len(status))
         data = sigma, change, float(requirement_keV(energy, requirement))
         of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error, common)

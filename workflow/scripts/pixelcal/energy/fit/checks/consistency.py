@@ -123,7 +123,7 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
         Counts relative to the camera's mean pixel.
     templates : Templates
     work : Workspace
-        Holds the model of all blocks at the maximum, see `model.fill_workspace`.
+        Holds the model of all blocks at the maximum, each in the rows of its channels.
     """
     n_free, n_blocks = theta.shape[0], templates.limits.shape[0]
     has_halves = first_half.shape[0] > 0
