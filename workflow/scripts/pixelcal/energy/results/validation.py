@@ -60,8 +60,7 @@ def validate(
     status = np.asarray(rows["STATUS"])
     wanted = (status & EnergyStatus.MASKED) == 0
     valid, good = wanted & has_valid_fit(status), status == 0
-    columns = (np.where(valid, column, np.nan) for column in relation_columns(rows))
-    gain, offset, *covariance = columns
+    gain, offset, *covariance = (np.where(valid, of, np.nan) for of in relation_columns(rows))
     trusted = valid & is_trusted(status)
     of_all = NOT_KNOWN if systematic_covariance is None else systematic_covariance
     energies = {}
