@@ -21,6 +21,7 @@ from pixelcal.energy.response.energy_scale import (
     bend_function,
     element_energy_sigma,
 )
+from pixelcal.energy.response.misfit import Misfit, measure_misfit
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.status import has_valid_fit
@@ -49,11 +50,14 @@ class BlockAgreement(NamedTuple):
     lever : (n_blocks, 2) float
         Stretch (per keV) and shift (keV per keV) of the relation where the lines of the block stand
         1 keV higher.
+    misfit : Misfit
+        How far the pixels are from the model.
     """
 
     shift: np.ndarray
     shift_err: np.ndarray
     lever: np.ndarray
+    misfit: Misfit
 
 
 def compare_blocks(
@@ -95,7 +99,10 @@ def compare_blocks(
         lever[block] = np.median(stretch), np.median(per_keV[:, 0] - stretch * low[typical])
         shift[block] = shifts[typical].mean()
         shift_err[block] = shifts[typical].std(ddof=1) / np.sqrt(typical.sum())
-    return BlockAgreement(shift, shift_err, lever)
+    data = found.block_misfit, found.block_variance, found.block_counts
+    shifts = found.block_shift, found.block_shift_err
+    misfit = measure_misfit(*(values[valid] for values in (*data, *shifts)))
+    return BlockAgreement(shift, shift_err, lever, misfit)
 
 
 def systematic_covariance(

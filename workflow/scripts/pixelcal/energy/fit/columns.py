@@ -22,6 +22,9 @@ FIT_DTYPE = np.dtype(
         ("NITER", "i2"),
         ("STATUS", "i4"),
         ("FWHM_60_ERR", "f8"),
+        ("PVALUE_CAMERA", "f8"),
+        ("TAIL", "f8"),
+        ("TAIL_ERR", "f8"),
         ("DRIFT", "f8"),
         ("DRIFT_PVALUE", "f8"),
         ("FIRST_FRACTION", "f8"),
@@ -38,7 +41,8 @@ FIT_DTYPE = np.dtype(
 )
 """What every fit method returns: one row per pixel. Units as in `FIT_UNITS`.
 
-DRIFT is the energy in the first half of the exposure minus that in the second, at the pivot where
+PVALUE_CAMERA is the p-value by what is typical of the camera, whose pixels may all be a little unlike
+the model: POOR_FIT goes by it. TAIL is the factor on the strength of the camera's low-energy tail; DRIFT the energy in the first half of the exposure minus that in the second, at the pivot where
 it is larger; DRIFT_PVALUE the probability of such a difference without a change; FIRST_FRACTION the
 fraction of the counts in the first half; TENSION the largest shift of a block over its error;
 BLOCKS_OUT has bit 2**b where block b was left out of the fit because it cannot be believed;

@@ -24,7 +24,14 @@ from pixelcal.energy.fit.joint import (
     is_change,
     larger_of,
 )
-from pixelcal.energy.fit.model import N_SHARED, PIVOT_HIGH, PIVOT_LOW, make_workspace
+from pixelcal.energy.fit.model import (
+    N_SHARED,
+    PIVOT_HIGH,
+    PIVOT_LOW,
+    RESOLUTION,
+    TAIL,
+    make_workspace,
+)
 from pixelcal.energy.fit.start import (
     Filters,
     filters_without,
@@ -42,6 +49,7 @@ from pixelcal.energy.relation import (
     relation_covariance,
 )
 from pixelcal.energy.response.line_shape import LineShape
+from pixelcal.energy.response.population import N_OF_SHAPE
 from pixelcal.energy.response.tables import Templates, without_block
 from pixelcal.status import EnergyStatus, has_valid_fit
 
@@ -215,20 +223,28 @@ def _in_doubt(fits: np.ndarray, found: Deviations, templates: Templates) -> np.n
     status = fits["STATUS"]
     valid = has_valid_fit(status)
     with np.errstate(invalid="ignore"):
-        off = np.abs(found.block_shift / found.block_shift_err) > DOUBT_SIGMA
+        shift, error = _own_shift(found, templates)
+        off = np.abs(shift / error) > DOUBT_SIGMA
         excess = np.abs(found.block_excess) > DOUBT_EXCESS
-        poor = fits["PVALUE"] < DOUBT_PVALUE
+        poor = fits["PVALUE_CAMERA"] < DOUBT_PVALUE
     doubtful = int(EnergyStatus.AT_LIMIT | EnergyStatus.LINE_MISSING | EnergyStatus.POOR_FIT)
     foreign = _foreign(found, templates).any(axis=1)
     suspect = off.any(axis=1) | excess.any(axis=1) | poor | foreign | ((status & doubtful) != 0)
     return (valid & suspect) | (status == int(EnergyStatus.NOT_CONVERGED))
 
 
-def _contradicts(found: Deviations) -> np.ndarray:
+def _own_shift(found: Deviations, templates: Templates) -> tuple[np.ndarray, np.ndarray]:
+    """Shifts of the blocks of pixels beside those of all, and their errors, (n, n_blocks), keV."""
+    misfit = templates.misfit
+    return found.block_shift - misfit.shift, np.hypot(found.block_shift_err, misfit.shift_scatter)
+
+
+def _contradicts(found: Deviations, templates: Templates) -> np.ndarray:
     """Pixels with a block that contradicts the others, (n,) bool."""
     with np.errstate(invalid="ignore"):
-        shift = np.abs(found.block_shift)
-        pull = shift / found.block_shift_err
+        shift, error = _own_shift(found, templates)
+        shift = np.abs(shift)
+        pull = shift / error
         in_reach = (shift > TENSION_KEV) & (shift < REACH_KEV)
         return ((pull > TENSION_SIGMA) & in_reach).any(axis=1)
 
@@ -240,11 +256,14 @@ def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
     line, or beside one that is too faint to tell.
     """
     excess = np.abs(np.nan_to_num(found.block_excess)) > EXCESS_SIGMA
-    foreign = np.where(excess, np.maximum(found.block_excess**2, found.block_misfit), 0.0)
+    typical = templates.misfit.excess * found.block_counts
+    beyond = found.block_misfit - typical
+    foreign = np.where(excess, np.maximum(found.block_excess**2, beyond), 0.0)
     n_blocks = len(templates.limits)
-    more = np.nan_to_num(found.value[:, 1 + n_blocks :])
-    scale = templates.population_scale[1 + n_blocks :]
-    sigma = np.sqrt(np.nan_to_num(found.variance[:, 1 + n_blocks :]) + scale**2)
+    groups = slice(N_OF_SHAPE + n_blocks, None)
+    more = np.nan_to_num(found.value[:, groups])
+    scale = templates.population_scale[groups]
+    sigma = np.sqrt(np.nan_to_num(found.variance[:, groups]) + scale**2)
     bright = np.where((more > BRIGHTER) & (more > BRIGHTER_SIGMA * sigma), more / sigma, 0.0) ** 2
     for group, block in enumerate(templates.group_block):
         foreign[:, block] = np.maximum(foreign[:, block], bright[:, group])
@@ -283,7 +302,7 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
             for b, (_, found_again) in enumerate(alternatives)
         ]
     )
-    contradicts, foreign = _contradicts(found), _foreign(found, data.templates)
+    contradicts, foreign = _contradicts(found, data.templates), _foreign(found, data.templates)
     balances = [_balance(b, rows, *one, data) for b, one in enumerate(alternatives)]
     lacking, surplus = (np.column_stack(parts) for parts in zip(*balances, strict=True))
     gains = np.minimum(lowered, MOST_GAIN) + foreign[rows] - lacking**2
@@ -326,9 +345,10 @@ def _lowered(block: int, rows, fits, found: Deviations, found_again: Deviations)
 
 def _is_mended(block: int, again, found_again: Deviations, templates: Templates) -> np.ndarray:
     """Whether nothing is wrong any more with the fits of pixels without a block, (m,) bool."""
-    foreign = _foreign(found_again, without_block(templates, block)).any(axis=1)
+    others = without_block(templates, block)
+    foreign = _foreign(found_again, others).any(axis=1)
     steady = ~has_second_state(again) & ~is_bent(again) & (again["TENSION"] < MENDED_TENSION)
-    return (again["STATUS"] == 0) & ~_contradicts(found_again) & ~foreign & steady
+    return (again["STATUS"] == 0) & ~_contradicts(found_again, others) & ~foreign & steady
 
 
 def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -> tuple:
@@ -338,14 +358,15 @@ def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -
     where the lines of the block only stand elsewhere, it has as many as it should.
     """
     templates = data.templates
-    n_free = N_SHARED + templates.population_scale.size - 1
+    n_free = N_SHARED + templates.population_scale.size - N_OF_SHAPE
     work = make_workspace(data.counts.shape[1], templates)
     lacking, surplus = np.zeros(len(rows)), np.zeros(len(rows))
     for k in np.flatnonzero(has_valid_fit(again["STATUS"])):
         gain, offset = again["GAIN"][k], again["OFFSET"][k]
         theta = np.ones(n_free)
         theta[:2] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
-        theta[2] = np.log(again["FWHM_60"][k] / templates.fwhm_60)
+        theta[RESOLUTION] = np.log(again["FWHM_60"][k] / templates.fwhm_60)
+        theta[TAIL] = again["TAIL"][k]
         scale = float(np.median(found_again.normalisation[k]))
         counts = np.ascontiguousarray(data.counts[rows[k]], np.int32)
         point = theta, block, scale, templates, work

@@ -16,8 +16,16 @@ import numpy as np
 from pixelcal.energy.fit.checks.consistency import Consistency
 from pixelcal.energy.fit.columns import empty_fits
 from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
-from pixelcal.energy.fit.model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
-from pixelcal.energy.response.population import STUDENT_T_DOF
+from pixelcal.energy.fit.model import (
+    LOG_RESOLUTION_LIMITS,
+    N_SHARED,
+    PIVOT_HIGH,
+    PIVOT_LOW,
+    RESOLUTION,
+    TAIL,
+)
+from pixelcal.energy.response.misfit import Misfit
+from pixelcal.energy.response.population import N_OF_SHAPE, STUDENT_T_DOF
 from pixelcal.energy.response.tables import Templates
 from pixelcal.instrument import Window
 from pixelcal.numerics.goodness_of_fit import moment_table, p_value
@@ -43,17 +51,18 @@ class Deviations(NamedTuple):
 
     Attributes
     ----------
-    value, variance : (n, 1 + n_blocks + n_groups) float
-        Logarithm of the factor on the resolution; normalisations of continua and line groups
-        minus their location.
+    value, variance : (n, 2 + n_blocks + n_groups) float
+        Logarithm of the factor on the resolution; factor on the tail minus 1; normalisations of
+        continua and line groups minus their location.
     normalisation : (n, n_blocks + n_groups) float
         Continua, then line groups, relative to the camera's mean pixel.
     block_shift, block_shift_err : (n, n_blocks) float, keV
     block_pull : (n, n_blocks, 2) float, keV
     block_excess : (n, n_blocks) float
         As in `consistency.Consistency`; NaN where the pixel was not checked.
-    block_misfit : (n, n_blocks) float
-        Deviance of each block minus its expectation.
+    block_misfit, block_variance : (n, n_blocks) float
+        Deviance of each block minus its expectation, and the variance of that by counting.
+    block_counts : (n, n_blocks) float
     """
 
     value: np.ndarray
@@ -64,6 +73,8 @@ class Deviations(NamedTuple):
     block_pull: np.ndarray
     block_excess: np.ndarray
     block_misfit: np.ndarray
+    block_variance: np.ndarray
+    block_counts: np.ndarray
 
 
 CHECKED = ("block_shift", "block_shift_err", "block_pull", "block_excess")
@@ -155,7 +166,7 @@ def fit_joint(
 def _nothing_found(n: int, n_blocks: int, n_scales: int) -> Deviations:
     """`Deviations` of `n` pixels, NaN everywhere."""
     scales, blocks = (n, n_scales), (n, n_blocks)
-    shapes = (scales, scales, (n, n_scales - 1), blocks, blocks, (n, n_blocks, 2), blocks, blocks)
+    shapes = (scales, scales, (n, n_scales - N_OF_SHAPE), blocks, blocks, (n, n_blocks, 2), *[blocks] * 4)
     return Deviations(*(np.full(shape, np.nan) for shape in shapes))
 
 
@@ -164,6 +175,7 @@ def _keep(found: Deviations, row: int, result: PixelFit) -> None:
     found.value[row], found.variance[row], _ = result.deviations
     found.normalisation[row] = result.theta[N_SHARED:] * result.scale
     found.block_misfit[row] = result.goodness[:, 0] - result.goodness[:, 1]
+    found.block_variance[row], found.block_counts[row] = result.goodness[:, 2:].T
     consistency = Consistency(*result.consistency)
     for name in CHECKED:
         getattr(found, name)[row] = getattr(consistency, name)
@@ -188,37 +200,46 @@ def _filled(rows, results: list[PixelFit], templates: Templates, options: JointO
     rows["GAIN_OFFSET_COV"] = (
         (PIVOT_HIGH + PIVOT_LOW) * mixed - PIVOT_HIGH * var_low - PIVOT_LOW * var_high
     ) / span**2
-    rows["FWHM_60"] = templates.fwhm_60 * np.exp(theta[:, 2])
-    rows["FWHM_60_ERR"] = rows["FWHM_60"] * np.sqrt(covariance[:, 2, 2])
+    log_resolution, its_variance = theta[:, RESOLUTION], covariance[:, RESOLUTION, RESOLUTION]
+    rows["FWHM_60"] = templates.fwhm_60 * np.exp(log_resolution)
+    rows["FWHM_60_ERR"] = rows["FWHM_60"] * np.sqrt(its_variance)
     rows["WIDTH_RATIO"], rows["WIDTH_RATIO_ERR"] = _width_ratio(
-        theta[:, 2], covariance[:, 2, 2], templates.population_scale[0]
+        log_resolution, its_variance, templates.population_scale[0]
     )
+    rows["TAIL"], rows["TAIL_ERR"] = theta[:, TAIL], np.sqrt(covariance[:, TAIL, TAIL])
     _fill_consistency(rows, [Consistency(*result.consistency) for result in results])
-    _fill_goodness(rows, results)
+    _fill_goodness(rows, results, templates.misfit)
     group = slice(N_SHARED + len(templates.limits), None)
     line, line_err = theta[:, group], np.sqrt(np.diagonal(covariance, 0, 1, 2)[:, group])
     missing = (line < MISSING_FRACTION) & (1.0 - line > MISSING_SIGNIFICANCE * line_err)
     lowest, highest = LOG_RESOLUTION_LIMITS[0] + 1e-6, LOG_RESOLUTION_LIMITS[1] - 1e-6
     for bit, is_set in (
         (EnergyStatus.LINE_MISSING, missing.any(axis=1)),
-        (EnergyStatus.AT_LIMIT, ~((lowest < theta[:, 2]) & (theta[:, 2] < highest))),
-        (EnergyStatus.POOR_FIT, rows["PVALUE"] < options.pvalue_limit),
+        (EnergyStatus.AT_LIMIT, ~((lowest < log_resolution) & (log_resolution < highest))),
+        (EnergyStatus.POOR_FIT, rows["PVALUE_CAMERA"] < options.pvalue_limit),
         (EnergyStatus.CHANGED, is_change(rows["DRIFT"], rows["DRIFT_PVALUE"])),
     ):
         rows["STATUS"] |= np.where(is_set, int(bit), 0).astype(np.int32)
     return rows
 
 
-def _fill_goodness(rows, results: list[PixelFit]) -> None:
-    """STAT, DOF and PVALUE."""
-    stat, mean, variance = np.array([result.goodness.sum(axis=0) for result in results]).T
+def _fill_goodness(rows, results: list[PixelFit], misfit: Misfit) -> None:
+    """STAT, DOF, and the p-values, absolute and by what is typical of the camera."""
+    goodness = np.array([result.goodness for result in results])
+    stat, mean, variance, _ = goodness.sum(axis=1).T
     n_channels = np.array([result.n_channels for result in results])
     # A fit lowers the deviance by one per parameter that the data, not the prior, determine.
     n_free = len(results[0].theta)
     n_fitted = n_free - np.array([result.deviations[2] for result in results])
     rows["STAT"], rows["DOF"] = stat, n_channels - n_free
     left = np.maximum(1.0 - n_fitted / n_channels, 0.05)
-    rows["PVALUE"] = p_value(stat, np.maximum(mean - n_fitted, 0.05 * mean), variance * left)
+    mean, variance = np.maximum(mean - n_fitted, 0.05 * mean), variance * left
+    rows["PVALUE"] = p_value(stat, mean, variance)
+    # A model that is off by a part e of itself adds e^2 mu to the deviance of a channel.
+    more = goodness[:, :, 3] * misfit.excess
+    scatter = ((goodness[:, :, 3] * misfit.excess_scatter) ** 2).sum(axis=1)
+    typical = mean + more.sum(axis=1), variance + 4.0 * more.sum(axis=1) + scatter
+    rows["PVALUE_CAMERA"] = p_value(stat, *typical)
 
 
 def is_change(drift_keV, pvalue) -> np.ndarray:

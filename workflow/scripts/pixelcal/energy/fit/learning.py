@@ -20,7 +20,7 @@ import numpy as np
 
 from pixelcal.energy.fit.block_agreement import compare_blocks, systematic_covariance
 from pixelcal.energy.fit.camera_prior import nearer_prior
-from pixelcal.energy.fit.joint import JointOptions, fit_joint
+from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
 from pixelcal.energy.fit.start import find_starts
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
@@ -32,7 +32,7 @@ from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.instrument import Window
 from pixelcal.numerics.statistics import robust_outliers
-from pixelcal.status import EnergyStatus, has_valid_fit
+from pixelcal.status import EnergyStatus
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +46,7 @@ MIN_STACK_COUNTS = 1000
 PVALUE_LIMIT = 1e-4
 """A pixel with a poorer fit is not learnt from, whatever limit the products are flagged by."""
 
-POOR_FRACTION = 0.2
-"""Where more of the valid fits are poor, it is the camera and not the pixels."""
-WORSE_SIGMA, MIN_PIXELS = 5.0, 8
+WORSE_SIGMA, MIN_PIXELS = 3.7, 8
 """A pixel fits worse than the camera by so many robust standard deviations of all misfits; of fewer
 pixels none does."""
 
@@ -165,6 +163,7 @@ def _with_agreement(response: Response, counts, gain, offset, table, options) ->
         systematic_covariance=systematic_covariance(found, response, table),
         block_shift=found.shift,
         block_shift_err=found.shift_err,
+        misfit=found.misfit,
     )
 
 
@@ -176,7 +175,7 @@ def _align(counts, gain, offset, table, response: Response, options: JointOption
     """
     templates = make_templates(response, table)
     fits, found = fit_joint(counts, np.arange(len(counts)), gain, offset, templates, options)
-    good = _teaches(fits)
+    good = _teaches(fits, found)
     gain[good], offset[good] = fits["GAIN"][good], fits["OFFSET"][good]
     scale = learn_population_scale(
         found.value[good], found.variance[good], response.population_scale
@@ -184,20 +183,20 @@ def _align(counts, gain, offset, table, response: Response, options: JointOption
     return good, relation_covariance(fits[good]), scale
 
 
-def _teaches(fits: np.ndarray) -> np.ndarray:
-    """Which pixels are learnt from, (n,) bool: those with a good fit.
+def _teaches(fits: np.ndarray, found: Deviations) -> np.ndarray:
+    """Which pixels are learnt from, (n,) bool: those that fit no worse than the camera does.
 
-    Where a good part of the camera fits poorly it is the shape that is wrong, and it would never
-    be mended by the few that have too few counts to show it: those that fit no worse than the
-    camera teach too.
+    With counts enough no pixel of a real camera fits perfectly, least of all before the shape is
+    learnt; what tells a sick one is that it is unlike the others, at any exposure.
     """
     status = fits["STATUS"]
-    good, poor = status == 0, status == int(EnergyStatus.POOR_FIT)
-    valid = has_valid_fit(status)
-    if poor.sum() <= POOR_FRACTION * valid.sum():
-        return good
-    misfit = fits["STAT"] / np.maximum(fits["DOF"], 1)
-    return good | (poor & ~robust_outliers(misfit, np.zeros(len(fits)), WORSE_SIGMA, MIN_PIXELS))
+    usable = (status & ~int(EnergyStatus.POOR_FIT)) == 0
+    counts = found.block_counts.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        misfit = found.block_misfit.sum(axis=1) / counts
+        variance = found.block_variance.sum(axis=1) / counts**2
+        worse = misfit > np.nanmedian(misfit) if usable.any() else False
+    return usable & ~(worse & robust_outliers(misfit, variance, WORSE_SIGMA, MIN_PIXELS))
 
 
 def _log(response: Response, change: float) -> None:

@@ -17,6 +17,8 @@ from pixelcal.energy.fit.model import (
     N_SHARED,
     PIVOT_HIGH,
     PIVOT_LOW,
+    RESOLUTION,
+    TAIL,
     Spectrum,
     block_model,
     choose_channels,
@@ -55,6 +57,7 @@ ROUNDING = 1e-9
 
 MAX_STEP_KEV = 0.6
 MAX_STEP_LOG_RESOLUTION = 0.25
+MAX_STEP_TAIL = 1.0
 
 LARGEST_SHIFT_KEV = 2.0
 """How far the pivots may move before the channels of the blocks are chosen again."""
@@ -72,8 +75,8 @@ class PixelFit(NamedTuple):
     theta, covariance : (n_free,) and (n_free, n_free) float
     scale : float
         Counts relative to the camera's mean pixel, which the normalisations refer to.
-    goodness : (n_blocks, 3) float
-        Deviance of each block, with its expected mean and variance.
+    goodness : (n_blocks, 4) float
+        Deviance of each block, with its expected mean and variance, and its counts.
     n_channels : int
     deviations : tuple
         What `population_prior.deviations` returns.
@@ -124,9 +127,9 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
     n_fitted = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
     theta = np.ones(n_fitted)
     theta[0], theta[1] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
-    theta[2] = 0.0
+    theta[RESOLUTION] = 0.0
     covariance = np.full((n_fitted, n_fitted), np.nan)
-    goodness = np.zeros((templates.limits.shape[0], 3))
+    goodness = np.zeros((templates.limits.shape[0], 4))
     first, last = choose_channels(theta, templates, counts.shape[0])
     work = make_workspace(counts.shape[0], templates)
     used, n_channels = _counts_in(counts, first, last)
@@ -226,6 +229,9 @@ def _add_second(excess, mixed, bend, i, n_local, curvature):
     curvature[2, 0] += excess * bend[i, 3]
     curvature[2, 1] += excess * bend[i, 4]
     curvature[2, 2] += excess * bend[i, 5]
+    curvature[3, 0] += excess * bend[i, 6]
+    curvature[3, 1] += excess * bend[i, 7]
+    curvature[3, 2] += excess * bend[i, 8]
     for p in range(N_SHARED, n_local):
         for q in range(N_SHARED):
             curvature[p, q] += excess * mixed[i, p, q]
@@ -238,12 +244,13 @@ def empty_likelihood(n_fitted, n_channels):
 
 
 @njit
-def _limits(n_fitted, n_blocks):
+def _limits(n_fitted, templates):
     """Lowest and highest values of the parameters: a count is never negative."""
     lowest, highest = np.zeros(n_fitted), np.full(n_fitted, np.inf)
     lowest[0] = lowest[1] = -np.inf
-    lowest[2], highest[2] = LOG_RESOLUTION_LIMITS
-    for b in range(n_blocks):
+    lowest[RESOLUTION], highest[RESOLUTION] = LOG_RESOLUTION_LIMITS
+    highest[TAIL] = templates.most_tail
+    for b in range(templates.limits.shape[0]):
         lowest[N_SHARED + b] = LOWEST_CONTINUUM
     return lowest, highest
 
@@ -289,7 +296,7 @@ def _minimise(spectrum, theta, templates, work, covariance):
     expected counts of the channels). `work` is left with the model before the last step.
     """
     n_fitted = theta.shape[0]
-    lowest, highest = _limits(n_fitted, templates.limits.shape[0])
+    lowest, highest = _limits(n_fitted, templates)
     n_channels = spectrum.counts.shape[0]
     here, there = empty_likelihood(n_fitted, n_channels), empty_likelihood(n_fitted, n_channels)
     chosen_low, chosen_high, settled = theta[0], theta[1], False
@@ -357,7 +364,8 @@ def _bounded(theta, step, lowest, highest):
     cut = 1.0
     for p in range(2):
         cut = min(cut, MAX_STEP_KEV / max(abs(step[p]), 1e-300))
-    cut = min(cut, MAX_STEP_LOG_RESOLUTION / max(abs(step[2]), 1e-300))
+    cut = min(cut, MAX_STEP_LOG_RESOLUTION / max(abs(step[RESOLUTION]), 1e-300))
+    cut = min(cut, MAX_STEP_TAIL / max(abs(step[TAIL]), 1e-300))
     return inside(theta + cut * step, lowest, highest)
 
 
@@ -373,6 +381,7 @@ def _goodness(spectrum, expected, moments, out):
     for b in range(spectrum.first.shape[0]):
         for c in range(spectrum.first[b], spectrum.last[b]):
             mu, count = expected[c], spectrum.counts[c]
+            out[b, 3] += count
             out[b, 0] += 2.0 * (mu - count)
             if count > 0:
                 out[b, 0] += 2.0 * count * np.log(count / mu)

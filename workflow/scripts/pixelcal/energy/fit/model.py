@@ -1,8 +1,9 @@
 """Expected counts of a pixel from the tabulated response, compiled, with their derivatives.
 
 The parameters of a pixel, `theta`: its energies (keV) at two pivot positions on the channel axis,
-the logarithm of the factor on its resolution, the normalisations of the blocks' continua and those
-of the line groups, both relative to the mean pixel of the camera times the pixel's `scale`.
+the logarithm of the factor on its resolution, the factor on the strength of the low-energy tail,
+the normalisations of the blocks' continua and those of the line groups, both relative to the mean
+pixel of the camera times the pixel's `scale`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ PIVOT_HIGH = 480.0
 """Positions on the channel axis (17.5 and 72.6 keV nominally) whose energies are parameters: with
 them gain and offset hardly correlate."""
 
-N_SHARED = 3
-"""Parameters that every block depends on: two pivot energies and the resolution."""
+RESOLUTION, TAIL = 2, 3
+N_SHARED = 4
+"""Parameters that every block depends on: two pivot energies, the resolution and the tail."""
 
 _LOG_RESOLUTION_START = float(LOG_RESOLUTION_NODES[0])
 _LOG_RESOLUTION_STEP = float(LOG_RESOLUTION_NODES[1] - LOG_RESOLUTION_NODES[0])
@@ -54,29 +56,30 @@ class Workspace(NamedTuple):
 
     Attributes
     ----------
-    table : (6, n_grid) float
-        A line group at the pixel's resolution, see `at_resolution`.
+    table : (10, n_grid) float
+        A line group at the pixel's resolution and tail, see `at_resolution`.
     node : (n + 1,) int
         Grid node below each edge of the channels.
     fraction : (n + 1,) float
         Position of the edge between that node and the next one.
     low, high : (n + 1,) float
         Derivatives of the edge's energy against the two pivot energies; their sum is 1.
-    below : (3, n + 1) float
-        A component below each edge: its counts; their derivatives against the edge's energy and
-        against the resolution.
-    second : (3, n + 1) float
+    below : (4, n + 1) float
+        A component below each edge: its counts; their derivatives against the edge's energy,
+        against the resolution and against the tail.
+    second : (5, n + 1) float
         The whole model below each edge: derivatives against energy twice, energy and resolution,
-        resolution twice.
+        resolution twice, energy and tail, resolution and tail; none against the tail twice.
     mu : (n,) float
         Expected counts of the block's channels.
     jacobian : (n, n_local) float
         Their derivatives against the local parameters.
-    mixed : (n, n_local, 3) float
-        Second derivatives against a normalisation and the three shared parameters.
-    bend : (n, 6) float
+    mixed : (n, n_local, 4) float
+        Second derivatives against a normalisation and the four shared parameters.
+    bend : (n, 9) float
         Second derivatives against the shared parameters: low-low, low-high, high-high,
-        low-resolution, high-resolution, resolution-resolution.
+        low-resolution, high-resolution, resolution-resolution, low-tail, high-tail,
+        resolution-tail.
     """
 
     table: np.ndarray
@@ -97,17 +100,17 @@ def make_workspace(n_channels, templates):
     """Arrays for blocks of up to `n_channels` channels."""
     n, n_local = n_channels, N_SHARED + 1 + templates.group_block.shape[0]
     return Workspace(
-        np.zeros((6, templates.continuum.shape[2])),
+        np.zeros((10, templates.continuum.shape[2])),
         np.empty(n + 1, np.int64),
         np.empty(n + 1),
         np.empty(n + 1),
         np.empty(n + 1),
-        np.zeros((3, n + 1)),
-        np.zeros((3, n + 1)),
+        np.zeros((4, n + 1)),
+        np.zeros((5, n + 1)),
         np.empty(n),
         np.empty((n, n_local)),
-        np.empty((n, n_local, 3)),
-        np.empty((n, 6)),
+        np.empty((n, n_local, N_SHARED)),
+        np.empty((n, 9)),
     )
 
 
@@ -200,24 +203,33 @@ def _spline_weights(t):
 
 
 @njit
-def at_resolution(table, log_resolution, low, high, out):
-    """Interpolate the nodes `low` to `high` of a group's tables to a resolution.
+def at_resolution(table, log_resolution, tail, low, high, out):
+    """Interpolate the nodes `low` to `high` of a group's tables to a resolution, with a tail.
 
     Rows of `out`: cumulative and density; their first derivatives against the logarithm of the
-    resolution; their second derivatives.
+    resolution; their second derivatives; their derivatives against the factor `tail`; and those
+    against the tail and the resolution.
     """
     u = (log_resolution - _LOG_RESOLUTION_START) / _LOG_RESOLUTION_STEP
     i = min(max(int(u) - 1, 0), _N_RESOLUTION - 4)
     weights = _spline_weights(u - i - 1.0)
     for row in range(2):
-        a, b, c, d = table[i, row], table[i + 1, row], table[i + 2, row], table[i + 3, row]
         for order in range(3):
             per_step = _LOG_RESOLUTION_STEP**-order
             w0, w1 = weights[order, 0] * per_step, weights[order, 1] * per_step
             w2, w3 = weights[order, 2] * per_step, weights[order, 3] * per_step
             target = out[2 * order + row]
+            a, b, c, d = table[i, row], table[i + 1, row], table[i + 2, row], table[i + 3, row]
             for k in range(low, high):
                 target[k] = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
+            added = out[min(6 + 2 * order, 8) + row]
+            a, b = table[i, 2 + row], table[i + 1, 2 + row]
+            c, d = table[i + 2, 2 + row], table[i + 3, 2 + row]
+            for k in range(low, high):
+                of_tail = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
+                target[k] += tail * of_tail
+                if order < 2:
+                    added[k] = of_tail
 
 
 @njit
@@ -239,7 +251,8 @@ def expected_total(first, last, theta, templates, work):
         k0, k1 = groups_of_block(templates.group_block, b)
         cumulative, density = work.table[0], work.table[1]
         for k in range(k0, k1):
-            at_resolution(templates.group[k], theta[2], low, high + 2, work.table)
+            shape = theta[RESOLUTION], theta[TAIL]
+            at_resolution(templates.group[k], *shape, low, high + 2, work.table)
             total += hermite(cumulative, density, high, t_high)[0]
             total -= hermite(cumulative, density, low, t_low)[0]
     return total
@@ -288,7 +301,7 @@ def block_model(theta, b, first, n, scale, templates, work):
     n_grid = templates.continuum.shape[2]
     _place_edges(gain, offset, first, n, templates.grid_start[b], n_grid, work)
     for i in range(n + 1):
-        for row in range(3):
+        for row in range(5):
             work.second[row, i] = 0.0
     for i in range(n):
         work.mu[i] = 0.0
@@ -303,9 +316,10 @@ def block_model(theta, b, first, n, scale, templates, work):
         else:
             k = k0 + local - N_SHARED - 1
             amplitude = theta[N_SHARED + n_blocks + k]
-            at_resolution(templates.group[k], theta[2], low, high, work.table)
+            shape = theta[RESOLUTION], theta[TAIL]
+            at_resolution(templates.group[k], *shape, low, high, work.table)
             _below_edges(work.table, amplitude * scale, n, work)
-            _width_below_edges(amplitude * scale, n, work)
+            _shape_below_edges(amplitude * scale, n, work)
         _add_component(amplitude, local, n, scale, work)
     _bend_of_channels(n, work)
     return n_local, k0
@@ -315,53 +329,62 @@ def block_model(theta, b, first, n, scale, templates, work):
 def _below_edges(table, strength, n, work):
     """A component below the edges of the channels, and its derivatives against their energy.
 
-    The derivative against the resolution is set to zero: the continuum does not know it.
+    The derivatives against resolution and tail are set to zero: the continuum knows neither.
     """
     cumulative, density = table[0], table[1]
     node, fraction = work.node, work.fraction
-    value, slope, width = work.below[0], work.below[1], work.below[2]
+    value, slope, width, tail = work.below[0], work.below[1], work.below[2], work.below[3]
     bend = work.second[0]
     for i in range(n + 1):
         value[i], slope[i], second = hermite(cumulative, density, node[i], fraction[i])
         width[i] = 0.0
+        tail[i] = 0.0
         bend[i] += strength * second
 
 
 @njit
-def _width_below_edges(strength, n, work):
-    """Derivatives of a line group below the edges that involve the resolution."""
+def _shape_below_edges(strength, n, work):
+    """Derivatives of a line group below the edges that involve the resolution or the tail."""
     table, node, fraction = work.table, work.node, work.fraction
     first, first_slope, second, second_slope = table[2], table[3], table[4], table[5]
-    width, tilt, bend = work.below[2], work.second[1], work.second[2]
+    of_tail, tail_slope, both, both_slope = table[6], table[7], table[8], table[9]
+    width, tail = work.below[2], work.below[3]
+    tilt, bend, tail_tilt, mixed = work.second[1], work.second[2], work.second[3], work.second[4]
     for i in range(n + 1):
         width[i], slope, _ = hermite(first, first_slope, node[i], fraction[i])
         tilt[i] += strength * slope
         bend[i] += strength * hermite(second, second_slope, node[i], fraction[i])[0]
+        tail[i], slope, _ = hermite(of_tail, tail_slope, node[i], fraction[i])
+        tail_tilt[i] += strength * slope
+        mixed[i] += strength * hermite(both, both_slope, node[i], fraction[i])[0]
 
 
 @njit
 def _add_component(amplitude, local, n, scale, work):
     """Add a component of normalisation `amplitude`, the local parameter `local`."""
-    value, slope, width = work.below[0], work.below[1], work.below[2]
+    value, slope, width, tail = work.below[0], work.below[1], work.below[2], work.below[3]
     low, high, mu, jacobian, mixed = work.low, work.high, work.mu, work.jacobian, work.mixed
     for i in range(n):
         inside = scale * (value[i + 1] - value[i])
         by_low = scale * (slope[i + 1] * low[i + 1] - slope[i] * low[i])
         by_high = scale * (slope[i + 1] * high[i + 1] - slope[i] * high[i])
         by_width = scale * (width[i + 1] - width[i])
+        by_tail = scale * (tail[i + 1] - tail[i])
         mu[i] += amplitude * inside
         jacobian[i, local] = inside
         jacobian[i, 0] += amplitude * by_low
         jacobian[i, 1] += amplitude * by_high
-        jacobian[i, 2] += amplitude * by_width
+        jacobian[i, RESOLUTION] += amplitude * by_width
+        jacobian[i, TAIL] += amplitude * by_tail
         mixed[i, local, 0], mixed[i, local, 1] = by_low, by_high
-        mixed[i, local, 2] = by_width
+        mixed[i, local, RESOLUTION], mixed[i, local, TAIL] = by_width, by_tail
 
 
 @njit
 def _bend_of_channels(n, work):
     """Second derivatives of the channels against the shared parameters, from those below edges."""
     energy, tilt, width = work.second[0], work.second[1], work.second[2]
+    tail_tilt, mixed = work.second[3], work.second[4]
     low, high, bend = work.low, work.high, work.bend
     for i in range(n):
         l0, l1, h0, h1 = low[i], low[i + 1], high[i], high[i + 1]
@@ -372,3 +395,6 @@ def _bend_of_channels(n, work):
         bend[i, 3] = tilt[i + 1] * l1 - tilt[i] * l0
         bend[i, 4] = tilt[i + 1] * h1 - tilt[i] * h0
         bend[i, 5] = width[i + 1] - width[i]
+        bend[i, 6] = tail_tilt[i + 1] * l1 - tail_tilt[i] * l0
+        bend[i, 7] = tail_tilt[i + 1] * h1 - tail_tilt[i] * h0
+        bend[i, 8] = mixed[i + 1] - mixed[i]

@@ -19,6 +19,7 @@ from pixelcal.energy.response.line_shape import line_cdf
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.population import (
     LOWEST_CONTINUUM,
+    N_OF_SHAPE,
     STUDENT_T_DOF,
     population_weight,
     robust_location,
@@ -86,7 +87,7 @@ def pixel_blocks(
     ----------
     counts : (n_channels,) int
     row : a row of relation.fits
-        GAIN, OFFSET, FWHM_60 and STATUS are used.
+        GAIN, OFFSET, FWHM_60, TAIL and STATUS are used.
     table, response
         Those of the fit.
     prior : (gain, offset), keV/channel and keV, optional
@@ -99,12 +100,12 @@ def pixel_blocks(
         return data_blocks(counts, table, prior)
     templates = templates or make_templates(response, table)
     relation = float(row["GAIN"]), float(row["OFFSET"])
-    resolution = float(row["FWHM_60"]) / response.shape.fwhm_60
+    form = float(row["FWHM_60"]) / response.shape.fwhm_60, float(row["TAIL"])
     counts = np.asarray(counts)
     channels = block_channels(*relation, table, len(counts))
     edges = [channel_edges_keV(first, last, *relation) for first, last in channels]
     designs = [
-        components(b, block_edges, resolution, table, response, templates)
+        components(b, block_edges, *form, table, response, templates)
         for b, block_edges in enumerate(edges)
     ]
     data = [counts[first:last] for first, last in channels]
@@ -116,7 +117,7 @@ def pixel_blocks(
         np.append(b, table.n_blocks + np.flatnonzero(group_block == b)) for b in range(len(designs))
     ]
     norms, location = np.ones(table.n_blocks + len(group_block)), 1.0
-    prior_scale = response.population_scale[1:]
+    prior_scale = response.population_scale[N_OF_SHAPE:]
     # The blocks have the location of the normalisations in common, which hardly moves.
     for _ in range(LOCATION_ITERATIONS):
         for observed, design, at in zip(data, designs, indices, strict=True):
@@ -219,6 +220,7 @@ def components(
     block: int,
     edges_keV: np.ndarray,
     resolution: float,
+    tail: float,
     table: LineTable,
     response: Response,
     templates: Templates,
@@ -226,7 +228,7 @@ def components(
     """Expected counts of the camera's mean pixel between `edges_keV` (n + 1,) in one block.
 
     Returns (1 + groups of the block, n): the continuum, then the line groups in the order of
-    `lines.line_groups`. `resolution` is the factor on that of the camera.
+    `lines.line_groups`. `resolution` and `tail` are factors on those of the camera.
     """
     cumulative, density = templates.continuum[block]
     grid = templates.grid_start[block] + GRID_STEP_KEV * np.arange(len(cumulative))
@@ -236,6 +238,7 @@ def components(
         if index == block:
             lines = (table.block == block) & (element == name)
             energy, width = table.energy_keV[lines], table.width_keV[lines]
-            profiles = line_cdf(response.shape, energy, edges_keV, resolution, width=width)
+            options = {"width": width, "tail": tail}
+            profiles = line_cdf(response.shape, energy, edges_keV, resolution, **options)
             rows.append(response.line_strength[lines] @ profiles)
     return np.diff(rows, axis=1)

@@ -10,8 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.fit.model import N_SHARED
-from pixelcal.energy.response.population import STUDENT_T_DOF, population_weight, robust_location
+from pixelcal.energy.fit.model import N_SHARED, TAIL
+from pixelcal.energy.response.population import (
+    N_OF_SHAPE,
+    STUDENT_T_DOF,
+    population_weight,
+    robust_location,
+)
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import cholesky, inverse, is_positive
 
@@ -35,14 +40,14 @@ def add_population_prior(theta, scale, out):
     same gradient: never negative.
     """
     n_fitted = theta.shape[0]
-    location = _location(theta[N_SHARED:], scale[1:])
+    location = _location(theta[N_SHARED:], scale[N_OF_SHAPE:])
     weights = np.zeros(n_fitted)
     total, sum_of_weights = 0.0, 0.0
     for p in range(2, n_fitted):
-        deviation = theta[p] if p == 2 else theta[p] - location
+        deviation = _deviation(theta, p, location)
         width = scale[p - 2]
         weights[p] = _weight(deviation, width) / width**2
-        if p > 2:
+        if p >= N_SHARED:
             sum_of_weights += weights[p]
         square = (deviation / width) ** 2
         total += 0.5 * (STUDENT_T_DOF + 1.0) * np.log1p(square / STUDENT_T_DOF)
@@ -50,10 +55,18 @@ def add_population_prior(theta, scale, out):
         out.curvature[p, p] += weights[p]
     for p in range(n_fitted):
         for q in range(p + 1):
-            if q > 2:
+            if q >= N_SHARED:
                 out.curvature[p, q] -= weights[p] * weights[q] / sum_of_weights
             out.curvature[q, p] = out.curvature[p, q]
     return total
+
+
+@njit
+def _deviation(theta, p, location):
+    """How far a parameter is from where most pixels have it."""
+    if p >= N_SHARED:
+        return theta[p] - location
+    return theta[p] - 1.0 if p == TAIL else theta[p]
 
 
 @njit
@@ -69,31 +82,32 @@ def deviations(theta, covariance, scale):
     Returns
     -------
     value, variance : (k,) float
-        The logarithm of the resolution factor, and the normalisations minus their location.
+        The logarithm of the resolution factor, the factor on the tail minus 1, and the
+        normalisations minus their location.
     n_effective_prior : float
         How many parameters the prior determines: the trace of the covariance times the information
         in the prior (`response.population.prior_information`).
     """
     n = scale.shape[0]
-    location = _location(theta[N_SHARED:], scale[1:])
+    location = _location(theta[N_SHARED:], scale[N_OF_SHAPE:])
     value, variance, weight = np.empty(n), np.empty(n), np.empty(n)
     total = 0.0
     for k in range(n):
-        value[k] = theta[2 + k] if k == 0 else theta[2 + k] - location
+        value[k] = _deviation(theta, 2 + k, location)
         weight[k] = _weight(value[k], scale[k]) / scale[k] ** 2
-        if k > 0:
+        if k >= N_OF_SHAPE:
             total += weight[k]
     mean_variance = 0.0
-    for k in range(1, n):
-        for m in range(1, n):
+    for k in range(N_OF_SHAPE, n):
+        for m in range(N_OF_SHAPE, n):
             mean_variance += weight[k] * weight[m] * covariance[2 + k, 2 + m] / total**2
     n_effective_prior = -total * mean_variance
     for k in range(n):
         variance[k] = covariance[2 + k, 2 + k]
         n_effective_prior += weight[k] * variance[k]
-        if k > 0:
+        if k >= N_OF_SHAPE:
             variance[k] += mean_variance
-            for m in range(1, n):
+            for m in range(N_OF_SHAPE, n):
                 variance[k] -= 2.0 * weight[m] / total * covariance[2 + k, 2 + m]
     return value, variance, n_effective_prior
 

@@ -18,6 +18,7 @@ from pixelcal.energy.response.energy_scale import (
 from pixelcal.energy.response.extensions import kind_in, suffix, suffixes
 from pixelcal.energy.response.line_shape import LineShape, shape_of
 from pixelcal.energy.response.materials import MATERIALS, Material
+from pixelcal.energy.response.misfit import Misfit, no_misfit
 from pixelcal.energy.response.model import Response
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
@@ -29,6 +30,9 @@ POPULATION_NEEDED = ("BLOCK", "WHAT", "SPREAD")
 LINES_NEEDED = ("ELEMENT", "TRANSITION", "ENERGY", "INTENSITY", "STRENGTH")
 CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
 
+MISFIT_COLUMNS = ("MISFIT", "MISFIT_SCATTER", "MISFIT_SHIFT", "MISFIT_SHIFT_SCATTER")
+"""Columns of a block with the fields of `misfit.Misfit`."""
+
 LINES_UNITS = {"ENERGY": "keV", "STRENGTH": "count", "SHIFT": "keV", "WIDTH": "keV"}
 CONTINUUM_UNITS = {
     "E_MIN": "keV",
@@ -36,6 +40,8 @@ CONTINUUM_UNITS = {
     "COEFFICIENTS": "count/keV",
     "SHIFT": "keV",
     "SHIFT_ERR": "keV",
+    "MISFIT_SHIFT": "keV",
+    "MISFIT_SHIFT_SCATTER": "keV",
 }
 
 
@@ -45,7 +51,10 @@ def shape_keywords(material: Material) -> list[tuple[str, str]]:
         ("FWHM10", "[keV] FWHM of the core at 10 keV"),
         ("FWHM60", "[keV] FWHM of the core at 60 keV"),
         ("TAIL60", "fraction of events in the tail at 60 keV"),
-        ("TAILSCL", "mean loss in the tail over the energy"),
+        ("TAILSCL", "mean loss in the tail over the energy at 60 keV"),
+        ("WIDTHBND", "[keV2] how far FWHM^2 bends from linear in energy"),
+        ("TAILSLP", "relative slope of the tail fraction at 60 keV"),
+        ("LOSSSLP", "relative slope of the mean loss at 60 keV"),
         *(
             (
                 f"ESCAPE{escape.element.upper()}",
@@ -105,10 +114,11 @@ def _response_hdus(
         COEFFICIENTS=response.continuum,
         SHIFT=_known(response.block_shift, table.n_blocks),
         SHIFT_ERR=_known(response.block_shift_err, table.n_blocks),
+        **dict(zip(MISFIT_COLUMNS, response.misfit or no_misfit(table.n_blocks), strict=True)),
     )
     blocks = [table.block_names[block] for block, _ in line_groups(table)]
     population = _columns(
-        BLOCK=np.array(["", *table.block_names, *blocks], "S"),
+        BLOCK=np.array(["", "", *table.block_names, *blocks], "S"),
         WHAT=np.array(_population_names(table), "S"),
         SPREAD=response.population_scale,
     )
@@ -153,7 +163,7 @@ def _known(values: np.ndarray | None, n: int) -> np.ndarray:
 def _population_names(table: LineTable) -> list[str]:
     """What each entry of `Response.population_scale` is about."""
     groups = [element for _, element in line_groups(table)]
-    return ["log resolution", *["continuum"] * table.n_blocks, *groups]
+    return ["log resolution", "tail", *["continuum"] * table.n_blocks, *groups]
 
 
 def _columns(**columns: np.ndarray) -> np.ndarray:
@@ -222,6 +232,7 @@ def _read_response(path: str | Path, table: LineTable, ending: str) -> tuple[str
         bend_err=float(header.get("BENDERR", np.nan)),
         block_shift=_column(continuum, "SHIFT"),
         block_shift_err=_column(continuum, "SHIFT_ERR"),
+        misfit=_misfit(continuum),
         chi_square=float(header.get("CHISQ", np.nan)),
         dof=int(header["DOF"]),
         iterations=int(header.get("EMITER", 0)),
@@ -233,6 +244,12 @@ def _systematic(header) -> np.ndarray | None:
     """The covariance of stretch, shift and bend, or None of a file from before it was recorded."""
     covariance = scale_covariance(header, SYSTEMATIC_KEYWORDS)
     return covariance if np.isfinite(covariance).all() else None
+
+
+def _misfit(continuum) -> Misfit | None:
+    """The misfit of the camera, or None of a file from before it was recorded."""
+    columns = [_column(continuum, name) for name in MISFIT_COLUMNS]
+    return None if any(column is None for column in columns) else Misfit(*columns)
 
 
 def _column(table, name: str) -> np.ndarray | None:

@@ -79,7 +79,7 @@ def learn_response(
     n_pixels : int
         Number of pixels in the stack; strengths are returned per pixel.
     start : LineShape
-    population_scale : (1 + n_blocks + n_groups,) float
+    population_scale : (2 + n_blocks + n_groups,) float
         `Response.population_scale`, which a stack cannot tell.
     expected : LineShape
         The middle of its prior.

@@ -21,6 +21,9 @@ SIGMA_PER_FWHM = 1.0 / FWHM_PER_SIGMA
 
 _LARGEST_EXPONENT = 50.0
 
+LEAST_LOSS_KEV = 0.02
+"""Mean loss in the tail at low energy, where the law would have none or less: it is not seen."""
+
 
 def _folded_tail(z, ratio):
     """exp(z r + r^2/2) Phi(-(z + r)) for z = (measured - energy)/sigma and r = sigma/tail mean.
@@ -70,12 +73,19 @@ class LineShape:
     Attributes
     ----------
     fwhm_10, fwhm_60 : float, keV
-        Full width at half maximum of the core at 10 and 60 keV; its square is linear in energy.
+        Full width at half maximum of the core at 10 and 60 keV.
+    width_bend : float, keV^2
+        How far the square of the width is from linear in energy: noise and charge statistics make
+        a straight line, incomplete collection and pile-up of small losses a parabola.
     tail_60 : float
-        Fraction of events in the tail at 60 keV; proportional to energy, because deeper
-        interactions lose more holes.
+        Fraction of events in the tail at 60 keV.
+    tail_slope : float
+        Relative slope of that fraction there: 1 is proportional to energy, as deeper interactions
+        lose more holes; 0 the same at all energies.
     tail_scale : float
-        Mean loss in the tail as a fraction of the energy.
+        Mean loss in the tail at 60 keV as a fraction of the energy.
+    loss_slope : float
+        Relative slope of the mean loss at 60 keV: 1 is proportional to energy.
     escape : tuple of float
         Probability of each escape of the material at its K edge; falls as 1/E above it.
     absorption_keV : float
@@ -91,12 +101,16 @@ class LineShape:
     escape: tuple[float, ...]
     absorption_keV: float
     material: Material
+    width_bend: float = 0.0
+    tail_slope: float = 1.0
+    loss_slope: float = 1.0
 
     @property
     def vector(self) -> np.ndarray:
-        """The parameters that are learnt, (6 or more,), as `shape_of` takes them."""
+        """The parameters that are learnt, (9 or more,), as `shape_of` takes them."""
         core = self.fwhm_10, self.fwhm_60, self.tail_60, self.tail_scale
-        return np.array([*core, *self.escape, self.absorption_keV])
+        laws = self.width_bend, self.tail_slope, self.loss_slope
+        return np.array([*core, *laws, *self.escape, self.absorption_keV])
 
     @property
     def sigma_at_edges(self) -> np.ndarray:
@@ -105,17 +119,20 @@ class LineShape:
 
     def sigma(self, energy):
         """Standard deviation (keV) of the core at `energy` (keV)."""
-        slope = (self.fwhm_60**2 - self.fwhm_10**2) / 50.0
-        square = self.fwhm_10**2 + slope * (np.asarray(energy, float) - 10.0)
+        energy = np.asarray(energy, float)
+        part = (energy - 10.0) / 50.0
+        square = self.fwhm_10**2 + (self.fwhm_60**2 - self.fwhm_10**2) * part
+        square = square + self.width_bend * part * (part - 1.0)
         return SIGMA_PER_FWHM * np.sqrt(np.maximum(square, 0.2**2))
 
     def tail_fraction(self, energy):
         """Fraction of events at `energy` (keV) in the tail, at most 0.8."""
-        return np.minimum(self.tail_60 * np.asarray(energy, float) / 60.0, 0.8)
+        return np.clip(self.tail_60 * _law(energy, self.tail_slope), 0.0, 0.8)
 
     def tail_mean(self, energy):
         """Mean loss (keV) in the tail at `energy` (keV)."""
-        return self.tail_scale * np.asarray(energy, float)
+        loss = 60.0 * self.tail_scale * _law(energy, self.loss_slope)
+        return np.maximum(loss, LEAST_LOSS_KEV)
 
     def efficiency(self, energy):
         """Probability that a photon of `energy` (keV) is absorbed."""
@@ -134,10 +151,15 @@ class LineShape:
         ]
 
 
+def _law(energy, slope: float):
+    """A straight line in energy (keV) that is 1 at 60 keV and has a relative slope there."""
+    return 1.0 + slope * (np.asarray(energy, float) / 60.0 - 1.0)
+
+
 def shape_of(vector, material: Material) -> LineShape:
     """The line shape of the parameters (n,) that `LineShape.vector` gives."""
-    *core, absorption = (float(value) for value in vector)
-    return LineShape(*core[:4], tuple(core[4:]), absorption, material)
+    *first, absorption = (float(value) for value in vector)
+    return LineShape(*first[:4], tuple(first[7:]), absorption, material, *first[4:7])
 
 
 def expected_shape(instrument: Instrument) -> LineShape:
@@ -160,25 +182,27 @@ def prior_sigma(material: Material) -> np.ndarray:
     Wide, so that it only matters for a run of few pixels and short exposure, which could not tell
     a tail from a continuum.
     """
-    return np.array([1.0, 1.0, 0.1, 0.02, *[0.02] * len(material.escapes), 15.0])
+    laws = 0.3, 0.3, 0.3
+    return np.array([1.0, 1.0, 0.1, 0.02, *laws, *[0.02] * len(material.escapes), 15.0])
 
 
 def shape_limits(material: Material) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest value of each of the parameters, (n,) each."""
     n = len(material.escapes)
     return (
-        np.array([0.3, 0.3, 0.0, 0.005, *[0.0] * n, 30.0]),
-        np.array([4.0, 5.0, 0.8, 0.3, *[0.3] * n, 300.0]),
+        np.array([0.3, 0.3, 0.0, 0.005, -3.0, 0.0, 0.0, *[0.0] * n, 30.0]),
+        np.array([4.0, 5.0, 0.8, 0.3, 3.0, 1.5, 1.5, *[0.3] * n, 300.0]),
     )
 
 
 def line_cdf(
-    shape: LineShape, energy, at_keV, resolution=1.0, extra_variance=0.0, width=None
+    shape: LineShape, energy, at_keV, resolution=1.0, extra_variance=0.0, width=None, tail=1.0
 ) -> np.ndarray:
     """Cumulative profiles (n, len(at)) of lines at `energy` (n,), without their escape peaks' loss.
 
     `resolution` scales the width of the core, `extra_variance` (keV^2) is added to its square.
-    `width` (n,) is the natural width of each line (FWHM, keV), or None.
+    `width` (n,) is the natural width of each line (FWHM, keV), or None. `tail` scales the fraction
+    of events in the tail.
     """
     energy = np.asarray(energy, float)[:, None]
     return with_natural_width(
@@ -186,13 +210,13 @@ def line_cdf(
         np.asarray(at_keV, float),
         energy,
         np.sqrt((shape.sigma(energy) * resolution) ** 2 + extra_variance),
-        shape.tail_fraction(energy),
+        tail * shape.tail_fraction(energy),
         shape.tail_mean(energy),
         width,
     )
 
 
-def line_pdf(shape: LineShape, energy, at_keV, resolution=1.0, width=None) -> np.ndarray:
+def line_pdf(shape: LineShape, energy, at_keV, resolution=1.0, width=None, tail=1.0) -> np.ndarray:
     """Densities (n, len(at)) in 1/keV: the derivative of `line_cdf` against `at_keV`."""
     energy = np.asarray(energy, float)[:, None]
     return with_natural_width(
@@ -200,7 +224,7 @@ def line_pdf(shape: LineShape, energy, at_keV, resolution=1.0, width=None) -> np
         np.asarray(at_keV, float),
         energy,
         shape.sigma(energy) * resolution,
-        shape.tail_fraction(energy),
+        tail * shape.tail_fraction(energy),
         shape.tail_mean(energy),
         width,
     )

@@ -13,6 +13,7 @@ from scipy.special import ndtr
 
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.line_shape import LineShape
+from pixelcal.energy.response.misfit import Misfit
 from pixelcal.energy.response.population import wide_population_scale
 
 CONTINUUM_INDEX = -1.5
@@ -32,9 +33,10 @@ class Response:
         Mean counts of each line per pixel.
     continuum : (n_blocks, n_basis) float
         Mean counts/keV per pixel: coefficients of `continuum_functions`.
-    population_scale : (1 + n_blocks + n_groups,) float
+    population_scale : (2 + n_blocks + n_groups,) float
         Scales of the population prior (`response.population`): of the logarithm of the resolution
-        factor, of the normalisation of each continuum and of each line group.
+        factor, of the factor on the tail, of the normalisation of each continuum and of each line
+        group.
     scale_covariance : (2, 2) float
         Of the stretch and the shift (keV) that the counts of the stack leave possible, all shapes
         free: common to all pixels, and no statistical error contains it.
@@ -50,6 +52,9 @@ class Response:
     block_shift, block_shift_err : (n_blocks,) float, keV, or None
         Energy of the lines of each block by the relation of the others, minus that of the line
         table, over all pixels (`fit.block_agreement`); NaN where it cannot be told, None where
+        nobody looked.
+    misfit : Misfit, or None
+        How far the pixels are from the model, beyond counting (`response.misfit`); None where
         nobody looked.
     chi_square, dof : float, int
         How well the stack is described.
@@ -73,6 +78,7 @@ class Response:
     element_shift: np.ndarray | None = None
     block_shift: np.ndarray | None = None
     block_shift_err: np.ndarray | None = None
+    misfit: Misfit | None = None
 
 
 def n_continuum_functions(shape: LineShape) -> int:

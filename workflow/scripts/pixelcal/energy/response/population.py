@@ -5,7 +5,9 @@ Student's t distribution around 0. The normalisations of a pixel follow it aroun
 free for each pixel, because its efficiency may be anything. Most pixels differ from the camera a
 little; some, those with a line missing or far too wide, differ a lot. The scales of these
 distributions are properties of the camera. With them the fit of a faint line does not follow a
-fluctuation, while the heavy tails still let a missing line be recognised.
+fluctuation, while the heavy tails still let a missing line be recognised. The factor on the
+strength of the low-energy tail follows the same distribution around 1: holes are lost where the
+crystal has traps, and these differ from pixel to pixel.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ STUDENT_T_DOF = 4.0
 """Degrees of freedom of the distribution."""
 
 WIDE_LOG_RESOLUTION = 0.3
+WIDE_TAIL = 0.3
 WIDE_NORMALISATION = 0.5
 """Scales before anything is learnt."""
 
@@ -34,6 +37,9 @@ SCALES = np.geomspace(0.01, 1.0, 81)
 WEIGHT_ITERATIONS = 10
 """How often the weights of the pixels at a scale are updated: they have converged then."""
 
+N_OF_SHAPE = 2
+"""Scales of what is not a normalisation: the resolution and the tail come first."""
+
 MAX_LOCATION_ITERATIONS = 100
 LOCATION_TOLERANCE = 1e-10
 """Change of the robust location that ends its iterations."""
@@ -43,9 +49,12 @@ LEAST_INFORMATION = 1e-4
 
 
 def wide_population_scale(table: LineTable) -> np.ndarray:
-    """Scales (1 + n_blocks + n_groups,) before anything is learnt: resolution, continua, groups."""
+    """Scales (2 + n_blocks + n_groups,) before anything is learnt.
+
+    Resolution, tail, continua, line groups.
+    """
     n_normalisations = table.n_blocks + len(line_groups(table))
-    return np.append(WIDE_LOG_RESOLUTION, np.full(n_normalisations, WIDE_NORMALISATION))
+    return np.array([WIDE_LOG_RESOLUTION, WIDE_TAIL, *[WIDE_NORMALISATION] * n_normalisations])
 
 
 def population_weight(deviation, scale):
@@ -80,14 +89,14 @@ def robust_location(normalisation, scale):
 
 
 def prior_information(deviation, scale) -> np.ndarray:
-    """Information (1 + k, 1 + k) in the population prior at deviations (1 + k,): its curvature.
+    """Information (2 + k, 2 + k) in the population prior at deviations (2 + k,): its curvature.
 
     That of the normal distributions of the same gradients. There is none on the location.
     """
     weight = population_weight(deviation, scale) / scale**2
     information = np.diag(weight)
-    of_norms = weight[1:]
-    information[1:, 1:] -= np.outer(of_norms, of_norms) / of_norms.sum()
+    of_norms = weight[N_OF_SHAPE:]
+    information[N_OF_SHAPE:, N_OF_SHAPE:] -= np.outer(of_norms, of_norms) / of_norms.sum()
     return information
 
 

@@ -16,6 +16,7 @@ from scipy.ndimage import spline_filter1d
 
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.response.line_shape import escape_peaks, line_cdf, line_pdf
+from pixelcal.energy.response.misfit import Misfit, misfit_without, no_misfit
 from pixelcal.energy.response.model import Response, continuum_functions
 
 GRID_STEP_KEV = 0.05
@@ -31,6 +32,9 @@ LOG_RESOLUTION_NODES = np.log(0.4) + 0.08 * np.arange(30)
 CONTINUUM_FLOOR = 0.02
 """Floor of a continuum's density as a fraction of its mean: it can be small, never negative."""
 
+
+MOST_TAIL, ALL_TAIL = 5.0, 0.9
+"""Largest factor on the tail, and largest fraction of events in it."""
 
 _SIZES = np.array([0.01, 0.02, 0.03, 0.04, 0.055, 0.07, 0.085, 0.10])
 STRETCHES = np.concatenate([-_SIZES, _SIZES])
@@ -56,14 +60,20 @@ class Templates(NamedTuple):
         escape peaks included.
     group_block : (n_groups,) int
         The block of each line group, not decreasing.
-    group : (n_groups, n_resolution, 2, n_grid) float
-        Cumulative counts and density (counts/keV) against the factor on the resolution, as
-        coefficients of a cubic B-spline on its nodes: smooth to the second derivative.
+    group : (n_groups, n_resolution, 4, n_grid) float
+        Cumulative counts and density (counts/keV) without the low-energy tail, then what the tail
+        adds to both: exactly linear in the factor on its strength. Against the factor on the
+        resolution, as coefficients of a cubic B-spline on its nodes: smooth to the second
+        derivative.
+    most_tail : float
+        Largest factor on the tail: with it a line is nearly all tail at some energy.
     fwhm_60 : float, keV
-    population_scale : (1 + n_blocks + n_groups,) float
+    population_scale : (2 + n_blocks + n_groups,) float
         Scales of the population prior, see `Response.population_scale`.
     ends : (2,) float, keV
         Lowest and highest line of the table.
+    misfit : Misfit
+        How far pixels are from the model.
     second_state : (n_energies, n_stretches) float
         Weights of a search for counts at another gain, see `second_state_weights`.
     """
@@ -73,9 +83,11 @@ class Templates(NamedTuple):
     continuum: np.ndarray
     group_block: np.ndarray
     group: np.ndarray
+    most_tail: float
     fwhm_60: float
     population_scale: np.ndarray
     ends: np.ndarray
+    misfit: Misfit
     second_state: np.ndarray
 
 
@@ -87,18 +99,19 @@ def make_templates(response: Response, table: LineTable) -> Templates:
     grids = start[:, None] + GRID_STEP_KEV * np.arange(n_grid)
     groups = line_groups(table)
     element = np.array(table.element)
-    group_tables = np.empty((len(groups), len(LOG_RESOLUTION_NODES), 2, n_grid))
+    group_tables = np.empty((len(groups), len(LOG_RESOLUTION_NODES), 4, n_grid))
     for k, (block, name) in enumerate(groups):
         lines = (table.block == block) & (element == name)
         energy, strength = table.energy_keV[lines], response.line_strength[lines]
         width = table.width_keV[lines]
         for j, factor in enumerate(np.exp(LOG_RESOLUTION_NODES)):
-            group_tables[k, j, 0] = strength @ line_cdf(
-                response.shape, energy, grids[block], resolution=factor, width=width
-            )
-            group_tables[k, j, 1] = strength @ line_pdf(
-                response.shape, energy, grids[block], resolution=factor, width=width
-            )
+            profile = response.shape, energy, grids[block]
+            for row, function in enumerate((line_cdf, line_pdf)):
+                core, whole = (
+                    strength @ function(*profile, resolution=factor, width=width, tail=tail)
+                    for tail in (0.0, 1.0)
+                )
+                group_tables[k, j, row], group_tables[k, j, 2 + row] = core, whole - core
     continuum = np.array([_block_continuum(response, table, b, g) for b, g in enumerate(grids)])
     return Templates(
         limits=limits,
@@ -106,11 +119,19 @@ def make_templates(response: Response, table: LineTable) -> Templates:
         continuum=continuum,
         group_block=np.array([block for block, _ in groups]),
         group=spline_filter1d(group_tables, order=3, axis=1, mode="mirror"),
+        most_tail=_most_tail(response, table),
         fwhm_60=response.shape.fwhm_60,
         population_scale=response.population_scale,
         ends=np.array([table.energy_keV.min(), table.energy_keV.max()]),
+        misfit=response.misfit or no_misfit(table.n_blocks),
         second_state=second_state_weights(response, table),
     )
+
+
+def _most_tail(response: Response, table: LineTable) -> float:
+    """The largest factor on the tail that is tried."""
+    largest = float(response.shape.tail_fraction(table.energy_keV).max())
+    return min(MOST_TAIL, ALL_TAIL / max(largest, 1e-6))
 
 
 def second_state_weights(response: Response, table: LineTable) -> np.ndarray:
@@ -179,5 +200,6 @@ def without_block(templates: Templates, block: int) -> Templates:
         continuum=templates.continuum[kept],
         group_block=others - (others > block),
         group=templates.group[groups],
-        population_scale=templates.population_scale[np.concatenate([[True], kept, groups])],
+        misfit=misfit_without(templates.misfit, block),
+        population_scale=templates.population_scale[np.concatenate([[True, True], kept, groups])],
     )

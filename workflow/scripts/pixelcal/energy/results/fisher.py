@@ -138,22 +138,23 @@ def expected_counts(response, table, templates, block_edges, log_resolution):
     -------
     mu : (n,) float
         Block by block, n the sum of n_b.
-    slopes : (3 + n_blocks + n_groups, n) float
+    slopes : (4 + n_blocks + n_groups, n) float
         Against an error of the energy at PIVOT_KEV (keV), one of the slope (keV/keV), the
-        logarithm of the resolution, and each normalisation, block by block.
+        logarithm of the resolution, the factor on the tail, and each normalisation, block by block.
     """
     parts, shared = [], []
     for block, edges in enumerate(block_edges):
 
-        def model(edges=edges, change=0.0, block=block):
+        def model(edges=edges, change=0.0, tail=1.0, block=block):
             resolution = np.exp(log_resolution + change)
-            return components(block, edges, resolution, table, response, templates)
+            return components(block, edges, resolution, tail, table, response, templates)
 
         far = STEP_KEV * (edges / PIVOT_KEV - 1.0)
         differences = (
             (model(edges + STEP_KEV) - model(edges - STEP_KEV)) / (2 * STEP_KEV),
             (model(edges + far) - model(edges - far)) * PIVOT_KEV / (2 * STEP_KEV),
             (model(change=STEP_LOG) - model(change=-STEP_LOG)) / (2 * STEP_LOG),
+            model(tail=1.0) - model(tail=0.0),
         )
         parts.append(model())
         shared.append(np.array([slope.sum(axis=0) for slope in differences]))

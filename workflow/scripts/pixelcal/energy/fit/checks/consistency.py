@@ -36,6 +36,7 @@ from pixelcal.energy.fit.model import (
     rows_of_block,
 )
 from pixelcal.energy.fit.population_prior import expected_covariance
+from pixelcal.energy.response.population import N_OF_SHAPE
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import cholesky, copy_into, inverse, is_positive, quadratic_form
 
@@ -154,7 +155,7 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
                 information[places[b, p], at_q] += local[p, q]
         bend_score += of_bend
         bend_information += local[n_local, n_local]
-        block_excess[b] = _worst_window(counts, start, n, rows.mu)
+        block_excess[b] = _worst_window(counts, start, n, rows.mu, templates.misfit.excess[b])
     expected = expected_covariance(information, covariance, theta, templates.population_scale)
     shifts = _shifts(of_blocks, shift_scores, places, n_locals, expected)
     drift, drift_covariance = np.full(2, np.nan), np.full((2, 2), np.nan)
@@ -271,10 +272,11 @@ def _information_of_shift(local_information, places, covariance, pull):
 
 
 @njit
-def _worst_window(counts, start, n, mus):
+def _worst_window(counts, start, n, mus, misfit):
     """Signed root of the deviance of the worst window of a block.
 
-    Of windows of all `WINDOWS` at all places; 0 where none is beyond `LEAST_EXCESS`.
+    Of windows of all `WINDOWS` at all places; 0 where none is beyond `LEAST_EXCESS`. `misfit` is
+    the square of the relative error of the model, which makes a deviance as large by itself.
     """
     worst, sign = LEAST_EXCESS, 0.0
     for width in WINDOWS:
@@ -285,11 +287,13 @@ def _worst_window(counts, start, n, mus):
             if i >= width:
                 seen -= counts[start + i - width]
                 expected -= mus[i - width]
-            if i < width - 1 or (seen - expected) ** 2 < worst * worst * expected:
+            allowed = 1.0 + misfit * expected
+            if i < width - 1 or (seen - expected) ** 2 < worst * worst * expected * allowed:
                 continue
             deviance = 2.0 * (expected - seen)
             if seen > 0:
                 deviance += 2.0 * seen * np.log(seen / expected)
+            deviance /= allowed
             if deviance > worst * worst:
                 worst = np.sqrt(deviance)
                 sign = 1.0 if seen > expected else -1.0
@@ -334,10 +338,10 @@ def balance_of_block(counts, theta, b, scale, templates, work):
     scatter = 0.0
     k0, k1 = groups_of_block(templates.group_block, b)
     for k in range(k0, k1):
-        scatter = max(scatter, templates.population_scale[1 + first.shape[0] + k])
+        scatter = max(scatter, templates.population_scale[N_OF_SHAPE + first.shape[0] + k])
     error = np.sqrt(expected + (scatter * expected) ** 2)
     surplus = (seen - expected) / error if error > 0.0 else 0.0
-    return min(_worst_window(work.below[0], 0, n, work.mu), 0.0), surplus
+    return min(_worst_window(work.below[0], 0, n, work.mu, templates.misfit.excess[b]), 0.0), surplus
 
 
 @njit

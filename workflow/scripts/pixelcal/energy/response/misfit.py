@@ -1,0 +1,89 @@
+"""How far the pixels of a camera are from the model, beyond counting.
+
+No model of a real detector is perfect, and with counts enough every pixel shows it. A pixel is sick
+where it is unlike the others, not where the model is not exact: what the camera's pixels have in
+common, and how they scatter, is learnt from them and told apart from what a single one does.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.numerics.statistics import robust_std
+
+LEAST_SIGMA = 2.0
+"""A median misfit counts from so many of its standard errors on: by chance none does."""
+
+MIN_PIXELS = 8
+"""Fewer do not tell how much pixels scatter: the model is then taken for exact."""
+
+
+class Misfit(NamedTuple):
+    """What is typical of the pixels of a camera; all zero where the model is exact.
+
+    Attributes
+    ----------
+    excess : (n_blocks,) float
+        Deviance beyond its expectation, per count: the square of the relative error of the model.
+    excess_scatter : (n_blocks,) float
+        Standard deviation of that between pixels.
+    shift, shift_scatter : (n_blocks,) float, keV
+        Where the lines of the block stand by the relation of the others, and the standard deviation
+        of that between pixels, both without what counting makes.
+    """
+
+    excess: np.ndarray
+    excess_scatter: np.ndarray
+    shift: np.ndarray
+    shift_scatter: np.ndarray
+
+
+def no_misfit(n_blocks: int) -> Misfit:
+    """That of a model which is exact."""
+    return Misfit(*np.zeros((4, n_blocks)))
+
+
+def misfit_without(misfit: Misfit, block: int) -> Misfit:
+    """That of all other blocks. Where lines stand by the others changes with these: unknown."""
+    kept = np.arange(len(misfit.excess)) != block
+    return Misfit(*(values[kept] for values in misfit))
+
+
+def measure_misfit(deviance, variance, counts, shift, shift_err) -> Misfit:
+    """The typical misfit of pixels.
+
+    Parameters
+    ----------
+    deviance, variance : (n, n_blocks) float
+        Deviance of each block minus its expectation, and the variance of that by counting.
+    counts : (n, n_blocks) float
+    shift, shift_err : (n, n_blocks) float, keV
+        Where the lines of each block stand by the relation of the others; NaN where not known.
+    """
+    n_blocks = deviance.shape[1]
+    found = no_misfit(n_blocks)
+    for block in range(n_blocks):
+        some = counts[:, block] > 0
+        share = counts[some, block]
+        of_counting = variance[some, block] / share**2
+        middle, scatter = _beyond(deviance[some, block] / share, of_counting)
+        found.excess[block], found.excess_scatter[block] = max(middle, 0.0), scatter
+        known = np.isfinite(shift[:, block]) & np.isfinite(shift_err[:, block])
+        middle, scatter = _beyond(shift[known, block], shift_err[known, block] ** 2)
+        found.shift[block], found.shift_scatter[block] = middle, scatter
+    return found
+
+
+def _beyond(values: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
+    """Median of values (n,) that counting does not explain, and their scatter beyond it."""
+    n = len(values)
+    if n < MIN_PIXELS:
+        return 0.0, 0.0
+    middle, total, counting = np.median(values), robust_std(values) ** 2, np.median(variance)
+    # Standard errors of a median and of a robust variance, of n normal values.
+    error = 1.25 * np.sqrt(total / n)
+    chance = 2.3 * counting / np.sqrt(n)
+    scatter = total - counting if total - counting > LEAST_SIGMA * chance else 0.0
+    return (float(middle) if abs(middle) > LEAST_SIGMA * error else 0.0), float(np.sqrt(scatter))
