@@ -19,7 +19,7 @@ from pixelcal.energy.kinds import kinds_of
 from pixelcal.energy.results import merge as merging
 from pixelcal.energy.results.lineage import check_chunks, check_spectra
 from pixelcal.energy.results.mission_file import mission_hdus, previous_relation
-from pixelcal.energy.results.systematics import covariance_of_pixels, with_systematics
+from pixelcal.energy.results.systematics import systematics_of, with_systematics
 from pixelcal.instrument import instrument_of
 from pixelcal.io.merge import merge_chunks, read_bad_pixels, refuse_all_bad
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
@@ -50,10 +50,10 @@ with running(snakemake):
     )
     logging.getLogger("pixelcal").info(cards[-1][1])
     kinds = kinds_of(spectra) if "KIND" in spectra.colnames else None
-    common = None
+    systematics = None
     if given.get("response"):
-        common = covariance_of_pixels(given.response, kinds_of(spectra))
-    full = with_systematics(rows, common, instrument.requirement)
+        systematics = systematics_of(given.response, kinds_of(spectra))
+    full = with_systematics(rows, systematics, instrument.requirement)
     times = data_time_cards(spectra.meta)
     hdus = [merging.relation_hdu(full, x, y, [*cards, *times], kinds)]
     if params.settings.get("exposure", {}).get("fit", {}).get("leave_one_out"):

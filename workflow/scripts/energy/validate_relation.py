@@ -11,7 +11,7 @@ import numpy as np
 
 from pixelcal.energy.kinds import kinds_of
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.results.systematics import covariance_of_pixels
+from pixelcal.energy.results.systematics import systematics_of
 from pixelcal.energy.results.validation import validate
 from pixelcal.energy.truth import read_truth
 from pixelcal.instrument import instrument_of
@@ -25,14 +25,14 @@ with running(snakemake):
     detnum = np.asarray(relation["DETNUM"])
     prior = read_prior(given.get("prior"), detnum, **params.relation, instrument=instrument)
     truth = read_truth(given.truth, detnum) if given.get("truth") else None
-    common = None
+    systematics = None
     if given.get("response"):
-        common = covariance_of_pixels(given.response, kinds_of(relation))
+        systematics = systematics_of(given.response, kinds_of(relation))
     numbers = validate(
         relation,
         prior,
         truth,
-        systematic_covariance=common,
+        systematics=systematics,
         requirement=instrument.requirement,
     )
     header = relation.meta

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.stats import mad_std
+from scipy.optimize import nnls
 
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
@@ -21,7 +22,7 @@ from pixelcal.energy.response.energy_scale import (
     bend_function,
     element_energy_sigma,
 )
-from pixelcal.energy.response.misfit import Misfit, measure_misfit
+from pixelcal.energy.response.misfit import Misfit, beyond_counting, measure_misfit
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.status import has_valid_fit
@@ -36,6 +37,8 @@ MOST_SIGMA = 6.0
 MIN_PIXELS = 8
 """Fewer do not tell how much pixels scatter."""
 
+LEAST_LEFT = 0.02
+"""Where the fit leaves less of a block's displacement to be seen, blocks cannot be compared."""
 
 PIVOTS = (PIVOT_LOW, PIVOT_HIGH)
 
@@ -52,12 +55,16 @@ class BlockAgreement(NamedTuple):
         1 keV higher.
     misfit : Misfit
         How far the pixels are from the model.
+    bend_scatter : float, keV
+        Standard deviation between pixels of how far relations bend in the middle of the lines,
+        without what counting makes.
     """
 
     shift: np.ndarray
     shift_err: np.ndarray
     lever: np.ndarray
     misfit: Misfit
+    bend_scatter: float
 
 
 def compare_blocks(
@@ -102,7 +109,9 @@ def compare_blocks(
     data = found.block_misfit, found.block_variance, found.block_counts
     shifts = found.block_shift, found.block_shift_err
     misfit = measure_misfit(*(values[valid] for values in (*data, *shifts)))
-    return BlockAgreement(shift, shift_err, lever, misfit)
+    bends = fits["BEND"][valid], fits["BEND_ERR"][valid] ** 2
+    _, bend_scatter = beyond_counting(*(values[np.isfinite(bends[1])] for values in bends))
+    return BlockAgreement(shift, shift_err, lever, misfit, bend_scatter)
 
 
 def systematic_covariance(
@@ -127,9 +136,7 @@ def systematic_covariance(
         moved = np.append(of_element @ lever, 0.0) * by
         covariance += np.outer(moved, moved)
     if np.isfinite(response.bend):
-        centre = [table.energy_keV[table.block == b].mean() for b in range(table.n_blocks)]
-        straight = np.append(bend_function(centre, table) @ lever, 0.0)
-        off = straight - bend_coefficients(table)
+        off = _of_bend(lever, table)
         covariance += np.outer(off, off) * (response.bend**2 + response.bend_err**2)
     for block, shift in enumerate(agreement.shift):
         error = agreement.shift_err[block]
@@ -137,6 +144,46 @@ def systematic_covariance(
             moved = np.append(lever[block], 0.0) * np.sqrt(shift**2 - error**2)
             covariance += np.outer(moved, moved)
     return covariance
+
+
+def own_covariance(agreement: BlockAgreement, table: LineTable) -> np.ndarray:
+    """Covariance (3, 3) of stretch, shift (keV) and bend (keV) that each pixel has by itself.
+
+    Lines of a pixel stand off from a straight relation by more than counting where its channels are
+    not linear or its response is not the camera's. How much is seen in how its blocks disagree,
+    beyond counting. First as much of it as the bends of the pixels show is taken for parabolas,
+    which go on beyond the outermost lines; the rest for displacements of the blocks, independent of
+    each other. With the displacements d of the blocks, the fit moves by `lever` @ d, which is H d
+    at the blocks, and leaving out a block shows it at
+
+        s_b = (d_b - (H d)_b) / (1 - H_bb)
+    """
+    lever, scatter = agreement.lever, np.nan_to_num(agreement.misfit.shift_scatter)
+    centre = _centres(table)
+    hat = np.outer(centre, lever[:, 0]) + lever[:, 1]
+    left = 1.0 - np.diag(hat)
+    if not (left > LEAST_LEFT).all():
+        # With so few blocks one of them alone decides: nothing is known of how they disagree.
+        return np.zeros((3, 3))
+    seen = (np.eye(table.n_blocks) - hat) / left[:, None]
+    bend = -4.0 * bend_function(centre, table)
+    square = scatter**2
+    explained = agreement.bend_scatter**2 * (seen @ bend) ** 2
+    variance, _ = nnls(seen**2, np.maximum(square - explained, 0.0))
+    moved = np.column_stack([lever, np.zeros(table.n_blocks)])
+    off = 4.0 * _of_bend(lever, table)
+    return (moved.T * variance) @ moved + np.outer(off, off) * agreement.bend_scatter**2
+
+
+def _centres(table: LineTable) -> np.ndarray:
+    """Energies (n_blocks,), keV, of the middles of the lines of each block."""
+    return np.array([table.energy_keV[table.block == b].mean() for b in range(table.n_blocks)])
+
+
+def _of_bend(lever: np.ndarray, table: LineTable) -> np.ndarray:
+    """How stretch, shift and bend of energies (3,) are off per keV of `bend_function`."""
+    straight = np.append(bend_function(_centres(table), table) @ lever, 0.0)
+    return straight - bend_coefficients(table)
 
 
 def _typical(values: np.ndarray) -> np.ndarray:

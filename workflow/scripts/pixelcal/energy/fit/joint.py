@@ -166,7 +166,15 @@ def fit_joint(
 def _nothing_found(n: int, n_blocks: int, n_scales: int) -> Deviations:
     """`Deviations` of `n` pixels, NaN everywhere."""
     scales, blocks = (n, n_scales), (n, n_blocks)
-    shapes = (scales, scales, (n, n_scales - N_OF_SHAPE), blocks, blocks, (n, n_blocks, 2), *[blocks] * 4)
+    shapes = (
+        scales,
+        scales,
+        (n, n_scales - N_OF_SHAPE),
+        blocks,
+        blocks,
+        (n, n_blocks, 2),
+        *[blocks] * 4,
+    )
     return Deviations(*(np.full(shape, np.nan) for shape in shapes))
 
 

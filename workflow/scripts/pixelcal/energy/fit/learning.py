@@ -18,7 +18,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from pixelcal.energy.fit.block_agreement import compare_blocks, systematic_covariance
+from pixelcal.energy.fit.block_agreement import (
+    compare_blocks,
+    own_covariance,
+    systematic_covariance,
+)
 from pixelcal.energy.fit.camera_prior import nearer_prior
 from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
 from pixelcal.energy.fit.start import find_starts
@@ -161,6 +165,7 @@ def _with_agreement(response: Response, counts, gain, offset, table, options) ->
     return replace(
         response,
         systematic_covariance=systematic_covariance(found, response, table),
+        own_covariance=own_covariance(found, table),
         block_shift=found.shift,
         block_shift_err=found.shift_err,
         misfit=found.misfit,

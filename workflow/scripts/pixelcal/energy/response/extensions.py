@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pixelcal.energy.response.energy_scale import common_covariance
+from pixelcal.energy.response.energy_scale import common_covariance, own_covariance
 from pixelcal.io.tables import has_extension, read_columns
 
 
@@ -29,12 +29,12 @@ def kind_in(header: Mapping) -> str:
     return str(header.get("KIND", ""))
 
 
-def common_covariances(path: str | Path) -> dict[str, np.ndarray]:
-    """`energy_scale.common_covariance` (3, 3) of each kind of pixel of a response file."""
+def systematic_covariances(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Covariances (3, 3) that pixels have in common, and that each has by itself, by their kind."""
     found = {}
     for ending in suffixes(path):
         header = read_columns(path, f"LINES{ending}").meta
         known = common_covariance(header)
         # One of counting alone has no bend in it.
-        found[kind_in(header)] = np.pad(known, (0, 3 - len(known)))
+        found[kind_in(header)] = np.pad(known, (0, 3 - len(known))), own_covariance(header)
     return found

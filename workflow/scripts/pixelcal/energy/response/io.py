@@ -11,6 +11,7 @@ from astropy.io import fits
 from pixelcal.energy.kinds import of_kind
 from pixelcal.energy.lines import LineTable, elements_of, line_groups
 from pixelcal.energy.response.energy_scale import (
+    OWN_KEYWORDS,
     SYSTEMATIC_KEYWORDS,
     scale_cards,
     scale_covariance,
@@ -143,6 +144,8 @@ def _shape_cards(response: Response) -> list[tuple]:
     shape += scale_cards(response.scale_covariance)
     if response.systematic_covariance is not None:
         shape += scale_cards(response.systematic_covariance, SYSTEMATIC_KEYWORDS)
+    if response.own_covariance is not None:
+        shape += scale_cards(response.own_covariance, OWN_KEYWORDS)
     if np.isfinite(response.bend):
         shape += [
             ("BEND", response.bend, "[keV] bend of all relations, 4 x at mid range"),
@@ -227,7 +230,8 @@ def _read_response(path: str | Path, table: LineTable, ending: str) -> tuple[str
         continuum=np.asarray(continuum["COEFFICIENTS"], float),
         population_scale=np.asarray(population["SPREAD"], float),
         scale_covariance=scale_covariance(header),
-        systematic_covariance=_systematic(header),
+        systematic_covariance=_known_covariance(header, SYSTEMATIC_KEYWORDS),
+        own_covariance=_known_covariance(header, OWN_KEYWORDS),
         bend=float(header.get("BEND", np.nan)),
         bend_err=float(header.get("BENDERR", np.nan)),
         block_shift=_column(continuum, "SHIFT"),
@@ -240,9 +244,9 @@ def _read_response(path: str | Path, table: LineTable, ending: str) -> tuple[str
     )
 
 
-def _systematic(header) -> np.ndarray | None:
-    """The covariance of stretch, shift and bend, or None of a file from before it was recorded."""
-    covariance = scale_covariance(header, SYSTEMATIC_KEYWORDS)
+def _known_covariance(header, keywords) -> np.ndarray | None:
+    """A covariance of stretch, shift and bend, or None of a file from before it was recorded."""
+    covariance = scale_covariance(header, keywords)
     return covariance if np.isfinite(covariance).all() else None
 
 

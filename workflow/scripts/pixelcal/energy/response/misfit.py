@@ -68,15 +68,15 @@ def measure_misfit(deviance, variance, counts, shift, shift_err) -> Misfit:
         some = counts[:, block] > 0
         share = counts[some, block]
         of_counting = variance[some, block] / share**2
-        middle, scatter = _beyond(deviance[some, block] / share, of_counting)
+        middle, scatter = beyond_counting(deviance[some, block] / share, of_counting)
         found.excess[block], found.excess_scatter[block] = max(middle, 0.0), scatter
         known = np.isfinite(shift[:, block]) & np.isfinite(shift_err[:, block])
-        middle, scatter = _beyond(shift[known, block], shift_err[known, block] ** 2)
+        middle, scatter = beyond_counting(shift[known, block], shift_err[known, block] ** 2)
         found.shift[block], found.shift_scatter[block] = middle, scatter
     return found
 
 
-def _beyond(values: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
+def beyond_counting(values: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
     """Median of values (n,) that counting does not explain, and their scatter beyond it."""
     n = len(values)
     if n < MIN_PIXELS:

@@ -44,6 +44,9 @@ class Response:
         The same of stretch, shift and bend (`response.energy_scale`), with what the line energies,
         straight relations and the blocks of lines that disagree leave uncertain; None where nobody
         looked.
+    own_covariance : (3, 3) float, or None
+        The same of what each pixel has by itself beyond counting: its channels are not linear, or
+        its response is not that of the camera.
     bend, bend_err : float, keV
         How the relations of all pixels bend (`energy_scale.bend_function`); NaN where not known.
     element_shift : (n_elements,) float, keV, or None
@@ -73,6 +76,7 @@ class Response:
     iterations: int = 0
     converged: bool | None = None
     systematic_covariance: np.ndarray | None = None
+    own_covariance: np.ndarray | None = None
     bend: float = np.nan
     bend_err: float = np.nan
     element_shift: np.ndarray | None = None

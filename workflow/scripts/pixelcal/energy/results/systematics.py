@@ -1,30 +1,54 @@
 """The systematic uncertainty of each pixel's energies, as columns of its relation.
 
-What is known of it is common to the pixels of a kind (`response.energy_scale`): counting of the
-stack, energies of lines, a bend, blocks of lines that disagree. No statistical error contains it.
+Part of it is common to the pixels of a kind (`response.energy_scale`): counting of the stack,
+energies of lines, a bend, blocks of lines that disagree. Part of it each pixel has by itself
+(`fit.block_agreement.own_covariance`): its channels are not linear, or its response is not that of
+the camera. No statistical error contains either.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib import recfunctions
 
 from pixelcal.energy.kinds import of_kind
 from pixelcal.energy.response.energy_scale import systematic_sigmas
-from pixelcal.energy.response.extensions import common_covariances
+from pixelcal.energy.response.extensions import systematic_covariances
 from pixelcal.instrument import Requirement
 from pixelcal.status import has_valid_fit
 
 
-def covariance_of_pixels(response: str | Path, kinds: np.ndarray) -> np.ndarray:
-    """Covariances (n, 3, 3) of stretch, shift (keV) and bend (keV) of pixels of some kinds (n,).
+class Systematics(NamedTuple):
+    """What is uncertain in the energies of pixels beside counting.
 
-    `response` is the path of the learnt response.
+    Attributes
+    ----------
+    common, own : (n, 3, 3) float
+        Covariances of stretch, shift (keV) and bend (keV), as `energy_scale.systematic_sigma` takes
+        them: what the pixels of a kind have in common, and what each has by itself.
     """
-    known = common_covariances(response)
-    return np.array([of_kind(known, str(kind)) for kind in kinds]).reshape(-1, 3, 3)
+
+    common: np.ndarray
+    own: np.ndarray
+
+    def sigma(self, energy_keV: float) -> np.ndarray:
+        """Standard deviations (n,), keV, of an energy, by both together."""
+        return systematic_sigmas(energy_keV, self.common + self.own)
+
+
+def unknown_systematics(n: int) -> Systematics:
+    """Those of `n` pixels where nobody looked: NaN."""
+    return Systematics(*np.full((2, n, 3, 3), np.nan))
+
+
+def systematics_of(response: str | Path, kinds: np.ndarray) -> Systematics:
+    """The systematic uncertainties of pixels of some kinds (n,), from the learnt response."""
+    known = systematic_covariances(response)
+    pairs = np.array([of_kind(known, str(kind)) for kind in kinds]).reshape(-1, 2, 3, 3)
+    return Systematics(pairs[:, 0], pairs[:, 1])
 
 
 def column_name(energy_keV: float) -> str:
@@ -33,18 +57,15 @@ def column_name(energy_keV: float) -> str:
 
 
 def with_systematics(
-    rows: np.ndarray, covariances: np.ndarray | None, requirement: Requirement
+    rows: np.ndarray, systematics: Systematics | None, requirement: Requirement
 ) -> np.ndarray:
     """The rows (n,) of a relation with a column (keV) for each reference energy, after the others.
 
-    NaN without a valid fit, and for all pixels where nobody looked (`covariances` None).
+    NaN without a valid fit, and for all pixels where nobody looked (None).
     """
     valid = has_valid_fit(rows["STATUS"])
-    names, columns = [], []
-    for energy in requirement.energies_keV:
-        sigma = np.full(len(rows), np.nan)
-        if covariances is not None and len(rows):
-            sigma = np.where(valid, systematic_sigmas(energy, covariances), np.nan)
-        names.append(column_name(energy))
-        columns.append(sigma)
+    known = systematics or unknown_systematics(len(rows))
+    energies = requirement.energies_keV
+    columns = [np.where(valid, known.sigma(energy), np.nan) for energy in energies]
+    names = [column_name(energy) for energy in energies]
     return recfunctions.append_fields(rows, names, columns, usemask=False)

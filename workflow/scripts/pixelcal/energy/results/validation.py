@@ -17,12 +17,10 @@ from pixelcal.energy.requirement import (
     requirement_keV,
 )
 from pixelcal.energy.response.energy_scale import systematic_sigmas
+from pixelcal.energy.results.systematics import Systematics, unknown_systematics
 from pixelcal.instrument import Requirement
 from pixelcal.numerics import statistics
 from pixelcal.status import EnergyStatus, has_valid_fit, is_trusted
-
-NOT_KNOWN = np.full((2, 2), np.nan)
-"""A systematic covariance where nobody looked."""
 
 PASS_FRACTIONS = ("pass_fraction", "predicted_pass_fraction", "predicted_pass_fraction_total")
 
@@ -31,7 +29,7 @@ def validate(
     rows: Mapping,
     prior: tuple[np.ndarray, np.ndarray],
     truth: tuple[np.ndarray, np.ndarray] | None = None,
-    systematic_covariance: np.ndarray | None = None,
+    systematics: Systematics | None = None,
     *,
     requirement: Requirement,
 ) -> dict:
@@ -43,8 +41,7 @@ def validate(
         Columns of a relation: GAIN, OFFSET, GAIN_ERR, OFFSET_ERR, GAIN_OFFSET_COV, STATUS.
     prior : gain and offset before the fit, (n,) each, keV/channel and keV
     truth : gain and offset as injected, (n,) each, or None
-    systematic_covariance : (3, 3) or (2, 2) float, or one for each pixel (n, k, k), optional
-        `Response.systematic_covariance`: of what all pixels of a kind have in common.
+    systematics : Systematics, optional
     requirement : Requirement
 
     Returns
@@ -55,26 +52,27 @@ def validate(
         (bool), `status_counts` (pixels with each bit), and `energies`: for each energy, written as
         "4", the numbers of `energy_numbers` over all valid fits, over the good pixels under `good`,
         pass fractions without doubtful fits under `trusted`, and `common_sigma_keV`, the systematic
-        uncertainty that pixels have in common.
+        uncertainty that pixels have in common, `own_sigma_keV`, that of each by itself.
     """
     status = np.asarray(rows["STATUS"])
     wanted = (status & EnergyStatus.MASKED) == 0
     valid, good = wanted & has_valid_fit(status), status == 0
     gain, offset, *covariance = (np.where(valid, of, np.nan) for of in relation_columns(rows))
     trusted = valid & is_trusted(status)
-    of_all = NOT_KNOWN if systematic_covariance is None else systematic_covariance
+    known = systematics or unknown_systematics(len(status))
     energies = {}
     for energy in requirement.energies_keV:
         sigma = energy_sigma(energy, gain, offset, *covariance)
         change = energy_error(energy, gain, offset, *prior)
         error = None if truth is None else energy_error(energy, gain, offset, *truth)
-        common = np.broadcast_to(systematic_sigmas(energy, of_all), len(status))
+        systematic = known.sigma(energy)
         data = sigma, change, float(requirement_keV(energy, requirement))
-        of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error, common)
-        energies[f"{energy:g}"] = energy_numbers(*data, wanted, error, common) | {
+        of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error, systematic)
+        energies[f"{energy:g}"] = energy_numbers(*data, wanted, error, systematic) | {
             "trusted": {key: of_trusted[key] for key in PASS_FRACTIONS},
-            "good": energy_numbers(*data, good, error, common),
-            "common_sigma_keV": _typical(common),
+            "good": energy_numbers(*data, good, error, systematic),
+            "common_sigma_keV": _typical(systematic_sigmas(energy, known.common)),
+            "own_sigma_keV": _typical(systematic_sigmas(energy, known.own)),
         }
     return {
         "n_pixels": len(status),
@@ -89,14 +87,14 @@ def validate(
     }
 
 
-def _typical(common: np.ndarray) -> float:
+def _typical(sigma: np.ndarray) -> float:
     """Root mean square of the systematic uncertainties of the pixels (n,)."""
-    if not len(common):
+    if not len(sigma):
         return np.nan
-    return float(common[0]) if (common == common[0]).all() else statistics.rms(common)
+    return float(sigma[0]) if (sigma == sigma[0]).all() else statistics.rms(sigma)
 
 
-def energy_numbers(sigma, change, requirement, wanted, error, common) -> dict:
+def energy_numbers(sigma, change, requirement, wanted, error, systematic) -> dict:
     """Statistics at one energy over the pixels `wanted`.
 
     Parameters
@@ -109,8 +107,8 @@ def energy_numbers(sigma, change, requirement, wanted, error, common) -> dict:
     wanted : (n,) bool
         The pixels that count. Pixels masked by the user are not the fit's fault and should not be
         among them; pixels without a valid fit should, and do not pass.
-    common : (n,) float, keV
-        Systematic uncertainty that pixels have in common; NaN where it is not known.
+    systematic : (n,) float, keV
+        Systematic uncertainty; NaN where it is not known.
 
     Returns
     -------
@@ -124,12 +122,14 @@ def energy_numbers(sigma, change, requirement, wanted, error, common) -> dict:
         - `bias_keV` (mean error), `rms_keV`, `rms_over_bound`
         - `pull_mean`, `pull_std` of error / sigma
         - `coverage_68`: fraction of |error| <= sigma; 0.6827 where sigma is right
+        - `pull_std_total`, `coverage_68_total`: the same with the systematic uncertainty as well
         - `pass_fraction`, as `requirement.pass_fraction`
         - standard errors of the above as `..._err`, those of pull_std and coverage_68 for normal
           pulls.
     """
     n_wanted = int(wanted.sum())
-    sigma, change, common = sigma[wanted], change[wanted], common[wanted]
+    sigma, change = sigma[wanted], change[wanted]
+    total = np.hypot(sigma, np.nan_to_num(systematic[wanted]))
     known = np.isfinite(sigma)
     numbers = {
         "requirement_keV": requirement,
@@ -137,9 +137,7 @@ def energy_numbers(sigma, change, requirement, wanted, error, common) -> dict:
         "sigma_median_keV": statistics.median(sigma[known]),
         "rms_bound_keV": statistics.rms(sigma[known]),
         "predicted_pass_fraction": predicted_pass_fraction(sigma, requirement),
-        "predicted_pass_fraction_total": predicted_pass_fraction(
-            np.hypot(sigma, np.nan_to_num(common)), requirement
-        ),
+        "predicted_pass_fraction_total": predicted_pass_fraction(total, requirement),
         "change_mean_keV": statistics.mean(change),
         "change_rms_keV": statistics.rms(change),
     }
@@ -152,6 +150,8 @@ def energy_numbers(sigma, change, requirement, wanted, error, common) -> dict:
         "rms_over_bound": statistics.rms(error) / statistics.rms(sigma[known & has_truth]),
         **statistics.pull_numbers(error, sigma),
     }
+    of_total = statistics.pull_numbers(error, total)
+    numbers |= {f"{key}_total": of_total[key] for key in ("pull_std", "coverage_68")}
     numbers["pass_fraction"] = pass_fraction(error, requirement)
     numbers["pass_fraction_err"] = statistics.fraction_err(numbers["pass_fraction"], n_wanted)
     return numbers

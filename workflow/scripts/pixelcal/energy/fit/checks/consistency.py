@@ -341,7 +341,9 @@ def balance_of_block(counts, theta, b, scale, templates, work):
         scatter = max(scatter, templates.population_scale[N_OF_SHAPE + first.shape[0] + k])
     error = np.sqrt(expected + (scatter * expected) ** 2)
     surplus = (seen - expected) / error if error > 0.0 else 0.0
-    return min(_worst_window(work.below[0], 0, n, work.mu, templates.misfit.excess[b]), 0.0), surplus
+    return min(
+        _worst_window(work.below[0], 0, n, work.mu, templates.misfit.excess[b]), 0.0
+    ), surplus
 
 
 @njit
