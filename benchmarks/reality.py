@@ -1,0 +1,126 @@
+"""How the joint fit bears the imperfections of real cameras, one at a time and together.
+
+python benchmarks/reality.py [--preset law tails all law+bend ...] [--pixels 1280]
+    [--exposures 10 100 1000] [--seed 1]
+
+Spectra are those of `simulation.real_camera`, in which the truth is known. Of the pixels that are
+healthy (not noisy, sick, hot or off) a line for each energy tells: how many pass (the error is
+within the requirement), the mean error and the systematic uncertainty quoted for it; the robust and
+the plain width, and the 68 % coverage, of the error over the quoted total (statistical and
+systematic) uncertainty, and the robust width over the statistical one alone. Flags are by STATUS
+bit; a pixel without a valid fit does not pass.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
+
+from options import ECLAIRS, KNOWN, MIN_COUNTS, OPTIONS, REQUIREMENT
+
+from pixelcal.energy.fit.learning import learn_camera
+from pixelcal.energy.fit.pixels import fit_pixels
+from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.relation import energy_sigma, relation_columns
+from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.response.energy_scale import systematic_sigmas
+from pixelcal.energy.results.merge import complete_status
+from pixelcal.energy.simulation.imperfections import PRESETS, combine
+from pixelcal.energy.simulation.real_camera import make_real_camera
+from pixelcal.energy.simulation.spectra import LINE_TABLE, prior
+from pixelcal.numerics.statistics import COVERAGE_1_SIGMA, robust_std
+from pixelcal.status import EnergyStatus, has_valid_fit
+
+NUMBERS = ("pass", "mean", "common", "robust", "width", "stat", "coverage")
+TITLES = ("pass", "mean eV", "quoted eV", "robust", "width", "stat only", "68 %")
+
+
+def measure(preset: str, n: int, seconds: float, seed: int = 1, table=LINE_TABLE) -> dict:
+    """Learn and fit a camera with the imperfections of `preset`; numbers (5,) by energy.
+
+    `table` is the line table that is fitted with. "rows" are the fits with STATUS completed,
+    "camera" is the truth.
+    """
+    camera, table = make_real_camera(n, seconds, seed, combine(preset)), read_line_table(table)
+    gain, offset = prior(n)
+    started = time.perf_counter()
+    response = learn_camera(camera.counts, gain, offset, table, MIN_COUNTS, **KNOWN)
+    learnt = time.perf_counter()
+    rows = fit_pixels(
+        camera.counts, np.arange(n), gain, offset, table, response, OPTIONS, camera.first_half
+    )
+    fitted = time.perf_counter()
+    rows = complete_status(rows, camera.x, camera.y, np.zeros(0, int), REQUIREMENT)
+    own = assess(rows, camera, response.systematic_covariance)
+    own |= {"learn s": learnt - started, "fit s": fitted - learnt}
+    return own | {"rows": rows, "camera": camera, "response": response}
+
+
+def assess(rows, camera, covariance) -> dict:
+    """What the fits of the healthy pixels are worth: numbers (5,) by energy, and flags by bit."""
+    energies = np.array(REQUIREMENT.energies_keV)
+    limit = requirement_keV(energies, REQUIREMENT)
+    error = camera.energy_error(energies, rows["GAIN"], rows["OFFSET"])
+    sigma = energy_sigma(energies[:, None], *relation_columns(rows))
+    if covariance is None:
+        covariance = np.zeros((3, 3))
+    common = [np.broadcast_to(systematic_sigmas(e, covariance), len(rows)) for e in energies]
+    common = np.array(common)
+    passed = np.abs(error) <= limit[:, None]
+    healthy, status = camera.healthy, rows["STATUS"]
+    judged = healthy & has_valid_fit(status)
+    pull = (error / np.hypot(sigma, common))[:, judged]
+    return {
+        "pass": passed[:, healthy].mean(axis=1),
+        "pass all": passed[:, camera.pixels.efficiency > 0].mean(axis=1),
+        "pass noisy": passed[:, camera.noisy].mean(axis=1) if camera.noisy.any() else None,
+        "mean": 1e3 * error[:, judged].mean(axis=1),
+        "common": 1e3 * common[:, judged].mean(axis=1),
+        "robust": np.array([robust_std(values) for values in pull]),
+        "width": pull.std(axis=1),
+        "stat": np.array([robust_std(values) for values in (error / sigma)[:, judged]]),
+        "coverage": (np.abs(pull) < 1).mean(axis=1),
+        "flagged": (status[healthy] != 0).mean(),
+        "bits": {bit.name: (status[healthy] & bit != 0).mean() for bit in EnergyStatus},
+    }
+
+
+def main() -> None:
+    """Print a table for each preset and exposure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pixels", type=int, default=1280)
+    parser.add_argument("--exposures", type=float, nargs="*", default=[10, 100, 1000])
+    parser.add_argument(
+        "--preset", nargs="*", default=["all"], help=f"of {', '.join(PRESETS)}; several joined by +"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--lines", default=LINE_TABLE, help="line table that is fitted with")
+    options = parser.parse_args()
+    print(f"{ECLAIRS.title}; healthy pixels; an honest 68 % is {COVERAGE_1_SIGMA:.3f}")
+    head = f"{'preset':<16}{'ks':>6}{'keV':>6}" + "".join(f"{title:>11}" for title in TITLES)
+    for preset in options.preset:
+        for exposure in options.exposures:
+            own = measure(preset, options.pixels, 1e3 * exposure, options.seed, options.lines)
+            print(head)
+            for k, energy in enumerate(REQUIREMENT.energies_keV):
+                numbers = [own[name][k] for name in NUMBERS]
+                print(
+                    f"{preset:<16}{exposure:>6g}{energy:>6g}{numbers[0]:>11.4f}{numbers[1]:>+11.1f}"
+                    + f"{numbers[2]:>11.1f}"
+                    + "".join(f"{value:>11.2f}" for value in numbers[3:])
+                )
+            bits = ", ".join(f"{name} {100 * x:.2f} %" for name, x in own["bits"].items() if x)
+            print(f"flagged {100 * own['flagged']:.2f} %: {bits or 'none'}")
+            for name in ("pass all", "pass noisy"):
+                if own[name] is not None:
+                    print(f"{name}: " + " ".join(f"{value:.4f}" for value in own[name]))
+            print(f"learning {own['learn s']:.1f} s, fitting {own['fit s']:.1f} s\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+"""The response of a camera with imperfections, as cumulative spectra of each component.
+
+Other laws than those which are fitted (`response/line_shape.py`): the square of the width has a
+quadratic term, the tail another dependence on the energy; charge may be lost by the depth of the
+interaction, or to a neighbour below its threshold.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.special import ndtr
+
+from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.response.line_shape import SIGMA_PER_FWHM, profile_cdf
+from pixelcal.energy.response.natural_width import with_natural_width
+from pixelcal.energy.simulation import spectra
+from pixelcal.energy.simulation.background import (
+    CDTE_DENSITY_G_CM3,
+    CDTE_THICKNESS_CM,
+    ENERGY_GRID_KEV,
+    cdte_efficiency,
+    read_attenuation,
+)
+from pixelcal.energy.simulation.detector import ESCAPES, Detector
+from pixelcal.energy.simulation.imperfections import Imperfections
+from pixelcal.io.resources import RESOURCES
+
+TAIL_NODES = np.geomspace(0.3, 9.0, 11)
+"""Tail factors at which the response is computed; between them it is a mixture."""
+
+MEASURED_KEV = np.arange(1.0, 164.0, 0.08)
+FINE_KEV = np.arange(1.0, 163.9, 0.02)
+"""Measured energies at which it is computed (a fifth of sigma apart), and splined to."""
+
+CONTINUUM_STEP = 10
+"""Bins of `ENERGY_GRID_KEV` that a piece of the continuum is made of: 0.2 keV."""
+
+MU_TAU_ELECTRON, MU_TAU_HOLE = 3.0e-3, 2.0e-4
+FIELD_V_CM = 3000.0
+"""Mobility-lifetime products (cm2/V) of CdTe, and the field: 300 V over 1 mm. Typical values
+(Takahashi & Watanabe 2001, IEEE Trans. Nucl. Sci. 48, 950)."""
+
+N_DEPTHS = 40
+SHARED_KEV = 4.0
+"""A neighbour that gets less than this, its threshold, is not seen, and the energy is lost."""
+
+LAW_FWHM = 1.1, 0.01848, 6.7e-5
+LAW_FRACTION = 0.04, 0.1
+LAW_LOSS_KEV = 0.15, 0.012
+"""The other law: FWHM^2 = 1.1^2 + 0.01848 E + 6.7e-5 E^2 (keV), 1.6 keV at 60 keV as without the
+quadratic term, and 6 % more at 120 keV; tail fraction 0.04 + 0.1 E / 100 keV, mean loss
+0.15 + 0.012 E."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of the truth; rates are those of interacting photons in a nominal pixel.
+
+    Attributes
+    ----------
+    element : (n,) int
+        Index into `elements`.
+    energy_keV, rate_per_s, width_keV : (n,) float
+    elements : tuple of str
+    """
+
+    element: np.ndarray
+    energy_keV: np.ndarray
+    rate_per_s: np.ndarray
+    width_keV: np.ndarray
+    elements: tuple[str, ...]
+
+
+def true_lines(
+    own: Imperfections, rates_per_s: dict[str, float] = spectra.LINE_RATES, table=None
+) -> Lines:
+    """The lines of a camera: those of the table and those that it lacks.
+
+    Parameters
+    ----------
+    own : Imperfections
+    rates_per_s : dict
+        Of the K series of each element, as seen by the detector.
+    table : LineTable, optional
+        In place of `complete.csv` or `all_blocks.csv`.
+    """
+    if table is None:
+        name = "complete.csv" if own.complete_lines else "all_blocks.csv"
+        table = read_line_table(RESOURCES / "lines" / name)
+    attenuation = read_attenuation(RESOURCES / "attenuation" / "cdte.csv")
+    known = _catalogue()
+    parts, elements, shift = [], [], dict(own.line_shift)
+    for name, rate in (*rates_per_s.items(), *own.extra_rates):
+        element, _, series = name.partition(" ")
+        rows = known[(known["element"] == element) & (known["series"] == (series or "K"))]
+        energy, intensity, width = rows["energy"], rows["intensity"], rows["width"]
+        if name in rates_per_s:
+            chosen = np.array(table.element) == element
+            energy, intensity = table.energy_keV[chosen], table.intensity[chosen]
+            nearest = np.abs(energy[:, None] - rows["energy"]).argmin(axis=1)
+            width = width[nearest]
+        if rate <= 0 or not len(energy):
+            continue
+        seen = intensity * cdte_efficiency(energy, attenuation)
+        natural = width if own.natural_widths else np.zeros(len(energy))
+        parts.append((energy + shift.get(element, 0.0), rate * seen / seen.sum(), natural))
+        elements.append(name)
+    index = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
+    return Lines(
+        index, *(np.concatenate(values) for values in zip(*parts, strict=True)), tuple(elements)
+    )
+
+
+@lru_cache
+def _catalogue() -> np.ndarray:
+    """The lines of `materials.csv`: element, series (K or L), energy, intensity, width (keV)."""
+    with open(RESOURCES / "lines" / "materials.csv", encoding="utf-8", newline="") as handle:
+        rows = csv.DictReader(line for line in handle if not line.startswith("#"))
+        values = [
+            (
+                row["element"],
+                row["transition"][0],
+                float(row["energy_keV"]),
+                float(row["intensity"]),
+                float(row["width_keV"] or 0.0),
+            )
+            for row in rows
+        ]
+    names = [("element", "U2"), ("series", "U1")]
+    return np.array(values, [*names, *((name, "f8") for name in ("energy", "intensity", "width"))])
+
+
+def sigma(energy, own: Imperfections):
+    """Standard deviation (keV) of the Gaussian core at `energy` (keV)."""
+    if not own.law:
+        return Detector().sigma(np.maximum(energy, 0.0))
+    noise, statistics, quadratic = LAW_FWHM
+    energy = np.maximum(energy, 0.0)
+    return SIGMA_PER_FWHM * np.sqrt(noise**2 + statistics * energy + quadratic * energy**2)
+
+
+def tail_laws(energy, own: Imperfections, factor=1.0):
+    """Fraction of the events in the tail and their mean loss (keV) at `energy` (keV).
+
+    `factor` of a pixel is on both: the fraction stays below 0.8.
+    """
+    energy, detector = np.maximum(energy, 0.0), Detector()
+    if own.law:
+        fraction = LAW_FRACTION[0] + LAW_FRACTION[1] * energy / 100.0
+        loss = LAW_LOSS_KEV[0] + LAW_LOSS_KEV[1] * energy
+    else:
+        fraction, loss = detector.tail_fraction(energy), detector.tail_scale * energy
+    return np.minimum(factor * fraction, 0.8), np.maximum(factor * loss, 1e-3)
+
+
+def collection(depth_cm, factor=1.0):
+    """Charge collection efficiency at a depth (cm) below the cathode, relative to the best.
+
+    Hecht 1932, Z. Phys. 77, 235: with mean free paths l = mobility x lifetime x field,
+    (l_e/d) (1 - exp(-(d - z)/l_e)) + (l_h/d) (1 - exp(-z/l_h)). `factor` divides that of the holes.
+    """
+    d = CDTE_THICKNESS_CM
+    l_e, l_h = MU_TAU_ELECTRON * FIELD_V_CM, MU_TAU_HOLE * FIELD_V_CM / factor
+
+    def efficiency(z):
+        return -l_e / d * np.expm1(-(d - z) / l_e) - l_h / d * np.expm1(-z / l_h)
+
+    return efficiency(np.asarray(depth_cm, float)) / efficiency(d * l_h / (l_e + l_h))
+
+
+def depth_weights(energy, depth_edges_cm, attenuation):
+    """Fractions (n, m) of photons of `energy` (n,) that interact between depths (m + 1,)."""
+    mu = np.exp(np.interp(np.log(energy), np.log(attenuation[0]), np.log(attenuation[1])))
+    beyond = np.exp(-CDTE_DENSITY_G_CM3 * np.outer(mu, depth_edges_cm))
+    return -np.diff(beyond, axis=1) / (beyond[:, :1] - beyond[:, -1:])
+
+
+def shoulder_cdf(measured, energy, sigma_keV, largest_keV):
+    """A line whose events lose between nothing and `largest_keV` (uniform), below `measured`."""
+
+    def integral(z):
+        return z * ndtr(z) + np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
+
+    z = (measured - energy) / sigma_keV
+    return (integral(z + largest_keV / sigma_keV) - integral(z)) * sigma_keV / largest_keV
+
+
+def response_cdf(measured, photon, deposit, width, own: Imperfections, resolution, factor):
+    """Fraction (n, m) of events below `measured` (m,) keV, of photons (n,) that leave `deposit`.
+
+    Parameters
+    ----------
+    measured : (m,) float, keV
+    photon, deposit : (n,) float, keV
+        Energy of the photon, and without what escapes.
+    width : (n,) float, keV
+        Natural width (FWHM).
+    own : Imperfections
+    resolution, factor : float
+        Of the pixel: on the width of the core, and on the tail.
+    """
+    at = np.asarray(deposit, float)[:, None]
+    core = sigma(at, own) * resolution
+    if own.hecht:
+        attenuation = read_attenuation(RESOURCES / "attenuation" / "cdte.csv")
+        edges = np.linspace(0.0, CDTE_THICKNESS_CM, N_DEPTHS + 1)
+        weights = depth_weights(photon, edges, attenuation)
+        efficiency = collection((edges[:-1] + edges[1:]) / 2, factor)
+        below = sum(
+            weights[:, k : k + 1] * ndtr((measured - at * efficiency[k]) / core)
+            for k in range(N_DEPTHS)
+        )
+    else:
+        tail = tail_laws(at, own, factor)
+        below = with_natural_width(profile_cdf, measured, at, core, *tail, width)
+    if own.sharing:
+        largest = np.minimum(SHARED_KEV, 0.5 * at)
+        below = (1.0 - own.sharing) * below
+        below += own.sharing * shoulder_cdf(measured, at, core, largest)
+    return below
+
+
+@dataclass(frozen=True)
+class ResponseTables:
+    """Cumulative rates (1/s) below each of `FINE_KEV`, before any threshold.
+
+    Attributes
+    ----------
+    below : (n_factors, n_resolutions, 1 + n_elements, n_fine) float
+        Of the continuum and of the lines of each element.
+    factors, resolutions : (n,) float
+        Nodes of tail factor and resolution.
+    elements : tuple of str
+    """
+
+    below: np.ndarray
+    factors: np.ndarray
+    resolutions: np.ndarray
+    elements: tuple[str, ...]
+
+
+@lru_cache(maxsize=4)
+def response_tables(own: Imperfections, resolutions=spectra.RESOLUTIONS) -> ResponseTables:
+    """The tables of a camera; they depend on no pixel."""
+    differ = own.tail_spread or own.tail_gradient or own.sick_fraction
+    factors = TAIL_NODES if differ else np.ones(1)
+    lines, continuum = true_lines(own), _continuum(own)
+    components = 1 + len(lines.elements)
+    below = np.empty((len(factors), len(resolutions), components, len(MEASURED_KEV)))
+    which = np.eye(len(lines.elements))[lines.element] * lines.rate_per_s[:, None]
+    for i, factor in enumerate(factors):
+        # The continuum has no feature as narrow as a change of the resolution.
+        smooth = _rates(*continuum, 0 * continuum[0], own, 1.0, factor, MEASURED_KEV[::3])
+        smooth = CubicSpline(MEASURED_KEV[::3], smooth, axis=0)(MEASURED_KEV)
+        for k, resolution in enumerate(resolutions):
+            below[i, k, 0] = smooth[:, 0]
+            narrow = _rates(
+                lines.energy_keV, which, lines.width_keV, own, resolution, factor, MEASURED_KEV
+            )
+            below[i, k, 1:] = narrow.T
+    fine = CubicSpline(MEASURED_KEV, below, axis=-1)(FINE_KEV)
+    return ResponseTables(fine, np.asarray(factors), np.array(resolutions), tuple(lines.elements))
+
+
+def _rates(energy, rate, width, own: Imperfections, resolution, factor, measured):
+    """Rates (m, c) below `measured` (m,) of photons (n,) with rates (n, c), escapes and all."""
+    fractions = Detector().escape_fractions(energy)
+    pieces = [(energy, energy, rate * (1.0 - fractions.sum(axis=0))[:, None], width)]
+    for escape, fraction in zip(ESCAPES, fractions, strict=True):
+        used = fraction > 0
+        escaped = rate[used] * fraction[used, None]
+        pieces.append((energy[used], energy[used] - escape.lost_keV, escaped, width[used]))
+    total = np.zeros((len(measured), rate.shape[1]))
+    for photon, deposit, rates, natural in pieces:
+        for start in range(0, len(photon), 128):
+            part = slice(start, start + 128)
+            cdf = response_cdf(
+                measured, photon[part], deposit[part], natural[part], own, resolution, factor
+            )
+            total += cdf.T @ rates[part]
+    return total
+
+
+def _continuum(own: Imperfections):
+    """Energies (n,) and rates (n, 1) of the continuum with the Earth out of the field."""
+    edges = ENERGY_GRID_KEV
+    rate = spectra.background().continuum_per_s[:2].sum(axis=0)
+    energy = (edges[:-1] + edges[1:]) / 2
+    rate = rate * continuum_factor(energy, own)
+    starts = np.arange(0, len(rate), CONTINUUM_STEP)
+    total = np.add.reduceat(rate, starts)
+    return np.add.reduceat(rate * energy, starts) / total, total[:, None]
+
+
+def continuum_factor(energy, own: Imperfections):
+    """The continuum relative to the ideal one: a bump at 62 keV, steps at the K edges of W, Pb."""
+    factor = 1.0 + own.bump * np.exp(-0.5 * ((energy - 62.0) / 4.0) ** 2)
+    return factor * (1.0 - own.edges) ** ((energy > 69.525).astype(float) + (energy > 88.005))
