@@ -36,8 +36,8 @@ from pixelcal.energy.simulation.spectra import LINE_TABLE, prior
 from pixelcal.numerics.statistics import COVERAGE_1_SIGMA, robust_std
 from pixelcal.status import EnergyStatus, has_valid_fit
 
-NUMBERS = ("pass", "mean", "common", "robust", "width", "stat", "coverage")
-TITLES = ("pass", "mean eV", "quoted eV", "robust", "width", "stat only", "68 %")
+NUMBERS = ("pass", "mean", "common", "total", "robust", "width", "stat", "coverage")
+TITLES = ("pass", "mean eV", "quoted eV", "sys eV", "robust", "width", "stat only", "68 %")
 
 
 def measure(preset: str, n: int, seconds: float, seed: int = 1, table=LINE_TABLE) -> dict:
@@ -56,31 +56,36 @@ def measure(preset: str, n: int, seconds: float, seed: int = 1, table=LINE_TABLE
     )
     fitted = time.perf_counter()
     rows = complete_status(rows, camera.x, camera.y, np.zeros(0, int), REQUIREMENT)
-    own = assess(rows, camera, response.systematic_covariance)
+    covariances = response.systematic_covariance, response.own_covariance
+    own = assess(rows, camera, *(np.zeros((3, 3)) if c is None else c for c in covariances))
     own |= {"learn s": learnt - started, "fit s": fitted - learnt}
     return own | {"rows": rows, "camera": camera, "response": response}
 
 
-def assess(rows, camera, covariance) -> dict:
-    """What the fits of the healthy pixels are worth: numbers (5,) by energy, and flags by bit."""
+def assess(rows, camera, of_all, of_each) -> dict:
+    """What the fits of the healthy pixels are worth: numbers (5,) by energy, and flags by bit.
+
+    `of_all` and `of_each` (3, 3) are the systematic covariances.
+    """
     energies = np.array(REQUIREMENT.energies_keV)
     limit = requirement_keV(energies, REQUIREMENT)
     error = camera.energy_error(energies, rows["GAIN"], rows["OFFSET"])
     sigma = energy_sigma(energies[:, None], *relation_columns(rows))
-    if covariance is None:
-        covariance = np.zeros((3, 3))
-    common = [np.broadcast_to(systematic_sigmas(e, covariance), len(rows)) for e in energies]
-    common = np.array(common)
+    common, total = (
+        np.array([systematic_sigmas(energy, c) for energy in energies])[:, None]
+        for c in (of_all, of_all + of_each)
+    )
     passed = np.abs(error) <= limit[:, None]
     healthy, status = camera.healthy, rows["STATUS"]
     judged = healthy & has_valid_fit(status)
-    pull = (error / np.hypot(sigma, common))[:, judged]
+    pull = (error / np.hypot(sigma, total))[:, judged]
     return {
         "pass": passed[:, healthy].mean(axis=1),
         "pass all": passed[:, camera.pixels.efficiency > 0].mean(axis=1),
         "pass noisy": passed[:, camera.noisy].mean(axis=1) if camera.noisy.any() else None,
         "mean": 1e3 * error[:, judged].mean(axis=1),
-        "common": 1e3 * common[:, judged].mean(axis=1),
+        "common": 1e3 * common[:, 0],
+        "total": 1e3 * total[:, 0],
         "robust": np.array([robust_std(values) for values in pull]),
         "width": pull.std(axis=1),
         "stat": np.array([robust_std(values) for values in (error / sigma)[:, judged]]),
@@ -102,7 +107,7 @@ def main() -> None:
     parser.add_argument("--lines", default=LINE_TABLE, help="line table that is fitted with")
     options = parser.parse_args()
     print(f"{ECLAIRS.title}; healthy pixels; an honest 68 % is {COVERAGE_1_SIGMA:.3f}")
-    head = f"{'preset':<16}{'ks':>6}{'keV':>6}" + "".join(f"{title:>11}" for title in TITLES)
+    head = f"{'preset':<16}{'ks':>6}{'keV':>6}" + "".join(f"{title:>10}" for title in TITLES)
     for preset in options.preset:
         for exposure in options.exposures:
             own = measure(preset, options.pixels, 1e3 * exposure, options.seed, options.lines)
@@ -110,9 +115,9 @@ def main() -> None:
             for k, energy in enumerate(REQUIREMENT.energies_keV):
                 numbers = [own[name][k] for name in NUMBERS]
                 print(
-                    f"{preset:<16}{exposure:>6g}{energy:>6g}{numbers[0]:>11.4f}{numbers[1]:>+11.1f}"
-                    + f"{numbers[2]:>11.1f}"
-                    + "".join(f"{value:>11.2f}" for value in numbers[3:])
+                    f"{preset:<16}{exposure:>6g}{energy:>6g}{numbers[0]:>10.4f}{numbers[1]:>+11.1f}"
+                    + "".join(f"{value:>10.1f}" for value in numbers[2:4])
+                    + "".join(f"{value:>10.2f}" for value in numbers[4:])
                 )
             bits = ", ".join(f"{name} {100 * x:.2f} %" for name, x in own["bits"].items() if x)
             print(f"flagged {100 * own['flagged']:.2f} %: {bits or 'none'}")

@@ -25,6 +25,7 @@ from pixelcal.energy.response.energy_scale import (
 from pixelcal.energy.response.misfit import Misfit, beyond_counting, measure_misfit
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
+from pixelcal.numerics.statistics import median
 from pixelcal.status import has_valid_fit
 
 MOST_PIXELS = 2000
@@ -36,6 +37,9 @@ MOST_SIGMA = 6.0
 
 MIN_PIXELS = 8
 """Fewer do not tell how much pixels scatter."""
+
+MOST_STRAIGHT = 3
+"""Of so few blocks a straight relation and a parabola leave nothing to hold them against."""
 
 LEAST_LEFT = 0.02
 """Where the fit leaves less of a block's displacement to be seen, blocks cannot be compared."""
@@ -55,16 +59,20 @@ class BlockAgreement(NamedTuple):
         1 keV higher.
     misfit : Misfit
         How far the pixels are from the model.
-    bend_scatter : float, keV
+    pixel_err : (n_blocks,) float, keV
+        Error by counting, of a typical pixel, of where the lines of a block stand.
+    bend_scatter, bend_err : float, keV
         Standard deviation between pixels of how far relations bend in the middle of the lines,
-        without what counting makes.
+        without what counting makes; and what counting makes in a typical pixel.
     """
 
     shift: np.ndarray
     shift_err: np.ndarray
     lever: np.ndarray
     misfit: Misfit
+    pixel_err: np.ndarray
     bend_scatter: float
+    bend_err: float
 
 
 def compare_blocks(
@@ -109,9 +117,10 @@ def compare_blocks(
     data = found.block_misfit, found.block_variance, found.block_counts
     shifts = found.block_shift, found.block_shift_err
     misfit = measure_misfit(*(values[valid] for values in (*data, *shifts)))
-    bends = fits["BEND"][valid], fits["BEND_ERR"][valid] ** 2
-    _, bend_scatter = beyond_counting(*(values[np.isfinite(bends[1])] for values in bends))
-    return BlockAgreement(shift, shift_err, lever, misfit, bend_scatter)
+    bends = fits[np.isfinite(fits["BEND_ERR"]) & valid]
+    _, bend_scatter = beyond_counting(bends["BEND"], bends["BEND_ERR"] ** 2)
+    own = _medians(found.block_shift_err[valid]), bend_scatter, median(bends["BEND_ERR"])
+    return BlockAgreement(shift, shift_err, lever, misfit, *own)
 
 
 def systematic_covariance(
@@ -150,29 +159,37 @@ def own_covariance(agreement: BlockAgreement, table: LineTable) -> np.ndarray:
     """Covariance (3, 3) of stretch, shift (keV) and bend (keV) that each pixel has by itself.
 
     Lines of a pixel stand off from a straight relation by more than counting where its channels are
-    not linear or its response is not the camera's. How much is seen in how its blocks disagree,
-    beyond counting. First as much of it as the bends of the pixels show is taken for parabolas,
-    which go on beyond the outermost lines; the rest for displacements of the blocks, independent of
-    each other. With the displacements d of the blocks, the fit moves by `lever` @ d, which is H d
-    at the blocks, and leaving out a block shows it at
+    not linear or its response is not the camera's. How much is seen in how its blocks disagree, and
+    in how it bends, beyond counting. Both are explained together, with variances that are never
+    negative, by displacements of the blocks, independent of each other, and by a parabola, which
+    goes on beyond the outermost lines. With the displacements d of the blocks, the fit moves by
+    `lever` @ d, which is H d at the blocks, and leaving out a block shows it at
 
         s_b = (d_b - (H d)_b) / (1 - H_bb)
     """
-    lever, scatter = agreement.lever, np.nan_to_num(agreement.misfit.shift_scatter)
+    lever, n_blocks = agreement.lever, table.n_blocks
     centre = _centres(table)
     hat = np.outer(centre, lever[:, 0]) + lever[:, 1]
     left = 1.0 - np.diag(hat)
-    if not (left > LEAST_LEFT).all():
-        # With so few blocks one of them alone decides: nothing is known of how they disagree.
+    if not (left > LEAST_LEFT).all() or n_blocks <= MOST_STRAIGHT:
+        # One block alone decides, or no bend can be told: nothing is known of how they disagree.
         return np.zeros((3, 3))
-    seen = (np.eye(table.n_blocks) - hat) / left[:, None]
-    bend = -4.0 * bend_function(centre, table)
-    square = scatter**2
-    explained = agreement.bend_scatter**2 * (seen @ bend) ** 2
-    variance, _ = nnls(seen**2, np.maximum(square - explained, 0.0))
-    moved = np.column_stack([lever, np.zeros(table.n_blocks)])
-    off = 4.0 * _of_bend(lever, table)
-    return (moved.T * variance) @ moved + np.outer(off, off) * agreement.bend_scatter**2
+    parabola = -4.0 * bend_function(centre, table)
+    seen = (np.eye(n_blocks) - hat) / left[:, None]
+    weight = 1.0 / (agreement.pixel_err**2 * left)
+    design = np.column_stack([np.ones(n_blocks), centre, parabola])
+    to_bend = np.linalg.solve((design.T * weight) @ design, design.T * weight)[2]
+    squares = np.vstack([np.column_stack([seen, seen @ parabola]), np.append(to_bend, 1.0)]) ** 2
+    found = np.append(agreement.misfit.shift_scatter, agreement.bend_scatter)
+    error = np.append(agreement.pixel_err, agreement.bend_err)
+    variance, _ = nnls(squares / error[:, None] ** 2, (found / error) ** 2)
+    moves = np.vstack([np.column_stack([lever, np.zeros(n_blocks)]), 4.0 * _of_bend(lever, table)])
+    return (moves.T * variance) @ moves
+
+
+def _medians(values: np.ndarray) -> np.ndarray:
+    """Median (k,) of the finite values of each column (n, k)."""
+    return np.array([median(column) for column in values.T])
 
 
 def _centres(table: LineTable) -> np.ndarray:
