@@ -30,6 +30,7 @@ FIT_DTYPE = np.dtype(
         ("FIRST_FRACTION", "f8"),
         ("TENSION", "f8"),
         ("BLOCKS_OUT", "i4"),
+        ("LOWEST_CHANNEL", "i2"),
         ("WIDTH_RATIO", "f8"),
         ("WIDTH_RATIO_ERR", "f8"),
         ("BEND", "f8"),
@@ -41,11 +42,14 @@ FIT_DTYPE = np.dtype(
 )
 """What every fit method returns: one row per pixel. Units as in `FIT_UNITS`.
 
-PVALUE_CAMERA is the p-value by what is typical of the camera, whose pixels may all be a little unlike
-the model: POOR_FIT goes by it. TAIL is the factor on the strength of the camera's low-energy tail; DRIFT the energy in the first half of the exposure minus that in the second, at the pivot where
-it is larger; DRIFT_PVALUE the probability of such a difference without a change; FIRST_FRACTION the
-fraction of the counts in the first half; TENSION the largest shift of a block over its error;
+PVALUE_CAMERA is the p-value by what is typical of the camera, whose pixels may all be a little
+unlike the model: POOR_FIT goes by it. TAIL is the factor on the strength of the camera's low-energy
+tail; DRIFT the energy in the first half of the exposure minus that in the second, at the pivot
+where it is larger; DRIFT_PVALUE the probability of such a difference without a change;
+FIRST_FRACTION the fraction of the counts in the first half; TENSION the largest shift of a block over its error;
 BLOCKS_OUT has bit 2**b where block b was left out of the fit because it cannot be believed;
+LOWEST_CHANNEL is the first one that the threshold of the pixel takes no counts from, 0 where it
+reaches into no block;
 WIDTH_RATIO is the width of the lines over the camera's by the counts of the pixel alone, to which
 FWHM_60 comes only with enough of them; BEND how far the energies lie above a straight relation in
 the middle of the lines, were they on a parabola; SECOND_SIGMA the significance of counts at another
@@ -73,6 +77,9 @@ LEAVE_OUT_UNITS = {name: FIT_UNITS[name] for name in RELATION_COLUMNS}
 SECOND_SIGMA = 3.9
 """Counts at other gains are clear from here on, for the best of 16 stretches of three kinds: in
 some 8 of 10 000 healthy pixels."""
+
+CHANGE_KEV = 0.15
+"""Halves of an exposure that differ by less agree as well as matters."""
 
 BEND_SIGMA, BEND_KEV = 3.5, 0.15
 """A relation is bent where its bend is so clear and so large: 5 of 10 000 healthy pixels, and none

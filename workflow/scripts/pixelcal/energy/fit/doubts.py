@@ -90,8 +90,9 @@ MENDED_TENSION = 3.5
 """Blocks that are left must agree better than those of a pixel that nothing was done to."""
 
 LEAST_SURPLUS = 3.0
-"""A block is left out where it holds more counts than belong there, by so many sigma: noise adds
-counts. Lines that only stand elsewhere are those of a bent relation, or of one that changes."""
+"""A block is left out where it holds more counts than belong there, by so many sigma, as noise adds
+counts, or where a threshold takes its low edge away. Lines that only stand elsewhere are those of a
+bent relation, or of one that changes."""
 
 MOST_GAIN = 1e6
 """In place of infinity, where there was no fit at all."""
@@ -304,7 +305,8 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
     )
     contradicts, foreign = _contradicts(found, data.templates), _foreign(found, data.templates)
     balances = [_balance(b, rows, *one, data) for b, one in enumerate(alternatives)]
-    lacking, surplus = (np.column_stack(parts) for parts in zip(*balances, strict=True))
+    lacking, surplus, cut = (np.column_stack(parts) for parts in zip(*balances, strict=True))
+    spoilt = (surplus > LEAST_SURPLUS) | (cut > 0)
     gains = np.minimum(lowered, MOST_GAIN) + foreign[rows] - lacking**2
     mended = [_is_mended(b, *one, data.templates) for b, one in enumerate(alternatives)]
     gains[~np.column_stack(mended)] = -np.inf
@@ -317,7 +319,7 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
         clear = gains[k, best] > max(gains[k, second], 0.0) + CLEARLY or _same(
             taken, other, data.options.energies_keV
         )
-        if enough and clear and surplus[k, best] > LEAST_SURPLUS:
+        if enough and clear and spoilt[k, best]:
             fits[row] = taken[0]
             fits["BLOCKS_OUT"][row] = 1 << best
         elif enough or (contradicts[row] and np.nanmax(lowered[k]) > LEAST_TENSION):
@@ -352,15 +354,16 @@ def _is_mended(block: int, again, found_again: Deviations, templates: Templates)
 
 
 def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -> tuple:
-    """What a block that was left out lacks, and what it has in excess, in sigma: two (m,).
+    """What a block that was left out lacks, what it has in excess, and what a threshold takes away.
 
-    What spoils a block adds counts; where it was another one that was wrong, lines are missing; and
-    where the lines of the block only stand elsewhere, it has as many as it should.
+    Three (m,): two in sigma, and channels. What spoils a block adds counts, or is a threshold;
+    where it was another block that was wrong, lines are missing; and where the lines of the block
+    only stand elsewhere, it has as many as it should.
     """
     templates = data.templates
     n_free = N_SHARED + templates.population_scale.size - N_OF_SHAPE
     work = make_workspace(data.counts.shape[1], templates)
-    lacking, surplus = np.zeros(len(rows)), np.zeros(len(rows))
+    lacking, surplus, cut = np.zeros((3, len(rows)))
     for k in np.flatnonzero(has_valid_fit(again["STATUS"])):
         gain, offset = again["GAIN"][k], again["OFFSET"][k]
         theta = np.ones(n_free)
@@ -370,8 +373,8 @@ def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -
         scale = float(np.median(found_again.normalisation[k]))
         counts = np.ascontiguousarray(data.counts[rows[k]], np.int32)
         point = theta, block, scale, templates, work
-        lacking[k], surplus[k] = balance_of_block(counts, *point)
-    return lacking, surplus
+        lacking[k], surplus[k], cut[k] = balance_of_block(counts, *point)
+    return lacking, surplus, cut
 
 
 def _same(one, other, energies_keV) -> bool:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.fit.checks.consistency import Consistency
-from pixelcal.energy.fit.columns import empty_fits
+from pixelcal.energy.fit.columns import CHANGE_KEV, empty_fits
 from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
@@ -32,9 +32,8 @@ from pixelcal.numerics.goodness_of_fit import moment_table, p_value
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 CHANGE_PVALUE = 1e-5
-CHANGE_KEV = 0.15
-"""A pixel changes within the exposure where its halves differ by so much, and by chance so rarely:
-one false flag in 100 000 pixels, and none for a drift that does not matter."""
+"""A pixel changes within the exposure where its halves differ by `CHANGE_KEV`, and by chance so
+rarely: one false flag in 100 000 pixels, and none for a drift that does not matter."""
 
 MISSING_FRACTION = 0.3
 MISSING_SIGNIFICANCE = 4.0
@@ -239,6 +238,7 @@ def _fill_goodness(rows, results: list[PixelFit], misfit: Misfit) -> None:
     # A fit lowers the deviance by one per parameter that the data, not the prior, determine.
     n_free = len(results[0].theta)
     n_fitted = n_free - np.array([result.deviations[2] for result in results])
+    rows["LOWEST_CHANNEL"] = [result.lowest for result in results]
     rows["STAT"], rows["DOF"] = stat, n_channels - n_free
     left = np.maximum(1.0 - n_fitted / n_channels, 0.05)
     mean, variance = np.maximum(mean - n_fitted, 0.05 * mean), variance * left

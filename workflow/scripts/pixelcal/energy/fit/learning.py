@@ -44,6 +44,13 @@ MIN_EM_ITERATIONS, MAX_EM_ITERATIONS = 3, 10
 CONVERGENCE_TOLERANCE = 0.02
 """Largest change of the shape, in units of its prior, that ends the iterations."""
 
+MOST_PIXELS = 2000
+"""Pixels that the iterations learn from: their stack is far better known than what they change."""
+
+TRAPPING_GAIN = 25.0
+"""By how much trapping by depth must lower chi-square of the stack (5 sigma, by a score test) to be
+fitted. It makes the shape dearer and less certain, and the tail does for a little of it."""
+
 MIN_STACK_COUNTS = 1000
 """Fewer counts in the stack teach nothing about a shape."""
 
@@ -121,36 +128,87 @@ def learn_camera(
     return _with_agreement(response, *data) if finished else response
 
 
+class _Learner:
+    """Learns and aligns in turn.
+
+    Parameters
+    ----------
+    counts, gain, offset, table, options, expected
+        As `learn_camera` has them; `gain` and `offset` (n,) are changed in place.
+    """
+
+    def __init__(self, counts, gain, offset, table, options, expected):
+        self._counts, self._gain, self._offset = counts, gain, offset
+        self._table, self._options, self._expected = table, options, expected
+        self._used, self._covariance = np.arange(len(counts)), None
+
+    def learn(self, response: Response, trapping: bool) -> Response | None:
+        """The response by the pixels that were aligned last; None where they hold too few counts.
+
+        `response` is that of the iteration before.
+        """
+        used = self._used
+        pixels = self._counts[used], self._gain[used], self._offset[used]
+        edges = stack_edges(self._table)
+        stacks = [stack_spectra(*pixels, of_block, self._covariance) for of_block in edges]
+        if sum(stack.sum() for stack in stacks) < MIN_STACK_COUNTS:
+            return None
+        start, scale = response.shape, response.population_scale
+        data = stacks, self._table, float(pixels[1].mean()), len(used)
+        return learn_response(*data, start, scale, self._expected, trapping)
+
+    def align(self, response: Response, chosen: np.ndarray) -> Response:
+        """The response with the population prior that the pixels `chosen` (m,) teach.
+
+        They are fitted, and those with a good fit put at their new relations and learnt from next.
+        """
+        templates = make_templates(response, self._table)
+        data = self._counts[chosen], chosen, self._gain[chosen], self._offset[chosen]
+        fits, found = fit_joint(*data, templates, self._options)
+        good = _teaches(fits, found)
+        self._used, self._covariance = chosen[good], relation_covariance(fits[good])
+        self._gain[self._used], self._offset[self._used] = fits["GAIN"][good], fits["OFFSET"][good]
+        before = response.population_scale
+        scale = learn_population_scale(found.value[good], found.variance[good], before)
+        return replace(response, population_scale=scale)
+
+
 def _alternate(counts, gain, offset, table, options, expected, max_iterations, progress):
     """Learn and align in turn; `gain` and `offset` (n,) are changed in place.
 
+    Until convergence from pixels evenly over the camera, `MOST_PIXELS` at most; then once from all,
+    which the iterations before have brought near: what one more would change is a small part of how
+    little all pixels differ from those. Trapping by depth is in the shape from where the stack of a
+    shape that has converged is clearly better described with it.
+
     Returns the response, and whether there were counts and pixels to learn from to the end.
     """
-    edges = stack_edges(table)
+    learner = _Learner(counts, gain, offset, table, options, expected)
+    few = np.unique(np.linspace(0, len(counts) - 1, min(len(counts), MOST_PIXELS)).astype(int))
     response = replace(empty_response(table, expected), converged=False)
-    used, covariance, scale = np.ones(len(counts), bool), None, response.population_scale
-    for iteration in range(1, max_iterations + 1):
-        pixels = counts[used], gain[used], offset[used]
-        stacks = [stack_spectra(*pixels, of_block, covariance) for of_block in edges]
-        if sum(stack.sum() for stack in stacks) < MIN_STACK_COUNTS:
-            logger.warning(TOO_FEW)
+    trapping, iteration = False, 0
+    while not response.converged and iteration < max_iterations:
+        if iteration:
+            response = learner.align(response, few)
+        learnt = learner.learn(response, trapping)
+        if learnt is None:
+            logger.warning(NONE_ALIGNED if iteration else TOO_FEW)
             return response, False
-        shape, mean_gain = response.shape, float(gain[used].mean())
-        response = learn_response(stacks, table, mean_gain, int(used.sum()), shape, scale, expected)
-        change = _change(shape, response.shape)
+        iteration, change = iteration + 1, _change(response.shape, learnt.shape)
         converged = iteration >= MIN_EM_ITERATIONS and change < CONVERGENCE_TOLERANCE
-        response = replace(response, iterations=iteration, converged=converged)
+        if converged and not trapping and learnt.trapping_gain > TRAPPING_GAIN:
+            trapping, converged = True, False
+        response = replace(learnt, iterations=iteration, converged=converged)
         _log(response, change)
         if progress:
             progress(iteration, max_iterations)
-        if converged or iteration == max_iterations:
-            break
-        used, covariance, scale = _align(counts, gain, offset, table, response, options)
-        if not used.any():
-            logger.warning(NONE_ALIGNED)
-            return response, False
-    if not converged:
+    if not response.converged:
         logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
+    if len(few) < len(counts):
+        before = learner.align(response, np.arange(len(counts)))
+        learnt = learner.learn(before, trapping)
+        response = replace(learnt, iterations=iteration + 1, converged=response.converged)
+        _log(response, _change(before.shape, response.shape))
     return response, True
 
 
@@ -170,22 +228,6 @@ def _with_agreement(response: Response, counts, gain, offset, table, options) ->
         block_shift_err=found.shift_err,
         misfit=found.misfit,
     )
-
-
-def _align(counts, gain, offset, table, response: Response, options: JointOptions):
-    """Fit the pixels with the response, and put those with a good fit at their new relations.
-
-    `gain` and `offset` (n,) are changed in place. Returns which pixels have a good fit (n,), the
-    covariances of their relations, and the scales of the population prior that they teach.
-    """
-    templates = make_templates(response, table)
-    fits, found = fit_joint(counts, np.arange(len(counts)), gain, offset, templates, options)
-    good = _teaches(fits, found)
-    gain[good], offset[good] = fits["GAIN"][good], fits["OFFSET"][good]
-    scale = learn_population_scale(
-        found.value[good], found.variance[good], response.population_scale
-    )
-    return good, relation_covariance(fits[good]), scale
 
 
 def _teaches(fits: np.ndarray, found: Deviations) -> np.ndarray:

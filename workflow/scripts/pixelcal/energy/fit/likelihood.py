@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.fit.checks.consistency import check_pixel, not_checked
+from pixelcal.energy.fit.checks.threshold import lowest_believed
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
     N_SHARED,
@@ -80,6 +81,8 @@ class PixelFit(NamedTuple):
     n_channels : int
     deviations : tuple
         What `population_prior.deviations` returns.
+    lowest : int
+        Lowest channel that no threshold takes counts from.
     consistency : tuple
         The fields of `consistency.Consistency`; NaN where the pixel was not checked.
     """
@@ -93,6 +96,7 @@ class PixelFit(NamedTuple):
     goodness: np.ndarray
     n_channels: int
     deviations: tuple[np.ndarray, np.ndarray, float]
+    lowest: int
     consistency: tuple
 
 
@@ -138,8 +142,13 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
         unknown = deviations(theta, covariance, templates.population_scale)
         unchecked = not_checked(templates.limits.shape[0])
         known = theta, covariance, 0.0, goodness, n_channels
-        return (_TOO_FEW_COUNTS, used, 0, *known, unknown, unchecked)
-    spectrum = Spectrum(counts, first, last, used / expected)
+        return (_TOO_FEW_COUNTS, used, 0, *known, unknown, 0, unchecked)
+    lowest = lowest_believed(counts, first, last, theta, used / expected, templates, work)
+    if lowest > 0:
+        first, last = choose_channels(theta, templates, counts.shape[0], lowest)
+        used, n_channels = _counts_in(counts, first, last)
+        expected = expected_total(first, last, theta, templates, work)
+    spectrum = Spectrum(counts, first, last, used / expected, lowest)
     converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
     used, n_channels = _counts_in(counts, first, last)
     status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
@@ -153,7 +162,7 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
         # The work holds the model one step before the end: what that leaves is of second order.
         consistency = check_pixel(counts, first_half, first, last, *point, templates, work)
     point = theta, covariance, scale, goodness, n_channels
-    return status, used, iterations, *point, found, consistency
+    return status, used, iterations, *point, found, spectrum.lowest, consistency
 
 
 @njit
@@ -350,7 +359,8 @@ def _minimise(spectrum, theta, templates, work, covariance):
 @njit
 def _choose_again(spectrum, theta, templates):
     """Choose the channels of the blocks by the relation of `theta`; whether that changes them."""
-    first, last = choose_channels(theta, templates, spectrum.counts.shape[0])
+    n_channels = spectrum.counts.shape[0]
+    first, last = choose_channels(theta, templates, n_channels, spectrum.lowest)
     changed = False
     for b in range(first.shape[0]):
         changed = changed or first[b] != spectrum.first[b] or last[b] != spectrum.last[b]

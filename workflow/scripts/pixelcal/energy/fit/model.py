@@ -40,12 +40,15 @@ class Spectrum(NamedTuple):
         First and one past the last channel of each block.
     scale : float
         Counts in the blocks relative to the camera's mean pixel.
+    lowest : int
+        Lowest channel that no threshold takes counts from.
     """
 
     counts: np.ndarray
     first: np.ndarray
     last: np.ndarray
     scale: float
+    lowest: int
 
 
 class Workspace(NamedTuple):
@@ -153,8 +156,11 @@ def parameter_index(local, block, first_group, n_blocks):
 
 
 @njit
-def choose_channels(theta, templates, n_channels):
-    """First and one past the last of the channels that lie wholly in each block."""
+def choose_channels(theta, templates, n_channels, lowest=0):
+    """First and one past the last of the channels that lie wholly in each block.
+
+    None below the channel `lowest`, where a threshold takes counts away.
+    """
     gain, offset = relation_of(theta)
     n_blocks = templates.limits.shape[0]
     first = np.zeros(n_blocks, np.int64)
@@ -162,7 +168,7 @@ def choose_channels(theta, templates, n_channels):
     for b in range(n_blocks):
         low = np.ceil((templates.limits[b, 0] - offset) / gain)
         high = np.floor((templates.limits[b, 1] - offset) / gain)
-        first[b] = min(max(low, 0), n_channels)
+        first[b] = min(max(low, lowest), n_channels)
         last[b] = max(min(max(high, 0), n_channels), first[b])
     return first, last
 

@@ -21,6 +21,13 @@ SIGMA_PER_FWHM = 1.0 / FWHM_PER_SIGMA
 
 _LARGEST_EXPONENT = 50.0
 
+TRAPPING = 7
+"""Place of the trapping among the parameters of a shape."""
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+DEPTHS = tuple(zip((1.0 + _NODES) / 2.0, _WEIGHTS / 2.0, strict=True))
+"""Quantiles of the depth of absorption, and their weights."""
+
 LEAST_LOSS_KEV = 0.02
 """Mean loss in the tail at low energy, where the law would have none or less: it is not seen."""
 
@@ -86,6 +93,10 @@ class LineShape:
         Mean loss in the tail at 60 keV as a fraction of the energy.
     loss_slope : float
         Relative slope of the mean loss at 60 keV: 1 is proportional to energy.
+    trapping : float
+        Fraction of the energy that an event loses at the far side of the crystal to holes that are
+        trapped on their way back (Hecht 1932, Z. Phys. 77, 235, for weak trapping): it goes with
+        the square of the depth. 0 where the data do not ask for it.
     escape : tuple of float
         Probability of each escape of the material at its K edge; falls as 1/E above it.
     absorption_keV : float
@@ -104,12 +115,13 @@ class LineShape:
     width_bend: float = 0.0
     tail_slope: float = 1.0
     loss_slope: float = 1.0
+    trapping: float = 0.0
 
     @property
     def vector(self) -> np.ndarray:
-        """The parameters that are learnt, (9 or more,), as `shape_of` takes them."""
+        """The parameters that are learnt, (10 or more,), as `shape_of` takes them."""
         core = self.fwhm_10, self.fwhm_60, self.tail_60, self.tail_scale
-        laws = self.width_bend, self.tail_slope, self.loss_slope
+        laws = self.width_bend, self.tail_slope, self.loss_slope, self.trapping
         return np.array([*core, *laws, *self.escape, self.absorption_keV])
 
     @property
@@ -134,10 +146,33 @@ class LineShape:
         loss = 60.0 * self.tail_scale * _law(energy, self.loss_slope)
         return np.maximum(loss, LEAST_LOSS_KEV)
 
+    def thickness(self, energy):
+        """Thickness of the crystal in absorption lengths of photons of `energy` (keV)."""
+        energy = np.asarray(energy, float)
+        thickness = (energy / self.absorption_keV) ** self.material.absorption_index
+        for escape in self.material.escapes:
+            thickness = np.where(energy < escape.edge_keV, thickness / escape.jump, thickness)
+        return thickness
+
     def efficiency(self, energy):
         """Probability that a photon of `energy` (keV) is absorbed."""
-        depth = (np.asarray(energy, float) / self.absorption_keV) ** self.material.absorption_index
-        return -np.expm1(-depth)
+        return -np.expm1(-self.thickness(energy))
+
+    def lost_by_depth(self, energy) -> list[tuple[float, np.ndarray]]:
+        """List of (weight, energy lost (n,), keV) of lines at `energy` (n,) keV.
+
+        At quantiles of the depth of absorption, whose density falls exponentially: the nodes of
+        Gauss-Legendre.
+        """
+        energy = np.asarray(energy, float)
+        if self.trapping == 0.0:
+            return [(1.0, np.zeros_like(energy))]
+        thickness = self.thickness(energy)
+        depths = [-np.log1p(quantile * np.expm1(-thickness)) / thickness for quantile, _ in DEPTHS]
+        return [
+            (weight, self.trapping * depth**2 * energy)
+            for depth, (_, weight) in zip(depths, DEPTHS, strict=True)
+        ]
 
     def escapes(self, energy):
         """List of (energy of the escape peaks, probability), for lines at `energy` (n,) keV."""
@@ -159,7 +194,7 @@ def _law(energy, slope: float):
 def shape_of(vector, material: Material) -> LineShape:
     """The line shape of the parameters (n,) that `LineShape.vector` gives."""
     *first, absorption = (float(value) for value in vector)
-    return LineShape(*first[:4], tuple(first[7:]), absorption, material, *first[4:7])
+    return LineShape(*first[:4], tuple(first[8:]), absorption, material, *first[4:8])
 
 
 def expected_shape(instrument: Instrument) -> LineShape:
@@ -182,7 +217,7 @@ def prior_sigma(material: Material) -> np.ndarray:
     Wide, so that it only matters for a run of few pixels and short exposure, which could not tell
     a tail from a continuum.
     """
-    laws = 0.3, 0.3, 0.3
+    laws = 0.3, 0.3, 0.3, 0.05
     return np.array([1.0, 1.0, 0.1, 0.02, *laws, *[0.02] * len(material.escapes), 15.0])
 
 
@@ -190,8 +225,8 @@ def shape_limits(material: Material) -> tuple[np.ndarray, np.ndarray]:
     """Least and largest value of each of the parameters, (n,) each."""
     n = len(material.escapes)
     return (
-        np.array([0.3, 0.3, 0.0, 0.005, -3.0, 0.0, 0.0, *[0.0] * n, 30.0]),
-        np.array([4.0, 5.0, 0.8, 0.3, 3.0, 1.5, 1.5, *[0.3] * n, 300.0]),
+        np.array([0.3, 0.3, 0.0, 0.005, -3.0, -0.5, -0.5, 0.0, *[0.0] * n, 30.0]),
+        np.array([4.0, 5.0, 0.8, 0.3, 3.0, 2.5, 2.5, 0.3, *[0.3] * n, 300.0]),
     )
 
 
@@ -201,33 +236,32 @@ def line_cdf(
     """Cumulative profiles (n, len(at)) of lines at `energy` (n,), without their escape peaks' loss.
 
     `resolution` scales the width of the core, `extra_variance` (keV^2) is added to its square.
-    `width` (n,) is the natural width of each line (FWHM, keV), or None. `tail` scales the fraction
-    of events in the tail.
+    `width` (n,) is the natural width of each line (FWHM, keV), or None. `tail` is the strength of
+    all that loses energy in the crystal relative to that of `shape`: 0 leaves the core alone.
     """
-    energy = np.asarray(energy, float)[:, None]
-    return with_natural_width(
-        profile_cdf,
-        np.asarray(at_keV, float),
-        energy,
-        np.sqrt((shape.sigma(energy) * resolution) ** 2 + extra_variance),
-        tail * shape.tail_fraction(energy),
-        shape.tail_mean(energy),
-        width,
-    )
+    square = (shape.sigma(energy) * resolution) ** 2 + extra_variance
+    return _line(profile_cdf, shape, energy, at_keV, np.sqrt(square), width, tail)
 
 
 def line_pdf(shape: LineShape, energy, at_keV, resolution=1.0, width=None, tail=1.0) -> np.ndarray:
     """Densities (n, len(at)) in 1/keV: the derivative of `line_cdf` against `at_keV`."""
-    energy = np.asarray(energy, float)[:, None]
-    return with_natural_width(
-        profile_pdf,
-        np.asarray(at_keV, float),
-        energy,
-        shape.sigma(energy) * resolution,
-        tail * shape.tail_fraction(energy),
-        shape.tail_mean(energy),
-        width,
-    )
+    sigma = shape.sigma(energy) * resolution
+    return _line(profile_pdf, shape, energy, at_keV, sigma, width, tail)
+
+
+def _line(profile, shape: LineShape, energy, at_keV, sigma, width, tail) -> np.ndarray:
+    """`profile` (n, len(at)) of lines with a core of `sigma` (n,) keV."""
+    energy, at_keV = np.asarray(energy, float), np.asarray(at_keV, float)
+    total = 0.0
+    if tail != 0.0:
+        fraction, loss = shape.tail_fraction(energy), shape.tail_mean(energy)
+        for weight, lost in shape.lost_by_depth(energy):
+            laws = (values[:, None] for values in (energy - lost, sigma, fraction, loss))
+            total = total + tail * weight * with_natural_width(profile, at_keV, *laws, width)
+    if tail != 1.0:
+        laws = energy[:, None], sigma[:, None], 0.0, LEAST_LOSS_KEV
+        total = total + (1.0 - tail) * with_natural_width(profile, at_keV, *laws, width)
+    return total
 
 
 def escape_peaks(

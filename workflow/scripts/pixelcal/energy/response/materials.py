@@ -1,8 +1,8 @@
 """Materials of detectors: K edges, what an escaping fluorescence photon carries away, absorption.
 
 Energies: NIST X-Ray Transition Energies (SRD 128), K edges and K alpha 1. Of Si and Ge the mean of
-the K alpha lines. The index of photoelectric absorption is that between the K edges and some 150
-keV.
+the K alpha lines. Absorption: NIST X-Ray Mass Attenuation Coefficients (NISTIR 5632); the index is
+that between the K edges and some 150 keV, and Zn is a tenth of the metal of CZT.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ class Escape:
     edge_keV : float
         K edge: photons above it can lose `lost_keV`.
     lost_keV : float
+    jump : float
+        Photoelectric absorption just above the edge over that just below.
     """
 
     element: str
     edge_keV: float
     lost_keV: float
+    jump: float
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Material:
     name : str
     escapes : tuple of Escape
     absorption_index : float
-        Photoelectric absorption goes with this power of the energy.
+        Photoelectric absorption goes with this power of the energy between the K edges.
     """
 
     name: str
@@ -44,15 +47,15 @@ class Material:
     absorption_index: float
 
 
-CADMIUM, TELLURIUM = Escape("Cd", 26.711, 23.174), Escape("Te", 31.814, 27.473)
-ZINC = Escape("Zn", 9.659, 8.639)
+CADMIUM, TELLURIUM = Escape("Cd", 26.711, 23.174, 3.19), Escape("Te", 31.814, 27.473, 1.89)
+ZINC = Escape("Zn", 9.659, 8.639, 1.04)
 
 MATERIALS = {
     material.name: material
     for material in (
         Material("CdTe", (CADMIUM, TELLURIUM), -2.75),
         Material("CZT", (CADMIUM, TELLURIUM, ZINC), -2.75),
-        Material("Si", (Escape("Si", 1.839, 1.740),), -3.0),
-        Material("Ge", (Escape("Ge", 11.103, 9.876),), -2.9),
+        Material("Si", (Escape("Si", 1.839, 1.740, 10.3),), -3.0),
+        Material("Ge", (Escape("Ge", 11.103, 9.876, 7.1),), -2.9),
     )
 }

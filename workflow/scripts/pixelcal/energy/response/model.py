@@ -61,6 +61,8 @@ class Response:
         nobody looked.
     chi_square, dof : float, int
         How well the stack is described.
+    trapping_gain : float
+        By how much trapping by depth would lower chi-square (score test), where it is not fitted.
     iterations, converged : int, bool
         Of the alternation (EM) that learnt the response; not known (0, None) of one that was
         written before this was recorded.
@@ -73,6 +75,7 @@ class Response:
     scale_covariance: np.ndarray
     chi_square: float = np.nan
     dof: int = 0
+    trapping_gain: float = 0.0
     iterations: int = 0
     converged: bool | None = None
     systematic_covariance: np.ndarray | None = None
@@ -159,12 +162,16 @@ def continuum_functions(block_limits_keV, at_keV, shape: LineShape) -> np.ndarra
     return np.concatenate([falling * polynomials, steps])
 
 
+NODES = np.polynomial.legendre.leggauss(3)
+"""Nodes and weights of the integration over a bin."""
+
+
 def continuum_integrals(block_limits_keV, edges_keV, shape: LineShape) -> np.ndarray:
     """Integrals (n_basis, m) of `continuum_functions` over the bins between `edges_keV` (m + 1,).
 
     Gauss-Legendre with three points a bin: exact for what is smooth over a bin.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(3)
+    nodes, weights = NODES
     width = np.diff(edges_keV)
     at = edges_keV[:-1, None] + width[:, None] * (1.0 + nodes) / 2.0
     values = continuum_functions(block_limits_keV, at.ravel(), shape)

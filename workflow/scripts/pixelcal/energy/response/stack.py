@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.energy.lines import LineTable
+from pixelcal.numerics.jit import njit
 
 STACK_STEP_KEV = 0.1
 
@@ -41,16 +42,27 @@ def stack_spectra(counts, gain, offset, edges_keV, covariance=None) -> np.ndarra
     -------
     (m,) float, counts
     """
-    x = np.arange(counts.shape[1] + 1, dtype=float)
-    if covariance is None:
-        possible = [np.zeros((len(counts), 2))]
-    else:
-        axes = np.sqrt(2.0) * np.linalg.cholesky(covariance)
-        possible = [sign * axes[:, :, k] for k in range(2) for sign in (1.0, -1.0)]
-    total = np.zeros(len(edges_keV))
-    for i, row in enumerate(counts):
-        cumulative = np.concatenate([[0.0], np.cumsum(row)])
-        for change in possible:
-            at = (edges_keV - offset[i] - change[i, 1]) / (gain[i] + change[i, 0])
-            total += np.interp(at, x, cumulative)
-    return np.diff(total) / len(possible)
+    relations = np.column_stack([gain, offset])[:, None, :]
+    if covariance is not None:
+        axes = np.sqrt(2.0) * np.linalg.cholesky(covariance).transpose(0, 2, 1)
+        relations = relations + np.concatenate([axes, -axes], axis=1)
+    below = _below(np.asarray(counts, float), np.ascontiguousarray(relations), edges_keV)
+    return np.diff(below) / relations.shape[1]
+
+
+@njit
+def _below(counts, relations, edges_keV):
+    """Counts (m,) below each edge, summed over pixels and the `relations` (n, k, 2) of each."""
+    total = np.zeros(edges_keV.shape[0])
+    n_channels = counts.shape[1]
+    cumulative = np.zeros(n_channels + 1)
+    for i in range(counts.shape[0]):
+        for c in range(n_channels):
+            cumulative[c + 1] = cumulative[c] + counts[i, c]
+        for k in range(relations.shape[1]):
+            gain, offset = relations[i, k]
+            for e in range(edges_keV.shape[0]):
+                at = min(max((edges_keV[e] - offset) / gain, 0.0), float(n_channels))
+                c = min(int(at), n_channels - 1)
+                total[e] += cumulative[c] + (at - c) * counts[i, c]
+    return total

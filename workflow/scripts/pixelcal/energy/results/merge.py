@@ -14,6 +14,8 @@ from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.relation import relation_columns
 from pixelcal.energy.requirement import inner_energies_keV
 from pixelcal.energy.results.outliers import (
+    camera_drift,
+    drifts_as_the_camera,
     find_bent,
     find_outliers,
     find_second_states,
@@ -52,6 +54,8 @@ def complete_status(
     rows = rows.copy()
     rows["STATUS"][np.isin(rows["DETNUM"], bad)] |= EnergyStatus.MASKED
     blank_invalid(rows, ("GAIN", "OFFSET"))
+    as_all = drifts_as_the_camera(rows["DRIFT"])
+    rows["STATUS"] &= np.where(as_all, ~int(EnergyStatus.CHANGED), -1).astype(np.int32)
     judged = inner_energies_keV(requirement)
     second = find_second_states(rows["SECOND_SIGMA"])
     at_once = rows["SECOND_PART"] == 0
@@ -114,6 +118,9 @@ def relation_cards(
     if bad_pixels:
         n_masked = int(((rows["STATUS"] & EnergyStatus.MASKED) != 0).sum())
         cards.append(("HISTORY", f"{n_masked} pixels masked by {Path(bad_pixels).name}"))
+    drift = camera_drift(rows["DRIFT"])
+    if drift:
+        cards.append(("CAMDRIFT", drift, "[keV] first half minus second, a typical pixel"))
     n_valid = int(has_valid_fit(rows["STATUS"]).sum())
     text = f"{n_valid} pixels with a valid fit, {len(rows) - n_valid} without"
     return [*cards, ("HISTORY", text)]

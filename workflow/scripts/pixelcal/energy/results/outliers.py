@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.camera import to_image
-from pixelcal.energy.fit.columns import BEND_KEV, BEND_SIGMA, SECOND_SIGMA
+from pixelcal.energy.fit.columns import BEND_KEV, BEND_SIGMA, CHANGE_KEV, SECOND_SIGMA
+from pixelcal.numerics import statistics
 from pixelcal.numerics.statistics import robust_outliers
 
 WINDOW_PIXELS = 5
@@ -22,6 +23,9 @@ THRESHOLD_SIGMA = 6.0
 """A normal scatter passes 6 sigma in 2e-9 of all pixels. The spread is an estimate (15 % uncertain
 with 64 pixels) and the median of few neighbours adds to it; even 4.5 sigma at worst leaves
 7e-6, well under one false flag in 10 000 pixels."""
+
+MEDIAN_ERROR = 1.25
+"""Standard error of a median over that of a mean."""
 
 MIN_NEIGHBOURS = 3
 MIN_PIXELS = 20
@@ -86,6 +90,33 @@ def find_second_states(sigma) -> np.ndarray:
     common = max(np.nanmedian(sigma) - USUAL_SECOND_SIGMA, 0.0)
     with np.errstate(invalid="ignore"):
         return sigma > SECOND_SIGMA + common
+
+
+def camera_drift(drift_keV) -> float:
+    """How far the energies of a typical pixel change within the exposure, keV; 0 by chance.
+
+    Parameters
+    ----------
+    drift_keV : (n,) float
+        Of each pixel, NaN where it is not known.
+    """
+    known = statistics.finite(np.asarray(drift_keV, float))
+    if len(known) < MIN_PIXELS:
+        return 0.0
+    middle = float(np.median(known))
+    error = MEDIAN_ERROR * statistics.robust_std(known) / np.sqrt(len(known))
+    return middle if abs(middle) > THRESHOLD_SIGMA * error else 0.0
+
+
+def drifts_as_the_camera(drift_keV) -> np.ndarray:
+    """Which pixels change within the exposure as all others do, (n,) bool.
+
+    A change that the camera has in common, by its temperature or by its age, makes lines wider and
+    leaves no pixel doubtful.
+    """
+    common = camera_drift(drift_keV)
+    with np.errstate(invalid="ignore"):
+        return (common != 0.0) & (np.abs(np.asarray(drift_keV, float) - common) <= CHANGE_KEV)
 
 
 def find_unsteady(first_fraction, counts) -> np.ndarray:
