@@ -22,7 +22,7 @@ from pixelcal.energy.response.energy_scale import (
     bend_function,
     element_energy_sigma,
 )
-from pixelcal.energy.response.misfit import Misfit, beyond_counting, measure_misfit
+from pixelcal.energy.response.misfit import Misfit, measure_misfit
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.numerics.statistics import median
@@ -61,9 +61,8 @@ class BlockAgreement(NamedTuple):
         How far the pixels are from the model.
     pixel_err : (n_blocks,) float, keV
         Error by counting, of a typical pixel, of where the lines of a block stand.
-    bend_scatter, bend_err : float, keV
-        Standard deviation between pixels of how far relations bend in the middle of the lines,
-        without what counting makes; and what counting makes in a typical pixel.
+    bend_err : float, keV
+        Error by counting, of a typical pixel, of how far its relation bends.
     """
 
     shift: np.ndarray
@@ -71,7 +70,6 @@ class BlockAgreement(NamedTuple):
     lever: np.ndarray
     misfit: Misfit
     pixel_err: np.ndarray
-    bend_scatter: float
     bend_err: float
 
 
@@ -116,10 +114,9 @@ def compare_blocks(
         shift_err[block] = shifts[typical].std(ddof=1) / np.sqrt(typical.sum())
     data = found.block_misfit, found.block_variance, found.block_counts
     shifts = found.block_shift, found.block_shift_err
-    misfit = measure_misfit(*(values[valid] for values in (*data, *shifts)))
-    bends = fits[np.isfinite(fits["BEND_ERR"]) & valid]
-    _, bend_scatter = beyond_counting(bends["BEND"], bends["BEND_ERR"] ** 2)
-    own = _medians(found.block_shift_err[valid]), bend_scatter, median(bends["BEND_ERR"])
+    bends = fits["BEND"], fits["BEND_ERR"]
+    misfit = measure_misfit(*(values[valid] for values in (*data, *shifts, *bends)))
+    own = _medians(found.block_shift_err[valid]), median(fits["BEND_ERR"][valid])
     return BlockAgreement(shift, shift_err, lever, misfit, *own)
 
 
@@ -180,7 +177,7 @@ def own_covariance(agreement: BlockAgreement, table: LineTable) -> np.ndarray:
     design = np.column_stack([np.ones(n_blocks), centre, parabola])
     to_bend = np.linalg.solve((design.T * weight) @ design, design.T * weight)[2]
     squares = np.vstack([np.column_stack([seen, seen @ parabola]), np.append(to_bend, 1.0)]) ** 2
-    found = np.append(agreement.misfit.shift_scatter, agreement.bend_scatter)
+    found = np.append(agreement.misfit.shift_scatter, agreement.misfit.bend_scatter)
     error = np.append(agreement.pixel_err, agreement.bend_err)
     variance, _ = nnls(squares / error[:, None] ** 2, (found / error) ** 2)
     moves = np.vstack([np.column_stack([lever, np.zeros(n_blocks)]), 4.0 * _of_bend(lever, table)])

@@ -46,8 +46,9 @@ PVALUE_CAMERA is the p-value by what is typical of the camera, whose pixels may 
 unlike the model: POOR_FIT goes by it. TAIL is the factor on the strength of the camera's low-energy
 tail; DRIFT the energy in the first half of the exposure minus that in the second, at the pivot
 where it is larger; DRIFT_PVALUE the probability of such a difference without a change;
-FIRST_FRACTION the fraction of the counts in the first half; TENSION the largest shift of a block over its error;
-BLOCKS_OUT has bit 2**b where block b was left out of the fit because it cannot be believed;
+FIRST_FRACTION the fraction of the counts in the first half; TENSION the largest shift of a block
+over its error; BLOCKS_OUT has bit 2**b where block b was left out of the fit because it cannot be
+believed;
 LOWEST_CHANNEL is the first one that the threshold of the pixel takes no counts from, 0 where it
 reaches into no block;
 WIDTH_RATIO is the width of the lines over the camera's by the counts of the pixel alone, to which
@@ -117,8 +118,8 @@ def has_second_state(rows) -> np.ndarray:
         return rows["SECOND_SIGMA"] > SECOND_SIGMA
 
 
-def is_bent(rows) -> np.ndarray:
-    """Whether the energies of pixels are clearly not on a straight line, (n,) bool."""
+def is_bent(bend, bend_err) -> np.ndarray:
+    """Whether relations with such bends (keV) and errors are clearly not straight; broadcasts."""
     with np.errstate(invalid="ignore"):
-        bend = np.abs(rows["BEND"])
-        return (bend > BEND_SIGMA * rows["BEND_ERR"]) & (bend > BEND_KEV)
+        size = np.abs(bend)
+        return (size > BEND_SIGMA * np.asarray(bend_err)) & (size > BEND_KEV)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pixelcal.energy.fit.checks.consistency import balance_of_block
-from pixelcal.energy.fit.columns import has_second_state, is_bent
+from pixelcal.energy.fit.columns import is_bent
 from pixelcal.energy.fit.joint import (
     Deviations,
     JointOptions,
@@ -91,7 +91,7 @@ MENDED_TENSION = 3.5
 
 LEAST_SURPLUS = 3.0
 """A block is left out where it holds more counts than belong there, by so many sigma, as noise adds
-counts, or where a threshold takes its low edge away. Lines that only stand elsewhere are those of a
+counts, or where noise rises at the low edge of the lowest one. Lines that only stand elsewhere are those of a
 bent relation, or of one that changes."""
 
 MOST_GAIN = 1e6
@@ -305,9 +305,10 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
     )
     contradicts, foreign = _contradicts(found, data.templates), _foreign(found, data.templates)
     balances = [_balance(b, rows, *one, data) for b, one in enumerate(alternatives)]
-    lacking, surplus, cut = (np.column_stack(parts) for parts in zip(*balances, strict=True))
-    spoilt = (surplus > LEAST_SURPLUS) | (cut > 0)
-    gains = np.minimum(lowered, MOST_GAIN) + foreign[rows] - lacking**2
+    lacking, surplus, rises = (np.column_stack(parts) for parts in zip(*balances, strict=True))
+    spoilt = (surplus > LEAST_SURPLUS) | rises
+    lowered = np.minimum(lowered, MOST_GAIN) / _dispersion(found, data.templates)[rows, None]
+    gains = lowered + foreign[rows] - lacking**2
     mended = [_is_mended(b, *one, data.templates) for b, one in enumerate(alternatives)]
     gains[~np.column_stack(mended)] = -np.inf
     for k, row in enumerate(rows):
@@ -326,6 +327,17 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
             fits["STATUS"][row] |= int(EnergyStatus.LINE_MISSING)
         elif foreign[row].any():
             fits["STATUS"][row] |= int(EnergyStatus.POOR_FIT)
+
+
+def _dispersion(found: Deviations, templates: Templates) -> np.ndarray:
+    """Typical deviance of the camera's pixels per channel, (n,): 1 where the model is exact.
+
+    Differences of deviances mean less by this factor (quasi-likelihood: McCullagh & Nelder 1989).
+    """
+    typical = (templates.misfit.excess * found.block_counts).sum(axis=1)
+    # The variance of a deviance is twice its expectation.
+    expected = found.block_variance.sum(axis=1) / 2.0
+    return np.nan_to_num(1.0 + typical / expected, nan=1.0)
 
 
 def _without(block: int, rows, fits, data: Doubtful, filters: Filters):
@@ -349,21 +361,24 @@ def _is_mended(block: int, again, found_again: Deviations, templates: Templates)
     """Whether nothing is wrong any more with the fits of pixels without a block, (m,) bool."""
     others = without_block(templates, block)
     foreign = _foreign(found_again, others).any(axis=1)
-    steady = ~has_second_state(again) & ~is_bent(again) & (again["TENSION"] < MENDED_TENSION)
+    shift, error = _own_shift(found_again, others)
+    bend = again["BEND"] - others.misfit.bend
+    bend_err = np.hypot(again["BEND_ERR"], others.misfit.bend_scatter)
+    with np.errstate(invalid="ignore"):
+        steady = ~is_bent(bend, bend_err) & ~(np.abs(shift / error) > MENDED_TENSION).any(axis=1)
     return (again["STATUS"] == 0) & ~_contradicts(found_again, others) & ~foreign & steady
 
 
 def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -> tuple:
-    """What a block that was left out lacks, what it has in excess, and what a threshold takes away.
+    """What a block that was left out lacks and has in excess, in sigma, and whether noise rises in it.
 
-    Three (m,): two in sigma, and channels. What spoils a block adds counts, or is a threshold;
-    where it was another block that was wrong, lines are missing; and where the lines of the block
-    only stand elsewhere, it has as many as it should.
+    Three (m,). What spoils a block adds counts; where it was another block that was wrong, lines
+    are missing; and where the lines of the block only stand elsewhere, it has as many as it should.
     """
     templates = data.templates
     n_free = N_SHARED + templates.population_scale.size - N_OF_SHAPE
     work = make_workspace(data.counts.shape[1], templates)
-    lacking, surplus, cut = np.zeros((3, len(rows)))
+    lacking, surplus, rises = *np.zeros((2, len(rows))), np.zeros(len(rows), bool)
     for k in np.flatnonzero(has_valid_fit(again["STATUS"])):
         gain, offset = again["GAIN"][k], again["OFFSET"][k]
         theta = np.ones(n_free)
@@ -373,8 +388,8 @@ def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -
         scale = float(np.median(found_again.normalisation[k]))
         counts = np.ascontiguousarray(data.counts[rows[k]], np.int32)
         point = theta, block, scale, templates, work
-        lacking[k], surplus[k], cut[k] = balance_of_block(counts, *point)
-    return lacking, surplus, cut
+        lacking[k], surplus[k], rises[k] = balance_of_block(counts, *point)
+    return lacking, surplus, rises
 
 
 def _same(one, other, energies_keV) -> bool:

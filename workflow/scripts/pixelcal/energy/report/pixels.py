@@ -117,7 +117,7 @@ def _detail(exposure: Products, bit: int, relation) -> str:
         return ": the fit found no minimum"
     if bit == EnergyStatus.OUTLIER:
         return " against its neighbours"
-    if bit == EnergyStatus.POOR_FIT and is_bent(relation):
+    if bit == EnergyStatus.POOR_FIT and is_bent(relation["BEND"], relation["BEND_ERR"]):
         return f": bent by {relation['BEND']:.2f} ± {relation['BEND_ERR']:.2f} keV"
     if bit == EnergyStatus.POOR_FIT:
         return f": p-value {relation['PVALUE']:.1e}"

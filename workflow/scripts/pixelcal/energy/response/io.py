@@ -32,7 +32,7 @@ LINES_NEEDED = ("ELEMENT", "TRANSITION", "ENERGY", "INTENSITY", "STRENGTH")
 CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
 
 MISFIT_COLUMNS = ("MISFIT", "MISFIT_SCATTER", "MISFIT_SHIFT", "MISFIT_SHIFT_SCATTER")
-"""Columns of a block with the fields of `misfit.Misfit`."""
+"""Columns of a block with the first fields of `misfit.Misfit`."""
 
 LINES_UNITS = {"ENERGY": "keV", "STRENGTH": "count", "SHIFT": "keV", "WIDTH": "keV"}
 CONTINUUM_UNITS = {
@@ -116,7 +116,7 @@ def _response_hdus(
         COEFFICIENTS=response.continuum,
         SHIFT=_known(response.block_shift, table.n_blocks),
         SHIFT_ERR=_known(response.block_shift_err, table.n_blocks),
-        **dict(zip(MISFIT_COLUMNS, response.misfit or no_misfit(table.n_blocks), strict=True)),
+        **dict(zip(MISFIT_COLUMNS, response.misfit or no_misfit(table.n_blocks), strict=False)),
     )
     blocks = [table.block_names[block] for block, _ in line_groups(table)]
     population = _columns(
@@ -151,6 +151,15 @@ def _shape_cards(response: Response) -> list[tuple]:
         shape += [
             ("BEND", response.bend, "[keV] bend of all relations, 4 x at mid range"),
             ("BENDERR", response.bend_err, "[keV] its error"),
+        ]
+    if response.misfit is not None:
+        shape += [
+            ("MISBEND", float(response.misfit.bend[0]), "[keV] typical bend of a pixel"),
+            (
+                "MISBENDS",
+                float(response.misfit.bend_scatter[0]),
+                "[keV] its scatter between pixels",
+            ),
         ]
     shape.append(("DOF", response.dof, "degrees of freedom of the stacked spectrum"))
     if response.converged is not None:
@@ -237,7 +246,7 @@ def _read_response(path: str | Path, table: LineTable, ending: str) -> tuple[str
         bend_err=float(header.get("BENDERR", np.nan)),
         block_shift=_column(continuum, "SHIFT"),
         block_shift_err=_column(continuum, "SHIFT_ERR"),
-        misfit=_misfit(continuum),
+        misfit=_misfit(continuum, header),
         chi_square=float(header.get("CHISQ", np.nan)),
         dof=int(header["DOF"]),
         iterations=int(header.get("EMITER", 0)),
@@ -251,10 +260,13 @@ def _known_covariance(header, keywords) -> np.ndarray | None:
     return covariance if np.isfinite(covariance).all() else None
 
 
-def _misfit(continuum) -> Misfit | None:
-    """The misfit of the camera, or None of a file from before it was recorded."""
+def _misfit(continuum, header) -> Misfit | None:
+    """The misfit of the camera, or None where nobody looked."""
+    if "MISBEND" not in header:
+        return None
     columns = [_column(continuum, name) for name in MISFIT_COLUMNS]
-    return None if any(column is None for column in columns) else Misfit(*columns)
+    bends = (np.array([float(header[keyword])]) for keyword in ("MISBEND", "MISBENDS"))
+    return Misfit(*columns, *bends)
 
 
 def _column(table, name: str) -> np.ndarray | None:

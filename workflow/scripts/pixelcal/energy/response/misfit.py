@@ -32,26 +32,31 @@ class Misfit(NamedTuple):
     shift, shift_scatter : (n_blocks,) float, keV
         Where the lines of the block stand by the relation of the others, and the standard deviation
         of that between pixels, both without what counting makes.
+    bend, bend_scatter : (1,) float, keV
+        The same of how far relations bend in the middle of the lines.
     """
 
     excess: np.ndarray
     excess_scatter: np.ndarray
     shift: np.ndarray
     shift_scatter: np.ndarray
+    bend: np.ndarray
+    bend_scatter: np.ndarray
 
 
 def no_misfit(n_blocks: int) -> Misfit:
     """That of a model which is exact."""
-    return Misfit(*np.zeros((4, n_blocks)))
+    return Misfit(*np.zeros((4, n_blocks)), *np.zeros((2, 1)))
 
 
 def misfit_without(misfit: Misfit, block: int) -> Misfit:
     """That of all other blocks. Where lines stand by the others changes with these: unknown."""
     kept = np.arange(len(misfit.excess)) != block
-    return Misfit(*(values[kept] for values in misfit))
+    of_blocks = (values[kept] for values in misfit[:4])
+    return Misfit(*of_blocks, misfit.bend, misfit.bend_scatter)
 
 
-def measure_misfit(deviance, variance, counts, shift, shift_err) -> Misfit:
+def measure_misfit(deviance, variance, counts, shift, shift_err, bend, bend_err) -> Misfit:
     """The typical misfit of pixels.
 
     Parameters
@@ -61,6 +66,8 @@ def measure_misfit(deviance, variance, counts, shift, shift_err) -> Misfit:
     counts : (n, n_blocks) float
     shift, shift_err : (n, n_blocks) float, keV
         Where the lines of each block stand by the relation of the others; NaN where not known.
+    bend, bend_err : (n,) float, keV
+        How far the relations bend; NaN where not known.
     """
     n_blocks = deviance.shape[1]
     found = no_misfit(n_blocks)
@@ -73,6 +80,9 @@ def measure_misfit(deviance, variance, counts, shift, shift_err) -> Misfit:
         known = np.isfinite(shift[:, block]) & np.isfinite(shift_err[:, block])
         middle, scatter = beyond_counting(shift[known, block], shift_err[known, block] ** 2)
         found.shift[block], found.shift_scatter[block] = middle, scatter
+    known = np.isfinite(bend) & np.isfinite(bend_err)
+    middle, scatter = beyond_counting(bend[known], bend_err[known] ** 2)
+    found.bend[0], found.bend_scatter[0] = middle, scatter
     return found
 
 

@@ -16,8 +16,8 @@ from pixelcal.numerics.statistics import robust_outliers
 WINDOW_PIXELS = 5
 """Side of the square of neighbours: 24 of them, within about one module."""
 
-USUAL_SECOND_SIGMA = 1.6
-"""Median of the largest significance of a second state in healthy pixels."""
+USUAL_SECOND_SIGMA, USUAL_SECOND_SCATTER = 1.6, 0.7
+"""Median of the largest significance of a second state in healthy pixels, and its scatter."""
 
 THRESHOLD_SIGMA = 6.0
 """A normal scatter passes 6 sigma in 2e-9 of all pixels. The spread is an estimate (15 % uncertain
@@ -87,9 +87,10 @@ def find_second_states(sigma) -> np.ndarray:
     sigma = np.asarray(sigma, float)
     if np.isfinite(sigma).sum() < MIN_PIXELS:
         return np.zeros(len(sigma), bool)
-    common = max(np.nanmedian(sigma) - USUAL_SECOND_SIGMA, 0.0)
+    middle = max(np.nanmedian(sigma), USUAL_SECOND_SIGMA)
+    wider = max(statistics.robust_std(sigma) / USUAL_SECOND_SCATTER, 1.0)
     with np.errstate(invalid="ignore"):
-        return sigma > SECOND_SIGMA + common
+        return sigma > middle + (SECOND_SIGMA - USUAL_SECOND_SIGMA) * wider
 
 
 def camera_drift(drift_keV) -> float:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.fit.checks.second_state import find_second_state
-from pixelcal.energy.fit.checks.threshold import cut_by_threshold
+from pixelcal.energy.fit.checks.threshold import rises_at_edge
 from pixelcal.energy.fit.model import (
     N_SHARED,
     PIVOT_HIGH,
@@ -325,9 +325,8 @@ def balance_of_block(counts, theta, b, scale, templates, work):
     surplus : float
         All counts of the block minus what is expected, over their error with the scatter of the
         population in its lines.
-    cut : int
-        Channels at the low edge of the block that a threshold takes away; what they lack is not in
-        the deficit.
+    rises : bool
+        Whether it is the lowest block, and brighter than its model at its low edge.
     """
     first, last = choose_channels(theta, templates, counts.shape[0])
     lowest = templates.limits[:, 0].min()
@@ -346,10 +345,9 @@ def balance_of_block(counts, theta, b, scale, templates, work):
         scatter = max(scatter, templates.population_scale[N_OF_SHAPE + first.shape[0] + k])
     error = np.sqrt(expected + (scatter * expected) ** 2)
     surplus = (seen - expected) / error if error > 0.0 else 0.0
-    cut = cut_by_threshold(work.below[0], n, work.mu) if templates.limits[b, 0] == lowest else 0
-    misfit = templates.misfit.excess[b]
-    deficit = _worst_window(work.below[0], cut, n - cut, work.mu[cut:], misfit)
-    return min(deficit, 0.0), surplus, cut
+    deficit = _worst_window(work.below[0], 0, n, work.mu, templates.misfit.excess[b])
+    rises = templates.limits[b, 0] == lowest and rises_at_edge(counts, first[b], n, work)
+    return min(deficit, 0.0), surplus, rises
 
 
 @njit

@@ -15,6 +15,9 @@ from pixelcal.numerics.jit import njit
 THRESHOLD_SIGMA, THRESHOLD_PART = 4.0, 0.75
 """A threshold takes away so many sigma, and at the edge of the block leaves no more than this."""
 
+RISE, RISE_SIGMA = 1.3, 5.0
+"""Noise makes the low edge of a block so many times brighter, by so many sigma."""
+
 MARGIN = 2
 """Channels above the last one that clearly lacks counts which are left out as well."""
 
@@ -40,21 +43,47 @@ def lowest_believed(counts, first, last, theta, scale, templates, work):
     if n < 2:
         return 0
     block_model(theta, block, start, n, scale, templates, work)
-    # By what the upper half of the block holds: its continuum may be fainter than in other pixels.
-    upper, expected = 0.0, 0.0
-    for i in range(n // 2, n):
-        upper += counts[start + i]
-        expected += work.mu[i]
-    for i in range(n):
-        work.below[0, i] = counts[start + i]
-        work.below[1, i] = work.mu[i] * upper / max(expected, 1e-300)
-    cut = cut_by_threshold(work.below[0], n, work.below[1])
+    _level(counts, start, n, work)
+    cut = cut_by_threshold(work.below[0], n, work.below[1], work.below[2, 0])
     return start + min(cut + MARGIN, n) if cut > 0 else 0
 
 
 @njit
-def cut_by_threshold(seen, n, mus):
+def rises_at_edge(counts, start, n, work):
+    """Whether the lowest block holds more than its model at its low edge: noise does.
+
+    `work` holds the model of the `n` channels from `start` on.
+    """
+    _level(counts, start, n, work)
+    seen, expected = 0.0, 0.0
+    for i in range(max(n // 3, 1)):
+        seen += work.below[0, i]
+        expected += work.below[1, i]
+    return seen > RISE * expected and seen - expected > RISE_SIGMA * np.sqrt(expected)
+
+
+@njit
+def _level(counts, start, n, work):
+    """Put the counts of `n` channels and their model, at the level of the upper end, in `below`.
+
+    Continuum and lines of a pixel may be brighter or fainter than in others; beyond the lines the
+    continuum alone says by how much. Rows 0 and 1 of `work.below`.
+    """
+    upper, expected = 1.0, 1e-300
+    for i in range(n - max(n // 4, 1), n):
+        upper += counts[start + i]
+        expected += work.mu[i]
+    for i in range(n):
+        work.below[0, i] = counts[start + i]
+        work.below[1, i] = work.mu[i] * upper / expected
+    work.below[2, 0] = upper
+
+
+@njit
+def cut_by_threshold(seen, n, mus, level):
     """How many of the `n` channels, from the lowest on, a threshold takes counts from; 0, none.
+
+    `level` are the counts that the level of the model `mus` is known by.
 
     Those that together lack the most, where they lack it at the very edge already: a line that is
     missing leaves the continuum there.
@@ -70,5 +99,5 @@ def cut_by_threshold(seen, n, mus):
         if 3 * i < cut:
             at_edge += seen[i]
             expected_at_edge += mus[i]
-    is_clear = most > THRESHOLD_SIGMA * np.sqrt(total)
+    is_clear = most > THRESHOLD_SIGMA * np.sqrt(total + total**2 / level)
     return cut if is_clear and at_edge < THRESHOLD_PART * expected_at_edge else 0
