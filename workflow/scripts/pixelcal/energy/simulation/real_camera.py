@@ -14,7 +14,7 @@ from scipy.special import ndtr
 
 from pixelcal.energy.simulation import spectra
 from pixelcal.energy.simulation.imperfections import PRESETS, Imperfections
-from pixelcal.energy.simulation.real_pixels import RealPixels, draw_pixels
+from pixelcal.energy.simulation.real_pixels import ELEMENTS, RealPixels, draw_pixels
 from pixelcal.energy.simulation.real_response import FINE_KEV, ResponseTables, response_tables
 
 LOW_ENERGY_SCALE_KEV = 4.0
@@ -146,13 +146,12 @@ def make_real_camera(
         place = channel + pixels.edge_shift[i]
         true_edges[i] = true_energy(gain[i] * place + offset[i], *bend)
         place = place + pixels.width_shift[i]
+        cumulative = cumulative_rate(pixels, i, tables)
         for half, factors in enumerate(_gain_factors(own.drift)):
-            expected = sum(
-                pixel_spectrum(
-                    true_energy(gain[i] * factor * place + offset[i], *bend), pixels, i, tables, own
-                )
-                for factor in factors
-            )
+            expected = 0.0
+            for factor in factors:
+                edges = true_energy(gain[i] * factor * place + offset[i], *bend)
+                expected = expected + pixel_spectrum(edges, cumulative, pixels, i, own)
             counts[half, i] = rng.poisson(expected * (0.5 * seconds / len(factors)))
     total = counts.sum(axis=0, dtype=np.int32)
     return RealCamera(total, counts[0], gain, offset, true_edges, pixels)
@@ -167,10 +166,12 @@ def _gain_factors(drift: float):
 
 
 def pixel_spectrum(
-    edges_keV, pixels: RealPixels, i: int, tables: ResponseTables, own: Imperfections
+    edges_keV, cumulative, pixels: RealPixels, i: int, own: Imperfections
 ) -> np.ndarray:
-    """Expected rates (m,), 1/s, of pixel `i` between the true energies `edges_keV` (m + 1,)."""
-    cumulative = cumulative_rate(pixels, i, tables)
+    """Expected rates (m,), 1/s, of pixel `i` between the true energies `edges_keV` (m + 1,).
+
+    `cumulative` is the `cumulative_rate` of the pixel.
+    """
     threshold = pixels.threshold_keV[i]
     if own.threshold_sigma == 0.0:
         edges_keV = np.maximum(edges_keV, threshold)
@@ -187,8 +188,8 @@ def pixel_spectrum(
 def cumulative_rate(pixels: RealPixels, i: int, tables: ResponseTables) -> np.ndarray:
     """Rates (1/s) of pixel `i` below each of `FINE_KEV`, of efficiency 1, before its threshold."""
     resolution = int(pixels.resolution_draw[i] * len(tables.resolutions))
-    elements = len(tables.elements)
-    weights = np.concatenate([[1.0], pixels.strength[i, :elements]])
+    columns = [ELEMENTS.index(element) for element in tables.elements]
+    weights = np.concatenate([[1.0], pixels.strength[i, columns]])
     if len(tables.factors) == 1:
         return weights @ tables.below[0, resolution]
     logs = np.log(tables.factors)

@@ -19,8 +19,12 @@ MODULE_COLUMNS, MODULE_ROWS = 8, 4
 """A module (XRDPIX) of ECLAIRs is 8 x 4 pixels, with an ASIC of its own; see the pixel map."""
 
 N_CHANNELS = 1024
-N_ELEMENTS = 16
-"""Line strengths that are drawn; a camera with fewer elements uses the first."""
+ELEMENTS = (
+    *("Cu", "Cd", "Te", "Ta", "W", "Pb", "Bi"),
+    *("In", "Sn", "Cs", "Zn", "Ga", "Pb L", "U", "Ag", "Mo"),
+)
+N_ELEMENTS = len(ELEMENTS)
+"""Elements whose strengths are drawn, whether a camera has them or not."""
 
 SICK_FACTOR, HOT_FACTOR = 3.0, 100.0
 SIDE_COLUMNS, SIDE_PREFERENCE = 8, 3.0
@@ -51,7 +55,7 @@ class RealPixels:
     noise_per_s, noise_scale_keV : (n,) float
         Rate above 4 keV of the noise, and the scale of its exponential.
     strength : (n, N_ELEMENTS) float
-        Factors on the lines of an element.
+        Factors on the lines of each of `ELEMENTS`.
     bend_keV : (n,) float
         At 80 keV.
     edge_shift, width_shift : (n, 1025) float, channels
@@ -82,6 +86,10 @@ class RealPixels:
     noisy: np.ndarray
     sick: np.ndarray
     hot: np.ndarray
+
+    def strengths_of(self, elements) -> np.ndarray:
+        """Factors (n, k) on the lines of `elements` (k,)."""
+        return self.strength[:, [ELEMENTS.index(element) for element in elements]]
 
 
 def module_of(x, y):

@@ -8,15 +8,17 @@ interaction, or to a neighbour below its threshold.
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import ndtr
 
-from pixelcal.energy.lines import read_line_table
-from pixelcal.energy.response.line_shape import SIGMA_PER_FWHM, profile_cdf
+from pixelcal.energy.lines import LineTable, read_line_table
+from pixelcal.energy.response.line_shape import profile_cdf
 from pixelcal.energy.response.natural_width import with_natural_width
 from pixelcal.energy.simulation import spectra
 from pixelcal.energy.simulation.background import (
@@ -26,7 +28,7 @@ from pixelcal.energy.simulation.background import (
     cdte_efficiency,
     read_attenuation,
 )
-from pixelcal.energy.simulation.detector import ESCAPES, Detector
+from pixelcal.energy.simulation.detector import ESCAPES, Detector, FlightDetector
 from pixelcal.energy.simulation.imperfections import Imperfections
 from pixelcal.io.resources import RESOURCES
 
@@ -46,15 +48,11 @@ FIELD_V_CM = 3000.0
 (Takahashi & Watanabe 2001, IEEE Trans. Nucl. Sci. 48, 950)."""
 
 N_DEPTHS = 40
+LARGEST_FRACTION = 0.8
+"""Most of the events of a pixel that are in the tail."""
+
 SHARED_KEV = 4.0
 """A neighbour that gets less than this, its threshold, is not seen, and the energy is lost."""
-
-LAW_FWHM = 1.1, 0.01848, 6.7e-5
-LAW_FRACTION = 0.04, 0.1
-LAW_LOSS_KEV = 0.15, 0.012
-"""The other law: FWHM^2 = 1.1^2 + 0.01848 E + 6.7e-5 E^2 (keV), 1.6 keV at 60 keV as without the
-quadratic term, and 6 % more at 120 keV; tail fraction 0.04 + 0.1 E / 100 keV, mean loss
-0.15 + 0.012 E."""
 
 
 @dataclass(frozen=True)
@@ -77,33 +75,39 @@ class Lines:
 
 
 def true_lines(
-    own: Imperfections, rates_per_s: dict[str, float] = spectra.LINE_RATES, table=None
+    own: Imperfections,
+    rates_per_s: Mapping[str, float] = spectra.LINE_RATES,
+    table: LineTable | None = None,
+    catalogue: np.ndarray | None = None,
+    attenuation: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Lines:
     """The lines of a camera: those of the table and those that it lacks.
 
     Parameters
     ----------
     own : Imperfections
-    rates_per_s : dict
-        Of the K series of each element, as seen by the detector.
-    table : LineTable, optional
-        In place of `complete.csv` or `all_blocks.csv`.
+    rates_per_s : mapping
+        Of the K series of each element in the table, as seen by the detector.
+    table, catalogue, attenuation : optional
+        In place of those that are shipped: `complete.csv` or `all_blocks.csv`; `materials.csv`, as
+        from `read_catalogue`; `cdte.csv`.
     """
     if table is None:
         name = "complete.csv" if own.complete_lines else "all_blocks.csv"
         table = read_line_table(RESOURCES / "lines" / name)
-    attenuation = read_attenuation(RESOURCES / "attenuation" / "cdte.csv")
-    known = _catalogue()
+    if catalogue is None:
+        catalogue = read_catalogue(RESOURCES / "lines" / "materials.csv")
+    attenuation = shipped_attenuation() if attenuation is None else attenuation
     parts, elements, shift = [], [], dict(own.line_shift)
     for name, rate in (*rates_per_s.items(), *own.extra_rates):
         element, _, series = name.partition(" ")
-        rows = known[(known["element"] == element) & (known["series"] == (series or "K"))]
+        of_element = (catalogue["element"] == element) & (catalogue["series"] == (series or "K"))
+        rows = catalogue[of_element]
         energy, intensity, width = rows["energy"], rows["intensity"], rows["width"]
         if name in rates_per_s:
             chosen = np.array(table.element) == element
             energy, intensity = table.energy_keV[chosen], table.intensity[chosen]
-            nearest = np.abs(energy[:, None] - rows["energy"]).argmin(axis=1)
-            width = width[nearest]
+            width = width[np.abs(energy[:, None] - rows["energy"]).argmin(axis=1)]
         if rate <= 0 or not len(energy):
             continue
         seen = intensity * cdte_efficiency(energy, attenuation)
@@ -111,15 +115,21 @@ def true_lines(
         parts.append((energy + shift.get(element, 0.0), rate * seen / seen.sum(), natural))
         elements.append(name)
     index = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
-    return Lines(
-        index, *(np.concatenate(values) for values in zip(*parts, strict=True)), tuple(elements)
-    )
+    energy, rate, width = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Lines(index, energy, rate, width, tuple(elements))
 
 
 @lru_cache
-def _catalogue() -> np.ndarray:
-    """The lines of `materials.csv`: element, series (K or L), energy, intensity, width (keV)."""
-    with open(RESOURCES / "lines" / "materials.csv", encoding="utf-8", newline="") as handle:
+def shipped_attenuation() -> tuple[np.ndarray, np.ndarray]:
+    """Energies (keV) and photoelectric attenuations (cm2/g) of CdTe."""
+    return read_attenuation(RESOURCES / "attenuation" / "cdte.csv")
+
+
+@lru_cache
+def read_catalogue(path: str | Path) -> np.ndarray:
+    """A catalogue of lines such as `materials.csv`: element, series (K or L), energy, intensity and
+    natural width (keV; 0 where it is not known)."""
+    with open(path, encoding="utf-8", newline="") as handle:
         rows = csv.DictReader(line for line in handle if not line.startswith("#"))
         values = [
             (
@@ -135,27 +145,19 @@ def _catalogue() -> np.ndarray:
     return np.array(values, [*names, *((name, "f8") for name in ("energy", "intensity", "width"))])
 
 
-def sigma(energy, own: Imperfections):
-    """Standard deviation (keV) of the Gaussian core at `energy` (keV)."""
-    if not own.law:
-        return Detector().sigma(np.maximum(energy, 0.0))
-    noise, statistics, quadratic = LAW_FWHM
-    energy = np.maximum(energy, 0.0)
-    return SIGMA_PER_FWHM * np.sqrt(noise**2 + statistics * energy + quadratic * energy**2)
+def detector_of(own: Imperfections) -> Detector:
+    """The laws of width and tail."""
+    return FlightDetector() if own.law else Detector()
 
 
 def tail_laws(energy, own: Imperfections, factor=1.0):
     """Fraction of the events in the tail and their mean loss (keV) at `energy` (keV).
 
-    `factor` of a pixel is on both: the fraction stays below 0.8.
+    `factor` of a pixel is on both; the fraction stays below `LARGEST_FRACTION`.
     """
-    energy, detector = np.maximum(energy, 0.0), Detector()
-    if own.law:
-        fraction = LAW_FRACTION[0] + LAW_FRACTION[1] * energy / 100.0
-        loss = LAW_LOSS_KEV[0] + LAW_LOSS_KEV[1] * energy
-    else:
-        fraction, loss = detector.tail_fraction(energy), detector.tail_scale * energy
-    return np.minimum(factor * fraction, 0.8), np.maximum(factor * loss, 1e-3)
+    detector = detector_of(own)
+    fraction = np.minimum(factor * detector.tail_fraction(energy), LARGEST_FRACTION)
+    return fraction, factor * detector.tail_mean(energy)
 
 
 def collection(depth_cm, factor=1.0):
@@ -205,11 +207,10 @@ def response_cdf(measured, photon, deposit, width, own: Imperfections, resolutio
         Of the pixel: on the width of the core, and on the tail.
     """
     at = np.asarray(deposit, float)[:, None]
-    core = sigma(at, own) * resolution
+    core = detector_of(own).sigma(at) * resolution
     if own.hecht:
-        attenuation = read_attenuation(RESOURCES / "attenuation" / "cdte.csv")
         edges = np.linspace(0.0, CDTE_THICKNESS_CM, N_DEPTHS + 1)
-        weights = depth_weights(photon, edges, attenuation)
+        weights = depth_weights(photon, edges, shipped_attenuation())
         efficiency = collection((edges[:-1] + edges[1:]) / 2, factor)
         below = sum(
             weights[:, k : k + 1] * ndtr((measured - at * efficiency[k]) / core)
