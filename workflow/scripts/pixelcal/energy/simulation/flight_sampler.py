@@ -39,6 +39,9 @@ NOISE_PROCESS = len(PROCESSES)
 NOISE_FROM_SIGMA = 4.0
 """Noise is drawn from so many widths of the threshold below it: less is never recorded."""
 
+DISPLACEMENT_STEPS = 7
+"""Steps of the fixed-point iteration, each of which gains an order of magnitude."""
+
 FLUORESCENCE = PROCESSES.index("FLUORESCENCE")
 
 
@@ -174,7 +177,7 @@ def displaced_position(straight, row, shift):
     is straight between channel edges, 0 at both ends and small against their distance.
     """
     x = straight
-    for _ in range(3):
+    for _ in range(DISPLACEMENT_STEPS):
         x = straight - _between(x, row, shift)
     return x
 
