@@ -83,7 +83,7 @@ class FlightSampler:
         With the lines of `lines`.
     lines : Lines
     detector : Detector
-    own : Imperfections
+    imperfections : Imperfections
     axis : ChannelAxis
     multiple_fraction : float
         Fraction of the photons, of those with energy enough, that fire two pixels.
@@ -95,15 +95,15 @@ class FlightSampler:
 
     def __init__(
         self, pixels: PixelProperties, special: RealPixels, wanted, background: Background,
-        lines: Lines, detector: Detector, own: Imperfections, axis: ChannelAxis,
+        lines: Lines, detector: Detector, imperfections: Imperfections, axis: ChannelAxis,
         multiple_fraction: float, seed: int, grid: tuple[int, int], span: tuple[float, float],
     ):  # fmt: skip
-        self._pixels, self._special, self._own = pixels, special, own
+        self._pixels, self._special, self._imperfections = pixels, special, imperfections
         self._background, self._lines, self._axis = background, lines, axis
         self._grid, self._span, self._multiple_fraction = grid, span, multiple_fraction
         self._wanted = np.zeros(grid[0] * grid[1], bool)
         self._wanted[wanted] = True
-        self._thresholds = np.full(grid[0] * grid[1], own.threshold[0])
+        self._thresholds = np.full(grid[0] * grid[1], imperfections.threshold[0])
         self._thresholds[special.detnum] = special.threshold_keV
         self._streams = [pixel_stream(seed, "events", int(d)) for d in pixels.detnum]
         self._strength = special.strengths_of(lines.elements)[:, lines.element]
@@ -122,7 +122,8 @@ class FlightSampler:
 
     def _sample_pixel(self, i: int, segment: Segment) -> np.ndarray:
         """Events of the photons, and of the noise, of one pixel."""
-        stream, pixels, special, own = self._streams[i], self._pixels, self._special, self._own
+        stream, pixels, special = self._streams[i], self._pixels, self._special
+        soft, sharing = self._imperfections.threshold_sigma, self._imperfections.sharing
         duration = segment.stop - segment.start
         rates = self._background.rates_per_s(segment.earth_fraction)
         strength = self._background.line_per_s * self._strength[i]
@@ -133,7 +134,7 @@ class FlightSampler:
         used = _sample_photons(
             stream, n, int(pixels.detnum[i]), segment.start, segment.stop,
             np.cumsum(rates) / rates.sum(),
-            (pixels.resolution[i], special.tail_factor[i], own.threshold_sigma, own.sharing),
+            (pixels.resolution[i], special.tail_factor[i], soft, sharing),
             self._thresholds, self._multiple_fraction, lines, self._lines.width_keV,
             self._tables, self._grid, out,
         )  # fmt: skip
@@ -143,9 +144,9 @@ class FlightSampler:
 
     def _noise(self, i: int, segment: Segment) -> np.ndarray:
         """Events of the noise of one pixel: exponential in energy, even in time."""
-        stream, special, own = self._streams[i], self._special, self._own
+        stream, special, soft = self._streams[i], self._special, self._imperfections.threshold_sigma
         threshold, scale = special.threshold_keV[i], special.noise_scale_keV[i]
-        lowest = threshold - NOISE_FROM_SIGMA * own.threshold_sigma
+        lowest = threshold - NOISE_FROM_SIGMA * soft
         duration = segment.stop - segment.start
         n = stream.poisson(special.noise_per_s[i] * np.exp((4.0 - lowest) / scale) * duration)
         events = np.zeros(n, EVENT_DTYPE)
@@ -154,15 +155,14 @@ class FlightSampler:
         events["DETNUM"] = special.detnum[i]
         events["energy"] = lowest + scale * stream.standard_exponential(n)
         events["effMult"], events["procID"] = 1, NOISE_PROCESS + 1
-        above = events["energy"] >= threshold + own.threshold_sigma * stream.standard_normal(n)
-        return events[above]
+        return events[events["energy"] >= threshold + soft * stream.standard_normal(n)]
 
     def _displace(self, events: np.ndarray) -> None:
         """Move the energies of events by the drift and the non-linearity of the channel axis."""
         detnum, (start, stop) = events["DETNUM"], self._span
         gain, offset = self._axis.gain[detnum], self._axis.offset[detnum]
         phase = 2.0 * (events["TIME"] - start) / (stop - start) - 1.0
-        straight = (events["energy"] - offset) / (gain * (1.0 + self._own.drift * phase))
+        straight = (events["energy"] - offset) / (gain * (1.0 + self._imperfections.drift * phase))
         row = np.searchsorted(self._special.detnum, detnum)
         x = displaced_position(straight, row, self._special.edge_shift)
         if self._axis.in_channels:
@@ -238,7 +238,7 @@ def _sample_photons(
             width = widths[np.argmin(np.abs(line_energy - energy))]
             energy += 0.5 * width * np.tan(np.pi * (stream.random() - 0.5))
             energy = min(max(energy, edges[0]), edges[-1])
-        own = thresholds[detnum] + threshold_sigma * stream.standard_normal()
+        threshold = thresholds[detnum] + threshold_sigma * stream.standard_normal()
         divisible = energy > 2.0 * SHARING_MINIMUM_KEV
         if divisible and stream.random() < multiple_fraction:
             partner = neighbour(detnum, int(4.0 * stream.random()), grid)
@@ -249,7 +249,7 @@ def _sample_photons(
             theirs = threshold_sigma * stream.standard_normal()
             if partner < 0:
                 continue
-            first_seen, second_seen = first >= own, second >= thresholds[partner] + theirs
+            first_seen, second_seen = first >= threshold, second >= thresholds[partner] + theirs
             multiplicity = 2 if first_seen and second_seen else 1
             if first_seen:
                 record(out, used, time, detnum, first, multiplicity, process)
@@ -259,7 +259,7 @@ def _sample_photons(
                 used += 1
             continue
         measured = _measured(stream, energy, pixel, laws, lost, edges)
-        if measured >= own:
+        if measured >= threshold:
             record(out, used, time, detnum, measured, 1, process)
             used += 1
     return used

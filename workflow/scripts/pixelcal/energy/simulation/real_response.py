@@ -75,7 +75,7 @@ class Lines:
 
 
 def true_lines(
-    own: Imperfections,
+    imperfections: Imperfections,
     rates_per_s: Mapping[str, float] = spectra.LINE_RATES,
     table: LineTable | None = None,
     catalogue: np.ndarray | None = None,
@@ -85,7 +85,7 @@ def true_lines(
 
     Parameters
     ----------
-    own : Imperfections
+    imperfections : Imperfections
     rates_per_s : mapping
         Of the K series of each element in the table, as seen by the detector.
     table, catalogue, attenuation : optional
@@ -93,13 +93,13 @@ def true_lines(
         from `read_catalogue`; `cdte.csv`.
     """
     if table is None:
-        name = "complete.csv" if own.complete_lines else "all_blocks.csv"
+        name = "complete.csv" if imperfections.complete_lines else "all_blocks.csv"
         table = read_line_table(RESOURCES / "lines" / name)
     if catalogue is None:
         catalogue = read_catalogue(RESOURCES / "lines" / "materials.csv")
     attenuation = shipped_attenuation() if attenuation is None else attenuation
-    parts, elements, shift = [], [], dict(own.line_shift)
-    for name, rate in (*rates_per_s.items(), *own.extra_rates):
+    parts, elements, shift = [], [], dict(imperfections.line_shift)
+    for name, rate in (*rates_per_s.items(), *imperfections.extra_rates):
         element, _, series = name.partition(" ")
         of_element = (catalogue["element"] == element) & (catalogue["series"] == (series or "K"))
         rows = catalogue[of_element]
@@ -111,7 +111,7 @@ def true_lines(
         if rate <= 0 or not len(energy):
             continue
         seen = intensity * cdte_efficiency(energy, attenuation)
-        natural = width if own.natural_widths else np.zeros(len(energy))
+        natural = width if imperfections.natural_widths else np.zeros(len(energy))
         parts.append((energy + shift.get(element, 0.0), rate * seen / seen.sum(), natural))
         elements.append(name)
     index = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
@@ -145,17 +145,17 @@ def read_catalogue(path: str | Path) -> np.ndarray:
     return np.array(values, [*names, *((name, "f8") for name in ("energy", "intensity", "width"))])
 
 
-def detector_of(own: Imperfections) -> Detector:
+def detector_of(imperfections: Imperfections) -> Detector:
     """The laws of width and tail."""
-    return FlightDetector() if own.law else Detector()
+    return FlightDetector() if imperfections.law else Detector()
 
 
-def tail_laws(energy, own: Imperfections, factor=1.0):
+def tail_laws(energy, imperfections: Imperfections, factor=1.0):
     """Fraction of the events in the tail and their mean loss (keV) at `energy` (keV).
 
     `factor` of a pixel is on both; the fraction stays below `LARGEST_FRACTION`.
     """
-    detector = detector_of(own)
+    detector = detector_of(imperfections)
     fraction = np.minimum(factor * detector.tail_fraction(energy), LARGEST_FRACTION)
     return fraction, factor * detector.tail_mean(energy)
 
@@ -192,7 +192,9 @@ def shoulder_cdf(measured, energy, sigma_keV, largest_keV):
     return (integral(z + largest_keV / sigma_keV) - integral(z)) * sigma_keV / largest_keV
 
 
-def response_cdf(measured, photon, deposit, width, own: Imperfections, resolution, factor):
+def response_cdf(
+    measured, photon, deposit, width, imperfections: Imperfections, resolution, factor
+):
     """Fraction (n, m) of events below `measured` (m,) keV, of photons (n,) that leave `deposit`.
 
     Parameters
@@ -202,13 +204,13 @@ def response_cdf(measured, photon, deposit, width, own: Imperfections, resolutio
         Energy of the photon, and without what escapes.
     width : (n,) float, keV
         Natural width (FWHM).
-    own : Imperfections
+    imperfections : Imperfections
     resolution, factor : float
         Of the pixel: on the width of the core, and on the tail.
     """
     at = np.asarray(deposit, float)[:, None]
-    core = detector_of(own).sigma(at) * resolution
-    if own.hecht:
+    core = detector_of(imperfections).sigma(at) * resolution
+    if imperfections.hecht:
         edges = np.linspace(0.0, CDTE_THICKNESS_CM, N_DEPTHS + 1)
         weights = depth_weights(photon, edges, shipped_attenuation())
         efficiency = collection((edges[:-1] + edges[1:]) / 2, factor)
@@ -217,12 +219,12 @@ def response_cdf(measured, photon, deposit, width, own: Imperfections, resolutio
             for k in range(N_DEPTHS)
         )
     else:
-        tail = tail_laws(at, own, factor)
+        tail = tail_laws(at, imperfections, factor)
         below = with_natural_width(profile_cdf, measured, at, core, *tail, width)
-    if own.sharing:
+    if imperfections.sharing:
         largest = np.minimum(SHARED_KEV, 0.5 * at)
-        below = (1.0 - own.sharing) * below
-        below += own.sharing * shoulder_cdf(measured, at, core, largest)
+        below = (1.0 - imperfections.sharing) * below
+        below += imperfections.sharing * shoulder_cdf(measured, at, core, largest)
     return below
 
 
@@ -246,29 +248,37 @@ class ResponseTables:
 
 
 @lru_cache(maxsize=4)
-def response_tables(own: Imperfections, resolutions=spectra.RESOLUTIONS) -> ResponseTables:
+def response_tables(
+    imperfections: Imperfections, resolutions=spectra.RESOLUTIONS
+) -> ResponseTables:
     """The tables of a camera; they depend on no pixel."""
-    differ = own.tail_spread or own.tail_gradient or own.sick_fraction
+    differ = imperfections.tail_spread or imperfections.tail_gradient or imperfections.sick_fraction
     factors = TAIL_NODES if differ else np.ones(1)
-    lines, continuum = true_lines(own), _continuum(own)
+    lines, continuum = true_lines(imperfections), _continuum(imperfections)
     components = 1 + len(lines.elements)
     below = np.empty((len(factors), len(resolutions), components, len(MEASURED_KEV)))
     which = np.eye(len(lines.elements))[lines.element] * lines.rate_per_s[:, None]
     for i, factor in enumerate(factors):
         # The continuum has no feature as narrow as a change of the resolution.
-        smooth = _rates(*continuum, 0 * continuum[0], own, 1.0, factor, MEASURED_KEV[::3])
+        smooth = _rates(*continuum, 0 * continuum[0], imperfections, 1.0, factor, MEASURED_KEV[::3])
         smooth = CubicSpline(MEASURED_KEV[::3], smooth, axis=0)(MEASURED_KEV)
         for k, resolution in enumerate(resolutions):
             below[i, k, 0] = smooth[:, 0]
             narrow = _rates(
-                lines.energy_keV, which, lines.width_keV, own, resolution, factor, MEASURED_KEV
+                lines.energy_keV,
+                which,
+                lines.width_keV,
+                imperfections,
+                resolution,
+                factor,
+                MEASURED_KEV,
             )
             below[i, k, 1:] = narrow.T
     fine = CubicSpline(MEASURED_KEV, below, axis=-1)(FINE_KEV)
     return ResponseTables(fine, np.asarray(factors), np.array(resolutions), tuple(lines.elements))
 
 
-def _rates(energy, rate, width, own: Imperfections, resolution, factor, measured):
+def _rates(energy, rate, width, imperfections: Imperfections, resolution, factor, measured):
     """Rates (m, c) below `measured` (m,) of photons (n,) with rates (n, c), escapes and all."""
     fractions = Detector().escape_fractions(energy)
     pieces = [(energy, energy, rate * (1.0 - fractions.sum(axis=0))[:, None], width)]
@@ -281,24 +291,32 @@ def _rates(energy, rate, width, own: Imperfections, resolution, factor, measured
         for start in range(0, len(photon), 128):
             part = slice(start, start + 128)
             cdf = response_cdf(
-                measured, photon[part], deposit[part], natural[part], own, resolution, factor
+                measured,
+                photon[part],
+                deposit[part],
+                natural[part],
+                imperfections,
+                resolution,
+                factor,
             )
             total += cdf.T @ rates[part]
     return total
 
 
-def _continuum(own: Imperfections):
+def _continuum(imperfections: Imperfections):
     """Energies (n,) and rates (n, 1) of the continuum with the Earth out of the field."""
     edges = ENERGY_GRID_KEV
     rate = spectra.background().continuum_per_s[:2].sum(axis=0)
     energy = (edges[:-1] + edges[1:]) / 2
-    rate = rate * continuum_factor(energy, own)
+    rate = rate * continuum_factor(energy, imperfections)
     starts = np.arange(0, len(rate), CONTINUUM_STEP)
     total = np.add.reduceat(rate, starts)
     return np.add.reduceat(rate * energy, starts) / total, total[:, None]
 
 
-def continuum_factor(energy, own: Imperfections):
+def continuum_factor(energy, imperfections: Imperfections):
     """The continuum relative to the ideal one: a bump at 62 keV, steps at the K edges of W, Pb."""
-    factor = 1.0 + own.bump * np.exp(-0.5 * ((energy - 62.0) / 4.0) ** 2)
-    return factor * (1.0 - own.edges) ** ((energy > 69.525).astype(float) + (energy > 88.005))
+    factor = 1.0 + imperfections.bump * np.exp(-0.5 * ((energy - 62.0) / 4.0) ** 2)
+    return factor * (1.0 - imperfections.edges) ** (
+        (energy > 69.525).astype(float) + (energy > 88.005)
+    )

@@ -169,21 +169,21 @@ def add_truth(
     place of that true energy, minus the energy.
     """
     rows = np.isin(special.detnum, truth["DETNUM"])
-    own = {field.name: getattr(special, field.name)[rows] for field in fields(special)}
-    truth["MODULE"] = own["module"]
-    truth["TAIL_FACTOR"] = own["tail_factor"]
-    truth["THRESHOLD"] = own["threshold_keV"]
-    truth["NOISE_RATE"] = own["noise_per_s"]
-    truth["NOISE_SCALE"] = np.where(own["noisy"], own["noise_scale_keV"], 0.0)
-    truth["SICK"] = own["sick"]
+    values = {field.name: getattr(special, field.name)[rows] for field in fields(special)}
+    truth["MODULE"] = values["module"]
+    truth["TAIL_FACTOR"] = values["tail_factor"]
+    truth["THRESHOLD"] = values["threshold_keV"]
+    truth["NOISE_RATE"] = values["noise_per_s"]
+    truth["NOISE_SCALE"] = np.where(values["noisy"], values["noise_scale_keV"], 0.0)
+    truth["SICK"] = values["sick"]
     for name, unit in (("THRESHOLD", "keV"), ("NOISE_RATE", "1/s"), ("NOISE_SCALE", "keV")):
         truth[name].unit = unit
     for element, factor in zip(elements, special.strengths_of(elements)[rows].T, strict=True):
         truth[f"STRENGTH_{element.replace(' ', '_').upper()}"] = factor
-    gain, offset = axis.gain[own["detnum"]], axis.offset[own["detnum"]]
+    gain, offset = axis.gain[values["detnum"]], axis.offset[values["detnum"]]
     index = np.arange(len(gain))
     for energy in energies_keV:
         straight = (energy - offset) / gain
-        moved = displaced_position(straight, index, own["edge_shift"]) - straight
+        moved = displaced_position(straight, index, values["edge_shift"]) - straight
         truth[f"SHIFT_{energy:g}"] = gain * moved
         truth[f"SHIFT_{energy:g}"].unit = "keV"
