@@ -57,9 +57,9 @@ def measure(preset: str, n: int, seconds: float, seed: int = 1, table=LINE_TABLE
     fitted = time.perf_counter()
     rows = complete_status(rows, camera.x, camera.y, np.zeros(0, int), REQUIREMENT)
     covariances = response.systematic_covariance, response.own_covariance
-    own = assess(rows, camera, *(np.zeros((3, 3)) if c is None else c for c in covariances))
-    own |= {"learn s": learnt - started, "fit s": fitted - learnt}
-    return own | {"rows": rows, "camera": camera, "response": response}
+    numbers = assess(rows, camera, *(np.zeros((3, 3)) if c is None else c for c in covariances))
+    numbers |= {"learn s": learnt - started, "fit s": fitted - learnt}
+    return numbers | {"rows": rows, "camera": camera, "response": response}
 
 
 def assess(rows, camera, of_all, of_each) -> dict:
@@ -110,21 +110,24 @@ def main() -> None:
     head = f"{'preset':<16}{'ks':>6}{'keV':>6}" + "".join(f"{title:>10}" for title in TITLES)
     for preset in options.preset:
         for exposure in options.exposures:
-            own = measure(preset, options.pixels, 1e3 * exposure, options.seed, options.lines)
+            numbers = measure(preset, options.pixels, 1e3 * exposure, options.seed, options.lines)
             print(head)
             for k, energy in enumerate(REQUIREMENT.energies_keV):
-                numbers = [own[name][k] for name in NUMBERS]
+                values = [numbers[name][k] for name in NUMBERS]
                 print(
-                    f"{preset:<16}{exposure:>6g}{energy:>6g}{numbers[0]:>10.4f}{numbers[1]:>+11.1f}"
-                    + "".join(f"{value:>10.1f}" for value in numbers[2:4])
-                    + "".join(f"{value:>10.2f}" for value in numbers[4:])
+                    f"{preset:<16}{exposure:>6g}{energy:>6g}{values[0]:>10.4f}{values[1]:>+10.1f}"
+                    + "".join(f"{value:>10.1f}" for value in values[2:4])
+                    + "".join(f"{value:>10.2f}" for value in values[4:])
                 )
-            bits = ", ".join(f"{name} {100 * x:.2f} %" for name, x in own["bits"].items() if x)
-            print(f"flagged {100 * own['flagged']:.2f} %: {bits or 'none'}")
+            bits = ", ".join(f"{name} {100 * x:.2f} %" for name, x in numbers["bits"].items() if x)
+            print(f"flagged {100 * numbers['flagged']:.2f} %: {bits or 'none'}")
             for name in ("pass all", "pass noisy"):
-                if own[name] is not None:
-                    print(f"{name}: " + " ".join(f"{value:.4f}" for value in own[name]))
-            print(f"learning {own['learn s']:.1f} s, fitting {own['fit s']:.1f} s\n", flush=True)
+                if numbers[name] is not None:
+                    print(f"{name}: " + " ".join(f"{value:.4f}" for value in numbers[name]))
+            print(
+                f"learning {numbers['learn s']:.1f} s, fitting {numbers['fit s']:.1f} s\n",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -21,9 +21,14 @@ BENCHMARKS = {
     "workflow": ("What the cost of the workflow grows with", ["workflow_scale.py"]),
     "limit": ("The information limit", ["limit.py"]),
     "variants": (
-        "Detectors that the default simulation does not have",
+        "Detectors that the ideal camera does not have",
         ["limit.py", "--exposures", "10", "30", "100", "--variant", "tail x 2", "tail / 2",
          "resolution x 2", "resolution / 2", "pixels differ"],
+    ),
+    "reality": (
+        "The imperfections of real cameras",
+        ["reality.py", "--exposures", "10", "100", "1000", "--preset", "ideal", "law", "tails",
+         "lines", "noise_thresholds", "all"],
     ),
     "troubles": ("Sick pixels, and pixels whose relation has gone far", ["troubles.py"]),
     "sstcam_charges": ("SSTCAM: charges", ["sstcam_charges.py"]),

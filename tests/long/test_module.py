@@ -65,7 +65,11 @@ def mine(project, tmp_path):
     return configured
 
 
-ALONE = {"pixels": "0-63", "exposures": {"3ks": {"seconds": 3000}}}
+ALONE = {
+    "pixels": "0-63",
+    "exposures": {"3ks": {"seconds": 3000}},
+    "simulation": {"camera": "ideal"},
+}
 
 
 def test_the_whole_chain_is_planned(mine, snakemake):

@@ -16,6 +16,8 @@ from helpers.walk import CHAIN, CI, THREE
 
 from pixelcal.io.provenance import file_sha256
 
+EVENTS = "results/eclairs/events/events.fits"
+
 
 @pytest.fixture
 def plan(snakemake, tmp_path):
@@ -74,6 +76,22 @@ def test_good_times_are_an_input_of_own_files(project, snakemake, tmp_path):
     extra.write_text("events: {files: [own.fits], gti: {file: gti.fits}}")
     run = snakemake(project, "--dry-run", "--configfile", CI, extra)
     assert "input: own.fits, gti.fits" in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "tables"),
+    [
+        ({}, ("resources/lines/complete.csv", "resources/lines/materials.csv")),
+        ({"simulation": {"camera": "ideal"}}, ("resources/lines/all_blocks.csv",)),
+    ],
+)
+def test_lines_that_each_camera_sees(project, snakemake, tmp_path, settings, tables):
+    """The default camera is the flight camera, which sees lines that no table has."""
+    extra = tmp_path / "extra.yaml"
+    extra.write_text(yaml.safe_dump(settings or {"date": None}))
+    run = snakemake(project, "--dry-run", "--configfile", extra, "--", EVENTS)
+    inputs = ", ".join((*tables, "resources/attenuation/cdte.csv"))
+    assert f"input: {inputs}\n" in run.stdout + run.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@ rule simulate_events:
     What: an event list of the camera in orbit, its good times, the spectrum without energy
         redistribution, and the properties of each pixel. Only where no event file is configured.
     Physics: cosmic X-ray background, internal continuum and fluorescence lines through the CdTe
-        efficiency; resolution, hole tails and escape peaks; multiples share their energy.
+        efficiency; resolution, hole tails and escape peaks; multiples share their energy. The
+        flight camera has lines that no table has, thresholds, noise, drift and non-linearity.
     Wildcards: none.
     """
     input:
         **({} if HAS_TRUTH else prior_input()),
         lines=LINES,
+        catalogue=CATALOGUE,
         attenuation=ATTENUATION,
     output:
         events=f"{FOLDER}/events/events.fits",
@@ -33,7 +35,9 @@ rule simulate_events:
         relation=None if HAS_TRUTH else prior_relation(),
         injection=None if HAS_TRUTH else leaves(config["injection"], *INJECTION),
         criteria=config["events"]["gti"]["criteria"],
-        contents=contents(LINES, ATTENUATION, None if HAS_TRUTH else config["relation"]["file"]),
+        contents=contents(
+            LINES, *CATALOGUE, ATTENUATION, None if HAS_TRUTH else config["relation"]["file"]
+        ),
         date=config["date"],
         instrument=INSTRUMENT,
         library=library("energy/simulate_events"),

@@ -30,7 +30,10 @@ with configuration.mistakes_in_one_line():
 COLUMNS = {key: name for key, name in config["events"]["columns"].items() if name is not None}
 LAYOUT = INSTRUMENT["layouts"][config["events"]["layout"]]
 HAS_TRUTH = LAYOUT["form"] == "events" and not {"channel"} & {*LAYOUT["columns"], *COLUMNS}
-LINES = shipped_or_given("resources/lines/all_blocks.csv")  # of the simulation
+# Of the simulation: a real camera sees lines that no table has.
+FLIGHT = config["simulation"]["camera"] == "flight"
+LINES = shipped_or_given(f"resources/lines/{'complete' if FLIGHT else 'all_blocks'}.csv")
+CATALOGUE = [shipped_or_given("resources/lines/materials.csv")] if FLIGHT else []
 ATTENUATION = shipped_or_given("resources/attenuation/cdte.csv")
 PIXEL_MAP = shipped_or_given(INSTRUMENT["pixel_map"])
 
@@ -49,6 +52,7 @@ LISTS = ("changed", "over_requirement", "no_answer")
 
 # Named one by one: a key that is new in the schema makes nothing stale before a rule takes it.
 SIMULATION = (
+    "camera",
     "seed",
     "good_seconds",
     "earth_free_fraction",

@@ -91,8 +91,8 @@ MENDED_TENSION = 3.5
 
 LEAST_SURPLUS = 3.0
 """A block is left out where it holds more counts than belong there, by so many sigma, as noise adds
-counts, or where noise rises at the low edge of the lowest one. Lines that only stand elsewhere are those of a
-bent relation, or of one that changes."""
+counts, or where noise rises at the low edge of the lowest one. Lines that only stand elsewhere are
+those of a bent relation, or of one that changes."""
 
 MOST_GAIN = 1e6
 """In place of infinity, where there was no fit at all."""
@@ -370,9 +370,9 @@ def _is_mended(block: int, again, found_again: Deviations, templates: Templates)
 
 
 def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -> tuple:
-    """What a block that was left out lacks and has in excess, in sigma, and whether noise rises in it.
+    """What a block that was left out lacks and has in excess, and whether noise rises in it.
 
-    Three (m,). What spoils a block adds counts; where it was another block that was wrong, lines
+    Three (m,), the first two in sigma. What spoils a block adds counts; where it was another block that was wrong, lines
     are missing; and where the lines of the block only stand elsewhere, it has as many as it should.
     """
     templates = data.templates

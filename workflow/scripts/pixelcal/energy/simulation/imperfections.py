@@ -16,48 +16,65 @@ LEAD_RATE_PER_S = 0.024
 class Imperfections:
     """Switches and sizes; the defaults are those of the ideal camera. Energies in keV.
 
+    Each has the source in which real cameras show it; sizes without a source are assumptions.
+
     Attributes
     ----------
     law : bool
-        Width and tail follow `LAW`, other functions of the energy than those which are fitted.
+        Width and tail follow `FlightDetector`, other functions of the energy than the fitted ones
+        (Redus et al. 2009, IEEE Trans. Nucl. Sci. 56, 2524: tails of CdTe).
     complete_lines, natural_widths : bool
-        K beta 2 of Cd and Te is there; lines are as wide as Campbell & Papp 2001 say.
+        K beta 2 of Cd and Te is there (Elam, Ravel & Sieber 2002); lines are as wide as Campbell &
+        Papp 2001, At. Data Nucl. Data Tables 77, 1, say.
     tail_spread, tail_gradient, sick_fraction : float
         Scatter of the logarithm of a factor on fraction and loss of the tail together, its linear
-        change from the centre of the camera to a side, and pixels in which it is three times more.
+        change from the centre of the camera to a side, and pixels in which it is three times more:
+        transport differs from crystal to crystal (Takahashi & Watanabe 2001, IEEE Trans. Nucl. Sci.
+        48, 950).
     hecht : bool
-        Charge is lost by the depth of the interaction (Hecht 1932) and not exponentially.
+        Charge is lost by the depth of the interaction (Hecht 1932, Z. Phys. 77, 235) and not
+        exponentially.
     bend_keV, bend_pixels_keV : float
         True energy minus the straight relation at 80 keV, quadratic: of all pixels, and the
-        scatter of it.
+        scatter of it. The readout is linear to a fraction of a percent (Gevin et al. 2009, IEEE
+        Trans. Nucl. Sci. 56, 2351).
     bend_low_keV : float
-        The same at 4 keV, falling exponentially with the energy.
+        The same at 4 keV, falling exponentially with the energy: ISGRI has another gain at low
+        energy than at high (Terrier et al. 2003, A&A 411, L167).
     dnl, inl_channels : float
         Errors of channel widths, odd against even and random; steps of the random walk of channel
-        edges.
+        edges (definitions: IEEE Std 1241).
     drift : float
-        The gain goes from minus to plus this fraction within the exposure.
+        The gain goes from minus to plus this fraction within the exposure, as with temperature and
+        polarisation (Terrier et al. 2003).
     strengths : float
-        Scatter of the logarithm of a factor on the lines of each element.
+        Scatter of the logarithm of a factor on the lines of each element: some pixels are nearer
+        to what fluoresces than others.
     extra_rates : tuple of (element or element and "L", rate in 1/s)
-        Lines that the line table lacks.
+        Lines that the line table lacks: solder, contacts, circuits, an alloy of the shield.
     line_shift : tuple of (element, keV)
-        The lines of an element stand elsewhere.
+        The lines of an element stand elsewhere; tables differ by tens of eV for heavy elements
+        (Deslattes et al. 2003, Rev. Mod. Phys. 75, 35).
     threshold : (lowest, highest)
-        Thresholds are uniform between.
+        Thresholds are uniform between; some pixels of ECLAIRs have high ones (Xie et al. 2024,
+        arXiv:2401.13619).
     threshold_sigma : float
-        Width of a threshold; 0, it is sharp.
+        Width of a threshold; 0, it is sharp. It is as soft as the electronic noise is large (Dubos
+        et al. 2013, IEEE Trans. Nucl. Sci. 60, 3824: Caliste HD at low energy).
     noisy_fraction : float
-        Pixels with noise at low energy.
+        Pixels with noise at low energy, near the heat pipes (Xie et al. 2024); ISGRI has noisy
+        pixels too (Lebrun et al. 2003, A&A 411, L141).
     sharing : float
-        Events that lose a part, below the threshold, to a neighbour.
+        Events that lose a part, below the threshold, to a neighbour (Meuris, Limousin & Blondel
+        2009, Nucl. Instrum. Methods A 610, 294).
     module_offset_keV, module_gain : float
-        Modules are off by up to so much in offset, and relatively in gain.
+        Modules are off by up to so much in offset, and relatively in gain: an ASIC each.
     hot_fraction, dead_modules, efficiency_spread : float
-        Pixels that count 100 times as much; modules that are off; scatter of efficiencies.
+        Pixels that count 100 times as much; modules that are off; scatter of efficiencies (Xie et
+        al. 2024: pixels of low efficiency).
     bump, edges : float
         Relative size of a bump at 62 keV in the continuum, and of its steps at the K edges of W and
-        Pb.
+        Pb, behind which a shield lets less pass.
     """
 
     law: bool = False

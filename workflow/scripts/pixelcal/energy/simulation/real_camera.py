@@ -14,7 +14,7 @@ from scipy.special import ndtr
 
 from pixelcal.energy.simulation import spectra
 from pixelcal.energy.simulation.imperfections import PRESETS, Imperfections
-from pixelcal.energy.simulation.real_pixels import RealPixels, draw_pixels
+from pixelcal.energy.simulation.real_pixels import ELEMENTS, RealPixels, draw_pixels
 from pixelcal.energy.simulation.real_response import FINE_KEV, ResponseTables, response_tables
 
 LOW_ENERGY_SCALE_KEV = 4.0
@@ -74,8 +74,8 @@ class RealCamera:
     @property
     def healthy(self) -> np.ndarray:
         """Pixels that count, and are not noisy, sick or hot, (n,) bool."""
-        own = self.pixels
-        return (own.efficiency > 0) & ~(own.noisy | own.sick | own.hot)
+        pixels = self.pixels
+        return (pixels.efficiency > 0) & ~(pixels.noisy | pixels.sick | pixels.hot)
 
     def position_true(self, energy_keV) -> np.ndarray:
         """Channel positions (k, n) at which the true energy is `energy_keV` (k,); it extends the
@@ -132,9 +132,10 @@ def make_real_camera(
         Standard deviations of the injected errors: of the gain relative to the nominal one, and of
         the offset in keV. What modules are off by comes on top.
     """
-    own = PRESETS[imperfections] if isinstance(imperfections, str) else imperfections
+    if isinstance(imperfections, str):
+        imperfections = PRESETS[imperfections]
     rng = np.random.default_rng(seed)
-    pixels, tables = draw_pixels(np.arange(n), own, seed), response_tables(own)
+    pixels, tables = draw_pixels(np.arange(n), imperfections, seed), response_tables(imperfections)
     gain = spectra.NOMINAL_GAIN * (1 + gain_sigma * rng.standard_normal(n)) * pixels.gain_factor
     offset = spectra.NOMINAL_OFFSET + offset_sigma * rng.standard_normal(n)
     offset += pixels.offset_shift_keV
@@ -142,17 +143,16 @@ def make_real_camera(
     counts = np.empty((2, n, spectra.N_CHANNELS), np.int32)
     true_edges = np.empty((n, len(channel)))
     for i in range(n):
-        bend = pixels.bend_keV[i], own.bend_low_keV
+        bend = pixels.bend_keV[i], imperfections.bend_low_keV
         place = channel + pixels.edge_shift[i]
         true_edges[i] = true_energy(gain[i] * place + offset[i], *bend)
         place = place + pixels.width_shift[i]
-        for half, factors in enumerate(_gain_factors(own.drift)):
-            expected = sum(
-                pixel_spectrum(
-                    true_energy(gain[i] * factor * place + offset[i], *bend), pixels, i, tables, own
-                )
-                for factor in factors
-            )
+        cumulative = cumulative_rate(pixels, i, tables)
+        for half, factors in enumerate(_gain_factors(imperfections.drift)):
+            expected = 0.0
+            for factor in factors:
+                edges = true_energy(gain[i] * factor * place + offset[i], *bend)
+                expected = expected + pixel_spectrum(edges, cumulative, pixels, i, imperfections)
             counts[half, i] = rng.poisson(expected * (0.5 * seconds / len(factors)))
     total = counts.sum(axis=0, dtype=np.int32)
     return RealCamera(total, counts[0], gain, offset, true_edges, pixels)
@@ -167,28 +167,30 @@ def _gain_factors(drift: float):
 
 
 def pixel_spectrum(
-    edges_keV, pixels: RealPixels, i: int, tables: ResponseTables, own: Imperfections
+    edges_keV, cumulative, pixels: RealPixels, i: int, imperfections: Imperfections
 ) -> np.ndarray:
-    """Expected rates (m,), 1/s, of pixel `i` between the true energies `edges_keV` (m + 1,)."""
-    cumulative = cumulative_rate(pixels, i, tables)
+    """Expected rates (m,), 1/s, of pixel `i` between the true energies `edges_keV` (m + 1,).
+
+    `cumulative` is the `cumulative_rate` of the pixel.
+    """
     threshold = pixels.threshold_keV[i]
-    if own.threshold_sigma == 0.0:
+    if imperfections.threshold_sigma == 0.0:
         edges_keV = np.maximum(edges_keV, threshold)
     rate = np.diff(np.interp(edges_keV, FINE_KEV, cumulative)) * pixels.efficiency[i]
     if pixels.noisy[i]:
         above = np.maximum(edges_keV, 1.0) - 4.0
         rate -= pixels.noise_per_s[i] * np.diff(np.exp(-above / pixels.noise_scale_keV[i]))
-    if own.threshold_sigma > 0.0:
+    if imperfections.threshold_sigma > 0.0:
         centres = (edges_keV[:-1] + edges_keV[1:]) / 2
-        rate *= ndtr((centres - threshold) / own.threshold_sigma)
+        rate *= ndtr((centres - threshold) / imperfections.threshold_sigma)
     return np.maximum(rate, 0.0)
 
 
 def cumulative_rate(pixels: RealPixels, i: int, tables: ResponseTables) -> np.ndarray:
     """Rates (1/s) of pixel `i` below each of `FINE_KEV`, of efficiency 1, before its threshold."""
     resolution = int(pixels.resolution_draw[i] * len(tables.resolutions))
-    elements = len(tables.elements)
-    weights = np.concatenate([[1.0], pixels.strength[i, :elements]])
+    columns = [ELEMENTS.index(element) for element in tables.elements]
+    weights = np.concatenate([[1.0], pixels.strength[i, columns]])
     if len(tables.factors) == 1:
         return weights @ tables.below[0, resolution]
     logs = np.log(tables.factors)

@@ -19,8 +19,12 @@ MODULE_COLUMNS, MODULE_ROWS = 8, 4
 """A module (XRDPIX) of ECLAIRs is 8 x 4 pixels, with an ASIC of its own; see the pixel map."""
 
 N_CHANNELS = 1024
-N_ELEMENTS = 16
-"""Line strengths that are drawn; a camera with fewer elements uses the first."""
+ELEMENTS = (
+    *("Cu", "Cd", "Te", "Ta", "W", "Pb", "Bi"),
+    *("In", "Sn", "Cs", "Zn", "Ga", "Pb L", "U", "Ag", "Mo"),
+)
+N_ELEMENTS = len(ELEMENTS)
+"""Elements whose strengths are drawn, whether a camera has them or not."""
 
 SICK_FACTOR, HOT_FACTOR = 3.0, 100.0
 SIDE_COLUMNS, SIDE_PREFERENCE = 8, 3.0
@@ -51,7 +55,7 @@ class RealPixels:
     noise_per_s, noise_scale_keV : (n,) float
         Rate above 4 keV of the noise, and the scale of its exponential.
     strength : (n, N_ELEMENTS) float
-        Factors on the lines of an element.
+        Factors on the lines of each of `ELEMENTS`.
     bend_keV : (n,) float
         At 80 keV.
     edge_shift, width_shift : (n, 1025) float, channels
@@ -83,6 +87,10 @@ class RealPixels:
     sick: np.ndarray
     hot: np.ndarray
 
+    def strengths_of(self, elements) -> np.ndarray:
+        """Factors (n, k) on the lines of `elements` (k,)."""
+        return self.strength[:, [ELEMENTS.index(element) for element in elements]]
+
 
 def module_of(x, y):
     """Module of the pixels at `x`, `y`, counted row by row."""
@@ -91,7 +99,7 @@ def module_of(x, y):
 
 def draw_pixels(detnum, imperfections: Imperfections, seed: int) -> RealPixels:
     """Draw the pixels `detnum` (n,), which count along rows: DETNUM = 80 row + column."""
-    detnum, own = np.asarray(detnum), imperfections
+    detnum = np.asarray(detnum)
     y, column = np.divmod(detnum, N_COLUMNS)
     x = N_COLUMNS - 1 - column
     module = module_of(x, y)
@@ -100,32 +108,36 @@ def draw_pixels(detnum, imperfections: Imperfections, seed: int) -> RealPixels:
     m_normal, m_uniform, m_walk = (
         values[of_pixel] for values in _pixel_draws(modules, seed, "module properties")
     )
-    sick, hot = uniform[:, 1] < own.sick_fraction, uniform[:, 2] < own.hot_fraction
-    noisy = uniform[:, 3] < own.noisy_fraction * _noise_preference(x)
-    gradient = 1.0 + own.tail_gradient * (x - (N_COLUMNS - 1) / 2) / (N_COLUMNS / 2)
+    sick, hot = (
+        uniform[:, 1] < imperfections.sick_fraction,
+        uniform[:, 2] < imperfections.hot_fraction,
+    )
+    noisy = uniform[:, 3] < imperfections.noisy_fraction * _noise_preference(x)
+    gradient = 1.0 + imperfections.tail_gradient * (x - (N_COLUMNS - 1) / 2) / (N_COLUMNS / 2)
     low, high = np.log(NOISE_PER_S)
-    on = m_uniform[:, 1] >= own.dead_modules
+    on = m_uniform[:, 1] >= imperfections.dead_modules
     return RealPixels(
         detnum=detnum,
         x=x,
         y=y,
         module=module,
-        efficiency=np.exp(own.efficiency_spread * normal[:, 0])
+        efficiency=np.exp(imperfections.efficiency_spread * normal[:, 0])
         * np.where(hot, HOT_FACTOR, 1.0)
         * on,
         resolution_draw=uniform[:, 0],
-        tail_factor=np.exp(own.tail_spread * normal[:, 1])
+        tail_factor=np.exp(imperfections.tail_spread * normal[:, 1])
         * gradient
         * np.where(sick, SICK_FACTOR, 1.0),
-        threshold_keV=own.threshold[0] + (own.threshold[1] - own.threshold[0]) * uniform[:, 4],
+        threshold_keV=imperfections.threshold[0]
+        + (imperfections.threshold[1] - imperfections.threshold[0]) * uniform[:, 4],
         noise_per_s=np.where(noisy, np.exp(low + (high - low) * uniform[:, 5]), 0.0),
         noise_scale_keV=NOISE_SCALE_KEV[0] + np.diff(NOISE_SCALE_KEV) * uniform[:, 6],
-        strength=_strengths(own.strengths, normal[:, 4:], m_normal[:, 4:], x, y),
-        bend_keV=own.bend_keV + own.bend_pixels_keV * normal[:, 2],
-        edge_shift=own.inl_channels * (_bridge(walk) + _bridge(m_walk)) / np.sqrt(2.0),
-        width_shift=_width_shift(own.dnl, m_normal, m_walk),
-        gain_factor=1.0 + own.module_gain * (2.0 * m_uniform[:, 2] - 1.0),
-        offset_shift_keV=own.module_offset_keV * (2.0 * m_uniform[:, 3] - 1.0),
+        strength=_strengths(imperfections.strengths, normal[:, 4:], m_normal[:, 4:], x, y),
+        bend_keV=imperfections.bend_keV + imperfections.bend_pixels_keV * normal[:, 2],
+        edge_shift=imperfections.inl_channels * (_bridge(walk) + _bridge(m_walk)) / np.sqrt(2.0),
+        width_shift=_width_shift(imperfections.dnl, m_normal, m_walk),
+        gain_factor=1.0 + imperfections.module_gain * (2.0 * m_uniform[:, 2] - 1.0),
+        offset_shift_keV=imperfections.module_offset_keV * (2.0 * m_uniform[:, 3] - 1.0),
         noisy=noisy,
         sick=sick,
         hot=hot,
@@ -150,14 +162,14 @@ def _noise_preference(x):
     return np.where(side, SIDE_PREFERENCE, (1.0 - share * SIDE_PREFERENCE) / (1.0 - share))
 
 
-def _strengths(spread: float, own, of_module, x, y):
+def _strengths(spread: float, of_pixel, of_module, x, y):
     """Factors (n, N_ELEMENTS): of the pixel, the module and a gradient in a direction, in equal
     parts of the variance of the logarithm."""
     angle = np.arange(N_ELEMENTS) * 2.4
     half = N_COLUMNS / 2
     along = np.outer(x / half - 1.0, np.cos(angle)) + np.outer(y / half - 1.0, np.sin(angle))
     # a coordinate is uniform from -1 to 1, of variance 1/3
-    return np.exp(spread * (own + of_module + np.sqrt(3.0) * along) / np.sqrt(3.0))
+    return np.exp(spread * (of_pixel + of_module + np.sqrt(3.0) * along) / np.sqrt(3.0))
 
 
 def _bridge(steps):

@@ -8,15 +8,17 @@ interaction, or to a neighbour below its threshold.
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import ndtr
 
-from pixelcal.energy.lines import read_line_table
-from pixelcal.energy.response.line_shape import SIGMA_PER_FWHM, profile_cdf
+from pixelcal.energy.lines import LineTable, read_line_table
+from pixelcal.energy.response.line_shape import profile_cdf
 from pixelcal.energy.response.natural_width import with_natural_width
 from pixelcal.energy.simulation import spectra
 from pixelcal.energy.simulation.background import (
@@ -26,7 +28,7 @@ from pixelcal.energy.simulation.background import (
     cdte_efficiency,
     read_attenuation,
 )
-from pixelcal.energy.simulation.detector import ESCAPES, Detector
+from pixelcal.energy.simulation.detector import ESCAPES, Detector, FlightDetector
 from pixelcal.energy.simulation.imperfections import Imperfections
 from pixelcal.io.resources import RESOURCES
 
@@ -46,15 +48,11 @@ FIELD_V_CM = 3000.0
 (Takahashi & Watanabe 2001, IEEE Trans. Nucl. Sci. 48, 950)."""
 
 N_DEPTHS = 40
+LARGEST_FRACTION = 0.8
+"""Most of the events of a pixel that are in the tail."""
+
 SHARED_KEV = 4.0
 """A neighbour that gets less than this, its threshold, is not seen, and the energy is lost."""
-
-LAW_FWHM = 1.1, 0.01848, 6.7e-5
-LAW_FRACTION = 0.04, 0.1
-LAW_LOSS_KEV = 0.15, 0.012
-"""The other law: FWHM^2 = 1.1^2 + 0.01848 E + 6.7e-5 E^2 (keV), 1.6 keV at 60 keV as without the
-quadratic term, and 6 % more at 120 keV; tail fraction 0.04 + 0.1 E / 100 keV, mean loss
-0.15 + 0.012 E."""
 
 
 @dataclass(frozen=True)
@@ -77,49 +75,61 @@ class Lines:
 
 
 def true_lines(
-    own: Imperfections, rates_per_s: dict[str, float] = spectra.LINE_RATES, table=None
+    imperfections: Imperfections,
+    rates_per_s: Mapping[str, float] = spectra.LINE_RATES,
+    table: LineTable | None = None,
+    catalogue: np.ndarray | None = None,
+    attenuation: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Lines:
     """The lines of a camera: those of the table and those that it lacks.
 
     Parameters
     ----------
-    own : Imperfections
-    rates_per_s : dict
-        Of the K series of each element, as seen by the detector.
-    table : LineTable, optional
-        In place of `complete.csv` or `all_blocks.csv`.
+    imperfections : Imperfections
+    rates_per_s : mapping
+        Of the K series of each element in the table, as seen by the detector.
+    table, catalogue, attenuation : optional
+        In place of those that are shipped: `complete.csv` or `all_blocks.csv`; `materials.csv`, as
+        from `read_catalogue`; `cdte.csv`.
     """
     if table is None:
-        name = "complete.csv" if own.complete_lines else "all_blocks.csv"
+        name = "complete.csv" if imperfections.complete_lines else "all_blocks.csv"
         table = read_line_table(RESOURCES / "lines" / name)
-    attenuation = read_attenuation(RESOURCES / "attenuation" / "cdte.csv")
-    known = _catalogue()
-    parts, elements, shift = [], [], dict(own.line_shift)
-    for name, rate in (*rates_per_s.items(), *own.extra_rates):
+    if catalogue is None:
+        catalogue = read_catalogue(RESOURCES / "lines" / "materials.csv")
+    attenuation = shipped_attenuation() if attenuation is None else attenuation
+    parts, elements, shift = [], [], dict(imperfections.line_shift)
+    for name, rate in (*rates_per_s.items(), *imperfections.extra_rates):
         element, _, series = name.partition(" ")
-        rows = known[(known["element"] == element) & (known["series"] == (series or "K"))]
+        of_element = (catalogue["element"] == element) & (catalogue["series"] == (series or "K"))
+        rows = catalogue[of_element]
         energy, intensity, width = rows["energy"], rows["intensity"], rows["width"]
         if name in rates_per_s:
             chosen = np.array(table.element) == element
             energy, intensity = table.energy_keV[chosen], table.intensity[chosen]
-            nearest = np.abs(energy[:, None] - rows["energy"]).argmin(axis=1)
-            width = width[nearest]
+            width = width[np.abs(energy[:, None] - rows["energy"]).argmin(axis=1)]
         if rate <= 0 or not len(energy):
             continue
         seen = intensity * cdte_efficiency(energy, attenuation)
-        natural = width if own.natural_widths else np.zeros(len(energy))
+        natural = width if imperfections.natural_widths else np.zeros(len(energy))
         parts.append((energy + shift.get(element, 0.0), rate * seen / seen.sum(), natural))
         elements.append(name)
     index = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
-    return Lines(
-        index, *(np.concatenate(values) for values in zip(*parts, strict=True)), tuple(elements)
-    )
+    energy, rate, width = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Lines(index, energy, rate, width, tuple(elements))
 
 
 @lru_cache
-def _catalogue() -> np.ndarray:
-    """The lines of `materials.csv`: element, series (K or L), energy, intensity, width (keV)."""
-    with open(RESOURCES / "lines" / "materials.csv", encoding="utf-8", newline="") as handle:
+def shipped_attenuation() -> tuple[np.ndarray, np.ndarray]:
+    """Energies (keV) and photoelectric attenuations (cm2/g) of CdTe."""
+    return read_attenuation(RESOURCES / "attenuation" / "cdte.csv")
+
+
+@lru_cache
+def read_catalogue(path: str | Path) -> np.ndarray:
+    """A catalogue of lines such as `materials.csv`: element, series (K or L), energy, intensity and
+    natural width (keV; 0 where it is not known)."""
+    with open(path, encoding="utf-8", newline="") as handle:
         rows = csv.DictReader(line for line in handle if not line.startswith("#"))
         values = [
             (
@@ -135,27 +145,19 @@ def _catalogue() -> np.ndarray:
     return np.array(values, [*names, *((name, "f8") for name in ("energy", "intensity", "width"))])
 
 
-def sigma(energy, own: Imperfections):
-    """Standard deviation (keV) of the Gaussian core at `energy` (keV)."""
-    if not own.law:
-        return Detector().sigma(np.maximum(energy, 0.0))
-    noise, statistics, quadratic = LAW_FWHM
-    energy = np.maximum(energy, 0.0)
-    return SIGMA_PER_FWHM * np.sqrt(noise**2 + statistics * energy + quadratic * energy**2)
+def detector_of(imperfections: Imperfections) -> Detector:
+    """The laws of width and tail."""
+    return FlightDetector() if imperfections.law else Detector()
 
 
-def tail_laws(energy, own: Imperfections, factor=1.0):
+def tail_laws(energy, imperfections: Imperfections, factor=1.0):
     """Fraction of the events in the tail and their mean loss (keV) at `energy` (keV).
 
-    `factor` of a pixel is on both: the fraction stays below 0.8.
+    `factor` of a pixel is on both; the fraction stays below `LARGEST_FRACTION`.
     """
-    energy, detector = np.maximum(energy, 0.0), Detector()
-    if own.law:
-        fraction = LAW_FRACTION[0] + LAW_FRACTION[1] * energy / 100.0
-        loss = LAW_LOSS_KEV[0] + LAW_LOSS_KEV[1] * energy
-    else:
-        fraction, loss = detector.tail_fraction(energy), detector.tail_scale * energy
-    return np.minimum(factor * fraction, 0.8), np.maximum(factor * loss, 1e-3)
+    detector = detector_of(imperfections)
+    fraction = np.minimum(factor * detector.tail_fraction(energy), LARGEST_FRACTION)
+    return fraction, factor * detector.tail_mean(energy)
 
 
 def collection(depth_cm, factor=1.0):
@@ -190,7 +192,9 @@ def shoulder_cdf(measured, energy, sigma_keV, largest_keV):
     return (integral(z + largest_keV / sigma_keV) - integral(z)) * sigma_keV / largest_keV
 
 
-def response_cdf(measured, photon, deposit, width, own: Imperfections, resolution, factor):
+def response_cdf(
+    measured, photon, deposit, width, imperfections: Imperfections, resolution, factor
+):
     """Fraction (n, m) of events below `measured` (m,) keV, of photons (n,) that leave `deposit`.
 
     Parameters
@@ -200,28 +204,27 @@ def response_cdf(measured, photon, deposit, width, own: Imperfections, resolutio
         Energy of the photon, and without what escapes.
     width : (n,) float, keV
         Natural width (FWHM).
-    own : Imperfections
+    imperfections : Imperfections
     resolution, factor : float
         Of the pixel: on the width of the core, and on the tail.
     """
     at = np.asarray(deposit, float)[:, None]
-    core = sigma(at, own) * resolution
-    if own.hecht:
-        attenuation = read_attenuation(RESOURCES / "attenuation" / "cdte.csv")
+    core = detector_of(imperfections).sigma(at) * resolution
+    if imperfections.hecht:
         edges = np.linspace(0.0, CDTE_THICKNESS_CM, N_DEPTHS + 1)
-        weights = depth_weights(photon, edges, attenuation)
+        weights = depth_weights(photon, edges, shipped_attenuation())
         efficiency = collection((edges[:-1] + edges[1:]) / 2, factor)
         below = sum(
             weights[:, k : k + 1] * ndtr((measured - at * efficiency[k]) / core)
             for k in range(N_DEPTHS)
         )
     else:
-        tail = tail_laws(at, own, factor)
+        tail = tail_laws(at, imperfections, factor)
         below = with_natural_width(profile_cdf, measured, at, core, *tail, width)
-    if own.sharing:
+    if imperfections.sharing:
         largest = np.minimum(SHARED_KEV, 0.5 * at)
-        below = (1.0 - own.sharing) * below
-        below += own.sharing * shoulder_cdf(measured, at, core, largest)
+        below = (1.0 - imperfections.sharing) * below
+        below += imperfections.sharing * shoulder_cdf(measured, at, core, largest)
     return below
 
 
@@ -245,29 +248,37 @@ class ResponseTables:
 
 
 @lru_cache(maxsize=4)
-def response_tables(own: Imperfections, resolutions=spectra.RESOLUTIONS) -> ResponseTables:
+def response_tables(
+    imperfections: Imperfections, resolutions=spectra.RESOLUTIONS
+) -> ResponseTables:
     """The tables of a camera; they depend on no pixel."""
-    differ = own.tail_spread or own.tail_gradient or own.sick_fraction
+    differ = imperfections.tail_spread or imperfections.tail_gradient or imperfections.sick_fraction
     factors = TAIL_NODES if differ else np.ones(1)
-    lines, continuum = true_lines(own), _continuum(own)
+    lines, continuum = true_lines(imperfections), _continuum(imperfections)
     components = 1 + len(lines.elements)
     below = np.empty((len(factors), len(resolutions), components, len(MEASURED_KEV)))
     which = np.eye(len(lines.elements))[lines.element] * lines.rate_per_s[:, None]
     for i, factor in enumerate(factors):
         # The continuum has no feature as narrow as a change of the resolution.
-        smooth = _rates(*continuum, 0 * continuum[0], own, 1.0, factor, MEASURED_KEV[::3])
+        smooth = _rates(*continuum, 0 * continuum[0], imperfections, 1.0, factor, MEASURED_KEV[::3])
         smooth = CubicSpline(MEASURED_KEV[::3], smooth, axis=0)(MEASURED_KEV)
         for k, resolution in enumerate(resolutions):
             below[i, k, 0] = smooth[:, 0]
             narrow = _rates(
-                lines.energy_keV, which, lines.width_keV, own, resolution, factor, MEASURED_KEV
+                lines.energy_keV,
+                which,
+                lines.width_keV,
+                imperfections,
+                resolution,
+                factor,
+                MEASURED_KEV,
             )
             below[i, k, 1:] = narrow.T
     fine = CubicSpline(MEASURED_KEV, below, axis=-1)(FINE_KEV)
     return ResponseTables(fine, np.asarray(factors), np.array(resolutions), tuple(lines.elements))
 
 
-def _rates(energy, rate, width, own: Imperfections, resolution, factor, measured):
+def _rates(energy, rate, width, imperfections: Imperfections, resolution, factor, measured):
     """Rates (m, c) below `measured` (m,) of photons (n,) with rates (n, c), escapes and all."""
     fractions = Detector().escape_fractions(energy)
     pieces = [(energy, energy, rate * (1.0 - fractions.sum(axis=0))[:, None], width)]
@@ -280,24 +291,32 @@ def _rates(energy, rate, width, own: Imperfections, resolution, factor, measured
         for start in range(0, len(photon), 128):
             part = slice(start, start + 128)
             cdf = response_cdf(
-                measured, photon[part], deposit[part], natural[part], own, resolution, factor
+                measured,
+                photon[part],
+                deposit[part],
+                natural[part],
+                imperfections,
+                resolution,
+                factor,
             )
             total += cdf.T @ rates[part]
     return total
 
 
-def _continuum(own: Imperfections):
+def _continuum(imperfections: Imperfections):
     """Energies (n,) and rates (n, 1) of the continuum with the Earth out of the field."""
     edges = ENERGY_GRID_KEV
     rate = spectra.background().continuum_per_s[:2].sum(axis=0)
     energy = (edges[:-1] + edges[1:]) / 2
-    rate = rate * continuum_factor(energy, own)
+    rate = rate * continuum_factor(energy, imperfections)
     starts = np.arange(0, len(rate), CONTINUUM_STEP)
     total = np.add.reduceat(rate, starts)
     return np.add.reduceat(rate * energy, starts) / total, total[:, None]
 
 
-def continuum_factor(energy, own: Imperfections):
+def continuum_factor(energy, imperfections: Imperfections):
     """The continuum relative to the ideal one: a bump at 62 keV, steps at the K edges of W, Pb."""
-    factor = 1.0 + own.bump * np.exp(-0.5 * ((energy - 62.0) / 4.0) ** 2)
-    return factor * (1.0 - own.edges) ** ((energy > 69.525).astype(float) + (energy > 88.005))
+    factor = 1.0 + imperfections.bump * np.exp(-0.5 * ((energy - 62.0) / 4.0) ** 2)
+    return factor * (1.0 - imperfections.edges) ** (
+        (energy > 69.525).astype(float) + (energy > 88.005)
+    )

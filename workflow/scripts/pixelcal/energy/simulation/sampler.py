@@ -102,7 +102,7 @@ class EventSampler:
         self._background = background
         self._multiple_fraction = multiple_fraction
         self._streams = [pixel_stream(seed, "events", int(d)) for d in pixels.detnum]
-        self._tables = _sampling_tables(background, detector)
+        self._tables = sampling_tables(background, detector)
 
     def sample(self, segment: Segment) -> np.ndarray:
         """Events (n,) of `EVENT_DTYPE` in a segment, in the order of time; energies in keV.
@@ -132,7 +132,7 @@ class EventSampler:
         return events[np.argsort(events["TIME"], kind="stable")]
 
 
-def _sampling_tables(background: Background, detector: Detector) -> tuple[np.ndarray, ...]:
+def sampling_tables(background: Background, detector: Detector) -> tuple[np.ndarray, ...]:
     """Cumulative distributions and laws of the response on the energy grid, for compiled code."""
     edges = ENERGY_GRID_KEV
     continuum = np.zeros((3, len(edges)))
@@ -144,7 +144,7 @@ def _sampling_tables(background: Background, detector: Detector) -> tuple[np.nda
         [
             detector.sigma(edges),
             detector.tail_fraction(edges),
-            np.full(len(edges), detector.tail_scale) * edges,
+            detector.tail_mean(edges),
             *detector.escape_fractions(edges),
         ]
     )
@@ -153,7 +153,7 @@ def _sampling_tables(background: Background, detector: Detector) -> tuple[np.nda
 
 
 @njit
-def _law(laws, which, energy, edges):
+def law(laws, which, energy, edges):
     """A law of the response at `energy`, linear between the nodes of the grid."""
     u = (energy - edges[0]) / (edges[1] - edges[0])
     i = min(max(int(u), 0), edges.shape[0] - 2)
@@ -165,19 +165,19 @@ def _measured(stream, energy, resolution, laws, lost, edges):
     """The measured energy of a deposit: escape, hole tail, Gaussian."""
     u = stream.random()
     for k in range(lost.shape[0]):
-        fraction = _law(laws, 3 + k, energy, edges)
+        fraction = law(laws, 3 + k, energy, edges)
         if u < fraction:
             energy -= lost[k]
             break
         u -= fraction
     measured = energy
-    if stream.random() < _law(laws, 1, energy, edges):
-        measured -= stream.standard_exponential() * _law(laws, 2, energy, edges)
-    return measured + stream.standard_normal() * resolution * _law(laws, 0, energy, edges)
+    if stream.random() < law(laws, 1, energy, edges):
+        measured -= stream.standard_exponential() * law(laws, 2, energy, edges)
+    return measured + stream.standard_normal() * resolution * law(laws, 0, energy, edges)
 
 
 @njit
-def _photon(stream, processes, continuum, lines, line_energy, edges):
+def photon(stream, processes, continuum, lines, line_energy, edges):
     """Process (0 to 3, as `background.PROCESSES`) and energy of a photon."""
     process = min(np.searchsorted(processes, stream.random()), processes.shape[0] - 1)
     u = stream.random()
@@ -190,7 +190,7 @@ def _photon(stream, processes, continuum, lines, line_energy, edges):
 
 
 @njit
-def _neighbour(detnum, direction, grid):
+def neighbour(detnum, direction, grid):
     """The pixel above, below, right or left; -1 beyond the side of the camera."""
     row, column = detnum // grid[1], detnum % grid[1]
     row += (direction == 0) - (direction == 1)
@@ -208,29 +208,29 @@ def _sample_pixel(
     used = 0
     for _ in range(n):
         time = np.floor((start + stream.random() * (stop - start)) / TICK_S) * TICK_S
-        process, energy = _photon(stream, processes, continuum, lines, line_energy, edges)
+        process, energy = photon(stream, processes, continuum, lines, line_energy, edges)
         divisible = energy > 2.0 * SHARING_MINIMUM_KEV
         if divisible and stream.random() < multiple_fraction:
-            partner = _neighbour(detnum, int(4.0 * stream.random()), grid)
+            partner = neighbour(detnum, int(4.0 * stream.random()), grid)
             part = SHARING_MINIMUM_KEV + stream.random() * (energy - 2.0 * SHARING_MINIMUM_KEV)
-            first = part + stream.standard_normal() * resolution * _law(laws, 0, part, edges)
+            first = part + stream.standard_normal() * resolution * law(laws, 0, part, edges)
             rest = energy - part
-            second = rest + stream.standard_normal() * resolution * _law(laws, 0, rest, edges)
+            second = rest + stream.standard_normal() * resolution * law(laws, 0, rest, edges)
             if partner < 0 or first < threshold or second < threshold:
                 continue
-            _record(out, used, time, detnum, first, 2, process)
-            _record(out, used + 1, time, partner, second, 2, process)
+            record(out, used, time, detnum, first, 2, process)
+            record(out, used + 1, time, partner, second, 2, process)
             used += 2
             continue
         measured = _measured(stream, energy, resolution, laws, lost, edges)
         if measured >= threshold:
-            _record(out, used, time, detnum, measured, 1, process)
+            record(out, used, time, detnum, measured, 1, process)
             used += 1
     return used
 
 
 @njit
-def _record(out, row, time, detnum, energy, multiplicity, process):
+def record(out, row, time, detnum, energy, multiplicity, process):
     """Write an event; process ids count from 1."""
     out[row]["TIME"] = time
     out[row]["DETNUM"] = detnum

@@ -56,7 +56,11 @@ def time_cards(segments: Sequence[Segment]) -> list[tuple]:
 
 
 def write_events(
-    path: str | Path, blocks: Iterable[np.ndarray], layout: str, cards: Iterable[tuple] = ()
+    path: str | Path,
+    blocks: Iterable[np.ndarray],
+    layout: str,
+    cards: Iterable[tuple] = (),
+    processes: Sequence[str] = PROCESSES,
 ) -> int:
     """Write blocks of events as one binary table; returns the number of rows.
 
@@ -68,6 +72,8 @@ def write_events(
     layout : str
         `pira` or `ecl-evt-cal`.
     cards : iterable of (keyword, value, comment)
+    processes : sequence of str
+        What the process ids mean, which count from 1.
     """
     flight = layout == "ecl-evt-cal"
     dtype = FLIGHT_DTYPE if flight else EVENT_DTYPE
@@ -75,7 +81,7 @@ def write_events(
         np.zeros(0, dtype),
         "ECL-EVT-CAL" if flight else "EVENTS",
         {"TIME": "s"} if flight else {"TIME": "s", "energy": "keV"},
-        (*MISSION_CARDS, *TIME_CARDS, *cards, *(() if flight else _process_cards())),
+        (*MISSION_CARDS, *TIME_CARDS, *cards, *(() if flight else _process_cards(processes))),
     )
     with atomic(path) as temporary:
         fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(temporary)
@@ -96,9 +102,9 @@ def write_events(
     return n_rows
 
 
-def _process_cards() -> list[tuple]:
+def _process_cards(processes: Sequence[str]) -> list[tuple]:
     """What the process ids mean."""
-    return [(f"PROC{i}", name, f"procID {i}") for i, name in enumerate(PROCESSES, 1)]
+    return [(f"PROC{i}", name, f"procID {i}") for i, name in enumerate(processes, 1)]
 
 
 def write_good_times(path: str | Path, intervals: dict[str, np.ndarray], date: str | None) -> None:
