@@ -372,8 +372,9 @@ def _is_mended(block: int, again, found_again: Deviations, templates: Templates)
 def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -> tuple:
     """What a block that was left out lacks and has in excess, and whether noise rises in it.
 
-    Three (m,), the first two in sigma. What spoils a block adds counts; where it was another block that was wrong, lines
-    are missing; and where the lines of the block only stand elsewhere, it has as many as it should.
+    Three (m,), the first two in sigma. What spoils a block adds counts; where it was another block
+    that was wrong, lines are missing; and where the lines of the block only stand elsewhere, it has
+    as many as it should.
     """
     templates = data.templates
     n_free = N_SHARED + templates.population_scale.size - N_OF_SHAPE
