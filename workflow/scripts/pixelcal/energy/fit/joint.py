@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import t
 
 from pixelcal.energy.fit.checks.consistency import Consistency
 from pixelcal.energy.fit.columns import CHANGE_KEV, empty_fits
@@ -246,8 +247,11 @@ def _fill_goodness(rows, results: list[PixelFit], misfit: Misfit) -> None:
     # A model that is off by a part e of itself adds e^2 mu to the deviance of a channel.
     more = goodness[:, :, 3] * misfit.excess
     scatter = ((goodness[:, :, 3] * misfit.excess_scatter) ** 2).sum(axis=1)
-    typical = mean + more.sum(axis=1), variance + 4.0 * more.sum(axis=1) + scatter
-    rows["PVALUE_CAMERA"] = p_value(stat, *typical)
+    typical, spread = mean + more.sum(axis=1), variance + 4.0 * more.sum(axis=1) + scatter
+    # How pixels scatter beyond counting has heavy tails, as the population prior has.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        heavy = np.nan_to_num(t.sf((stat - typical) / np.sqrt(scatter), STUDENT_T_DOF))
+    rows["PVALUE_CAMERA"] = np.maximum(p_value(stat, typical, spread), (scatter > 0.0) * heavy)
 
 
 def is_change(drift_keV, pvalue) -> np.ndarray:
