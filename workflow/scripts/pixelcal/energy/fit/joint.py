@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.fit.checks.consistency import Consistency
+from pixelcal.energy.fit.checks.residuals import empty_residuals
 from pixelcal.energy.fit.columns import empty_fits
 from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
 from pixelcal.energy.fit.model import LOG_RESOLUTION_LIMITS, N_SHARED, PIVOT_HIGH, PIVOT_LOW
@@ -54,6 +55,9 @@ class Deviations(NamedTuple):
         As in `consistency.Consistency`; NaN where the pixel was not checked.
     block_misfit : (n, n_blocks) float
         Deviance of each block minus its expectation.
+    residuals : (n, n_bins, 3) float
+        Counts, expected counts and variance of their difference in the bins of
+        `columns.residual_edges`.
     """
 
     value: np.ndarray
@@ -64,6 +68,7 @@ class Deviations(NamedTuple):
     block_pull: np.ndarray
     block_excess: np.ndarray
     block_misfit: np.ndarray
+    residuals: np.ndarray
 
 
 CHECKED = ("block_shift", "block_shift_err", "block_pull", "block_excess")
@@ -125,7 +130,7 @@ def fit_joint(
     deviations : Deviations
     """
     fits = empty_fits(detnum)
-    found = _nothing_found(len(counts), len(templates.limits), len(templates.population_scale))
+    found = _nothing_found(len(counts), templates)
     moments, no_half = moment_table(), np.empty(0, np.int32)
     results = []
     for i in range(len(counts)):
@@ -152,11 +157,13 @@ def fit_joint(
     return fits, found
 
 
-def _nothing_found(n: int, n_blocks: int, n_scales: int) -> Deviations:
+def _nothing_found(n: int, templates: Templates) -> Deviations:
     """`Deviations` of `n` pixels, NaN everywhere."""
-    scales, blocks = (n, n_scales), (n, n_blocks)
-    shapes = (scales, scales, (n, n_scales - 1), blocks, blocks, (n, n_blocks, 2), blocks, blocks)
-    return Deviations(*(np.full(shape, np.nan) for shape in shapes))
+    scales, blocks = (n, len(templates.population_scale)), (n, len(templates.limits))
+    per_scale = scales, scales, (n, scales[1] - 1)
+    per_block = blocks, blocks, (*blocks, 2), blocks, blocks
+    bins = (n, *empty_residuals(templates.limits).shape)
+    return Deviations(*(np.full(shape, np.nan) for shape in (*per_scale, *per_block, bins)))
 
 
 def _keep(found: Deviations, row: int, result: PixelFit) -> None:
@@ -164,6 +171,7 @@ def _keep(found: Deviations, row: int, result: PixelFit) -> None:
     found.value[row], found.variance[row], _ = result.deviations
     found.normalisation[row] = result.theta[N_SHARED:] * result.scale
     found.block_misfit[row] = result.goodness[:, 0] - result.goodness[:, 1]
+    found.residuals[row] = result.residuals
     consistency = Consistency(*result.consistency)
     for name in CHECKED:
         getattr(found, name)[row] = getattr(consistency, name)

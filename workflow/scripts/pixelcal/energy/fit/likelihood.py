@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.fit.checks.consistency import check_pixel, not_checked
+from pixelcal.energy.fit.checks.residuals import binned_residuals, empty_residuals
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
     N_SHARED,
@@ -79,6 +80,8 @@ class PixelFit(NamedTuple):
         What `population_prior.deviations` returns.
     consistency : tuple
         The fields of `consistency.Consistency`; NaN where the pixel was not checked.
+    residuals : (n_bins, 3) float
+        What `residuals.binned_residuals` returns; zeros without a valid fit.
     """
 
     status: int
@@ -91,6 +94,7 @@ class PixelFit(NamedTuple):
     n_channels: int
     deviations: tuple[np.ndarray, np.ndarray, float]
     consistency: tuple
+    residuals: np.ndarray
 
 
 class Likelihood(NamedTuple):
@@ -135,13 +139,16 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
         unknown = deviations(theta, covariance, templates.population_scale)
         unchecked = not_checked(templates.limits.shape[0])
         known = theta, covariance, 0.0, goodness, n_channels
-        return (_TOO_FEW_COUNTS, used, 0, *known, unknown, unchecked)
+        nothing = empty_residuals(templates.limits)
+        return (_TOO_FEW_COUNTS, used, 0, *known, unknown, unchecked, nothing)
     spectrum = Spectrum(counts, first, last, used / expected)
     converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
     used, n_channels = _counts_in(counts, first, last)
     status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
+    residuals = empty_residuals(templates.limits)
     if status == 0:
         _goodness(spectrum, mu, moments, goodness)
+        residuals = binned_residuals(spectrum, mu, theta, covariance, templates, work)
     found = deviations(theta, covariance, templates.population_scale)
     scale, first, last = spectrum.scale, spectrum.first, spectrum.last
     consistency = not_checked(templates.limits.shape[0])
@@ -150,7 +157,7 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
         # The work holds the model one step before the end: what that leaves is of second order.
         consistency = check_pixel(counts, first_half, first, last, *point, templates, work)
     point = theta, covariance, scale, goodness, n_channels
-    return status, used, iterations, *point, found, consistency
+    return status, used, iterations, *point, found, consistency, residuals
 
 
 @njit
