@@ -32,6 +32,7 @@ LAYOUT = INSTRUMENT["layouts"][config["events"]["layout"]]
 HAS_TRUTH = LAYOUT["form"] == "events" and not {"channel"} & {*LAYOUT["columns"], *COLUMNS}
 LINES = shipped_or_given("resources/lines/all_blocks.csv")  # of the simulation
 ATTENUATION = shipped_or_given("resources/attenuation/cdte.csv")
+CATALOGUE = shipped_or_given("resources/lines/materials.csv")  # to name lines that a table lacks
 PIXEL_MAP = shipped_or_given(INSTRUMENT["pixel_map"])
 
 RELATION_FIGURES = (

@@ -71,7 +71,7 @@ RESIDUAL_UNITS = {"COUNTS": "count", "EXPECTED": "count", "VARIANCE": "count**2"
 """Extension of the residuals in bins of energy, see `fit.checks.residuals`."""
 
 RESIDUAL_STEP_KEV = 0.5
-"""Width of these bins, but for what makes a whole number of them in a block: a third of the FWHM."""
+"""Width of the bins, which a whole number of them in a block changes: a third of the FWHM."""
 
 SECOND_SIGMA = 3.9
 """Counts at other gains are clear from here on, for the best of 16 stretches of three kinds: in

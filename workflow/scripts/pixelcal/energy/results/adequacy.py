@@ -123,7 +123,9 @@ def bins_of(limits_keV: np.ndarray) -> Bins:
 
 def as_residuals(rows: np.ndarray) -> Residuals:
     """The residuals (n, n_bins) in rows (n,) of an extension RESIDUALS."""
-    return Residuals(*(np.asarray(rows[name], float) for name in ("COUNTS", "EXPECTED", "VARIANCE")))
+    return Residuals(
+        *(np.asarray(rows[name], float) for name in ("COUNTS", "EXPECTED", "VARIANCE"))
+    )
 
 
 def typical_pixels(of_pixels: Residuals, status: np.ndarray) -> np.ndarray:

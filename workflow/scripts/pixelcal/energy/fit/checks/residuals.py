@@ -1,4 +1,4 @@
-"""Residuals of one pixel's fit in bins of energy, compiled, and what a fit leaves of their variance.
+"""Residuals of one pixel's fit in bins of energy, compiled and what a fit leaves of their variance.
 
 Summed over many pixels they show what no single pixel can: whether the model describes the spectra
 (`results.adequacy`). Each channel belongs to the one bin that its centre lies in by the fitted
