@@ -53,7 +53,12 @@ with running(snakemake):
         names = RESIDUAL_EXTENSION, MODULE_EXTENSION
         residuals = [read_columns(given.relation, name) for name in names]
         known = read_line_table(given.lines), read_catalogue(given.catalogue)
-        numbers["adequacy"] = adequacy_numbers(*residuals, *known, expected_shape(instrument))
-        for words in numbers["adequacy"]["warnings"]:
-            logging.getLogger("pixelcal").warning(words)
+        shape, judged = expected_shape(instrument), instrument.requirement.energies_keV
+        found = adequacy_numbers(*residuals, *known, shape, judged)
+        numbers["adequacy"], logger = found, logging.getLogger("pixelcal")
+        for words in found["warnings"]:
+            logger.warning(words)
+        for candidate in found["candidates"]:
+            rows = "\n".join(candidate["table_rows"])
+            logger.info("rows of a line table with %s:\n%s", candidate["name"], rows)
     write_json(snakemake.output.validation, numbers)

@@ -51,6 +51,25 @@ def table(exposure: Products) -> list[list[str]]:
     ]
 
 
+def candidates(exposure: Products) -> list[dict]:
+    """Lines that could explain it: `words`, and the `rows` of a line table that include them."""
+    found = exposure.validation.get("adequacy") or {"candidates": []}
+    return [
+        {
+            "words": f"{one['name']}: {one['counts']:.0f} counts, {one['sigma']:.1f} σ. Were it"
+            f" included, the energies would change by about {_changes(one['change_keV'])}.",
+            "rows": "\n".join(one["table_rows"]),
+        }
+        for one in found["candidates"]
+    ]
+
+
+def _changes(change_keV) -> str:
+    """Changes at the reference energies, in a sentence."""
+    energies = sorted(change_keV, key=float)
+    return ", ".join(f"{1e3 * change_keV[energy]:+.0f} eV at {energy} keV" for energy in energies)
+
+
 def residuals(exposure: Products) -> dict | None:
     """What is drawn: `low`, `high` (keV), `sigma` and `percent` of each bin, where `block` changes.
 

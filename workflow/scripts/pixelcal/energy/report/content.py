@@ -216,6 +216,7 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
         "shape": report_response.shape_tables(exposure),
         "adequacy": report_adequacy.sentence(exposure),
         "regions": report_adequacy.table(exposure),
+        "candidates": report_adequacy.candidates(exposure),
         "module_map": report_adequacy.module_map(exposure, pixel_map, int(pixel_map["Y"].max())),
     }
 

@@ -109,6 +109,7 @@ def adequacy_numbers(
     table: LineTable,
     catalogue: Sequence[Series],
     shape: LineShape,
+    energies_keV: Sequence[float],
 ) -> dict:
     """What the extensions RESIDUALS and RESIDUALS_MODULES say, for validation.json.
 
@@ -117,13 +118,16 @@ def adequacy_numbers(
     dict
         `n_pixels`; `chi_square`, `dof`, `pvalue` and `misfit` (relative) of the camera; the same of
         the `modules` together, how many there are, and those that stand off (`worst`);
-        `regions` of energy that are off with their candidates, and how many there are
-        (`n_regions`); `warnings`, sentences on what is significant and matters.
+        `regions` of energy that are off with their candidates in words, and how many there are
+        (`n_regions`); the `candidates`, with what the energies (`energies_keV`) change by were they
+        included, and the rows of a line table that would do so; `warnings`, sentences on what is
+        significant and matters.
     """
     bins = Bins(*(np.asarray(whole[name]) for name in ("E_MIN", "E_MAX", "BLOCK")))
     camera = Residuals(*(np.asarray(whole[name], float) for name in RESIDUAL_UNITS))
     regions = find_regions(bins, camera)
     named = candidates(regions, bins, camera, table, catalogue, shape)
+    likely = _by_significance(named)
     of_camera, of_modules = _from_header(whole.meta, "ADEQ"), _from_header(whole.meta, "MODU")
     limit = CHANCE / max(len(modules), 1)
     worst = [
@@ -144,8 +148,28 @@ def adequacy_numbers(
             _numbers_of(*pair) for pair in zip(regions[:MOST_REGIONS], named, strict=False)
         ],
         "n_regions": len(regions),
-        "warnings": _warnings(of_camera, of_modules, worst, regions, named),
+        "candidates": [_candidate_numbers(candidate, energies_keV) for candidate in likely],
+        "warnings": _warnings_of_camera(of_camera, regions, likely, energies_keV)
+        + _warnings_of_modules(of_modules, worst),
     }
+
+
+def _by_significance(named: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+    """Each candidate of all regions once, by significance."""
+    # Of the same lines in several regions that of the most significant one.
+    of_names = {candidate.name: candidate for ones in reversed(named) for candidate in ones}
+    return sorted(of_names.values(), key=lambda candidate: -candidate.sigma)
+
+
+def _candidate_numbers(candidate: Candidate, energies_keV: Sequence[float]) -> dict:
+    numbers = {name: getattr(candidate, name) for name in ("name", "counts", "sigma")}
+    change = {f"{energy:g}": change_keV(candidate, energy) for energy in energies_keV}
+    return numbers | {"change_keV": change, "table_rows": list(candidate.table_rows)}
+
+
+def change_keV(candidate: Candidate, energy: float) -> float:
+    """What an energy (keV) changes by where the lines of a candidate are included."""
+    return candidate.stretch * energy + candidate.shift_keV
 
 
 def _from_header(header, prefix: str) -> dict:
@@ -160,33 +184,47 @@ def _numbers_of(region: Region, named: Sequence[Candidate]) -> dict:
     return numbers | {"candidates": [candidate.words for candidate in named]}
 
 
-def _warnings(of_camera, of_modules, worst, regions, named) -> list[str]:
-    """Sentences on what is significant and matters."""
-    said = []
+def _warnings_of_camera(of_camera, regions, likely, energies_keV) -> list[str]:
+    """A sentence where the camera is off significantly, and by what matters."""
     relevant = [region for region in regions if abs(region.fraction) > RELEVANT]
     if relevant:
-        of_names = {c.name: c for ones in reversed(named) for c in ones}
-        likely = sorted(of_names.values(), key=lambda candidate: -candidate.sigma)
-        reason = f"perhaps {', '.join(c.words for c in likely[:3])}" if likely else NONE_EXPLAINS
         off = ", ".join(region_words(region) for region in relevant[:3])
         more = f" and {len(relevant) - 3} more" if len(relevant) > 3 else ""
-        said.append(
-            f"The model does not describe the spectra of all pixels: {off}{more}; {reason}."
-        )
-    elif of_camera["pvalue"] < CHANCE and of_camera["misfit"] > RELEVANT:
-        said.append(
+        reason = _reason(likely, energies_keV)
+        return [f"The model does not describe the spectra of all pixels: {off}{more}; {reason}."]
+    if of_camera["pvalue"] < CHANCE and of_camera["misfit"] > RELEVANT:
+        return [
             "The model does not describe the spectra of all pixels:"
             f" {_chi_square_words(of_camera)}, without a region of energy that stands out."
-        )
-    if of_modules["pvalue"] < CHANCE and of_modules["misfit"] > RELEVANT:
-        names = ", ".join(str(one["module"]) for one in worst[:5])
-        which = f"; the worst are modules {names}" if len(worst) > 1 else ""
-        said.append(
-            "The spectra of modules differ from what the camera's model allows:"
-            f" {_chi_square_words(of_modules)}{which}. Channels of unequal width, or another line"
-            " shape, would do that."
-        )
-    return said
+        ]
+    return []
+
+
+def _reason(likely: Sequence[Candidate], energies_keV: Sequence[float]) -> str:
+    """The likeliest candidates, and the largest change that the first of them would make."""
+    if not likely:
+        return NONE_EXPLAINS
+    changes = [(energy, change_keV(likely[0], energy)) for energy in energies_keV]
+    energy, change = max(changes, key=lambda pair: abs(pair[1]))
+    names = ", ".join(candidate.words for candidate in likely[:3])
+    return (
+        f"perhaps {names}; with {likely[0].name} in the line table an energy of {energy:g} keV"
+        f" would change by about {1e3 * change:+.0f} eV"
+    )
+
+
+def _warnings_of_modules(of_modules, worst) -> list[str]:
+    """A sentence where modules stand off from the camera significantly, and by what matters."""
+    if not (of_modules["pvalue"] < CHANCE and of_modules["misfit"] > RELEVANT):
+        return []
+    names = ", ".join(str(one["module"]) for one in worst[:5])
+    more = f" and {len(worst) - 5} more" if len(worst) > 5 else ""
+    which = f"; the worst: modules {names}{more}" if worst else ""
+    return [
+        "The spectra of modules differ from what the camera's model allows:"
+        f" {_chi_square_words(of_modules)}{which}. Channels of unequal width, or another line"
+        " shape, would do that."
+    ]
 
 
 def region_words(region: Region) -> str:

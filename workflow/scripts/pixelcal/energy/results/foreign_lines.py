@@ -3,14 +3,18 @@
 A candidate is a series of lines of one element, K or L, less those that the line table has; or the
 escape peaks of an element of the table. Its profile is fitted to the residuals of the camera in all
 blocks at once, so that an element whose other lines are not there is no candidate. What the fits
-and the response can take up is projected out before: in each block a parabola, and each line group
-with its shift.
+and the response can take up is projected out before: in each block a parabola, the strength of each
+line group, and a common stretch and shift of the energies, the width and the tail.
+
+What a candidate does to the energies follows to first order from the same design: it is what of its
+profile is taken for a stretch and a shift. Nothing is fitted again.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,8 +39,11 @@ MOST_CANDIDATES = 3
 SAME_LINE_KEV = 0.15
 """A line of the catalogue that is nearer to one of the same element in the table is that line."""
 
-SHIFT_KEV = 0.1
-"""Step of the derivatives."""
+LEAST_VALUE = 1e-6
+"""Smaller singular values of the design are none."""
+
+SHIFT_KEV, STRETCH, WIDER, MORE_TAIL = 0.1, 0.001, 1.03, 0.02
+"""Steps of the derivatives: of all energies, of the FWHM, and of the fraction in the tail."""
 
 
 class Series(NamedTuple):
@@ -68,6 +75,10 @@ class Candidate(NamedTuple):
         Its energy.
     counts, sigma : float
         Counts of the series in the blocks, and how significant they are.
+    stretch, shift_keV : float
+        What the energies change by were it included: `stretch` times the energy plus the shift.
+    table_rows : tuple of str
+        Rows that would include it in the line table; none of escape peaks, which the response has.
     """
 
     name: str
@@ -75,6 +86,9 @@ class Candidate(NamedTuple):
     energy_keV: float
     counts: float
     sigma: float
+    stretch: float
+    shift_keV: float
+    table_rows: tuple[str, ...]
 
     @property
     def words(self) -> str:
@@ -136,61 +150,99 @@ def candidates(
 ) -> list[list[Candidate]]:
     """What could explain each of the regions, the best first; nothing where counts are missing."""
     mu = np.maximum(camera.expected, 1e-9)
-    residual = camera.excess / np.sqrt(mu)
-    nuisance = _nuisance(bins, table, shape) / np.sqrt(mu)[:, None]
-    basis, size, _ = np.linalg.svd(nuisance / np.linalg.norm(nuisance, axis=0), full_matrices=False)
-    basis = basis[:, size > 1e-6 * size[0]]
+    residual, weight = camera.excess / np.sqrt(mu), 1.0 / np.sqrt(mu)
+    design = _design(camera.counts, weight, bins, table, shape)
+    size = np.linalg.norm(design, axis=0)
+    size[size == 0] = 1.0
+    basis, values, _ = np.linalg.svd(design / size, full_matrices=False)
+    basis = basis[:, values > LEAST_VALUE * values[0]]
+    to_scale = np.linalg.pinv(design / size, rcond=LEAST_VALUE)[:2] / size[:2, None] * weight
     tried = []
     for series, profile in _profiles(bins, table, catalogue, shape):
-        if not profile.any():
-            continue
-        weighted = profile / np.sqrt(mu)
+        weighted = profile * weight
         weighted = weighted - basis @ (basis.T @ weighted)
         information = weighted @ weighted
         if information > 1e-6 * (profile**2 / mu).sum():
             amplitude = weighted @ residual / information
             sigma = amplitude * np.sqrt(information)
             if sigma > LEAST_SIGMA:
-                tried.append((series, profile, weighted, amplitude, sigma))
-    return [_of_region(region, tried, mu) if region.excess > 0 else [] for region in regions]
+                numbers = (amplitude * profile.sum(), sigma, *(to_scale @ (amplitude * profile)))
+                seen = amplitude * weighted / weight
+                tried.append((series, seen, tuple(float(number) for number in numbers)))
+    return [_of_region(region, tried, table) if region.excess > 0 else [] for region in regions]
 
 
-def _of_region(region: Region, tried, mu: np.ndarray) -> list[Candidate]:
+def _of_region(region: Region, tried, table: LineTable) -> list[Candidate]:
     """The best of those tried that explain a region."""
     window, good = slice(region.first, region.last), []
-    for series, profile, weighted, amplitude, sigma in tried:
-        explained = amplitude * (weighted * np.sqrt(mu))[window].sum()
-        reach = 0.5 + (region.high_keV - region.low_keV) / 2.0
+    reach = 0.5 + (region.high_keV - region.low_keV) / 2.0
+    for series, seen, numbers in tried:
         away = np.abs(series.energy_keV - (region.low_keV + region.high_keV) / 2.0)
         near = np.flatnonzero(away < reach)
-        if explained > LEAST_PART * region.excess and len(near):
+        if seen[window].sum() > LEAST_PART * region.excess and len(near):
             best = near[np.argmax(series.intensity[near])]
             named = series.name, series.transition[best], float(series.energy_keV[best])
-            good.append(Candidate(*named, float(amplitude * profile.sum()), float(sigma)))
+            good.append(Candidate(*named, *numbers, table_rows(series, table)))
     good.sort(key=lambda candidate: -candidate.sigma)
     enough = [c for c in good if c.sigma**2 > NEARLY_AS_GOOD * good[0].sigma ** 2]
     return enough[:MOST_CANDIDATES]
 
 
-def _nuisance(bins: Bins, table: LineTable, shape: LineShape) -> np.ndarray:
-    """What the fits can take up, (n_bins, m): continua, line groups, and their shifts."""
-    columns = []
-    middle = (bins.low + bins.high) / 2.0
+def table_rows(series: Series, table: LineTable) -> tuple[str, ...]:
+    """Rows that would include the lines of a series in a line table: those within its blocks."""
+    rows = []
+    for transition, energy, intensity in zip(*series[1:], strict=True):
+        block = np.flatnonzero((table.block_limits_keV - energy) @ [1, 0] < 0)[-1:]
+        inside = len(block) and energy < table.block_limits_keV[block[0], 1]
+        if transition and inside:
+            low, high = table.block_limits_keV[block[0]]
+            quoted = f'"{transition}"' if "," in transition else transition
+            rows.append(
+                f"{series.name.split()[0]},{quoted},{energy:g},{intensity:g},"
+                f"{table.block_names[block[0]]},{low:g},{high:g},materials.csv"
+            )
+    return tuple(rows)
+
+
+def _design(counts, weight, bins: Bins, table: LineTable, shape: LineShape) -> np.ndarray:
+    """What fits and response can take up, (n_bins, m), times `weight` (n_bins,).
+
+    The first two columns are a stretch and a shift (keV) of the lines, as strong as `counts`
+    (n_bins,) say; then come width and tail, parabolas in each block, and the line groups.
+    """
+    groups = line_groups(table)
+    of_line = [groups.index(pair) for pair in zip(table.block.tolist(), table.element, strict=True)]
+    inside = table.block[:, None] == bins.block
+
+    def per_line(shape=shape, factor=1.0, shift=0.0):
+        at = table.energy_keV * factor + shift
+        return table.intensity[:, None] * inside * _counts(line_cdf, shape, at, bins)
+
+    usual, linear = per_line(), _parabolas(bins, table)
+    of_group = np.zeros((len(groups), len(bins.low)))
+    np.add.at(of_group, of_line, usual)
+    linear = np.column_stack([*linear, *of_group]) * weight[:, None]
+    strength = np.linalg.lstsq(linear, counts * weight, rcond=None)[0]
+    strength = strength[-len(groups) :][of_line]
+    wider = replace(shape, fwhm_10=WIDER * shape.fwhm_10, fwhm_60=WIDER * shape.fwhm_60)
+    changed = (
+        (per_line(factor=1.0 + STRETCH), STRETCH),
+        (per_line(shift=SHIFT_KEV), SHIFT_KEV),
+        (per_line(wider), 1.0),
+        (per_line(replace(shape, tail_60=shape.tail_60 + MORE_TAIL)), 1.0),
+    )
+    columns = [strength @ (there - usual) / step * weight for there, step in changed]
+    return np.column_stack([*columns, linear])
+
+
+def _parabolas(bins: Bins, table: LineTable) -> list[np.ndarray]:
+    """Continua, (n_bins,) each: three in each block."""
+    middle, width, columns = (bins.low + bins.high) / 2.0, bins.high - bins.low, []
     for block in range(table.n_blocks):
         inside = bins.block == block
         x = np.where(inside, middle - middle[inside].mean(), 0.0)
-        columns += [inside * x**power * (bins.high - bins.low) for power in range(3)]
-    elements = np.array(table.element)
-    for block, element in line_groups(table):
-        of_group = (table.block == block) & (elements == element)
-        energy, strength = table.energy_keV[of_group], table.intensity[of_group]
-        inside = bins.block == block
-        at, above = (
-            inside * (strength @ _counts(line_cdf, shape, energy + shift, bins))
-            for shift in (0.0, SHIFT_KEV)
-        )
-        columns += [at, at - above]
-    return np.column_stack(columns)
+        columns += [inside * x**power * width for power in range(3)]
+    return columns
 
 
 def _profiles(bins: Bins, table: LineTable, catalogue: Sequence[Series], shape: LineShape):
