@@ -167,7 +167,8 @@ def candidates(
             sigma = amplitude * np.sqrt(information)
             if sigma > LEAST_SIGMA:
                 numbers = (amplitude * profile.sum(), sigma, *(to_scale @ (amplitude * profile)))
-                seen = amplitude * weighted / weight
+                # What is left of it, or all of it where the response was learnt without it.
+                seen = amplitude * np.array([weighted / weight, profile])
                 tried.append((series, seen, tuple(float(number) for number in numbers)))
     return [_of_region(region, tried, table) if region.excess > 0 else [] for region in regions]
 
@@ -179,7 +180,7 @@ def _of_region(region: Region, tried, table: LineTable) -> list[Candidate]:
     for series, seen, numbers in tried:
         away = np.abs(series.energy_keV - (region.low_keV + region.high_keV) / 2.0)
         near = np.flatnonzero(away < reach)
-        if seen[window].sum() > LEAST_PART * region.excess and len(near):
+        if seen[:, window].sum(axis=1).max() > LEAST_PART * region.excess and len(near):
             best = near[np.argmax(series.intensity[near])]
             named = series.name, series.transition[best], float(series.energy_keV[best])
             good.append(Candidate(*named, *numbers, table_rows(series, table)))
