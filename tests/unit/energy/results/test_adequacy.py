@@ -20,6 +20,7 @@ from pixelcal.energy.results import adequacy, foreign_lines
 from pixelcal.energy.results.adequacy_files import adequacy_numbers, residual_hdus
 from pixelcal.energy.simulation.detector import Detector, expected_counts
 from pixelcal.errors import InputError
+from pixelcal.io.merge import merge_chunks
 from pixelcal.io.resources import RESOURCES
 from pixelcal.io.tables import read_columns, write_fits
 from pixelcal.status import has_valid_fit
@@ -207,7 +208,8 @@ def test_chunks_add_up_to_the_whole():
     camera = ideal(1)
     of_pixels, status = residuals_of(camera, camera.counts)
     rows = residual_rows(np.arange(N), np.stack(of_pixels, axis=2))
-    parts = np.concatenate([rows[:100], rows[100:130], rows[130:]])
+    chunks = [rows[130:], rows[:100], rows[100:130]]
+    parts = merge_chunks(chunks, np.arange(N), ["a", "b", "c"], rows.dtype, "DETNUM")
     one, other = (residual_hdus(r, status, MODULE, TABLE) for r in (rows, parts))
     for a, b in zip(one, other, strict=True):
         assert a.data.tobytes() == b.data.tobytes() and a.header == b.header
