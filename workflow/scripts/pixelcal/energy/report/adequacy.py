@@ -7,7 +7,7 @@ import numpy as np
 from pixelcal.camera import rows_of
 from pixelcal.energy.report.products import Products
 from pixelcal.report.camera_map import small_map
-from pixelcal.report.frame import decimals, number, percent
+from pixelcal.report.frame import decimals, number
 
 HEADINGS = ("Energy (keV)", "Excess (counts)", "Of the model", "Significance (σ)", "Perhaps")
 MODULE_WORDS = ("modules as the camera", "modules that stand off", "not among the pixels added up")
@@ -32,7 +32,8 @@ def sentence(exposure: Products) -> str:
 def _chi_square(found) -> str:
     """Chi-square with what is expected, its p-value, and the size of what exceeds chance."""
     text = f"{number(found['chi_square'], '{:.0f}')} ({number(found['dof'], '{:.0f}')} expected"
-    text += f", p {number(found['pvalue'], '{:.2g}')}"
+    pvalue = found["pvalue"]
+    text += ", p below 1e-300" if pvalue == 0.0 else f", p {number(pvalue, '{:.2g}')}"
     return text + f", {number(found['misfit'], '{:.2%}')} of the model beyond chance)"
 
 
@@ -42,13 +43,22 @@ def table(exposure: Products) -> list[list[str]]:
     return [
         [
             f"{region['low_keV']:.1f} to {region['high_keV']:.1f}",
-            f"{region['excess']:+.0f}",
-            ("+" if region["fraction"] > 0 else "") + percent(region["fraction"], 1),
-            f"{region['sigma']:+.1f}",
-            ", ".join(region["candidates"]) or "no line of the catalogue",
+            _signed(region["excess"], "{:+.0f}"),
+            _signed(100.0 * region["fraction"], "{:+.1f} %"),
+            _signed(region["sigma"], "{:+.1f}"),
+            ", ".join(region["candidates"]) or _unexplained(region),
         ]
         for region in found["regions"]
     ]
+
+
+def _signed(value: float, form: str) -> str:
+    """A number with its sign, as people write it."""
+    return form.format(value).replace("-", "\N{MINUS SIGN}")
+
+
+def _unexplained(region) -> str:
+    return "no line of the catalogue" if region["excess"] > 0 else "counts are missing"
 
 
 def candidates(exposure: Products) -> list[dict]:
@@ -67,7 +77,9 @@ def candidates(exposure: Products) -> list[dict]:
 def _changes(change_keV) -> str:
     """Changes at the reference energies, in a sentence."""
     energies = sorted(change_keV, key=float)
-    return ", ".join(f"{1e3 * change_keV[energy]:+.0f} eV at {energy} keV" for energy in energies)
+    return ", ".join(
+        f"{_signed(1e3 * change_keV[energy], '{:+.0f}')} eV at {energy} keV" for energy in energies
+    )
 
 
 def residuals(exposure: Products) -> dict | None:

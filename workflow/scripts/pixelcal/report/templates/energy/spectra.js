@@ -88,7 +88,7 @@ function draw_residuals() {
     xaxis: axis("Energy (keV)"), yaxis: axis("Residual (σ)", {range: [-most, most], zeroline: true}),
     shapes: [{type: "rect", xref: "paper", x0: 0, x1: 1, y0: -3, y1: 3, fillcolor: grid, line: {width: 0}, layer: "below"}],
     annotations: named.map(({energy, text}) => ({
-      x: energy, yref: "paper", y: 1, yanchor: "top", text, showarrow: false, font: {size: 11, color: soft},
+      x: energy, yref: "paper", y: 1, yanchor: "bottom", text, showarrow: false, font: {size: 11, color: soft},
     })),
   }));
 }
