@@ -201,15 +201,18 @@ def _warnings_of_camera(of_camera, regions, likely, energies_keV) -> list[str]:
 
 
 def _reason(likely: Sequence[Candidate], energies_keV: Sequence[float]) -> str:
-    """The likeliest candidates, and the largest change that the first of them would make."""
+    """The likeliest candidates, and the largest change that the first with lines would make."""
     if not likely:
         return NONE_EXPLAINS
-    changes = [(energy, change_keV(likely[0], energy)) for energy in energies_keV]
+    reason = f"perhaps {', '.join(candidate.words for candidate in likely[:3])}"
+    first = next((candidate for candidate in likely if candidate.table_rows), None)
+    if first is None:
+        return reason
+    changes = [(energy, change_keV(first, energy)) for energy in energies_keV]
     energy, change = max(changes, key=lambda pair: abs(pair[1]))
-    names = ", ".join(candidate.words for candidate in likely[:3])
     return (
-        f"perhaps {names}; with {likely[0].name} in the line table an energy of {energy:g} keV"
-        f" would change by about {1e3 * change:+.0f} eV"
+        f"{reason}; with {first.name} in the line table an energy of {energy:g} keV would change"
+        f" by about {1e3 * change:+.0f} eV"
     )
 
 

@@ -36,8 +36,9 @@ this part of what the best candidate does."""
 
 MOST_CANDIDATES = 3
 
-SAME_LINE_KEV = 0.15
-"""A line of the catalogue that is nearer to one of the same element in the table is that line."""
+SAME_LINE_KEV, SAME_PLACE_KEV = 0.15, 0.02
+"""A line of the catalogue that is nearer to one of the same element in the table, or so near to any
+other, is that line: a table may call it by the source, as Ba-133."""
 
 LEAST_VALUE = 1e-6
 """Smaller singular values of the design are none."""
@@ -131,9 +132,9 @@ def not_in_table(catalogue: Sequence[Series], table: LineTable) -> list[Series]:
     elements = np.array(table.element)
     left = []
     for series in catalogue:
-        known = table.energy_keV[elements == series.name.split()[0]]
-        distance = np.abs(series.energy_keV[:, None] - known).min(axis=1, initial=np.inf)
-        lines = zip(*series[1:], distance > SAME_LINE_KEV, strict=True)
+        reach = np.where(elements == series.name.split()[0], SAME_LINE_KEV, SAME_PLACE_KEV)
+        distance = np.abs(series.energy_keV[:, None] - table.energy_keV)
+        lines = zip(*series[1:], (distance > reach).all(axis=1), strict=True)
         kept = [line[:3] for line in lines if line[3]]
         if kept:
             left.append(_series(series.name, kept))
