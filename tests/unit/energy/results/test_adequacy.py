@@ -127,7 +127,7 @@ def test_the_variance_is_what_the_fits_leave():
 def test_a_right_model_is_not_called_wrong():
     """Cameras with the response that they teach: an alarm in 100 of them at most, none of these.
 
-    Of 94 cameras (docs/what-is-checked.md) none alarmed. What modules differ by is uniform: of 3
+    Of 70 cameras (docs/joint-fit.md) none alarmed. What modules differ by is uniform: of 3
     p-values one is below 0.001 for 1 right model in 300.
     """
     for seed in range(10, 10 + N_IDEAL):
