@@ -35,6 +35,7 @@ FLIGHT = config["simulation"]["camera"] == "flight"
 LINES = shipped_or_given(f"resources/lines/{'complete' if FLIGHT else 'all_blocks'}.csv")
 CATALOGUE = [shipped_or_given("resources/lines/materials.csv")] if FLIGHT else []
 ATTENUATION = shipped_or_given("resources/attenuation/cdte.csv")
+CATALOGUE = shipped_or_given("resources/lines/materials.csv")  # to name lines that a table lacks
 PIXEL_MAP = shipped_or_given(INSTRUMENT["pixel_map"])
 
 RELATION_FIGURES = (
