@@ -10,7 +10,7 @@ rule simulate_events:
     input:
         **({} if HAS_TRUTH else prior_input()),
         lines=LINES,
-        catalogue=CATALOGUE,
+        catalogue=SKY[1:],
         attenuation=ATTENUATION,
     output:
         events=f"{FOLDER}/events/events.fits",
@@ -36,7 +36,7 @@ rule simulate_events:
         injection=None if HAS_TRUTH else leaves(config["injection"], *INJECTION),
         criteria=config["events"]["gti"]["criteria"],
         contents=contents(
-            LINES, *CATALOGUE, ATTENUATION, None if HAS_TRUTH else config["relation"]["file"]
+            *SKY, ATTENUATION, None if HAS_TRUTH else config["relation"]["file"]
         ),
         date=config["date"],
         instrument=INSTRUMENT,

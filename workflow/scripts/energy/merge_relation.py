@@ -55,7 +55,8 @@ with running(snakemake):
     rows = merge_chunks(fits, detnum, paths, fit_dtype(detnum), "DETNUM")
     bad = read_bad_pixels(bad_pixels, "DETNUM", instrument.n_pixels) if bad_pixels else []
     refuse_all_bad(bad, detnum, bad_pixels)
-    rows = merging.complete_status(rows, x, y, bad, instrument.requirement)
+    module = np.asarray(pixel_map["MODULE"])[rows_of(detnum, pixel_map)]
+    rows = merging.complete_status(rows, x, y, bad, instrument.requirement, module)
     cards = merging.relation_cards(
         rows,
         spectra.meta,
@@ -68,7 +69,8 @@ with running(snakemake):
     kinds = kinds_of(spectra) if "KIND" in spectra.colnames else None
     systematics = None
     if given.get("response"):
-        systematics = systematics_of(given.response, kinds_of(spectra))
+        table = read_line_table(given.lines)
+        systematics = systematics_of(given.response, kinds_of(spectra), table, instrument)
     full = with_systematics(rows, systematics, instrument.requirement)
     times = data_time_cards(spectra.meta)
     hdus = [merging.relation_hdu(full, x, y, [*cards, *times], kinds)]
@@ -77,7 +79,6 @@ with running(snakemake):
         hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
     if has_extension(paths[0], RESIDUAL_EXTENSION):  # of the method joint
         residuals = merged(RESIDUAL_EXTENSION, paths, detnum)
-        module = np.asarray(pixel_map["MODULE"])[rows_of(detnum, pixel_map)]
         hdus += residual_hdus(residuals, rows["STATUS"], module, read_line_table(given.lines))
     write_fits(made.relation, hdus, params.date)
 

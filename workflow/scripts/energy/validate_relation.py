@@ -34,7 +34,8 @@ with running(snakemake):
     truth = read_truth(given.truth, detnum) if given.get("truth") else None
     systematics = None
     if given.get("response"):
-        systematics = systematics_of(given.response, kinds_of(relation))
+        table = read_line_table(given.lines)
+        systematics = systematics_of(given.response, kinds_of(relation), table, instrument)
     numbers = validate(
         relation,
         prior,
