@@ -79,6 +79,9 @@ BRIGHTER, BRIGHTER_SIGMA = 0.8, 4.5
 """A block holds counts that are not of its lines where a window in it is off by so many sigma, or
 where a line group is brighter than in other pixels by so much, and so many sigma."""
 
+POPULATION_REACH = 3.0
+"""The population of pixels has heavy tails: so many of its scales are as likely as 1.5 sigma."""
+
 FAR_PREFERENCE = 9.0
 """A seed outside the search window is tried where its sum of squares is better by so much."""
 
@@ -260,7 +263,7 @@ def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
     Counts that gather beside the lines, or lines far brighter than in the other pixels: noise on a
     line, or beside one that is too faint to tell.
     """
-    limit = EXCESS_SIGMA * np.sqrt(_dispersions(found, templates))
+    limit = EXCESS_SIGMA * np.sqrt(_dispersions(found, templates).max(axis=1, keepdims=True))
     excess = np.abs(np.nan_to_num(found.block_excess)) > limit
     typical = templates.misfit.excess * found.block_counts
     beyond = found.block_misfit - typical
@@ -268,8 +271,8 @@ def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
     n_blocks = len(templates.limits)
     groups = slice(N_OF_SHAPE + n_blocks, None)
     more = np.nan_to_num(found.value[:, groups])
-    scale = templates.population_scale[groups]
-    sigma = np.sqrt(np.nan_to_num(found.variance[:, groups]) + scale**2)
+    scatter = POPULATION_REACH * templates.population_scale[groups]
+    sigma = np.sqrt(np.nan_to_num(found.variance[:, groups]) + scatter**2)
     bright = np.where((more > BRIGHTER) & (more > BRIGHTER_SIGMA * sigma), more / sigma, 0.0) ** 2
     for group, block in enumerate(templates.group_block):
         foreign[:, block] = np.maximum(foreign[:, block], bright[:, group])
@@ -310,8 +313,7 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
     )
     contradicts, foreign = _contradicts(found, data.templates), _foreign(found, data.templates)
     balances = [_balance(b, rows, *one, data) for b, one in enumerate(alternatives)]
-    lacking, surplus, rises = (np.column_stack(parts) for parts in zip(*balances, strict=True))
-    spoilt = (surplus > LEAST_SURPLUS) | rises
+    lacking, surplus = (np.column_stack(parts) for parts in zip(*balances, strict=True))
     dispersion = _dispersions(found, data.templates)[rows].max(axis=1)
     lowered = np.minimum(lowered, MOST_GAIN) / dispersion[:, None]
     told = contradicts | foreign.any(axis=1)
@@ -327,7 +329,7 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
         clear = gains[k, best] > max(gains[k, second], 0.0) + CLEARLY or _same(
             taken, other, data.options.energies_keV
         )
-        if enough and clear and spoilt[k, best]:
+        if enough and clear and surplus[k, best] > LEAST_SURPLUS:
             fits[row] = taken[0]
             fits["BLOCKS_OUT"][row] = 1 << best
         elif (enough and (told[row] or dispersion[k] < EXACT)) or (
@@ -380,16 +382,15 @@ def _is_mended(block: int, again, found_again: Deviations, templates: Templates)
 
 
 def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -> tuple:
-    """What a block that was left out lacks and has in excess, and whether noise rises in it.
+    """What a block that was left out lacks, and what it has in excess, in sigma: two (m,).
 
-    Three (m,), the first two in sigma. What spoils a block adds counts; where it was another block
-    that was wrong, lines are missing; and where the lines of the block only stand elsewhere, it has
-    as many as it should.
+    What spoils a block adds counts; where it was another block that was wrong, lines are missing;
+    and where the lines of the block only stand elsewhere, it has as many as it should.
     """
     templates = data.templates
     n_free = N_SHARED + templates.population_scale.size - N_OF_SHAPE
     work = make_workspace(data.counts.shape[1], templates)
-    lacking, surplus, rises = *np.zeros((2, len(rows))), np.zeros(len(rows), bool)
+    lacking, surplus = np.zeros((2, len(rows)))
     for k in np.flatnonzero(has_valid_fit(again["STATUS"])):
         gain, offset = again["GAIN"][k], again["OFFSET"][k]
         theta = np.ones(n_free)
@@ -399,8 +400,8 @@ def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -
         scale = float(np.median(found_again.normalisation[k]))
         counts = np.ascontiguousarray(data.counts[rows[k]], np.int32)
         point = theta, block, scale, templates, work
-        lacking[k], surplus[k], rises[k] = balance_of_block(counts, *point)
-    return lacking, surplus, rises
+        lacking[k], surplus[k] = balance_of_block(counts, *point)
+    return lacking, surplus
 
 
 def _same(one, other, energies_keV) -> bool:

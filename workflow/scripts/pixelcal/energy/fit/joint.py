@@ -39,8 +39,8 @@ rarely: one false flag in 100 000 pixels, and none for a drift that does not mat
 
 MISSING_FRACTION = 0.3
 MISSING_SIGNIFICANCE = 4.0
-"""A line group is missing where it has less than this fraction of the camera's, by so many
-sigma."""
+"""A line group is missing where it has less than this fraction of the camera's, error and all, and
+less than that of the camera by so many sigma."""
 
 
 LEAST_OF_COUNTS = 0.01
@@ -219,7 +219,8 @@ def _filled(rows, results: list[PixelFit], templates: Templates, options: JointO
     _fill_goodness(rows, results, templates.misfit)
     group = slice(N_SHARED + len(templates.limits), None)
     line, line_err = theta[:, group], np.sqrt(np.diagonal(covariance, 0, 1, 2)[:, group])
-    missing = (line < MISSING_FRACTION) & (1.0 - line > MISSING_SIGNIFICANCE * line_err)
+    clear = 1.0 - line > MISSING_SIGNIFICANCE * line_err
+    missing = (line + line_err < MISSING_FRACTION) & clear
     lowest, highest = LOG_RESOLUTION_LIMITS[0] + 1e-6, LOG_RESOLUTION_LIMITS[1] - 1e-6
     for bit, is_set in (
         (EnergyStatus.LINE_MISSING, missing.any(axis=1)),

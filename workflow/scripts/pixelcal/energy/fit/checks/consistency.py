@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.fit.checks.second_state import find_second_state
-from pixelcal.energy.fit.checks.threshold import rises_at_edge
+from pixelcal.energy.fit.checks.threshold import excess_at_edge
 from pixelcal.energy.fit.model import (
     N_SHARED,
     PIVOT_HIGH,
@@ -128,6 +128,7 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
         Holds the model of all blocks at the maximum, each in the rows of its channels.
     """
     n_free, n_blocks = theta.shape[0], templates.limits.shape[0]
+    lowest = templates.limits[:, 0].min()
     has_halves = first_half.shape[0] > 0
     fraction = _first_fraction(counts, first_half, first, last) if has_halves else np.nan
     information, score = np.zeros((n_free, n_free)), np.zeros(n_free)
@@ -157,6 +158,8 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
         bend_score += of_bend
         bend_information += local[n_local, n_local]
         block_excess[b] = _worst_window(counts, start, n, rows.mu, templates.misfit.excess[b])
+        if templates.limits[b, 0] == lowest:
+            block_excess[b] = max(block_excess[b], excess_at_edge(counts, start, n, rows))
     expected = expected_covariance(information, covariance, theta, templates.population_scale)
     shifts = _shifts(of_blocks, shift_scores, places, n_locals, expected)
     drift, drift_covariance = np.full(2, np.nan), np.full((2, 2), np.nan)
@@ -324,9 +327,7 @@ def balance_of_block(counts, theta, b, scale, templates, work):
         `LEAST_EXCESS`.
     surplus : float
         All counts of the block minus what is expected, over their error with the scatter of the
-        population in its lines.
-    rises : bool
-        Whether it is the lowest block, and brighter than its model at its low edge.
+        population in its lines; in the lowest block, those at its low edge where that is more.
     """
     first, last = choose_channels(theta, templates, counts.shape[0])
     lowest = templates.limits[:, 0].min()
@@ -346,8 +347,8 @@ def balance_of_block(counts, theta, b, scale, templates, work):
     error = np.sqrt(expected + (scatter * expected) ** 2)
     surplus = (seen - expected) / error if error > 0.0 else 0.0
     deficit = _worst_window(work.below[0], 0, n, work.mu, templates.misfit.excess[b])
-    rises = templates.limits[b, 0] == lowest and rises_at_edge(counts, first[b], n, work)
-    return min(deficit, 0.0), surplus, rises
+    edge = excess_at_edge(counts, first[b], n, work) if templates.limits[b, 0] == lowest else 0.0
+    return min(deficit, 0.0), max(surplus, edge)
 
 
 @njit

@@ -15,8 +15,8 @@ from pixelcal.numerics.jit import njit
 THRESHOLD_SIGMA, THRESHOLD_PART = 4.0, 0.75
 """A threshold takes away so many sigma, and at the edge of the block leaves no more than this."""
 
-RISE, RISE_SIGMA = 1.3, 5.0
-"""Noise makes the low edge of a block so many times brighter, by so many sigma."""
+RISE = 1.3
+"""Noise makes the low edge of a block so many times brighter."""
 
 MARGIN = 2
 """Channels above the last one that clearly lacks counts which are left out as well."""
@@ -49,17 +49,20 @@ def lowest_believed(counts, first, last, theta, scale, templates, work):
 
 
 @njit
-def rises_at_edge(counts, start, n, work):
-    """Whether the lowest block holds more than its model at its low edge: noise does.
+def excess_at_edge(counts, start, n, work):
+    """By how many sigma the lowest block is brighter than its model at its low edge, as with noise.
 
-    `work` holds the model of the `n` channels from `start` on.
+    0 where it is not by `RISE`. `work` holds the model of the `n` channels from `start` on.
     """
+    if n < 2:
+        return 0.0
     _level(counts, start, n, work)
     seen, expected = 0.0, 0.0
     for i in range(max(n // 3, 1)):
         seen += work.below[0, i]
         expected += work.below[1, i]
-    return seen > RISE * expected and seen - expected > RISE_SIGMA * np.sqrt(expected)
+    error = np.sqrt(expected + expected**2 / work.below[2, 0])
+    return (seen - expected) / error if seen > RISE * expected else 0.0
 
 
 @njit
