@@ -67,7 +67,7 @@ def measure(preset: str, n: int, seconds: float, seed: int = 1, table=LINE_TABLE
         camera.counts, np.arange(n), gain, offset, table, response, OPTIONS, camera.first_half
     )
     fitted = time.perf_counter()
-    rows = complete_status(rows, camera.x, camera.y, np.zeros(0, int), REQUIREMENT)
+    rows = complete_status(rows, camera.x, camera.y, np.zeros(0, int), REQUIREMENT, camera.module)
     covariances = response.systematic_covariance, response.own_covariance
     numbers = assess(rows, camera, *(np.zeros((3, 3)) if c is None else c for c in covariances))
     numbers |= {"learn s": learnt - started, "fit s": fitted - learnt}

@@ -136,6 +136,9 @@ EDITS = {
     "`resources/attenuation/cdte.csv` replaced by an older file, with simulated events": Edit(
         change=append("resources/attenuation/cdte.csv", "# more\n", OLDER)
     ),
+    "the content of `resources/lines/materials.csv`": Edit(
+        change=append("resources/lines/materials.csv", "# more\n")
+    ),
     "a module of the joint fit": Edit(change=append(JOINT_FIT, "\nADDED = 1\n")),
     "the script of the fit": Edit(change=append(FIT_SCRIPT, "\nADDED = 1\n")),
     "a module of the validation": Edit(change=append(VALIDATION, "\nADDED = 1\n")),

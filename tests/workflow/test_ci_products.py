@@ -151,3 +151,20 @@ def test_the_report_of_snakemake(ci_project, snakemake, tmp_path):
     for name in ("camera.png", "energy_errors.png", "report.html"):
         assert name in text
     assert "how far to trust it" in text  # the first page, workflow/report/workflow.rst
+
+
+@each_exposure
+def test_residuals_of_the_fits(folder, exposure):
+    """Each count of the blocks in one bin, in the camera and in one of its modules."""
+    with fits.open(folder / "relation.fits") as hdus:
+        relation = hdus["RELATION"].data
+        camera, modules = hdus["RESIDUALS"].data, hdus["RESIDUALS_MODULES"].data
+        header = hdus["RESIDUALS"].header
+    assert header["ADEQ_N"] == modules["NPIXELS"].sum() > 0.9 * N_PIXELS
+    np.testing.assert_array_equal(modules["COUNTS"].sum(axis=0), camera["COUNTS"])
+    assert 0.9 < camera["COUNTS"].sum() / relation["COUNTS"].sum() <= 1.0
+    assert np.all(camera["E_MAX"] > camera["E_MIN"]) and np.all(camera["VARIANCE"] > 0)
+    found = json.loads((folder / "validation.json").read_text())["adequacy"]
+    assert found["pvalue"] == header["ADEQ_P"] and found["n_pixels"] == header["ADEQ_N"]
+    # A simulation with the lines of the table: one camera in 100 is called wrong.
+    assert not found["warnings"]

@@ -28,7 +28,7 @@ from pixelcal.energy.fit import columns as fit_columns
 from pixelcal.energy.fit.checks import consistency
 from pixelcal.energy.report import verdict
 from pixelcal.energy.response import energy_scale, tables
-from pixelcal.energy.results import lineage, outliers
+from pixelcal.energy.results import adequacy, lineage, outliers
 from pixelcal.io import tiled_tables
 from pixelcal.workflow import config
 
@@ -132,6 +132,10 @@ SAID = {
         f"the deviance of {pixels.ASKED} pixels is better by {camera_prior.FAR_PREFERENCE:g}",
         f"more than {learning.WARN_KEV} keV and {learning.WARN_SIGMA:g} standard errors | warned",
         f"more than {learning.WARN_BEND_KEV} keV and {learning.WARN_BEND_SIGMA:g} standard errors",
+        f"bins of {fit_columns.RESIDUAL_STEP_KEV} keV, in windows",
+        "windows of {}, {}, {} and {} bins".format(*adequacy.WIDTHS),
+        f"chance in {adequacy.CHANCE} of the cameras",
+        f"more than {per_cent(adequacy.RELEVANT)} of the model",
         f"after {learning.MAX_EM_ITERATIONS} iterations still more than"
         f" {learning.CONVERGENCE_TOLERANCE} of",
         f"fewer than {learning.MIN_STACK_COUNTS} |",

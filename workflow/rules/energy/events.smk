@@ -10,7 +10,7 @@ rule simulate_events:
     input:
         **({} if HAS_TRUTH else prior_input()),
         lines=LINES,
-        catalogue=CATALOGUE,
+        catalogue=SKY[1:],
         attenuation=ATTENUATION,
     output:
         events=f"{FOLDER}/events/events.fits",
@@ -35,9 +35,7 @@ rule simulate_events:
         relation=None if HAS_TRUTH else prior_relation(),
         injection=None if HAS_TRUTH else leaves(config["injection"], *INJECTION),
         criteria=config["events"]["gti"]["criteria"],
-        contents=contents(
-            LINES, *CATALOGUE, ATTENUATION, None if HAS_TRUTH else config["relation"]["file"]
-        ),
+        contents=contents(*SKY, ATTENUATION, None if HAS_TRUTH else config["relation"]["file"]),
         date=config["date"],
         instrument=INSTRUMENT,
         library=library("energy/simulate_events"),

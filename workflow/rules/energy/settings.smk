@@ -32,9 +32,10 @@ LAYOUT = INSTRUMENT["layouts"][config["events"]["layout"]]
 HAS_TRUTH = LAYOUT["form"] == "events" and not {"channel"} & {*LAYOUT["columns"], *COLUMNS}
 # Of the simulation: a real camera sees lines that no table has.
 FLIGHT = config["simulation"]["camera"] == "flight"
-LINES = shipped_or_given(f"resources/lines/{'complete' if FLIGHT else 'all_blocks'}.csv")
-CATALOGUE = [shipped_or_given("resources/lines/materials.csv")] if FLIGHT else []
+LINES = shipped_or_given("resources/lines/complete.csv" if FLIGHT else configuration.IDEAL_LINES)
 ATTENUATION = shipped_or_given("resources/attenuation/cdte.csv")
+CATALOGUE = shipped_or_given("resources/lines/materials.csv")  # to name lines that a table lacks
+SKY = [LINES, *([CATALOGUE] if FLIGHT else [])]  # what shines on a simulated camera
 PIXEL_MAP = shipped_or_given(INSTRUMENT["pixel_map"])
 
 RELATION_FIGURES = (

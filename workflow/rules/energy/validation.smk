@@ -1,9 +1,10 @@
 rule validate_relation:
     """
     What: how far to trust the relation: bias, scatter, pulls, coverage and pass fraction at the
-        reference energies, and the counts of every STATUS bit.
+        reference energies, and the counts of every STATUS bit; whether the model describes the
+        spectra, and which lines would explain what it does not.
     Physics: the signed error of the energy against the injected relation; without truth, what the
-        errors of the fit predict.
+        errors of the fit predict. Residuals of all pixels by energy, against chance.
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
@@ -11,6 +12,8 @@ rule validate_relation:
         **truth_of(f"{FOLDER}/{{exposure}}"),
         **prior_input(),
         relation=f"{FOLDER}/{{exposure}}/relation.fits",
+        lines=line_table,
+        catalogue=CATALOGUE,
     output:
         validation=f"{FOLDER}/{{exposure}}/validation.json",
     log:
@@ -27,6 +30,7 @@ rule validate_relation:
     params:
         relation=prior_relation(),
         exposure="{exposure}",
+        contents=contents(CATALOGUE),
         instrument=INSTRUMENT,
         library=library("energy/validate_relation"),
     script:

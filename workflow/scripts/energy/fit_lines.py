@@ -3,7 +3,14 @@
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.energy.fit.columns import FIT_UNITS, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS
+from pixelcal.energy.fit.columns import (
+    FIT_UNITS,
+    LEAVE_OUT_EXTENSION,
+    LEAVE_OUT_UNITS,
+    RESIDUAL_EXTENSION,
+    RESIDUAL_UNITS,
+    residual_rows,
+)
 from pixelcal.energy.kinds import fit_by_kind, kinds_of, of_kind
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
@@ -22,10 +29,11 @@ def fit_two_step_chunk(counts, detnum, gain, offset, table, settings, progress):
 
 
 def fit_joint_chunk(counts, first_half, detnum, gain, offset, table, kinds, path):
-    """The joint fit with the response of each kind; on request, that without each block."""
+    """The joint fit with the response of each kind, and its residuals; on request, that without
+    each block."""
     from pixelcal.energy.fit.joint import JointOptions
     from pixelcal.energy.fit.leave_one_out import leave_blocks_out
-    from pixelcal.energy.fit.pixels import fit_pixels
+    from pixelcal.energy.fit.pixels import fit_with_residuals
     from pixelcal.energy.response.io import read_responses
 
     settings = params.fit["min_counts"], params.fit["pvalue_limit"]
@@ -35,16 +43,22 @@ def fit_joint_chunk(counts, first_half, detnum, gain, offset, table, kinds, path
     def fit(kind, rows):
         half = None if first_half is None else first_half[rows]
         data = counts[rows], detnum[rows], gain[rows], offset[rows]
-        return fit_pixels(*data, table, of_kind(responses, kind), options, half)
+        fitted, binned = fit_with_residuals(*data, table, of_kind(responses, kind), options, half)
+        parts.append((rows, residual_rows(detnum[rows], binned)))
+        return fitted
 
+    parts = []
     fits = fit_by_kind(kinds, fit)
+    residuals = np.empty(len(fits), parts[0][1].dtype)
+    for rows, part in parts:
+        residuals[rows] = part
     if not params.fit["leave_one_out"]:
-        return fits, None
+        return fits, residuals, None
 
     def leave(kind, rows):
         return leave_blocks_out(counts[rows], fits[rows], table, of_kind(responses, kind), options)
 
-    return fits, fit_by_kind(kinds, leave)
+    return fits, residuals, fit_by_kind(kinds, leave)
 
 
 with running(snakemake) as progress:
@@ -65,15 +79,18 @@ with running(snakemake) as progress:
             first_half = np.asarray(halves["COUNTS"])[chunk]
         kinds = kinds_of(spectra)[chunk]
         path = snakemake.input.response
-        fits, left_out = fit_joint_chunk(counts, first_half, *data, kinds, path)
+        fits, residuals, left_out = fit_joint_chunk(counts, first_half, *data, kinds, path)
     else:
-        fits, left_out = fit_two_step_chunk(counts, *data, params.fit, progress), None
+        fits = fit_two_step_chunk(counts, *data, params.fit, progress)
+        residuals = left_out = None
     cards = [
         ("EXPNAME", params.exposure, "exposure"),
         ("METHOD", params.fit["method"], "method of the fit"),
         ("SPECSHA", file_sha256(snakemake.input.spectra), ""),
     ]
     hdus = [table_hdu(fits, "FIT", FIT_UNITS, cards)]
+    if residuals is not None:
+        hdus.append(table_hdu(residuals, RESIDUAL_EXTENSION, RESIDUAL_UNITS))
     if left_out is not None:
         hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
     write_fits(snakemake.output.fits, hdus, params.date)

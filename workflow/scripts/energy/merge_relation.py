@@ -12,18 +12,33 @@ import logging
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.camera import read_pixel_map
+from pixelcal.camera import read_pixel_map, rows_of
 from pixelcal.energy.events.clock import data_time_cards
-from pixelcal.energy.fit.columns import LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS, fit_dtype
+from pixelcal.energy.fit.columns import (
+    LEAVE_OUT_EXTENSION,
+    LEAVE_OUT_UNITS,
+    RESIDUAL_EXTENSION,
+    fit_dtype,
+)
 from pixelcal.energy.kinds import kinds_of
+from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.results import merge as merging
+from pixelcal.energy.results.adequacy_files import residual_hdus
 from pixelcal.energy.results.lineage import check_chunks, check_spectra
 from pixelcal.energy.results.mission_file import mission_hdus, previous_relation
 from pixelcal.energy.results.systematics import systematics_of, with_systematics
 from pixelcal.instrument import instrument_of
 from pixelcal.io.merge import merge_chunks, read_bad_pixels, refuse_all_bad
-from pixelcal.io.tables import read_columns, table_hdu, write_fits
+from pixelcal.io.tables import has_extension, read_columns, table_hdu, write_fits
 from pixelcal.workflow.script import listed, running
+
+
+def merged(extension, paths, detnum):
+    """Rows (n,) of an extension of all chunks."""
+    parts = [read_columns(path, extension) for path in paths]
+    columns = parts[0].as_array().dtype.newbyteorder("=")
+    return merge_chunks(parts, detnum, paths, columns, "DETNUM")
+
 
 with running(snakemake):
     given, made, params = snakemake.input, snakemake.output, snakemake.params
@@ -32,14 +47,16 @@ with running(snakemake):
     spectra = read_columns(given.spectra, "SPECTRA")
     detnum = np.asarray(spectra["DETNUM"])
     check_spectra(given.spectra, spectra.meta, detnum, params.settings, params.get("exposure"))
-    x, y = merging.position_of(detnum, read_pixel_map(given.pixel_map))
+    pixel_map = read_pixel_map(given.pixel_map)
+    x, y = merging.position_of(detnum, pixel_map)
     paths = listed(given.chunks)
     fits = [read_columns(path, "FIT") for path in paths]
     check_chunks(paths, [part.meta for part in fits], given.spectra)
     rows = merge_chunks(fits, detnum, paths, fit_dtype(detnum), "DETNUM")
     bad = read_bad_pixels(bad_pixels, "DETNUM", instrument.n_pixels) if bad_pixels else []
     refuse_all_bad(bad, detnum, bad_pixels)
-    rows = merging.complete_status(rows, x, y, bad, instrument.requirement)
+    module = np.asarray(pixel_map["MODULE"])[rows_of(detnum, pixel_map)]
+    rows = merging.complete_status(rows, x, y, bad, instrument.requirement, module)
     cards = merging.relation_cards(
         rows,
         spectra.meta,
@@ -52,15 +69,17 @@ with running(snakemake):
     kinds = kinds_of(spectra) if "KIND" in spectra.colnames else None
     systematics = None
     if given.get("response"):
-        systematics = systematics_of(given.response, kinds_of(spectra))
+        table = read_line_table(given.lines)
+        systematics = systematics_of(given.response, kinds_of(spectra), table, instrument)
     full = with_systematics(rows, systematics, instrument.requirement)
     times = data_time_cards(spectra.meta)
     hdus = [merging.relation_hdu(full, x, y, [*cards, *times], kinds)]
     if params.settings.get("exposure", {}).get("fit", {}).get("leave_one_out"):
-        parts = [read_columns(path, LEAVE_OUT_EXTENSION) for path in paths]
-        columns = parts[0].as_array().dtype.newbyteorder("=")
-        left_out = merge_chunks(parts, detnum, paths, columns, "DETNUM")
+        left_out = merged(LEAVE_OUT_EXTENSION, paths, detnum)
         hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
+    if has_extension(paths[0], RESIDUAL_EXTENSION):  # of the method joint
+        residuals = merged(RESIDUAL_EXTENSION, paths, detnum)
+        hdus += residual_hdus(residuals, rows["STATUS"], module, read_line_table(given.lines))
     write_fits(made.relation, hdus, params.date)
 
     if instrument.mission_file:

@@ -107,6 +107,8 @@ class Instrument:
         Nominal relation.
     gain_range_keV, offset_range_keV : (least, most)
         What a pixel may have: values beyond are in another unit.
+    nonlinearity : (below, above), keV/keV
+        Allowance for how far energies bend away beyond the lowest and the highest line.
     search : Window
         Around the prior, where lines are looked for.
     material : str
@@ -134,6 +136,7 @@ class Instrument:
     offset_keV: float
     gain_range_keV: tuple[float, float]
     offset_range_keV: tuple[float, float]
+    nonlinearity: tuple[float, float]
     search: Window
     material: str
     response: Mapping[str, Any]
@@ -172,6 +175,7 @@ def instrument_of(settings: Mapping) -> Instrument:
         offset_keV=relation["offset_keV"],
         gain_range_keV=tuple(relation["gain_range_keV"]),
         offset_range_keV=tuple(relation["offset_range_keV"]),
+        nonlinearity=(relation["nonlinearity"]["below"], relation["nonlinearity"]["above"]),
         search=Window(relation["search"]["gain"], relation["search"]["offset_keV"]),
         material=settings["detector"]["material"],
         response=settings["detector"]["response"],

@@ -41,6 +41,9 @@ from pixelcal.workflow.schema_errors import (
 )
 from pixelcal.workflow.yaml_files import check_yaml
 
+IDEAL_LINES = "resources/lines/all_blocks.csv"
+"""What shines on the ideal camera, and is fitted there where nothing else is configured."""
+
 _OVERRIDES = ("injection", "fit")
 _FOLDERS = (
     "logs",
@@ -189,7 +192,9 @@ def _of_instrument(config: Mapping, instrument: Mapping) -> dict:
         if relation["search"][key] is None:
             relation["search"][key] = value
     if config["lines"] is None:
-        config["lines"] = instrument["lines"]
+        ideal = config["simulation"]["camera"] == "ideal" and not config["events"]["files"]
+        # Its sky has the lines of this table, and no others.
+        config["lines"] = IDEAL_LINES if ideal else instrument["lines"]
     events = config["events"]
     if events["layout"] is None:
         events["layout"] = instrument["layout"]

@@ -75,6 +75,13 @@ LEAVE_OUT_EXTENSION = "LEAVEOUT"
 LEAVE_OUT_UNITS = {name: FIT_UNITS[name] for name in RELATION_COLUMNS}
 """Extension of the fits without each of the blocks, see `fit.leave_one_out`."""
 
+RESIDUAL_EXTENSION = "RESIDUALS"
+RESIDUAL_UNITS = {"COUNTS": "count", "EXPECTED": "count", "VARIANCE": "count**2"}
+"""Extension of the residuals in bins of energy, see `fit.checks.residuals`."""
+
+RESIDUAL_STEP_KEV = 0.5
+"""Width of the bins, which a whole number of them in a block changes: a third of the FWHM."""
+
 SECOND_SIGMA = 3.9
 """Counts at other gains are clear from here on, for the best of 16 stretches of three kinds: in
 some 8 of 10 000 healthy pixels."""
@@ -123,3 +130,31 @@ def is_bent(bend, bend_err) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         size = np.abs(bend)
         return (size > BEND_SIGMA * np.asarray(bend_err)) & (size > BEND_KEV)
+
+
+def bins_of_block(low, high):
+    """Number of bins of residuals between the limits of a block (keV)."""
+    return max(int((high - low) / RESIDUAL_STEP_KEV + 0.5), 1)
+
+
+def residual_edges(limits_keV: np.ndarray) -> list[np.ndarray]:
+    """Edges (keV) of the bins of residuals in each of the blocks, of limits (n_blocks, 2) keV."""
+    return [np.linspace(*limits, bins_of_block(*limits) + 1) for limits in limits_keV]
+
+
+def residual_rows(detnum: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+    """Rows (n,) of the extension RESIDUALS of a chunk.
+
+    Parameters
+    ----------
+    detnum : (n,) int
+    residuals : (n, n_bins, 3) float
+        As from `fit.checks.residuals`; NaN where there is no valid fit: no counts then.
+    """
+    n_bins = residuals.shape[1]
+    types = [("COUNTS", "i4"), ("EXPECTED", "f4"), ("VARIANCE", "f4")]
+    rows = np.zeros(len(detnum), [("DETNUM", "i4"), *((*pair, (n_bins,)) for pair in types)])
+    rows["DETNUM"] = detnum
+    for k, (name, _) in enumerate(types):
+        rows[name] = np.nan_to_num(residuals[:, :, k]) if name == "COUNTS" else residuals[:, :, k]
+    return rows

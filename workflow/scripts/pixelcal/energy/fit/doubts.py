@@ -97,6 +97,10 @@ those of a bent relation, or of one that changes."""
 MOST_GAIN = 1e6
 """In place of infinity, where there was no fit at all."""
 
+EXACT = 1.1
+"""Where the pixels of a camera scatter more about the model than by counting, times this, a gain
+alone does not say that a block is wrong: it must stand off, or hold what does not belong there."""
+
 CLEARLY = 10.0
 """By how much leaving out one block must be better than leaving out another."""
 
@@ -256,7 +260,8 @@ def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
     Counts that gather beside the lines, or lines far brighter than in the other pixels: noise on a
     line, or beside one that is too faint to tell.
     """
-    excess = np.abs(np.nan_to_num(found.block_excess)) > EXCESS_SIGMA
+    limit = EXCESS_SIGMA * np.sqrt(_dispersions(found, templates))
+    excess = np.abs(np.nan_to_num(found.block_excess)) > limit
     typical = templates.misfit.excess * found.block_counts
     beyond = found.block_misfit - typical
     foreign = np.where(excess, np.maximum(found.block_excess**2, beyond), 0.0)
@@ -307,7 +312,9 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
     balances = [_balance(b, rows, *one, data) for b, one in enumerate(alternatives)]
     lacking, surplus, rises = (np.column_stack(parts) for parts in zip(*balances, strict=True))
     spoilt = (surplus > LEAST_SURPLUS) | rises
-    lowered = np.minimum(lowered, MOST_GAIN) / _dispersion(found, data.templates)[rows, None]
+    dispersion = _dispersions(found, data.templates)[rows].max(axis=1)
+    lowered = np.minimum(lowered, MOST_GAIN) / dispersion[:, None]
+    told = contradicts | foreign.any(axis=1)
     gains = lowered + foreign[rows] - lacking**2
     mended = [_is_mended(b, *one, data.templates) for b, one in enumerate(alternatives)]
     gains[~np.column_stack(mended)] = -np.inf
@@ -323,21 +330,24 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
         if enough and clear and spoilt[k, best]:
             fits[row] = taken[0]
             fits["BLOCKS_OUT"][row] = 1 << best
-        elif enough or (contradicts[row] and np.nanmax(lowered[k]) > LEAST_TENSION):
+        elif (enough and (told[row] or dispersion[k] < EXACT)) or (
+            contradicts[row] and np.nanmax(lowered[k]) > LEAST_TENSION
+        ):
             fits["STATUS"][row] |= int(EnergyStatus.LINE_MISSING)
         elif foreign[row].any():
             fits["STATUS"][row] |= int(EnergyStatus.POOR_FIT)
 
 
-def _dispersion(found: Deviations, templates: Templates) -> np.ndarray:
-    """Typical deviance of the camera's pixels per channel, (n,): 1 where the model is exact.
+def _dispersions(found: Deviations, templates: Templates) -> np.ndarray:
+    """Typical deviance of the camera's pixels per channel, by block (n, n_blocks).
 
-    Differences of deviances mean less by this factor (quasi-likelihood: McCullagh & Nelder 1989).
+    It is 1 where the model is exact. Differences of deviances mean less by this factor
+    (quasi-likelihood: McCullagh & Nelder 1989, Generalized Linear Models, ch. 9).
     """
-    typical = (templates.misfit.excess * found.block_counts).sum(axis=1)
     # The variance of a deviance is twice its expectation.
-    expected = found.block_variance.sum(axis=1) / 2.0
-    return np.nan_to_num(1.0 + typical / expected, nan=1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        more = templates.misfit.excess * found.block_counts / (found.block_variance / 2.0)
+    return 1.0 + np.nan_to_num(more)
 
 
 def _without(block: int, rows, fits, data: Doubtful, filters: Filters):

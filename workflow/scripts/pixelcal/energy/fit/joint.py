@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import t
 
 from pixelcal.energy.fit.checks.consistency import Consistency
+from pixelcal.energy.fit.checks.residuals import empty_residuals
 from pixelcal.energy.fit.columns import CHANGE_KEV, empty_fits
 from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
 from pixelcal.energy.fit.model import (
@@ -62,6 +64,9 @@ class Deviations(NamedTuple):
     block_misfit, block_variance : (n, n_blocks) float
         Deviance of each block minus its expectation, and the variance of that by counting.
     block_counts : (n, n_blocks) float
+    residuals : (n, n_bins, 3) float
+        Counts, expected counts and variance of their difference in the bins of
+        `columns.residual_edges`.
     """
 
     value: np.ndarray
@@ -74,6 +79,7 @@ class Deviations(NamedTuple):
     block_misfit: np.ndarray
     block_variance: np.ndarray
     block_counts: np.ndarray
+    residuals: np.ndarray
 
 
 CHECKED = ("block_shift", "block_shift_err", "block_pull", "block_excess")
@@ -135,7 +141,7 @@ def fit_joint(
     deviations : Deviations
     """
     fits = empty_fits(detnum)
-    found = _nothing_found(len(counts), len(templates.limits), len(templates.population_scale))
+    found = _nothing_found(len(counts), templates)
     moments, no_half = moment_table(), np.empty(0, np.int32)
     results = []
     for i in range(len(counts)):
@@ -162,19 +168,13 @@ def fit_joint(
     return fits, found
 
 
-def _nothing_found(n: int, n_blocks: int, n_scales: int) -> Deviations:
+def _nothing_found(n: int, templates: Templates) -> Deviations:
     """`Deviations` of `n` pixels, NaN everywhere."""
-    scales, blocks = (n, n_scales), (n, n_blocks)
-    shapes = (
-        scales,
-        scales,
-        (n, n_scales - N_OF_SHAPE),
-        blocks,
-        blocks,
-        (n, n_blocks, 2),
-        *[blocks] * 4,
-    )
-    return Deviations(*(np.full(shape, np.nan) for shape in shapes))
+    scales, blocks = (n, len(templates.population_scale)), (n, len(templates.limits))
+    per_scale = scales, scales, (n, scales[1] - N_OF_SHAPE)
+    per_block = blocks, blocks, (*blocks, 2), *[blocks] * 4
+    bins = (n, *empty_residuals(templates.limits).shape)
+    return Deviations(*(np.full(shape, np.nan) for shape in (*per_scale, *per_block, bins)))
 
 
 def _keep(found: Deviations, row: int, result: PixelFit) -> None:
@@ -183,6 +183,7 @@ def _keep(found: Deviations, row: int, result: PixelFit) -> None:
     found.normalisation[row] = result.theta[N_SHARED:] * result.scale
     found.block_misfit[row] = result.goodness[:, 0] - result.goodness[:, 1]
     found.block_variance[row], found.block_counts[row] = result.goodness[:, 2:].T
+    found.residuals[row] = result.residuals
     consistency = Consistency(*result.consistency)
     for name in CHECKED:
         getattr(found, name)[row] = getattr(consistency, name)
@@ -246,8 +247,11 @@ def _fill_goodness(rows, results: list[PixelFit], misfit: Misfit) -> None:
     # A model that is off by a part e of itself adds e^2 mu to the deviance of a channel.
     more = goodness[:, :, 3] * misfit.excess
     scatter = ((goodness[:, :, 3] * misfit.excess_scatter) ** 2).sum(axis=1)
-    typical = mean + more.sum(axis=1), variance + 4.0 * more.sum(axis=1) + scatter
-    rows["PVALUE_CAMERA"] = p_value(stat, *typical)
+    typical, spread = mean + more.sum(axis=1), variance + 4.0 * more.sum(axis=1) + scatter
+    # How pixels scatter beyond counting has heavy tails, as the population prior has.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        heavy = np.nan_to_num(t.sf((stat - typical) / np.sqrt(scatter), STUDENT_T_DOF))
+    rows["PVALUE_CAMERA"] = np.maximum(p_value(stat, typical, spread), (scatter > 0.0) * heavy)
 
 
 def is_change(drift_keV, pvalue) -> np.ndarray:

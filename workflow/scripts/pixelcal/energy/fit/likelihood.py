@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.fit.checks.consistency import check_pixel, not_checked
+from pixelcal.energy.fit.checks.residuals import binned_residuals, empty_residuals
 from pixelcal.energy.fit.checks.threshold import lowest_believed
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
@@ -85,6 +86,8 @@ class PixelFit(NamedTuple):
         Lowest channel that no threshold takes counts from.
     consistency : tuple
         The fields of `consistency.Consistency`; NaN where the pixel was not checked.
+    residuals : (n_bins, 3) float
+        What `residuals.binned_residuals` returns; zeros without a valid fit.
     """
 
     status: int
@@ -98,6 +101,7 @@ class PixelFit(NamedTuple):
     deviations: tuple[np.ndarray, np.ndarray, float]
     lowest: int
     consistency: tuple
+    residuals: np.ndarray
 
 
 class Likelihood(NamedTuple):
@@ -142,7 +146,8 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
         unknown = deviations(theta, covariance, templates.population_scale)
         unchecked = not_checked(templates.limits.shape[0])
         known = theta, covariance, 0.0, goodness, n_channels
-        return (_TOO_FEW_COUNTS, used, 0, *known, unknown, 0, unchecked)
+        nothing = empty_residuals(templates.limits)
+        return (_TOO_FEW_COUNTS, used, 0, *known, unknown, 0, unchecked, nothing)
     lowest = lowest_believed(counts, first, last, theta, used / expected, templates, work)
     if lowest > 0:
         first, last = choose_channels(theta, templates, counts.shape[0], lowest)
@@ -152,8 +157,10 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
     converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
     used, n_channels = _counts_in(counts, first, last)
     status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
+    residuals = empty_residuals(templates.limits)
     if status == 0:
         _goodness(spectrum, mu, moments, goodness)
+        residuals = binned_residuals(spectrum, mu, theta, covariance, templates, work)
     found = deviations(theta, covariance, templates.population_scale)
     scale, first, last = spectrum.scale, spectrum.first, spectrum.last
     consistency = not_checked(templates.limits.shape[0])
@@ -162,7 +169,7 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
         # The work holds the model one step before the end: what that leaves is of second order.
         consistency = check_pixel(counts, first_half, first, last, *point, templates, work)
     point = theta, covariance, scale, goodness, n_channels
-    return status, used, iterations, *point, found, spectrum.lowest, consistency
+    return status, used, iterations, *point, found, spectrum.lowest, consistency, residuals
 
 
 @njit

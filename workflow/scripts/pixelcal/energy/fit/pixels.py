@@ -34,6 +34,21 @@ def fit_pixels(
     options: JointOptions,
     first_half: np.ndarray | None = None,
 ) -> np.ndarray:
+    """The fits alone of `fit_with_residuals`, (n,) of `fit.columns.FIT_DTYPE`."""
+    data = counts, detnum, gain, offset, table, response, options, first_half
+    return fit_with_residuals(*data)[0]
+
+
+def fit_with_residuals(
+    counts: np.ndarray,
+    detnum: np.ndarray,
+    gain: np.ndarray,
+    offset: np.ndarray,
+    table: LineTable,
+    response: Response,
+    options: JointOptions,
+    first_half: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Fit gain and offset of many pixels from matched-filter seeds.
 
     Pixels that do not fit well are looked at again (`fit.doubts`), where they can be checked.
@@ -54,8 +69,12 @@ def fit_pixels(
 
     Returns
     -------
-    (n,) of `fit.columns.FIT_DTYPE`
+    fits : (n,) of `fit.columns.FIT_DTYPE`
         STATUS bit 8 where the relation is outside the search window.
+    residuals : (n, n_bins, 3) float
+        Counts, expected counts and variance of the residuals in the bins of
+        `fit.columns.residual_edges`; NaN without a valid fit, and of a pixel that the second look
+        gave another one.
     """
     templates = make_templates(response, table)
     some = np.unique(np.linspace(0, len(counts) - 1, ASKED).astype(int)) if len(counts) else []
@@ -69,9 +88,11 @@ def fit_pixels(
     near = nearer_prior(counts, gain, offset, table, response.shape, options.search, misfit)
     starts = find_starts(counts, *near, table, response.shape, options.search)
     fits, found = fit_joint(counts, detnum, *starts, templates, options, first_half)
+    first_gain = fits["GAIN"].copy()
     if first_half is not None:
         data = counts, first_half, *near, table, response.shape, templates, options
         look_again(fits, found, Doubtful(*data))
     outside = outside_search_window(fits["GAIN"], fits["OFFSET"], gain, offset, options.search)
     fits["STATUS"][outside] |= int(EnergyStatus.AT_LIMIT)
-    return fits
+    found.residuals[fits["GAIN"] != first_gain] = np.nan
+    return fits, found.residuals

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from astropy.table import Table
 
+from pixelcal.energy.report import adequacy as report_adequacy
 from pixelcal.energy.report import camera as report_camera
 from pixelcal.energy.report import changes as report_changes
 from pixelcal.energy.report import energies as report_energies
@@ -122,6 +123,7 @@ def _headings(labels: Mapping[str, str], requirement: Requirement) -> dict:
         "energies": [f"{energy:g}" for energy in requirement.energies_keV],
         "headings": [heading for heading, *_ in report_verdict.COLUMNS],
         "pixel_headings": report_pixels.HEADINGS,
+        "region_headings": report_adequacy.HEADINGS,
         "change_headings": report_changes.headings(requirement),
         "event_headings": report_events.HEADINGS,
         "status_headings": [f"{labels[bit.name]} ({bit.value})" for bit in EnergyStatus],
@@ -212,6 +214,10 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
         "changes": changes,
         "events": report_events.table(exposure),
         "shape": report_response.shape_tables(exposure),
+        "adequacy": report_adequacy.sentence(exposure),
+        "regions": report_adequacy.table(exposure),
+        "candidates": report_adequacy.candidates(exposure),
+        "module_map": report_adequacy.module_map(exposure, pixel_map, int(pixel_map["Y"].max())),
     }
 
 
@@ -239,6 +245,7 @@ def _data(exposures: Sequence[Products], chosen, pixel_map: Table, folder: str) 
                 "bands": report_energies.bands(exposure),
                 "pulls": report_energies.pulls(exposure),
                 "stack": report_response.stack(exposure),
+                "residuals": report_adequacy.residuals(exposure),
                 "labels": report_pixels.labels_of_blocks(exposure.lines),
                 "fits": report_pixels.fits(exposure, rows),
                 "rate": report_events.rate(exposure),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.table import Table
 
+from pixelcal.energy.fit.columns import RESIDUAL_EXTENSION
 from pixelcal.energy.lines import LineTable, read_line_table
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.requirement import fraction_of_requirement
@@ -36,6 +37,7 @@ class Products:
     prediction : content of observing_time.json
     instrument : Instrument
     rate : table RATE of the spectra, or None where they are older than it
+    residuals : table RESIDUALS of the relation, or None where it has none
     """
 
     settings: Mapping
@@ -49,6 +51,7 @@ class Products:
     prediction: Mapping
     instrument: Instrument
     rate: Table | None = None
+    residuals: Table | None = None
 
     @property
     def requirement(self) -> Requirement:
@@ -160,10 +163,11 @@ def read_products(settings, paths: Mapping, prior, instrument: Instrument) -> Pr
         responses=read_responses(response, lines) if response else {},
         prediction=read_json(paths["prediction"]),
         instrument=instrument,
-        rate=_read_rate(paths["spectra"]),
+        rate=_read_if_there(paths["spectra"], "RATE"),
+        residuals=_read_if_there(paths["relation"], RESIDUAL_EXTENSION),
     )
 
 
-def _read_rate(path) -> Table | None:
-    """Table RATE of a file of spectra that is known to be whole; None where there is none."""
-    return read_columns(path, "RATE") if has_extension(path, "RATE") else None
+def _read_if_there(path, extension: str) -> Table | None:
+    """A table of a file that is known to be whole; None where there is none."""
+    return read_columns(path, extension) if has_extension(path, extension) else None

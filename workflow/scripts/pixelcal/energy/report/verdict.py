@@ -46,6 +46,9 @@ def verdict(
 ) -> dict:
     """What to say first about an exposure.
 
+    A model that does not describe the spectra is told beside it, and does not decide it: what that
+    does to an energy is in the systematic uncertainty, as far as the blocks of lines show it.
+
     Parameters
     ----------
     numbers : validation of one exposure
@@ -56,9 +59,15 @@ def verdict(
     -------
     dict
         `meets` (bool; None where it cannot be said), `text` (whether the camera meets the
-        requirement, judged by the fits that can be trusted) and `reasons` (how many pixels have no
-        valid fit, and why).
+        requirement, judged by the fits that can be trusted), `reasons` (how many pixels have no
+        valid fit, and why) and `told` (list of str: where the model does not describe the spectra).
     """
+    told = (numbers.get("adequacy") or {"warnings": []})["warnings"]
+    return _judged(numbers, labels, chi_square_per_dof) | {"told": told}
+
+
+def _judged(numbers: Mapping, labels: Mapping[str, str], chi_square_per_dof) -> dict:
+    """`meets`, `text` and `reasons` of `verdict`."""
     key = "pass_fraction" if numbers["truth"] else "predicted_pass_fraction"
     fractions = {e: values["trusted"][key] for e, values in numbers["energies"].items()}
     known = {energy: fraction for energy, fraction in fractions.items() if fraction is not None}

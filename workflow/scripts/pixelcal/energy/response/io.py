@@ -53,7 +53,7 @@ def shape_keywords(material: Material) -> list[tuple[str, str]]:
         ("FWHM60", "[keV] FWHM of the core at 60 keV"),
         ("TAIL60", "fraction of events in the tail at 60 keV"),
         ("TAILSCL", "mean loss in the tail over energy at 60 keV"),
-        ("WIDTHBND", "[keV2] how far FWHM^2 bends from linear in energy"),
+        ("WIDTHBND", "[keV2] FWHM^2 minus a straight line"),
         ("TAILSLP", "relative slope of the tail fraction at 60 keV"),
         ("LOSSSLP", "relative slope of the mean loss at 60 keV"),
         ("TRAPPING", "fraction lost at the far side (Hecht)"),

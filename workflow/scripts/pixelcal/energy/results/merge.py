@@ -36,7 +36,12 @@ CARRIED = ("EXPNAME", "EXPOSURE", "ONTIME", "MULTIPLI", "LAYOUT")
 
 
 def complete_status(
-    rows: np.ndarray, x: np.ndarray, y: np.ndarray, bad: np.ndarray, requirement: Requirement
+    rows: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    bad: np.ndarray,
+    requirement: Requirement,
+    module: np.ndarray | None = None,
 ) -> np.ndarray:
     """A copy of the fits (n,) with masked pixels, outliers, and NaN without a valid fit.
 
@@ -50,6 +55,8 @@ def complete_status(
         no neighbours to compare with.
     requirement : Requirement
         With the energies at which pixels are compared.
+    module : (n,) int, optional
+        Module of each pixel.
     """
     rows = rows.copy()
     rows["STATUS"][np.isin(rows["DETNUM"], bad)] |= EnergyStatus.MASKED
@@ -60,7 +67,10 @@ def complete_status(
     second = find_second_states(rows["SECOND_SIGMA"])
     at_once = rows["SECOND_PART"] == 0
     for unlike, bit in (
-        (find_outliers(x, y, *relation_columns(rows), judged_keV=judged), EnergyStatus.OUTLIER),
+        (
+            find_outliers(x, y, *relation_columns(rows), judged_keV=judged, module=module),
+            EnergyStatus.OUTLIER,
+        ),
         (find_wide(rows["WIDTH_RATIO"], rows["WIDTH_RATIO_ERR"]), EnergyStatus.WIDTH),
         (find_bent(rows["BEND"], rows["BEND_ERR"]), EnergyStatus.POOR_FIT),
         (second & at_once, EnergyStatus.WIDTH),

@@ -141,9 +141,12 @@ def find_unsteady(first_fraction, counts) -> np.ndarray:
 
 
 def find_outliers(
-    x, y, gain, offset, gain_err, offset_err, gain_offset_cov, *, judged_keV
+    x, y, gain, offset, gain_err, offset_err, gain_offset_cov, *, judged_keV, module=None
 ) -> np.ndarray:
     """Which pixels stand out against their neighbours.
+
+    Modules may differ as wholes, in their electronics or their temperature: what a pixel has in
+    common with its module is taken out first.
 
     The deviation from the neighbours is judged against the robust spread of such deviations over
     the camera, which holds true differences and a typical error of the fit; what the error of
@@ -159,6 +162,8 @@ def find_outliers(
         Covariance of the fit.
     judged_keV : two of float, keV
         One energy near each end of what the lines span: two points fix a straight line.
+    module : (n,) int, optional
+        Module of each pixel.
 
     Returns
     -------
@@ -172,12 +177,26 @@ def find_outliers(
     for energy in judged_keV:
         # One place on the channel axis for the whole camera: where the typical pixel has `energy`.
         place = (energy - np.median(offset[valid])) / np.median(gain[valid])
-        deviation = _minus_neighbours(gain * place + offset, np.asarray(x), np.asarray(y))
+        values = gain * place + offset
+        if module is not None:
+            values = values - _of_module(values, np.asarray(module))
+        deviation = _minus_neighbours(values, np.asarray(x), np.asarray(y))
         variance = place**2 * gain_err**2 + 2 * place * gain_offset_cov + offset_err**2
         outlier |= robust_outliers(
             deviation, np.asarray(variance, float), THRESHOLD_SIGMA, MIN_PIXELS
         )
     return outlier
+
+
+def _of_module(values: np.ndarray, module: np.ndarray) -> np.ndarray:
+    """Median (n,) of the finite values (n,) of the module of each; 0 of a module with few."""
+    found = np.zeros(len(values))
+    for number in np.unique(module):
+        inside = module == number
+        known = statistics.finite(values[inside])
+        if len(known) > MIN_NEIGHBOURS:
+            found[inside] = np.median(known)
+    return found
 
 
 def _minus_neighbours(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

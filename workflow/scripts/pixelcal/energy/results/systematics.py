@@ -3,7 +3,8 @@
 Part of it is common to the pixels of a kind (`response.energy_scale`): counting of the stack,
 energies of lines, a bend, blocks of lines that disagree. Part of it each pixel has by itself
 (`fit.block_agreement.own_covariance`): its channels are not linear, or its response is not that of
-the camera. No statistical error contains either.
+the camera. No statistical error contains either. Beyond the outermost lines nothing tells whether
+energies go on straight: an allowance that the instrument file states is added there.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 from numpy.lib import recfunctions
 
 from pixelcal.energy.kinds import of_kind
+from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.energy_scale import systematic_sigmas
 from pixelcal.energy.response.extensions import systematic_covariances
-from pixelcal.instrument import Requirement
+from pixelcal.instrument import Instrument, Requirement
 from pixelcal.status import has_valid_fit
 
 
@@ -29,14 +31,31 @@ class Systematics(NamedTuple):
     common, own : (n, 3, 3) float
         Covariances of stretch, shift (keV) and bend (keV), as `energy_scale.systematic_sigma` takes
         them: what the pixels of a kind have in common, and what each has by itself.
+    ends_keV : (2,) float
+        Lowest and highest line.
+    nonlinearity : (2,) float, keV/keV
+        Allowance below and above them, `Instrument.nonlinearity`.
     """
 
     common: np.ndarray
     own: np.ndarray
+    ends_keV: tuple[float, float] = (-np.inf, np.inf)
+    nonlinearity: tuple[float, float] = (0.0, 0.0)
 
     def sigma(self, energy_keV: float) -> np.ndarray:
-        """Standard deviations (n,), keV, of an energy, by both together."""
-        return systematic_sigmas(energy_keV, self.common + self.own)
+        """Standard deviations (n,), keV, of an energy, by all of them together."""
+        covered = systematic_sigmas(energy_keV, self.common + self.own)
+        return np.hypot(covered, self.allowance(energy_keV))
+
+    def common_sigma(self, energy_keV: float) -> np.ndarray:
+        """Standard deviations (n,), keV, of what the energies of all pixels have in common."""
+        covered = systematic_sigmas(energy_keV, self.common)
+        return np.hypot(covered, self.allowance(energy_keV))
+
+    def allowance(self, energy_keV: float) -> float:
+        """What energies (keV) beyond the outermost lines may be off, keV."""
+        (low, high), (below, above) = self.ends_keV, self.nonlinearity
+        return below * max(low - energy_keV, 0.0) + above * max(energy_keV - high, 0.0)
 
 
 def unknown_systematics(n: int) -> Systematics:
@@ -44,11 +63,17 @@ def unknown_systematics(n: int) -> Systematics:
     return Systematics(*np.full((2, n, 3, 3), np.nan))
 
 
-def systematics_of(response: str | Path, kinds: np.ndarray) -> Systematics:
-    """The systematic uncertainties of pixels of some kinds (n,), from the learnt response."""
+def systematics_of(
+    response: str | Path, kinds: np.ndarray, table: LineTable, instrument: Instrument
+) -> Systematics:
+    """The systematic uncertainties of pixels of some kinds (n,).
+
+    From the learnt `response` (a path), and from where the lines of `table` end.
+    """
     known = systematic_covariances(response)
     pairs = np.array([of_kind(known, str(kind)) for kind in kinds]).reshape(-1, 2, 3, 3)
-    return Systematics(pairs[:, 0], pairs[:, 1])
+    ends = float(table.energy_keV.min()), float(table.energy_keV.max())
+    return Systematics(pairs[:, 0], pairs[:, 1], ends, instrument.nonlinearity)
 
 
 def column_name(energy_keV: float) -> str:

@@ -71,7 +71,7 @@ def validate(
         energies[f"{energy:g}"] = energy_numbers(*data, wanted, error, systematic) | {
             "trusted": {key: of_trusted[key] for key in PASS_FRACTIONS},
             "good": energy_numbers(*data, good, error, systematic),
-            "common_sigma_keV": _typical(systematic_sigmas(energy, known.common)),
+            "common_sigma_keV": _typical(known.common_sigma(energy)),
             "own_sigma_keV": _typical(systematic_sigmas(energy, known.own)),
         }
     return {

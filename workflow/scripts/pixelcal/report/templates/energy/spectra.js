@@ -71,6 +71,28 @@ function draw_stack() {
   draw_blocks("stack", `${name}: ${stack.n_pixels} pixels added up`, stack.blocks, exposure.labels, "Counts in 0.1 keV");
 }
 
+// Residuals of all pixels' fits in bins of energy; a gap between blocks.
+function draw_residuals() {
+  const {name, residuals} = current(), {ink, soft, grid} = theme();
+  if (!residuals) return say("residuals", `${name}: no residuals were kept.`);
+  const {low, high, block, sigma, percent, named} = residuals, x = [], y = [], text = [];
+  low.forEach((energy, k) => {
+    x.push(energy); y.push(sigma[k]); text.push(`${percent[k]} % of the model`);
+    if (block[k] !== block[k + 1]) { x.push(high[k], high[k]); y.push(sigma[k], null); text.push("", ""); }
+  });
+  const most = Math.max(4, ...sigma.map(value => 1.15 * Math.abs(value ?? 0)));
+  plot("residuals", [{
+    type: "scatter", mode: "lines", x, y, text, line: {color: ink, width: 1.2, shape: "hv"}, connectgaps: false,
+    hovertemplate: "%{x:.4g} keV: %{y:.3g} σ, %{text}<extra></extra>", showlegend: false,
+  }], layout(`${name}: residuals of all pixels together`, {
+    xaxis: axis("Energy (keV)"), yaxis: axis("Residual (σ)", {range: [-most, most], zeroline: true}),
+    shapes: [{type: "rect", xref: "paper", x0: 0, x1: 1, y0: -3, y1: 3, fillcolor: grid, line: {width: 0}, layer: "below"}],
+    annotations: named.map(({energy, text}) => ({
+      x: energy, yref: "paper", y: 1, yanchor: "bottom", text, showarrow: false, font: {size: 11, color: soft},
+    })),
+  }));
+}
+
 // The blocks of a pixel, which the page holds one after the other.
 function blocks_of(fit) {
   const counts = unpack(fit.counts), model = fit.model && unpack(fit.model);
