@@ -1,14 +1,15 @@
 """How the joint fit bears the imperfections of real cameras, one at a time and together.
 
 python benchmarks/reality.py [--preset law tails all law+bend ...] [--pixels 1280]
-    [--exposures 10 100 1000] [--seed 1]
+    [--exposures 10 100 1000] [--seed 1] [--markdown]
 
 Spectra are those of `simulation.real_camera`, in which the truth is known. Of the pixels that are
 healthy (not noisy, sick, hot or off) a line for each energy tells: how many pass (the error is
 within the requirement), the mean error and the systematic uncertainty quoted for it; the robust and
 the plain width, and the 68 % coverage, of the error over the quoted total (statistical and
 systematic) uncertainty, and the robust width over the statistical one alone. Flags are by STATUS
-bit; a pixel without a valid fit does not pass.
+bit; a pixel without a valid fit does not pass. `--markdown` writes a row for each camera
+instead, as in docs/real-cameras.md.
 """
 
 import argparse
@@ -37,6 +38,17 @@ from pixelcal.numerics.statistics import COVERAGE_1_SIGMA, robust_std
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 NUMBERS = ("pass", "mean", "common", "total", "robust", "width", "stat", "coverage")
+SHOWN_KEV = (4, 50, 80, 150)
+"""Energies of the rows in Markdown."""
+
+MARKDOWN = (
+    "| Camera | ks | over statistical | over total | inside 68 % | "
+    + " | ".join(f"{energy} keV" for energy in SHOWN_KEV)
+    + " | flagged |\n"
+    + (7 + len(SHOWN_KEV) - 1) * "|---"
+    + "|"
+)
+
 TITLES = ("pass", "mean eV", "quoted eV", "sys eV", "robust", "width", "stat only", "68 %")
 
 
@@ -105,29 +117,48 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lines", default=LINE_TABLE, help="line table that is fitted with")
+    parser.add_argument("--markdown", action="store_true", help="write rows of a table instead")
     options = parser.parse_args()
-    print(f"{ECLAIRS.title}; healthy pixels; an honest 68 % is {COVERAGE_1_SIGMA:.3f}")
-    head = f"{'preset':<16}{'ks':>6}{'keV':>6}" + "".join(f"{title:>10}" for title in TITLES)
+    known = f"{ECLAIRS.title}; healthy pixels; an honest 68 % is {COVERAGE_1_SIGMA:.3f}"
+    print(MARKDOWN if options.markdown else known)
+    show = show_row if options.markdown else show_table
     for preset in options.preset:
         for exposure in options.exposures:
-            numbers = measure(preset, options.pixels, 1e3 * exposure, options.seed, options.lines)
-            print(head)
-            for k, energy in enumerate(REQUIREMENT.energies_keV):
-                values = [numbers[name][k] for name in NUMBERS]
-                print(
-                    f"{preset:<16}{exposure:>6g}{energy:>6g}{values[0]:>10.4f}{values[1]:>+10.1f}"
-                    + "".join(f"{value:>10.1f}" for value in values[2:4])
-                    + "".join(f"{value:>10.2f}" for value in values[4:])
-                )
-            bits = ", ".join(f"{name} {100 * x:.2f} %" for name, x in numbers["bits"].items() if x)
-            print(f"flagged {100 * numbers['flagged']:.2f} %: {bits or 'none'}")
-            for name in ("pass all", "pass noisy"):
-                if numbers[name] is not None:
-                    print(f"{name}: " + " ".join(f"{value:.4f}" for value in numbers[name]))
-            print(
-                f"learning {numbers['learn s']:.1f} s, fitting {numbers['fit s']:.1f} s\n",
-                flush=True,
-            )
+            seconds = 1e3 * exposure
+            numbers = measure(preset, options.pixels, seconds, options.seed, options.lines)
+            show(preset, exposure, numbers)
+
+
+def show_row(preset: str, exposure: float, numbers: dict) -> None:
+    """Print the numbers of a camera as a row in Markdown."""
+    spans = [
+        f"{numbers[name].min():.2f} to {numbers[name].max():.2f}"
+        for name in ("stat", "robust", "coverage")
+    ]
+    places = [REQUIREMENT.energies_keV.index(energy) for energy in SHOWN_KEV]
+    errors = [f"{numbers['mean'][k]:+.0f} / {numbers['common'][k]:.0f}" for k in places]
+    errors = [error.replace("-", "\N{MINUS SIGN}") for error in errors]
+    cells = f"`{preset}`", f"{exposure:g}", *spans, *errors, f"{100 * numbers['flagged']:.1f} %"
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def show_table(preset: str, exposure: float, numbers: dict) -> None:
+    """Print the numbers of a camera, a line for each energy."""
+    print(f"{'preset':<16}{'ks':>6}{'keV':>6}" + "".join(f"{title:>10}" for title in TITLES))
+    for k, energy in enumerate(REQUIREMENT.energies_keV):
+        values = [numbers[name][k] for name in NUMBERS]
+        print(
+            f"{preset:<16}{exposure:>6g}{energy:>6g}{values[0]:>10.4f}{values[1]:>+10.1f}"
+            + "".join(f"{value:>10.1f}" for value in values[2:4])
+            + "".join(f"{value:>10.2f}" for value in values[4:])
+        )
+    bits = ", ".join(f"{name} {100 * x:.2f} %" for name, x in numbers["bits"].items() if x)
+    print(f"flagged {100 * numbers['flagged']:.2f} %: {bits or 'none'}")
+    for name in ("pass all", "pass noisy"):
+        if numbers[name] is not None:
+            print(f"{name}: " + " ".join(f"{value:.4f}" for value in numbers[name]))
+    learning, fitting = numbers["learn s"], numbers["fit s"]
+    print(f"learning {learning:.1f} s, fitting {fitting:.1f} s\n", flush=True)
 
 
 if __name__ == "__main__":

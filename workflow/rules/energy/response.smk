@@ -3,7 +3,8 @@ rule learn_response:
     What: the line profile and the shape of the continuum, learnt from all pixels together. Only
         for the method `joint` where no `fit.response` is given.
     Physics: resolution and hole tails against energy, continuum and line ratios of the camera,
-        which one pixel has too few counts to tell.
+        which one pixel has too few counts to tell; how much pixels scatter, how far the typical
+        one is from the model, and the systematic uncertainty that follows.
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
