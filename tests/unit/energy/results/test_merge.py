@@ -27,7 +27,7 @@ from pixelcal.energy.response.io import write_response
 from pixelcal.energy.response.model import empty_response
 from pixelcal.energy.results.merge import complete_status, position_of
 from pixelcal.energy.results.mission_file import mission_cards, previous_relation
-from pixelcal.energy.results.systematics import with_systematics
+from pixelcal.energy.results.systematics import Systematics, with_systematics
 from pixelcal.errors import InputError
 from pixelcal.io.merge import merge_chunks, read_bad_pixels
 from pixelcal.io.tables import table_hdu, write_fits
@@ -353,9 +353,13 @@ def test_systematic_uncertainty_of_each_kind_as_columns():
     rows, _ = make_fits(4)
     rows["STATUS"][1] = EnergyStatus.TOO_FEW_COUNTS
     large, small = np.diag([1e-3**2, 0.02**2, 0.0]), np.diag([2e-3**2, 0.0, 0.0])
-    full = with_systematics(rows, np.array([large, large, small, small]), REQUIREMENT)
+    common = np.array([large, large, small, small])
+    # What the last pixel has by itself as well makes 3, 4, 5 of the stretches.
+    individual = np.zeros((4, 3, 3))
+    individual[3] = np.diag([1.5e-3**2, 0.0, 0.0])
+    full = with_systematics(rows, Systematics(common, individual), REQUIREMENT)
     for energy in REQUIREMENT.energies_keV:
-        expected = [np.hypot(1e-3 * energy, 0.02), np.nan, 2e-3 * energy, 2e-3 * energy]
+        expected = [np.hypot(1e-3 * energy, 0.02), np.nan, 2e-3 * energy, 2.5e-3 * energy]
         np.testing.assert_allclose(full[f"SYS_{energy:g}"], expected)
     assert full.dtype.names[: len(rows.dtype.names)] == rows.dtype.names
     unknown = with_systematics(rows, None, REQUIREMENT)

@@ -26,17 +26,17 @@ class Systematics(NamedTuple):
 
     Attributes
     ----------
-    common, own : (n, 3, 3) float
+    common, individual : (n, 3, 3) float
         Covariances of stretch, shift (keV) and bend (keV), as `energy_scale.systematic_sigma` takes
         them: what the pixels of a kind have in common, and what each has by itself.
     """
 
     common: np.ndarray
-    own: np.ndarray
+    individual: np.ndarray
 
     def sigma(self, energy_keV: float) -> np.ndarray:
         """Standard deviations (n,), keV, of an energy, by both together."""
-        return systematic_sigmas(energy_keV, self.common + self.own)
+        return systematic_sigmas(energy_keV, self.common + self.individual)
 
 
 def unknown_systematics(n: int) -> Systematics:
