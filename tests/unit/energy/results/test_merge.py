@@ -103,6 +103,23 @@ def test_outliers_are_marked_and_keep_their_values(rows):
     assert done["STATUS"][50] == EnergyStatus.OUTLIER and done["OFFSET"][50] == rows["OFFSET"][50]
 
 
+def test_a_change_that_the_camera_has_in_common_is_no_doubt_of_a_pixel(rows):
+    """A drift of all pixels clears CHANGED, and only that; what a pixel does by itself keeps it."""
+    place = position_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
+    rows["STATUS"] |= np.int32(EnergyStatus.CHANGED)
+    rows["STATUS"][3] |= EnergyStatus.POOR_FIT
+    rows["DRIFT"] = 0.4 + 0.02 * np.random.default_rng(2).standard_normal(N)
+    rows["DRIFT"][[50, 60]] = 1.2, -0.4
+    done = complete_status(rows, *place, NONE, requirement=REQUIREMENT)
+    changed = (done["STATUS"] & EnergyStatus.CHANGED) != 0
+    assert np.flatnonzero(changed).tolist() == [50, 60]
+    assert done["STATUS"][3] == EnergyStatus.POOR_FIT
+    steady = rows.copy()
+    steady["DRIFT"] -= 0.4
+    done = complete_status(steady, *place, NONE, requirement=REQUIREMENT)
+    assert ((done["STATUS"] & EnergyStatus.CHANGED) != 0).all()
+
+
 def test_no_valid_fit_without_a_reason_is_a_fault(rows):
     rows["GAIN"][3] = np.nan
     with pytest.raises(ValueError, match="pixel 3: no valid fit, and STATUS does not say why"):
