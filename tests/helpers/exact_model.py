@@ -12,8 +12,9 @@ from pixelcal.energy.lines import line_groups
 from pixelcal.energy.response.model import CONTINUUM_INDEX
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(5)
-STEPS = (1e-6, 1e-4, 1e-4)
-"""Of the differences against gain (keV/channel), offset (keV) and logarithm of the resolution."""
+STEPS = (1e-6, 1e-4, 1e-4, 1e-4)
+"""Of the differences against gain (keV/channel), offset (keV), logarithm of the resolution and
+factor on the tail."""
 
 N_CHANNELS = 1024
 MARGIN = 3
@@ -35,7 +36,7 @@ class ExactPixel:
         limits = (table.block_limits_keV - offset) / gain
         self.channels = [(int(np.ceil(low)), int(np.floor(high))) for low, high in limits]
 
-    def components(self, gain, offset, log_resolution=0.0):
+    def components(self, gain, offset, log_resolution=0.0, tail=1.0):
         """Counts (n_blocks + n_groups, n): continua, then line groups; channels block by block."""
         edges = [gain * np.arange(first, last + 1) + offset for first, last in self.channels]
         sizes = [len(block_edges) - 1 for block_edges in edges]
@@ -46,7 +47,7 @@ class ExactPixel:
         for block, part in enumerate(parts):
             rows[block, part] = self._continuum(block, edges[block])
         for row, (block, element) in zip(rows[len(edges) :], groups, strict=True):
-            row[parts[block]] = self._lines(block, element, edges[block], log_resolution)
+            row[parts[block]] = self._lines(block, element, edges[block], log_resolution, tail)
         return rows
 
     def counts(self, scale=1.0):
@@ -63,15 +64,15 @@ class ExactPixel:
                 mu[channels] = self._continuum(block, edges)
                 for of_block, element in line_groups(self.table):
                     if of_block == block:
-                        mu[channels] += self._lines(block, element, edges, 0.0)
+                        mu[channels] += self._lines(block, element, edges)
         return scale * mu
 
     def information(self, scale=1.0):
-        """Fisher information (3 + n_blocks + n_groups)^2 in Poisson counts; all parameters free.
+        """Fisher information (4 + n_blocks + n_groups)^2 in Poisson counts; all parameters free.
 
-        Gain, offset, logarithm of the resolution, then the factor on each component.
+        Gain, offset, logarithm of the resolution, factor on the tail, then that on each component.
         """
-        at = np.array([*self.relation, 0.0])
+        at = np.array([*self.relation, 0.0, 1.0])
         slopes = []
         for step in np.diag(STEPS):
             up, down = (self.components(*(at + sign * step)).sum(axis=0) for sign in (1, -1))
@@ -80,7 +81,7 @@ class ExactPixel:
         jacobian = scale * np.concatenate([slopes, parts])
         return jacobian / (scale * parts.sum(axis=0)) @ jacobian.T
 
-    def _lines(self, block, element, edges, log_resolution):
+    def _lines(self, block, element, edges, log_resolution=0.0, factor=1.0):
         """Counts between `edges` of the lines of an element that stand in a block."""
         lines = (self.table.block == block) & (np.array(self.table.element) == element)
         below = np.zeros(len(edges))
@@ -88,8 +89,8 @@ class ExactPixel:
             core, tail, fraction = self._profile(
                 self.table.energy_keV[line], np.exp(log_resolution)
             )
-            cdf = (1 - fraction) * stats.norm.cdf(edges, *core)
-            cdf += fraction * stats.exponnorm.sf(-edges, *tail)
+            cdf = (1 - factor * fraction) * stats.norm.cdf(edges, *core)
+            cdf += factor * fraction * stats.exponnorm.sf(-edges, *tail)
             below += self.response.line_strength[line] * cdf
         return np.diff(below)
 

@@ -59,6 +59,8 @@ def make_fits(n_pixels=N_PIXELS, seed=7, pivot_keV=50.0, sigma_pivot_keV=0.05, s
     rows["COUNTS"] = random.poisson(4500, n_pixels)
     rows["STAT"], rows["DOF"] = 300.0, 300
     rows["PVALUE"] = random.uniform(size=n_pixels)
+    rows["PVALUE_CAMERA"] = rows["PVALUE"]
+    rows["TAIL"], rows["TAIL_ERR"] = 1.0, 0.1
     rows["NITER"] = 6
     return rows, (gain_true, offset_true)
 

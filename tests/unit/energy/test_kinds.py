@@ -26,7 +26,7 @@ from pixelcal.energy.kinds import (
 )
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.response.energy_scale import common_covariance
-from pixelcal.energy.response.extensions import common_covariances
+from pixelcal.energy.response.extensions import systematic_covariances
 from pixelcal.energy.response.io import (
     read_response,
     read_responses,
@@ -155,6 +155,7 @@ def two_in_a_file(tmp_path):
             response,
             line_strength=np.linspace(tail, 1.0, table.n_lines),
             scale_covariance=np.diag([variance, 2 * variance]),
+            own_covariance=np.diag([variance, 3 * variance, 5 * variance]),
             dof=int(100 * tail),
             bend=tail,
             bend_err=0.01,
@@ -187,15 +188,25 @@ def test_one_kind_is_read_alone(two_in_a_file):
         assert response.shape == responses[same].shape, kind
 
 
-def test_common_errors_are_those_of_each_kind(two_in_a_file):
-    path, _ = two_in_a_file
-    found = common_covariances(path)
+def test_systematic_errors_are_those_of_each_kind(two_in_a_file):
+    """What pixels have in common, and what each has by itself, which an older file does not say."""
+    path, responses = two_in_a_file
+    found = systematic_covariances(path)
     assert list(found) == ["large", "small"]
     for number, kind in enumerate(found):
         header = fits.getheader(path, ("LINES", "LINES_2")[number])
-        known = common_covariance(header)
-        np.testing.assert_allclose(found[kind][: len(known), : len(known)], known)
-    assert not np.allclose(found["large"], found["small"])
+        (common, own), known = found[kind], common_covariance(header)
+        np.testing.assert_allclose(common, np.pad(known, (0, 1)))
+        np.testing.assert_allclose(own, responses[kind].own_covariance)
+    for large, small in zip(found["large"], found["small"], strict=True):
+        np.testing.assert_allclose(4 * large, small)
+
+
+def test_what_nobody_looked_for_is_no_own_error(tmp_path):
+    response = empty_response(cameras.line_table(), EXPECTED)
+    write_responses(tmp_path / "r.fits", {"": response}, cameras.line_table(), [], None)
+    _, own = systematic_covariances(tmp_path / "r.fits")[""]
+    np.testing.assert_array_equal(own, np.zeros((3, 3)))
 
 
 # --- two kinds with two tails ---------------------------------------------------------------------
@@ -287,8 +298,19 @@ def test_each_kind_learns_its_own_shape():
 
 
 def test_one_response_for_both_is_biased():
-    """What kinds are for: the same pixels, fitted as one kind, are off by more than their errors,
-    those of small tails and those of large ones to either side."""
+    """What kinds are for: the same pixels fitted as one kind.
+
+    The tail of each pixel takes up how strong its tail is, which differs by more than two; not how
+    long it is, nor how wide its lines are. That moves the two kinds to either side of where they
+    are by their own responses: by more than three standard errors, of the same counts fitted twice.
+    """
+    kinds, tail = camera()[0], as_one()[1]["TAIL"]
+    assert np.median(tail[kinds == "small"]) > 2 * np.median(tail[kinds == "large"])
     for energy_keV in (60.0, 80.0):
-        together = {kind: pulls(as_one()[1], energy_keV, kind).mean() for kind in DETECTORS}
-        assert together["large"] < -0.8 and together["small"] > 1.2
+        moved = {
+            kind: pulls(as_one()[1], energy_keV, kind) - pulls(by_kind()[1], energy_keV, kind)
+            for kind in DETECTORS
+        }
+        error = {kind: values.std() / np.sqrt(len(values)) for kind, values in moved.items()}
+        assert moved["large"].mean() < -3 * error["large"]
+        assert moved["small"].mean() > 3 * error["small"]

@@ -79,7 +79,7 @@ def spectrum_of(counts):
     work = model.make_workspace(1024, templates())
     expected = model.expected_total(first, last, theta, templates(), work)
     used = sum(counts[a:b].sum() for a, b in zip(first, last, strict=True))
-    return model.Spectrum(counts, first, last, used / expected), theta
+    return model.Spectrum(counts, first, last, used / expected, 0), theta
 
 
 def minus_log_likelihood(spectrum, theta, observed=1.0, templates=templates):
@@ -91,21 +91,21 @@ def minus_log_likelihood(spectrum, theta, observed=1.0, templates=templates):
 
 def test_total_is_the_sum_of_the_channels():
     spectrum, theta = spectrum_of(camera().counts[0])
-    theta[2] = 0.1
+    theta[2:4] = 0.1, 1.4
     work = model.make_workspace(1024, templates())
     total = model.expected_total(spectrum.first, spectrum.last, theta, templates(), work)
     _, out = minus_log_likelihood(spectrum._replace(scale=1.0), theta)
     assert total == pytest.approx(out.mu.sum(), rel=1e-12)
 
 
-@pytest.mark.parametrize("resolution", [0.6, 1.234, 2.5])
-def test_expected_counts_are_the_integrated_profiles(resolution):
+@pytest.mark.parametrize(("resolution", "tail"), [(0.6, 1.0), (1.234, 0.3), (2.5, 2.2)])
+def test_expected_counts_are_the_integrated_profiles(resolution, tail):
     """The tables against the profile itself, channel by channel, at resolutions between nodes.
 
     Towards the limits of what a pixel may have, 0.47 and 3.5, the tables are less exact.
     """
     spectrum, theta = spectrum_of(camera().counts[0])
-    theta[2] = np.log(resolution)
+    theta[2:4] = np.log(resolution), tail
     theta[:2] += (0.123, -0.217)
     gain, offset = model.relation_of(theta)
     work = model.make_workspace(1024, templates())
@@ -121,7 +121,7 @@ def test_expected_counts_are_the_integrated_profiles(resolution):
         edges = gain * np.arange(spectrum.first[b], spectrum.last[b] + 1) + offset
         lines = (table.block == b) & (np.array(table.element) == element)
         exact = response().line_strength[lines] @ line_cdf(
-            response().shape, table.energy_keV[lines], edges, resolution=resolution
+            response().shape, table.energy_keV[lines], edges, resolution=resolution, tail=tail
         )
         n = len(edges) - 1
         difference = work.mu[:n] - np.diff(exact) * spectrum.scale
@@ -130,12 +130,12 @@ def test_expected_counts_are_the_integrated_profiles(resolution):
 
 def with_wide_prior():
     """Templates with a flat population prior, whose curvature is not its second derivative."""
-    return templates()._replace(population_scale=np.full(13, 30.0))
+    return templates()._replace(population_scale=np.full(14, 30.0))
 
 
 def test_derivatives_are_numerical_derivatives():
     spectrum, theta = spectrum_of(camera().counts[1])
-    theta[:3] += (0.02, -0.03, 0.05)
+    theta[:4] += (0.02, -0.03, 0.05, 0.2)
     _, out = minus_log_likelihood(spectrum, theta, templates=with_wide_prior)
     for p in range(len(theta)):
         h = 1e-5
@@ -153,7 +153,7 @@ def test_derivatives_are_numerical_derivatives():
 def test_expected_curvature_is_the_mean_of_the_observed_one():
     """Over Poisson spectra of the same expectation; the threshold is 5 standard errors."""
     spectrum, theta = spectrum_of(camera().counts[0])
-    theta[2] = 0.05
+    theta[2:4] = 0.05, 0.8
     _, out = minus_log_likelihood(spectrum, theta, observed=0.0)
     draws = np.random.default_rng(5).poisson(out.mu, (400, 1024)).astype(np.int32)
     observed = np.array(
@@ -168,14 +168,15 @@ def test_minimum_is_the_one_scipy_finds():
     counts = camera().counts[2]
     row = fits()[2]
     gain, offset = row["GAIN"], row["OFFSET"]
-    theta = np.ones(15)
+    theta = np.ones(model.N_SHARED + 12)
     theta[:2] = gain * np.array([model.PIVOT_LOW, model.PIVOT_HIGH]) + offset
     theta[2] = 0.0
     spectrum, start = spectrum_of(counts)
     first, last = model.choose_channels(theta, templates(), 1024)
     spectrum = spectrum._replace(first=first, last=last)
     start[:2] += (0.15, -0.2)
-    bounds = [(None, None)] * 3 + [(0.02, None)] * 5 + [(0.0, None)] * 7
+    shared = [(None, None)] * 3 + [(0.0, templates().most_tail)]
+    bounds = shared + [(0.02, None)] * 5 + [(0.0, None)] * 7
     found = optimize.minimize(
         lambda t: (lambda v, o: (v, o.gradient.copy()))(*minus_log_likelihood(spectrum, t)),
         start,
@@ -185,6 +186,7 @@ def test_minimum_is_the_one_scipy_finds():
         options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 2000},
     )
     np.testing.assert_allclose(found.x[:2], theta[:2], atol=0.01 * row["GAIN_ERR"] * 480)
+    assert found.x[model.TAIL] == pytest.approx(row["TAIL"], abs=0.02 * row["TAIL_ERR"])
 
 
 def test_pulls_at_five_energies():

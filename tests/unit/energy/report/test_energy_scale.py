@@ -14,6 +14,7 @@ from pixelcal.energy.report.products import Products
 from pixelcal.energy.report.verdict import COLUMNS, energy_table
 from pixelcal.energy.response.energy_scale import bend_coefficients
 from pixelcal.energy.response.io import read_response, write_response
+from pixelcal.energy.results.systematics import Systematics
 from pixelcal.energy.results.validation import validate
 from pixelcal.status import EnergyStatus
 
@@ -62,13 +63,14 @@ def test_what_nobody_measured_is_not_told():
 def test_the_systematic_uncertainty_stands_beside_the_statistical(part):
     """A stretch of 0.1 % and a shift of 30 eV without correlation: 3, 4, 5 at 40 keV."""
     rows, truth = make_fits(64)
-    covariance = np.diag([1e-6, 9e-4, 0.0])
+    common, own = np.zeros((64, 3, 3)), np.zeros((64, 3, 3))
+    common[:] = np.diag([1e-6, 9e-4, 0.0])
     prior = np.full(64, GAIN), np.full(64, OFFSET)
     numbers = validate(
         rows,
         prior,
         truth,
-        covariance,
+        Systematics(common, own),
         requirement=replace(REQUIREMENT, energies_keV=(40.0, 4.0)),
     )
     headings = [heading for heading, *_ in COLUMNS]

@@ -13,6 +13,7 @@ from pixelcal.energy.lines import elements_of, read_line_table
 from pixelcal.energy.response.energy_scale import element_energy_sigma, systematic_sigma
 from pixelcal.energy.response.io import read_response, write_response
 from pixelcal.energy.response.line_shape import escape_peaks, line_cdf, line_pdf
+from pixelcal.energy.response.misfit import no_misfit
 from pixelcal.energy.response.model import empty_response, series_of_lines
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.errors import InputError
@@ -116,7 +117,7 @@ def test_lead_known_to_40_eV_makes_80_keV_less_certain():
         scale_covariance=np.diag([1e-10, 1e-6]),
     )
     lever = np.array([[-4e-3, 0.5], [-8e-3, 0.6], [2e-3, -0.1], [6e-3, -0.3], [3e-3, -0.2]])
-    agreement = BlockAgreement(np.zeros(5), np.ones(5), lever)
+    agreement = BlockAgreement(np.zeros(5), np.ones(5), lever, no_misfit(5), np.ones(5), 1.0)
     off_at_80 = {
         name: lever[[table.block_names.index(b) for b in blocks]].sum(axis=0) @ [80.0, 1.0]
         for name, blocks in {"Pb": ("lead-alpha", "lead-beta"), "Cu": ("copper",)}.items()

@@ -10,6 +10,7 @@ from helpers.paths import LINES
 
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.response.io import read_response, write_response
+from pixelcal.energy.response.misfit import Misfit
 from pixelcal.energy.response.model import empty_response
 from pixelcal.errors import InputError
 
@@ -17,6 +18,13 @@ from pixelcal.errors import InputError
 @pytest.fixture
 def table():
     return read_line_table(LINES)
+
+
+def symmetric(first):
+    """A matrix (3, 3) of six numbers that occur nowhere else."""
+    matrix = np.zeros((3, 3))
+    matrix[np.triu_indices(3)] = (first + np.arange(6)) / 17
+    return np.triu(matrix) + np.triu(matrix, 1).T
 
 
 @pytest.fixture
@@ -29,6 +37,12 @@ def written(table, tmp_path):
         continuum=np.arange(empty.continuum.size).reshape(empty.continuum.shape) / 7,
         population_scale=np.arange(empty.population_scale.size) / 11,
         scale_covariance=np.array([[2e-9, -3e-8], [-3e-8, 5e-6]]),
+        systematic_covariance=symmetric(0),
+        own_covariance=symmetric(6),
+        misfit=Misfit(*np.arange(4 * table.n_blocks).reshape(4, -1) / 13, [0.2], [0.3]),
+        shape=replace(
+            EXPECTED, width_bend=-0.37, tail_slope=0.83, loss_slope=1.21, trapping=0.0421
+        ),
         dof=12,
         iterations=7,
         converged=False,
@@ -47,7 +61,19 @@ def test_it_reads_back(written, table):
     np.testing.assert_array_equal(again.continuum, response.continuum)
     np.testing.assert_array_equal(again.population_scale, response.population_scale)
     np.testing.assert_array_equal(again.scale_covariance, response.scale_covariance)
+    np.testing.assert_array_equal(again.systematic_covariance, response.systematic_covariance)
+    np.testing.assert_array_equal(again.own_covariance, response.own_covariance)
+    for name, values in response.misfit._asdict().items():
+        np.testing.assert_array_equal(getattr(again.misfit, name), values)
     np.testing.assert_array_equal(fits.getdata(path, "LINES")["INTENSITY"], table.intensity)
+
+
+def test_what_nobody_looked_for_is_not_in_the_file(table, tmp_path):
+    path = tmp_path / "response.fits"
+    write_response(path, empty_response(table, shape=EXPECTED), table, [], None)
+    again = read_response(path, table)
+    assert again.misfit is None and again.own_covariance is None
+    assert again.systematic_covariance is None and again.shape.trapping == 0.0
 
 
 def test_a_file_from_before_the_convergence_was_recorded(table, tmp_path):

@@ -83,9 +83,9 @@ def test_a_tenth_of_outliers_does_not_rule():
     assert 0.08 < found < 0.2
 
 
-def test_wide_scales_are_those_of_resolution_continua_and_groups():
+def test_wide_scales_are_those_of_resolution_tail_continua_and_groups():
     table = cameras.line_table()
-    assert wide_population_scale(table).tolist() == [0.3] + [0.5] * (5 + 7)
+    assert wide_population_scale(table).tolist() == [0.3, 0.3] + [0.5] * (5 + 7)
 
 
 def test_location_is_the_most_probable_one():
@@ -103,16 +103,16 @@ def test_location_is_the_most_probable_one():
 def test_deviations_of_a_fit():
     """Variances and parameters determined, from matrices: of the projection off the location."""
     rng = np.random.default_rng(9)
-    scale = rng.uniform(0.05, 0.3, 7)
-    theta = np.append([17.0, 72.0, 0.1], 1.0 + 0.2 * rng.standard_normal(6))
-    factor = 0.05 * rng.standard_normal((9, 9))
+    scale = rng.uniform(0.05, 0.3, 8)
+    theta = np.append([17.0, 72.0, 0.1, 1.3], 1.0 + 0.2 * rng.standard_normal(6))
+    factor = 0.05 * rng.standard_normal((10, 10))
     covariance = factor @ factor.T
     value, variance, n_effective_prior = deviations(theta, covariance, scale)
-    location = robust_location(theta[3:], scale[1:])
-    np.testing.assert_allclose(value, np.append(0.1, theta[3:] - location), rtol=1e-12)
-    weight = (population_weight(value, scale) / scale**2)[1:]
-    projection = np.eye(7)
-    projection[1:, 1:] -= weight / weight.sum()
+    location = robust_location(theta[4:], scale[2:])
+    np.testing.assert_allclose(value, np.append([0.1, 0.3], theta[4:] - location), rtol=1e-12)
+    weight = (population_weight(value, scale) / scale**2)[2:]
+    projection = np.eye(8)
+    projection[2:, 2:] -= weight / weight.sum()
     of_prior = covariance[2:, 2:]
     np.testing.assert_allclose(variance, np.diag(projection @ of_prior @ projection.T))
     information = prior_information(value, scale)

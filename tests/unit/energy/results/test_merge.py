@@ -27,7 +27,7 @@ from pixelcal.energy.response.io import write_response
 from pixelcal.energy.response.model import empty_response
 from pixelcal.energy.results.merge import complete_status, position_of
 from pixelcal.energy.results.mission_file import mission_cards, previous_relation
-from pixelcal.energy.results.systematics import with_systematics
+from pixelcal.energy.results.systematics import Systematics, with_systematics
 from pixelcal.errors import InputError
 from pixelcal.io.merge import merge_chunks, read_bad_pixels
 from pixelcal.io.tables import table_hdu, write_fits
@@ -101,6 +101,23 @@ def test_outliers_are_marked_and_keep_their_values(rows):
     done = complete_status(rows, *position, NONE, requirement=REQUIREMENT)
     assert np.flatnonzero(done["STATUS"]).tolist() == [50]
     assert done["STATUS"][50] == EnergyStatus.OUTLIER and done["OFFSET"][50] == rows["OFFSET"][50]
+
+
+def test_a_change_that_the_camera_has_in_common_is_no_doubt_of_a_pixel(rows):
+    """A drift of all pixels clears CHANGED, and only that; what a pixel does by itself keeps it."""
+    place = position_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
+    rows["STATUS"] |= np.int32(EnergyStatus.CHANGED)
+    rows["STATUS"][3] |= EnergyStatus.POOR_FIT
+    rows["DRIFT"] = 0.4 + 0.02 * np.random.default_rng(2).standard_normal(N)
+    rows["DRIFT"][[50, 60]] = 1.2, -0.4
+    done = complete_status(rows, *place, NONE, requirement=REQUIREMENT)
+    changed = (done["STATUS"] & EnergyStatus.CHANGED) != 0
+    assert np.flatnonzero(changed).tolist() == [50, 60]
+    assert done["STATUS"][3] == EnergyStatus.POOR_FIT
+    steady = rows.copy()
+    steady["DRIFT"] -= 0.4
+    done = complete_status(steady, *place, NONE, requirement=REQUIREMENT)
+    assert ((done["STATUS"] & EnergyStatus.CHANGED) != 0).all()
 
 
 def test_no_valid_fit_without_a_reason_is_a_fault(rows):
@@ -353,9 +370,13 @@ def test_systematic_uncertainty_of_each_kind_as_columns():
     rows, _ = make_fits(4)
     rows["STATUS"][1] = EnergyStatus.TOO_FEW_COUNTS
     large, small = np.diag([1e-3**2, 0.02**2, 0.0]), np.diag([2e-3**2, 0.0, 0.0])
-    full = with_systematics(rows, np.array([large, large, small, small]), REQUIREMENT)
+    common = np.array([large, large, small, small])
+    # What the last pixel has by itself as well makes 3, 4, 5 of the stretches.
+    individual = np.zeros((4, 3, 3))
+    individual[3] = np.diag([1.5e-3**2, 0.0, 0.0])
+    full = with_systematics(rows, Systematics(common, individual), REQUIREMENT)
     for energy in REQUIREMENT.energies_keV:
-        expected = [np.hypot(1e-3 * energy, 0.02), np.nan, 2e-3 * energy, 2e-3 * energy]
+        expected = [np.hypot(1e-3 * energy, 0.02), np.nan, 2e-3 * energy, 2.5e-3 * energy]
         np.testing.assert_allclose(full[f"SYS_{energy:g}"], expected)
     assert full.dtype.names[: len(rows.dtype.names)] == rows.dtype.names
     unknown = with_systematics(rows, None, REQUIREMENT)

@@ -5,7 +5,13 @@ import pytest
 from helpers.instruments import JUDGED_KEV
 from helpers.synthetic import make_fits
 
-from pixelcal.energy.results.outliers import find_bent, find_outliers, find_second_states
+from pixelcal.energy.results.outliers import (
+    camera_drift,
+    drifts_as_the_camera,
+    find_bent,
+    find_outliers,
+    find_second_states,
+)
 
 NAMES = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
 
@@ -91,3 +97,31 @@ def test_second_states_that_the_whole_camera_shows_are_the_fault_of_the_response
     assert np.flatnonzero(find_second_states(sigma)).tolist() == [0]
     assert not find_second_states(sigma + 3.0)[1:].any()
     assert not find_second_states(sigma[:10]).any()
+
+
+def test_a_drift_that_all_pixels_have_is_that_of_the_camera():
+    """Within four standard errors of a median; a tenth of the pixels changes on its own."""
+    n, rng = 1000, np.random.default_rng(4)
+    drift = 0.3 + 0.04 * rng.standard_normal(n)
+    drift[:100] += rng.choice([-1.0, 1.0], 100)
+    drift[-5:] = np.nan
+    # A tenth of the pixels to either side moves no median by more than its error.
+    assert abs(camera_drift(drift) - 0.3) < 4 * 1.25 * 0.04 / np.sqrt(n)
+    as_all = drifts_as_the_camera(drift)
+    assert not as_all[:100].any() and not as_all[-5:].any()
+    # Changes of 0.15 keV matter: 3.75 of these sigma.
+    assert as_all[100:-5].mean() > 0.999
+
+
+def test_a_steady_camera_has_no_drift():
+    """6 sigma of a median: none in 2000 cameras, whose pixels that change stay as they are."""
+    rng = np.random.default_rng(5)
+    for n in (20, 200):
+        for _ in range(1000):
+            drift = 0.1 * rng.standard_normal(n)
+            drift[: n // 10] += 0.5
+            assert camera_drift(drift) == 0.0 and not drifts_as_the_camera(drift).any()
+
+
+def test_few_pixels_have_no_common_drift():
+    assert camera_drift(np.full(19, 0.5)) == 0.0

@@ -8,6 +8,7 @@ from helpers.instruments import REFERENCE_ENERGIES_KEV, REQUIREMENT
 from helpers.synthetic import GAIN, OFFSET, make_fits, silence
 from scipy.stats import norm
 
+from pixelcal.energy.results.systematics import Systematics
 from pixelcal.energy.results.validation import energy_numbers, validate
 from pixelcal.status import EnergyStatus
 
@@ -155,11 +156,29 @@ def test_common_error_is_that_of_stretch_and_shift():
     covariance = np.array([[4e-8, -1e-6], [-1e-6, 1e-4]])
     draws = np.random.default_rng(8).multivariate_normal([0, 0], covariance, 200_000)
     rows, truth = make_fits(seed=12)
-    numbers = validate(
-        rows, prior(len(rows)), truth, systematic_covariance=covariance, requirement=REQUIREMENT
-    )
+    common = np.tile(np.pad(covariance, (0, 1)), (len(rows), 1, 1))
+    systematics = Systematics(common, 4.0 * common)
+    numbers = validate(rows, prior(len(rows)), truth, systematics, requirement=REQUIREMENT)
     for energy in (4.0, 50.0, 150.0):
-        sigma = numbers["energies"][f"{energy:g}"]["common_sigma_keV"]
-        assert sigma == pytest.approx(np.std(draws @ [energy, 1.0]), rel=0.01)
+        found, drawn = numbers["energies"][f"{energy:g}"], np.std(draws @ [energy, 1.0])
+        assert found["common_sigma_keV"] == pytest.approx(drawn, rel=0.01)
+        assert found["own_sigma_keV"] == pytest.approx(2.0 * drawn, rel=0.01)
     without = validate(rows, prior(len(rows)), truth, requirement=REQUIREMENT)
     assert np.isnan(without["energies"]["50"]["common_sigma_keV"])
+    assert np.isnan(without["energies"]["50"]["own_sigma_keV"])
+
+
+def test_total_pulls_are_one_wide_with_a_systematic_error_put_in():
+    """Each pixel off by a stretch and a shift of its own: only the total errors tell."""
+    rows, truth = make_fits(seed=17)
+    own = np.array([[4e-6, -1e-4, 0.0], [-1e-4, 2.5e-2, 0.0], [0.0, 0.0, 0.0]])
+    draws = np.random.default_rng(18).multivariate_normal([0, 0], own[:2, :2], len(rows))
+    rows["GAIN"] *= 1.0 + draws[:, 0]
+    rows["OFFSET"] = rows["OFFSET"] * (1.0 + draws[:, 0]) + draws[:, 1]
+    systematics = Systematics(np.zeros((len(rows), 3, 3)), np.tile(own, (len(rows), 1, 1)))
+    numbers = validate(rows, prior(len(rows)), truth, systematics, requirement=REQUIREMENT)
+    n, fraction = len(rows), math.erf(1 / math.sqrt(2))
+    for found in numbers["energies"].values():
+        within(found["pull_std_total"], 1, 1 / math.sqrt(2 * n))
+        within(found["coverage_68_total"], fraction, math.sqrt(fraction * (1 - fraction) / n))
+    assert numbers["energies"]["50"]["pull_std"] > 1.5

@@ -116,8 +116,8 @@ def compare_blocks(
     shifts = found.block_shift, found.block_shift_err
     bends = fits["BEND"], fits["BEND_ERR"]
     misfit = measure_misfit(*(values[valid] for values in (*data, *shifts, *bends)))
-    own = _medians(found.block_shift_err[valid]), median(fits["BEND_ERR"][valid])
-    return BlockAgreement(shift, shift_err, lever, misfit, *own)
+    counting = _medians(found.block_shift_err[valid]), median(fits["BEND_ERR"][valid])
+    return BlockAgreement(shift, shift_err, lever, misfit, *counting)
 
 
 def systematic_covariance(

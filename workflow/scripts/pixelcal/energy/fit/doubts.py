@@ -205,14 +205,9 @@ def _free_widths(fits: np.ndarray, data: Doubtful) -> None:
         return
     scale = data.templates.population_scale.copy()
     scale[0] = FREE_WIDTH_SCALE
-    free, _ = fit_joint(
-        data.counts[rows],
-        fits["DETNUM"][rows],
-        fits["GAIN"][rows],
-        fits["OFFSET"][rows],
-        data.templates._replace(population_scale=scale),
-        data.options,
-    )
+    templates = data.templates._replace(population_scale=scale)
+    pixels = data.counts[rows], *(fits[name][rows] for name in ("DETNUM", "GAIN", "OFFSET"))
+    free, _ = fit_joint(*pixels, templates, data.options)
     valid = np.isfinite(free["WIDTH_RATIO"])
     for name in ("WIDTH_RATIO", "WIDTH_RATIO_ERR"):
         fits[name][rows[valid]] = free[name][valid]

@@ -162,13 +162,12 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
         _goodness(spectrum, mu, moments, goodness)
         residuals = binned_residuals(spectrum, mu, theta, covariance, templates, work)
     found = deviations(theta, covariance, templates.population_scale)
-    scale, first, last = spectrum.scale, spectrum.first, spectrum.last
     consistency = not_checked(templates.limits.shape[0])
     if status == 0 and checked:
-        point = theta, covariance, scale
+        point = theta, covariance, spectrum.scale
         # The work holds the model one step before the end: what that leaves is of second order.
         consistency = check_pixel(counts, first_half, first, last, *point, templates, work)
-    point = theta, covariance, scale, goodness, n_channels
+    point = theta, covariance, spectrum.scale, goodness, n_channels
     return status, used, iterations, *point, found, spectrum.lowest, consistency, residuals
 
 
@@ -366,8 +365,7 @@ def _minimise(spectrum, theta, templates, work, covariance):
 @njit
 def _choose_again(spectrum, theta, templates):
     """Choose the channels of the blocks by the relation of `theta`; whether that changes them."""
-    n_channels = spectrum.counts.shape[0]
-    first, last = choose_channels(theta, templates, n_channels, spectrum.lowest)
+    first, last = choose_channels(theta, templates, len(spectrum.counts), spectrum.lowest)
     changed = False
     for b in range(first.shape[0]):
         changed = changed or first[b] != spectrum.first[b] or last[b] != spectrum.last[b]

@@ -157,10 +157,7 @@ def parameter_index(local, block, first_group, n_blocks):
 
 @njit
 def choose_channels(theta, templates, n_channels, lowest=0):
-    """First and one past the last of the channels that lie wholly in each block.
-
-    None below the channel `lowest`, where a threshold takes counts away.
-    """
+    """First and one past the last of the channels wholly in each block, from `lowest` on."""
     gain, offset = relation_of(theta)
     n_blocks = templates.limits.shape[0]
     first = np.zeros(n_blocks, np.int64)
@@ -333,10 +330,7 @@ def block_model(theta, b, first, n, scale, templates, work):
 
 @njit
 def _below_edges(table, strength, n, work):
-    """A component below the edges of the channels, and its derivatives against their energy.
-
-    The derivatives against resolution and tail are set to zero: the continuum knows neither.
-    """
+    """A component below the edges; derivatives against energy, 0 against resolution and tail."""
     cumulative, density = table[0], table[1]
     node, fraction = work.node, work.fraction
     value, slope, width, tail = work.below[0], work.below[1], work.below[2], work.below[3]

@@ -209,8 +209,8 @@ class _StackFit:
         """Derivatives (n_lines, 3 + n_elements) of positions: stretch, shift, bend, elements."""
         energy, (elements, of_line) = self.table.energy_keV, elements_of(self.table)
         bend = bend_function(energy, self.table)
-        own = of_line[:, None] == np.arange(len(elements))
-        return np.column_stack([energy, np.ones_like(energy), bend, own])
+        elements_alone = of_line[:, None] == np.arange(len(elements))
+        return np.column_stack([energy, np.ones_like(energy), bend, elements_alone])
 
     def parts(self, theta, at) -> tuple[np.ndarray, np.ndarray]:
         """Counts in the bins of each line that stands at `at`, of strength 1 in its series, and of

@@ -28,7 +28,7 @@ class Systematics(NamedTuple):
 
     Attributes
     ----------
-    common, own : (n, 3, 3) float
+    common, individual : (n, 3, 3) float
         Covariances of stretch, shift (keV) and bend (keV), as `energy_scale.systematic_sigma` takes
         them: what the pixels of a kind have in common, and what each has by itself.
     ends_keV : (2,) float
@@ -38,13 +38,13 @@ class Systematics(NamedTuple):
     """
 
     common: np.ndarray
-    own: np.ndarray
+    individual: np.ndarray
     ends_keV: tuple[float, float] = (-np.inf, np.inf)
     nonlinearity: tuple[float, float] = (0.0, 0.0)
 
     def sigma(self, energy_keV: float) -> np.ndarray:
         """Standard deviations (n,), keV, of an energy, by all of them together."""
-        covered = systematic_sigmas(energy_keV, self.common + self.own)
+        covered = systematic_sigmas(energy_keV, self.common + self.individual)
         return np.hypot(covered, self.allowance(energy_keV))
 
     def common_sigma(self, energy_keV: float) -> np.ndarray:

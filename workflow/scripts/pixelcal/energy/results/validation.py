@@ -72,7 +72,7 @@ def validate(
             "trusted": {key: of_trusted[key] for key in PASS_FRACTIONS},
             "good": energy_numbers(*data, good, error, systematic),
             "common_sigma_keV": _typical(known.common_sigma(energy)),
-            "own_sigma_keV": _typical(systematic_sigmas(energy, known.own)),
+            "own_sigma_keV": _typical(systematic_sigmas(energy, known.individual)),
         }
     return {
         "n_pixels": len(status),
