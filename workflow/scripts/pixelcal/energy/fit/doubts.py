@@ -49,6 +49,7 @@ from pixelcal.energy.relation import (
     relation_covariance,
 )
 from pixelcal.energy.response.line_shape import LineShape
+from pixelcal.energy.response.misfit import worst_dispersion
 from pixelcal.energy.response.population import N_OF_SHAPE
 from pixelcal.energy.response.tables import Templates, without_block
 from pixelcal.status import EnergyStatus, has_valid_fit
@@ -258,10 +259,11 @@ def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
     Counts that gather beside the lines, or lines far brighter than in the other pixels: noise on a
     line, or beside one that is too faint to tell.
     """
-    limit = EXCESS_SIGMA * np.sqrt(_dispersions(found, templates).max(axis=1, keepdims=True))
+    limit = EXCESS_SIGMA * np.sqrt(
+        worst_dispersion(templates.misfit, found.block_counts, found.block_variance)[:, None]
+    )
     excess = np.abs(np.nan_to_num(found.block_excess)) > limit
-    typical = templates.misfit.excess * found.block_counts
-    beyond = found.block_misfit - typical
+    beyond = found.block_misfit - templates.misfit.excess * found.block_counts
     foreign = np.where(excess, np.maximum(found.block_excess**2, beyond), 0.0)
     n_blocks = len(templates.limits)
     groups = slice(N_OF_SHAPE + n_blocks, None)
@@ -283,11 +285,8 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful, filters: Filters) -
         seeds, inside = find_far(*known, filters, far_filters, data.options.search)
         if not seeds or seeds[0][0] < inside + FAR_PREFERENCE:
             continue
-        start = seeds[0][1]
-        at = slice(row, row + 1)
-        again, found_again = data.fit(
-            at, fits["DETNUM"][at], *np.array(start)[:, None], data.templates
-        )
+        start, at = np.array(seeds[0][1])[:, None], slice(row, row + 1)
+        again, found_again = data.fit(at, fits["DETNUM"][at], *start, data.templates)
         before, after = found.block_misfit[at].sum(), found_again.block_misfit.sum()
         if has_valid_fit(again["STATUS"])[0] and not after > before - LEAST_GAIN:
             far[k] = True
@@ -309,7 +308,9 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
     contradicts, foreign = _contradicts(found, data.templates), _foreign(found, data.templates)
     balances = [_balance(b, rows, *one, data) for b, one in enumerate(alternatives)]
     lacking, surplus = (np.column_stack(parts) for parts in zip(*balances, strict=True))
-    dispersion = _dispersions(found, data.templates)[rows].max(axis=1)
+    dispersion = worst_dispersion(data.templates.misfit, found.block_counts, found.block_variance)[
+        rows
+    ]
     lowered = np.minimum(lowered, MOST_GAIN) / dispersion[:, None]
     told = contradicts | foreign.any(axis=1)
     gains = lowered + foreign[rows] - lacking**2
@@ -333,18 +334,6 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
             fits["STATUS"][row] |= int(EnergyStatus.LINE_MISSING)
         elif foreign[row].any():
             fits["STATUS"][row] |= int(EnergyStatus.POOR_FIT)
-
-
-def _dispersions(found: Deviations, templates: Templates) -> np.ndarray:
-    """Typical deviance of the camera's pixels per channel, by block (n, n_blocks).
-
-    It is 1 where the model is exact. Differences of deviances mean less by this factor
-    (quasi-likelihood: McCullagh & Nelder 1989, Generalized Linear Models, ch. 9).
-    """
-    # The variance of a deviance is twice its expectation.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        more = templates.misfit.excess * found.block_counts / (found.block_variance / 2.0)
-    return 1.0 + np.nan_to_num(more)
 
 
 def _without(block: int, rows, fits, data: Doubtful, filters: Filters):

@@ -97,3 +97,21 @@ def beyond_counting(values: np.ndarray, variance: np.ndarray) -> tuple[float, fl
     chance = 2.3 * counting / np.sqrt(n)
     scatter = total - counting if total - counting > LEAST_SIGMA * chance else 0.0
     return (float(middle) if abs(middle) > LEAST_SIGMA * error else 0.0), float(np.sqrt(scatter))
+
+
+def worst_dispersion(misfit: Misfit, counts, variance) -> np.ndarray:
+    """Typical deviance of the camera's pixels per channel, (n,): of the block where it is largest.
+
+    It is 1 where the model is exact. Differences of deviances mean less by this factor
+    (quasi-likelihood: McCullagh & Nelder 1989, Generalized Linear Models, ch. 9).
+
+    Parameters
+    ----------
+    misfit : Misfit
+    counts, variance : (n, n_blocks) float
+        Of each block, as `measure_misfit` takes them.
+    """
+    # The variance of a deviance is twice its expectation.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        more = misfit.excess * counts / (variance / 2.0)
+    return 1.0 + np.nan_to_num(more).max(axis=1)

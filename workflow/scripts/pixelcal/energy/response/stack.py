@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.energy.lines import LineTable
-from pixelcal.numerics.jit import njit
 
 STACK_STEP_KEV = 0.1
+
+PIXELS_AT_ONCE = 256
+"""So many pixels fit the caches of a processor."""
 
 
 def stack_edges(table: LineTable) -> list[np.ndarray]:
@@ -50,19 +52,17 @@ def stack_spectra(counts, gain, offset, edges_keV, covariance=None) -> np.ndarra
     return np.diff(below) / relations.shape[1]
 
 
-@njit
-def _below(counts, relations, edges_keV):
+def _below(counts, relations, edges_keV) -> np.ndarray:
     """Counts (m,) below each edge, summed over pixels and the `relations` (n, k, 2) of each."""
-    total = np.zeros(edges_keV.shape[0])
-    n_channels = counts.shape[1]
-    cumulative = np.zeros(n_channels + 1)
-    for i in range(counts.shape[0]):
-        for c in range(n_channels):
-            cumulative[c + 1] = cumulative[c] + counts[i, c]
-        for k in range(relations.shape[1]):
-            gain, offset = relations[i, k]
-            for e in range(edges_keV.shape[0]):
-                at = min(max((edges_keV[e] - offset) / gain, 0.0), float(n_channels))
-                c = min(int(at), n_channels - 1)
-                total[e] += cumulative[c] + (at - c) * counts[i, c]
+    total, n_channels = np.zeros(len(edges_keV)), counts.shape[1]
+    for start in range(0, len(counts), PIXELS_AT_ONCE):
+        part = counts[start : start + PIXELS_AT_ONCE]
+        gain, offset = np.moveaxis(relations[start : start + PIXELS_AT_ONCE, :, :, None], 2, 0)
+        cumulative = np.zeros((len(part), n_channels + 1))
+        np.cumsum(part, axis=1, out=cumulative[:, 1:])
+        at = np.clip((edges_keV - offset) / gain, 0.0, n_channels).reshape(len(part), -1)
+        channel = np.minimum(at.astype(int), n_channels - 1)
+        inside = (at - channel) * np.take_along_axis(part, channel, axis=1)
+        below = np.take_along_axis(cumulative, channel, axis=1) + inside
+        total += below.reshape(-1, len(edges_keV)).sum(axis=0)
     return total

@@ -14,7 +14,6 @@ import numpy as np
 from scipy.interpolate import RectBivariateSpline
 from scipy.linalg import block_diag
 
-from pixelcal.energy.fit.model import N_SHARED
 from pixelcal.energy.fit.model_spectra import block_channels, components
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.model import Response
@@ -139,7 +138,7 @@ def expected_counts(response, table, templates, block_edges, log_resolution):
     -------
     mu : (n,) float
         Block by block, n the sum of n_b.
-    slopes : (N_SHARED + n_blocks + n_groups, n) float
+    slopes : (4 + n_blocks + n_groups, n) float
         Against an error of the energy at PIVOT_KEV (keV), one of the slope (keV/keV), the
         logarithm of the resolution, the factor on the tail, and each normalisation, block by block.
     """
@@ -160,4 +159,4 @@ def expected_counts(response, table, templates, block_edges, log_resolution):
         parts.append(model())
         shared.append(np.array([slope.sum(axis=0) for slope in differences]))
     slopes = np.concatenate([np.concatenate(shared, axis=1), block_diag(*parts)])
-    return slopes[N_SHARED:].sum(axis=0), slopes
+    return slopes[len(shared[0]) :].sum(axis=0), slopes
