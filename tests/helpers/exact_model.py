@@ -50,8 +50,10 @@ class ExactPixel:
             row[parts[block]] = self._lines(block, element, edges[block], log_resolution, tail)
         return rows
 
-    def counts(self, scale=1.0):
+    def counts(self, scale=1.0, tail=1.0):
         """Expected counts (N_CHANNELS,) of a pixel with `scale` times the counts of the mean one.
+
+        `tail` is the factor on the tails of the lines of each block.
 
         None far from the blocks, where the fit does not look.
         """
@@ -64,7 +66,7 @@ class ExactPixel:
                 mu[channels] = self._continuum(block, edges)
                 for of_block, element in line_groups(self.table):
                     if of_block == block:
-                        mu[channels] += self._lines(block, element, edges)
+                        mu[channels] += self._lines(block, element, edges, factor=tail)
         return scale * mu
 
     def information(self, scale=1.0):

@@ -101,23 +101,9 @@ def learn_response(
     free = np.arange(len(expected.vector))
     free = free if trapping else np.delete(free, TRAPPING)
     fit = _StackFit(table, stack_edges(table), data, gain**2 / 6.0, expected, free)
-    theta, limits, step = _start(start, free, 1 + len(elements_of(table)[0]))
-    n_shape = fit.n_shape
-    weights = 1.0 / np.sqrt(np.maximum(_smooth(data), 0.5))
-    for _ in range(REWEIGHTINGS):
-        found = least_squares(
-            fit.residuals,
-            theta,
-            fit.jacobian,
-            args=(weights,),
-            bounds=limits,
-            x_scale=step,
-            xtol=1e-6,
-            ftol=1e-9,
-        )
-        theta = found.x
-        strengths, model = fit.solve(theta, weights)
-        weights = 1.0 / np.sqrt(np.maximum(model, 0.1))
+    found, strengths, model = _reweighted(fit, start)
+    theta, n_shape = found.x, fit.n_shape
+    weights = _weights(model)
     # Of counting alone: with the bend and the energies of the elements as they are found.
     counting = found.jac[:, : n_shape + 2]
     covariance = np.linalg.pinv(found.jac.T @ found.jac)
@@ -136,6 +122,35 @@ def learn_response(
         dof=len(data) - int(np.count_nonzero(strengths)) - len(theta),
         trapping_gain=0.0 if trapping else fit.trapping_gain(found, weights),
     )
+
+
+def _reweighted(fit: _StackFit, start: LineShape):
+    """The least squares of the stack, with the strengths and the model (n bins,) that it ends at.
+
+    Each time the weights are those of the model before.
+    """
+    theta, limits, step = _start(start, fit.free, 1 + len(elements_of(fit.table)[0]))
+    weights = 1.0 / np.sqrt(np.maximum(_smooth(fit.data), 0.5))
+    for _ in range(REWEIGHTINGS):
+        found = least_squares(
+            fit.residuals,
+            theta,
+            fit.jacobian,
+            args=(weights,),
+            bounds=limits,
+            x_scale=step,
+            xtol=1e-6,
+            ftol=1e-9,
+        )
+        theta = found.x
+        strengths, model = fit.solve(theta, weights)
+        weights = _weights(model)
+    return found, strengths, model
+
+
+def _weights(model) -> np.ndarray:
+    """Weights (n bins,) of the stack by its expected counts."""
+    return 1.0 / np.sqrt(np.maximum(model, 0.1))
 
 
 def _start(shape: LineShape, free: np.ndarray, n_energy: int):

@@ -124,8 +124,7 @@ def energy_numbers(sigma, change, requirement, wanted, error, systematic) -> dic
         - `coverage_68`: fraction of |error| <= sigma; 0.6827 where sigma is right
         - `pull_std_total`, `coverage_68_total`: the same with the systematic uncertainty as well
         - `pass_fraction`, as `requirement.pass_fraction`
-        - standard errors of the above as `..._err`, those of pull_std and coverage_68 for normal
-          pulls.
+        - standard errors of the above as `..._err`, of pull_std and coverage_68 for normal pulls.
     """
     n_wanted = int(wanted.sum())
     sigma, change = sigma[wanted], change[wanted]
@@ -152,6 +151,6 @@ def energy_numbers(sigma, change, requirement, wanted, error, systematic) -> dic
     }
     of_total = statistics.pull_numbers(error, total)
     numbers |= {f"{key}_total": of_total[key] for key in ("pull_std", "coverage_68")}
-    numbers["pass_fraction"] = pass_fraction(error, requirement)
-    numbers["pass_fraction_err"] = statistics.fraction_err(numbers["pass_fraction"], n_wanted)
-    return numbers
+    passed = pass_fraction(error, requirement)
+    of_passed = statistics.fraction_err(passed, n_wanted)
+    return numbers | {"pass_fraction": passed, "pass_fraction_err": of_passed}

@@ -18,6 +18,10 @@ THRESHOLD_SIGMA, THRESHOLD_PART = 4.0, 0.75
 RISE = 1.3
 """Noise makes the low edge of a block so many times brighter."""
 
+UNCLEAR_SIGMA = 2.0
+"""Channels at the upper end of what lacks that together lack less than this are not cut off: where
+the level of the block is known by few counts, half of all channels seem to lack some."""
+
 MARGIN = 2
 """Channels above the last one that clearly lacks counts which are left out as well."""
 
@@ -96,7 +100,15 @@ def cut_by_threshold(seen, n, mus, level):
         lacking += mus[i] - seen[i]
         if lacking > most:
             most, cut = lacking, i + 1
-    at_edge, expected_at_edge = 0.0, 0.0
+    lacking = 0.0
+    for i in range(cut - 1, -1, -1):
+        lacking += mus[i] - seen[i]
+        total += mus[i]
+        if lacking > UNCLEAR_SIGMA * np.sqrt(total + total**2 / level):
+            break
+        cut = i
+        most -= mus[i] - seen[i]
+    at_edge, expected_at_edge, total = 0.0, 0.0, 0.0
     for i in range(cut):
         total += mus[i]
         if 3 * i < cut:
