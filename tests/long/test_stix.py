@@ -10,6 +10,8 @@ from astropy.table import Table
 from helpers.project_copies import copy_project
 from helpers.real_files import REAL, STIX_DAILY, STIX_RUN, real_file
 
+from pixelcal.status import is_trusted
+
 ROW_OF_5_MAY_2020 = 125
 """Of the mission's daily calibrations: that of the run itself, which the chain must not read."""
 
@@ -49,6 +51,7 @@ def test_every_pixel_has_a_valid_fit(relation):
     assert list(relation["DETNUM"]) == list(range(384))
     assert np.isfinite(relation["GAIN"]).all() and np.isfinite(relation["OFFSET"]).all()
     assert (relation["GAIN_ERR"] > 0).all()
+    assert is_trusted(relation["STATUS"]).mean() > 0.95  # no pixel is as the model says
     np.testing.assert_array_equal(relation["KIND"], np.where(LARGE, "large", "small"))
 
 

@@ -125,5 +125,5 @@ def test_noise_that_rises_at_the_edge_is_seen():
     for part, least, most in ((noise, 0.95, 1.0), (1.0, 0.0, 0.0)):
         counts = spectra(2000, part=part, seed=6)
         start, n, work = lowest_block(counts[0])
-        rises = [threshold.rises_at_edge(one, start, n, work) for one in counts]
-        assert least <= np.mean(rises) <= most
+        sigma = [threshold.excess_at_edge(one, start, n, work) for one in counts]
+        assert least <= np.mean(np.array(sigma) > 5.0) <= most

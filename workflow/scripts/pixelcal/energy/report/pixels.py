@@ -120,7 +120,9 @@ def _detail(exposure: Products, bit: int, relation) -> str:
     if bit == EnergyStatus.POOR_FIT and is_bent(relation["BEND"], relation["BEND_ERR"]):
         return f": bent by {relation['BEND']:.2f} ± {relation['BEND_ERR']:.2f} keV"
     if bit == EnergyStatus.POOR_FIT:
-        return f": p-value {relation['PVALUE']:.1e}"
+        by_camera = float(relation["PVALUE_CAMERA"])  # NaN of the method two-step
+        pvalue = by_camera if np.isfinite(by_camera) else float(relation["PVALUE"])
+        return f": p-value {pvalue:.1e}"
     if bit in (EnergyStatus.CHANGED, EnergyStatus.WIDTH) and has_second_state(relation):
         return f": counts at a gain that is {100 * relation['SECOND_STRETCH']:+g} % off"
     if bit == EnergyStatus.WIDTH:
