@@ -170,23 +170,23 @@ class FlightSampler:
         events["energy"] = gain * x + offset
 
 
+@njit
 def displaced_position(straight, row, shift):
     """Channel positions (n,) whose undisplaced positions are `straight` (n,).
 
     A position x of the pixel at `row` (n,) is x + shift(x) on the straight axis; `shift` (m, 1025)
     is straight between channel edges, 0 at both ends and small against their distance.
     """
-    x = straight
-    for _ in range(DISPLACEMENT_STEPS):
-        x = straight - _between(x, row, shift)
-    return x
-
-
-def _between(x, row, shift):
-    """`shift` (m, k) at positions `x` (n,) of the pixels at `row` (n,)."""
-    inside = np.clip(x, 0.0, shift.shape[1] - 1.0)
-    k = np.minimum(inside.astype(int), shift.shape[1] - 2)
-    return shift[row, k] + (inside - k) * (shift[row, k + 1] - shift[row, k])
+    last, out = shift.shape[1] - 1, np.empty(straight.shape[0])
+    for i in range(straight.shape[0]):
+        x = straight[i]
+        for _ in range(DISPLACEMENT_STEPS):
+            inside = min(max(x, 0.0), float(last))
+            k = min(int(inside), last - 1)
+            low, high = shift[row[i], k], shift[row[i], k + 1]
+            x = straight[i] - low - (inside - k) * (high - low)
+        out[i] = x
+    return out
 
 
 def channel_of(x, row, shift):
