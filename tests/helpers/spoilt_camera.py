@@ -10,6 +10,7 @@ import numpy as np
 from astropy.io import fits
 
 from helpers import faults
+from helpers.paths import LINES
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 
 N_PIXELS, SECONDS = 128, 4000.0
@@ -134,6 +135,7 @@ def calibrate(folder, seed, n, kind_of: Mapping[int, str]) -> Flight:
         "events": {"files": ["events.fits"], "layout": "ecl-evt-cal", "multiplicity": "all"},
         "exposures": {EXPOSURE: {"seconds": SECONDS}},
         "fit": {"chunk_pixels": 64},
+        "lines": str(LINES),  # those that the spectra are drawn with
     }
     own = faults.write_settings(folder, settings, "flight.yaml")
     run = faults.snakemake(folder, RELATION, "--configfile", own)

@@ -221,7 +221,9 @@ def test_response_file_reads_back(learnt, tmp_path):
     path = tmp_path / "response.fits"
     write_response(path, response, cameras.line_table(), [("EXPNAME", "30ks", "")], None)
     again = read_response(path, cameras.line_table())
-    assert again.shape == response.shape
+    # A card of a FITS header holds 20 characters.
+    np.testing.assert_allclose(again.shape.vector, response.shape.vector, rtol=1e-12)
+    assert again.shape.material == response.shape.material
     np.testing.assert_array_equal(again.continuum, response.continuum)
     np.testing.assert_array_equal(again.line_strength, response.line_strength)
 

@@ -31,8 +31,12 @@ inside to believe it, and to ask the fits: wrong relations collect nearly as muc
 FAR_PREFERENCE = 36.0
 """The least that it must be, and by how much fewer the deviance: six sigma."""
 
-MOST = 0.5
-"""Fraction of the pixels that must fit better there."""
+MOST, CLEAR_SIGMA = 0.5, 4.0
+"""Fraction of the pixels that must fit better there, and by how many of the errors of their mean:
+with few counts a wrong relation fits a pixel as well as the right one."""
+
+LOUD, LOUD_COUNTS = 3.0, 5.0
+"""A channel of a pixel counts at most so many times what it has in half of all pixels, and some."""
 
 ALONE, SHARP = 32, 0.72
 """Pixels that are asked one by one, and the least that the sum of squares of all must be, of theirs
@@ -89,26 +93,43 @@ def nearer_prior(
 
     if misfit is None:
         seeds = []
-        for part in np.array_split(np.asarray(counts), min(len(counts), PARTS)):
-            seeds, known = find_far(part.sum(axis=0), *at, *filters)
+        for pixels in np.array_split(np.asarray(counts), min(len(counts), PARTS)):
+            part = _typical_sum(pixels)
+            seeds, known = find_far(part, *at, *filters)
             if not seeds or seeds[0][0] < max(FAR_PREFERENCE, FAR_RATIO * known):
                 return prior
-            if not _finds_more(part.sum(axis=0), seeds[0][1], at, table, shape):
+            if not _finds_more(part, seeds[0][1], at, table, shape):
                 return prior
         if not _is_sharp(counts, *prior, *filters):
             return prior
         best = moved(seeds[0][1])
     else:
-        seeds, known = find_far(np.sum(counts, axis=0), *at, *filters)
+        seeds, known = find_far(_typical_sum(counts), *at, *filters)
         tried = [moved(far) for collected, far in seeds if collected > NEARLY_RATIO * known]
         known = misfit(*prior) if tried else None
         better = [known - misfit(*relation) for relation in tried]
-        sure = [gained.sum() * (np.mean(gained > 0.0) > MOST) for gained in better]
+        sure = [gained.sum() * _is_clear(gained) for gained in better]
         if max(sure, default=0.0) < FAR_PREFERENCE:
             return prior
         best = tried[int(np.argmax(sure))]
     logger.warning(FAR_OFF, np.median(best[0]), np.median(best[1]), *at)
     return best
+
+
+def _typical_sum(counts) -> np.ndarray:
+    """Sum (n_channels,) of the spectra (n, n_channels) of pixels, without what single ones add.
+
+    Noise at low energy in a tenth of the pixels outshines the lines of all.
+    """
+    counts = np.asarray(counts)
+    most = LOUD * np.median(counts, axis=0) + LOUD_COUNTS
+    return np.minimum(counts, most).sum(axis=0)
+
+
+def _is_clear(gained: np.ndarray) -> bool:
+    """Whether the deviances (m,) of pixels fall by more than they scatter, and for most of them."""
+    error = np.std(gained) / np.sqrt(len(gained))
+    return bool(np.mean(gained > 0.0) > MOST and np.mean(gained) > CLEAR_SIGMA * error)
 
 
 def _finds_more(counts, far, at, table: LineTable, shape: LineShape) -> bool:
@@ -137,7 +158,7 @@ def _is_sharp(
         seeds, known = find_far(counts[i], gain[i], offset[i], filters, far_filters, search)
         alone.append(max(known, seeds[0][0] if seeds else 0.0))
     at = float(np.median(gain)), float(np.median(offset))
-    seeds, _ = find_far(np.sum(counts, axis=0), *at, filters, far_filters, search)
+    seeds, _ = find_far(_typical_sum(counts), *at, filters, far_filters, search)
     return bool(seeds) and seeds[0][0] > SHARP * len(counts) * np.mean(alone)
 
 

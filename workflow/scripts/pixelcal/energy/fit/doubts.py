@@ -80,9 +80,6 @@ BRIGHTER, BRIGHTER_SIGMA = 0.8, 4.5
 """A block holds counts that are not of its lines where a window in it is off by so many sigma, or
 where a line group is brighter than in other pixels by so much, and so many sigma."""
 
-POPULATION_REACH = 3.0
-"""The population of pixels has heavy tails: so many of its scales are as likely as 1.5 sigma."""
-
 FAR_PREFERENCE = 9.0
 """A seed outside the search window is tried where its sum of squares is better by so much."""
 
@@ -243,6 +240,12 @@ def _own_shift(found: Deviations, templates: Templates) -> tuple[np.ndarray, np.
     return found.block_shift - misfit.shift, np.hypot(found.block_shift_err, misfit.shift_scatter)
 
 
+def _bends(fits: np.ndarray, templates: Templates) -> np.ndarray:
+    """Pixels whose relation bends unlike those of the camera, (n,) bool."""
+    typical, scatter = templates.misfit.bend, templates.misfit.bend_scatter
+    return is_bent(fits["BEND"] - typical, np.hypot(fits["BEND_ERR"], scatter))
+
+
 def _contradicts(found: Deviations, templates: Templates) -> np.ndarray:
     """Pixels with a block that contradicts the others, (n,) bool."""
     with np.errstate(invalid="ignore"):
@@ -268,9 +271,11 @@ def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
     n_blocks = len(templates.limits)
     groups = slice(N_OF_SHAPE + n_blocks, None)
     more = np.nan_to_num(found.value[:, groups])
-    scatter = POPULATION_REACH * templates.population_scale[groups]
-    sigma = np.sqrt(np.nan_to_num(found.variance[:, groups]) + scatter**2)
-    bright = np.where((more > BRIGHTER) & (more > BRIGHTER_SIGMA * sigma), more / sigma, 0.0) ** 2
+    # Brightness scatters by factors: by as much of its logarithm up and down.
+    times = np.maximum(1.0 + more, 0.1)
+    error = np.sqrt(np.nan_to_num(found.variance[:, groups])) / times
+    pull = np.log(times) / np.hypot(error, templates.population_scale[groups])
+    bright = np.where((more > BRIGHTER) & (pull > BRIGHTER_SIGMA), pull, 0.0) ** 2
     for group, block in enumerate(templates.group_block):
         foreign[:, block] = np.maximum(foreign[:, block], bright[:, group])
     return foreign
@@ -312,7 +317,7 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
         rows
     ]
     lowered = np.minimum(lowered, MOST_GAIN) / dispersion[:, None]
-    told = contradicts | foreign.any(axis=1)
+    told, bent = contradicts | foreign.any(axis=1), _bends(fits, data.templates)
     gains = lowered + foreign[rows] - lacking**2
     mended = [_is_mended(b, *one, data.templates) for b, one in enumerate(alternatives)]
     gains[~np.column_stack(mended)] = -np.inf
@@ -329,7 +334,7 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
             fits[row] = taken[0]
             fits["BLOCKS_OUT"][row] = 1 << best
         elif (enough and (told[row] or dispersion[k] < EXACT)) or (
-            contradicts[row] and np.nanmax(lowered[k]) > LEAST_TENSION
+            contradicts[row] and (np.nanmax(lowered[k]) > LEAST_TENSION or bent[row])
         ):
             fits["STATUS"][row] |= int(EnergyStatus.LINE_MISSING)
         elif foreign[row].any():
@@ -358,10 +363,8 @@ def _is_mended(block: int, again, found_again: Deviations, templates: Templates)
     others = without_block(templates, block)
     foreign = _foreign(found_again, others).any(axis=1)
     shift, error = _own_shift(found_again, others)
-    bend = again["BEND"] - others.misfit.bend
-    bend_err = np.hypot(again["BEND_ERR"], others.misfit.bend_scatter)
     with np.errstate(invalid="ignore"):
-        steady = ~is_bent(bend, bend_err) & ~(np.abs(shift / error) > MENDED_TENSION).any(axis=1)
+        steady = ~_bends(again, others) & ~(np.abs(shift / error) > MENDED_TENSION).any(axis=1)
     return (again["STATUS"] == 0) & ~_contradicts(found_again, others) & ~foreign & steady
 
 

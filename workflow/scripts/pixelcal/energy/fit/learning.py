@@ -31,7 +31,7 @@ from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.response.learn import learn_response
 from pixelcal.energy.response.line_shape import LineShape, prior_sigma
 from pixelcal.energy.response.model import Response, empty_response
-from pixelcal.energy.response.population import learn_population_scale
+from pixelcal.energy.response.population import N_OF_SHAPE, learn_population_scale
 from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.instrument import Window
@@ -243,7 +243,11 @@ def _teaches(fits: np.ndarray, found: Deviations) -> np.ndarray:
         misfit = found.block_misfit.sum(axis=1) / counts
         variance = found.block_variance.sum(axis=1) / counts**2
         worse = misfit > np.nanmedian(misfit) if usable.any() else False
-    return usable & ~(worse & robust_outliers(misfit, variance, WORSE_SIGMA, MIN_PIXELS))
+    unlike = worse & robust_outliers(misfit, variance, WORSE_SIGMA, MIN_PIXELS)
+    # Width and tail: two gains, or a gain that moves, teach a shape that no other pixel has.
+    for value, its_variance in zip(found.value.T[:N_OF_SHAPE], found.variance.T, strict=False):
+        unlike |= robust_outliers(value, its_variance, WORSE_SIGMA, MIN_PIXELS)
+    return usable & ~unlike
 
 
 def _log(response: Response, change: float) -> None:

@@ -13,8 +13,11 @@ import numpy as np
 
 from pixelcal.numerics.statistics import robust_std
 
-LEAST_SIGMA = 2.0
-"""A median misfit counts from so many of its standard errors on: by chance none does."""
+LEAST_SIGMA = 3.0
+"""A median misfit, and a scatter, count from so many of their standard errors on."""
+
+LOWER_SIGMA = 15.87
+"""Percentile of a normal distribution at one standard deviation below its middle."""
 
 MIN_PIXELS = 8
 """Fewer do not tell how much pixels scatter: the model is then taken for exact."""
@@ -75,7 +78,7 @@ def measure_misfit(deviance, variance, counts, shift, shift_err, bend, bend_err)
         some = counts[:, block] > 0
         share = counts[some, block]
         of_counting = variance[some, block] / share**2
-        middle, scatter = beyond_counting(deviance[some, block] / share, of_counting)
+        middle, scatter = beyond_counting(deviance[some, block] / share, of_counting, True)
         found.excess[block], found.excess_scatter[block] = max(middle, 0.0), scatter
         known = np.isfinite(shift[:, block]) & np.isfinite(shift_err[:, block])
         middle, scatter = beyond_counting(shift[known, block], shift_err[known, block] ** 2)
@@ -86,17 +89,25 @@ def measure_misfit(deviance, variance, counts, shift, shift_err, bend, bend_err)
     return found
 
 
-def beyond_counting(values: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
-    """Median of values (n,) that counting does not explain, and their scatter beyond it."""
+def beyond_counting(
+    values: np.ndarray, variance: np.ndarray, one_sided: bool = False
+) -> tuple[float, float]:
+    """Median of values (n,) that counting does not explain, and their scatter beyond it.
+
+    With `one_sided` the scatter is that of the values below the median: sick pixels have a larger
+    deviance, never a smaller one.
+    """
     n = len(values)
     if n < MIN_PIXELS:
         return 0.0, 0.0
-    middle, total, counting = np.median(values), robust_std(values) ** 2, np.median(variance)
+    middle, counting = np.median(values), np.median(variance)
+    spread = middle - np.percentile(values, LOWER_SIGMA) if one_sided else robust_std(values)
     # Standard errors of a median and of a robust variance, of n normal values.
-    error = 1.25 * np.sqrt(total / n)
+    error = 1.25 * spread / np.sqrt(n)
     chance = 2.3 * counting / np.sqrt(n)
-    scatter = total - counting if total - counting > LEAST_SIGMA * chance else 0.0
-    return (float(middle) if abs(middle) > LEAST_SIGMA * error else 0.0), float(np.sqrt(scatter))
+    more = spread**2 - counting
+    scatter = np.sqrt(more) if more > LEAST_SIGMA * chance else 0.0
+    return (float(middle) if abs(middle) > LEAST_SIGMA * error else 0.0), float(scatter)
 
 
 def worst_dispersion(misfit: Misfit, counts, variance) -> np.ndarray:

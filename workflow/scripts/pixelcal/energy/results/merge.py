@@ -14,6 +14,7 @@ from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.relation import relation_columns
 from pixelcal.energy.requirement import inner_energies_keV
 from pixelcal.energy.results.outliers import (
+    MOST_DRIFT_KEV,
     camera_drift,
     drifts_as_the_camera,
     find_bent,
@@ -63,6 +64,8 @@ def complete_status(
     blank_invalid(rows, ("GAIN", "OFFSET"))
     as_all = drifts_as_the_camera(rows["DRIFT"])
     rows["STATUS"] &= np.where(as_all, ~int(EnergyStatus.CHANGED), -1).astype(np.int32)
+    if abs(camera_drift(rows["DRIFT"])) >= MOST_DRIFT_KEV:
+        rows["STATUS"][has_valid_fit(rows["STATUS"])] |= int(EnergyStatus.CHANGED)
     judged = inner_energies_keV(requirement)
     second = find_second_states(rows["SECOND_SIGMA"])
     at_once = rows["SECOND_PART"] == 0

@@ -24,6 +24,10 @@ THRESHOLD_SIGMA = 6.0
 with 64 pixels) and the median of few neighbours adds to it; even 4.5 sigma at worst leaves
 7e-6, well under one false flag in 10 000 pixels."""
 
+LEAST_DRIFT_KEV, MOST_DRIFT_KEV = CHANGE_KEV / 2, 0.3
+"""A drift of the whole camera from which on single pixels seem to change, and up to which a line
+bears it: a fifth of its width. By more all pixels change."""
+
 MEDIAN_ERROR = 1.25
 """Standard error of a median over that of a mean."""
 
@@ -112,12 +116,13 @@ def camera_drift(drift_keV) -> float:
 def drifts_as_the_camera(drift_keV) -> np.ndarray:
     """Which pixels change within the exposure as all others do, (n,) bool.
 
-    A change that the camera has in common, by its temperature or by its age, makes lines wider and
-    leaves no pixel doubtful.
+    A small change that the camera has in common, by its temperature or its age, makes lines wider
+    and leaves no pixel doubtful. By a large one there is no relation of the whole exposure.
     """
     common = camera_drift(drift_keV)
     with np.errstate(invalid="ignore"):
-        return (common != 0.0) & (np.abs(np.asarray(drift_keV, float) - common) <= CHANGE_KEV)
+        near = np.abs(np.asarray(drift_keV, float) - common) <= CHANGE_KEV
+    return near & (LEAST_DRIFT_KEV < abs(common) < MOST_DRIFT_KEV)
 
 
 def find_unsteady(first_fraction, counts) -> np.ndarray:
