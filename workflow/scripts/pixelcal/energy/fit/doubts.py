@@ -54,9 +54,7 @@ from pixelcal.energy.response.population import N_OF_SHAPE
 from pixelcal.energy.response.tables import Templates, without_block
 from pixelcal.status import EnergyStatus, has_valid_fit
 
-DOUBT_PVALUE = 0.001
-DOUBT_SIGMA = 3.8
-DOUBT_EXCESS = 4.5
+DOUBT_PVALUE, DOUBT_SIGMA, DOUBT_EXCESS = 0.001, 3.8, 4.5
 """A pixel is looked at again where its fit is worse than this, a block stands off by more, or
 counts gather somewhere by more: half a per cent of the pixels that nothing is wrong with."""
 
@@ -68,8 +66,7 @@ FREE_WIDTH_SCALE = 0.5
 """The width of a pixel is fitted almost without the population prior, which has this scale then,
 where its counts want it larger by so many sigma, and by this factor: less is no other width."""
 
-TENSION_SIGMA = 4.0
-LEAST_TENSION = 10.0
+TENSION_SIGMA, LEAST_TENSION = 4.0, 10.0
 TENSION_KEV, REACH_KEV = 0.2, 4.0
 """Blocks contradict each other where one stands off by so many sigma, and so far, and the deviance
 of the others falls by so much without one of them: with few counts the score alone is not normal.

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.fit.checks.consistency import check_pixel, not_checked
+from pixelcal.energy.fit.checks.goodness import fill_goodness
 from pixelcal.energy.fit.checks.residuals import binned_residuals, empty_residuals
 from pixelcal.energy.fit.checks.threshold import lowest_believed
 from pixelcal.energy.fit.model import (
@@ -31,7 +32,6 @@ from pixelcal.energy.fit.model import (
 )
 from pixelcal.energy.fit.population_prior import add_population_prior, deviations
 from pixelcal.energy.response.population import LOWEST_CONTINUUM
-from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import (
     cholesky,
@@ -159,7 +159,7 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
     status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
     residuals = empty_residuals(templates.limits)
     if status == 0:
-        _goodness(spectrum, mu, moments, goodness)
+        fill_goodness(spectrum, mu, moments, goodness)
         residuals = binned_residuals(spectrum, mu, theta, covariance, templates, work)
     found = deviations(theta, covariance, templates.population_scale)
     consistency = not_checked(templates.limits.shape[0])
@@ -388,20 +388,3 @@ def _bounded(theta, step, lowest, highest):
 def _at_active_bound(value, gradient, lowest, highest):
     """Whether a parameter is at a limit and the likelihood falls beyond it."""
     return (value <= lowest and gradient > 0.0) or (value >= highest and gradient < 0.0)
-
-
-@njit
-def _goodness(spectrum, expected, moments, out):
-    """Deviance of each block, and the mean and variance it would have at the truth."""
-    for b in range(spectrum.first.shape[0]):
-        for c in range(spectrum.first[b], spectrum.last[b]):
-            mu, count = expected[c], spectrum.counts[c]
-            out[b, 3] += count
-            out[b, 0] += 2.0 * (mu - count)
-            if count > 0:
-                out[b, 0] += 2.0 * count * np.log(count / mu)
-            u = (np.log(mu) - LOG_MU_START) / LOG_MU_STEP
-            k = min(max(int(u), 0), moments.shape[0] - 2)
-            t = min(max(u - k, 0.0), 1.0)
-            out[b, 1] += (1.0 - t) * moments[k, 0] + t * moments[k + 1, 0]
-            out[b, 2] += (1.0 - t) * moments[k, 1] + t * moments[k + 1, 1]
