@@ -35,7 +35,7 @@ def spoil(rows):
     rows["COUNTS"][17] = 0
     silence(rows, [6399], EnergyStatus.NOT_CONVERGED)
     rows["STATUS"][[5, 6]] = EnergyStatus.POOR_FIT
-    rows["PVALUE"][[5, 6]] = 2e-6
+    rows["PVALUE"][[5, 6]] = rows["PVALUE_CAMERA"][[5, 6]] = 2e-6
 
 
 @pytest.fixture(scope="module")

@@ -104,19 +104,25 @@ def test_outliers_are_marked_and_keep_their_values(rows):
 
 
 def test_a_change_that_the_camera_has_in_common_is_no_doubt_of_a_pixel(rows):
-    """A drift of all pixels clears CHANGED, and only that; what a pixel does by itself keeps it."""
+    """A small drift of all pixels clears CHANGED, and only that; what a pixel does by itself keeps
+    it. A drift that no line bears is a change of all of them."""
     place = position_of(rows["DETNUM"], read_pixel_map(PIXEL_MAP))
     rows["STATUS"] |= np.int32(EnergyStatus.CHANGED)
     rows["STATUS"][3] |= EnergyStatus.POOR_FIT
-    rows["DRIFT"] = 0.4 + 0.02 * np.random.default_rng(2).standard_normal(N)
+    rows["DRIFT"] = 0.22 + 0.02 * np.random.default_rng(2).standard_normal(N)
     rows["DRIFT"][[50, 60]] = 1.2, -0.4
     done = complete_status(rows, *place, NONE, requirement=REQUIREMENT)
     changed = (done["STATUS"] & EnergyStatus.CHANGED) != 0
     assert np.flatnonzero(changed).tolist() == [50, 60]
     assert done["STATUS"][3] == EnergyStatus.POOR_FIT
     steady = rows.copy()
-    steady["DRIFT"] -= 0.4
+    steady["DRIFT"] -= 0.22
     done = complete_status(steady, *place, NONE, requirement=REQUIREMENT)
+    assert ((done["STATUS"] & EnergyStatus.CHANGED) != 0).all()
+    moved = rows.copy()
+    moved["DRIFT"] += 0.5
+    moved["STATUS"] = 0
+    done = complete_status(moved, *place, NONE, requirement=REQUIREMENT)
     assert ((done["STATUS"] & EnergyStatus.CHANGED) != 0).all()
 
 
