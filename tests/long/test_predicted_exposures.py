@@ -134,5 +134,7 @@ def test_response_is_what_the_truth_would_have_taught():
     wanted = learn_response(
         stacks, table, cameras.NOMINAL_GAIN, N, start, scale, expected=EXPECTED
     ).shape
-    assert response.shape.fwhm_10 == pytest.approx(wanted.fwhm_10, rel=0.02)
+    # Since the squared width may bend, that at 10 keV stands on copper alone: over cameras of 640
+    # pixels it scatters by 2.1 %, of N by 1.4 %, and this is three times as much.
+    assert response.shape.fwhm_10 == pytest.approx(wanted.fwhm_10, rel=0.042)
     assert response.shape.fwhm_60 == pytest.approx(wanted.fwhm_60, rel=0.01)
