@@ -3,12 +3,12 @@
 import _path  # noqa: F401
 import numpy as np
 
+from pixelcal.energy.catalogue import read_catalogue
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.simulation.background import read_attenuation, spectrum_table
 from pixelcal.energy.simulation.flight_sampler import ChannelAxis, nominal_axis
 from pixelcal.energy.simulation.orbit import make_orbits
-from pixelcal.energy.simulation.real_response import read_catalogue
 from pixelcal.energy.simulation.simulated_camera import flight_camera, ideal_camera
 from pixelcal.energy.simulation.writer import (
     time_cards,

@@ -11,13 +11,13 @@ import logging
 import _path  # noqa: F401
 import numpy as np
 
+from pixelcal.energy.catalogue import read_catalogue
 from pixelcal.energy.fit.columns import RESIDUAL_EXTENSION
 from pixelcal.energy.kinds import kinds_of
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.response.line_shape import expected_shape
 from pixelcal.energy.results.adequacy_files import MODULE_EXTENSION, adequacy_numbers
-from pixelcal.energy.results.foreign_lines import read_catalogue
 from pixelcal.energy.results.systematics import systematics_of
 from pixelcal.energy.results.validation import validate
 from pixelcal.energy.truth import read_truth

@@ -43,7 +43,7 @@ def test_jacobian_is_the_difference_of_projected_residuals(trapping):
     data = slice(0, len(fit.data))
     assert np.abs(fit.residuals(theta, weights)[data]).max() < 1e-5
     jacobian = fit.jacobian(theta, weights)
-    for p, step in enumerate(1e-3 * fit.prior()[1]):
+    for p, step in enumerate(1e-3 * fit.prior[1]):
         up, down = theta.copy(), theta.copy()
         up[p] += step
         down[p] -= step

@@ -10,6 +10,7 @@ from helpers import cameras
 from helpers.instruments import EXPECTED, SEARCH
 from scipy import stats
 
+from pixelcal.energy.catalogue import read_catalogue
 from pixelcal.energy.fit.columns import residual_edges, residual_rows
 from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.fit.learning import learn_camera
@@ -35,7 +36,7 @@ ENERGIES_KEV = (4.0, 15.0, 50.0, 80.0, 150.0)
 
 @lru_cache
 def series(name):
-    (found,) = (one for one in foreign_lines.read_catalogue(CATALOGUE) if one.name == name)
+    (found,) = (one for one in read_catalogue(CATALOGUE) if one.name == name)
     return found
 
 
@@ -64,7 +65,7 @@ def judged(of_pixels, status, module=MODULE):
     rows = residual_rows(np.arange(N), np.stack(of_pixels, axis=2))
     whole, modules = residual_hdus(rows, status, module, TABLE)
     tables = [_table(hdu) for hdu in (whole, modules)]
-    catalogue = foreign_lines.read_catalogue(CATALOGUE)
+    catalogue = read_catalogue(CATALOGUE)
     return adequacy_numbers(*tables, TABLE, catalogue, EXPECTED, ENERGIES_KEV)
 
 
@@ -278,7 +279,7 @@ def camera_counts(of_pixels, status):
 
 def test_lines_of_the_table_are_no_candidates():
     left = {one.name: one for one in foreign_lines.not_in_table(
-        foreign_lines.read_catalogue(CATALOGUE), TABLE)}  # fmt: skip
+        read_catalogue(CATALOGUE), TABLE)}  # fmt: skip
     assert left["Te K"].transition == ("Kb2",) and "Cu K" not in left
     assert "Bi K" in left and "Ta L" in left and "W K" not in left
 
@@ -286,4 +287,4 @@ def test_lines_of_the_table_are_no_candidates():
 def test_a_catalogue_that_is_none(tmp_path):
     (tmp_path / "lines.csv").write_text("element,energy\nBi,77\n")
     with pytest.raises(InputError, match="catalogue of lines .*cannot be read"):
-        foreign_lines.read_catalogue(tmp_path / "lines.csv")
+        read_catalogue(tmp_path / "lines.csv")

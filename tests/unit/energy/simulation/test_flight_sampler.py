@@ -8,6 +8,7 @@ from helpers import cameras
 from helpers.instruments import GRID
 from scipy import stats
 
+from pixelcal.energy.catalogue import read_catalogue
 from pixelcal.energy.simulation.detector import ESCAPES, FlightDetector
 from pixelcal.energy.simulation.flight_sampler import (
     NOISE_PROCESS,
@@ -22,7 +23,6 @@ from pixelcal.energy.simulation.orbit import Segment
 from pixelcal.energy.simulation.real_camera import cumulative_rate, pixel_spectrum
 from pixelcal.energy.simulation.real_pixels import draw_pixels
 from pixelcal.energy.simulation.real_response import (
-    read_catalogue,
     response_cdf,
     response_tables,
     shipped_attenuation,

@@ -11,6 +11,15 @@ COVERAGE_1_SIGMA = math.erf(math.sqrt(0.5))
 """Fraction of a normal distribution within one standard deviation: 0.6827."""
 
 
+MEDIAN_ERROR = 1.25
+"""Standard error of a median of normal values over that of their mean."""
+
+
+def evenly(n: int, most: int) -> np.ndarray:
+    """Numbers 0 to n - 1, `most` at most, spread evenly from the first to the last; rising."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(int))
+
+
 def finite(values: np.ndarray) -> np.ndarray:
     """Those of the values (n,) that are finite."""
     return values[np.isfinite(values)]

@@ -25,7 +25,7 @@ from pixelcal.energy.response.energy_scale import (
 from pixelcal.energy.response.misfit import Misfit, measure_misfit
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
-from pixelcal.numerics.statistics import median
+from pixelcal.numerics.statistics import evenly, median
 from pixelcal.status import has_valid_fit
 
 MOST_PIXELS = 2000
@@ -93,7 +93,7 @@ def compare_blocks(
         Learnt with the same table.
     options : JointOptions
     """
-    chosen = np.unique(np.linspace(0, len(counts) - 1, min(len(counts), MOST_PIXELS)).astype(int))
+    chosen = evenly(len(counts), MOST_PIXELS)
     templates = make_templates(response, table)
     fits, found = fit_joint(
         counts[chosen], chosen, gain[chosen], offset[chosen], templates, options, checked=True

@@ -20,6 +20,7 @@ from pixelcal.energy.fit.start import (
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.instrument import Window
+from pixelcal.numerics.statistics import evenly
 
 logger = logging.getLogger("pixelcal")
 
@@ -154,7 +155,7 @@ def _is_sharp(
     Where their relations scatter by more than a line is wide, the sum tells nothing.
     """
     alone = []
-    for i in np.unique(np.linspace(0, len(counts) - 1, ALONE).astype(int)):
+    for i in evenly(len(counts), ALONE):
         seeds, known = find_far(counts[i], gain[i], offset[i], filters, far_filters, search)
         alone.append(max(known, seeds[0][0] if seeds else 0.0))
     at = float(np.median(gain)), float(np.median(offset))
@@ -180,7 +181,7 @@ def latest_that_fits(counts, gains, offsets, table: LineTable, shape: LineShape)
     int
         The first row whose sum of squares is within `AS_GOOD` of the largest.
     """
-    some = np.unique(np.linspace(0, len(counts) - 1, ASKED_OF_A_CAMERA).astype(int))
+    some = evenly(len(counts), ASKED_OF_A_CAMERA)
     counts, gains, offsets = np.asarray(counts)[some], gains[:, some], offsets[:, some]
     filters = make_filters(table, shape, float(np.median(gains)))
     pixels = [np.ascontiguousarray(pixel, np.float64) for pixel in counts]

@@ -32,10 +32,10 @@ from pixelcal.energy.response.learn import learn_response
 from pixelcal.energy.response.line_shape import LineShape, prior_sigma
 from pixelcal.energy.response.model import Response, empty_response
 from pixelcal.energy.response.population import N_OF_SHAPE, learn_population_scale
-from pixelcal.energy.response.stack import stack_edges, stack_spectra
+from pixelcal.energy.response.stack import stack_blocks, stack_edges
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.instrument import Window
-from pixelcal.numerics.statistics import robust_outliers
+from pixelcal.numerics.statistics import evenly, robust_outliers
 from pixelcal.status import EnergyStatus
 
 logger = logging.getLogger(__name__)
@@ -149,8 +149,7 @@ class _Learner:
         """
         used = self._used
         pixels = self._counts[used], self._gain[used], self._offset[used]
-        edges = stack_edges(self._table)
-        stacks = [stack_spectra(*pixels, of_block, self._covariance) for of_block in edges]
+        stacks = stack_blocks(*pixels, stack_edges(self._table), self._covariance)
         if sum(stack.sum() for stack in stacks) < MIN_STACK_COUNTS:
             return None
         start, scale = response.shape, response.population_scale
@@ -184,7 +183,7 @@ def _alternate(counts, gain, offset, table, options, expected, max_iterations, p
     Returns the response, and whether there were counts and pixels to learn from to the end.
     """
     learner = _Learner(counts, gain, offset, table, options, expected)
-    few = np.unique(np.linspace(0, len(counts) - 1, min(len(counts), MOST_PIXELS)).astype(int))
+    few = evenly(len(counts), MOST_PIXELS)
     response = replace(empty_response(table, expected), converged=False)
     trapping, iteration = False, 0
     while not response.converged and iteration < max_iterations:

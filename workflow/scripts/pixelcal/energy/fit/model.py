@@ -59,7 +59,7 @@ class Workspace(NamedTuple):
 
     Attributes
     ----------
-    table : (10, n_grid) float
+    table : (12, n_grid) float
         A line group at the pixel's resolution and tail, see `at_resolution`.
     node : (n + 1,) int
         Grid node below each edge of the channels.
@@ -103,7 +103,7 @@ def make_workspace(n_channels, templates):
     """Arrays for blocks of up to `n_channels` channels."""
     n, n_local = n_channels, N_SHARED + 1 + templates.group_block.shape[0]
     return Workspace(
-        np.zeros((10, templates.continuum.shape[2])),
+        np.zeros((12, templates.continuum.shape[2])),
         np.empty(n + 1, np.int64),
         np.empty(n + 1),
         np.empty(n + 1),
@@ -210,8 +210,8 @@ def at_resolution(table, log_resolution, tail, low, high, out):
     """Interpolate the nodes `low` to `high` of a group's tables to a resolution, with a tail.
 
     Rows of `out`: cumulative and density; their first derivatives against the logarithm of the
-    resolution; their second derivatives; their derivatives against the factor `tail`; and those
-    against the tail and the resolution.
+    resolution; their second derivatives; then the derivatives of all of these against the factor
+    `tail`.
     """
     u = (log_resolution - _LOG_RESOLUTION_START) / _LOG_RESOLUTION_STEP
     i = min(max(int(u) - 1, 0), _N_RESOLUTION - 4)
@@ -225,14 +225,12 @@ def at_resolution(table, log_resolution, tail, low, high, out):
             a, b, c, d = table[i, row], table[i + 1, row], table[i + 2, row], table[i + 3, row]
             for k in range(low, high):
                 target[k] = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
-            added = out[min(6 + 2 * order, 8) + row]
+            of_tail = out[6 + 2 * order + row]
             a, b = table[i, 2 + row], table[i + 1, 2 + row]
             c, d = table[i + 2, 2 + row], table[i + 3, 2 + row]
             for k in range(low, high):
-                of_tail = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
-                target[k] += tail * of_tail
-                if order < 2:
-                    added[k] = of_tail
+                of_tail[k] = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
+                target[k] += tail * of_tail[k]
 
 
 @njit

@@ -15,6 +15,7 @@ from pixelcal.energy.fit.start import find_starts, outside_search_window
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
+from pixelcal.numerics.statistics import evenly
 from pixelcal.status import EnergyStatus
 
 ASKED = 16
@@ -77,7 +78,7 @@ def fit_with_residuals(
         gave another one.
     """
     templates = make_templates(response, table)
-    some = np.unique(np.linspace(0, len(counts) - 1, ASKED).astype(int)) if len(counts) else []
+    some = evenly(len(counts), ASKED)
 
     def misfit(gain, offset):
         at = gain[some], offset[some]

@@ -6,6 +6,7 @@ import numpy as np
 
 from pixelcal.camera import rows_of
 from pixelcal.energy.report.products import Products
+from pixelcal.energy.results.adequacy import as_residuals
 from pixelcal.report.camera_map import small_map
 from pixelcal.report.frame import decimals, number
 
@@ -89,18 +90,15 @@ def residuals(exposure: Products) -> dict | None:
     """
     if exposure.residuals is None:
         return None
-    rows = exposure.residuals
-    counts, expected, variance = (
-        np.asarray(rows[name], float) for name in ("COUNTS", "EXPECTED", "VARIANCE")
-    )
+    rows, camera = exposure.residuals, as_residuals(exposure.residuals)
     with np.errstate(divide="ignore", invalid="ignore"):
-        sigma, fraction = (counts - expected) / np.sqrt(variance), counts / expected - 1.0
+        sigma, fraction = camera.excess / np.sqrt(camera.variance), camera.counts / camera.expected
     return {
         "low": decimals(rows["E_MIN"], 3),
         "high": decimals(rows["E_MAX"], 3),
         "block": np.asarray(rows["BLOCK"]).tolist(),
         "sigma": decimals(sigma, 2),
-        "percent": decimals(100.0 * fraction, 2),
+        "percent": decimals(100.0 * (fraction - 1.0), 2),
         "named": [
             {
                 "energy": round((region["low_keV"] + region["high_keV"]) / 2.0, 2),

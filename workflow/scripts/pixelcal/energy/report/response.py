@@ -12,7 +12,7 @@ from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.report.products import Products
 from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cdf
 from pixelcal.energy.response.model import Response, continuum_integrals
-from pixelcal.energy.response.stack import stack_edges, stack_spectra
+from pixelcal.energy.response.stack import stack_blocks, stack_edges
 from pixelcal.report.frame import decimals, number
 
 SHAPE_ROWS = (
@@ -112,7 +112,7 @@ def stack(exposure: Products) -> dict | None:
     edges = stack_edges(exposure.lines)
     # As in learning: over all relations that the fits leave possible.
     covariance = relation_covariance(exposure.relation[good])
-    data = [stack_spectra(counts, gain, offset, e, covariance) for e in edges]
+    data = stack_blocks(counts, gain, offset, edges, covariance)
     parts = [
         stack_model(exposure.response, exposure.lines, block, e, float(gain.mean()))
         for block, e in enumerate(edges)

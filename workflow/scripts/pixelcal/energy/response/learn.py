@@ -16,6 +16,7 @@ with straight relations; their values move no line.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -218,8 +219,9 @@ class _StackFit:
 
     def positions(self, theta) -> np.ndarray:
         """Where the lines (n_lines,) stand, keV."""
-        return self.table.energy_keV + self.moves() @ theta[self.n_shape :]
+        return self.table.energy_keV + self.moves @ theta[self.n_shape :]
 
+    @cached_property
     def moves(self) -> np.ndarray:
         """Derivatives (n_lines, 3 + n_elements) of positions: stretch, shift, bend, elements."""
         energy, (elements, of_line) = self.table.energy_keV, elements_of(self.table)
@@ -257,8 +259,10 @@ class _StackFit:
     def residuals(self, theta, weights) -> np.ndarray:
         """Weighted residuals of the stack, then the pulls of the parameters from their priors."""
         residuals = (self.solve(theta, weights)[1] - self.data) * weights
-        return np.concatenate([residuals, (theta - self.prior()[0]) / self.prior()[1]])
+        middle, sigma = self.prior
+        return np.concatenate([residuals, (theta - middle) / sigma])
 
+    @cached_property
     def prior(self) -> tuple[np.ndarray, np.ndarray]:
         """Middle and width (n,) of the prior of all parameters."""
         sigma = prior_sigma(self.expected.material)[self.free], STRETCH_SHIFT_PRIOR_SIGMA
@@ -277,7 +281,7 @@ class _StackFit:
         moved = replace(self, free=free)
         theta = np.insert(found.x, TRAPPING, TRAPPING_STEP)
         before, after = self.residuals(found.x, weights), moved.residuals(theta, weights)
-        pull = TRAPPING_STEP / moved.prior()[1][TRAPPING]
+        pull = TRAPPING_STEP / moved.prior[1][TRAPPING]
         column = np.delete(after, len(self.data) + TRAPPING) - before
         column = np.append(column, pull) / TRAPPING_STEP
         others = np.vstack([found.jac, np.zeros(len(found.x))])
@@ -298,17 +302,17 @@ class _StackFit:
         strengths, here = self.strengths(design, weights)
         of_lines, of_continua = strengths[of_line], strengths[len(series) :]
         columns = []
-        for k, step in enumerate(DIFFERENCE * self.prior()[1][: self.n_shape]):
+        for k, step in enumerate(DIFFERENCE * self.prior[1][: self.n_shape]):
             other = theta.copy()
             other[k] += step
             changed, changed_continua = self.parts(other, at)
             columns.append((changed @ of_lines + changed_continua @ of_continua - here) / step)
         moved = (self.parts(theta, at + STEP_KEV)[0] - lines) / STEP_KEV
-        columns = np.column_stack([*columns, moved * of_lines @ self.moves()])
+        columns = np.column_stack([*columns, moved * of_lines @ self.moves])
         basis, _ = np.linalg.qr(design[:, design.any(axis=0)] * weights[:, None])
         columns *= weights[:, None]
         columns -= basis @ (basis.T @ columns)
-        return np.vstack([columns, np.diag(1.0 / self.prior()[1])])
+        return np.vstack([columns, np.diag(1.0 / self.prior[1])])
 
 
 def _components(shape, table, edges, energy, extra_variance):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.numerics.statistics import robust_std
+from pixelcal.numerics.statistics import MEDIAN_ERROR, robust_std
 
 LEAST_SIGMA = 3.0
 """A median misfit, and a scatter, count from so many of their standard errors on."""
@@ -103,7 +103,7 @@ def beyond_counting(
     middle, counting = np.median(values), np.median(variance)
     spread = middle - np.percentile(values, LOWER_SIGMA) if one_sided else robust_std(values)
     # Standard errors of a median and of a robust variance, of n normal values.
-    error = 1.25 * spread / np.sqrt(n)
+    error = MEDIAN_ERROR * spread / np.sqrt(n)
     chance = 2.3 * counting / np.sqrt(n)
     more = spread**2 - counting
     scatter = np.sqrt(more) if more > LEAST_SIGMA * chance else 0.0

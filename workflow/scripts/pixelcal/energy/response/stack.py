@@ -44,12 +44,18 @@ def stack_spectra(counts, gain, offset, edges_keV, covariance=None) -> np.ndarra
     -------
     (m,) float, counts
     """
+    return stack_blocks(counts, gain, offset, [edges_keV], covariance)[0]
+
+
+def stack_blocks(counts, gain, offset, edges_keV, covariance=None) -> list[np.ndarray]:
+    """`stack_spectra` between each of several sequences of edges (list), in one pass."""
     relations = np.column_stack([gain, offset])[:, None, :]
     if covariance is not None:
         axes = np.sqrt(2.0) * np.linalg.cholesky(covariance).transpose(0, 2, 1)
         relations = relations + np.concatenate([axes, -axes], axis=1)
-    below = _below(np.asarray(counts, float), np.ascontiguousarray(relations), edges_keV)
-    return np.diff(below) / relations.shape[1]
+    below = _below(np.asarray(counts, float), relations, np.concatenate(edges_keV))
+    ends = np.cumsum([len(edges) for edges in edges_keV])[:-1]
+    return [np.diff(part) / relations.shape[1] for part in np.split(below, ends)]
 
 
 def _below(counts, relations, edges_keV) -> np.ndarray:

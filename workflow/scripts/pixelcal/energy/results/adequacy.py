@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtri
 
 from pixelcal.energy.fit.columns import residual_edges
 from pixelcal.numerics.goodness_of_fit import p_value
@@ -121,8 +122,9 @@ def bins_of(limits_keV: np.ndarray) -> Bins:
     return Bins(low, high, np.repeat(np.arange(len(edges)), [len(e) - 1 for e in edges]))
 
 
-def as_residuals(rows: np.ndarray) -> Residuals:
-    """The residuals (n, n_bins) in rows (n,) of an extension RESIDUALS."""
+def as_residuals(rows) -> Residuals:
+    """The residuals in the rows (n,) of an extension RESIDUALS: (n, n_bins) of a chunk, (n_bins,)
+    of a relation."""
     return Residuals(
         *(np.asarray(rows[name], float) for name in ("COUNTS", "EXPECTED", "VARIANCE"))
     )
@@ -208,8 +210,6 @@ def find_regions(bins: Bins, camera: Residuals) -> list[Region]:
     A window counts where one of its size does by chance, in all places together, as rarely as
     `CHANCE`; bins of the same sign in such windows that touch are one region.
     """
-    from scipy.special import ndtri
-
     n_bins = len(bins.low)
     limit = -ndtri(0.5 * CHANCE / (n_bins * len(WIDTHS)))
     off = np.zeros(n_bins, int)

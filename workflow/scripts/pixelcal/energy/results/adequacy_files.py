@@ -17,7 +17,6 @@ from pixelcal.energy.results.adequacy import (
     Bins,
     Misfit,
     Region,
-    Residuals,
     as_residuals,
     bins_of,
     by_module,
@@ -124,7 +123,7 @@ def adequacy_numbers(
         significant and matters.
     """
     bins = Bins(*(np.asarray(whole[name]) for name in ("E_MIN", "E_MAX", "BLOCK")))
-    camera = Residuals(*(np.asarray(whole[name], float) for name in RESIDUAL_UNITS))
+    camera = as_residuals(whole)
     regions = find_regions(bins, camera)
     named = candidates(regions, bins, camera, table, catalogue, shape)
     likely = _by_significance(named)

@@ -12,20 +12,16 @@ profile is taken for a stretch and a shift. Nothing is fitted again.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.catalogue import Series, series_of
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cdf
 from pixelcal.energy.results.adequacy import Bins, Region, Residuals
-from pixelcal.errors import InputError
-
-COLUMNS = ("element", "transition", "energy_keV", "intensity")
 
 LEAST_SIGMA = 4.0
 """A candidate must be found in the residuals of all blocks with such a significance."""
@@ -45,23 +41,6 @@ LEAST_VALUE = 1e-6
 
 SHIFT_KEV, STRETCH, WIDER, MORE_TAIL = 0.1, 0.001, 1.03, 0.02
 """Steps of the derivatives: of all energies, of the FWHM, and of the fraction in the tail."""
-
-
-class Series(NamedTuple):
-    """Lines that go together.
-
-    Attributes
-    ----------
-    name : str
-        "Bi K", "Ta L", "escape peaks of Pb".
-    transition : tuple of str
-    energy_keV, intensity : (n,) float
-    """
-
-    name: str
-    transition: tuple[str, ...]
-    energy_keV: np.ndarray
-    intensity: np.ndarray
 
 
 class Candidate(NamedTuple):
@@ -98,35 +77,6 @@ class Candidate(NamedTuple):
         return f"{self.name} ({self.line} at {at})" if self.line else f"{self.name} (at {at})"
 
 
-def read_catalogue(path: str | Path) -> list[Series]:
-    """The series of a catalogue of lines (CSV with `COLUMNS`), in the order of the file.
-
-    Raises
-    ------
-    InputError
-        Where it cannot be read, or is malformed.
-    """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-        rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
-        found: dict[str, list] = {}
-        for row in rows:
-            element, transition, *numbers = (row[name] for name in COLUMNS)
-            series = f"{element} {transition[0]}"
-            found.setdefault(series, []).append((transition, *map(float, numbers)))
-    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(
-            f"catalogue of lines {path}: cannot be read ({error.__class__.__name__}); expected the"
-            f" columns {', '.join(COLUMNS)}"
-        ) from None
-    return [_series(name, lines) for name, lines in found.items()]
-
-
-def _series(name: str, lines: Sequence[tuple[str, float, float]]) -> Series:
-    transition, energy, intensity = zip(*lines, strict=True)
-    return Series(name, transition, np.array(energy), np.array(intensity))
-
-
 def not_in_table(catalogue: Sequence[Series], table: LineTable) -> list[Series]:
     """The series less the lines that a table has; none that has no line left."""
     elements = np.array(table.element)
@@ -135,9 +85,9 @@ def not_in_table(catalogue: Sequence[Series], table: LineTable) -> list[Series]:
         reach = np.where(elements == series.name.split()[0], SAME_LINE_KEV, SAME_PLACE_KEV)
         distance = np.abs(series.energy_keV[:, None] - table.energy_keV)
         lines = zip(*series[1:], (distance > reach).all(axis=1), strict=True)
-        kept = [line[:3] for line in lines if line[3]]
+        kept = [line for *line, is_new in lines if is_new]
         if kept:
-            left.append(_series(series.name, kept))
+            left.append(series_of(series.name, kept))
     return left
 
 
@@ -193,7 +143,8 @@ def _of_region(region: Region, tried, table: LineTable) -> list[Candidate]:
 def table_rows(series: Series, table: LineTable) -> tuple[str, ...]:
     """Rows that would include the lines of a series in a line table: those within its blocks."""
     rows = []
-    for transition, energy, intensity in zip(*series[1:], strict=True):
+    lines = series.transition, series.energy_keV, series.intensity
+    for transition, energy, intensity in zip(*lines, strict=True):
         block = np.flatnonzero((table.block_limits_keV - energy) @ [1, 0] < 0)[-1:]
         inside = len(block) and energy < table.block_limits_keV[block[0], 1]
         if transition and inside:
@@ -261,7 +212,7 @@ def _profiles(bins: Bins, table: LineTable, catalogue: Sequence[Series], shape: 
         strength = table.intensity[elements == element]
         peaks = [(at, strength * probability) for at, probability in shape.escapes(energy)]
         at, weight = (np.concatenate(parts) for parts in zip(*peaks, strict=True))
-        series = Series(f"escape peaks of {element}", ("",) * len(at), at, weight)
+        series = Series(f"escape peaks of {element}", ("",) * len(at), at, weight, 0.0 * at)
         yield series, strength @ _counts(escape_peaks, shape, energy, bins)
 
 

@@ -28,9 +28,6 @@ LEAST_DRIFT_KEV, MOST_DRIFT_KEV = CHANGE_KEV / 2, 0.3
 """A drift of the whole camera from which on single pixels seem to change, and up to which a line
 bears it: a fifth of its width. By more all pixels change."""
 
-MEDIAN_ERROR = 1.25
-"""Standard error of a median over that of a mean."""
-
 MIN_NEIGHBOURS = 3
 MIN_PIXELS = 20
 """With fewer neighbours there is no median, with fewer pixels no spread: nothing is flagged."""
@@ -109,7 +106,7 @@ def camera_drift(drift_keV) -> float:
     if len(known) < MIN_PIXELS:
         return 0.0
     middle = float(np.median(known))
-    error = MEDIAN_ERROR * statistics.robust_std(known) / np.sqrt(len(known))
+    error = statistics.MEDIAN_ERROR * statistics.robust_std(known) / np.sqrt(len(known))
     return middle if abs(middle) > THRESHOLD_SIGMA * error else 0.0
 
 

@@ -69,10 +69,16 @@ def read_attenuation(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     return energy, attenuation
 
 
+def attenuation_at(energy_keV, attenuation: tuple[np.ndarray, np.ndarray]):
+    """Photoelectric attenuation (cm2/g) at energies: a power law between those of the table."""
+    return np.exp(np.interp(np.log(energy_keV), *(np.log(column) for column in attenuation)))
+
+
 def cdte_efficiency(energy_keV, attenuation: tuple[np.ndarray, np.ndarray]):
     """Probability that a photon is absorbed in 1 mm of CdTe: 1 - exp(-mu rho d)."""
-    mu = np.exp(np.interp(np.log(energy_keV), np.log(attenuation[0]), np.log(attenuation[1])))
-    return -np.expm1(-mu * CDTE_DENSITY_G_CM3 * CDTE_THICKNESS_CM)
+    return -np.expm1(
+        -attenuation_at(energy_keV, attenuation) * CDTE_DENSITY_G_CM3 * CDTE_THICKNESS_CM
+    )
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from pixelcal.energy.simulation.sampler import (
     photon,
     record,
     sampling_tables,
+    without_escape,
 )
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.random import pixel_stream
@@ -204,13 +205,7 @@ def channel_of(x, row, shift):
 def _measured(stream, energy, pixel, laws, lost, edges):
     """The measured energy of a deposit: escape, hole tail or loss to a neighbour, Gaussian."""
     resolution, tail_factor, _, sharing = pixel
-    u = stream.random()
-    for k in range(lost.shape[0]):
-        fraction = law(laws, 3 + k, energy, edges)
-        if u < fraction:
-            energy -= lost[k]
-            break
-        u -= fraction
+    energy = without_escape(stream, energy, laws, lost, edges)
     measured = energy
     u = stream.random()
     if u < sharing:

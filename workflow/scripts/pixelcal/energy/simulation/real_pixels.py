@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelcal.energy.simulation.imperfections import Imperfections
+from pixelcal.energy.simulation.spectra import N_CHANNELS
 from pixelcal.numerics.random import pixel_stream
 
 N_COLUMNS = 80
 MODULE_COLUMNS, MODULE_ROWS = 8, 4
 """A module (XRDPIX) of ECLAIRs is 8 x 4 pixels, with an ASIC of its own; see the pixel map."""
 
-N_CHANNELS = 1024
 ELEMENTS = (
     *("Cu", "Cd", "Te", "Ta", "W", "Pb", "Bi"),
     *("In", "Sn", "Cs", "Zn", "Ga", "Pb L", "U", "Ag", "Mo"),

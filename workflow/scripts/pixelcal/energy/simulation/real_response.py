@@ -7,16 +7,15 @@ interaction, or to a neighbour below its threshold.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import ndtr
 
+from pixelcal.energy.catalogue import Series, read_catalogue
 from pixelcal.energy.lines import LineTable, read_line_table
 from pixelcal.energy.response.line_shape import profile_cdf
 from pixelcal.energy.response.natural_width import with_natural_width
@@ -25,6 +24,7 @@ from pixelcal.energy.simulation.background import (
     CDTE_DENSITY_G_CM3,
     CDTE_THICKNESS_CM,
     ENERGY_GRID_KEV,
+    attenuation_at,
     cdte_efficiency,
     read_attenuation,
 )
@@ -78,7 +78,7 @@ def true_lines(
     imperfections: Imperfections,
     rates_per_s: Mapping[str, float] = spectra.LINE_RATES,
     table: LineTable | None = None,
-    catalogue: np.ndarray | None = None,
+    catalogue: Sequence[Series] | None = None,
     attenuation: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Lines:
     """The lines of a camera: those of the table and those that it lacks.
@@ -95,19 +95,18 @@ def true_lines(
     if table is None:
         name = "complete.csv" if imperfections.complete_lines else "all_blocks.csv"
         table = read_line_table(RESOURCES / "lines" / name)
-    if catalogue is None:
-        catalogue = read_catalogue(RESOURCES / "lines" / "materials.csv")
+    known = {one.name: one for one in (shipped_catalogue() if catalogue is None else catalogue)}
     attenuation = shipped_attenuation() if attenuation is None else attenuation
     parts, elements, shift = [], [], dict(imperfections.line_shift)
     for name, rate in (*rates_per_s.items(), *imperfections.extra_rates):
         element, _, series = name.partition(" ")
-        of_element = (catalogue["element"] == element) & (catalogue["series"] == (series or "K"))
-        rows = catalogue[of_element]
-        energy, intensity, width = rows["energy"], rows["intensity"], rows["width"]
+        name_of_series = f"{element} {series or 'K'}"
+        found = known.get(name_of_series, Series(name_of_series, (), *np.zeros((3, 0))))
+        energy, intensity, width = found.energy_keV, found.intensity, found.width_keV
         if name in rates_per_s:
             chosen = np.array(table.element) == element
             energy, intensity = table.energy_keV[chosen], table.intensity[chosen]
-            width = width[np.abs(energy[:, None] - rows["energy"]).argmin(axis=1)]
+            width = width[np.abs(energy[:, None] - found.energy_keV).argmin(axis=1)]
         if rate <= 0 or not len(energy):
             continue
         seen = intensity * cdte_efficiency(energy, attenuation)
@@ -126,23 +125,9 @@ def shipped_attenuation() -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache
-def read_catalogue(path: str | Path) -> np.ndarray:
-    """A catalogue of lines such as `materials.csv`: element, series (K or L), energy, intensity and
-    natural width (keV; 0 where it is not known)."""
-    with open(path, encoding="utf-8", newline="") as handle:
-        rows = csv.DictReader(line for line in handle if not line.startswith("#"))
-        values = [
-            (
-                row["element"],
-                row["transition"][0],
-                float(row["energy_keV"]),
-                float(row["intensity"]),
-                float(row["width_keV"] or 0.0),
-            )
-            for row in rows
-        ]
-    names = [("element", "U2"), ("series", "U1")]
-    return np.array(values, [*names, *((name, "f8") for name in ("energy", "intensity", "width"))])
+def shipped_catalogue() -> list[Series]:
+    """The series of usual materials."""
+    return read_catalogue(RESOURCES / "lines" / "materials.csv")
 
 
 def detector_of(imperfections: Imperfections) -> Detector:
@@ -177,7 +162,7 @@ def collection(depth_cm, factor=1.0):
 
 def depth_weights(energy, depth_edges_cm, attenuation):
     """Fractions (n, m) of photons of `energy` (n,) that interact between depths (m + 1,)."""
-    mu = np.exp(np.interp(np.log(energy), np.log(attenuation[0]), np.log(attenuation[1])))
+    mu = attenuation_at(energy, attenuation)
     beyond = np.exp(-CDTE_DENSITY_G_CM3 * np.outer(mu, depth_edges_cm))
     return -np.diff(beyond, axis=1) / (beyond[:, :1] - beyond[:, -1:])
 

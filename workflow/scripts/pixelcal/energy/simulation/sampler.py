@@ -161,15 +161,21 @@ def law(laws, which, energy, edges):
 
 
 @njit
-def _measured(stream, energy, resolution, laws, lost, edges):
-    """The measured energy of a deposit: escape, hole tail, Gaussian."""
+def without_escape(stream, energy, laws, lost, edges):
+    """The energy of a photon that stays in the crystal: one of its own may leave it."""
     u = stream.random()
     for k in range(lost.shape[0]):
         fraction = law(laws, 3 + k, energy, edges)
         if u < fraction:
-            energy -= lost[k]
-            break
+            return energy - lost[k]
         u -= fraction
+    return energy
+
+
+@njit
+def _measured(stream, energy, resolution, laws, lost, edges):
+    """The measured energy of a deposit: escape, hole tail, Gaussian."""
+    energy = without_escape(stream, energy, laws, lost, edges)
     measured = energy
     if stream.random() < law(laws, 1, energy, edges):
         measured -= stream.standard_exponential() * law(laws, 2, energy, edges)

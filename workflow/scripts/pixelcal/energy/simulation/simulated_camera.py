@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from astropy.table import Table
 
+from pixelcal.energy.catalogue import Series
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.simulation.background import PROCESSES, Background, make_background
 from pixelcal.energy.simulation.detector import Detector, FlightDetector
@@ -111,7 +112,7 @@ def flight_camera(
     grid: tuple[int, int],
     table: LineTable,
     attenuation: tuple[np.ndarray, np.ndarray],
-    catalogue: np.ndarray,
+    catalogue: Sequence[Series],
     axis: ChannelAxis,
     span: tuple[float, float],
     energies_keV=(),

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.fit.checks.second_state import find_second_state
-from pixelcal.energy.fit.checks.threshold import excess_at_edge
+from pixelcal.energy.fit.checks.threshold import LOWEST, excess_at_edge
 from pixelcal.energy.fit.model import (
     N_SHARED,
     PIVOT_HIGH,
@@ -128,7 +128,6 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
         Holds the model of all blocks at the maximum, each in the rows of its channels.
     """
     n_free, n_blocks = theta.shape[0], templates.limits.shape[0]
-    lowest = templates.limits[:, 0].min()
     has_halves = first_half.shape[0] > 0
     fraction = _first_fraction(counts, first_half, first, last) if has_halves else np.nan
     information, score = np.zeros((n_free, n_free)), np.zeros(n_free)
@@ -158,7 +157,7 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
         bend_score += of_bend
         bend_information += local[n_local, n_local]
         block_excess[b] = _worst_window(counts, start, n, rows.mu, templates.misfit.excess[b])
-        if templates.limits[b, 0] == lowest:
+        if b == LOWEST:
             block_excess[b] = max(block_excess[b], excess_at_edge(counts, start, n, rows))
     expected = expected_covariance(information, covariance, theta, templates.population_scale)
     shifts = _shifts(of_blocks, shift_scores, places, n_locals, expected)
@@ -330,7 +329,6 @@ def balance_of_block(counts, theta, b, scale, templates, work):
         population in its lines; in the lowest block, those at its low edge where that is more.
     """
     first, last = choose_channels(theta, templates, counts.shape[0])
-    lowest = templates.limits[:, 0].min()
     n = last[b] - first[b]
     block_model(theta, b, first[b], n, scale, templates, work)
     seen, expected = 0.0, 0.0
@@ -347,7 +345,7 @@ def balance_of_block(counts, theta, b, scale, templates, work):
     error = np.sqrt(expected + (scatter * expected) ** 2)
     surplus = (seen - expected) / error if error > 0.0 else 0.0
     deficit = _worst_window(work.below[0], 0, n, work.mu, templates.misfit.excess[b])
-    edge = excess_at_edge(counts, first[b], n, work) if templates.limits[b, 0] == lowest else 0.0
+    edge = excess_at_edge(counts, first[b], n, work) if b == LOWEST else 0.0
     return min(deficit, 0.0), max(surplus, edge)
 
 

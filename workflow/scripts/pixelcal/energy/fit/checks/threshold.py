@@ -12,6 +12,9 @@ import numpy as np
 from pixelcal.energy.fit.model import block_model
 from pixelcal.numerics.jit import njit
 
+LOWEST = 0
+"""Blocks stand by rising energy."""
+
 THRESHOLD_SIGMA, THRESHOLD_PART = 4.0, 0.75
 """A threshold takes away so many sigma, and at the edge of the block leaves no more than this."""
 
@@ -42,11 +45,10 @@ def lowest_believed(counts, first, last, theta, scale, templates, work):
     templates : Templates
     work : Workspace
     """
-    block = np.argmin(templates.limits[:, 0])
-    start, n = first[block], last[block] - first[block]
+    start, n = first[LOWEST], last[LOWEST] - first[LOWEST]
     if n < 2:
         return 0
-    block_model(theta, block, start, n, scale, templates, work)
+    block_model(theta, LOWEST, start, n, scale, templates, work)
     _level(counts, start, n, work)
     cut = cut_by_threshold(work.below[0], n, work.below[1], work.below[2, 0])
     return start + min(cut + MARGIN, n) if cut > 0 else 0
