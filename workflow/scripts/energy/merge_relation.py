@@ -49,7 +49,7 @@ with running(snakemake):
     check_spectra(given.spectra, spectra.meta, detnum, params.settings, params.get("exposure"))
     pixel_map = read_pixel_map(given.pixel_map)
     x, y = merging.position_of(detnum, pixel_map)
-    paths = listed(given.chunks)
+    paths, table = listed(given.chunks), read_line_table(given.lines)
     fits = [read_columns(path, "FIT") for path in paths]
     check_chunks(paths, [part.meta for part in fits], given.spectra)
     rows = merge_chunks(fits, detnum, paths, fit_dtype(detnum), "DETNUM")
@@ -69,7 +69,6 @@ with running(snakemake):
     kinds = kinds_of(spectra) if "KIND" in spectra.colnames else None
     systematics = None
     if given.get("response"):
-        table = read_line_table(given.lines)
         systematics = systematics_of(given.response, kinds_of(spectra), table, instrument)
     full = with_systematics(rows, systematics, instrument.requirement)
     times = data_time_cards(spectra.meta)
@@ -79,7 +78,7 @@ with running(snakemake):
         hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
     if has_extension(paths[0], RESIDUAL_EXTENSION):  # of the method joint
         residuals = merged(RESIDUAL_EXTENSION, paths, detnum)
-        hdus += residual_hdus(residuals, rows["STATUS"], module, read_line_table(given.lines))
+        hdus += residual_hdus(residuals, rows["STATUS"], module, table)
     write_fits(made.relation, hdus, params.date)
 
     if instrument.mission_file:

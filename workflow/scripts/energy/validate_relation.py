@@ -32,9 +32,9 @@ with running(snakemake):
     detnum = np.asarray(relation["DETNUM"])
     prior = read_prior(given.get("prior"), detnum, **params.relation, instrument=instrument)
     truth = read_truth(given.truth, detnum) if given.get("truth") else None
+    table = read_line_table(given.lines) if given.get("lines") else None
     systematics = None
     if given.get("response"):
-        table = read_line_table(given.lines)
         systematics = systematics_of(given.response, kinds_of(relation), table, instrument)
     numbers = validate(
         relation,
@@ -53,7 +53,7 @@ with running(snakemake):
     if has_extension(given.relation, RESIDUAL_EXTENSION):  # of the method joint
         names = RESIDUAL_EXTENSION, MODULE_EXTENSION
         residuals = [read_columns(given.relation, name) for name in names]
-        known = read_line_table(given.lines), read_catalogue(given.catalogue)
+        known = table, read_catalogue(given.catalogue)
         shape, judged = expected_shape(instrument), instrument.requirement.energies_keV
         found = adequacy_numbers(*residuals, *known, shape, judged)
         numbers["adequacy"], logger = found, logging.getLogger("pixelcal")

@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 from helpers import cameras
 from helpers.exact_model import ExactPixel
-from helpers.instruments import EXPECTED
+from helpers.nominal_stacks import learnt_from
 
 from pixelcal.energy.fit import model
 from pixelcal.energy.fit.joint import fit_joint
-from pixelcal.energy.response.learn import learn_response
-from pixelcal.energy.response.population import wide_population_scale
-from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.energy.simulation.detector import Detector
 
@@ -24,11 +21,7 @@ STEP = 1e-4
 @lru_cache
 def response():
     """Learnt from the expectation itself."""
-    table = cameras.line_table()
-    counts = np.rint(cameras.expected_spectrum(*RELATION, LONG_S))[None]
-    stacks = [stack_spectra(counts, *np.array([RELATION]).T, e) for e in stack_edges(table)]
-    scale = wide_population_scale(table)
-    return learn_response(stacks, table, RELATION[0], 1, EXPECTED, scale, EXPECTED)
+    return learnt_from(np.rint(cameras.expected_spectrum(*RELATION, LONG_S))[None])
 
 
 @lru_cache

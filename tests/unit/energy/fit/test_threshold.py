@@ -5,16 +5,13 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from helpers import cameras
-from helpers.instruments import EXPECTED
+from helpers.nominal_stacks import learnt_from
 from scipy.special import ndtr
 
 from pixelcal.energy.fit import model
 from pixelcal.energy.fit.checks import threshold
 from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
-from pixelcal.energy.response.learn import learn_response
-from pixelcal.energy.response.population import wide_population_scale
-from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
 
 RELATION = cameras.NOMINAL_GAIN, cameras.NOMINAL_OFFSET
@@ -25,12 +22,8 @@ SECONDS, N = 100_000.0, 400
 @lru_cache
 def templates():
     """Of the response that is learnt from the expectation itself."""
-    table = cameras.line_table()
-    counts = np.rint(cameras.expected_spectrum(*RELATION, 1e7))[None]
-    stacks = [stack_spectra(counts, *np.array([RELATION]).T, e) for e in stack_edges(table)]
-    scale = wide_population_scale(table)
-    response = learn_response(stacks, table, RELATION[0], 1, EXPECTED, scale, EXPECTED)
-    return make_templates(response, table)
+    response = learnt_from(np.rint(cameras.expected_spectrum(*RELATION, 1e7))[None])
+    return make_templates(response, cameras.line_table())
 
 
 def spectra(n, seconds=SECONDS, part=1.0, seed=2):

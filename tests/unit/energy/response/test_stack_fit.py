@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from helpers import cameras
 from helpers.instruments import EXPECTED
+from helpers.nominal_stacks import nominal_stacks
 
 from pixelcal.energy.lines import elements_of
 from pixelcal.energy.response.learn import _StackFit
 from pixelcal.energy.response.line_shape import TRAPPING
-from pixelcal.energy.response.stack import stack_edges, stack_spectra
+from pixelcal.energy.response.stack import stack_edges
 
 RELATION = cameras.NOMINAL_GAIN, cameras.NOMINAL_OFFSET
 
@@ -23,10 +24,9 @@ def at_optimum(trapping):
     """
     table = cameras.line_table()
     counts = np.rint(cameras.expected_spectrum(*RELATION, 1e7))[None]
-    stacks = [stack_spectra(counts, *np.array([RELATION]).T, e) for e in stack_edges(table)]
     free = np.arange(len(EXPECTED.vector))
     free = free if trapping else np.delete(free, TRAPPING)
-    data = table, stack_edges(table), np.concatenate(stacks), RELATION[0] ** 2 / 6.0
+    data = table, stack_edges(table), np.concatenate(nominal_stacks(counts)), RELATION[0] ** 2 / 6.0
     fit = _StackFit(*data, EXPECTED, free)
     shape = EXPECTED.vector.copy()
     shape[TRAPPING] = 0.02

@@ -116,7 +116,7 @@ def test_the_variance_is_what_the_fits_leave():
     """Per pixel: chi-square over its mean is 1, to three standard errors of 320 times 102 bins."""
     camera = ideal(2)
     of_pixels, _ = residuals_of(camera, camera.counts)
-    found = adequacy.misfit(of_pixels)
+    found = adequacy.discrepancy(of_pixels)
     error = np.sqrt(2.0 / found.dof.sum())
     assert abs(found.chi_square.sum() / found.dof.sum() - 1.0) < 3.0 * error
     assert (of_pixels.variance.sum(axis=0) < of_pixels.expected.sum(axis=0)).all()

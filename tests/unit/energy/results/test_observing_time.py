@@ -14,6 +14,7 @@ from helpers.instruments import (
     REQUIREMENT,
     SEARCH,
 )
+from helpers.nominal_stacks import learnt_from
 from scipy import stats
 
 from pixelcal.energy.fit.columns import empty_fits
@@ -22,10 +23,7 @@ from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.relation import energy_sigma
 from pixelcal.energy.requirement import requirement_keV
-from pixelcal.energy.response.learn import learn_response
 from pixelcal.energy.response.model import empty_response
-from pixelcal.energy.response.population import wide_population_scale
-from pixelcal.energy.response.stack import stack_edges, stack_spectra
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.energy.results import observing_time as observing
 from pixelcal.energy.results.fisher import PIVOT_KEV, tabulate_information
@@ -71,10 +69,7 @@ def test_information_is_that_of_the_fit(resolution):
     template = cameras.expected_spectrum(*RELATION, 1e7, resolution=resolution)
     counts = np.rint(template).astype(np.int32)[None]
     shape = replace(EXPECTED, fwhm_10=1.19, fwhm_60=1.59, tail_60=0.122, tail_scale=0.037)
-    stacks = [stack_spectra(counts, *np.array([RELATION]).T, e) for e in stack_edges(table)]
-    response = learn_response(
-        stacks, table, RELATION[0], 1, shape, wide_population_scale(table), expected=EXPECTED
-    )
+    response = learnt_from(counts, shape)
     templates = make_templates(response, table)
     row = fit_joint(counts, np.arange(1), *cameras.prior(1), templates, cameras.OPTIONS)[0][0]
     information = tabulate_information(

@@ -259,9 +259,8 @@ def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
     Counts that gather beside the lines, or lines far brighter than in the other pixels: noise on a
     line, or beside one that is too faint to tell.
     """
-    limit = EXCESS_SIGMA * np.sqrt(
-        worst_dispersion(templates.misfit, found.block_counts, found.block_variance)[:, None]
-    )
+    dispersion = worst_dispersion(templates.misfit, found.block_counts, found.block_variance)
+    limit = EXCESS_SIGMA * np.sqrt(dispersion[:, None])
     excess = np.abs(np.nan_to_num(found.block_excess)) > limit
     beyond = found.block_misfit - templates.misfit.excess * found.block_counts
     foreign = np.where(excess, np.maximum(found.block_excess**2, beyond), 0.0)
@@ -310,9 +309,8 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
     contradicts, foreign = _contradicts(found, data.templates), _foreign(found, data.templates)
     balances = [_balance(b, rows, *one, data) for b, one in enumerate(alternatives)]
     lacking, surplus = (np.column_stack(parts) for parts in zip(*balances, strict=True))
-    dispersion = worst_dispersion(data.templates.misfit, found.block_counts, found.block_variance)[
-        rows
-    ]
+    measured = found.block_counts[rows], found.block_variance[rows]
+    dispersion = worst_dispersion(data.templates.misfit, *measured)
     lowered = np.minimum(lowered, MOST_GAIN) / dispersion[:, None]
     told, bent = contradicts | foreign.any(axis=1), _bends(fits, data.templates)
     gains = lowered + foreign[rows] - lacking**2

@@ -61,7 +61,7 @@ class Residuals(NamedTuple):
         return self.counts - self.expected
 
 
-class Misfit(NamedTuple):
+class Discrepancy(NamedTuple):
     """How well sums of residuals agree with chance; floats or arrays (k,).
 
     Attributes
@@ -165,12 +165,14 @@ def by_module(
     return modules, Residuals(*stacked)
 
 
-def misfit(sums: Residuals) -> Misfit:
+def discrepancy(sums: Residuals) -> Discrepancy:
     """How well sums (..., n_bins) agree with chance; the last axis is summed over."""
-    return _misfit(*_moments(sums), sums.expected.sum(axis=-1))
+    return _discrepancy(*_moments(sums), sums.expected.sum(axis=-1))
 
 
-def misfit_of_modules(of_modules: Residuals, camera: Residuals) -> tuple[Misfit, Misfit]:
+def discrepancy_of_modules(
+    of_modules: Residuals, camera: Residuals
+) -> tuple[Discrepancy, Discrepancy]:
     """How well each module agrees with the camera, (k,), and all of them together.
 
     From the residuals of a module its part of the camera's is taken off: with the part f of the
@@ -182,8 +184,8 @@ def misfit_of_modules(of_modules: Residuals, camera: Residuals) -> tuple[Misfit,
     variance = of_modules.variance * (1.0 - part)
     chi_square, dof, spread = _moments(Residuals(left, of_modules.expected, variance))
     expected = of_modules.expected.sum(axis=-1)
-    together = _misfit(chi_square.sum(), dof.sum(), spread.sum(), expected.sum())
-    return _misfit(chi_square, dof, spread, expected), together
+    together = _discrepancy(chi_square.sum(), dof.sum(), spread.sum(), expected.sum())
+    return _discrepancy(chi_square, dof, spread, expected), together
 
 
 def _moments(sums: Residuals):
@@ -197,11 +199,11 @@ def _moments(sums: Residuals):
     return chi_square, dof, 2.0 * dof + (1.0 / mu).sum(axis=-1)
 
 
-def _misfit(chi_square, dof, variance, expected) -> Misfit:
+def _discrepancy(chi_square, dof, variance, expected) -> Discrepancy:
     with np.errstate(invalid="ignore", divide="ignore"):
         pvalue = p_value(chi_square, dof, variance)
         fraction = np.sqrt(np.maximum(chi_square - dof, 0.0) / expected)
-    return Misfit(chi_square, dof, np.where(dof > 0, pvalue, np.nan), fraction)
+    return Discrepancy(chi_square, dof, np.where(dof > 0, pvalue, np.nan), fraction)
 
 
 def find_regions(bins: Bins, camera: Residuals) -> list[Region]:

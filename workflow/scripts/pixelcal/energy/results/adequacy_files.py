@@ -15,14 +15,14 @@ from pixelcal.energy.results.adequacy import (
     CHANCE,
     RELEVANT,
     Bins,
-    Misfit,
+    Discrepancy,
     Region,
     as_residuals,
     bins_of,
     by_module,
+    discrepancy,
+    discrepancy_of_modules,
     find_regions,
-    misfit,
-    misfit_of_modules,
     summed,
     typical_pixels,
 )
@@ -68,14 +68,14 @@ def residual_hdus(
     chosen = typical_pixels(of_pixels, status)
     camera = summed(of_pixels, chosen)
     modules, of_modules = by_module(of_pixels, chosen, module)
-    each, together = misfit_of_modules(of_modules, camera)
+    each, together = discrepancy_of_modules(of_modules, camera)
     names = ("E_MIN", "E_MAX", *RESIDUAL_UNITS)
     whole = np.zeros(len(bins.low), [("BLOCK", "i2"), *((name, "f8") for name in names)])
     for name, values in zip(names, (bins.low, bins.high, *camera), strict=True):
         whole[name] = values
     whole["BLOCK"] = bins.block
     cards = [("ADEQ_N", int(chosen.sum()), "pixels that are added up")]
-    cards += [*_cards("ADEQ", misfit(camera)), *_cards("MODU", together)]
+    cards += [*_cards("ADEQ", discrepancy(camera)), *_cards("MODU", together)]
     numbers = ("CHISQ", "DOF", "PVALUE", "MISFIT")
     types = [("MODULE", "i4"), ("NPIXELS", "i4"), *((name, "f8") for name in numbers)]
     types += [(name, "f8", (len(bins.low),)) for name in ("COUNTS", "EXPECTED")]
@@ -92,8 +92,8 @@ def residual_hdus(
     ]
 
 
-def _cards(prefix: str, found: Misfit) -> list[tuple]:
-    """Header cards of a misfit; none of a number that is not known."""
+def _cards(prefix: str, found: Discrepancy) -> list[tuple]:
+    """Header cards of a discrepancy; none of a number that is not known."""
     named = zip(COMMENTS.items(), found, strict=True)
     return [
         (f"{prefix}_{key}", float(value), comment)
