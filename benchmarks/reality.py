@@ -1,15 +1,16 @@
 """How the joint fit bears the imperfections of real cameras, one at a time and together.
 
 python benchmarks/reality.py [--preset law tails all law+bend ...] [--pixels 1280]
-    [--exposures 10 100 1000] [--seed 1] [--markdown]
+    [--exposures 10 100 1000] [--seed 1] [--bend quadratic] [--free Pb] [--include] [--markdown]
 
 Spectra are those of `simulation.real_camera`, in which the truth is known. Of the pixels that are
 healthy (not noisy, sick, hot or off) a line for each energy tells: how many pass (the error is
 within the requirement), the mean error and the systematic uncertainty quoted for it; the robust and
 the plain width, and the 68 % coverage, of the error over the quoted total (statistical and
 systematic) uncertainty, and the robust width over the statistical one alone. Flags are by STATUS
-bit; a pixel without a valid fit does not pass. `--markdown` writes a row for each camera
-instead, as in docs/real-cameras.md.
+bit; a pixel without a valid fit does not pass. What is told of where lines stand follows. `--bend`,
+`--free` and `--include` are the keys fit.bend, fit.free_elements and fit.include_lines.
+`--markdown` writes a row for each camera instead, as in docs/real-cameras.md.
 """
 
 import argparse
@@ -24,12 +25,16 @@ sys.path.insert(0, str(PROJECT / "workflow" / "scripts"))
 
 from options import ECLAIRS, KNOWN, MIN_COUNTS, OPTIONS, REQUIREMENT
 
+from pixelcal.energy.catalogue import read_catalogue
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.relation import energy_sigma, relation_columns
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.energy_scale import systematic_sigmas
+from pixelcal.energy.response.scale_tests import told
+from pixelcal.energy.response.stack_fit import BENDS, terms_of
+from pixelcal.energy.results.found_lines import include_lines
 from pixelcal.energy.results.merge import complete_status
 from pixelcal.energy.simulation.imperfections import PRESETS, combine
 from pixelcal.energy.simulation.real_camera import make_real_camera
@@ -37,6 +42,7 @@ from pixelcal.energy.simulation.spectra import LINE_TABLE, prior
 from pixelcal.numerics.statistics import COVERAGE_1_SIGMA, robust_std
 from pixelcal.status import EnergyStatus, has_valid_fit
 
+CATALOGUE = PROJECT / "resources" / "lines" / "materials.csv"
 NUMBERS = ("pass", "mean", "common", "total", "robust", "width", "stat", "coverage")
 SHOWN_KEV = (4, 50, 80, 150)
 """Energies of the rows in Markdown."""
@@ -52,16 +58,35 @@ MARKDOWN = (
 TITLES = ("pass", "mean eV", "quoted eV", "sys eV", "robust", "width", "stat only", "68 %")
 
 
-def measure(preset: str, n: int, seconds: float, seed: int = 1, table=LINE_TABLE) -> dict:
+def measure(
+    preset: str,
+    n: int,
+    seconds: float,
+    seed: int = 1,
+    table=LINE_TABLE,
+    *,
+    bend: str = "none",
+    free=(),
+    include: bool = False,
+) -> dict:
     """Learn and fit a camera with the imperfections of `preset`; numbers (5,) by energy.
 
-    `table` is the line table that is fitted with. "rows" are the fits with STATUS completed,
-    "camera" is the truth.
+    `table` is the line table that is fitted with; `bend`, `free` and `include` are the keys of what
+    is found with the response. "rows" are the fits with STATUS completed, "camera" is the truth.
     """
     camera, table = make_real_camera(n, seconds, seed, combine(preset)), read_line_table(table)
     gain, offset = prior(n)
     started = time.perf_counter()
-    response = learn_camera(camera.counts, gain, offset, table, MIN_COUNTS, **KNOWN)
+    terms = terms_of(bend, free, table)
+
+    def learn(table, chosen):
+        data = camera.counts[chosen], gain[chosen], offset[chosen], table, MIN_COUNTS
+        return learn_camera(*data, **KNOWN, terms=terms)
+
+    if include:
+        known = read_catalogue(CATALOGUE), OPTIONS, KNOWN["expected"]
+        table = include_lines(learn, camera.counts, gain, offset, table, *known)
+    response = learn(table, np.arange(n))
     learnt = time.perf_counter()
     rows = fit_pixels(
         camera.counts, np.arange(n), gain, offset, table, response, OPTIONS, camera.first_half
@@ -69,19 +94,23 @@ def measure(preset: str, n: int, seconds: float, seed: int = 1, table=LINE_TABLE
     fitted = time.perf_counter()
     rows = complete_status(rows, camera.x, camera.y, np.zeros(0, int), REQUIREMENT, camera.module)
     covariances = response.systematic_covariance, response.own_covariance
-    numbers = assess(rows, camera, *(np.zeros((3, 3)) if c is None else c for c in covariances))
+    covariances = (np.zeros((3, 3)) if c is None else c for c in covariances)
+    numbers = assess(rows, camera, *covariances, response.curve)
     numbers |= {"learn s": learnt - started, "fit s": fitted - learnt}
     return numbers | {"rows": rows, "camera": camera, "response": response}
 
 
-def assess(rows, camera, of_all, of_each) -> dict:
+def assess(rows, camera, of_all, of_each, curve=None) -> dict:
     """What the fits of the healthy pixels are worth: numbers (5,) by energy, and flags by bit.
 
-    `of_all` and `of_each` (3, 3) are the systematic covariances.
+    `of_all` and `of_each` (3, 3) are the systematic covariances, `curve` is how relations leave
+    straight lines.
     """
     energies = np.array(REQUIREMENT.energies_keV)
     limit = requirement_keV(energies, REQUIREMENT)
     error = camera.energy_error(energies, rows["GAIN"], rows["OFFSET"])
+    if curve is not None:
+        error = curve.energy(energies[:, None] + error) - energies[:, None]
     sigma = energy_sigma(energies[:, None], *relation_columns(rows))
     common, total = (
         np.array([systematic_sigmas(energy, c) for energy in energies])[:, None]
@@ -117,6 +146,9 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lines", default=LINE_TABLE, help="line table that is fitted with")
+    parser.add_argument("--bend", default="none", choices=BENDS, help="fit.bend")
+    parser.add_argument("--free", nargs="*", default=[], help="fit.free_elements")
+    parser.add_argument("--include", action="store_true", help="fit.include_lines")
     parser.add_argument("--markdown", action="store_true", help="write rows of a table instead")
     options = parser.parse_args()
     known = f"{ECLAIRS.title}; healthy pixels; an honest 68 % is {COVERAGE_1_SIGMA:.3f}"
@@ -125,7 +157,9 @@ def main() -> None:
     for preset in options.preset:
         for exposure in options.exposures:
             seconds = 1e3 * exposure
-            numbers = measure(preset, options.pixels, seconds, options.seed, options.lines)
+            camera = preset, options.pixels, seconds, options.seed, options.lines
+            keys = {"bend": options.bend, "free": options.free, "include": options.include}
+            numbers = measure(*camera, **keys)
             show(preset, exposure, numbers)
 
 
@@ -157,6 +191,8 @@ def show_table(preset: str, exposure: float, numbers: dict) -> None:
     for name in ("pass all", "pass noisy"):
         if numbers[name] is not None:
             print(f"{name}: " + " ".join(f"{value:.4f}" for value in numbers[name]))
+    if words := told(numbers["response"].explanations):
+        print(words)
     learning, fitting = numbers["learn s"], numbers["fit s"]
     print(f"learning {learning:.1f} s, fitting {fitting:.1f} s\n", flush=True)
 

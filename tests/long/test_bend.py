@@ -14,6 +14,7 @@ from helpers.instruments import EXPECTED, N_CHANNELS, SEARCH
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.response.energy_scale import systematic_sigma
+from pixelcal.energy.response.stack_fit import Terms
 from pixelcal.status import has_valid_fit
 
 N_PIXELS = 640
@@ -33,19 +34,21 @@ MOST_SIGMA = 2.5
 
 
 @lru_cache
-def calibrated(name):
+def calibrated(name, terms=Terms()):  # noqa: B008, a tuple
     """The response of a camera, and the median error (5,) of its pixels at `AT_KEV`, keV."""
     bend = BENDS[name]
     camera = make_camera(N_PIXELS, SECONDS, seed=5, resolutions=(1.0,))
     counts = _bent_spectra(camera, bend, np.random.default_rng(6))
     table, known = line_table(), prior(N_PIXELS)
-    response = learn_camera(counts, *known, table, MIN_COUNTS, expected=EXPECTED, search=SEARCH)
+    asked = {"expected": EXPECTED, "search": SEARCH, "terms": terms}
+    response = learn_camera(counts, *known, table, MIN_COUNTS, **asked)
     fits = fit_pixels(counts, np.arange(N_PIXELS), *known, table, response, OPTIONS)
     valid = has_valid_fit(fits["STATUS"])
     assert valid.sum() > 0.99 * N_PIXELS
     straight = np.interp(AT_KEV, FINE_KEV + bend(FINE_KEV), FINE_KEV)
     places = (straight - camera.offset_true[valid, None]) / camera.gain_true[valid, None]
     found = fits["GAIN"][valid, None] * places + fits["OFFSET"][valid, None]
+    found = found if response.curve is None else response.curve.energy(found)
     return response, np.median(found - AT_KEV, axis=0)
 
 
@@ -114,3 +117,20 @@ def test_no_bend_is_found_where_there_is_none():
     assert abs(response.bend) < 3.0 * response.bend_err
     # Of 5 such cameras 0.17 to 0.24 keV at 150 keV.
     assert (sigma_of(response) < np.array([0.06, 0.06, 0.06, 0.06, 0.25])).all()
+
+
+KEYS = {"parabola": Terms(quadratic=True), "quadratic": Terms(quadratic=True),
+        "low energies": Terms(low=True)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_with_its_key_a_bend_is_corrected(name):
+    """From 15 to 80 keV within 40 eV; element energies are known to 20 eV, and so the bend is."""
+    response, error = calibrated(name, KEYS[name])
+    sigma = sigma_of(response)
+    among_lines = slice(1, 4)
+    assert (np.abs(error[among_lines]) < 0.04).all(), error
+    assert (np.abs(error[ABOVE_COPPER]) < MOST_SIGMA * sigma[ABOVE_COPPER]).all(), (error, sigma)
+    if name != "low energies":
+        straight = calibrated(name)[1]
+        assert abs(error[-1]) < 0.5 * abs(straight[-1]), (error, straight)

@@ -27,7 +27,7 @@ from pixelcal.energy.fit import (
 from pixelcal.energy.fit import columns as fit_columns
 from pixelcal.energy.fit.checks import consistency
 from pixelcal.energy.report import verdict
-from pixelcal.energy.response import energy_scale, tables
+from pixelcal.energy.response import energy_scale, scale_tests, tables
 from pixelcal.energy.results import adequacy, lineage, outliers
 from pixelcal.io import tiled_tables
 from pixelcal.workflow import config
@@ -131,7 +131,8 @@ SAID = {
         f" {camera_prior.FAR_PREFERENCE:g}, in each of {({4: 'four'})[camera_prior.PARTS]} parts",
         f"the deviance of {pixels.ASKED} pixels is better by {camera_prior.FAR_PREFERENCE:g}",
         f"more than {learning.WARN_KEV} keV and {learning.WARN_SIGMA:g} standard errors | warned",
-        f"more than {learning.WARN_BEND_KEV} keV and {learning.WARN_BEND_SIGMA:g} standard errors",
+        f"would fall by {scale_tests.TOLD_GAIN:g} with one explanation, and lines are off by more"
+        f" than {scale_tests.TOLD_KEV} keV",
         f"bins of {fit_columns.RESIDUAL_STEP_KEV} keV, in windows",
         "windows of {}, {}, {} and {} bins".format(*adequacy.WIDTHS),
         f"chance in {adequacy.CHANCE} of the cameras",

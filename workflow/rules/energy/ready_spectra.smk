@@ -9,7 +9,7 @@ rule take_spectra:
     input:
         **event_inputs(),
         **optional(prior=config["relation"]["file"]),
-        lines=line_table,
+        lines=given_line_table,
         pixel_map=PIXEL_MAP,
     output:
         truth=f"{FOLDER}/{{exposure}}/truth.ecsv",  # NaN

@@ -1,7 +1,8 @@
 rule learn_response:
     """
-    What: the line profile and the shape of the continuum, learnt from all pixels together. Only
-        for the method `joint` where no `fit.response` is given.
+    What: the line profile and the shape of the continuum, learnt from all pixels together, and the
+        line table that they were learnt with: the configured one, where asked with the lines that
+        the spectra show beside. Only for the method `joint` where no `fit.response` is given.
     Physics: resolution and hole tails against energy, continuum and line ratios of the camera,
         which one pixel has too few counts to tell; how much pixels scatter, how far the typical
         one is from the model, and the systematic uncertainty that follows.
@@ -11,9 +12,11 @@ rule learn_response:
         **prior_input(),
         **bad_pixels_input(),
         spectra=f"{FOLDER}/{{exposure}}/spectra.fits",
-        lines=line_table,
+        lines=given_line_table,
+        catalogue=CATALOGUE,
     output:
         response=f"{FOLDER}/{{exposure}}/response.fits",
+        lines=f"{FOLDER}/{{exposure}}/lines.csv",
     log:
         "results/logs/learn_response/{exposure}.log",
     benchmark:

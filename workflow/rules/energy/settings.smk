@@ -70,6 +70,7 @@ SIMULATION = (
     "dead_fraction",
 )
 INJECTION = ("gain_sigma", "offset_sigma_keV", "seed")
+LEARNT = ("bend", "free_elements", "include_lines")  # with the response
 TWO_STEP = (
     "two_step.line_fwhm_keV",
     "two_step.tolerance_sigma",
@@ -110,13 +111,13 @@ def injection_settings(wildcards):
 
 def response_settings(wildcards):
     """What the response of the camera depends on."""
-    return leaves(EXPOSURES[wildcards.exposure]["fit"], "min_counts")
+    return leaves(EXPOSURES[wildcards.exposure]["fit"], "min_counts", *LEARNT)
 
 
 def fit_settings(wildcards):
     """What the fit of a chunk depends on: the options of one method do not touch the other."""
     fit = EXPOSURES[wildcards.exposure]["fit"]
-    of_method = ["response", "leave_one_out"] if fit["method"] == "joint" else TWO_STEP
+    of_method = ["response", "leave_one_out", *LEARNT] if fit["method"] == "joint" else TWO_STEP
     return leaves(fit, "method", "chunk_pixels", "min_counts", "pvalue_limit", *of_method)
 
 
@@ -151,7 +152,7 @@ def report_exposures():
             "name": name,
             "seconds": exposure["seconds"],
             "multiplicity": exposure["multiplicity"],
-            "lines": shipped_or_given(exposure["lines"]),
+            "lines": line_table_of(name),
             "method": exposure["fit"]["method"],
             "min_counts": exposure["fit"]["min_counts"],
         }
@@ -167,14 +168,16 @@ def event_contents():
 
 def response_contents(wildcards):
     """Checksums of the tables that the response of the camera is learnt from."""
-    return contents(line_table(wildcards), config["bad_pixels"])
+    includes = EXPOSURES[wildcards.exposure]["fit"]["include_lines"]
+    catalogue = CATALOGUE if includes else None
+    return contents(given_line_table(wildcards), config["bad_pixels"], catalogue)
 
 
 def fit_contents(wildcards):
     """Checksums of the line table of the exposure, and of the response where it is given."""
     fit = EXPOSURES[wildcards.exposure]["fit"]
     response = fit["response"] if fit["method"] == "joint" else None
-    return contents(line_table(wildcards), response)
+    return contents(given_line_table(wildcards), response)
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -185,14 +188,27 @@ def per_exposure(name):
     return [f"{FOLDER}/{exposure}/{name}" for exposure in EXPOSURES]
 
 
-def line_table(wildcards):
-    """The line table of the exposure."""
+def given_line_table(wildcards):
+    """The line table of the exposure, as configured."""
     return shipped_or_given(EXPOSURES[wildcards.exposure]["lines"])
+
+
+def line_table_of(exposure):
+    """The line table that an exposure is fitted with: with the lines that were found, if asked."""
+    settings = EXPOSURES[exposure]
+    if settings["fit"]["include_lines"]:
+        return f"{FOLDER}/{exposure}/lines.csv"
+    return shipped_or_given(settings["lines"])
+
+
+def line_table(wildcards):
+    """The line table that the exposure is fitted with."""
+    return line_table_of(wildcards.exposure)
 
 
 def line_tables():
     """The line tables of all exposures."""
-    return sorted({shipped_or_given(exposure["lines"]) for exposure in EXPOSURES.values()})
+    return sorted({line_table_of(exposure) for exposure in EXPOSURES})
 
 
 def event_inputs():

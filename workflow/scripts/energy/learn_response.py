@@ -3,15 +3,19 @@
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.energy.fit.learning import learn_camera
-from pixelcal.energy.kinds import kinds_of, learn_by_kind
-from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.catalogue import read_catalogue
+from pixelcal.energy.fit.joint import JointOptions
+from pixelcal.energy.fit.learning import PVALUE_LIMIT, learn_camera
+from pixelcal.energy.kinds import kinds_of, learn_by_kind, rows_by_kind
+from pixelcal.energy.lines import line_table_text, read_line_table
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.response.io import write_responses
 from pixelcal.energy.response.line_shape import expected_shape
+from pixelcal.energy.response.stack_fit import terms_of
+from pixelcal.energy.results.found_lines import include_lines
 from pixelcal.instrument import instrument_of
 from pixelcal.io.merge import read_bad_pixels
-from pixelcal.io.tables import read_columns
+from pixelcal.io.tables import read_columns, write_text
 from pixelcal.workflow.script import running
 
 with running(snakemake) as progress:
@@ -29,17 +33,26 @@ with running(snakemake) as progress:
             detnum, read_bad_pixels(snakemake.input.bad_pixels, "DETNUM", instrument.n_pixels)
         )
     known = {"expected": expected_shape(instrument), "search": instrument.search}
-    rows = np.flatnonzero(used)
+    known["terms"] = terms_of(params.fit["bend"], params.fit["free_elements"], table)
+    rows, min_counts = np.flatnonzero(used), params.fit["min_counts"]
+    kinds = kinds_of(spectra)[rows]
 
-    def learn(chosen):
+    def learn(table, chosen):
         data = counts[rows[chosen]], gain[rows[chosen]], offset[rows[chosen]]
-        return learn_camera(*data, table, params.fit["min_counts"], progress, **known)
+        return learn_camera(*data, table, min_counts, progress, **known)
 
-    responses, borrowed = learn_by_kind(kinds_of(spectra)[rows], learn)
+    if params.fit["include_lines"]:  # by the most frequent kind of pixel
+        first = next(iter(rows_by_kind(kinds).values()))
+        data = counts[rows[first]], gain[rows[first]], offset[rows[first]]
+        options = JointOptions(min_counts, PVALUE_LIMIT, instrument.search)
+        known_lines = read_catalogue(snakemake.input.catalogue), options, known["expected"]
+        table = include_lines(lambda t, chosen: learn(t, first[chosen]), *data, table, *known_lines)
+    responses, borrowed = learn_by_kind(kinds, lambda chosen: learn(table, chosen))
     cards = [
         ("EXPNAME", params.exposure, "exposure"),
         ("EXPOSURE", spectra.meta["EXPOSURE"], "[s] good time"),
         ("NPIXELS", len(rows), "pixels learnt from"),
         *(("HISTORY", f"kind {kind} borrows from {other}") for kind, other in borrowed.items()),
     ]
+    write_text(snakemake.output.lines, line_table_text(table))
     write_responses(snakemake.output.response, responses, table, cards, params.date)

@@ -24,6 +24,7 @@ from pixelcal.energy.kinds import kinds_of
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.results import merge as merging
 from pixelcal.energy.results.adequacy_files import residual_hdus
+from pixelcal.energy.results.curves import curve_of_pixels, nearest_lines, with_curve
 from pixelcal.energy.results.lineage import check_chunks, check_spectra
 from pixelcal.energy.results.mission_file import mission_hdus, previous_relation
 from pixelcal.energy.results.systematics import systematics_of, with_systematics
@@ -67,12 +68,14 @@ with running(snakemake):
     )
     logging.getLogger("pixelcal").info(cards[-1][1])
     kinds = kinds_of(spectra) if "KIND" in spectra.colnames else None
-    systematics = None
+    systematics = curve = None
     if given.get("response"):
         systematics = systematics_of(given.response, kinds_of(spectra), table, instrument)
+        curve = curve_of_pixels(given.response, kinds_of(spectra), table)
     full = with_systematics(rows, systematics, instrument.requirement)
+    full, ends = with_curve(full, curve)
     times = data_time_cards(spectra.meta)
-    hdus = [merging.relation_hdu(full, x, y, [*cards, *times], kinds)]
+    hdus = [merging.relation_hdu(full, x, y, [*cards, *times, *ends], kinds)]
     if params.settings.get("exposure", {}).get("fit", {}).get("leave_one_out"):
         left_out = merged(LEAVE_OUT_EXTENSION, paths, detnum)
         hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
@@ -83,4 +86,6 @@ with running(snakemake):
 
     if instrument.mission_file:
         previous = previous_relation(prior, detnum, **params.relation, instrument=instrument)
-        write_fits(made.mission, mission_hdus(rows, previous, cards, spectra.meta), params.date)
+        rows, told = nearest_lines(rows, curve)
+        hdus = mission_hdus(rows, previous, [*cards, *told], spectra.meta)
+        write_fits(made.mission, hdus, params.date)

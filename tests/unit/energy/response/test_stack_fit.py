@@ -9,9 +9,9 @@ from helpers.instruments import EXPECTED
 from helpers.nominal_stacks import nominal_stacks
 
 from pixelcal.energy.lines import elements_of
-from pixelcal.energy.response.learn import _StackFit
 from pixelcal.energy.response.line_shape import TRAPPING
 from pixelcal.energy.response.stack import stack_edges
+from pixelcal.energy.response.stack_fit import StackFit, Terms
 
 RELATION = cameras.NOMINAL_GAIN, cameras.NOMINAL_OFFSET
 
@@ -27,14 +27,14 @@ def at_optimum(trapping):
     free = np.arange(len(EXPECTED.vector))
     free = free if trapping else np.delete(free, TRAPPING)
     data = table, stack_edges(table), np.concatenate(nominal_stacks(counts)), RELATION[0] ** 2 / 6.0
-    fit = _StackFit(*data, EXPECTED, free)
+    fit = StackFit(*data, EXPECTED, free, Terms())
     shape = EXPECTED.vector.copy()
     shape[TRAPPING] = 0.02
     others = [1e-4, 0.01, 0.03, *0.01 * np.arange(len(elements_of(table)[0]))]
     theta = np.array([*shape[free], *others])
     weights = 1.0 / np.sqrt(np.maximum(fit.data, 1.0))
     _, expected = fit.solve(theta, weights)
-    return _StackFit(data[0], data[1], expected, data[3], EXPECTED, free), theta, weights
+    return StackFit(data[0], data[1], expected, data[3], EXPECTED, free, Terms()), theta, weights
 
 
 @pytest.mark.parametrize("trapping", [False, True])

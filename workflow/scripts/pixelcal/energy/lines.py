@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from dataclasses import dataclass
 from itertools import pairwise
@@ -230,6 +231,22 @@ def _arrays(rows: list[dict], limits: dict[str, tuple[float, float]]) -> LineTab
         block_limits_keV=np.array([limits[name] for name in names]),
         **{name: np.array([row[name] for row in rows]) for name in OPTIONAL_COLUMNS},
     )
+
+
+def line_table_text(table: LineTable) -> str:
+    """A line table as the text of a CSV file that `read_line_table` reads as the same table."""
+    text = io.StringIO()
+    write = csv.writer(text, lineterminator="\n").writerow
+    write([*COLUMNS, *OPTIONAL_COLUMNS])
+    for k in range(table.n_lines):
+        block = int(table.block[k])
+        numbers = repr(float(table.energy_keV[k])), repr(float(table.intensity[k]))
+        limits = (repr(float(limit)) for limit in table.block_limits_keV[block])
+        err, width = float(table.energy_err_keV[k]), float(table.width_keV[k])
+        given = "" if math.isnan(err) else repr(err), repr(width) if width else ""
+        names = table.element[k], table.transition[k]
+        write([*names, *numbers, table.block_names[block], *limits, table.source[k], *given])
+    return text.getvalue()
 
 
 def line_groups(table: LineTable) -> list[tuple[int, str]]:

@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from pixelcal.energy.curve import Curve
+
 RELATION_COLUMNS = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
 """A relation with its covariance, in the order in which `energy_sigma` takes them."""
+
+
+CURVE_COLUMNS, CURVE_ENDS = ("CURVE_MID", "CURVE_LOW"), ("CURVE_E1", "CURVE_E2")
+"""Columns of `curve.Curve`, where one was fitted, and keywords with its ends."""
 
 
 def relation_columns(rows) -> list[np.ndarray]:
@@ -22,14 +28,28 @@ def position(energy_keV, gain, offset):
     return (energy_keV - offset) / gain
 
 
-def energy_error(energy_keV, gain, offset, gain_true, offset_true):
+def curve_of(rows) -> Curve | None:
+    """How the energies of a relation leave its straight lines; None where it has no such columns.
+
+    `rows` is a table of a relation with its header in `meta`, or a row of one.
+    """
+    names = rows.colnames if hasattr(rows, "colnames") else (rows.dtype.names or ())
+    if CURVE_COLUMNS[0] not in names:
+        return None
+    header = rows.meta if hasattr(rows, "meta") else rows.table.meta
+    ends = tuple(float(header[keyword]) for keyword in CURVE_ENDS)
+    return Curve(*(np.asarray(rows[name], float) for name in CURVE_COLUMNS), ends)
+
+
+def energy_error(energy_keV, gain, offset, gain_true, offset_true, curve: Curve | None = None):
     """Signed error (keV) of the energy that the relation gives to a photon of `energy_keV`.
 
     The true relation gives the position of the photon; the error is the energy that the relation
     under test gives to that position, minus the true one. Arguments broadcast; NaN where there is
-    no valid fit.
+    no valid fit. `curve` is how the relation under test leaves a straight line.
     """
-    return gain * position(energy_keV, gain_true, offset_true) + offset - energy_keV
+    seen = gain * position(energy_keV, gain_true, offset_true) + offset
+    return (seen if curve is None else curve.energy(seen)) - energy_keV
 
 
 def relation_covariance(rows) -> np.ndarray:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.table import Table
 
-from pixelcal.energy.relation import energy_sigma, relation_covariance
+from pixelcal.energy.curve import Curve
+from pixelcal.energy.relation import curve_of, energy_sigma, relation_covariance
 from pixelcal.errors import InputError
 
 
 @dataclass(frozen=True)
 class Relation:
     """Channel-energy relations of pixels: E = gain x + offset, with their errors.
+
+    Where a curve was fitted too (columns CURVE_MID, CURVE_LOW), `energy` adds it.
 
     x is the position on the channel axis. Channel c covers x from c to c + 1, so its centre is at
     c + 0.5, and the offset is the energy of the lower edge of channel 0.
@@ -107,7 +110,11 @@ class Relation:
                 )
             position = channel + 0.5
         row = self._rows(pixel)
-        return self.gain[row] * np.asarray(position, float) + self.offset[row]
+        straight = self.gain[row] * np.asarray(position, float) + self.offset[row]
+        curve = curve_of(self.table)
+        if curve is None:
+            return straight
+        return Curve(curve.middle[row], curve.low[row], curve.ends).energy(straight)
 
     def sigma(self, pixel, energy) -> np.ndarray:
         """Statistical standard deviation of the energy, from the covariance of gain and offset.

@@ -27,6 +27,7 @@ from pixelcal.workflow.config_checks import (
     check_choices,
     check_instrument,
     check_layout,
+    check_learnt,
     check_multiplicity,
     check_ready_spectra,
     check_relation,
@@ -157,7 +158,7 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
         raise InputError("; also ".join([*mistakes, str(error)])) from None
     resolved = _of_instrument(resolved, instrument)
     checks = [check_instrument, check_layout, check_multiplicity]
-    checks += [check_relation, check_choices, check_ready_spectra]
+    checks += [check_relation, check_choices, check_ready_spectra, check_learnt]
     checks = [check_relation] if mistakes else checks
     n_pixels = instrument["camera"]["pixels"]
     mistakes += mistakes_of([lambda: parse_pixels(resolved["pixels"], n_pixels)])

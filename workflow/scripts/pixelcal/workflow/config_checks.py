@@ -20,6 +20,10 @@ RESERVED = ("benchmarks", "logs", "sstcam")
 """Folders of `results` that are not of an instrument."""
 
 
+LEARNT = ("bend", "free_elements", "include_lines")
+"""Keys of `fit` on what is found with the response of the camera."""
+
+
 def check_instrument(config: Mapping, instrument: Mapping) -> None:
     """The name of the instrument file is one that a folder of products can have."""
     name = Path(config["instrument"]).stem
@@ -93,6 +97,26 @@ def check_choices(config: Mapping, instrument: Mapping) -> None:
                 f"exposures.{name}.seconds: {exposure['seconds']:g} s are asked for, but"
                 f" {available:g} s of good time are simulated (simulation.good_seconds);"
                 f" allowed: at most {available:g}"
+            )
+
+
+def check_learnt(config: Mapping, instrument: Mapping) -> None:
+    """What is found with the response needs one that is learnt."""
+    for name, exposure in {"": {"fit": None}, **config["exposures"]}.items():
+        fit = {**config["fit"], **(exposure["fit"] or {})}
+        keys = [key for key in LEARNT if fit[key] not in (None, "none", [], False)]
+        asked, key = bool(keys), keys[0] if keys else LEARNT[0]
+        where = f"exposures.{name}.fit.{key}" if name and exposure["fit"] else f"fit.{key}"
+        if asked and fit["method"] != "joint":
+            raise InputError(
+                f"{where}: {shown(fit[key])} is asked for, which the method {fit['method']} cannot"
+                " find; allowed: fit.method: joint"
+            )
+        if asked and fit["response"]:
+            raise InputError(
+                f"{where}: {shown(fit[key])} is asked for, but fit.response"
+                f" {fit['response']!r} holds what was found when it was learnt; leave one of them"
+                " out"
             )
 
 

@@ -36,7 +36,7 @@ def pass_fractions(data: FigureData, energies_keV) -> tuple[np.ndarray, np.ndarr
     predicted = np.array(list(map(predicted_pass_fraction, sigma, limits)))
     if data.truth is None:
         return np.full(len(energies), np.nan), predicted
-    error = energy_error(energies[:, None], *data.relation[:2], *data.truth)[:, wanted]
+    error = energy_error(energies[:, None], *data.relation[:2], *data.truth, data.curve)[:, wanted]
     return np.array(list(map(pass_fraction, error, limits))), predicted
 
 
@@ -93,7 +93,7 @@ def energy_error_figure(data: FigureData):
     sigma = energy_sigma(energies[:, None], *data.relation)
     error = None
     if has_truth:
-        error = energy_error(energies[:, None], *data.relation[:2], *data.truth)
+        error = energy_error(energies[:, None], *data.relation[:2], *data.truth, data.curve)
         good = np.asarray(data.rows["STATUS"]) == 0
         with np.errstate(invalid="ignore", divide="ignore"):
             _draw_pulls(panels[2], (error / sigma)[:, good], data)
@@ -192,7 +192,7 @@ def differences_figure(data: FigureData):
     for axes in panels[len(judged) : -1]:
         axes.set_axis_off()
     for axes, energy in zip(panels, judged, strict=False):
-        difference = energy_error(energy, *data.relation[:2], gain, offset)
+        difference = energy_error(energy, *data.relation[:2], gain, offset, data.curve)
         sigma = energy_sigma(energy, *data.relation)
         _draw_energy_difference(axes, energy, difference, sigma, data)
     _draw_tails(panels[-1], data, gain, offset)
@@ -230,7 +230,7 @@ def _draw_tails(axes, data: FigureData, gain, offset) -> None:
     """Fraction of the pixels with a difference larger than so many times the requirement."""
     place = np.linspace(0.0, 3.0, 301)
     for energy, colour in zip(data.requirement.energies_keV, cycle(SHADES), strict=False):
-        difference = np.abs(energy_error(energy, *data.relation[:2], gain, offset))
+        difference = np.abs(energy_error(energy, *data.relation[:2], gain, offset, data.curve))
         known = np.sort(difference[np.isfinite(difference)]) / float(
             requirement_keV(energy, data.requirement)
         )

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelcal.camera import PixelPositions
-from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.curve import Curve
+from pixelcal.energy.relation import curve_of, energy_error, energy_sigma, relation_columns
 from pixelcal.energy.requirement import inner_energies_keV
 from pixelcal.energy.results.changes import (
     BOTH_CHANGED,
@@ -79,6 +80,11 @@ class FigureData:
         return relation_columns(self.rows)
 
     @property
+    def curve(self) -> Curve | None:
+        """How energies leave the straight relations, where that was fitted."""
+        return curve_of(self.rows)
+
+    @property
     def reference(self) -> tuple[tuple[np.ndarray, np.ndarray], str]:
         """What the fit is compared with, and its name: the truth, else the prior."""
         return (self.truth, "true") if self.truth is not None else (self.prior, "prior")
@@ -108,7 +114,7 @@ def camera_figure(data: FigureData):
         ("Resolution (FWHM) at 60 keV", "keV", data.column("FWHM_60"), False),
     ]
     if data.truth is not None:
-        error = energy_error(energies[0], gain, offset, *data.truth)
+        error = energy_error(energies[0], gain, offset, *data.truth, data.curve)
         maps[3] = (f"Error against truth at {energies[0]:g} keV", "keV", error, True)
     for axes, (label, unit, values, signed) in zip(panels, maps, strict=False):
         plots.camera_map(figure, axes, values, data.positions, label, unit, signed)

@@ -14,6 +14,7 @@ import numpy as np
 from astropy.stats import mad_std
 from scipy.optimize import nnls
 
+from pixelcal.energy.curve import falling
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.lines import LineTable, elements_of
@@ -21,6 +22,7 @@ from pixelcal.energy.response.energy_scale import (
     bend_coefficients,
     bend_function,
     element_energy_sigma,
+    line_ends,
 )
 from pixelcal.energy.response.misfit import Misfit, measure_misfit
 from pixelcal.energy.response.model import Response
@@ -128,22 +130,30 @@ def systematic_covariance(
     The counts of the stack; the energies of each element's lines, known to
     `element_energy_sigma`, and how far they are found off; the bend of straight relations, as
     large as it is found, and its error; and what the blocks disagree on beyond chance, by what
-    leaving each of them out does.
+    leaving each of them out does. Where the bend or the energies of elements are fitted, what the
+    stack leaves open of all of these together is in the place of their priors.
     """
     covariance = np.zeros((3, 3))
     covariance[:2, :2] = response.scale_covariance
-    lever, (elements, of_line) = agreement.lever, elements_of(table)
-    fraction = np.zeros((len(elements), table.n_blocks))
-    np.add.at(fraction, (of_line, table.block), response.line_strength)
-    fraction /= np.maximum(fraction.sum(axis=0), 1e-300)
-    shifts = np.zeros(len(elements)) if response.element_shift is None else response.element_shift
-    uncertain = np.hypot(element_energy_sigma(table), shifts)
-    for of_element, by in zip(fraction, uncertain, strict=True):
-        moved = np.append(of_element @ lever, 0.0) * by
+    lever, of_elements = agreement.lever, _of_elements(agreement.lever, response, table)
+    shifts = response.element_shift
+    shifts = np.zeros(len(of_elements)) if shifts is None else shifts
+    off = _of_bend(lever, table)
+    if response.curve is not None or response.free_shift is not None:
+        moves = np.vstack([off, of_elements])
+        if len(response.nuisance_covariance) > len(moves):  # of a bend at low energy
+            low = falling(_centres(table), line_ends(table)) @ lever
+            moves = np.vstack([moves, np.append(low, 0.0)])
+        covariance += moves.T @ response.nuisance_covariance @ moves
+        if response.curve is None:
+            covariance += np.outer(off, off) * response.bend**2
+        uncertain = shifts * ~_is_free(response, table)
+    else:
+        uncertain = np.hypot(element_energy_sigma(table), shifts)
+        if np.isfinite(response.bend):
+            covariance += np.outer(off, off) * (response.bend**2 + response.bend_err**2)
+    for moved in of_elements * uncertain[:, None]:
         covariance += np.outer(moved, moved)
-    if np.isfinite(response.bend):
-        off = _of_bend(lever, table)
-        covariance += np.outer(off, off) * (response.bend**2 + response.bend_err**2)
     for block, shift in enumerate(agreement.shift):
         error = agreement.shift_err[block]
         if abs(shift) > error:
@@ -182,6 +192,23 @@ def own_covariance(agreement: BlockAgreement, table: LineTable) -> np.ndarray:
     variance, _ = nnls(squares / error[:, None] ** 2, (found / error) ** 2)
     moves = np.vstack([np.column_stack([lever, np.zeros(n_blocks)]), 4.0 * _of_bend(lever, table)])
     return (moves.T * variance) @ moves
+
+
+def _of_elements(lever: np.ndarray, response: Response, table: LineTable) -> np.ndarray:
+    """How stretch, shift and bend of energies (n_elements, 3) are off per keV of each element."""
+    elements, of_line = elements_of(table)
+    fraction = np.zeros((len(elements), table.n_blocks))
+    np.add.at(fraction, (of_line, table.block), response.line_strength)
+    fraction /= np.maximum(fraction.sum(axis=0), 1e-300)
+    return np.column_stack([fraction @ lever, np.zeros(len(elements))])
+
+
+def _is_free(response: Response, table: LineTable) -> np.ndarray:
+    """Whether the energies of each element are fitted, (n_elements,) bool."""
+    elements, of_line = elements_of(table)
+    if response.free_shift is None:
+        return np.zeros(len(elements), bool)
+    return np.bincount(of_line, response.free_shift != 0.0, len(elements)) > 0
 
 
 def _medians(values: np.ndarray) -> np.ndarray:

@@ -32,7 +32,9 @@ from pixelcal.energy.response.learn import learn_response
 from pixelcal.energy.response.line_shape import LineShape, prior_sigma
 from pixelcal.energy.response.model import Response, empty_response
 from pixelcal.energy.response.population import N_OF_SHAPE, learn_population_scale
+from pixelcal.energy.response.scale_tests import told
 from pixelcal.energy.response.stack import stack_blocks, stack_edges
+from pixelcal.energy.response.stack_fit import Terms
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.instrument import Window
 from pixelcal.numerics.statistics import evenly, robust_outliers
@@ -72,11 +74,9 @@ WARN_KEV, WARN_SIGMA = 0.1, 5.0
 TOO_FEW = "the spectra hold too few counts to learn the response from"
 NONE_ALIGNED = "no pixel could be aligned: the response is that of the prior relation"
 
-WARN_BEND_KEV = 0.2
-WARN_BEND_SIGMA = 4.0
-BENT = (
-    "the relations of all pixels together bend, by %+.3f +- %.3f keV in the middle of the lines;"
-    " straight ones are fitted, and the bend is in the systematic uncertainty"
+FITTED_BEND = (
+    "the relations of all pixels together bend: %+.3f +- %.3f keV are added to straight ones in the"
+    " middle of the lines, and another %+.3f keV at the lowest line"
 )
 BLOCKS_DISAGREE = (
     "the lines of block %s stand %+.3f +- %.3f keV off where the others put them, in all pixels"
@@ -96,6 +96,7 @@ def learn_camera(
     *,
     expected: LineShape,
     search: Window,
+    terms: Terms = Terms(),  # noqa: B008, a tuple
 ) -> Response:
     """The response of a camera from the spectra of its pixels.
 
@@ -114,6 +115,8 @@ def learn_camera(
         What is known of the line shape beforehand, where learning starts.
     search : Window
         How far around the prior relations lines are looked for.
+    terms : Terms
+        What is fitted beside what always is; trapping also where the data ask for it.
 
     Returns
     -------
@@ -124,7 +127,7 @@ def learn_camera(
     gain, offset = nearer_prior(counts, gain, offset, table, expected, search)
     gain, offset = find_starts(counts, gain, offset, table, expected, search)
     data = counts, gain, offset, table, options
-    response, finished = _alternate(*data, expected, max_iterations, progress)
+    response, finished = _alternate(*data, expected, terms, max_iterations, progress)
     return _with_agreement(response, *data) if finished else response
 
 
@@ -142,7 +145,7 @@ class _Learner:
         self._table, self._options, self._expected = table, options, expected
         self._used, self._covariance = np.arange(len(counts)), None
 
-    def learn(self, response: Response, trapping: bool) -> Response | None:
+    def learn(self, response: Response, terms: Terms) -> Response | None:
         """The response by the pixels that were aligned last; None where they hold too few counts.
 
         `response` is that of the iteration before.
@@ -154,7 +157,7 @@ class _Learner:
             return None
         start, scale = response.shape, response.population_scale
         data = stacks, self._table, float(pixels[1].mean()), len(used)
-        return learn_response(*data, start, scale, self._expected, trapping)
+        return learn_response(*data, start, scale, self._expected, terms)
 
     def align(self, response: Response, chosen: np.ndarray) -> Response:
         """The response with the population prior that the pixels `chosen` (m,) teach.
@@ -172,7 +175,7 @@ class _Learner:
         return replace(response, population_scale=scale)
 
 
-def _alternate(counts, gain, offset, table, options, expected, max_iterations, progress):
+def _alternate(counts, gain, offset, table, options, expected, terms, max_iterations, progress):
     """Learn and align in turn; `gain` and `offset` (n,) are changed in place.
 
     Until convergence from pixels evenly over the camera, `MOST_PIXELS` at most; then once from all,
@@ -185,18 +188,18 @@ def _alternate(counts, gain, offset, table, options, expected, max_iterations, p
     learner = _Learner(counts, gain, offset, table, options, expected)
     few = evenly(len(counts), MOST_PIXELS)
     response = replace(empty_response(table, expected), converged=False)
-    trapping, iteration = False, 0
+    iteration = 0
     while not response.converged and iteration < max_iterations:
         if iteration:
             response = learner.align(response, few)
-        learnt = learner.learn(response, trapping)
+        learnt = learner.learn(response, terms)
         if learnt is None:
             logger.warning(NONE_ALIGNED if iteration else TOO_FEW)
             return response, False
         iteration, change = iteration + 1, _change(response.shape, learnt.shape)
         converged = iteration >= MIN_EM_ITERATIONS and change < CONVERGENCE_TOLERANCE
-        if converged and not trapping and learnt.trapping_gain > TRAPPING_GAIN:
-            trapping, converged = True, False
+        if converged and not terms.trapping and learnt.trapping_gain > TRAPPING_GAIN:
+            terms, converged = terms._replace(trapping=True), False
         response = replace(learnt, iterations=iteration, converged=converged)
         _log(response, change)
         if progress:
@@ -205,7 +208,7 @@ def _alternate(counts, gain, offset, table, options, expected, max_iterations, p
         logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
     if len(few) < len(counts):
         before = learner.align(response, np.arange(len(counts)))
-        learnt = learner.learn(before, trapping)
+        learnt = learner.learn(before, terms)
         response = replace(learnt, iterations=iteration + 1, converged=response.converged)
         _log(response, _change(before.shape, response.shape))
     return response, True
@@ -217,8 +220,10 @@ def _with_agreement(response: Response, counts, gain, offset, table, options) ->
     for name, shift, error in zip(table.block_names, found.shift, found.shift_err, strict=True):
         if abs(shift) > max(WARN_KEV, WARN_SIGMA * error):
             logger.warning(BLOCKS_DISAGREE, name, shift, error)
-    if abs(response.bend) > max(WARN_BEND_KEV, WARN_BEND_SIGMA * response.bend_err):
-        logger.warning(BENT, response.bend / 4, response.bend_err / 4)
+    if response.curve is not None:
+        logger.info(FITTED_BEND, response.curve.middle, response.bend_err / 4, response.curve.low)
+    if words := told(response.explanations):
+        logger.warning(words)
     return replace(
         response,
         systematic_covariance=systematic_covariance(found, response, table),

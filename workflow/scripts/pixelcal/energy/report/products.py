@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from pixelcal.energy.fit.columns import RESIDUAL_EXTENSION
 from pixelcal.energy.lines import LineTable, read_line_table
-from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.relation import curve_of, energy_error, energy_sigma, relation_columns
 from pixelcal.energy.requirement import fraction_of_requirement
 from pixelcal.energy.response.io import read_responses
 from pixelcal.energy.response.model import Response
@@ -120,7 +120,8 @@ class Products:
 
     def _against(self, relation, energies_keV) -> np.ndarray:
         energies = self._asked(energies_keV)
-        return energy_error(energies, self.column("GAIN"), self.column("OFFSET"), *relation)
+        straight = self.column("GAIN"), self.column("OFFSET")
+        return energy_error(energies, *straight, *relation, curve_of(self.relation))
 
     def _asked(self, energies_keV) -> np.ndarray:
         """The energies asked for, or the reference energies, (m, 1)."""

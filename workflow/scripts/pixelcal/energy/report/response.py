@@ -11,7 +11,8 @@ from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.report.products import Products
 from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cdf
-from pixelcal.energy.response.model import Response, continuum_integrals
+from pixelcal.energy.response.model import Response, continuum_integrals, placed
+from pixelcal.energy.response.scale_tests import told
 from pixelcal.energy.response.stack import stack_blocks, stack_edges
 from pixelcal.report.frame import decimals, number
 
@@ -55,7 +56,12 @@ def shape_table(response: Response, block_names: Sequence[str]) -> list[tuple[st
 def _energy_scale_rows(response: Response, block_names: Sequence[str]) -> list[tuple[str, str]]:
     """(name, value) of the bend of the relations and of the shift of each block, where known."""
     measured = []
-    if np.isfinite(response.bend):
+    if response.curve is not None:
+        err = response.bend_err / 4.0 if response.curve.middle else np.nan
+        words = "Fitted bend of all relations, in the middle of the lines"
+        measured.append((words, response.curve.middle, err))
+        measured.append(("The same at the lowest line", response.curve.low, np.nan))
+    elif np.isfinite(response.bend):
         words = "Bend of all relations, in the middle of the lines"
         # The coefficient is four times what a relation rises there above a straight one.
         measured.append((words, response.bend / 4.0, response.bend_err / 4.0))
@@ -70,11 +76,15 @@ def _energy_scale_rows(response: Response, block_names: Sequence[str]) -> list[t
 
 
 def warnings(exposure: Products) -> list[str]:
-    """A sentence where the learning of the response is known not to have converged."""
+    """A sentence where the learning of the response is known not to have converged, and where lines
+    do not stand where they should."""
     response = exposure.response
-    if response is None or response.converged is None or response.converged:
+    if response is None:
         return []
-    return [
+    positions = [words] if (words := told(response.explanations)) else []
+    if response.converged is None or response.converged:
+        return positions
+    return positions + [
         f"The learning of the response (EM) has not converged: {_iterations(response)}; all pixels"
         " are fitted with its line shape."
     ]
@@ -150,7 +160,8 @@ def stack_model(response: Response, table: LineTable, block: int, edges_keV, gai
     limits = table.block_limits_keV[block]
     continuum = response.continuum[block] @ continuum_integrals(limits, edges_keV, shape)
     options = {"extra_variance": spread, "width": table.width_keV}
-    escapes = escape_peaks(shape, table.energy_keV, edges_keV, **options)
-    lines = line_cdf(shape, table.energy_keV, edges_keV, **options)
+    energy_keV = placed(table, response).energy_keV
+    escapes = escape_peaks(shape, energy_keV, edges_keV, **options)
+    lines = line_cdf(shape, energy_keV, edges_keV, **options)
     continuum = continuum + response.line_strength @ np.diff(escapes, axis=1)
     return continuum + response.line_strength @ np.diff(lines, axis=1), continuum

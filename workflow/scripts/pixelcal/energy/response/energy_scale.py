@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from pixelcal.energy.curve import parabola
 from pixelcal.energy.lines import LineTable, elements_of
 
 ENERGY_PRIOR_SIGMA_KEV = 0.02
@@ -132,16 +133,15 @@ def bend_function(energy_keV, table: LineTable):
 
     Its coefficient (keV) is minus four times what it is in the middle between them.
     """
-    low, high = _ends(table)
-    energy = np.asarray(energy_keV, float)
-    return (energy - low) * (energy - high) / (high - low) ** 2
+    return parabola(energy_keV, line_ends(table))
 
 
 def bend_coefficients(table: LineTable) -> np.ndarray:
     """`bend_function` as coefficients (3,) of stretch, shift (keV) and bend (keV)."""
-    low, high = _ends(table)
+    low, high = line_ends(table)
     return np.array([-(low + high), low * high, BEND_AT_KEV**2]) / (high - low) ** 2
 
 
-def _ends(table: LineTable) -> tuple[float, float]:
+def line_ends(table: LineTable) -> tuple[float, float]:
+    """Energies (keV) of the lowest and the highest line of a table."""
     return float(np.min(table.energy_keV)), float(np.max(table.energy_keV))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pixelcal.energy.curve import Curve
 from pixelcal.energy.response.energy_scale import common_covariance, own_covariance
 from pixelcal.io.tables import has_extension, read_columns
 
@@ -27,6 +28,23 @@ def suffixes(path: str | Path) -> Iterator[str]:
 def kind_in(header: Mapping) -> str:
     """The kind of pixel that an extension LINES is of."""
     return str(header.get("KIND", ""))
+
+
+def curve_in(header: Mapping, ends: tuple[float, float]) -> Curve | None:
+    """How energies leave straight relations, by the header of LINES; None where not fitted.
+
+    `ends` are the lowest and the highest line (keV).
+    """
+    if "CURVEMID" not in header:
+        return None
+    return Curve(float(header["CURVEMID"]), float(header["CURVELOW"]), ends)
+
+
+def curves(path: str | Path, ends: tuple[float, float]) -> dict[str, Curve]:
+    """`curve_in` by kind of pixel; empty where none was fitted."""
+    headers = [read_columns(path, f"LINES{ending}").meta for ending in suffixes(path)]
+    found = {kind_in(header): curve_in(header, ends) for header in headers}
+    return {kind: curve for kind, curve in found.items() if curve is not None}
 
 
 def systematic_covariances(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -13,16 +13,17 @@ from pixelcal.energy.lines import LineTable, elements_of, line_groups
 from pixelcal.energy.response.energy_scale import (
     OWN_KEYWORDS,
     SYSTEMATIC_KEYWORDS,
+    line_ends,
     scale_cards,
     scale_covariance,
 )
-from pixelcal.energy.response.extensions import kind_in, suffix, suffixes
+from pixelcal.energy.response.extensions import curve_in, kind_in, suffix, suffixes
 from pixelcal.energy.response.line_shape import LineShape, shape_of
 from pixelcal.energy.response.materials import MATERIALS, Material
 from pixelcal.energy.response.misfit import Misfit, no_misfit
-from pixelcal.energy.response.model import Response
+from pixelcal.energy.response.model import Explanation, Response
 from pixelcal.errors import InputError
-from pixelcal.io.tables import read_columns, table_hdu, write_fits
+from pixelcal.io.tables import has_extension, read_columns, table_hdu, write_fits
 
 EARLIER_MATERIAL = "CdTe"
 """Of files that were written before they named it."""
@@ -34,7 +35,12 @@ CONTINUUM_NEEDED = ("E_MIN", "E_MAX", "COEFFICIENTS")
 MISFIT_COLUMNS = ("MISFIT", "MISFIT_SCATTER", "MISFIT_SHIFT", "MISFIT_SHIFT_SCATTER")
 """Columns of a block with the first fields of `misfit.Misfit`."""
 
-LINES_UNITS = {"ENERGY": "keV", "STRENGTH": "count", "SHIFT": "keV", "WIDTH": "keV"}
+POSITIONS, POSITION_NUMBERS = "LINE_POSITIONS", ("VALUE", "VALUE_ERR", "GAIN")
+"""The extension with `Response.explanations`, and its columns of numbers."""
+
+LINES_UNITS = {"STRENGTH": "count"} | dict.fromkeys(
+    ("ENERGY", "SHIFT", "WIDTH", "FREE_SHIFT"), "keV"
+)
 CONTINUUM_UNITS = {
     "E_MIN": "keV",
     "E_MAX": "keV",
@@ -108,6 +114,7 @@ def _response_hdus(
         STRENGTH=response.line_strength,
         SHIFT=_known(response.element_shift, len(elements))[of_line],
         **({"WIDTH": table.width_keV} if table.width_keV.any() else {}),
+        **({} if response.free_shift is None else {"FREE_SHIFT": response.free_shift}),
     )
     continuum = _columns(
         BLOCK=np.array(table.block_names, "S"),
@@ -130,7 +137,18 @@ def _response_hdus(
         table_hdu(lines, f"LINES{ending}", units, [*cards, *shape]),
         table_hdu(continuum, f"CONTINUUM{ending}", CONTINUUM_UNITS),
         table_hdu(population, f"SPREAD{ending}", {}),
+        *_position_hdus(response, ending),
     ]
+
+
+def _position_hdus(response: Response, ending: str) -> list[fits.BinTableHDU]:
+    """The extension LINE_POSITIONS; none where nobody looked."""
+    if not response.explanations:
+        return []
+    what, *numbers = zip(*response.explanations, strict=True)
+    named = dict(zip(POSITION_NUMBERS, map(np.array, numbers), strict=True))
+    rows = _columns(WHAT=np.array(what, "S"), **named)
+    return [table_hdu(rows, f"{POSITIONS}{ending}", dict.fromkeys(POSITION_NUMBERS[:2], "keV"))]
 
 
 def _shape_cards(response: Response) -> list[tuple]:
@@ -160,6 +178,11 @@ def _shape_cards(response: Response) -> list[tuple]:
                 float(response.misfit.bend_scatter[0]),
                 "[keV] its scatter between pixels",
             ),
+        ]
+    if response.curve is not None:
+        shape += [
+            ("CURVEMID", response.curve.middle, "[keV] added to straight relations, middle"),
+            ("CURVELOW", response.curve.low, "[keV] the same at the lowest line"),
         ]
     shape.append(("DOF", response.dof, "degrees of freedom of the stacked spectrum"))
     if response.converged is not None:
@@ -247,11 +270,23 @@ def _read_response(path: str | Path, table: LineTable, ending: str) -> tuple[str
         block_shift=_column(continuum, "SHIFT"),
         block_shift_err=_column(continuum, "SHIFT_ERR"),
         misfit=_misfit(continuum, header),
+        curve=curve_in(header, line_ends(table)),
+        free_shift=_column(lines, "FREE_SHIFT"),
+        explanations=_explanations(path, ending),
         chi_square=float(header.get("CHISQ", np.nan)),
         dof=int(header["DOF"]),
         iterations=int(header.get("EMITER", 0)),
         converged=header.get("EMCONV"),
     )
+
+
+def _explanations(path: str | Path, ending: str) -> tuple[Explanation, ...]:
+    """What would explain where the lines stand, or nothing of a file from before that was told."""
+    if not has_extension(path, f"{POSITIONS}{ending}"):
+        return ()
+    rows = read_columns(path, f"{POSITIONS}{ending}")
+    columns = [np.asarray(rows[name], float).tolist() for name in POSITION_NUMBERS]
+    return tuple(map(Explanation, _texts(rows["WHAT"]), *columns))
 
 
 def _known_covariance(header, keywords) -> np.ndarray | None:

@@ -6,15 +6,37 @@ whose ratios hold, the weights of lines within them, and the continuum of a bloc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
 
+from pixelcal.energy.curve import Curve
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.misfit import Misfit
 from pixelcal.energy.response.population import wide_population_scale
+
+
+class Explanation(NamedTuple):
+    """One thing that is not as the model says, and by how much chi-square of the stack is lower.
+
+    Attributes
+    ----------
+    what : str
+        "quadratic" or "low", how relations bend, or the name of an element.
+    value, err : float, keV
+        What is to be added to straight relations in the middle of the lines, or at the lowest line;
+        by how much the lines of the element stand above the line table.
+    gain : float
+    """
+
+    what: str
+    value: float
+    err: float
+    gain: float
+
 
 CONTINUUM_INDEX = -1.5
 CONTINUUM_ORDER = 2
@@ -63,6 +85,16 @@ class Response:
         How well the stack is described.
     trapping_gain : float
         By how much trapping by depth would lower chi-square (score test), where it is not fitted.
+    explanations : tuple of Explanation
+        What would explain where the lines stand in the stack, the best first.
+    curve : Curve, or None
+        How energies leave the straight relations of the pixels; None where relations are straight.
+    free_shift : (n_lines,) float, keV, or None
+        How far the lines of elements whose energies are fitted stand above the line table; 0 of the
+        others, None where none is free.
+    nuisance_covariance : (n_nuisances, n_nuisances) float, or None
+        Of the bend (keV), of the shift of each element (keV) and, where it is fitted, of the bend
+        at low energy (keV), in the stack, by their priors and counts.
     iterations, converged : int, bool
         Of the alternation (EM) that learnt the response; not known (0, None) of one that was
         written before this was recorded.
@@ -76,6 +108,10 @@ class Response:
     chi_square: float = np.nan
     dof: int = 0
     trapping_gain: float = 0.0
+    explanations: tuple[Explanation, ...] = ()
+    curve: Curve | None = None
+    free_shift: np.ndarray | None = None
+    nuisance_covariance: np.ndarray | None = None
     iterations: int = 0
     converged: bool | None = None
     systematic_covariance: np.ndarray | None = None
@@ -86,6 +122,18 @@ class Response:
     block_shift: np.ndarray | None = None
     block_shift_err: np.ndarray | None = None
     misfit: Misfit | None = None
+
+
+def placed(table: LineTable, response: Response) -> LineTable:
+    """The line table with each line where it stands on the axis of straight relations."""
+    if response.curve is None and response.free_shift is None:
+        return table
+    energy = table.energy_keV
+    if response.free_shift is not None:
+        energy = energy + response.free_shift
+    if response.curve is not None:
+        energy = response.curve.straight(energy)
+    return replace(table, energy_keV=energy)
 
 
 def n_continuum_functions(shape: LineShape) -> int:

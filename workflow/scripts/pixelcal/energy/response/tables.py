@@ -17,7 +17,7 @@ from scipy.ndimage import spline_filter1d
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.response.line_shape import escape_peaks, line_cdf, line_pdf
 from pixelcal.energy.response.misfit import Misfit, misfit_without, no_misfit
-from pixelcal.energy.response.model import Response, continuum_functions
+from pixelcal.energy.response.model import Response, continuum_functions, placed
 
 GRID_STEP_KEV = 0.05
 """Cubic Hermite interpolation on it is exact to 5e-6 of a line for FWHM above 0.5 keV, and to 1e-6
@@ -92,7 +92,8 @@ class Templates(NamedTuple):
 
 
 def make_templates(response: Response, table: LineTable) -> Templates:
-    """Tabulate `response` for the blocks and lines of `table`."""
+    """Tabulate `response` for the blocks and lines of `table`, where they stand in `response`."""
+    table = placed(table, response)
     limits = table.block_limits_keV
     start = limits[:, 0] - GRID_MARGIN_KEV
     n_grid = int(np.ceil((np.diff(limits).max() + 2 * GRID_MARGIN_KEV) / GRID_STEP_KEV)) + 2

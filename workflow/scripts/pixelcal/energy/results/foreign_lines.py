@@ -143,18 +143,22 @@ def _of_region(region: Region, tried, table: LineTable) -> list[Candidate]:
 def table_rows(series: Series, table: LineTable) -> tuple[str, ...]:
     """Rows that would include the lines of a series in a line table: those within its blocks."""
     rows = []
-    lines = series.transition, series.energy_keV, series.intensity
-    for transition, energy, intensity in zip(*lines, strict=True):
-        block = np.flatnonzero((table.block_limits_keV - energy) @ [1, 0] < 0)[-1:]
-        inside = len(block) and energy < table.block_limits_keV[block[0], 1]
-        if transition and inside:
-            low, high = table.block_limits_keV[block[0]]
-            quoted = f'"{transition}"' if "," in transition else transition
-            rows.append(
-                f"{series.name.split()[0]},{quoted},{energy:g},{intensity:g},"
-                f"{table.block_names[block[0]]},{low:g},{high:g},materials.csv"
-            )
+    for line, block in lines_in_blocks(series, table):
+        transition, (low, high) = series.transition[line], table.block_limits_keV[block]
+        quoted = f'"{transition}"' if "," in transition else transition
+        rows.append(
+            f"{series.name.split()[0]},{quoted},{series.energy_keV[line]:g},"
+            f"{series.intensity[line]:g},{table.block_names[block]},{low:g},{high:g},materials.csv"
+        )
     return tuple(rows)
+
+
+def lines_in_blocks(series: Series, table: LineTable) -> list[tuple[int, int]]:
+    """(line, block) of the lines of a series that lie in a block of the table."""
+    low, high = table.block_limits_keV.T
+    energy = series.energy_keV[:, None]
+    inside = np.argwhere((low < energy) & (energy < high)).tolist()
+    return [(line, block) for line, block in inside if series.transition[line]]
 
 
 def _design(counts, weight, bins: Bins, table: LineTable, shape: LineShape) -> np.ndarray:

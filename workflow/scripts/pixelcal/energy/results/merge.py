@@ -32,6 +32,9 @@ from pixelcal.status import EnergyStatus, bit_comments, blank_invalid, has_valid
 RELATION_EXTENSION = "RELATION"
 RELATION_UNITS = {"X": "pixel", "Y": "pixel", **FIT_UNITS}
 
+IN_KEV = "SYS_", "CURVE_"
+"""How the names of columns begin that are appended to those of the fits, all in keV."""
+
 CARRIED = ("EXPNAME", "EXPOSURE", "ONTIME", "MULTIPLI", "LAYOUT")
 """Keywords of the spectra that their relation repeats."""
 
@@ -155,7 +158,7 @@ def relation_hdu(
         text = np.char.encode(kinds, "ascii")
         placed = recfunctions.append_fields(placed, "KIND", text, usemask=False)
     units = {name: unit for name, unit in RELATION_UNITS.items() if name in placed.dtype.names}
-    units |= {name: "keV" for name in placed.dtype.names if name.startswith("SYS_")}
+    units |= {name: "keV" for name in placed.dtype.names if name.startswith(IN_KEV)}
     return table_hdu(placed, RELATION_EXTENSION, units, [*cards, *status_comments()])
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.relation import curve_of, energy_error, energy_sigma, relation_columns
 from pixelcal.energy.requirement import fraction_of_requirement, requirement_keV
 from pixelcal.energy.results.changes import CHANGE_LABELS, Change, change_classes
 from pixelcal.instrument import Requirement
@@ -119,7 +119,7 @@ def over_requirement_list(rows: Mapping, truth, title: str, requirement: Require
     relation = relation_columns(rows)
     energies = np.array(requirement.energies_keV)
     if truth is not None:
-        values = energy_error(energies[:, None], *relation[:2], *truth)
+        values = energy_error(energies[:, None], *relation[:2], *truth, curve_of(rows))
         prefix, form = "ERROR", "{:+.4f}"
         what = "error (fitted minus true energy)"
     else:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.relation import curve_of, energy_error, energy_sigma, relation_columns
 from pixelcal.energy.requirement import (
     pass_fraction,
     predicted_pass_fraction,
@@ -58,13 +58,13 @@ def validate(
     wanted = (status & EnergyStatus.MASKED) == 0
     valid, good = wanted & has_valid_fit(status), status == 0
     gain, offset, *covariance = (np.where(valid, of, np.nan) for of in relation_columns(rows))
-    trusted = valid & is_trusted(status)
+    trusted, curve = valid & is_trusted(status), curve_of(rows)
     known = systematics or unknown_systematics(len(status))
     energies = {}
     for energy in requirement.energies_keV:
         sigma = energy_sigma(energy, gain, offset, *covariance)
-        change = energy_error(energy, gain, offset, *prior)
-        error = None if truth is None else energy_error(energy, gain, offset, *truth)
+        change = energy_error(energy, gain, offset, *prior, curve)
+        error = None if truth is None else energy_error(energy, gain, offset, *truth, curve)
         systematic = known.sigma(energy)
         data = sigma, change, float(requirement_keV(energy, requirement))
         of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error, systematic)

@@ -1,0 +1,323 @@
+"""The stack of all pixels as a separable least-squares problem, with its derivatives.
+
+The parameters are those of the line shape, and where the lines stand: a common stretch and shift, a
+bend, and a shift of each element. `response.learn` fits it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.energy.curve import Curve, falling
+from pixelcal.energy.lines import LineTable, elements_of
+from pixelcal.energy.response.energy_scale import bend_function, element_energy_sigma, line_ends
+from pixelcal.energy.response.line_shape import (
+    TRAPPING,
+    LineShape,
+    escape_peaks,
+    line_cdf,
+    prior_sigma,
+    shape_limits,
+    shape_of,
+)
+from pixelcal.energy.response.model import (
+    continuum_integrals,
+    line_weights,
+    n_continuum_functions,
+    series_of_lines,
+)
+from pixelcal.errors import InputError
+
+STRETCH_SHIFT_PRIOR_SIGMA = np.array([0.02, 1.0])
+"""How far (1 sigma) stretch and shift (keV) may be expected from 1 and 0."""
+
+STRETCH_SHIFT_LIMITS = (np.array([-0.1, -3.0]), np.array([0.1, 3.0]))
+"""Limits of the stretch minus 1 and of the shift (keV)."""
+
+BEND_PRIOR_SIGMA_KEV = 0.5
+"""How far (1 sigma) a bend may be expected from 0, see `bend_function`."""
+
+SMALL_BEND_SIGMA_KEV = 0.02
+"""The same where a bend at low energy alone is fitted."""
+
+LOW_PRIOR_SIGMA_KEV = 0.3
+"""The same of a bend at low energy, at the lowest line."""
+
+FREE_SIGMA_KEV = 0.5
+"""How far (1 sigma) the lines of an element whose energies are fitted may be from the table."""
+
+NUISANCE_LIMIT_KEV = 3.0
+"""Largest bend and largest shift of an element."""
+
+TRAPPING_STEP = 0.002
+"""Trapping by which a score test asks for it: a line at 80 keV loses 0.16 keV at most."""
+
+REACH = 12.0
+"""A line is nothing to bins further away than so many of its widths, tail and all."""
+
+DIFFERENCE, STEP_KEV = 1e-4, 1e-3
+"""Steps of differences: of the parameters of the shape in units of their prior, of energies."""
+
+
+class Terms(NamedTuple):
+    """What is fitted to the stack beside what always is.
+
+    Attributes
+    ----------
+    trapping : bool
+        Trapping by depth; it is 0 otherwise.
+    quadratic, low : bool
+        Relations bend by a parabola, and at low energy (`energy.curve`): where the lines stand is
+        part of the response. Otherwise the parabola is a nuisance, which moves no line.
+    free_elements : tuple of str
+        Elements whose energies are fitted: where their lines stand is part of the response too.
+    """
+
+    trapping: bool = False
+    quadratic: bool = False
+    low: bool = False
+    free_elements: tuple[str, ...] = ()
+
+
+BENDS = {"none": (), "quadratic": ("quadratic",), "low": ("low",), "both": ("quadratic", "low")}
+"""What `fit.bend` of the configuration may be."""
+
+
+def terms_of(bend: str, free_elements: Sequence[str], table: LineTable) -> Terms:
+    """The terms that a configuration asks for: one of `BENDS`, and elements of the line table.
+
+    Raises
+    ------
+    InputError
+        Where the table lacks an element, or fewer than two others are left.
+    """
+    elements, _ = elements_of(table)
+    absent = [name for name in free_elements if name not in elements]
+    if absent:
+        raise InputError(
+            f"fit.free_elements: {', '.join(absent)} is not in the line table; its elements are"
+            f" {', '.join(elements)}"
+        )
+    if len(elements) - len(set(free_elements)) < 2:
+        raise InputError(
+            "fit.free_elements: two elements at least must keep the energies of the line table, or"
+            " nothing tells the energy scale; name fewer"
+        )
+    return Terms(free_elements=tuple(free_elements), **dict.fromkeys(BENDS[bend], True))
+
+
+@dataclass(frozen=True)
+class StackFit:
+    """The stack as a separable least-squares problem: variable projection (Golub & Pereyra 1973).
+
+    Strengths and continua enter linearly and are solved for at each trial of the parameters
+    `theta` (n_shape + 3 + n_elements,): the shape, the stretch minus 1, the shift (keV), the bend
+    (keV), the shift of each element (keV), and with `terms.low` the bend at low energy (keV).
+
+    Attributes
+    ----------
+    table : LineTable
+    edges : list of (m_b + 1,) float, keV
+    data : (sum of m_b,) float
+    extra_variance : float, keV^2
+        Of the triangle that the stack is smeared with.
+    expected : LineShape
+        The middle of the prior of the shape.
+    free : (n_shape,) int
+        The parameters of the shape that are fitted.
+    terms : Terms
+    """
+
+    table: LineTable
+    edges: list[np.ndarray]
+    data: np.ndarray
+    extra_variance: float
+    expected: LineShape
+    free: np.ndarray
+    terms: Terms
+
+    @property
+    def n_shape(self) -> int:
+        """Number of parameters of the shape: the first ones."""
+        return len(self.free)
+
+    @property
+    def bend(self) -> int:
+        """Place of the bend among the parameters; those of the elements follow."""
+        return self.n_shape + 2
+
+    @property
+    def elements(self) -> slice:
+        """Places of the shifts of the elements."""
+        return slice(self.bend + 1, self.bend + 1 + len(elements_of(self.table)[0]))
+
+    def scale(self, theta) -> dict:
+        """`curve` and `free_shift` of the response: what of the places of lines is not wrong."""
+        (elements, of_line), found = elements_of(self.table), {}
+        if self.terms.quadratic or self.terms.low:
+            middle = float(theta[self.bend]) / 4.0 if self.terms.quadratic else 0.0
+            low = -float(theta[-1]) if self.terms.low else 0.0
+            found["curve"] = Curve(middle, low, line_ends(self.table))
+        if self.terms.free_elements:
+            is_free = np.isin(elements, self.terms.free_elements)
+            found["free_shift"] = np.where(is_free, theta[self.elements], 0.0)[of_line]
+        return found
+
+    def shape(self, theta) -> LineShape:
+        """The line shape."""
+        vector = self.expected.vector
+        vector[self.free] = theta[: self.n_shape]
+        return shape_of(vector, self.expected.material)
+
+    def positions(self, theta) -> np.ndarray:
+        """Where the lines (n_lines,) stand, keV."""
+        return self.table.energy_keV + self.moves @ theta[self.n_shape :]
+
+    @cached_property
+    def moves(self) -> np.ndarray:
+        """Derivatives (n_lines, 3 + n_elements) of positions: stretch, shift, bend, elements; and
+        with `terms.low` one more."""
+        energy, (elements, of_line) = self.table.energy_keV, elements_of(self.table)
+        bend = bend_function(energy, self.table)
+        elements_alone = of_line[:, None] == np.arange(len(elements))
+        low = falling(energy, line_ends(self.table))[:, None][:, : int(self.terms.low)]
+        return np.column_stack([energy, np.ones_like(energy), bend, elements_alone, low])
+
+    def parts(self, theta, at) -> tuple[np.ndarray, np.ndarray]:
+        """Counts in the bins of each line that stands at `at`, of strength 1 in its series, and of
+        each function of a continuum: (n bins, n_lines) and (n bins, n_functions)."""
+        shape = self.shape(theta)
+        lines, continua = _components(shape, self.table, self.edges, at, self.extra_variance)
+        return lines * line_weights(shape, self.table), continua
+
+    def design(self, lines, continua) -> np.ndarray:
+        """Columns of the linear model (n bins, n strengths): series of lines, then continua."""
+        series, of_line = series_of_lines(self.table)
+        return np.hstack([lines @ (of_line[:, None] == np.arange(len(series))), continua])
+
+    def solve(self, theta, weights) -> tuple[np.ndarray, np.ndarray]:
+        """Strengths at `theta`, 0 where a column of the design is, and the expected stack."""
+        design = self.design(*self.parts(theta, self.positions(theta)))
+        return self.strengths(design, weights)
+
+    def strengths(self, design, weights) -> tuple[np.ndarray, np.ndarray]:
+        """Strengths of the columns of a design, and the expected stack."""
+        used = design.any(axis=0)
+        scaled = design[:, used] * weights[:, None]
+        norms = np.linalg.norm(scaled, axis=0)
+        solution, *_ = np.linalg.lstsq(scaled / norms, self.data * weights, rcond=1e-10)
+        strengths = np.zeros(design.shape[1])
+        strengths[used] = solution / norms
+        return strengths, design @ strengths
+
+    def residuals(self, theta, weights) -> np.ndarray:
+        """Weighted residuals of the stack, then the pulls of the parameters from their priors."""
+        residuals = (self.solve(theta, weights)[1] - self.data) * weights
+        middle, sigma = self.prior
+        return np.concatenate([residuals, (theta - middle) / sigma])
+
+    @cached_property
+    def prior(self) -> tuple[np.ndarray, np.ndarray]:
+        """Middle and width (n,) of the prior of all parameters."""
+        is_free = np.isin(elements_of(self.table)[0], self.terms.free_elements)
+        of_elements = np.where(is_free, FREE_SIGMA_KEV, element_energy_sigma(self.table))
+        sigma = prior_sigma(self.expected.material)[self.free], STRETCH_SHIFT_PRIOR_SIGMA
+        # With five blocks a parabola and a bend at low energy would stand in for each other.
+        alone = self.terms.low and not self.terms.quadratic
+        bend = SMALL_BEND_SIGMA_KEV if alone else BEND_PRIOR_SIGMA_KEV
+        sigma = *sigma, [bend], of_elements
+        sigma = np.concatenate([*sigma, [LOW_PRIOR_SIGMA_KEV] * int(self.terms.low)])
+        middle = np.zeros(len(sigma))
+        middle[: self.n_shape] = self.expected.vector[self.free]
+        return middle, sigma
+
+    def trapping_gain(self, found, weights) -> float:
+        """By how much a little trapping by depth would lower chi-square: a score test.
+
+        `found` is the fit without it. 0 where trapping would have to be negative.
+        """
+        free = np.arange(len(self.expected.vector))
+        moved = replace(self, free=free)
+        theta = np.insert(found.x, TRAPPING, TRAPPING_STEP)
+        before, after = self.residuals(found.x, weights), moved.residuals(theta, weights)
+        pull = TRAPPING_STEP / moved.prior[1][TRAPPING]
+        column = np.delete(after, len(self.data) + TRAPPING) - before
+        column = np.append(column, pull) / TRAPPING_STEP
+        others = np.vstack([found.jac, np.zeros(len(found.x))])
+        column -= others @ np.linalg.lstsq(others, column, rcond=None)[0]
+        score = -column[:-1] @ before
+        return float(score**2 / (column @ column)) if score > 0.0 else 0.0
+
+    def jacobian(self, theta, weights) -> np.ndarray:
+        """Derivatives of `residuals` (n, n parameters), strengths solved for.
+
+        Those of the model at fixed strengths, minus what other strengths can make of them: the
+        approximation of Kaufman (BIT 15 (1975) 49). Energies move the lines; the parameters of the
+        shape by differences.
+        """
+        at, (series, of_line) = self.positions(theta), series_of_lines(self.table)
+        lines, continua = self.parts(theta, at)
+        design = self.design(lines, continua)
+        strengths, here = self.strengths(design, weights)
+        of_lines, of_continua = strengths[of_line], strengths[len(series) :]
+        columns = []
+        for k, step in enumerate(DIFFERENCE * self.prior[1][: self.n_shape]):
+            other = theta.copy()
+            other[k] += step
+            changed, changed_continua = self.parts(other, at)
+            columns.append((changed @ of_lines + changed_continua @ of_continua - here) / step)
+        moved = (self.parts(theta, at + STEP_KEV)[0] - lines) / STEP_KEV
+        columns = np.column_stack([*columns, moved * of_lines @ self.moves])
+        basis, _ = np.linalg.qr(design[:, design.any(axis=0)] * weights[:, None])
+        columns *= weights[:, None]
+        columns -= basis @ (basis.T @ columns)
+        return np.vstack([columns, np.diag(1.0 / self.prior[1])])
+
+
+def start_of(shape: LineShape, free: np.ndarray, n_energy: int):
+    """Parameters of the stack (n_shape + 2 + n_energy,) to start from, their limits, and steps.
+
+    The first are those of the shape that are `free` (n_shape,), the last `n_energy` the bend, the
+    shifts of the elements and, where it is fitted, the bend at low energy.
+    """
+    most = np.full(n_energy, NUISANCE_LIMIT_KEV)
+    limits = tuple(
+        np.concatenate([of_shape[free], of_scale, sign * most])
+        for of_shape, of_scale, sign in zip(
+            shape_limits(shape.material), STRETCH_SHIFT_LIMITS, (-1.0, 1.0), strict=True
+        )
+    )
+    theta = [*shape.vector[free], *[0.0] * (2 + n_energy)]
+    sigma = prior_sigma(shape.material)[free]
+    step = np.concatenate([sigma, [0.001, 0.1], np.full(n_energy, 0.05)])
+    return np.clip(theta, limits[0] + 1e-6, limits[1] - 1e-6), limits, step
+
+
+def _components(shape, table, edges, energy, extra_variance):
+    """Counts per strength in the bins of all blocks: lines (n, n_lines), continua (n, n_functions).
+
+    `energy` (n_lines,) is where the lines stand, keV.
+    """
+    n_basis = n_continuum_functions(shape)
+    sizes = [len(e) - 1 for e in edges]
+    continua = np.zeros((sum(sizes), n_basis * table.n_blocks))
+    lines, row = np.zeros((sum(sizes), table.n_lines)), 0
+    lowest = energy - REACH * (shape.tail_mean(energy) + shape.sigma(energy) + table.width_keV)
+    highest = energy + REACH * (shape.sigma(energy) + table.width_keV)
+    lowest = lowest - max((escape.lost_keV for escape in shape.material.escapes), default=0.0)
+    for block, e in enumerate(edges):
+        part = slice(row, row + sizes[block])
+        near = np.flatnonzero((lowest < e[-1]) & (highest > e[0]))
+        options = {"extra_variance": extra_variance, "width": table.width_keV[near]}
+        profiles = line_cdf(shape, energy[near], e, **options)
+        profiles += escape_peaks(shape, energy[near], e, **options)
+        lines[part, near] = np.diff(profiles, axis=1).T
+        integrals = continuum_integrals(table.block_limits_keV[block], e, shape)
+        continua[part, n_basis * block : n_basis * (block + 1)] = integrals.T
+        row += sizes[block]
+    return lines, continua

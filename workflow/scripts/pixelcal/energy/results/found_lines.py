@@ -1,0 +1,119 @@
+"""Lines that the table lacks, included where the residuals of all pixels ask for them.
+
+Only where the configuration says so (`fit.include_lines`): a catalogue knows many lines, and which
+of them shine is better known to who built the camera.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pixelcal.energy.catalogue import Series
+from pixelcal.energy.fit.joint import JointOptions
+from pixelcal.energy.fit.pixels import fit_with_residuals
+from pixelcal.energy.lines import LineTable
+from pixelcal.energy.response.line_shape import LineShape
+from pixelcal.energy.response.model import Response
+from pixelcal.energy.results.adequacy import (
+    Residuals,
+    bins_of,
+    find_regions,
+    summed,
+    typical_pixels,
+)
+from pixelcal.energy.results.foreign_lines import candidates, lines_in_blocks, not_in_table
+from pixelcal.numerics.statistics import evenly
+
+MOST_PIXELS = 2000
+"""Pixels that lines are looked for in, evenly over the camera."""
+
+MOST_SERIES = 8
+"""Series that are included, one after the other: each changes what the others leave."""
+
+INCLUDED_SIGMA = 6.0
+"""A series is included where it is found with such a significance. Dozens are tried, and one that
+does not shine makes relations worse than one that is left out."""
+
+SOURCE = "found in the residuals; materials.csv"
+
+logger = logging.getLogger("pixelcal")
+
+
+def include_lines(
+    learn: Callable[[LineTable, np.ndarray], Response],
+    counts: np.ndarray,
+    gain: np.ndarray,
+    offset: np.ndarray,
+    table: LineTable,
+    catalogue: Sequence[Series],
+    options: JointOptions,
+    expected: LineShape,
+) -> LineTable:
+    """The line table with the series of a catalogue that the spectra of the pixels ask for.
+
+    Parameters
+    ----------
+    learn : function of a line table and rows (m,) to the Response of these pixels
+    counts : (n, n_channels) int
+    gain, offset : (n,) float, keV/channel and keV
+        The prior relations.
+    table : LineTable
+    catalogue : sequence of Series
+    options : JointOptions
+    expected : LineShape
+        What is known of the line shape beforehand.
+
+    A log line tells of each series that is included.
+    """
+    chosen = evenly(len(counts), MOST_PIXELS)
+    for _ in range(MOST_SERIES):
+        response = learn(table, chosen)
+        if not response.line_strength.any():
+            return table
+        data = counts[chosen], chosen, gain[chosen], offset[chosen], table, response, options
+        fits, residuals = fit_with_residuals(*data)
+        of_pixels, bins = Residuals(*np.moveaxis(residuals, 2, 0)), bins_of(table.block_limits_keV)
+        camera = summed(of_pixels, typical_pixels(of_pixels, fits["STATUS"]))
+        named = candidates(find_regions(bins, camera), bins, camera, table, catalogue, expected)
+        likely = [one for ones in named for one in ones if one.table_rows]
+        best = max(likely, key=lambda one: one.sigma, default=None)
+        if best is None or best.sigma < INCLUDED_SIGMA:
+            return table
+        logger.info("included in the line table: %s, %.0f sigma", best.words, best.sigma)
+        new = {series.name: series for series in not_in_table(catalogue, table)}
+        table = with_series(table, new[best.name])
+    return table
+
+
+def with_series(table: LineTable, series: Series) -> LineTable:
+    """The line table with those lines of a series that lie in its blocks."""
+    found = lines_in_blocks(series, table)
+    element = series.name.split()[0]
+    added = {
+        "element": (element,) * len(found),
+        "transition": tuple(series.transition[k] for k, _ in found),
+        "source": (SOURCE,) * len(found),
+    }
+    lines, blocks = (np.array(numbers, int) for numbers in zip(*found, strict=True))
+    arrays = {
+        "energy_keV": series.energy_keV[lines],
+        "intensity": series.intensity[lines],
+        "block": blocks,
+        "energy_err_keV": np.full(len(found), np.nan),
+        "width_keV": series.width_keV[lines],
+    }
+    block = np.concatenate([table.block, blocks])
+    order = np.lexsort((np.concatenate([table.energy_keV, arrays["energy_keV"]]), block))
+    texts = {
+        name: tuple(np.array([*getattr(table, name), *values], object)[order])
+        for name, values in added.items()
+    }
+    numbers = {
+        name: np.concatenate([getattr(table, name), values])[order]
+        for name, values in arrays.items()
+    }
+    return replace(table, **texts, **numbers)
