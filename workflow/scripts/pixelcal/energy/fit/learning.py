@@ -51,7 +51,11 @@ MOST_PIXELS = 2000
 
 TRAPPING_GAIN = 25.0
 """By how much trapping by depth must lower chi-square of the stack (5 sigma, by a score test) to be
-fitted. It makes the shape dearer and less certain, and the tail does for a little of it."""
+fitted, or by a fit that starts far away. It makes the shape dearer and less certain, and the tail
+does for a little of it."""
+
+FAR_TRAPPING, FAR_TAIL = 0.05, 0.02
+"""Trapping and fraction in the tail at 60 keV that strong trapping is looked for from."""
 
 MIN_STACK_COUNTS = 1000
 """Fewer counts in the stack teach nothing about a shape."""
@@ -198,8 +202,10 @@ def _alternate(counts, gain, offset, table, options, expected, terms, max_iterat
             return response, False
         iteration, change = iteration + 1, _change(response.shape, learnt.shape)
         converged = iteration >= MIN_EM_ITERATIONS and change < CONVERGENCE_TOLERANCE
-        if converged and not terms.trapping and learnt.trapping_gain > TRAPPING_GAIN:
-            terms, converged = terms._replace(trapping=True), False
+        if converged and not terms.trapping:
+            terms, learnt = _with_trapping_if_asked(learner, response, learnt, terms)
+            if terms.trapping:  # another shape, which has as many iterations as the first had
+                converged, max_iterations = False, max_iterations + iteration
         response = replace(learnt, iterations=iteration, converged=converged)
         _log(response, change)
         if progress:
@@ -212,6 +218,24 @@ def _alternate(counts, gain, offset, table, options, expected, terms, max_iterat
         response = replace(learnt, iterations=iteration + 1, converged=response.converged)
         _log(response, _change(before.shape, response.shape))
     return response, True
+
+
+def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Response, terms: Terms):
+    """The terms with trapping by depth where the stack asks for it, and the response to go on from.
+
+    By a score test; and where lines do not stand where they should, by a fit that starts from much
+    trapping and hardly any tail. An exponential tail that stands in for strong trapping puts lines
+    in the wrong places, and no small step leads from the one to the other.
+    """
+    with_it = terms._replace(trapping=True)
+    if learnt.trapping_gain > TRAPPING_GAIN:
+        return with_it, learnt
+    if learnt.explanations and learnt.explanations[0].gain > TRAPPING_GAIN:
+        far = replace(learnt.shape, trapping=FAR_TRAPPING, tail_60=FAR_TAIL)
+        other = learner.learn(replace(before, shape=far), with_it)
+        if learnt.chi_square - other.chi_square > TRAPPING_GAIN:
+            return with_it, other
+    return terms, learnt
 
 
 def _with_agreement(response: Response, counts, gain, offset, table, options) -> Response:

@@ -170,7 +170,7 @@ class LineShape:
         thickness = self.thickness(energy)
         depths = [-np.log1p(quantile * np.expm1(-thickness)) / thickness for quantile, _ in DEPTHS]
         return [
-            (weight, self.trapping * depth**2 * energy)
+            (weight, trapped(depth, self.trapping, self.material.electron_path) * energy)
             for depth, (_, weight) in zip(depths, DEPTHS, strict=True)
         ]
 
@@ -184,6 +184,26 @@ class LineShape:
             )
             for escape, probability in zip(self.material.escapes, self.escape, strict=True)
         ]
+
+
+def trapped(depth, trapping: float, electron_path: float):
+    """Fraction of the charge that is trapped at a depth, beyond what it is where it is least.
+
+    Hecht 1932, Z. Phys. 77, 235: at the fraction u of the thickness from the cathode, with mean
+    free paths l of electrons and holes in units of the thickness, the efficiency is
+
+        l_e (1 - exp(-(1 - u) / l_e)) + l_h (1 - exp(-u / l_h))
+
+    largest where u = l_h / (l_e + l_h). Holes of the far side lose nearly `trapping` = 1 / (2 l_h),
+    and `electron_path` is l_e / l_h.
+    """
+    holes = 0.5 / trapping
+    electrons = electron_path * holes
+
+    def collected(u):
+        return -electrons * np.expm1(-(1.0 - u) / electrons) - holes * np.expm1(-u / holes)
+
+    return 1.0 - collected(depth) / collected(1.0 / (1.0 + electron_path))
 
 
 def _law(energy, slope: float):
