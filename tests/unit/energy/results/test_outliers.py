@@ -94,9 +94,29 @@ def test_a_small_bend_does_not_matter_and_an_unknown_one_is_none():
 def test_second_states_that_the_whole_camera_shows_are_the_fault_of_the_response():
     sigma = np.full(100, 1.5)
     sigma[:2] = 4.2, np.nan
-    assert np.flatnonzero(find_second_states(sigma)).tolist() == [0]
-    assert not find_second_states(sigma + 3.0)[1:].any()
-    assert not find_second_states(sigma[:10]).any()
+    tail = np.ones(100)
+    assert np.flatnonzero(find_second_states(sigma, tail)).tolist() == [0]
+    assert not find_second_states(sigma + 3.0, tail)[1:].any()
+    assert not find_second_states(sigma[:10], tail[:10]).any()
+
+
+def test_what_longer_tails_look_like_is_no_second_state():
+    """Where tails scatter and the significance rises with them; a sick pixel is beyond that, and
+    where tails do not scatter a strong one excuses nothing."""
+    rng = np.random.default_rng(8)
+    tail = np.exp(0.25 * rng.standard_normal(2000))
+    z = (tail - np.median(tail)) / 0.25
+    sigma = 1.6 + 0.7 * np.abs(rng.standard_normal(2000)) + 1.5 * np.clip(z - 1.0, 0.0, None)
+    longer = z > 2.0
+    assert find_second_states(sigma, np.ones(2000))[longer].mean() > 0.3
+    found = find_second_states(sigma, tail)
+    assert found[longer].mean() < 0.1
+    sigma[0], tail[0] = 12.0, 1.8
+    assert find_second_states(sigma, tail)[0]
+    alike = 1.0 + 0.02 * rng.standard_normal(2000)
+    alike[:100], sigma = 1.6, np.full(2000, 1.6)
+    sigma[:100] = 4.5
+    assert find_second_states(sigma, alike)[:100].all()
 
 
 def test_a_drift_that_all_pixels_have_is_that_of_the_camera():

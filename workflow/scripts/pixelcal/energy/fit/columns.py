@@ -38,6 +38,7 @@ FIT_DTYPE = np.dtype(
         ("SECOND_SIGMA", "f8"),
         ("SECOND_STRETCH", "f8"),
         ("SECOND_PART", "i2"),
+        ("SECOND_FRACTION", "f8"),
     ]
 )
 """What every fit method returns: one row per pixel. Units as in `FIT_UNITS`.
@@ -55,7 +56,7 @@ WIDTH_RATIO is the width of the lines over the camera's by the counts of the pix
 FWHM_60 comes only with enough of them; BEND how far the energies lie above a straight relation in
 the middle of the lines, were they on a parabola; SECOND_SIGMA the significance of counts at another
 gain, SECOND_STRETCH that gain over GAIN minus 1, SECOND_PART the half that they are in: 1 or 2, 0
-for both."""
+for both, SECOND_FRACTION their fraction of the counts of that part, to first order."""
 
 FIT_UNITS = {
     "GAIN": "keV/chan",

@@ -293,6 +293,7 @@ def _fill_consistency(rows, found: list[Consistency]) -> None:
     rows["SECOND_SIGMA"] = [one.second_sigma for one in found]
     rows["SECOND_STRETCH"] = [one.second_stretch for one in found]
     rows["SECOND_PART"] = [one.second_part for one in found]
+    rows["SECOND_FRACTION"] = [one.second_fraction for one in found]
 
 
 def larger_of(pairs: np.ndarray) -> np.ndarray:

@@ -19,6 +19,10 @@ WINDOW_PIXELS = 5
 USUAL_SECOND_SIGMA, USUAL_SECOND_SCATTER = 1.6, 0.7
 """Median of the largest significance of a second state in healthy pixels, and its scatter."""
 
+CLEAR_TAIL_SIGMA, MOST_TAIL_SIGMA, CLEAR_SLOPE = 1.5, 4.0, 3.0
+"""Robust standard deviations of the factor on the tail between which pixels tell how a longer tail
+looks, and standard errors from which on they do."""
+
 THRESHOLD_SIGMA = 6.0
 """A normal scatter passes 6 sigma in 2e-9 of all pixels. The spread is an estimate (15 % uncertain
 with 64 pixels) and the median of few neighbours adds to it; even 4.5 sigma at worst leaves
@@ -76,7 +80,7 @@ def find_bent(bend, bend_err) -> np.ndarray:
     return differs & (np.abs(bend - np.nanmedian(bend)) > BEND_KEV)
 
 
-def find_second_states(sigma) -> np.ndarray:
+def find_second_states(sigma, tail) -> np.ndarray:
     """Which pixels have counts at other gains, (n,) bool.
 
     Parameters
@@ -84,14 +88,39 @@ def find_second_states(sigma) -> np.ndarray:
     sigma : (n,) float
         Significance, the largest of many; NaN where it is not known. Where it is larger than by
         chance in the whole camera, the response does not quite describe it: that does not count.
+    tail : (n,) float
+        Factor on the tail. Nor does what pixels with more tail have in common: theirs is also
+        longer, which counts at a gain some 4 % higher look like.
     """
     sigma = np.asarray(sigma, float)
     if np.isfinite(sigma).sum() < MIN_PIXELS:
         return np.zeros(len(sigma), bool)
     middle = max(np.nanmedian(sigma), USUAL_SECOND_SIGMA)
     wider = max(statistics.robust_std(sigma) / USUAL_SECOND_SCATTER, 1.0)
+    usual = middle + _of_longer_tails(sigma - middle, np.asarray(tail, float))
     with np.errstate(invalid="ignore"):
-        return sigma > middle + (SECOND_SIGMA - USUAL_SECOND_SIGMA) * wider
+        return sigma > usual + (SECOND_SIGMA - USUAL_SECOND_SIGMA) * wider
+
+
+def _of_longer_tails(excess, tail) -> np.ndarray:
+    """What is usual of `excess` (n,) in pixels with a factor on the tail of `tail` (n,).
+
+    It rises in proportion to how far the factor is above the usual scatter of the camera, and only
+    so far as the camera's pixels go; by the median of the pixels there, where it is clear.
+    """
+    known = np.isfinite(tail) & np.isfinite(excess)
+    spread = statistics.robust_std(tail[known])
+    if not spread > 0.0:
+        return np.zeros(len(tail))
+    z = np.nan_to_num((tail - np.median(tail[known])) / spread)
+    more = np.clip(z, 1.0, MOST_TAIL_SIGMA) - 1.0
+    there = known & (z > CLEAR_TAIL_SIGMA) & (z < MOST_TAIL_SIGMA)
+    if there.sum() < MIN_PIXELS:
+        return np.zeros(len(tail))
+    slopes = excess[there] / more[there]
+    slope = np.median(slopes)
+    error = statistics.MEDIAN_ERROR * statistics.robust_std(slopes) / np.sqrt(there.sum())
+    return slope * more if slope > CLEAR_SLOPE * error else np.zeros(len(tail))
 
 
 def camera_drift(drift_keV) -> float:

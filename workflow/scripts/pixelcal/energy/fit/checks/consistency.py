@@ -81,6 +81,7 @@ class Consistency(NamedTuple):
         it a parabola; NaN where it cannot be told.
     second_sigma, second_stretch : float
     second_part : int
+    second_fraction : float
         As `second_state.find_second_state` returns them.
     """
 
@@ -96,6 +97,7 @@ class Consistency(NamedTuple):
     second_sigma: float
     second_stretch: float
     second_part: int
+    second_fraction: float
 
 
 @njit
@@ -104,7 +106,7 @@ def not_checked(n_blocks):
     nothing, unknown = np.full((2, 2), np.nan), np.full(n_blocks, np.nan)
     pull = np.full((n_blocks, 2), np.nan)
     of_blocks = unknown, unknown, pull, unknown
-    return nothing[0], nothing, np.nan, *of_blocks, np.nan, np.nan, np.nan, np.nan, 0
+    return nothing[0], nothing, np.nan, *of_blocks, np.nan, np.nan, np.nan, np.nan, 0, np.nan
 
 
 @njit
@@ -162,7 +164,7 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
     expected = expected_covariance(information, covariance, theta, templates.population_scale)
     shifts = _shifts(of_blocks, shift_scores, places, n_locals, expected)
     drift, drift_covariance = np.full(2, np.nan), np.full((2, 2), np.nan)
-    second = np.nan, np.nan, 0
+    second = np.nan, np.nan, 0, np.nan
     if has_halves and 0.0 < fraction < 1.0:
         _drift(information, score, fraction, drift, drift_covariance)
         halves = counts, first_half, fraction, score, information

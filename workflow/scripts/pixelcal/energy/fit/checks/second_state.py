@@ -52,6 +52,8 @@ def find_second_state(halves, first, last, theta, covariance, group_block, weigh
         Its gain over that of the fit, minus 1.
     part : int
         Whether its counts are in `BOTH` halves, in the `FIRST_HALF` or in the `SECOND_HALF`.
+    fraction : float
+        Of the counts of that part, to first order.
     """
     counts, first_half, fraction, score, information = halves
     sums, mixed = _sums(
@@ -61,7 +63,7 @@ def find_second_state(halves, first, last, theta, covariance, group_block, weigh
     for p in range(norms.shape[0]):
         norms[p, p] += RIDGE * norms[p, p] + 1e-9
     factor = cholesky(norms)
-    best = 0.0, 0.0, BOTH
+    best = 0.0, 0.0, BOTH, 0.0
     if not is_positive(factor):
         return best
     by_norms = solve(factor, score[N_SHARED:].copy())
@@ -76,18 +78,19 @@ def find_second_state(halves, first, last, theta, covariance, group_block, weigh
         for p in range(norms.shape[0]):
             between -= mixed[N_SHARED + p, s] * by_norms[p]
         # The sum over the first half minus what the fit of both expects in it, over the fraction.
-        at_once = _sigma(total, left, third)
-        if at_once > best[0]:
-            best = at_once, STRETCHES[s], BOTH
-        first_part = _sigma(
-            total + early * between, left + (early - 1.0) * steady, third * early**2
-        )
-        if first_part > best[0]:
-            best = first_part, STRETCHES[s], FIRST_HALF
-        second_part = _sigma(total - late * between, left + (late - 1.0) * steady, third * late**2)
-        if second_part > best[0]:
-            best = second_part, STRETCHES[s], SECOND_HALF
+        best = _better(best, total, left, third, STRETCHES[s], BOTH)
+        in_first, of_first = total + early * between, left + (early - 1.0) * steady
+        best = _better(best, in_first, of_first, third * early**2, STRETCHES[s], FIRST_HALF)
+        in_second, of_second = total - late * between, left + (late - 1.0) * steady
+        best = _better(best, in_second, of_second, third * late**2, STRETCHES[s], SECOND_HALF)
     return best
+
+
+@njit
+def _better(best, value, variance, third, stretch, part):
+    """The more significant one of `best` and of a score with its variance and third cumulant."""
+    sigma = _sigma(value, variance, third)
+    return (sigma, stretch, part, value / variance) if sigma > best[0] else best
 
 
 @njit
