@@ -154,10 +154,11 @@ def test_the_reference_is_written_from_the_schema():
 def product_folders():
     """Every folder that the rules write to, with the wildcards filled in."""
     values = {"exposure": "3ks", "set": "scan", "which": "spe"}
-    paths = {"logs/rule.log", "benchmarks/rule.tsv"}
+    paths = {"logs/rule.log", "benchmarks/rule.tsv", "eclairs/3ks/chunks/0000.fits"}
     for rules in (config_reference.PROJECT / "workflow" / "rules").rglob("*.smk"):
-        paths.update(re.findall(r'"results/([^"\n]+\.\w+)"', rules.read_text(encoding="utf-8")))
-    filled = (re.sub(r"{(?:wildcards\.)?(\w+)}", lambda x: values.get(x[1], "1"), p) for p in paths)
+        paths.update(re.findall(r'"{RESULTS}/([^"\n]+\.\w+)"', rules.read_text(encoding="utf-8")))
+    wildcard = re.compile(r"{+(?:wildcards\.)?(\w+)}+")
+    filled = (wildcard.sub(lambda found: values.get(found[1], "1"), path) for path in paths)
     folders = {os.path.dirname(path) for path in filled}
     return sorted(name for name in folders if not re.match("(logs|benchmarks)/", name))
 

@@ -12,6 +12,15 @@ from pixelcal.io.chunks import chunk_names
 from pixelcal.io.provenance import file_sha256, sampled_sha256
 from pixelcal.io.resources import shipped_or_given
 from pixelcal.workflow.library_hash import library_hash
+from pixelcal.workflow.runs import results_folder
+
+RESULTS = results_folder(config)
+"""Where everything of a run goes."""
+
+with configuration.mistakes_in_one_line():
+    configuration.check_results(
+        RESULTS, config["exposures"], configuration.instrument_folder(config)
+    )
 
 
 wildcard_constraints:

@@ -6,35 +6,35 @@ rule plot_spe:
     Wildcards: none.
     """
     input:
-        spe="results/sstcam/spe/spe.fits",
-        spectra="results/sstcam/spe/spectra.fits",
+        spe=f"{RESULTS}/sstcam/spe/spe.fits",
+        spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
         pixel_map=SSTCAM_MAP,
     output:
         spe_camera_png=report(
-            "results/sstcam/figures/spe_camera.png",
+            f"{RESULTS}/sstcam/figures/spe_camera.png",
             caption="../../report/spe_camera.rst",
             category="SSTCAM",
             labels={"figure": "camera"},
         ),
-        spe_camera_pdf="results/sstcam/figures/spe_camera.pdf",
+        spe_camera_pdf=f"{RESULTS}/sstcam/figures/spe_camera.pdf",
         spe_parameters_png=report(
-            "results/sstcam/figures/spe_parameters.png",
+            f"{RESULTS}/sstcam/figures/spe_parameters.png",
             caption="../../report/spe_parameters.rst",
             category="SSTCAM",
             labels={"figure": "parameters"},
         ),
-        spe_parameters_pdf="results/sstcam/figures/spe_parameters.pdf",
+        spe_parameters_pdf=f"{RESULTS}/sstcam/figures/spe_parameters.pdf",
         spe_spectrum_png=report(
-            "results/sstcam/figures/spe_spectrum.png",
+            f"{RESULTS}/sstcam/figures/spe_spectrum.png",
             caption="../../report/spe_spectrum.rst",
             category="SSTCAM",
             labels={"figure": "a typical pixel"},
         ),
-        spe_spectrum_pdf="results/sstcam/figures/spe_spectrum.pdf",
+        spe_spectrum_pdf=f"{RESULTS}/sstcam/figures/spe_spectrum.pdf",
     log:
-        "results/logs/plot_spe/spe.log",
+        f"{RESULTS}/logs/plot_spe/spe.log",
     benchmark:
-        "results/benchmarks/plot_spe/spe.tsv"
+        f"{RESULTS}/benchmarks/plot_spe/spe.tsv"
     conda:
         "../../../envs/sstcam_figures.yaml"
     threads: 1
@@ -55,19 +55,19 @@ rule plot_charges:
     Wildcards: none.
     """
     input:
-        spectra="results/sstcam/spe/spectra.fits",
+        spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
     output:
         png=report(
-            "results/sstcam/figures/charges.png",
+            f"{RESULTS}/sstcam/figures/charges.png",
             caption="../../report/charges.rst",
             category="SSTCAM",
             labels={"figure": "charges"},
         ),
-        pdf="results/sstcam/figures/charges.pdf",
+        pdf=f"{RESULTS}/sstcam/figures/charges.pdf",
     log:
-        "results/logs/plot_charges/charges.log",
+        f"{RESULTS}/logs/plot_charges/charges.log",
     benchmark:
-        "results/benchmarks/plot_charges/charges.tsv"
+        f"{RESULTS}/benchmarks/plot_charges/charges.tsv"
     conda:
         "../../../envs/sstcam_figures.yaml"
     threads: 1
@@ -89,21 +89,21 @@ rule plot_spe_pixel:
     Wildcards: pixel, a PIXEL of 4 digits.
     """
     input:
-        spe="results/sstcam/spe/spe.fits",
-        spectra="results/sstcam/spe/spectra.fits",
+        spe=f"{RESULTS}/sstcam/spe/spe.fits",
+        spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
     output:
         png=report(
-            "results/sstcam/pixels/{pixel}.png",
+            f"{RESULTS}/sstcam/pixels/{{pixel}}.png",
             caption="../../report/spe_pixel.rst",
             category="SSTCAM",
             subcategory="pixels on demand",
             labels={"figure": "pixel {pixel}"},
         ),
-        pdf="results/sstcam/pixels/{pixel}.pdf",
+        pdf=f"{RESULTS}/sstcam/pixels/{{pixel}}.pdf",
     log:
-        "results/logs/plot_spe_pixel/{pixel}.log",
+        f"{RESULTS}/logs/plot_spe_pixel/{{pixel}}.log",
     benchmark:
-        "results/benchmarks/plot_spe_pixel/{pixel}.tsv"
+        f"{RESULTS}/benchmarks/plot_spe_pixel/{{pixel}}.tsv"
     wildcard_constraints:
         pixel=r"[^/]+",  # a name that no pixel has is said to be one
     conda:
@@ -130,24 +130,24 @@ rule report_sstcam:
     """
     input:
         **scan_products(),
-        **where_simulated(truth="results/sstcam/runs/truth.ecsv"),
-        peaks="results/sstcam/peaks.fits",
-        spe="results/sstcam/spe/spe.fits",
-        spectra="results/sstcam/spe/spectra.fits",
-        validation="results/sstcam/spe/validation.json",
+        **where_simulated(truth=f"{RESULTS}/sstcam/runs/truth.ecsv"),
+        peaks=f"{RESULTS}/sstcam/peaks.fits",
+        spe=f"{RESULTS}/sstcam/spe/spe.fits",
+        spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
+        validation=f"{RESULTS}/sstcam/spe/validation.json",
         charges=all_charge_files,
         pixel_map=SSTCAM_MAP,
     output:
         report=report(
-            "results/sstcam.html",
+            f"{RESULTS}/sstcam.html",
             caption="../../report/sstcam.rst",
             category="SSTCAM",
             labels={"figure": "report"},
         ),
     log:
-        "results/logs/report_sstcam/report.log",
+        f"{RESULTS}/logs/report_sstcam/report.log",
     benchmark:
-        "results/benchmarks/report_sstcam/report.tsv"
+        f"{RESULTS}/benchmarks/report_sstcam/report.tsv"
     conda:
         "../../../envs/sstcam_report.yaml"
     threads: 1

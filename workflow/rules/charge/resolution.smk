@@ -10,14 +10,14 @@ rule measure_charge_resolution:
     """
     input:
         charges=lambda wildcards: charge_files("scan"),
-        spe="results/sstcam/spe/spe.fits",
+        spe=f"{RESULTS}/sstcam/spe/spe.fits",
     output:
-        resolution="results/sstcam/charge_resolution/resolution.fits",
-        summary="results/sstcam/charge_resolution/charge_resolution.json",
+        resolution=f"{RESULTS}/sstcam/charge_resolution/resolution.fits",
+        summary=f"{RESULTS}/sstcam/charge_resolution/charge_resolution.json",
     log:
-        "results/logs/measure_charge_resolution/scan.log",
+        f"{RESULTS}/logs/measure_charge_resolution/scan.log",
     benchmark:
-        "results/benchmarks/measure_charge_resolution/scan.tsv"
+        f"{RESULTS}/benchmarks/measure_charge_resolution/scan.tsv"
     conda:
         "../../../envs/sstcam_resolution.yaml"
     threads: 1
@@ -43,17 +43,17 @@ rule validate_charge_resolution:
     """
     input:
         **where_simulated(
-            pixels="results/sstcam/runs/pixels.ecsv",
-            peaks="results/sstcam/peaks.fits",
+            pixels=f"{RESULTS}/sstcam/runs/pixels.ecsv",
+            peaks=f"{RESULTS}/sstcam/peaks.fits",
         ),
-        resolution="results/sstcam/charge_resolution/resolution.fits",
-        spe="results/sstcam/spe/spe.fits",
+        resolution=f"{RESULTS}/sstcam/charge_resolution/resolution.fits",
+        spe=f"{RESULTS}/sstcam/spe/spe.fits",
     output:
-        validation="results/sstcam/charge_resolution/validation.json",
+        validation=f"{RESULTS}/sstcam/charge_resolution/validation.json",
     log:
-        "results/logs/validate_charge_resolution/scan.log",
+        f"{RESULTS}/logs/validate_charge_resolution/scan.log",
     benchmark:
-        "results/benchmarks/validate_charge_resolution/scan.tsv"
+        f"{RESULTS}/benchmarks/validate_charge_resolution/scan.tsv"
     localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/sstcam_resolution.yaml"
@@ -90,26 +90,26 @@ rule plot_charge_resolution:
     Wildcards: none.
     """
     input:
-        resolution="results/sstcam/charge_resolution/resolution.fits",
+        resolution=f"{RESULTS}/sstcam/charge_resolution/resolution.fits",
     output:
         charge_resolution_png=report(
-            "results/sstcam/figures/charge_resolution.png",
+            f"{RESULTS}/sstcam/figures/charge_resolution.png",
             caption="../../report/charge_resolution.rst",
             category="SSTCAM",
             labels={"figure": "charge resolution"},
         ),
-        charge_resolution_pdf="results/sstcam/figures/charge_resolution.pdf",
+        charge_resolution_pdf=f"{RESULTS}/sstcam/figures/charge_resolution.pdf",
         extracted_charge_png=report(
-            "results/sstcam/figures/extracted_charge.png",
+            f"{RESULTS}/sstcam/figures/extracted_charge.png",
             caption="../../report/extracted_charge.rst",
             category="SSTCAM",
             labels={"figure": "extracted charge"},
         ),
-        extracted_charge_pdf="results/sstcam/figures/extracted_charge.pdf",
+        extracted_charge_pdf=f"{RESULTS}/sstcam/figures/extracted_charge.pdf",
     log:
-        "results/logs/plot_charge_resolution/scan.log",
+        f"{RESULTS}/logs/plot_charge_resolution/scan.log",
     benchmark:
-        "results/benchmarks/plot_charge_resolution/scan.tsv"
+        f"{RESULTS}/benchmarks/plot_charge_resolution/scan.tsv"
     conda:
         "../../../envs/figures.yaml"
     threads: 1

@@ -7,11 +7,11 @@ rule simulate_pixels:
     Wildcards: none.
     """
     output:
-        pixels="results/sstcam/runs/pixels.ecsv",
+        pixels=f"{RESULTS}/sstcam/runs/pixels.ecsv",
     log:
-        "results/logs/simulate_pixels/pixels.log",
+        f"{RESULTS}/logs/simulate_pixels/pixels.log",
     benchmark:
-        "results/benchmarks/simulate_pixels/pixels.tsv"
+        f"{RESULTS}/benchmarks/simulate_pixels/pixels.tsv"
     localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/sstcam_waveforms.yaml"
@@ -35,11 +35,11 @@ rule list_runs:
     Wildcards: set, `spe` or `scan`.
     """
     output:
-        table="results/sstcam/runs/{set}/table.csv",
+        table=f"{RESULTS}/sstcam/runs/{{set}}/table.csv",
     log:
-        "results/logs/list_runs/{set}.log",
+        f"{RESULTS}/logs/list_runs/{{set}}.log",
     benchmark:
-        "results/benchmarks/list_runs/{set}.tsv"
+        f"{RESULTS}/benchmarks/list_runs/{{set}}.tsv"
     localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/sstcam_waveforms.yaml"
@@ -64,13 +64,13 @@ rule simulate_flashes:
     Wildcards: set, `spe` or `scan`; run, its name in the table of runs.
     """
     input:
-        pixels="results/sstcam/runs/pixels.ecsv",
+        pixels=f"{RESULTS}/sstcam/runs/pixels.ecsv",
     output:
-        run="results/sstcam/runs/{set}/{run}.h5",
+        run=f"{RESULTS}/sstcam/runs/{{set}}/{{run}}.h5",
     log:
-        "results/logs/simulate_flashes/{set}-{run}.log",
+        f"{RESULTS}/logs/simulate_flashes/{{set}}-{{run}}.log",
     benchmark:
-        "results/benchmarks/simulate_flashes/{set}-{run}.tsv"
+        f"{RESULTS}/benchmarks/simulate_flashes/{{set}}-{{run}}.tsv"
     wildcard_constraints:
         set="spe|scan" if FLASHES_SIMULATED else NO_RUN,
     conda:
@@ -99,11 +99,11 @@ rule convert_run:
     input:
         run=lambda wildcards: run_entry(wildcards).path,
     output:
-        run=temp("results/sstcam/runs/{set}/{run}.h5"),
+        run=temp(f"{RESULTS}/sstcam/runs/{{set}}/{{run}}.h5"),
     log:
-        "results/logs/convert_run/{set}-{run}.log",
+        f"{RESULTS}/logs/convert_run/{{set}}-{{run}}.log",
     benchmark:
-        "results/benchmarks/convert_run/{set}-{run}.tsv"
+        f"{RESULTS}/benchmarks/convert_run/{{set}}-{{run}}.tsv"
     wildcard_constraints:
         set=NO_RUN if FLASHES_SIMULATED else "spe|scan",
     conda:
@@ -134,11 +134,11 @@ rule find_peaks:
         **optional(bad_pixels=SSTCAM["bad_pixels"]),
         run=brightest_run,
     output:
-        peaks="results/sstcam/peaks.fits",
+        peaks=f"{RESULTS}/sstcam/peaks.fits",
     log:
-        "results/logs/find_peaks/peaks.log",
+        f"{RESULTS}/logs/find_peaks/peaks.log",
     benchmark:
-        "results/benchmarks/find_peaks/peaks.tsv"
+        f"{RESULTS}/benchmarks/find_peaks/peaks.tsv"
     conda:
         "../../../envs/sstcam_waveforms.yaml"
     threads: 1
@@ -168,13 +168,13 @@ rule extract_charges:
     input:
         **optional(bad_pixels=SSTCAM["bad_pixels"]),
         run=run_input,
-        peaks="results/sstcam/peaks.fits",
+        peaks=f"{RESULTS}/sstcam/peaks.fits",
     output:
-        charges="results/sstcam/charges/{set}/{run}.fits",
+        charges=f"{RESULTS}/sstcam/charges/{{set}}/{{run}}.fits",
     log:
-        "results/logs/extract_charges/{set}-{run}.log",
+        f"{RESULTS}/logs/extract_charges/{{set}}-{{run}}.log",
     benchmark:
-        "results/benchmarks/extract_charges/{set}-{run}.tsv"
+        f"{RESULTS}/benchmarks/extract_charges/{{set}}-{{run}}.tsv"
     priority: 10  # before the next run is converted, so that few of these lie about
     conda:
         "../../../envs/sstcam_waveforms.yaml"
@@ -205,14 +205,14 @@ rule write_truth:
     Wildcards: none.
     """
     input:
-        pixels="results/sstcam/runs/pixels.ecsv",
-        peaks="results/sstcam/peaks.fits",
+        pixels=f"{RESULTS}/sstcam/runs/pixels.ecsv",
+        peaks=f"{RESULTS}/sstcam/peaks.fits",
     output:
-        truth="results/sstcam/runs/truth.ecsv",
+        truth=f"{RESULTS}/sstcam/runs/truth.ecsv",
     log:
-        "results/logs/write_truth/truth.log",
+        f"{RESULTS}/logs/write_truth/truth.log",
     benchmark:
-        "results/benchmarks/write_truth/truth.tsv"
+        f"{RESULTS}/benchmarks/write_truth/truth.tsv"
     localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/sstcam_waveforms.yaml"

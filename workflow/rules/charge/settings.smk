@@ -19,7 +19,7 @@ with configuration.mistakes_in_one_line():
         folder = SSTCAM[section]["folder"]
         if FLASHES_SIMULATED:
             RUNS[which] = simulated_runs(
-                SSTCAM["simulation"], which, f"results/sstcam/runs/{which}"
+                SSTCAM["simulation"], which, f"{RESULTS}/sstcam/runs/{which}"
             )
         else:
             RUNS[which] = read_run_table(folder, which) if folder else []
@@ -105,7 +105,7 @@ def run_light(wildcards):
 
 def waveform_file(run, which):
     """The file of a run in the open layout: the user's, the simulated or the converted one."""
-    return run.path if run.in_open_layout else f"results/sstcam/runs/{which}/{run.name}.h5"
+    return run.path if run.in_open_layout else f"{RESULTS}/sstcam/runs/{which}/{run.name}.h5"
 
 
 def run_input(wildcards):
@@ -125,15 +125,15 @@ def run_contents(*runs):
 
 def charge_files(which):
     """The charges of all runs of a set, by rising light."""
-    return [f"results/sstcam/charges/{which}/{run.name}.fits" for run in named_runs(which)]
+    return [f"{RESULTS}/sstcam/charges/{which}/{run.name}.fits" for run in named_runs(which)]
 
 
 def simulated_beside(*sets):
     """What is there of simulated flashes alone: tables of the runs; resolution against truth."""
     if not FLASHES_SIMULATED:
         return []
-    truth = ["results/sstcam/charge_resolution/validation.json"] if "scan" in sets else []
-    return [f"results/sstcam/runs/{which}/table.csv" for which in sets] + truth
+    truth = [f"{RESULTS}/sstcam/charge_resolution/validation.json"] if "scan" in sets else []
+    return [f"{RESULTS}/sstcam/runs/{which}/table.csv" for which in sets] + truth
 
 
 def where_simulated(**files):
@@ -179,7 +179,7 @@ def spe_settings():
 def spe_chunk_files(wildcards):
     """The fits of all chunks of pixels."""
     names = chunk_names(len(SSTCAM_PIXELS), SSTCAM["fit"]["chunk_pixels"])
-    return [f"results/sstcam/spe/chunks/{name}.fits" for name in names]
+    return [f"{RESULTS}/sstcam/spe/chunks/{name}.fits" for name in names]
 
 
 # --- charge resolution ----------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def pictured_pixel(wildcards):
         if not re.fullmatch(r"[0-9]{4}", name):
             raise InputError(
                 f"pixel {name}: a picture is named by the four digits of its pixel; ask for one"
-                " such as results/sstcam/pixels/0042.png"
+                f" such as {RESULTS}/sstcam/pixels/0042.png"
             )
         if int(name) not in SSTCAM_PIXELS:
             raise InputError(
@@ -221,14 +221,14 @@ SSTCAM_FIGURES = {
 def sstcam_figures(which):
     """The figures of the single photoelectrons, or of the scan."""
     names = SSTCAM_FIGURES[which]
-    return [f"results/sstcam/figures/{name}.{kind}" for name in names for kind in ("png", "pdf")]
+    return [f"{RESULTS}/sstcam/figures/{name}.{kind}" for name in names for kind in ("png", "pdf")]
 
 
 def scan_products():
     """The charge resolution, where there is a scan."""
     if not RUNS["scan"]:
         return {}
-    folder = "results/sstcam/charge_resolution"
+    folder = f"{RESULTS}/sstcam/charge_resolution"
     return {
         "resolution": f"{folder}/resolution.fits",
         "summary": f"{folder}/charge_resolution.json",

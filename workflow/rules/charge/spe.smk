@@ -8,11 +8,11 @@ rule fill_spe_spectra:
     input:
         charges=lambda wildcards: charge_files("spe"),
     output:
-        spectra="results/sstcam/spe/spectra.fits",
+        spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
     log:
-        "results/logs/fill_spe_spectra/spectra.log",
+        f"{RESULTS}/logs/fill_spe_spectra/spectra.log",
     benchmark:
-        "results/benchmarks/fill_spe_spectra/spectra.tsv"
+        f"{RESULTS}/benchmarks/fill_spe_spectra/spectra.tsv"
     conda:
         "../../../envs/sstcam_spe.yaml"
     threads: 1
@@ -36,13 +36,13 @@ rule fit_spe:
     Wildcards: chunk, the counter of a run of `sstcam.fit.chunk_pixels` pixels.
     """
     input:
-        spectra="results/sstcam/spe/spectra.fits",
+        spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
     output:
-        fits="results/sstcam/spe/chunks/{chunk}.fits",
+        fits=f"{RESULTS}/sstcam/spe/chunks/{{chunk}}.fits",
     log:
-        "results/logs/fit_spe/{chunk}.log",
+        f"{RESULTS}/logs/fit_spe/{{chunk}}.log",
     benchmark:
-        "results/benchmarks/fit_spe/{chunk}.tsv"
+        f"{RESULTS}/benchmarks/fit_spe/{{chunk}}.tsv"
     conda:
         "../../../envs/sstcam_spe.yaml"
     threads: 1
@@ -69,15 +69,15 @@ rule merge_spe:
         **optional(bad_pixels=SSTCAM["bad_pixels"]),
         chunks=spe_chunk_files,
         charges=lambda wildcards: charge_files("spe"),
-        spectra="results/sstcam/spe/spectra.fits",
-        peaks="results/sstcam/peaks.fits",
+        spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
+        peaks=f"{RESULTS}/sstcam/peaks.fits",
         pixel_map=SSTCAM_MAP,
     output:
-        spe="results/sstcam/spe/spe.fits",
+        spe=f"{RESULTS}/sstcam/spe/spe.fits",
     log:
-        "results/logs/merge_spe/spe.log",
+        f"{RESULTS}/logs/merge_spe/spe.log",
     benchmark:
-        "results/benchmarks/merge_spe/spe.tsv"
+        f"{RESULTS}/benchmarks/merge_spe/spe.tsv"
     localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/sstcam_spe.yaml"
@@ -103,14 +103,14 @@ rule validate_spe:
     Wildcards: none.
     """
     input:
-        **where_simulated(truth="results/sstcam/runs/truth.ecsv"),
-        spe="results/sstcam/spe/spe.fits",
+        **where_simulated(truth=f"{RESULTS}/sstcam/runs/truth.ecsv"),
+        spe=f"{RESULTS}/sstcam/spe/spe.fits",
     output:
-        validation="results/sstcam/spe/validation.json",
+        validation=f"{RESULTS}/sstcam/spe/validation.json",
     log:
-        "results/logs/validate_spe/validation.log",
+        f"{RESULTS}/logs/validate_spe/validation.log",
     benchmark:
-        "results/benchmarks/validate_spe/validation.tsv"
+        f"{RESULTS}/benchmarks/validate_spe/validation.tsv"
     localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/sstcam_spe.yaml"

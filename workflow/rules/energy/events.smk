@@ -18,9 +18,9 @@ rule simulate_events:
         undistributed=f"{FOLDER}/events/undistributed.fits",
         pixels=f"{FOLDER}/events/pixels.ecsv",
     log:
-        "results/logs/simulate_events/events.log",
+        f"{RESULTS}/logs/simulate_events/events.log",
     benchmark:
-        "results/benchmarks/simulate_events/events.tsv"
+        f"{RESULTS}/benchmarks/simulate_events/events.tsv"
     conda:
         "../../../envs/simulation.yaml"
     threads: 1

@@ -15,9 +15,9 @@ rule plot_relation:
     output:
         **reported_figures(RELATION_FIGURES),
     log:
-        "results/logs/plot_relation/{exposure}.log",
+        f"{RESULTS}/logs/plot_relation/{{exposure}}.log",
     benchmark:
-        "results/benchmarks/plot_relation/{exposure}.tsv"
+        f"{RESULTS}/benchmarks/plot_relation/{{exposure}}.tsv"
     conda:
         "../../../envs/figures.yaml"
     threads: 1
@@ -53,9 +53,9 @@ rule plot_spectrum:
     output:
         **reported_figures(SPECTRUM_FIGURES),
     log:
-        "results/logs/plot_spectrum/{exposure}.log",
+        f"{RESULTS}/logs/plot_spectrum/{{exposure}}.log",
     benchmark:
-        "results/benchmarks/plot_spectrum/{exposure}.tsv"
+        f"{RESULTS}/benchmarks/plot_spectrum/{{exposure}}.tsv"
     conda:
         "../../../envs/spectrum_figures.yaml"
     threads: 1
@@ -98,9 +98,9 @@ rule plot_pixel:
         ),
         pdf=f"{FOLDER}/{{exposure}}/pixels/{{pixel}}.pdf",
     log:
-        "results/logs/plot_pixel/{exposure}/{pixel}.log",
+        f"{RESULTS}/logs/plot_pixel/{{exposure}}/{{pixel}}.log",
     benchmark:
-        "results/benchmarks/plot_pixel/{exposure}/{pixel}.tsv"
+        f"{RESULTS}/benchmarks/plot_pixel/{{exposure}}/{{pixel}}.tsv"
     wildcard_constraints:
         pixel=r"\d+",  # other than four digits: `params` says so
     conda:
@@ -144,9 +144,9 @@ rule write_lists:
         over_requirement=f"{FOLDER}/{{exposure}}/lists/over_requirement.txt",
         no_answer=f"{FOLDER}/{{exposure}}/lists/no_answer.txt",
     log:
-        "results/logs/write_lists/{exposure}.log",
+        f"{RESULTS}/logs/write_lists/{{exposure}}.log",
     benchmark:
-        "results/benchmarks/write_lists/{exposure}.tsv"
+        f"{RESULTS}/benchmarks/write_lists/{{exposure}}.tsv"
     localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/relation.yaml"

@@ -15,9 +15,9 @@ rule fit_lines:
     output:
         fits=f"{FOLDER}/{{exposure}}/chunks/{{chunk}}.fits",
     log:
-        "results/logs/fit_lines/{exposure}/{chunk}.log",
+        f"{RESULTS}/logs/fit_lines/{{exposure}}/{{chunk}}.log",
     benchmark:
-        "results/benchmarks/fit_lines/{exposure}/{chunk}.tsv"
+        f"{RESULTS}/benchmarks/fit_lines/{{exposure}}/{{chunk}}.tsv"
     conda:
         "../../../envs/fit.yaml"
     threads: 1

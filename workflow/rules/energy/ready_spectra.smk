@@ -16,9 +16,9 @@ rule take_spectra:
         prior=f"{FOLDER}/{{exposure}}/prior.ecsv",
         spectra=f"{FOLDER}/{{exposure}}/spectra.fits",
     log:
-        "results/logs/take_spectra/{exposure}.log",
+        f"{RESULTS}/logs/take_spectra/{{exposure}}.log",
     benchmark:
-        "results/benchmarks/take_spectra/{exposure}.tsv"
+        f"{RESULTS}/benchmarks/take_spectra/{{exposure}}.tsv"
     localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/response.yaml"

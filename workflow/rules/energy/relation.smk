@@ -18,9 +18,9 @@ rule merge_relation:
         **mission_output(),
         relation=f"{FOLDER}/{{exposure}}/relation.fits",
     log:
-        "results/logs/merge_relation/{exposure}.log",
+        f"{RESULTS}/logs/merge_relation/{{exposure}}.log",
     benchmark:
-        "results/benchmarks/merge_relation/{exposure}.tsv"
+        f"{RESULTS}/benchmarks/merge_relation/{{exposure}}.tsv"
     localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/relation.yaml"

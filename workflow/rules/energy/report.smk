@@ -18,15 +18,15 @@ rule report:
         pixel_map=PIXEL_MAP,
     output:
         report=report(
-            "results/report.html",
+            f"{RESULTS}/report.html",
             caption="../../report/report.rst",
             category=INSTRUMENT["title"],
             labels={"exposure": "all", "figure": "report"},
         ),
     log:
-        "results/logs/report/report.log",
+        f"{RESULTS}/logs/report/report.log",
     benchmark:
-        "results/benchmarks/report/report.tsv"
+        f"{RESULTS}/benchmarks/report/report.tsv"
     conda:
         "../../../envs/report.yaml"
     threads: 1

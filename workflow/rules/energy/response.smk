@@ -18,9 +18,9 @@ rule learn_response:
         response=f"{FOLDER}/{{exposure}}/response.fits",
         lines=f"{FOLDER}/{{exposure}}/lines.csv",
     log:
-        "results/logs/learn_response/{exposure}.log",
+        f"{RESULTS}/logs/learn_response/{{exposure}}.log",
     benchmark:
-        "results/benchmarks/learn_response/{exposure}.tsv"
+        f"{RESULTS}/benchmarks/learn_response/{{exposure}}.tsv"
     conda:
         "../../../envs/response.yaml"
     threads: 1

@@ -9,7 +9,7 @@ with configuration.mistakes_in_one_line():
         read_lines(path)
 
 INSTRUMENT = configuration.resolved_instrument(config)
-FOLDER = f"results/{configuration.instrument_folder(config)}"
+FOLDER = f"{RESULTS}/{configuration.instrument_folder(config)}"
 N_PIXELS = INSTRUMENT["camera"]["pixels"]
 PIXELS = list(parse_pixels(config["pixels"], N_PIXELS))
 if config["bad_pixels"]:

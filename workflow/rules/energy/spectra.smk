@@ -14,9 +14,9 @@ rule bin_spectra:
         truth=f"{FOLDER}/{{exposure}}/truth.ecsv",  # also where there is none: NaN
         spectra=f"{FOLDER}/{{exposure}}/spectra.fits",
     log:
-        "results/logs/bin_spectra/{exposure}.log",
+        f"{RESULTS}/logs/bin_spectra/{{exposure}}.log",
     benchmark:
-        "results/benchmarks/bin_spectra/{exposure}.tsv"
+        f"{RESULTS}/benchmarks/bin_spectra/{{exposure}}.tsv"
     conda:
         "../../../envs/spectra.yaml"
     threads: 1

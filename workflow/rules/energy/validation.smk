@@ -17,9 +17,9 @@ rule validate_relation:
     output:
         validation=f"{FOLDER}/{{exposure}}/validation.json",
     log:
-        "results/logs/validate_relation/{exposure}.log",
+        f"{RESULTS}/logs/validate_relation/{{exposure}}.log",
     benchmark:
-        "results/benchmarks/validate_relation/{exposure}.tsv"
+        f"{RESULTS}/benchmarks/validate_relation/{{exposure}}.tsv"
     localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/relation.yaml"
@@ -52,9 +52,9 @@ rule predict_observing_time:
     output:
         prediction=f"{FOLDER}/{{exposure}}/observing_time.json",
     log:
-        "results/logs/predict_observing_time/{exposure}.log",
+        f"{RESULTS}/logs/predict_observing_time/{{exposure}}.log",
     benchmark:
-        "results/benchmarks/predict_observing_time/{exposure}.tsv"
+        f"{RESULTS}/benchmarks/predict_observing_time/{{exposure}}.tsv"
     localrule: True  # a second or two of work: a job of a cluster costs more
     conda:
         "../../../envs/observing.yaml"

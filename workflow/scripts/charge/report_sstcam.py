@@ -6,6 +6,8 @@ output: report
 params: settings (resolved)
 """
 
+from pathlib import Path
+
 import _path  # noqa: F401
 import astropy
 import numpy as np
@@ -27,6 +29,7 @@ with running(snakemake) as progress:
     paths = {name: given.get(name) for name in NAMES} | {"charges": charges}
     products = read_products(paths, params.settings)
     progress(1, 3)
-    content = page_content(products, software_versions([pixelcal, astropy, np, plotly]))
+    versions = software_versions([pixelcal, astropy, np, plotly])
+    content = page_content(products, versions, str(Path(snakemake.output.report).parent))
     progress(2, 3)
     write_text(snakemake.output.report, render("charge/report.html.j2", **content))

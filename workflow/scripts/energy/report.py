@@ -8,6 +8,8 @@ params: exposures (settings of each), relation (gain_keV, offset_keV), settings 
     threshold (sigma from where on a change is significant)
 """
 
+from pathlib import Path
+
 import _path  # noqa: F401
 import astropy
 import numpy as np
@@ -63,6 +65,6 @@ with running(snakemake) as progress:
         versions,
         params.threshold,
         instrument,
-        f"results/{params.camera}",
+        f"{Path(snakemake.output.report).parent}/{params.camera}",
     )
     write_text(snakemake.output.report, render("energy/report.html.j2", **content))

@@ -34,6 +34,7 @@ from pixelcal.workflow.config_checks import (
     file_checks,
 )
 from pixelcal.workflow.instruments import instrument_settings
+from pixelcal.workflow.runs import check_run
 from pixelcal.workflow.schema_errors import (
     check_schema,
     mistakes_of,
@@ -164,6 +165,7 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
     mistakes += mistakes_of([lambda: parse_pixels(resolved["pixels"], n_pixels)])
     mistakes += mistakes_of([partial(check, resolved, instrument) for check in checks])
     mistakes += mistakes_of(file_checks(resolved))
+    mistakes += mistakes_of([partial(check_run, resolved, instrument)])
     if mistakes:
         raise InputError("; also ".join(mistakes))
     return json.loads(json.dumps(resolved, sort_keys=True)) | {"exposures": resolved["exposures"]}

@@ -14,10 +14,8 @@ from pathlib import Path
 from pixelcal.errors import InputError
 from pixelcal.instrument import SIMULATED_CRITERIA
 from pixelcal.io.resources import shipped_or_given
+from pixelcal.workflow.runs import RESERVED
 from pixelcal.workflow.schema_errors import meant, shown
-
-RESERVED = ("benchmarks", "logs", "sstcam")
-"""Folders of `results` that are not of an instrument."""
 
 
 LEARNT = ("bend", "free_elements", "include_lines")

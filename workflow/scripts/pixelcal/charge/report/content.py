@@ -37,7 +37,7 @@ WITHOUT_TRUTH = (
 )
 
 
-def page_content(products: Products, versions: Mapping[str, str]) -> dict:
+def page_content(products: Products, versions: Mapping[str, str], results: str = "results") -> dict:
     """Content of the template, the same for the same products.
 
     Parameters
@@ -45,6 +45,7 @@ def page_content(products: Products, versions: Mapping[str, str]) -> dict:
     products : Products
     versions : dict
         Version of each piece of software, by its name.
+    results : folder of the run
     """
     pooled = report_model.pool(products.spectra, products.spe)
     rows, how_chosen, why = report_pixels.choose(products)
@@ -56,7 +57,7 @@ def page_content(products: Products, versions: Mapping[str, str]) -> dict:
         "lead": LEAD,
         "headline": report_verdict.headline(products),
         "cards": report_verdict.cards(products, pooled),
-        "advice": report_verdict.what_to_do(products, pooled),
+        "advice": report_verdict.what_to_do(products, pooled, results),
         "small_map": report_camera.small_map(products),
         "runs": products.runs,
         "how_chosen": how_chosen,
@@ -88,7 +89,8 @@ def page_content(products: Products, versions: Mapping[str, str]) -> dict:
         "made": report_provenance.made_text(products),
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
         "settings": settings_text(products.settings),
-        "data": report.compact_json(_data(products, pooled, rows)),
+        "results": results,
+        "data": report.compact_json(_data(products, pooled, rows) | {"results": results}),
     }
 
 

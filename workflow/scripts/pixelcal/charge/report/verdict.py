@@ -218,8 +218,8 @@ def headline(products: Products) -> str:
     return f"{text}; {ends[state]}."
 
 
-def what_to_do(products: Products, pooled: Sequence[Pooled]) -> list[str]:
-    """Advice in sentences, the most important first."""
+def what_to_do(products: Products, pooled: Sequence[Pooled], results: str = "results") -> list[str]:
+    """Advice in sentences, the most important first; `results` is the folder of the run."""
     status, n = products.status, max(int(products.wanted.sum()), 1)
     flagged = lambda bit: ((status & int(bit)) != 0).sum() / n  # noqa: E731
     advice = []
@@ -237,8 +237,8 @@ def what_to_do(products: Products, pooled: Sequence[Pooled]) -> list[str]:
         )
     if not products.has_valid_fit.any():
         advice.append(
-            "Look at the charges of the runs (snakemake results/sstcam/figures/charges.png): is"
-            " there light, and does the window hold the pulse?"
+            f"Look at the charges of the runs (snakemake {results}/sstcam/figures/charges.png):"
+            " is there light, and does the window hold the pulse?"
         )
     if flagged(ChargeStatus.TOO_FEW) > MANY:
         advice.append("Many pixels have too few flashes: take longer runs.")

@@ -113,6 +113,7 @@ def page_content(
         "settings": settings_text(
             {**settings, "exposures": [dict(exposure.settings) for exposure in exposures]}
         ),
+        "results": folder.rpartition("/")[0],
         "data": report.compact_json(_data(exposures, chosen, pixel_map, folder)),
     }
 

@@ -67,7 +67,7 @@ function draw_fit() {
   if (selected === null) return say("fit", "No pixel is chosen.");
   const exposure = current(), pixel = camera.pixel[selected], fit = exposure.fits[pixel];
   if (!fit) {
-    const file = `results/sstcam/pixels/${String(pixel).padStart(4, "0")}.png`;
+    const file = `${data.results}/sstcam/pixels/${String(pixel).padStart(4, "0")}.png`;
     element("fit").style.height = "auto";
     return say("fit", `The page holds the spectra of the pixels in the table. For pixel ${pixel}: snakemake ${file}`);
   }
