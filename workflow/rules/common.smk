@@ -12,6 +12,7 @@ from pixelcal.io.chunks import chunk_names
 from pixelcal.io.provenance import file_sha256, sampled_sha256
 from pixelcal.io.resources import shipped_or_given
 from pixelcal.workflow.library_hash import library_hash
+from pixelcal.workflow.lineage import listed_files, pixel_ranges, remember
 from pixelcal.workflow.runs import results_folder
 
 RESULTS = results_folder(config)
@@ -21,6 +22,31 @@ with configuration.mistakes_in_one_line():
     configuration.check_results(
         RESULTS, config["exposures"], configuration.instrument_folder(config)
     )
+
+
+# --- what a run was made from ---------------------------------------------------------------------
+
+MADE_FROM = {}
+"""What is made of each camera, once its jobs are planned and nothing is replaced."""
+
+
+def remember_when_jobs_begin():
+    """Have MADE_FROM written to the folder of the run before the first job; never on a dry run.
+
+    `onstart:` of a module is not called, so this goes before what the main Snakefile has there.
+    """
+    onstart_before = workflow._onstart
+
+    def begin(log):
+        with configuration.mistakes_in_one_line():
+            remember(RESULTS, MADE_FROM)
+        onstart_before(log)
+
+    workflow._onstart = begin
+
+
+if workflow.is_main_process:
+    remember_when_jobs_begin()
 
 
 wildcard_constraints:

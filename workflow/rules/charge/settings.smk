@@ -5,6 +5,7 @@ import re
 from pixelcal.charge.runs.run_table import SETS, read_run_table, simulated_runs
 from pixelcal.charge.runs.pixel_map import chosen_pixels, read_pixel_map
 from pixelcal.errors import InputError
+from pixelcal.workflow.lineage import MEASURED, SIMULATED, check_picture, check_sstcam
 
 SSTCAM = config["sstcam"]
 NO_RUN = r"(?!)"
@@ -108,13 +109,29 @@ def waveform_file(run, which):
     return run.path if run.in_open_layout else f"{RESULTS}/sstcam/runs/{which}/{run.name}.h5"
 
 
+@functools.cache
+def check_no_run_replaced():
+    """Stop with one line where another measurement would be replaced; else remember this one."""
+    if not workflow.is_main_process:
+        return
+    made_from = {"kind": SIMULATED if FLASHES_SIMULATED else MEASURED}
+    for which, runs in RUNS.items():
+        paths = [] if FLASHES_SIMULATED else [run.path for run in runs]
+        made_from[which] = listed_files(paths, sampled)
+    with configuration.mistakes_in_one_line():
+        check_sstcam(RESULTS, made_from | {"pixels": SSTCAM_PIXELS})
+    MADE_FROM["sstcam"] = made_from | {"pixels": pixel_ranges(SSTCAM_PIXELS)}
+
+
 def run_input(wildcards):
     """The waveforms of the run in the wildcards."""
+    check_no_run_replaced()
     return waveform_file(run_entry(wildcards), wildcards.set)
 
 
 def brightest_run(wildcards):
     """The waveforms of the brightest run of single photoelectrons, in which peaks are found."""
+    check_no_run_replaced()
     return waveform_file(named_runs("spe")[-1], "spe")
 
 
@@ -209,6 +226,8 @@ def pictured_pixel(wildcards):
                 f"pixel {name} is not among the {len(SSTCAM_PIXELS)} selected by `sstcam.pixels`;"
                 " select it, or ask for another"
             )
+        if workflow.is_main_process:
+            check_picture(RESULTS, "sstcam", {"pixels": SSTCAM_PIXELS}, "sstcam.pixels")
     return int(name)
 
 

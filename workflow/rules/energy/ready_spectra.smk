@@ -7,7 +7,7 @@ rule take_spectra:
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
-        **event_inputs(),
+        unpack(event_inputs),
         **optional(prior=config["relation"]["file"]),
         lines=given_line_table,
         pixel_map=PIXEL_MAP,

@@ -2,7 +2,8 @@
 
 from pixelcal.energy.lines import read_lines
 from pixelcal.io.chunks import parse_pixels
-from pixelcal.workflow.lineage import check_not_measured
+from pixelcal.workflow.file_lists import gti_files
+from pixelcal.workflow.lineage import MEASURED, SIMULATED, check_energy, check_picture, check_prior
 
 with configuration.mistakes_in_one_line():
     for path in configuration.line_tables(config):
@@ -24,9 +25,9 @@ EXPOSURES = {name: configuration.exposure_settings(config, name) for name in con
 EXPOSURES = dict(
     sorted(EXPOSURES.items(), key=lambda item: (item[1]["seconds"] or float("inf"), item[0]))
 )
-SIMULATED = not config["events"]["files"]
 with configuration.mistakes_in_one_line():
-    check_not_measured(FOLDER, EXPOSURES, SIMULATED)
+    check_prior(config["relation"]["file"], FOLDER, EXPOSURES)
+EVENTS_SIMULATED = not config["events"]["files"]
 COLUMNS = {key: name for key, name in config["events"]["columns"].items() if name is not None}
 LAYOUT = INSTRUMENT["layouts"][config["events"]["layout"]]
 HAS_TRUTH = LAYOUT["form"] == "events" and not {"channel"} & {*LAYOUT["columns"], *COLUMNS}
@@ -132,7 +133,7 @@ def common_settings():
     settings = leaves(config, "bad_pixels", "date", *EVENTS, *relation) | {"pixels": PIXELS}
     settings["events"]["columns"] = COLUMNS
     settings["instrument"] = config["instrument"]
-    if SIMULATED:
+    if EVENTS_SIMULATED:
         settings["simulation"] = simulation_settings()
     return ordered(settings)
 
@@ -162,8 +163,8 @@ def report_exposures():
 
 def event_contents():
     """Checksums of what the spectra are binned from; the simulated events are products."""
-    gti, relation = config["events"]["gti"]["file"], config["relation"]["file"]
-    return contents(PIXEL_MAP, gti, relation, large=config["events"]["files"])
+    tables = PIXEL_MAP, *gti_files(config), config["relation"]["file"]
+    return contents(*tables, large=config["events"]["files"])
 
 
 def response_contents(wildcards):
@@ -211,9 +212,25 @@ def line_tables():
     return sorted({line_table_of(exposure) for exposure in EXPOSURES})
 
 
-def event_inputs():
+@functools.cache
+def check_nothing_replaced():
+    """Stop with one line where results of another kind would be replaced; else remember these."""
+    if not workflow.is_main_process:
+        return
+    made_from = {
+        "kind": SIMULATED if EVENTS_SIMULATED else MEASURED,
+        "instrument": configuration.instrument_folder(config),
+        "files": listed_files(config["events"]["files"], sampled),
+    }
+    with configuration.mistakes_in_one_line():
+        check_energy(RESULTS, FOLDER, made_from | {"pixels": PIXELS}, EXPOSURES)
+    MADE_FROM["energy"] = made_from | {"pixels": pixel_ranges(PIXELS)}
+
+
+def event_inputs(wildcards):
     """The event files and their good times: the user's, or the simulated ones."""
-    if SIMULATED:
+    check_nothing_replaced()
+    if EVENTS_SIMULATED:
         folder = f"{FOLDER}/events"
         return {"events": [f"{folder}/events.fits"], "gti": f"{folder}/gti.fits"}
     return {"events": config["events"]["files"]} | optional(gti=config["events"]["gti"]["file"])
@@ -234,7 +251,7 @@ def bad_pixels_input():
 def undistributed_input():
     """The spectrum without energy redistribution, where events are simulated."""
     path = f"{FOLDER}/events/undistributed.fits"
-    return {"undistributed": path} if SIMULATED else {}
+    return {"undistributed": path} if EVENTS_SIMULATED else {}
 
 
 def truth_of(folder):
@@ -297,6 +314,9 @@ def pictures_and_lists():
 
 def chosen_pixel(wildcards):
     """The pixel of a picture; one that is not in the run stops the workflow."""
+    if workflow.is_main_process:
+        with configuration.mistakes_in_one_line():
+            check_picture(RESULTS, "energy", {"pixels": PIXELS}, "pixels")
     if int(wildcards.pixel) not in PIXELS:
         raise WorkflowError(
             f"configuration: pixel {wildcards.pixel} is not among the {len(PIXELS)} selected by"

@@ -7,7 +7,7 @@ rule bin_spectra:
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
-        **event_inputs(),
+        unpack(event_inputs),
         **prior_input(),
         pixel_map=PIXEL_MAP,
     output:

@@ -28,7 +28,7 @@ from pixelcal.workflow.script import listed, running
 with running(snakemake) as progress:
     given, made, params = snakemake.input, snakemake.output, snakemake.params
     paths = listed(given.events)
-    gti, prior = given.get("gti"), given.get("prior")
+    gti, prior = listed(given.get("gti") or []), given.get("prior")
     instrument = instrument_of(params.instrument)
     detnum = np.array(sorted(params.pixels), detnum_dtype(instrument.n_pixels))
 
@@ -88,7 +88,7 @@ with running(snakemake) as progress:
             *epoch_cards(file.keywords for file in files),
         ]
     kinds = kinds_of_pixels(detnum, pixel_map)
-    inputs = [*paths, *(path for path in (gti, prior) if path)]
+    inputs = [*paths, *gti, *([prior] if prior else [])]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     cards += provenance_cards("bin_spectra", inputs=inputs, settings=settings)
     write_fits(made.spectra, spectra_hdus(detnum, spectra, cards, kinds), params.date)

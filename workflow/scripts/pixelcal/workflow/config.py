@@ -33,6 +33,7 @@ from pixelcal.workflow.config_checks import (
     check_relation,
     file_checks,
 )
+from pixelcal.workflow.file_lists import with_files_found
 from pixelcal.workflow.instruments import instrument_settings
 from pixelcal.workflow.runs import check_run
 from pixelcal.workflow.schema_errors import (
@@ -152,7 +153,8 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
     plain = _plain(config, "")
     mistakes = mistakes_of([lambda: check_schema(plain, schema)])
     kept = without_mistakes(plain, schema) if mistakes else plain
-    resolved = filled(kept, schema, schema)
+    resolved, unmatched = with_files_found(filled(kept, schema, schema))
+    mistakes += unmatched
     try:
         instrument = instrument_settings(resolved["instrument"])
     except InputError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from pixelcal.errors import InputError
 from pixelcal.instrument import SIMULATED_CRITERIA
 from pixelcal.io.resources import shipped_or_given
+from pixelcal.workflow.file_lists import gti_files
 from pixelcal.workflow.runs import RESERVED
 from pixelcal.workflow.schema_errors import meant, shown
 
@@ -177,15 +178,16 @@ def file_checks(config: Mapping) -> list[Callable[[], object]]:
 
 
 def _check_twice(config: Mapping) -> None:
-    """No event file is named twice."""
-    seen: dict[Path, str] = {}
-    for path in config["events"]["files"]:
-        first = seen.setdefault(Path(path).resolve(), path)
-        if first is not path:
-            raise InputError(
-                f"events.files: {path!r} is the same file as {first!r}; its events would count"
-                " twice; name it once"
-            )
+    """No event file is named twice, nor a file of good times."""
+    for key, paths, what in (
+        ("events.files", config["events"]["files"], "its events would count twice; name it once"),
+        ("events.gti.file", gti_files(config), "name it once"),
+    ):
+        seen: dict[Path, str] = {}
+        for path in paths:
+            first = seen.setdefault(Path(path).resolve(), path)
+            if first is not path:
+                raise InputError(f"{key}: {path!r} is the same file as {first!r}; {what}")
 
 
 def _named_files(config: Mapping) -> list[tuple[str, str | None]]:
@@ -193,10 +195,10 @@ def _named_files(config: Mapping) -> list[tuple[str, str | None]]:
     events, exposures = config["events"], config["exposures"]
     return [
         ("bad_pixels", config["bad_pixels"]),
-        ("events.gti.file", events["gti"]["file"]),
         ("relation.file", config["relation"]["file"]),
         ("lines", config["lines"]),
         *((f"events.files[{n}]", path) for n, path in enumerate(events["files"])),
+        *(("events.gti.file", path) for path in gti_files(config)),
         *((f"exposures.{name}.lines", given["lines"]) for name, given in exposures.items()),
         ("fit.response", config["fit"]["response"]),
         ("sstcam.bad_pixels", config["sstcam"]["bad_pixels"]),

@@ -1,53 +1,266 @@
-"""What the products that are there were made from, read before anything is planned.
+"""What the results of a run were made from, and whether a configuration would replace them.
+
+The folder of a run has a file `run.json` that remembers, for each camera, whether the data were
+simulated or measured, from which files, and for which pixels. It is written when jobs begin. Where
+it is missing, because an earlier version made the results, headers of the products say it.
 
 Uses the standard library alone: the Snakefile needs it where there is no astropy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pixelcal.errors import InputError
+from pixelcal.io.atomic import atomic
+from pixelcal.io.fits_headers import read_headers
 
-_BLOCK, _CARD = 2880, 80
-_MOST_BLOCKS = 200
+MEMORY = "run.json"
+MEASURED, SIMULATED = "measured", "simulated"
+_OF_PRODUCTS = ("*.fits", "*.h5")
 
 
-def check_not_measured(folder: str | Path, exposures: Iterable[str], simulated: bool) -> None:
-    """Check that simulated events would not replace spectra of event files.
+def memory_of(results: str | Path) -> dict:
+    """What the folder of a run remembers, by camera (`energy`, `sstcam`); empty without a memory.
 
     Raises
     ------
     InputError
-        Where they would: most often a run without the --configfile that named the event files.
+        Where the file is damaged.
     """
-    if not simulated:
+    path = Path(results, MEMORY)
+    try:
+        memory = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); remove it") from None
+    if not isinstance(memory, dict):
+        raise InputError(f"{path}: is not what pixelcal wrote; remove it")
+    return memory
+
+
+def remember(results: str | Path, cameras: Mapping[str, Mapping]) -> None:
+    """Write what is made of each camera to the memory of a run; other cameras stay as they are."""
+    before = memory_of(results)
+    memory = before | {name: dict(made_from) for name, made_from in cameras.items()}
+    if memory != before:
+        with atomic(Path(results, MEMORY)) as temporary:
+            temporary.write_text(json.dumps(memory, indent=1, sort_keys=True) + "\n")
+
+
+def listed_files(paths: Iterable[str], checksum) -> list[dict]:
+    """Names of files and their checksums, as a memory keeps them."""
+    return [{"file": str(path), "sha256": checksum(path)} for path in paths]
+
+
+def check_energy(results: str, folder: str, now: Mapping, exposures: Iterable[str]) -> None:
+    """Check that a configuration of the energy chain replaces nothing that it should not.
+
+    Parameters
+    ----------
+    results : folder of the run
+    folder : folder of the instrument in it
+    now : dict
+        `kind`, `instrument`, `pixels` (list of int) and `files` (as `listed_files`) configured.
+    exposures : names of the exposures configured
+
+    Raises
+    ------
+    InputError
+        Where simulated events would replace measured ones, or the products of another instrument,
+        of event files of which none is configured any more, or of more pixels.
+    """
+    before = memory_of(results).get("energy")
+    if before is None:
+        before = _energy_of_products(folder, exposures)
+    elif not _has_products(Path(results, before["instrument"])):
         return
+    else:
+        folder = f"{results}/{before['instrument']}"
+    if before is None:
+        return
+    advice = _advice(folder)
+    if before["instrument"] != now["instrument"]:
+        raise InputError(
+            f"{results}: holds a run of {before['instrument']}, and this configuration is of"
+            f" {now['instrument']}, whose report would replace that of the run; {advice}"
+        )
+    if before["kind"] != MEASURED:
+        return
+    _check_measured(folder, before, now, "event files", "events.files")
+    _check_pixels(folder, before, now, "pixels")
+
+
+def check_sstcam(results: str, now: Mapping) -> None:
+    """Check that a configuration of the SSTCAM replaces nothing that it should not.
+
+    Parameters
+    ----------
+    results : folder of the run
+    now : dict
+        `kind`, `pixels` (list of int), and the runs of each set, `spe` and `scan` (as
+        `listed_files`).
+
+    Raises
+    ------
+    InputError
+        Where simulated flashes would replace measured ones, or the products of runs of which none
+        is configured any more, or of more pixels.
+    """
+    folder = f"{results}/sstcam"
+    if not _has_products(Path(folder)):
+        return
+    before = memory_of(results).get("sstcam")
+    if before is None:
+        measured = not Path(folder, "runs", "pixels.ecsv").exists()
+        before = {"kind": MEASURED if measured else SIMULATED}
+    if before["kind"] != MEASURED:
+        return
+    for which, key in (("spe", "spe"), ("scan", "dynamic_range")):
+        of_set = {"files": before.get(which), "kind": before["kind"]}
+        runs = now | {"files": now[which]}
+        _check_measured(folder, of_set, runs, "runs", f"sstcam.{key}.folder")
+    _check_pixels(folder, before, now, "sstcam.pixels")
+
+
+def check_prior(path: str | None, folder: str, exposures: Iterable[str]) -> None:
+    """Check that a relation file is no product of the exposures configured, in their folder.
+
+    Raises
+    ------
+    InputError
+        Where it is: the relation would be made from itself.
+    """
+    if path is None:
+        return
+    made = os.path.realpath(path)
     for name in exposures:
-        place = Path(folder, name)
-        if _logical_card(place / "spectra.fits", "SIMULATE") == "F":
+        if made.startswith(os.path.realpath(f"{folder}/{name}") + os.sep):
             raise InputError(
-                f"{place / 'spectra.fits'}: was made from event files, and this configuration"
-                " simulates events, which would replace it; give --configfile as before, or"
-                f" remove {place} or choose another name under `exposures`"
+                f"relation.file: {path!r} is a product of the exposure {name} of this very run, so"
+                " it would be made from itself; copy it to another folder, or give this run another"
+                " name (--config run=NAME, or the key `run`)"
             )
 
 
-def _logical_card(path: Path, keyword: str) -> str | None:
-    """T or F of a keyword in the first two headers of a FITS file; None without file or keyword."""
-    wanted, n_ends = f"{keyword:8s}= ", 0
-    try:
-        with open(path, "rb") as file:
-            for _ in range(_MOST_BLOCKS):
-                block = file.read(_BLOCK).decode("latin-1")
-                cards = [block[start : start + _CARD] for start in range(0, len(block), _CARD)]
-                for card in cards:
-                    if card.startswith(wanted):
-                        return card[10:30].strip()
-                    n_ends += card.rstrip() == "END"
-                if n_ends == 2 or len(block) < _BLOCK:
-                    return None
-    except OSError:
-        pass
+def check_picture(results: str, camera: str, now: Mapping, key: str) -> None:
+    """Check that a picture of one pixel is asked for with the pixels of the run that is there.
+
+    Otherwise the picture would make the whole run again, with the pixels of the configuration.
+
+    Raises
+    ------
+    InputError
+        Where the run was made with other pixels.
+    """
+    before = memory_of(results).get(camera, {})
+    if "pixels" not in before or pixel_ranges(now["pixels"]) == before["pixels"]:
+        return
+    raise InputError(
+        f"{key}: the run in {results} is of other pixels ({_shortened(before['pixels'])}), and a"
+        " picture would make all of it again; give the --configfile that it was made with, or make"
+        " the run with these pixels first"
+    )
+
+
+def pixel_ranges(pixels: Sequence[int]) -> str:
+    """Pixels (n,) as the text of their ranges: "0-63,128"."""
+    ranges: list[list[int]] = []
+    for pixel in sorted(pixels):
+        if ranges and ranges[-1][1] == pixel - 1:
+            ranges[-1][1] = pixel
+        else:
+            ranges.append([pixel, pixel])
+    return ",".join(f"{a}-{b}" if b > a else f"{a}" for a, b in ranges)
+
+
+def _check_measured(folder: str, before: Mapping, now: Mapping, what: str, key: str) -> None:
+    """Measured results keep their kind, and at least one of the files that they were made from."""
+    if now["kind"] == SIMULATED:
+        names = f" ({_names(before['files'])})" if before.get("files") else ""
+        raise InputError(
+            f"{folder}: was made from {what}{names}, and this configuration simulates them, which"
+            f" would replace it; give --configfile as before, or {_advice(folder)}"
+        )
+    if before.get("files") and now["files"] and not _in_common(before["files"], now["files"]):
+        raise InputError(
+            f"{folder}: was made from other {what} ({_names(before['files'])}), and none of them is"
+            f" configured in {key}; name these as well, or {_advice(folder)}"
+        )
+
+
+def _check_pixels(folder: str, before: Mapping, now: Mapping, key: str) -> None:
+    """Measured results of many pixels are not replaced by those of some of them."""
+    if "pixels" not in before:
+        return
+    kept = set(now["pixels"])
+    gone = [pixel for pixel in _pixels_of(before["pixels"]) if pixel not in kept]
+    if gone:
+        raise InputError(
+            f"{folder}: was made for {len(gone)} pixels that {key} leaves out, the first is"
+            f" {gone[0]}, and would be replaced; select them, or {_advice(folder)}"
+        )
+
+
+def _advice(folder: str) -> str:
+    return (
+        "give this run another name (--config run=NAME, or the key `run`), or remove"
+        f" {folder} to start over"
+    )
+
+
+def _names(files: Sequence[Mapping]) -> str:
+    """The names of the first files of a memory."""
+    more = f" and {len(files) - 2} more" if len(files) > 2 else ""
+    return ", ".join(Path(entry["file"]).name for entry in files[:2]) + more
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) < 40 else f"{text[:40]}..."
+
+
+def _pixels_of(ranges: str) -> Iterable[int]:
+    """The pixels of the text of `pixel_ranges`."""
+    for part in ranges.split(","):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def _in_common(before: Sequence[Mapping], now: Sequence[Mapping]) -> bool:
+    """Whether a file is in both lists: by its path, its content, or where nothing else is known
+    by its name."""
+    if not all("sha256" in entry for entry in before):
+        names = {Path(entry["file"]).name for entry in now}
+        return any(entry["file"] in names for entry in before)
+    paths = {os.path.abspath(entry["file"]) for entry in before}
+    contents = {entry["sha256"] for entry in before}
+    return any(
+        os.path.abspath(entry["file"]) in paths or entry["sha256"] in contents for entry in now
+    )
+
+
+def _has_products(folder: Path) -> bool:
+    """Whether anything was made in a folder."""
+    return any(next(folder.rglob(kind), None) for kind in _OF_PRODUCTS)
+
+
+# --- results without a memory ---------------------------------------------------------------------
+
+
+def _energy_of_products(folder: str, exposures: Iterable[str]) -> dict | None:
+    """What headers of spectra say of a folder of an instrument; None where nothing is there."""
+    for name in exposures:
+        for header in read_headers(Path(folder, name, "spectra.fits"), most=2):
+            if "SIMULATE" in header:
+                inputs = [header[word] for word in header if re.fullmatch(r"INFIL\d{3}", word)]
+                return {
+                    "kind": SIMULATED if header["SIMULATE"] is True else MEASURED,
+                    "instrument": Path(folder).name,
+                    "files": [{"file": str(value)} for value in inputs],
+                }
     return None

@@ -7,6 +7,7 @@ of intervals stands in `events.intervals`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,15 +71,17 @@ def read_good_time(
 
 
 def good_time_of(
-    files: list[EventFile], gti_path: str | Path | None, criteria: list[str]
+    files: list[EventFile],
+    gti_path: str | Path | Sequence[str | Path] | None,
+    criteria: list[str],
 ) -> np.ndarray:
     """Good time (n, 2) of event files.
 
-    With a GTI file: what its criteria leave of the time from TSTART to TSTOP of the event files
-    (of all time, where an event file does not say). Without: the union of what each file says,
-    which is its GTI extension, or else TSTART to TSTOP, or else the time from its first to its
-    last event (or EXPOSURE from the first, where that is longer). Where the files have no times,
-    one interval from 0 to the sum of their EXPOSURE.
+    With a GTI file, or several whose good times add up: what their criteria leave of the time from
+    TSTART to TSTOP of the event files (of all time, where one does not say). Without: the union of
+    what each file says, which is its GTI extension, or else TSTART to TSTOP, or else the time from
+    its first to its last event (or EXPOSURE from the first, where that is longer). Where the files
+    have no times, one interval from 0 to the sum of their EXPOSURE.
 
     Raises
     ------
@@ -86,9 +89,11 @@ def good_time_of(
         Where files contradict each other, good times are asked of events without times, or there
         is no good time at all.
     """
+    gti_paths = [gti_path] if isinstance(gti_path, str | Path) else list(gti_path or [])
+    gti_path = ", ".join(map(str, gti_paths[:2])) + " and others" * (len(gti_paths) > 2)
     timed = [file.has_times for file in files]
     if not any(timed):
-        if gti_path is not None:
+        if gti_paths:
             raise InputError(
                 f"event file {files[0].path}: has no times, so the good times of {gti_path} cannot"
                 " be applied; set events.gti.file: null, or name events.columns.time"
@@ -101,10 +106,9 @@ def good_time_of(
         )
     for file in files[1:]:
         check_clocks(files[0].clock, file.clock, str(files[0].path), str(file.path))
-    if gti_path is not None:
-        return _within_the_events(
-            read_good_time(gti_path, criteria, files[0].clock), files, gti_path
-        )
+    if gti_paths:
+        of_each = [read_good_time(path, criteria, files[0].clock) for path in gti_paths]
+        return _within_the_events(merge(np.concatenate(of_each)), files, gti_path)
     good_time = merge(np.concatenate([_embedded_good_time(file) for file in files]))
     if not len(good_time):
         raise InputError(
