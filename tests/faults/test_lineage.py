@@ -188,6 +188,8 @@ def test_channels_after_energies(flight, finished):
     """The other way round, with a flight file that is older than the results."""
     own = simulated_energies(finished)
     (finished / "results" / "eclairs" / EXPOSURE / "truth.ecsv").write_text("")
+    (finished / "results" / "run.json").unlink()  # as if these were made from the energies
+    faults.fits.setval(finished / SPECTRA, "INFIL001", value="pira.fits", ext=1)
     run = snakemake(finished, "--touch", RELATION, "--configfile", own)
     assert run.returncode == 0, run.stderr[-2000:]
     date(finished / "events.fits")

@@ -43,6 +43,7 @@ SAME = [
     f"{EXPOSURE}/spectra.fits",
     f"{EXPOSURE}/truth.ecsv",
     f"{EXPOSURE}/response.fits",
+    "results/run.json",
     *TARGETS,
 ]
 OTHERS = {"exposures": "of somebody else", "unknown": True}

@@ -141,9 +141,15 @@ def common_settings():
 def product_settings(wildcards):
     """All that the relation of an exposure depends on. The size of a chunk is not among it."""
     exposure = leaves(EXPOSURES[wildcards.exposure], "seconds", "multiplicity", "lines")
+    dates = leaves(EXPOSURES[wildcards.exposure], "start", "stop")
+    exposure |= {key: date for key, date in dates.items() if date is not None}
     exposure["injection"] = injection_settings(wildcards)
     exposure["fit"] = model_settings(wildcards)
-    return ordered(common_settings() | {"exposure": exposure})
+    settings, files = common_settings(), EXPOSURE_FILES[wildcards.exposure]
+    settings["events"]["files"] = files.events
+    if len(files.gti) != len(gti_files(config)):
+        settings["events"]["gti"]["file"] = files.gti
+    return ordered(settings | {"exposure": exposure})
 
 
 def report_exposures():
@@ -161,10 +167,15 @@ def report_exposures():
     ]
 
 
-def event_contents():
+def event_files(wildcards):
+    """The event files that the exposure needs; none where events are simulated."""
+    return EXPOSURE_FILES[wildcards.exposure].events
+
+
+def event_contents(wildcards):
     """Checksums of what the spectra are binned from; the simulated events are products."""
-    tables = PIXEL_MAP, *gti_files(config), config["relation"]["file"]
-    return contents(*tables, large=config["events"]["files"])
+    files = EXPOSURE_FILES[wildcards.exposure]
+    return contents(PIXEL_MAP, *files.gti, config["relation"]["file"], large=files.events)
 
 
 def response_contents(wildcards):
@@ -233,7 +244,8 @@ def event_inputs(wildcards):
     if EVENTS_SIMULATED:
         folder = f"{FOLDER}/events"
         return {"events": [f"{folder}/events.fits"], "gti": f"{folder}/gti.fits"}
-    return {"events": config["events"]["files"]} | optional(gti=config["events"]["gti"]["file"])
+    files = EXPOSURE_FILES[wildcards.exposure]
+    return {"events": files.events} | ({"gti": files.gti} if files.gti else {})
 
 
 def prior_input(exposure="{exposure}"):

@@ -1,7 +1,7 @@
 rule bin_spectra:
     """
-    What: one spectrum per pixel from the first seconds of good time, and the relation that was
-        injected.
+    What: one spectrum per pixel from the good time between two dates, or its first seconds, and
+        the relation that was injected.
     Physics: energies become channels by the prior relation with the injected errors; channels that
         the camera assigned stay as they are, and the truth is NaN.
     Wildcards: exposure, a name under `exposures` in the configuration.
@@ -30,13 +30,15 @@ rule bin_spectra:
         criteria=config["events"]["gti"]["criteria"],
         multiplicity=lookup(dpath="{exposure}/multiplicity", within=EXPOSURES),
         seconds=lookup(dpath="{exposure}/seconds", within=EXPOSURES),
+        start=lookup(dpath="{exposure}/start", within=EXPOSURES),
+        stop=lookup(dpath="{exposure}/stop", within=EXPOSURES),
         pixels=PIXELS,
         relation=prior_relation(),
         injection=injection_settings,
         exposure="{exposure}",
         seed=config["events"]["seed"],
-        files=config["events"]["files"],
-        contents=event_contents(),
+        files=event_files,
+        contents=event_contents,
         date=config["date"],
         instrument=INSTRUMENT,
         library=library("energy/bin_spectra"),

@@ -7,7 +7,7 @@ import numpy as np
 
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.events.binning import bin_events, check_counted, summary
-from pixelcal.energy.events.clock import epoch_cards
+from pixelcal.energy.events.clock import data_time_cards, epoch_cards
 from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds, total_seconds
 from pixelcal.energy.events.layouts import value_key
@@ -16,6 +16,7 @@ from pixelcal.energy.events.numbering import check_numbers
 from pixelcal.energy.events.overlap import check_different, check_overlap
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
 from pixelcal.energy.events.spectra_tables import spectra_hdus
+from pixelcal.energy.events.windows import cut_to_dates
 from pixelcal.energy.fit.columns import detnum_dtype
 from pixelcal.energy.kinds import kinds_of_pixels
 from pixelcal.energy.prior import read_prior
@@ -36,7 +37,9 @@ with running(snakemake) as progress:
     files = open_event_files(paths, *how, instrument=instrument)
     available = good_time_of(files, gti, params.criteria)
     check_different(files)
-    good_time = first_seconds(available, params.seconds)
+    dates = params.get("start"), params.get("stop")
+    in_time = cut_to_dates(available, files, *dates, params.exposure)
+    good_time = first_seconds(in_time, params.seconds)
 
     has_truth = value_key(instrument.layouts[params.layout], params.columns) == "energy"
     if has_truth:
@@ -82,14 +85,17 @@ with running(snakemake) as progress:
     if params.get("files") is not None:
         cards.append(("SIMULATE", not params.files, "whether pixelcal simulated the events"))
     if files[0].has_times and len(good_time):
-        cards += [
+        times = [
             ("TSTART", good_time[0, 0], "[s] start of the good time used"),
             ("TSTOP", good_time[-1, 1], "[s] end of the good time used"),
             *epoch_cards(file.keywords for file in files),
         ]
+        known = data_time_cards({word: value for word, value, _ in times})
+        cards += [*times, *(card for card in known if card[0].startswith("DATE-"))]
     kinds = kinds_of_pixels(detnum, pixel_map)
     inputs = [*paths, *gti, *([prior] if prior else [])]
-    settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
+    unsaid = {"library", "contents"} | {word for word in ("start", "stop") if not params.get(word)}
+    settings = {key: value for key, value in params.items() if key not in unsaid}
     cards += provenance_cards("bin_spectra", inputs=inputs, settings=settings)
     write_fits(made.spectra, spectra_hdus(detnum, spectra, cards, kinds), params.date)
     if made.get("truth"):

@@ -33,6 +33,7 @@ from pixelcal.workflow.config_checks import (
     check_relation,
     file_checks,
 )
+from pixelcal.workflow.epochs import Files, files_of_exposures, with_dates
 from pixelcal.workflow.file_lists import with_files_found
 from pixelcal.workflow.instruments import instrument_settings
 from pixelcal.workflow.runs import check_run
@@ -104,11 +105,15 @@ def replace_exposures(
     """`config` with the exposures of `overrides` alone, where it has any.
 
     Snakemake merges a --configfile deeply onto the default configuration: the exposures of both
-    would run. What `command_line` has of them (--config) goes before; Snakemake leaves the numbers
+    would run. Where it has none but `epochs`, those of the default configuration go as well.
+    What `command_line` has of them (--config) goes before; Snakemake leaves the numbers
     in it as text.
     """
     if "exposures" not in overrides:
-        return dict(config)
+        kept = dict(config)
+        if kept.get("epochs") is not None:
+            kept.pop("exposures", None)
+        return kept
     exposures = copy.deepcopy(overrides["exposures"])
     if command_line and "exposures" in command_line:
         exposures = _with_numbers(command_line["exposures"])
@@ -142,7 +147,8 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
     """The configuration with defaults filled in, keys sorted, and everything checked.
 
     Numbers that the schema calls numbers become float, so 1000 and 1000.0 are the same setting.
-    What an exposure overrides stays as given there; see `exposure_settings`. Line tables may also
+    Without `exposures` beside `epochs` there are none but those. What an exposure overrides stays
+    as given there; see `exposure_settings`. Line tables may also
     be those that pixelcal brings; see `shipped_or_given`.
 
     Raises
@@ -151,15 +157,21 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
         One line with all mistakes: key, value, what is allowed.
     """
     plain = _plain(config, "")
+    of_epochs = plain.get("epochs") is not None and "exposures" not in plain
     mistakes = mistakes_of([lambda: check_schema(plain, schema)])
     kept = without_mistakes(plain, schema) if mistakes else plain
-    resolved, unmatched = with_files_found(filled(kept, schema, schema))
+    defaults = filled(kept, schema, schema) | ({"exposures": {}} if of_epochs else {})
+    resolved, unmatched = with_files_found(defaults)
     mistakes += unmatched
     try:
         instrument = instrument_settings(resolved["instrument"])
     except InputError as error:
         raise InputError("; also ".join([*mistakes, str(error)])) from None
     resolved = _of_instrument(resolved, instrument)
+    try:
+        resolved = with_dates(resolved)
+    except InputError as error:
+        mistakes.append(str(error))
     checks = [check_instrument, check_layout, check_multiplicity]
     checks += [check_relation, check_choices, check_ready_spectra, check_learnt]
     checks = [check_relation] if mistakes else checks
@@ -210,14 +222,28 @@ def _of_instrument(config: Mapping, instrument: Mapping) -> dict:
     return config
 
 
+def exposures_with_epochs(config: Mapping) -> tuple[dict, dict[str, Files]]:
+    """The exposures of a resolved configuration with its epochs, and the files that each needs.
+
+    Raises
+    ------
+    InputError
+        As `epochs.files_of_exposures`.
+    """
+    layout = instrument_settings(config["instrument"])["layouts"][config["events"]["layout"]]
+    return files_of_exposures(config, layout)
+
+
 def exposure_settings(config: Mapping, name: str) -> dict:
     """Settings of one exposure: its overrides merged onto those of all.
 
-    Keys: seconds, multiplicity, injection, lines, fit.
+    Keys: seconds, start, stop, multiplicity, injection, lines, fit.
     """
     exposure = config["exposures"][name]
     settings = {
         "seconds": exposure["seconds"],
+        "start": exposure["start"],
+        "stop": exposure["stop"],
         "multiplicity": exposure["multiplicity"] or config["events"]["multiplicity"],
         "lines": exposure["lines"] or config["lines"],
     }

@@ -60,6 +60,12 @@ def check_ready_spectra(config: Mapping, instrument: Mapping) -> None:
                 f"exposures.{name}.seconds: {exposure['seconds']:g} s are asked for, but ready"
                 " spectra cannot be cut in time; leave it out"
             )
+        dated = next((key for key in ("start", "stop") if exposure[key] is not None), None)
+        if dated is not None:
+            raise InputError(
+                f"exposures.{name}.{dated}: {exposure[dated]!r} is given, but ready spectra cannot"
+                " be cut in time; leave it out, or use epochs, which take each file as a whole"
+            )
 
 
 def check_choices(config: Mapping, instrument: Mapping) -> None:

@@ -45,12 +45,25 @@ def memory_of(results: str | Path) -> dict:
 
 
 def remember(results: str | Path, cameras: Mapping[str, Mapping]) -> None:
-    """Write what is made of each camera to the memory of a run; other cameras stay as they are."""
+    """Write what is made of each camera to the memory of a run; other cameras stay as they are.
+
+    Raises
+    ------
+    InputError
+        Where it cannot be written.
+    """
     before = memory_of(results)
     memory = before | {name: dict(made_from) for name, made_from in cameras.items()}
-    if memory != before:
-        with atomic(Path(results, MEMORY)) as temporary:
+    if memory == before:
+        return
+    path = Path(results, MEMORY)
+    try:
+        with atomic(path) as temporary:
             temporary.write_text(json.dumps(memory, indent=1, sort_keys=True) + "\n")
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); make room, or the folder writable"
+        ) from None
 
 
 def listed_files(paths: Iterable[str], checksum) -> list[dict]:

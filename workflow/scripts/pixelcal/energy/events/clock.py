@@ -234,13 +234,23 @@ def data_time_cards(header: Mapping) -> list[tuple]:
     for word, of, what in (("DATE-OBS", "TSTART", "start"), ("DATE-END", "TSTOP", "end")):
         date = header.get(word)
         if date is None and of in header and zero is not None and system in TIME_SYSTEMS:
-            date = _utc(float(header[of]), zero, system)
+            date = utc_of_seconds(float(header[of]), zero, system)
         if date is not None:
             cards.append((word, date, f"{what} of the data, UTC"))
     return cards
 
 
-def _utc(seconds: float, zero: tuple[float, float], system: str) -> str:
+def seconds_of_utc(date: str, zero: tuple[float, float], system: str) -> float:
+    """Seconds (s) from the epoch `zero` (MJD) of a time system, one of `TIME_SYSTEMS`, to a date.
+
+    The date is UTC, as "2025-03-17T00:00:00". Leap seconds count, as in `utc_of_seconds`.
+    """
+    with iers.conf.set_temp("auto_download", False):
+        moment = getattr(Time(date, format="isot", scale="utc"), system.lower())
+        return float((moment - Time(*zero, format="mjd", scale=system.lower())).sec)
+
+
+def utc_of_seconds(seconds: float, zero: tuple[float, float], system: str) -> str:
     """UTC (ISO) of a moment, as `_moment` takes it."""
     with iers.conf.set_temp("auto_download", False):
         return str(_moment(seconds, zero, system).utc.isot)
