@@ -310,6 +310,8 @@ def bin_spectra(folder, *files, **settings) -> Outcome:
         "criteria": events["gti"]["criteria"],
         "multiplicity": exposure["multiplicity"],
         "seconds": exposure["seconds"],
+        "start": exposure["start"],
+        "stop": exposure["stop"],
         "pixels": list(configuration.parse_pixels(own["pixels"], 6400)),
         "relation": {key: own["relation"][key] for key in ("gain_keV", "offset_keV")},
         "injection": exposure["injection"],

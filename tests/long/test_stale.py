@@ -74,6 +74,7 @@ def of_3ks(**settings):
 
 EDITS = {
     "`seconds` of an exposure": Edit(of_3ks(seconds=2500)),
+    "`start` of an exposure": Edit(of_3ks(start="2017-01-01T00:10:00")),
     "`multiplicity` of an exposure": Edit(of_3ks(multiplicity="all")),
     "`injection.seed` of an exposure": Edit(of_3ks(injection={"seed": 2})),
     "`lines` of an exposure": Edit(of_3ks(lines="resources/lines/strongest.csv")),

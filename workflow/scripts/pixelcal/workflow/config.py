@@ -222,8 +222,10 @@ def _of_instrument(config: Mapping, instrument: Mapping) -> dict:
     return config
 
 
-def exposures_with_epochs(config: Mapping) -> tuple[dict, dict[str, Files]]:
+def exposures_with_epochs(config: Mapping, strict: bool = True) -> tuple[dict, dict[str, Files]]:
     """The exposures of a resolved configuration with its epochs, and the files that each needs.
+
+    `strict` as in `epochs.files_of_exposures`.
 
     Raises
     ------
@@ -231,7 +233,7 @@ def exposures_with_epochs(config: Mapping) -> tuple[dict, dict[str, Files]]:
         As `epochs.files_of_exposures`.
     """
     layout = instrument_settings(config["instrument"])["layouts"][config["events"]["layout"]]
-    return files_of_exposures(config, layout)
+    return files_of_exposures(config, layout, strict=strict)
 
 
 def exposure_settings(config: Mapping, name: str) -> dict:

@@ -19,6 +19,8 @@ from pixelcal.workflow.schema_errors import shown
 LEAST_OVERLAP_S = 0.01
 """A file with less time in an epoch is not of it: dates are known to a few milliseconds."""
 MOST_EPOCHS = 5000
+OF_AN_EXPOSURE = ("seconds", "start", "stop", "multiplicity", "injection", "lines", "fit")
+"""What an exposure may have."""
 
 _UNITS_S = {"s": 1, "h": 3600, "d": 86400, "w": 7 * 86400}
 _EVERY = re.compile(r"([0-9]*\.?[0-9]+)\s*([a-z]+)")
@@ -65,7 +67,7 @@ def with_dates(config: Mapping) -> dict:
 
 
 def files_of_exposures(
-    config: Mapping, layout: Mapping, times: TimesOfFiles | None = None
+    config: Mapping, layout: Mapping, times: TimesOfFiles | None = None, strict: bool = True
 ) -> tuple[dict, dict[str, Files]]:
     """The exposures with those that `epochs` makes, and the files that each of them needs.
 
@@ -77,6 +79,9 @@ def files_of_exposures(
         That of the event files, from the instrument file: `form`, and the `extension` of events.
     times : TimesOfFiles, optional
         What reads the times.
+    strict : bool
+        False in the process of a job: a file without dates, which may have come while others were
+        read, is then of no epoch.
 
     Returns
     -------
@@ -99,8 +104,9 @@ def files_of_exposures(
         return exposures, files
     times = times or TimesOfFiles()
     ready = layout["form"] != "events"
+    how = layout["extension"], not everything.gti  # a GTI file goes before what is in the files
     of_events = {
-        path: times.of_spectra(path) if ready else times.of_events(path, layout["extension"])
+        path: times.of_spectra(path) if ready else times.of_events(path, *how)
         for path in everything.events
     }
     criteria = config["events"]["gti"]["criteria"]
@@ -109,17 +115,20 @@ def files_of_exposures(
     for name in dated:
         files[name] = _files_between(name, exposures[name], of_events, of_gti)
     if config["epochs"] is not None:
-        added = _epochs(config["epochs"], of_events, of_gti, ready)
-        for name, (dates, needed) in added.items():
+        if not strict:
+            of_events, of_gti = _with_dates_alone(of_events), _with_dates_alone(of_gti)
+        for name, (dates, needed) in _epochs(config["epochs"], of_events, of_gti, ready).items():
             if name in exposures:
                 raise InputError(
                     f"exposures.{name}: is the name of an epoch as well; choose another name"
                 )
-            undated = dict.fromkeys(("start", "stop"))
-            others = ("seconds", "multiplicity", "injection", "lines", "fit")
-            exposures[name] = dict.fromkeys(others) | (undated if ready else dates)
+            exposures[name] = dict.fromkeys(OF_AN_EXPOSURE) | ({} if ready else dates)
             files[name] = needed
     return exposures, files
+
+
+def _with_dates_alone(times: Mapping[str, FileTimes]) -> dict[str, FileTimes]:
+    return {path: found for path, found in times.items() if found.good is not None}
 
 
 def _files_between(name: str, exposure: Mapping, of_events: Mapping, of_gti: Mapping) -> Files:

@@ -70,9 +70,13 @@ class TimesOfFiles:
             self._known = {}
         self._changed = False
 
-    def of_events(self, path: str, extension: str) -> FileTimes:
-        """Of an event file: its GTI extension, else TSTART to TSTOP. `extension` has its events."""
-        return self._of(f"events {extension}", path, lambda: _events_times(path, extension))
+    def of_events(self, path: str, extension: str, embedded: bool = True) -> FileTimes:
+        """Of an event file: its GTI extension, where that counts (`embedded`), or TSTART to TSTOP.
+
+        `extension` is that of the events.
+        """
+        kind = f"events {extension} {'GTI' if embedded else 'TSTART'}"
+        return self._of(kind, path, lambda: _events_times(path, extension, embedded))
 
     def of_good_times(self, path: str, criteria: Sequence[str]) -> FileTimes:
         """Of a GTI file: what is good by all criteria."""
@@ -107,7 +111,7 @@ class TimesOfFiles:
         return FileTimes(None if good is None else [tuple(part) for part in good], found[2])
 
 
-def _events_times(path: str, extension: str) -> FileTimes:
+def _events_times(path: str, extension: str, embedded: bool) -> FileTimes:
     primary, events, good = {}, None, None
     with open_plain(path) as file:
         for number, header in enumerate(walk(file)):
@@ -115,7 +119,7 @@ def _events_times(path: str, extension: str) -> FileTimes:
             if number == 0:
                 primary = header
             elif "GTI" in name and {"START", "STOP"} <= set(_columns(header)):
-                good = _intervals(file, primary, header)
+                good = _intervals(file, primary, header) if embedded else None
                 if isinstance(good, str):
                     return FileTimes(None, good)
             elif events is None or name == extension.upper():

@@ -27,7 +27,8 @@ from pixelcal.io.tables import read_table
 
 logger = logging.getLogger("pixelcal")
 
-WORDS = ("TELESCOP", "INSTRUME", "DATE-OBS", "DATE-END", "TSTART", "TSTOP", "TIMESYS")
+EPOCH_WORDS = ("MJDREF", "MJDREFI", "MJDREFF", "TIMESYS")
+WORDS = ("TELESCOP", "INSTRUME", "DATE-OBS", "DATE-END", "TSTART", "TSTOP", *EPOCH_WORDS)
 """Keywords that are kept of a file, where it has them."""
 
 CHANNEL_NAME = re.compile(r"([A-Za-z_ ]*)(\d+)")
@@ -60,7 +61,7 @@ class ReadySpectra:
     seconds : float
         Exposure.
     keywords : dict
-        Those of `WORDS` that the first file has.
+        Those of `WORDS` that the first file has; times are those of all files together.
     """
 
     detnum: np.ndarray
@@ -122,8 +123,27 @@ def _together(parts: list[tuple[str, ReadySpectra]], instrument: Instrument) -> 
         )
     if counts.max(initial=0) > np.iinfo(np.int32).max:
         raise InputError(f"spectra {parts[0][0]}: more counts in a channel than 2^31; give fewer")
-    words = parts[0][1].keywords
+    words = _words_of_all([part.keywords for _, part in parts])
     return ReadySpectra(detnum, counts[detnum].astype(np.int32), float(longest), words)
+
+
+def _words_of_all(keywords: list[dict]) -> dict:
+    """Keywords of the first file, with the beginning of the earliest and the end of the latest.
+
+    What one of the files does not say, or counts from another epoch, is left out.
+    """
+    words = dict(keywords[0])
+    same_epoch = all(
+        [other.get(word) for word in EPOCH_WORDS] == [words.get(word) for word in EPOCH_WORDS]
+        for other in keywords
+    )
+    for word, choose in (("DATE-OBS", min), ("DATE-END", max), ("TSTART", min), ("TSTOP", max)):
+        values = [other[word] for other in keywords if word in other]
+        known = len(values) == len(keywords) and (same_epoch or word.startswith("DATE"))
+        words.pop(word, None)
+        if known:
+            words[word] = choose(values)
+    return words
 
 
 def _checked(part: ReadySpectra, rebin: int, instrument: Instrument, where: str) -> ReadySpectra:
