@@ -378,6 +378,24 @@ def test_dates_need_an_epoch_in_the_file(tmp_path):
     dated(tmp_path, path, start="2025-03-17").refuses("no MJDREF", "exposures.a", "use seconds")
 
 
+def test_simulated_events_have_dates_too(tmp_path):
+    """They begin with the mission's time, 2017-01-01."""
+    settings = {
+        "pixels": "0-15",
+        "simulation": {"camera": "ideal", "good_seconds": 50},
+        "exposures": {"all": {}, "late": {"start": "2017-01-01T00:00:10"}},
+    }
+    write_settings(tmp_path, settings)
+    targets = [f"results/eclairs/{name}/spectra.fits" for name in ("all", "late")]
+    run = snakemake(tmp_path, *targets, "--configfile", "own.yaml")
+    assert run.returncode == 0, run.stderr[-3000:]
+    whole, late = (fits.getheader(tmp_path / target, 1) for target in targets)
+    assert whole["EXPOSURE"] == 50.0 and whole["TSTART"] < 10.0
+    assert late["TSTART"] == pytest.approx(10.0, abs=1e-6)
+    assert late["EXPOSURE"] == pytest.approx(50.0 - (10.0 - whole["TSTART"]), abs=1e-6)
+    assert late["DATE-OBS"] == "2017-01-01T00:00:10.000"
+
+
 def test_ready_spectra_cannot_be_cut():
     with pytest.raises(InputError, match="exposures.a.start: .*ready spectra cannot be cut"):
         faults.resolve(

@@ -326,11 +326,19 @@ def test_the_folder_of_an_instrument_is_no_run(runs, monkeypatch):
         shutil.rmtree("results/mycam")
 
 
+EMPTY = '{"energy": {}}'
+
+
 def test_a_damaged_memory_is_one_line(copied):
     folder = copied("measured")
-    (folder / "results/run.json").write_text("{")
-    went_on, said, _ = plan(folder, MEASURED, [SPECTRA])
-    assert not went_on and "run.json: cannot be read" in said[0] and "remove it" in said[0]
+    for content, words in (
+        ("{", "cannot be read"),
+        ("[]", "is not what"),
+        ('{"energy": {}}', "is"),
+    ):
+        (folder / "results/run.json").write_text(content)
+        went_on, said, _ = plan(folder, MEASURED, [SPECTRA])
+        assert not went_on and f"run.json: {words}" in said[0] and "remove it" in said[0]
 
 
 # --- files by patterns ----------------------------------------------------------------------------

@@ -156,6 +156,7 @@ rule report_sstcam:
         runtime=10,
     params:
         settings=sstcam_page_settings(),
+        run=config["run"],
         library=library("charge/report_sstcam"),
         templates=templates("charge"),
     script:

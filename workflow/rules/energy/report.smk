@@ -39,6 +39,7 @@ rule report:
         settings=common_settings(),
         threshold=config["changes"]["threshold_sigma"],
         instrument=INSTRUMENT,
+        run=config["run"],
         camera=configuration.instrument_folder(config),
         library=library("energy/report"),
         templates=templates("energy"),

@@ -3,10 +3,8 @@
 input: spe, spectra, validation, peaks, pixel_map, charges (list, of both sets); where flashes are
     simulated truth; where there is a scan resolution and summary
 output: report
-params: settings (resolved)
+params: settings (resolved), run (its name)
 """
-
-from pathlib import Path
 
 import _path  # noqa: F401
 import astropy
@@ -19,6 +17,7 @@ from pixelcal.charge.report.products import read_products
 from pixelcal.io.provenance import software_versions
 from pixelcal.io.tables import write_text
 from pixelcal.report.frame import render
+from pixelcal.report.provenance import folder_of_run
 from pixelcal.workflow.script import listed, running
 
 NAMES = ("spe", "spectra", "validation", "peaks", "pixel_map", "truth", "resolution", "summary")
@@ -30,6 +29,6 @@ with running(snakemake) as progress:
     products = read_products(paths, params.settings)
     progress(1, 3)
     versions = software_versions([pixelcal, astropy, np, plotly])
-    content = page_content(products, versions, str(Path(snakemake.output.report).parent))
+    content = page_content(products, versions, folder_of_run(params.get("run")))
     progress(2, 3)
     write_text(snakemake.output.report, render("charge/report.html.j2", **content))

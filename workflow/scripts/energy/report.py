@@ -4,11 +4,9 @@ input: relations, validations, spectra, predictions, line tables, and where ther
     responses and prior: one per exposure, in order; pixel_map
 output: report
 params: exposures (settings of each), relation (gain_keV, offset_keV), settings (what they share),
-    instrument, camera (folder of its products),
+    instrument, camera (folder of its products), run (its name),
     threshold (sigma from where on a change is significant)
 """
-
-from pathlib import Path
 
 import _path  # noqa: F401
 import astropy
@@ -25,6 +23,7 @@ from pixelcal.instrument import instrument_of
 from pixelcal.io.provenance import software_versions
 from pixelcal.io.tables import write_text
 from pixelcal.report.frame import render
+from pixelcal.report.provenance import folder_of_run
 from pixelcal.workflow.script import running
 
 PER_EXPOSURE = {
@@ -65,6 +64,6 @@ with running(snakemake) as progress:
         versions,
         params.threshold,
         instrument,
-        f"{Path(snakemake.output.report).parent}/{params.camera}",
+        f"{folder_of_run(params.get('run'))}/{params.camera}",
     )
     write_text(snakemake.output.report, render("energy/report.html.j2", **content))

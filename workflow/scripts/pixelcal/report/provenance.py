@@ -28,3 +28,8 @@ def settings_text(settings: Mapping) -> str:
     if isinstance(pixels, list) and len(pixels) > LONGEST_LIST:
         settings["pixels"] = f"{len(pixels)} pixels, {pixels[0]} to {pixels[-1]}"
     return json.dumps(settings, indent=2, sort_keys=True)
+
+
+def folder_of_run(name: str | int | None) -> str:
+    """The folder of a run, for the commands that a page names; None where the run has no name."""
+    return "results" if name is None else f"results/{name}"

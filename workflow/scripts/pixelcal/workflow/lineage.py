@@ -39,8 +39,11 @@ def memory_of(results: str | Path) -> dict:
         return {}
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); remove it") from None
-    if not isinstance(memory, dict):
-        raise InputError(f"{path}: is not what pixelcal wrote; remove it")
+    needed = {"energy": {"kind", "instrument"}, "sstcam": {"kind"}}
+    for camera, keys in needed.items():
+        section = memory.get(camera, dict.fromkeys(keys)) if isinstance(memory, dict) else {}
+        if not isinstance(section, dict) or not keys <= section.keys():
+            raise InputError(f"{path}: is not what pixelcal wrote; remove it")
     return memory
 
 
@@ -172,7 +175,9 @@ def check_picture(results: str, camera: str, now: Mapping, key: str) -> None:
         Where the run was made with other pixels.
     """
     before = memory_of(results).get(camera, {})
-    if "pixels" not in before or pixel_ranges(now["pixels"]) == before["pixels"]:
+    folder = Path(results, before.get("instrument", camera))
+    same = pixel_ranges(now["pixels"]) == before.get("pixels")
+    if "pixels" not in before or same or not _has_products(folder):
         return
     raise InputError(
         f"{key}: the run in {results} is of other pixels ({_shortened(before['pixels'])}), and a"
