@@ -232,6 +232,14 @@ def test_results_of_an_earlier_version_are_kept_by_their_headers(copied):
         assert not went_on and words in said[0]
 
 
+def test_measured_spectra_are_kept_whatever_the_memory_says(copied):
+    folder = copied("measured")
+    path = folder / "results/run.json"
+    path.write_text(path.read_text().replace("measured", "simulated"))
+    went_on, said, _ = plan(folder, {"exposures": {"a": {"seconds": 50}}}, [])
+    assert not went_on and "made from event files (one.fits)" in said[0]
+
+
 def test_the_memory_is_of_what_was_made(runs):
     memory = json.loads((runs("measured") / "results/run.json").read_text())
     ((entry,),) = (memory["energy"].pop("files"),)

@@ -92,8 +92,11 @@ def check_energy(results: str, folder: str, now: Mapping, exposures: Iterable[st
         of event files of which none is configured any more, or of more pixels.
     """
     before = memory_of(results).get("energy")
+    of_products = _energy_of_products(folder, exposures)
+    if of_products and of_products["kind"] == MEASURED and now["kind"] == SIMULATED:
+        _check_measured(folder, of_products, now, "event files", "events.files")
     if before is None:
-        before = _energy_of_products(folder, exposures)
+        before = of_products
     elif not _has_products(Path(results, before["instrument"])):
         return
     else:
@@ -271,14 +274,20 @@ def _has_products(folder: Path) -> bool:
 
 
 def _energy_of_products(folder: str, exposures: Iterable[str]) -> dict | None:
-    """What headers of spectra say of a folder of an instrument; None where nothing is there."""
+    """What headers of spectra say of a folder of an instrument; None where nothing is there.
+
+    Of several exposures the first that was measured counts.
+    """
+    found = None
     for name in exposures:
         for header in read_headers(Path(folder, name, "spectra.fits"), most=2):
             if "SIMULATE" in header:
                 inputs = [header[word] for word in header if re.fullmatch(r"INFIL\d{3}", word)]
-                return {
+                found = {
                     "kind": SIMULATED if header["SIMULATE"] is True else MEASURED,
                     "instrument": Path(folder).name,
                     "files": [{"file": str(value)} for value in inputs],
                 }
-    return None
+        if found and found["kind"] == MEASURED:
+            break
+    return found
