@@ -190,3 +190,34 @@ def test_versions_of_snakemake_that_are_known(project, version, works):
     said = run.stdout + run.stderr
     assert (run.returncode == 0) == works, said
     assert works or version in said
+
+
+HISTORY = {"make_history", "publish_history", "show_history"}
+
+
+def test_the_history_is_made_where_it_is_asked_for(project, plan):
+    jobs = plan(project, None, "--", "history")
+    assert set(jobs) >= HISTORY | {"merge_relation"} and "report" not in jobs
+    assert not HISTORY & set(plan(project))
+
+
+def test_relations_of_other_runs_are_read_with_wildcards(project, snakemake, tmp_path):
+    from helpers.histories import simulate_history, write_relations
+
+    write_relations(tmp_path / "before", simulate_history(64, 2))
+    extra = tmp_path / "extra.yaml"
+    extra.write_text(yaml.safe_dump({"history": {"files": [f"{tmp_path}/before/*/relation.fits"]}}))
+    target = "results/history/history.fits"
+    arguments = ("--dry-run", "--configfile", CI, extra, "--printshellcmds", target)
+    run = snakemake(project, *arguments)
+    assert run.returncode == 0, run.stderr
+    said = run.stdout + run.stderr
+    assert "week00/relation.fits" in said and "week01/relation.fits" in said
+
+
+def test_a_pattern_without_a_file_is_said_in_one_line(project, snakemake, tmp_path):
+    extra = tmp_path / "extra.yaml"
+    extra.write_text(yaml.safe_dump({"history": {"files": ["nowhere/*.fits"]}}))
+    run = snakemake(project, "--dry-run", "--configfile", CI, extra)
+    assert run.returncode != 0
+    assert "history.files[0]: 'nowhere/*.fits' matches no file" in run.stdout + run.stderr

@@ -23,6 +23,7 @@ TOWERS = {
         {"energy.events", "energy.response"},
         {"energy.fit"},
         {"energy.results"},
+        {"energy.history"},
         {"energy.simulation", "energy.figures", "energy.report"},
     ),
     "charge": (
@@ -35,8 +36,8 @@ TOWERS = {
     "workflow": ({"workflow"},),
 }
 """The cameras and what knows the configuration: none of them sees another."""
-ROOF = "api"
-"""Imports what it likes; nothing imports it."""
+ROOF = ("api", "__main__")
+"""They import what they like; nothing imports them."""
 
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
@@ -85,7 +86,7 @@ def floors_below(package):
     raise AssertionError(f"{package} has no place in the plan of the house")
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name not in ("", ROOF)])
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in ("", *ROOF)])
 def test_nothing_imports_upwards(module):
     package = package_of(module)
     if MODULES[module].name == "__init__.py":

@@ -4,6 +4,7 @@ from pixelcal.energy.lines import read_lines
 from pixelcal.io.chunks import parse_pixels
 from pixelcal.workflow.file_lists import gti_files
 from pixelcal.workflow.lineage import MEASURED, SIMULATED, check_energy, check_picture, check_prior
+from pixelcal.workflow.history_files import other_relations
 
 with configuration.mistakes_in_one_line():
     for path in configuration.line_tables(config):
@@ -25,6 +26,10 @@ EXPOSURES = {name: configuration.exposure_settings(config, name) for name in con
 EXPOSURES = dict(
     sorted(EXPOSURES.items(), key=lambda item: (item[1]["seconds"] or float("inf"), item[0]))
 )
+with configuration.mistakes_in_one_line():
+    OTHER_RELATIONS = other_relations(
+        config["history"]["files"], [f"{FOLDER}/{name}/relation.fits" for name in EXPOSURES]
+    )
 with configuration.mistakes_in_one_line():
     check_prior(config["relation"]["file"], FOLDER, EXPOSURES)
 EVENTS_SIMULATED = not config["events"]["files"]
@@ -76,6 +81,17 @@ TWO_STEP = (
     "two_step.line_fwhm_keV",
     "two_step.tolerance_sigma",
     "two_step.block_chi_square_limit",
+)
+HISTORY = (
+    "false_alarms",
+    "alarms.camera_keV",
+    "alarms.module_keV",
+    "alarms.pixel_keV",
+    "publication.requirement_fraction",
+    "publication.pixels",
+    "housekeeping.file",
+    "housekeeping.column",
+    "housekeeping.time",
 )
 EVENTS = (
     "events.files",
@@ -167,6 +183,21 @@ def report_exposures():
     ]
 
 
+def history_settings():
+    """What the history depends on beside the relations."""
+    return leaves(config["history"], *HISTORY)
+
+
+def history_contents():
+    """Checksums of the relations of other runs, and of what else the history reads."""
+    return contents(
+        *OTHER_RELATIONS,
+        PIXEL_MAP,
+        config["relation"]["file"],
+        config["history"]["housekeeping"]["file"],
+    )
+
+
 def event_files(wildcards):
     """The event files that the exposure needs; none where events are simulated."""
     return EXPOSURE_FILES[wildcards.exposure].events
@@ -198,6 +229,18 @@ def fit_contents(wildcards):
 def per_exposure(name):
     """One product of every exposure, shortest first."""
     return [f"{FOLDER}/{exposure}/{name}" for exposure in EXPOSURES]
+
+
+def history_relations():
+    """The relations of this run's exposures, and those of other runs."""
+    return [*per_exposure("relation.fits"), *OTHER_RELATIONS]
+
+
+def history_products():
+    """All that the history consists of; calibration files where the mission has one."""
+    names = ["history.fits", "history.html", "alarms.txt"]
+    names += ["published"] if INSTRUMENT["mission_file"] else []
+    return [f"{RESULTS}/history/{name}" for name in names]
 
 
 def given_line_table(wildcards):

@@ -27,6 +27,8 @@ from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.fit.joint import JointOptions
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
+from pixelcal.energy.history.query import RelationAt, find_relation
+from pixelcal.energy.history.tables import read_history
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.prior import read_usable
 from pixelcal.energy.relation_table import Relation
@@ -48,6 +50,7 @@ __all__ = [
     "read_good_times",
     "read_line_table",
     "read_relation",
+    "relation_at",
     "required_charge_resolution",
 ]
 
@@ -178,6 +181,31 @@ def read_relation(path: str | Path) -> Relation:
         of_pixel = dict(zip(status["DETNUM"].tolist(), status["STATUS"].tolist(), strict=True))
         table["STATUS"] = [of_pixel[number] for number in detnum.tolist()]
     return Relation(table)
+
+
+def relation_at(history: str | Path, detnum: int, date) -> RelationAt:
+    """The best relation of a pixel on a date, its errors, and the calibration file in force.
+
+    Parameters
+    ----------
+    history : path
+        history.fits, as `snakemake history` makes it.
+    detnum : int
+    date : str, date or datetime
+        UTC; a text as "2025-03-20" or "2025-03-20T12:00:00".
+
+    Raises
+    ------
+    InputError
+        Where the file is no history, lacks the pixel, or begins after the date.
+
+    Examples
+    --------
+    >>> found = relation_at("results/history/history.fits", 1234, "2025-03-20")  # doctest: +SKIP
+    >>> found.gain, found.gain_err, found.published  # doctest: +SKIP
+    (0.14512, 3.1e-05, 'AUX-ECL-PIX-CAL-20250317')
+    """
+    return find_relation(read_history(history), detnum, date)
 
 
 def read_line_table(name_or_path: str | Path = "all_blocks") -> LineTable:

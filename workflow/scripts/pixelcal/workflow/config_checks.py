@@ -18,7 +18,6 @@ from pixelcal.workflow.file_lists import gti_files
 from pixelcal.workflow.runs import RESERVED
 from pixelcal.workflow.schema_errors import meant, shown
 
-
 LEARNT = ("bend", "free_elements", "include_lines")
 """Keys of `fit` on what is found with the response of the camera."""
 
@@ -207,6 +206,7 @@ def _named_files(config: Mapping) -> list[tuple[str, str | None]]:
         *(("events.gti.file", path) for path in gti_files(config)),
         *((f"exposures.{name}.lines", given["lines"]) for name, given in exposures.items()),
         ("fit.response", config["fit"]["response"]),
+        ("history.housekeeping.file", config["history"]["housekeeping"]["file"]),
         ("sstcam.bad_pixels", config["sstcam"]["bad_pixels"]),
         ("sstcam.pixel_map", config["sstcam"]["pixel_map"]),
         *(

@@ -1,0 +1,214 @@
+"""What somebody has to look at: one line each, the most serious first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.energy.history import publication
+from pixelcal.energy.history.energies import at_energy
+from pixelcal.energy.history.epochs import utc
+from pixelcal.energy.history.history import History
+from pixelcal.instrument import Requirement
+
+KINDS = (
+    "requirement",
+    "camera jump",
+    "camera",
+    "module jump",
+    "module",
+    "pixel jump",
+    "pixel",
+    "file",
+)
+"""The most serious first. The last says which file is in force, and is no alarm."""
+
+MOST_PIXEL_LINES = 200
+"""Of one kind; how many more there are stands in the last of them."""
+
+
+class Alarm(NamedTuple):
+    """One line of alarms.txt.
+
+    Attributes
+    ----------
+    date : str
+        UTC of the first moment of the epoch.
+    kind : str, of `KINDS`
+    number : int
+        Of the module or the pixel; -1 for the camera.
+    size : float
+        By which alarms of a kind are sorted, the largest first.
+    text : str
+    """
+
+    date: str
+    kind: str
+    number: int
+    size: float
+    text: str
+
+    def line(self) -> str:
+        """Date, kind and text in columns."""
+        return f"{self.date[:10]}  {self.kind:<12} {self.text}"
+
+
+def in_words(value: float, sigma: float) -> str:
+    """A signed energy with its error, both to two digits of the error: "+0.403 ± 0.012 keV"."""
+    digits = 3 if not sigma > 0 else int(np.clip(1 - np.floor(np.log10(sigma)), 1, 4))
+    sign = "−" if value < 0 else "+"
+    return f"{sign}{abs(value):.{digits}f} ± {sigma:.{digits}f} keV"
+
+
+def find_alarms(
+    history: History,
+    in_force: np.ndarray,
+    names: Mapping[int, str],
+    limits_keV: Mapping[str, float],
+    requirement: Requirement,
+    known_before: tuple[str, np.ndarray, np.ndarray] | None = None,
+) -> list[Alarm]:
+    """All alarms, the most serious first.
+
+    Parameters
+    ----------
+    history : History
+    in_force, names : as `publication.publish` and `publication.file_names` give them
+    limits_keV : dict
+        "camera", "module", "pixel": how far each may be off from the file in force, keV at any
+        reference energy.
+    requirement : Requirement
+    known_before : name, gain (n,) and offset (n,), optional
+        The relation that was in force before this history, whose fitness is told.
+    """
+    alarms = _jumps(history)
+    alarms += _beyond(history, in_force, names, limits_keV)
+    alarms += _files(history, in_force, names, requirement)
+    if known_before is not None:
+        name, gain, offset = known_before
+        alarms += _requirement(history, name, gain, offset, requirement)
+    rank = {kind: place for place, kind in enumerate(KINDS)}
+    alarms.sort(key=lambda one: (rank[one.kind], -one.size, one.number, one.date))
+    return _shortened(alarms)
+
+
+def write_lines(alarms: list[Alarm]) -> str:
+    """The text of alarms.txt; it says so where there is none."""
+    lines = [alarm.line() for alarm in alarms]
+    if all(alarm.kind == "file" for alarm in alarms):
+        lines = ["no alarm", *lines]
+    return "\n".join(lines) + "\n"
+
+
+def _shortened(alarms: list[Alarm]) -> list[Alarm]:
+    """The same with at most `MOST_PIXEL_LINES` of a kind; the last says how many are left out."""
+    result: list[Alarm] = []
+    for kind in KINDS:
+        same = [alarm for alarm in alarms if alarm.kind == kind]
+        result += same[:MOST_PIXEL_LINES]
+        if len(same) > MOST_PIXEL_LINES:
+            last = result[-1]
+            more = len(same) - MOST_PIXEL_LINES
+            result[-1] = last._replace(text=f"{last.text}; and {more} more: see history.fits")
+    return result
+
+
+def _date(history: History, epoch: int) -> str:
+    return utc(history.epochs.start_s[epoch])
+
+
+def _jumps(history: History) -> list[Alarm]:
+    """A line for each change of the camera, a module or a pixel, wherever in the history."""
+    alarms = []
+    drift, pivots = history.drift, history.reference.pivots_keV
+    energy = pivots[1]
+    for kind, series, numbers in (
+        ("camera jump", drift.camera, [-1]),
+        ("module jump", drift.modules, history.modules.tolist()),
+        ("pixel jump", drift.pixels, history.epochs.detnum.tolist()),
+    ):
+        for row, epoch in np.argwhere(series.opened).tolist():
+            step = series.best[row, epoch] - series.best[row, epoch - 1]
+            both = series.covariance[row, epoch] + series.covariance[row, epoch - 1]
+            size, sigma = at_energy(step, both, energy, pivots)
+            number = numbers[row]
+            who = {"camera": "", "module": f"module {number}: ", "pixel": f"pixel {number}: "}
+            text = (
+                f"{who[kind.split()[0]]}{in_words(float(size), float(sigma))} at {energy:g} keV"
+                f" (chi-square {series.jump[row, epoch]:.0f}, epoch"
+                f" {history.epochs.names[epoch]})"
+            )
+            date = _date(history, epoch)
+            alarms.append(Alarm(date, kind, number, float(series.jump[row, epoch]), text))
+    return alarms
+
+
+def _beyond(history, in_force, names, limits_keV) -> list[Alarm]:
+    """What is off from the file in force by more than its limit, at the last epoch."""
+    alarms = []
+    drift, last = history.drift, len(in_force) - 1
+    date, file = _date(history, last), names[in_force[last]]
+    for kind, series, numbers in (
+        ("camera", drift.camera, [-1]),
+        ("module", drift.modules, history.modules.tolist()),
+        ("pixel", drift, history.epochs.detnum.tolist()),
+    ):
+        if not len(series.best) or in_force[last] == last:
+            continue
+        off, sigma, energy = _largest(history, series, last, int(in_force[last]))
+        clear = np.abs(off) > publication.CLEAR_SIGMA * sigma
+        for row in np.flatnonzero(clear & (np.abs(off) > limits_keV[kind])).tolist():
+            who = "" if kind == "camera" else f"{kind} {numbers[row]}: "
+            text = (
+                f"{who}{in_words(off[row], sigma[row])} at {energy[row]:g} keV against {file},"
+                f" more than {limits_keV[kind]:g} keV"
+            )
+            alarms.append(Alarm(date, kind, numbers[row], abs(off[row]), text))
+    return alarms
+
+
+def _largest(history, series, epoch: int, before: int):
+    """Largest change (n,) between two epochs over the reference energies, its error, its energy."""
+    pivots = history.reference.pivots_keV
+    difference = series.best[:, epoch] - series.best[:, before]
+    pairs = [
+        at_energy(difference, series.covariance[:, epoch], energy, pivots)
+        for energy in history.energies_keV
+    ]
+    off, sigma = (np.stack(values, axis=1) for values in zip(*pairs, strict=True))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        clear = np.abs(off) > publication.CLEAR_SIGMA * sigma
+    # NaN never is the largest.
+    place = np.where(clear, np.abs(off), 0.0).argmax(axis=1)
+    row = np.arange(len(off))
+    return off[row, place], sigma[row, place], np.array(history.energies_keV)[place]
+
+
+def _files(history, in_force, names, requirement) -> list[Alarm]:
+    """The file in force at the last epoch: how many pixels miss the requirement with it."""
+    epoch = int(in_force[-1])
+    gain, offset = (values[:, 0] for values in history.relation(epoch)[:2])
+    name = names[epoch]
+    alarms = _requirement(history, name, gain, offset, requirement)
+    others = len(names) - 1
+    before = f"; {others} before it" if others else ""
+    text = f"{name} is in force since {_date(history, epoch)[:10]}{before}"
+    return [*alarms, Alarm(_date(history, epoch), "file", -1, 0.0, text)]
+
+
+def _requirement(history, name, gain, offset, requirement) -> list[Alarm]:
+    """One line where a relation misses the requirement at the last epoch: a new one is needed."""
+    first = publication.since(publication.misses_requirement(history, gain, offset, requirement))
+    n_missed = int((first >= 0).sum())
+    if not n_missed:
+        return []
+    date = _date(history, int(first[first >= 0].min()))
+    known = int(np.isfinite(gain).sum())
+    pixels = "pixel misses" if n_missed == 1 else "pixels miss"
+    text = (
+        f"a new relation is needed: with {name}, {n_missed} of {known} {pixels} the requirement,"
+        f" the first since {date[:10]}"
+    )
+    return [Alarm(date, "requirement", -1, float(n_missed), text)]
