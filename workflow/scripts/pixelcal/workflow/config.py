@@ -52,6 +52,7 @@ _OVERRIDES = ("injection", "fit")
 _FOLDERS = (
     "logs",
     "benchmarks",
+    "history",
     *(f"sstcam/{part}/{which}" for part in ("runs", "charges") for which in ("spe", "scan")),
     *(f"sstcam/{part}" for part in ("spe/chunks", "charge_resolution", "figures", "pixels")),
 )
