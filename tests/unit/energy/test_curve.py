@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from pixelcal.energy.curve import Curve
 from pixelcal.energy.relation import curve_of, energy_error
 from pixelcal.energy.relation_table import Relation
-from pixelcal.energy.results.curves import nearest_lines, with_curve
+from pixelcal.energy.results.curves import nearest_lines, straightened, with_curve
 from pixelcal.energy.results.validation import validate
 
 ENDS = (8.0, 87.0)
@@ -86,3 +86,16 @@ def test_the_nearest_straight_line_is_that_of_least_squares():
     )
     assert seen - np.array(ENDS) == pytest.approx([2 / 30, 2 / 30], abs=1.5e-3)
     assert "0.066 keV" in cards[0][1]
+
+
+def test_each_kind_of_pixel_has_its_nearest_line():
+    """And none where the curve is not known."""
+    middle = np.array([0.1, 0.0, np.nan, 0.1])
+    gain, offset, off = straightened(
+        np.full(4, 0.15), np.ones(4), Curve(middle, 0.0 * middle, ENDS)
+    )
+    assert gain[0] == gain[3] != gain[1] == pytest.approx(0.15, rel=1e-12)
+    assert offset[1] == pytest.approx(1.0, abs=1e-12)
+    assert np.isnan(gain[2])
+    assert np.isnan(offset[2])
+    assert off == pytest.approx(0.066, abs=1e-3)

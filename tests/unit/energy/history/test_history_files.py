@@ -308,3 +308,23 @@ def test_doubtful_fits_do_not_pull(small, tmp_path):
         assert bool(np.asarray(rows["USED"]).reshape(64, 4)[7, 2]) == (bit == 0)
     for bit in (32, 128):
         assert np.abs(best[bit] - best[0]).max() < 0.3
+
+
+def test_a_bent_relation_counts_as_the_nearest_straight_one(small, tmp_path):
+    """The energies in the middle of the lines rise by what the curve adds there, less a third."""
+    paths = write_relations(tmp_path, small)
+    straight = read_epochs(paths, ECLAIRS)
+    for path in paths:
+        with fits.open(path) as hdus:
+            columns = hdus["RELATION"].columns
+            for name, value in (("CURVE_MID", 0.3), ("CURVE_LOW", 0.0)):
+                values = np.full(len(hdus["RELATION"].data), value)
+                columns += fits.ColDefs([fits.Column(name, "D", unit="keV", array=values)])
+            header = hdus["RELATION"].header
+            made = fits.BinTableHDU.from_columns(columns, header=header, name="RELATION")
+            made.header["CURVE_E1"], made.header["CURVE_E2"] = 8.0, 87.0
+            made.writeto(path, overwrite=True, checksum=True)
+    bent = read_epochs(paths, ECLAIRS)
+    at = (47.5 - straight.offset) / straight.gain
+    rise = bent.gain * at + bent.offset - 47.5
+    assert np.nanmax(np.abs(rise - 0.2)) < 0.005

@@ -12,7 +12,8 @@ from astropy.time import Time, TimeDelta
 from astropy.utils import iers
 
 from pixelcal.energy.events.clock import MISSION_EPOCH, mission_start
-from pixelcal.energy.relation import RELATION_COLUMNS
+from pixelcal.energy.relation import RELATION_COLUMNS, curve_of
+from pixelcal.energy.results.curves import straightened
 from pixelcal.energy.results.merge import RELATION_EXTENSION
 from pixelcal.energy.results.systematics import column_name
 from pixelcal.errors import InputError
@@ -147,6 +148,9 @@ def _span(header: Mapping, path: str) -> tuple[float, float]:
 def _needed(table, instrument: Instrument) -> dict[str, np.ndarray]:
     """The columns of a relation that a history takes, numbers of pixels apart."""
     columns = {name: np.asarray(table[name], float) for name in RELATION_COLUMNS}
+    if (curve := curve_of(table)) is not None:  # energies drift, and so do those of bent relations
+        straight = straightened(columns["GAIN"], columns["OFFSET"], curve)
+        columns["GAIN"], columns["OFFSET"], _ = straight
     columns["DETNUM"] = np.asarray(table["DETNUM"], int)
     columns["STATUS"] = np.asarray(table["STATUS"], int)
     for energy in instrument.requirement.energies_keV:

@@ -49,11 +49,19 @@ def nearest_lines(rows: np.ndarray, curve: Curve | None) -> tuple[np.ndarray, li
     """
     if curve is None:
         return rows, []
-    rows, largest = rows.copy(), 0.0
-    for middle, low in sorted({*zip(curve.middle.tolist(), curve.low.tolist(), strict=True)}):
-        alike = (curve.middle == middle) & (curve.low == low)
-        factor, shift, off = Curve(middle, low, curve.ends).best_line()
-        rows["GAIN"][alike] *= factor
-        rows["OFFSET"][alike] = factor * rows["OFFSET"][alike] + shift
-        largest = max(largest, off)
+    rows = rows.copy()
+    rows["GAIN"], rows["OFFSET"], largest = straightened(rows["GAIN"], rows["OFFSET"], curve)
     return rows, [("HISTORY", NEAREST % largest)]
+
+
+def straightened(gain, offset, curve: Curve) -> tuple[np.ndarray, np.ndarray, float]:
+    """Gain and offset (n,) of the straight lines nearest to curved relations, and how far (keV)
+    these are off at most; NaN where the curve is."""
+    pairs = np.column_stack([curve.middle, curve.low])
+    known, kind = np.unique(pairs, axis=0, return_inverse=True)
+    lines = [
+        Curve(*pair, curve.ends).best_line() if np.isfinite(pair).all() else (np.nan,) * 3
+        for pair in known.tolist()
+    ]
+    factor, shift, off = np.array(lines)[kind.ravel()].T
+    return factor * gain, factor * offset + shift, float(np.nanmax(off, initial=0.0))
