@@ -106,7 +106,7 @@ SAID = read_page()
 SSTCAM_SAID = read_page(sstcam=True)
 
 
-TARGETS = {"all", "sstcam", "spe", "charge_resolution"}
+TARGETS = {"all", "history", "sstcam", "spe", "charge_resolution"}
 
 
 def jobs_of(rule, exposures, chunk_pixels=CHUNK_PIXELS):

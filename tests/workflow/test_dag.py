@@ -197,7 +197,7 @@ HISTORY = {"make_history", "publish_history", "show_history"}
 
 def test_the_history_is_made_where_it_is_asked_for(project, plan):
     jobs = plan(project, None, "--", "history")
-    assert set(jobs) >= HISTORY | {"merge_relation"} and "report" not in jobs
+    assert set(jobs) >= HISTORY | {"merge_relation", "report"} and "plot_relation" not in jobs
     assert not HISTORY & set(plan(project))
 
 

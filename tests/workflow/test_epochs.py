@@ -5,6 +5,7 @@ mission of twenty weeks is Snakemake's.
 """
 
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -424,7 +425,8 @@ def mission(tmp_path_factory):
     for number in range(20):
         weekly(folder / "data", number)
     write_settings(folder, MISSION)
-    run = snakemake(folder, "--dry-run", "--configfile", "own.yaml")
+    targets = ("--", "all", "history")
+    run = snakemake(folder, "--dry-run", "--configfile", "own.yaml", *targets)
     assert run.returncode == 0, run.stderr[-3000:]
     products = [
         path.strip()
@@ -434,8 +436,11 @@ def mission(tmp_path_factory):
     ]
     for path in products:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).touch()
-    run = snakemake(folder, "--touch", "--configfile", "own.yaml")
+        if path.endswith("published"):
+            (folder / path).mkdir()
+        else:
+            (folder / path).touch()
+    run = snakemake(folder, "--touch", "--configfile", "own.yaml", *targets)
     assert run.returncode == 0, run.stderr[-3000:]
     return folder
 
@@ -455,8 +460,12 @@ CHAIN = {
 }  # fmt: skip
 
 
-def planned(folder, *arguments):
-    run = snakemake(folder, "--dry-run", *arguments, "--configfile", "own.yaml")
+PICTURES = {"plot_relation", "plot_spectrum", "write_lists"}
+HISTORY = {"make_history", "publish_history", "show_history"}
+
+
+def planned(folder, *targets):
+    run = snakemake(folder, "--dry-run", "--configfile", "own.yaml", "--", *targets)
     assert run.returncode == 0, run.stderr[-3000:]
     return rules_of(planned_jobs(run))
 
@@ -469,16 +478,32 @@ def test_a_new_file_plans_its_epoch_and_the_report(mission, tmp_path):
     folder = shutil.copytree(mission, tmp_path / "m", symlinks=True)
     weekly(folder / "data", 20)
     assert planned(folder) == {"2025-07-21": CHAIN, None: {"report"}}
+    expected = {"2025-07-21": CHAIN - PICTURES, None: {"report"} | HISTORY}
+    assert planned(folder, "history") == expected
+
+
+def test_the_report_has_the_latest_epochs_and_the_exposures_with_names(mission, tmp_path):
+    """Years of epochs in one page would be too much; what else is made of them, is made of all."""
+    folder = shutil.copytree(mission, tmp_path / "m", symlinks=True)
+    named = {"exposures": {"first": {"start": "2025-03-03", "stop": "2025-03-04"}}}
+    write_settings(folder, MISSION | named)
+    arguments = ("--dry-run", "--forcerun", "report", "--configfile", "own.yaml")
+    run = snakemake(folder, *arguments, "--", "results/report.html")
+    assert run.returncode == 0, run.stderr[-3000:]
+    block = run.stdout.partition("rule report:")[2].partition("output:")[0]
+    shown = re.findall(r"eclairs/(\S+)/relation.fits", block)
+    assert shown == ["2025-06-23", "2025-06-30", "2025-07-07", "2025-07-14", "first"]
+    assert planned(mission, "history") == {}
 
 
 def test_a_file_that_adds_to_an_epoch_makes_it_again(mission, tmp_path):
     """Also one that is older, between the others: it renames and shifts nothing."""
     folder = shutil.copytree(mission, tmp_path / "m", symlinks=True)
-    start = seconds_of(MONDAY + TimeDelta(5 * WEEK, format="sec"))
+    start = seconds_of(MONDAY + TimeDelta(17 * WEEK, format="sec"))
     columns = pira_columns(100, 3600.0, start=start + 3600, seed=77)
     header = {"TSTART": start + 3600, "TSTOP": start + 7200}
-    write_events(folder / "data/week05-more.fits", columns, header=header)
-    assert planned(folder) == {"2025-04-07": CHAIN, None: {"report"}}
+    write_events(folder / "data/week17-more.fits", columns, header=header)
+    assert planned(folder) == {"2025-06-30": CHAIN, None: {"report"}}
 
 
 def test_jobs_of_an_epoch_depend_on_its_files_alone(tmp_path):

@@ -1,18 +1,18 @@
 rule report:
     """
-    What: one self-contained page about all exposures: verdict, camera maps, errors against energy,
-        the learnt response, the pixels in question with their fits, how long to observe, what
-        changed, what was run.
+    What: one self-contained page about all exposures, of epochs the latest four: verdict, camera
+        maps, errors against energy, the learnt response, the pixels in question with their fits,
+        how long to observe, what changed, what was run.
     Physics: the response against the stacked spectra; otherwise what the products say.
     Wildcards: none.
     """
     input:
-        **prior_input(next(iter(EXPOSURES))),
-        relations=per_exposure("relation.fits"),
-        validations=per_exposure("validation.json"),
-        predictions=per_exposure("observing_time.json"),
-        spectra=per_exposure("spectra.fits"),
-        truths=branch(HAS_TRUTH, then=per_exposure("truth.ecsv")),
+        **prior_input(REPORTED[0]),
+        relations=per_reported("relation.fits"),
+        validations=per_reported("validation.json"),
+        predictions=per_reported("observing_time.json"),
+        spectra=per_reported("spectra.fits"),
+        truths=branch(HAS_TRUTH, then=per_reported("truth.ecsv")),
         responses=response_files(),
         lines=line_tables(),
         pixel_map=PIXEL_MAP,
@@ -40,6 +40,7 @@ rule report:
         threshold=config["changes"]["threshold_sigma"],
         instrument=INSTRUMENT,
         run=config["run"],
+        epochs=branch(EPOCHS, then=[len(EPOCHS[-SHOWN_EPOCHS:]), len(EPOCHS)]),
         camera=configuration.instrument_folder(config),
         library=library("energy/report"),
         templates=templates("energy"),

@@ -26,6 +26,10 @@ EXPOSURES = {name: configuration.exposure_settings(config, name) for name in con
 EXPOSURES = dict(
     sorted(EXPOSURES.items(), key=lambda item: (item[1]["seconds"] or float("inf"), item[0]))
 )
+# The page carries about 1 MB per exposure of 6400 pixels: a mission of years has the last month in it.
+SHOWN_EPOCHS = 4
+EPOCHS = [name for name in config["exposures"] if name not in NAMED_EXPOSURES]  # in order of time
+REPORTED = [name for name in EXPOSURES if name not in EPOCHS[:-SHOWN_EPOCHS]]
 with configuration.mistakes_in_one_line():
     OTHER_RELATIONS = other_relations(
         config["history"]["files"], [f"{FOLDER}/{name}/relation.fits" for name in EXPOSURES]
@@ -169,17 +173,17 @@ def product_settings(wildcards):
 
 
 def report_exposures():
-    """The exposures, shortest first, for the tables of the report."""
+    """The exposures of the report, shortest first, for its tables."""
     return [
         {
             "name": name,
-            "seconds": exposure["seconds"],
-            "multiplicity": exposure["multiplicity"],
+            "seconds": EXPOSURES[name]["seconds"],
+            "multiplicity": EXPOSURES[name]["multiplicity"],
             "lines": line_table_of(name),
-            "method": exposure["fit"]["method"],
-            "min_counts": exposure["fit"]["min_counts"],
+            "method": EXPOSURES[name]["fit"]["method"],
+            "min_counts": EXPOSURES[name]["fit"]["min_counts"],
         }
-        for name, exposure in EXPOSURES.items()
+        for name in REPORTED
     ]
 
 
@@ -226,9 +230,14 @@ def fit_contents(wildcards):
 # --- files ----------------------------------------------------------------------------------------
 
 
-def per_exposure(name):
-    """One product of every exposure, shortest first."""
-    return [f"{FOLDER}/{exposure}/{name}" for exposure in EXPOSURES]
+def per_exposure(name, exposures=EXPOSURES):
+    """One product of every exposure, shortest first, or of some."""
+    return [f"{FOLDER}/{exposure}/{name}" for exposure in exposures]
+
+
+def per_reported(name):
+    """One product of every exposure of the report, shortest first."""
+    return per_exposure(name, REPORTED)
 
 
 def history_relations():
@@ -262,8 +271,8 @@ def line_table(wildcards):
 
 
 def line_tables():
-    """The line tables of all exposures."""
-    return sorted({line_table_of(exposure) for exposure in EXPOSURES})
+    """The line tables of the exposures of the report."""
+    return sorted({line_table_of(exposure) for exposure in REPORTED})
 
 
 @functools.cache
@@ -323,11 +332,11 @@ def response_input(wildcards):
 
 
 def response_files():
-    """The responses of all exposures that have one, shortest first."""
+    """The responses of the exposures of the report that have one, shortest first."""
     return [
-        exposure["fit"]["response"] or f"{FOLDER}/{name}/response.fits"
-        for name, exposure in EXPOSURES.items()
-        if exposure["fit"]["method"] == "joint"
+        EXPOSURES[name]["fit"]["response"] or f"{FOLDER}/{name}/response.fits"
+        for name in REPORTED
+        if EXPOSURES[name]["fit"]["method"] == "joint"
     ]
 
 
@@ -360,10 +369,11 @@ def reported_figures(names):
 
 
 def pictures_and_lists():
-    """The figures and lists of every exposure."""
+    """The figures and lists of every exposure, and its numbers: not all are in the report."""
     figures = [*RELATION_FIGURES, *SPECTRUM_FIGURES]
     names = [f"figures/{name}.{kind}" for name in figures for kind in ("png", "pdf")]
     names += [f"lists/{which}.txt" for which in LISTS]
+    names += ["validation.json", "observing_time.json"]
     return [path for name in names for path in per_exposure(name)]
 
 

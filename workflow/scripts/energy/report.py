@@ -4,7 +4,7 @@ input: relations, validations, spectra, predictions, line tables, and where ther
     responses and prior: one per exposure, in order; pixel_map
 output: report
 params: exposures (settings of each), relation (gain_keV, offset_keV), settings (what they share),
-    instrument, camera (folder of its products), run (its name),
+    instrument, camera (folder of its products), run (its name), epochs (shown ones and all),
     threshold (sigma from where on a change is significant)
 """
 
@@ -66,4 +66,5 @@ with running(snakemake) as progress:
         instrument,
         f"{folder_of_run(params.get('run'))}/{params.camera}",
     )
+    content["epochs"] = params.get("epochs")
     write_text(snakemake.output.report, render("energy/report.html.j2", **content))
