@@ -10,6 +10,8 @@ from helpers.walk import PER_EXPOSURE, THREE, WALK
 from pixelcal.io.chunks import chunk_names
 
 PAGE = PROJECT / "docs" / "stale.md"
+APART = ("SSTCAM", "History")
+"""Sections of it on finished runs of their own."""
 
 SSTCAM_CONFIG = "sstcam.yaml"
 SSTCAM_RUNS = {"spe": ("spe_00", "spe_01"), "scan": ("scan_00", "scan_01")}
@@ -88,12 +90,12 @@ WITH_CONDA = "`envs/fit.yaml`, with `--sdm conda`"
 """In tests/long/test_conda.py, where a run with conda is."""
 
 
-def read_page(sstcam=False):
-    """Edit -> what runs again, as the tables of the page say: of ECLAIRs, or of the SSTCAM."""
-    before, heading, after = PAGE.read_text(encoding="utf-8").partition("\n## SSTCAM\n")
-    assert heading
-    own, _, rest = after.partition("\n## ")
-    text = own if sstcam else before + rest
+def read_page(section=None):
+    """Edit -> what runs again, as the tables of the page say: of a section, or of the others."""
+    parts = re.split(r"^## (.*)\n", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    texts = dict(zip(parts[::2], parts[1::2], strict=True))
+    chosen = [section] if section else [name for name in texts if name not in APART]
+    text = "".join(texts[name] for name in chosen)
     rows = re.findall(r"^\| (.*) \| (.*) \|$", text, re.MULTILINE)
     said = {edit: again for edit, again in rows if edit != "Edit"}
     assert len(said) == len([row for row in rows if row[0] != "Edit"]), "an edit stands there twice"
@@ -103,7 +105,10 @@ def read_page(sstcam=False):
 SAID = read_page()
 
 
-SSTCAM_SAID = read_page(sstcam=True)
+SSTCAM_SAID = read_page("SSTCAM")
+
+
+HISTORY_SAID = read_page("History")
 
 
 TARGETS = {"all", "history", "sstcam", "spe", "charge_resolution"}
