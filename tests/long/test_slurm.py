@@ -1,9 +1,12 @@
 """The CI workflow through a Slurm of one node, with a job cancelled half-way: the same bytes.
 
+So has the history of a mission of two weeks.
+
 Slurm is started here and taken down again. Which job is cancelled, and when, is drawn from SEED.
 """
 
 import collections
+import contextlib
 import os
 import random
 import shutil
@@ -12,17 +15,26 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
+from helpers.weeks import SETTINGS, write_week
 
 PROJECT = Path(__file__).resolve().parents[2]
 TOOLS = PROJECT.parent / "shared" / "tools" / "slurm"
 PYTHON = PROJECT / ".venv-slurm" / "bin" / "python"
-PROFILE = ("--profile", "profiles/slurm", "--configfile", "config/ci.yaml")
+PROFILE = ("--profile", "profiles/slurm", "--configfile")
 UNWANTED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
 SEED = 5
 LONGEST = 1800  # s; 5 minutes on two cores, more where these are busy
 SUBMITTED = {"simulate_events": 1, "bin_spectra": 3, "learn_response": 3, "fit_lines": 6}
 SUBMITTED |= {"plot_relation": 3, "plot_spectrum": 3, "report": 1}
 """Jobs of each rule that is not local."""
+OF_TWO_WEEKS = {
+    "bin_spectra": 2,
+    "learn_response": 2,
+    "fit_lines": 2,
+    "make_history": 1,
+    "report": 1,
+}
 
 
 def what_is_missing():
@@ -60,15 +72,15 @@ def slurm(tmp_path_factory):
         subprocess.run([TOOLS / "down", folder], env=environment, check=False)
 
 
-@pytest.fixture
-def through_slurm(slurm, project):
-    """The CI workflow as it runs through Slurm in a fresh copy: (process, file of what it says)."""
-    said = project / "said.txt"
+@contextlib.contextmanager
+def at_slurm(environment, folder, *arguments):
+    """A workflow that runs through Slurm: (process, file of what it says); ended at the end."""
+    said = folder / "said.txt"
     with open(said, "w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [PYTHON, "-m", "snakemake", *PROFILE],
-            cwd=project,
-            env=slurm,
+            [PYTHON, "-m", "snakemake", *PROFILE, *arguments],
+            cwd=folder,
+            env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -78,7 +90,14 @@ def through_slurm(slurm, project):
         if process.poll() is None:
             process.kill()  # asked to end, it would wait for its jobs
             process.wait()
-            subprocess.run(["scancel", "--user", "root"], env=slurm, check=False)
+            subprocess.run(["scancel", "--user", "root"], env=environment, check=False)
+
+
+@pytest.fixture
+def through_slurm(slurm, project):
+    """The CI workflow as it runs through Slurm in a fresh copy."""
+    with at_slurm(slurm, project, "config/ci.yaml") as run:
+        yield run
 
 
 def states(environment):
@@ -153,3 +172,26 @@ def test_a_cancelled_job_comes_back_and_the_bytes_are_those_of_a_local_run(
     # what a cancelled job was writing stays under a temporary name, which begins with a dot
     made = {name: sha for name, sha in checksums(project).items() if "/." not in name}
     assert made == checksums(ci_project)
+
+
+def test_the_history_of_two_weeks_has_the_bytes_of_a_local_run(
+    slurm, project, ci_project, checksums, snakemake, tmp_path
+):
+    (project / "data").mkdir()
+    for number in range(2):
+        write_week(project / "data", ci_project / "results/eclairs/events", number)
+    (project / "own.yaml").write_text(yaml.safe_dump(SETTINGS | {"run": None}))
+    local = shutil.copytree(project, tmp_path / "local", symlinks=True)
+
+    before = {number for number, *_ in states(slurm)}
+    with at_slurm(slurm, project, "own.yaml", "--", "history") as (process, said):
+        assert process.wait(timeout=LONGEST) == 0, said.read_text()[-6000:]
+    new = [job for job in states(slurm) if job[0] not in before]
+    assert {state for *_, state in new} == {"COMPLETED"}
+    assert collections.Counter(rule for _, rule, *_ in new) == OF_TWO_WEEKS
+
+    run = snakemake(local, "--configfile", "own.yaml", "--", "history")
+    assert run.returncode == 0, run.stderr[-6000:]
+    made = checksums(project)
+    assert "results/history/history.fits" in made
+    assert made == checksums(local)
