@@ -79,14 +79,14 @@ def measure(
     started = time.perf_counter()
     terms = terms_of(bend, free, table)
 
-    def learn(table, chosen):
+    def learn(table, chosen, agreement=False):
         data = camera.counts[chosen], gain[chosen], offset[chosen], table, MIN_COUNTS
-        return learn_camera(*data, **KNOWN, terms=terms)
+        return learn_camera(*data, **KNOWN, terms=terms, agreement=agreement)
 
     if include:
         known = read_catalogue(CATALOGUE), OPTIONS, KNOWN["expected"]
         table = include_lines(learn, camera.counts, gain, offset, table, *known)
-    response = learn(table, np.arange(n))
+    response = learn(table, np.arange(n), agreement=True)
     learnt = time.perf_counter()
     rows = fit_pixels(
         camera.counts, np.arange(n), gain, offset, table, response, OPTIONS, camera.first_half

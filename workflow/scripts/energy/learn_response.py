@@ -37,16 +37,20 @@ with running(snakemake) as progress:
     rows, min_counts = np.flatnonzero(used), params.fit["min_counts"]
     kinds = kinds_of(spectra)[rows]
 
-    def learn(table, chosen):
+    def learn(table, chosen, agreement=True):
         data = counts[rows[chosen]], gain[rows[chosen]], offset[rows[chosen]]
-        return learn_camera(*data, table, min_counts, progress, **known)
+        return learn_camera(*data, table, min_counts, progress, **known, agreement=agreement)
 
     if params.fit["include_lines"]:  # by the most frequent kind of pixel
         first = next(iter(rows_by_kind(kinds).values()))
         data = counts[rows[first]], gain[rows[first]], offset[rows[first]]
         options = JointOptions(min_counts, PVALUE_LIMIT, instrument.search)
         known_lines = read_catalogue(snakemake.input.catalogue), options, known["expected"]
-        table = include_lines(lambda t, chosen: learn(t, first[chosen]), *data, table, *known_lines)
+
+        def try_with(table, chosen):
+            return learn(table, first[chosen], agreement=False)
+
+        table = include_lines(try_with, *data, table, *known_lines)
     responses, borrowed = learn_by_kind(kinds, lambda chosen: learn(table, chosen))
     cards = [
         ("EXPNAME", params.exposure, "exposure"),

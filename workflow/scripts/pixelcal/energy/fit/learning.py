@@ -101,6 +101,7 @@ def learn_camera(
     expected: LineShape,
     search: Window,
     terms: Terms = Terms(),  # noqa: B008, a tuple
+    agreement: bool = True,
 ) -> Response:
     """The response of a camera from the spectra of its pixels.
 
@@ -121,6 +122,9 @@ def learn_camera(
         How far around the prior relations lines are looked for.
     terms : Terms
         What is fitted beside what always is; trapping also where the data ask for it.
+    agreement : bool
+        Whether blocks are compared, for the systematic uncertainty and for warnings; a trial needs
+        neither.
 
     Returns
     -------
@@ -132,7 +136,7 @@ def learn_camera(
     gain, offset = find_starts(counts, gain, offset, table, expected, search)
     data = counts, gain, offset, table, options
     response, finished = _alternate(*data, expected, terms, max_iterations, progress)
-    return _with_agreement(response, *data) if finished else response
+    return _with_agreement(response, *data) if finished and agreement else response
 
 
 class _Learner:

@@ -15,8 +15,8 @@ from pixelcal.energy.requirement import requirement_keV
 from pixelcal.instrument import Requirement
 
 CLEAR_SIGMA = 5.0
-"""A change is one where it is larger than so many of its errors as well: by chance one pixel of 6400
-passes that in a hundred epochs; 3 sigma would make a new file of noise every week."""
+"""A change is one where it is larger than so many of its errors as well: by chance one pixel of
+6400 passes that in a hundred epochs; 3 sigma would make a new file of noise every week."""
 
 SURE_SIGMA = 2.0
 """A pixel misses the requirement where it does so by more than this many of its errors."""

@@ -58,6 +58,7 @@ def include_lines(
     Parameters
     ----------
     learn : function of a line table and rows (m,) to the Response of these pixels
+        Its agreement of blocks is not looked at.
     counts : (n, n_channels) int
     gain, offset : (n,) float, keV/channel and keV
         The prior relations.
