@@ -31,11 +31,11 @@ from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.relation import energy_sigma, relation_columns
 from pixelcal.energy.requirement import requirement_keV
-from pixelcal.energy.response.energy_scale import systematic_sigmas
 from pixelcal.energy.response.scale_tests import told
 from pixelcal.energy.response.stack_fit import BENDS, terms_of
 from pixelcal.energy.results.found_lines import include_lines
 from pixelcal.energy.results.merge import complete_status
+from pixelcal.energy.results.systematics import Systematics
 from pixelcal.energy.simulation.imperfections import PRESETS, combine
 from pixelcal.energy.simulation.real_camera import make_real_camera
 from pixelcal.energy.simulation.spectra import LINE_TABLE, prior
@@ -94,17 +94,18 @@ def measure(
     fitted = time.perf_counter()
     rows = complete_status(rows, camera.x, camera.y, np.zeros(0, int), REQUIREMENT, camera.module)
     covariances = response.systematic_covariance, response.own_covariance
-    covariances = (np.zeros((3, 3)) if c is None else c for c in covariances)
-    numbers = assess(rows, camera, *covariances, response.curve)
+    covariances = (np.zeros((1, 3, 3)) if c is None else c[None] for c in covariances)
+    away = {"between": response.own_between, "blocks": table.block_limits_keV}
+    numbers = assess(rows, camera, Systematics(*covariances, **away), response.curve)
     numbers |= {"learn s": learnt - started, "fit s": fitted - learnt}
     return numbers | {"rows": rows, "camera": camera, "response": response}
 
 
-def assess(rows, camera, of_all, of_each, curve=None) -> dict:
+def assess(rows, camera, systematics, curve=None) -> dict:
     """What the fits of the healthy pixels are worth: numbers (5,) by energy, and flags by bit.
 
-    `of_all` and `of_each` (3, 3) are the systematic covariances, `curve` is how relations leave
-    straight lines.
+    `systematics` are those of one pixel, which all share; `curve` is how relations leave straight
+    lines.
     """
     energies = np.array(REQUIREMENT.energies_keV)
     limit = requirement_keV(energies, REQUIREMENT)
@@ -113,8 +114,8 @@ def assess(rows, camera, of_all, of_each, curve=None) -> dict:
         error = curve.energy(energies[:, None] + error) - energies[:, None]
     sigma = energy_sigma(energies[:, None], *relation_columns(rows))
     common, total = (
-        np.array([systematic_sigmas(energy, c) for energy in energies])[:, None]
-        for c in (of_all, of_all + of_each)
+        np.array([sigma(energy) for energy in energies]).reshape(-1, 1)
+        for sigma in (systematics.common_sigma, systematics.sigma)
     )
     passed = np.abs(error) <= limit[:, None]
     healthy, status = camera.healthy, rows["STATUS"]

@@ -156,6 +156,7 @@ def two_in_a_file(tmp_path):
             line_strength=np.linspace(tail, 1.0, table.n_lines),
             scale_covariance=np.diag([variance, 2 * variance]),
             own_covariance=np.diag([variance, 3 * variance, 5 * variance]),
+            own_between=4.0 * variance,
             dof=int(100 * tail),
             bend=tail,
             bend_err=0.01,
@@ -195,7 +196,8 @@ def test_systematic_errors_are_those_of_each_kind(two_in_a_file):
     assert list(found) == ["large", "small"]
     for number, kind in enumerate(found):
         header = fits.getheader(path, ("LINES", "LINES_2")[number])
-        (common, own), known = found[kind], common_covariance(header)
+        (common, own, between), known = found[kind], common_covariance(header)
+        assert between == responses[kind].own_between
         np.testing.assert_allclose(common, np.pad(known, (0, 1)))
         np.testing.assert_allclose(own, responses[kind].own_covariance)
     for large, small in zip(found["large"], found["small"], strict=True):
@@ -205,7 +207,8 @@ def test_systematic_errors_are_those_of_each_kind(two_in_a_file):
 def test_what_nobody_looked_for_is_no_own_error(tmp_path):
     response = empty_response(cameras.line_table(), EXPECTED)
     write_responses(tmp_path / "r.fits", {"": response}, cameras.line_table(), [], None)
-    _, own = systematic_covariances(tmp_path / "r.fits")[""]
+    _, own, between = systematic_covariances(tmp_path / "r.fits")[""]
+    assert between == 0.0
     np.testing.assert_array_equal(own, np.zeros((3, 3)))
 
 

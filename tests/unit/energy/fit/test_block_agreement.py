@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from helpers import cameras
 
-from pixelcal.energy.fit.block_agreement import BlockAgreement, own_covariance
+from pixelcal.energy.fit.block_agreement import BlockAgreement, own_systematics
 from pixelcal.energy.response.energy_scale import systematic_sigma
 from pixelcal.energy.response.misfit import no_misfit
+from pixelcal.energy.results.systematics import Systematics
 
 N = 200_000
 ENERGIES_KEV = 4.0, 50.0, 80.0, 150.0
@@ -65,12 +66,12 @@ class StraightLines:
 
 
 def said_and_true(sigma, bend):
-    """Standard deviations (keV) at ENERGIES_KEV: by `own_covariance`, and of N draws."""
+    """Standard deviations (keV) at ENERGIES_KEV: by `own_systematics`, and of N draws."""
     lines, rng = StraightLines(), np.random.default_rng(3)
     bends = bend * rng.standard_normal(N)
     displaced = sigma * rng.standard_normal((N, 5))
     displaced += bends[:, None] * lines.parabola(lines.centre)
-    covariance = own_covariance(lines.agreement(sigma, bend), lines.table)
+    covariance = own_systematics(lines.agreement(sigma, bend), lines.table)[0]
     stretch, shift = lines.to_line @ displaced.T
     errors = [stretch * e + shift - bends * lines.parabola(e) for e in ENERGIES_KEV]
     said = [systematic_sigma(energy, covariance) for energy in ENERGIES_KEV]
@@ -102,10 +103,27 @@ def test_it_is_a_covariance():
         scatter = np.random.default_rng(seed).uniform(0.0, 0.3, 6)
         measured = lines.agreement(np.zeros(5), 0.0)
         misfit = measured.misfit._replace(shift_scatter=scatter[:5], bend_scatter=scatter[5:])
-        covariance = own_covariance(measured._replace(misfit=misfit), lines.table)
+        covariance = own_systematics(measured._replace(misfit=misfit), lines.table)[0]
         np.testing.assert_allclose(covariance, covariance.T, rtol=1e-12)
         values = np.linalg.eigvalsh(covariance)
         assert values[0] >= -1e-12 * values[-1]
+
+
+def test_between_the_blocks_energies_are_displaced_as_the_lines_are():
+    """The blocks' own displacement, within what a parabola may take of five of them."""
+    lines = StraightLines()
+    _, between = own_systematics(lines.agreement(np.full(5, 0.1), 0.0), lines.table)
+    assert between == pytest.approx(0.1, rel=0.3)
+    _, nothing = own_systematics(lines.agreement(np.zeros(5), 0.0), lines.table)
+    assert nothing == pytest.approx(0.0, abs=1e-9)
+
+
+def test_far_from_lines_an_energy_is_less_sure_than_near_them():
+    known = Systematics(*np.zeros((2, 1, 3, 3)), between=0.05, blocks=np.array([[6, 10], [30, 33]]))
+    for energy, expected in ((8.0, 0.0), (12.5, 0.25), (20.0, 1.0), (31.0, 0.0), (150.0, 1.0)):
+        assert known.sigma(energy) == pytest.approx(0.05 * np.sqrt(expected))
+        assert known.own_sigma(energy) == pytest.approx(0.05 * np.sqrt(expected))
+        assert known.common_sigma(energy) == 0.0
 
 
 def test_blocks_that_cannot_be_compared_say_nothing():
@@ -113,5 +131,6 @@ def test_blocks_that_cannot_be_compared_say_nothing():
     measured = lines.agreement(np.full(5, 0.1), 0.1)
     alone = np.zeros((5, 2))
     alone[3] = 1.0 / lines.centre[3], 0.0  # one block decides on the relation
-    covariance = own_covariance(measured._replace(lever=alone), lines.table)
+    covariance, between = own_systematics(measured._replace(lever=alone), lines.table)
     np.testing.assert_array_equal(covariance, np.zeros((3, 3)))
+    assert between == 0.0

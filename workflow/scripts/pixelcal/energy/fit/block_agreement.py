@@ -162,8 +162,9 @@ def systematic_covariance(
     return covariance
 
 
-def own_covariance(agreement: BlockAgreement, table: LineTable) -> np.ndarray:
-    """Covariance (3, 3) of stretch, shift (keV) and bend (keV) that each pixel has by itself.
+def own_systematics(agreement: BlockAgreement, table: LineTable) -> tuple[np.ndarray, float]:
+    """What each pixel has by itself: covariance (3, 3) of stretch, shift (keV) and bend (keV), and
+    how far (keV) energies that no line is near may be displaced.
 
     Lines of a pixel stand off from a straight relation by more than counting where its channels are
     not linear or its response is not the camera's. How much is seen in how its blocks disagree, and
@@ -173,6 +174,9 @@ def own_covariance(agreement: BlockAgreement, table: LineTable) -> np.ndarray:
     `lever` @ d, which is H d at the blocks, and leaving out a block shows it at
 
         s_b = (d_b - (H d)_b) / (1 - H_bb)
+
+    An energy between the blocks is displaced as the lines are, and no line tells by how much: the
+    median of the blocks' variances says how far.
     """
     lever, n_blocks = agreement.lever, table.n_blocks
     centre = _centres(table)
@@ -180,7 +184,7 @@ def own_covariance(agreement: BlockAgreement, table: LineTable) -> np.ndarray:
     left = 1.0 - np.diag(hat)
     if not (left > LEAST_LEFT).all() or n_blocks <= MOST_STRAIGHT:
         # One block alone decides, or no bend can be told: nothing is known of how they disagree.
-        return np.zeros((3, 3))
+        return np.zeros((3, 3)), 0.0
     parabola = -4.0 * bend_function(centre, table)
     seen = (np.eye(n_blocks) - hat) / left[:, None]
     weight = 1.0 / (agreement.pixel_err**2 * left)
@@ -191,7 +195,7 @@ def own_covariance(agreement: BlockAgreement, table: LineTable) -> np.ndarray:
     error = np.append(agreement.pixel_err, agreement.bend_err)
     variance, _ = nnls(squares / error[:, None] ** 2, (found / error) ** 2)
     moves = np.vstack([np.column_stack([lever, np.zeros(n_blocks)]), 4.0 * _of_bend(lever, table)])
-    return (moves.T * variance) @ moves
+    return (moves.T * variance) @ moves, float(np.sqrt(np.median(variance[:-1])))
 
 
 def _of_elements(lever: np.ndarray, response: Response, table: LineTable) -> np.ndarray:

@@ -20,7 +20,7 @@ import numpy as np
 
 from pixelcal.energy.fit.block_agreement import (
     compare_blocks,
-    own_covariance,
+    own_systematics,
     systematic_covariance,
 )
 from pixelcal.energy.fit.camera_prior import nearer_prior
@@ -252,10 +252,12 @@ def _with_agreement(response: Response, counts, gain, offset, table, options) ->
         logger.info(FITTED_BEND, response.curve.middle, response.bend_err / 4, response.curve.low)
     if words := told(response.explanations):
         logger.warning(words)
+    covariance, between = own_systematics(found, table)
     return replace(
         response,
         systematic_covariance=systematic_covariance(found, response, table),
-        own_covariance=own_covariance(found, table),
+        own_covariance=covariance,
+        own_between=between,
         block_shift=found.shift,
         block_shift_err=found.shift_err,
         misfit=found.misfit,

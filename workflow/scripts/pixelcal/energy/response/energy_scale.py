@@ -49,6 +49,9 @@ OWN_KEYWORDS = (
     ("OWNBND2", "[keV2] own variance, bend at 80 keV"),
 )
 
+OWN_BETWEEN = "OWNBTWN"
+"""Keyword of how far energies of a pixel that no line is near may be displaced, keV."""
+
 
 def scale_cards(covariance: np.ndarray, keywords=SCALE_KEYWORDS) -> list[tuple]:
     """Header cards of the upper triangle of a covariance (k, k); none where it is not known."""

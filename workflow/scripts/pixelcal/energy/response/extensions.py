@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pixelcal.energy.curve import Curve
-from pixelcal.energy.response.energy_scale import common_covariance, own_covariance
+from pixelcal.energy.response.energy_scale import OWN_BETWEEN, common_covariance, own_covariance
 from pixelcal.io.tables import has_extension, read_columns
 
 
@@ -47,12 +47,15 @@ def curves(path: str | Path, ends: tuple[float, float]) -> dict[str, Curve]:
     return {kind: curve for kind, curve in found.items() if curve is not None}
 
 
-def systematic_covariances(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Covariances (3, 3) that pixels have in common, and that each has by itself, by their kind."""
+def systematic_covariances(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray, float]]:
+    """Covariances (3, 3) that pixels have in common, and that each has by itself, by their kind;
+    and how far (keV) energies that no line is near may be displaced beside."""
     found = {}
     for ending in suffixes(path):
         header = read_columns(path, f"LINES{ending}").meta
         known = common_covariance(header)
         # One of counting alone has no bend in it.
-        found[kind_in(header)] = np.pad(known, (0, 3 - len(known))), own_covariance(header)
+        between = float(header.get(OWN_BETWEEN, 0.0))
+        common = np.pad(known, (0, 3 - len(known)))
+        found[kind_in(header)] = common, own_covariance(header), between
     return found

@@ -11,6 +11,7 @@ from astropy.io import fits
 from pixelcal.energy.kinds import of_kind
 from pixelcal.energy.lines import LineTable, elements_of, line_groups
 from pixelcal.energy.response.energy_scale import (
+    OWN_BETWEEN,
     OWN_KEYWORDS,
     SYSTEMATIC_KEYWORDS,
     line_ends,
@@ -165,6 +166,7 @@ def _shape_cards(response: Response) -> list[tuple]:
         shape += scale_cards(response.systematic_covariance, SYSTEMATIC_KEYWORDS)
     if response.own_covariance is not None:
         shape += scale_cards(response.own_covariance, OWN_KEYWORDS)
+        shape.append((OWN_BETWEEN, response.own_between, "[keV] own, where no line is near"))
     if np.isfinite(response.bend):
         shape += [
             ("BEND", response.bend, "[keV] bend of all relations, 4 x at mid range"),
@@ -265,6 +267,7 @@ def _read_response(path: str | Path, table: LineTable, ending: str) -> tuple[str
         scale_covariance=scale_covariance(header),
         systematic_covariance=_known_covariance(header, SYSTEMATIC_KEYWORDS),
         own_covariance=_known_covariance(header, OWN_KEYWORDS),
+        own_between=float(header.get(OWN_BETWEEN, 0.0)),
         bend=float(header.get("BEND", np.nan)),
         bend_err=float(header.get("BENDERR", np.nan)),
         block_shift=_column(continuum, "SHIFT"),

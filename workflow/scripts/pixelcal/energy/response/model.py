@@ -69,6 +69,8 @@ class Response:
     own_covariance : (3, 3) float, or None
         The same of what each pixel has by itself beyond counting: its channels are not linear, or
         its response is not that of the camera.
+    own_between : float, keV
+        How far energies of a pixel that no line is near may be displaced, beside that.
     bend, bend_err : float, keV
         How the relations of all pixels bend (`energy_scale.bend_function`); NaN where not known.
     element_shift : (n_elements,) float, keV, or None
@@ -116,6 +118,7 @@ class Response:
     converged: bool | None = None
     systematic_covariance: np.ndarray | None = None
     own_covariance: np.ndarray | None = None
+    own_between: float = 0.0
     bend: float = np.nan
     bend_err: float = np.nan
     element_shift: np.ndarray | None = None

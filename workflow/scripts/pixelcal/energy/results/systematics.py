@@ -2,7 +2,7 @@
 
 Part of it is common to the pixels of a kind (`response.energy_scale`): counting of the stack,
 energies of lines, a bend, blocks of lines that disagree. Part of it each pixel has by itself
-(`fit.block_agreement.own_covariance`): its channels are not linear, or its response is not that of
+(`fit.block_agreement.own_systematics`): its channels are not linear, or its response is not that of
 the camera. No statistical error contains either. Beyond the outermost lines nothing tells whether
 energies go on straight: an allowance that the instrument file states is added there.
 """
@@ -22,6 +22,9 @@ from pixelcal.energy.response.extensions import systematic_covariances
 from pixelcal.instrument import Instrument, Requirement
 from pixelcal.status import has_valid_fit
 
+FORGOTTEN_KEV = 10.0
+"""So far from a block of lines, channels that are not linear displace an energy independently."""
+
 
 class Systematics(NamedTuple):
     """What is uncertain in the energies of pixels beside counting.
@@ -35,22 +38,46 @@ class Systematics(NamedTuple):
         Lowest and highest line.
     nonlinearity : (2,) float, keV/keV
         Allowance below and above them, `Instrument.nonlinearity`.
+    between : (n,) float, keV, or 0
+        How far the energies of each pixel that no line is near may be displaced.
+    blocks : (n_blocks, 2) float, keV
+        Limits of the blocks of lines.
     """
 
     common: np.ndarray
     individual: np.ndarray
     ends_keV: tuple[float, float] = (-np.inf, np.inf)
     nonlinearity: tuple[float, float] = (0.0, 0.0)
+    between: np.ndarray | float = 0.0
+    blocks: np.ndarray | None = None
 
     def sigma(self, energy_keV: float) -> np.ndarray:
         """Standard deviations (n,), keV, of an energy, by all of them together."""
         covered = systematic_sigmas(energy_keV, self.common + self.individual)
-        return np.hypot(covered, self.allowance(energy_keV))
+        away = np.hypot(self.away(energy_keV), self.allowance(energy_keV))
+        return np.hypot(covered, away)
 
     def common_sigma(self, energy_keV: float) -> np.ndarray:
         """Standard deviations (n,), keV, of what the energies of all pixels have in common."""
         covered = systematic_sigmas(energy_keV, self.common)
         return np.hypot(covered, self.allowance(energy_keV))
+
+    def own_sigma(self, energy_keV: float) -> np.ndarray:
+        """Standard deviations (n,), keV, of what the energy of each pixel has by itself."""
+        covered = systematic_sigmas(energy_keV, self.individual)
+        return np.hypot(covered, self.away(energy_keV))
+
+    def away(self, energy_keV: float) -> np.ndarray:
+        """How far (n,), keV, an energy may be displaced that no line is near.
+
+        As a random walk from the nearest block on, which has forgotten it after `FORGOTTEN_KEV`.
+        """
+        distance = 0.0
+        if self.blocks is not None:
+            low, high = np.asarray(self.blocks).T
+            distance = np.maximum(np.maximum(low - energy_keV, energy_keV - high), 0.0).min()
+        part = min(float(distance) / FORGOTTEN_KEV, 1.0)
+        return np.asarray(self.between) * np.sqrt(part)
 
     def allowance(self, energy_keV: float) -> float:
         """What energies (keV) beyond the outermost lines may be off, keV."""
@@ -71,9 +98,14 @@ def systematics_of(
     From the learnt `response` (a path), and from where the lines of `table` end.
     """
     known = systematic_covariances(response)
-    pairs = np.array([of_kind(known, str(kind)) for kind in kinds]).reshape(-1, 2, 3, 3)
+    of_pixels = [of_kind(known, str(kind)) for kind in kinds]
+    common, individual = (
+        np.array([one[k] for one in of_pixels]).reshape(-1, 3, 3) for k in range(2)
+    )
+    between = np.array([one[2] for one in of_pixels])
     ends = float(table.energy_keV.min()), float(table.energy_keV.max())
-    return Systematics(pairs[:, 0], pairs[:, 1], ends, instrument.nonlinearity)
+    beyond = ends, instrument.nonlinearity
+    return Systematics(common, individual, *beyond, between, table.block_limits_keV)
 
 
 def column_name(energy_keV: float) -> str:

@@ -16,7 +16,6 @@ from pixelcal.energy.requirement import (
     predicted_pass_fraction,
     requirement_keV,
 )
-from pixelcal.energy.response.energy_scale import systematic_sigmas
 from pixelcal.energy.results.systematics import Systematics, unknown_systematics
 from pixelcal.instrument import Requirement
 from pixelcal.numerics import statistics
@@ -72,7 +71,7 @@ def validate(
             "trusted": {key: of_trusted[key] for key in PASS_FRACTIONS},
             "good": energy_numbers(*data, good, error, systematic),
             "common_sigma_keV": _typical(known.common_sigma(energy)),
-            "own_sigma_keV": _typical(systematic_sigmas(energy, known.individual)),
+            "own_sigma_keV": _typical(known.own_sigma(energy)),
         }
     return {
         "n_pixels": len(status),
