@@ -124,6 +124,14 @@ def test_counts_of_the_model_are_those_of_the_data_without_a_prior():
     )
 
 
+def test_a_component_of_which_nothing_is_known_keeps_its_normalisation():
+    """No line where the block is, and no prior: the step along it is 0."""
+    counts = np.random.default_rng(5).poisson(18.0, 60)
+    design = np.array([np.full(60, 20.0), np.zeros(60)])
+    found = fit_normalisations(counts, design, np.full(2, np.inf))
+    assert found == pytest.approx([counts.sum() / 1200.0, 1.0], rel=1e-6)
+
+
 def test_normalisations_are_the_minimum_that_scipy_finds():
     """A simplex search without gradients, from elsewhere, on the likelihood by scipy.stats."""
     rng = np.random.default_rng(6)

@@ -229,15 +229,17 @@ def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Respons
 
     By a score test; and where lines do not stand where they should, by a fit that starts from much
     trapping and hardly any tail. An exponential tail that stands in for strong trapping puts lines
-    in the wrong places, and no small step leads from the one to the other.
+    in the wrong places, and no small step leads from the one to the other. Where the model does not
+    describe the stack anyway, chi-square must fall by so much times more (an F test).
     """
     with_it = terms._replace(trapping=True)
-    if learnt.trapping_gain > TRAPPING_GAIN:
+    needed = TRAPPING_GAIN * max(learnt.chi_square / learnt.dof, 1.0)
+    if learnt.trapping_gain > needed:
         return with_it, learnt
     if learnt.explanations and learnt.explanations[0].gain > TRAPPING_GAIN:
         far = replace(learnt.shape, trapping=FAR_TRAPPING, tail_60=FAR_TAIL)
         other = learner.learn(replace(before, shape=far), with_it)
-        if learnt.chi_square - other.chi_square > TRAPPING_GAIN:
+        if learnt.chi_square - other.chi_square > needed:
             return with_it, other
     return terms, learnt
 

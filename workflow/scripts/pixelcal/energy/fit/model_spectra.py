@@ -167,7 +167,7 @@ def fit_normalisations(
         curvature = (design * (counts / mu**2)) @ design.T + np.diag(of_prior)
         free = (norms > lowest) | (gradient < 0.0)
         step = np.zeros(len(norms))
-        step[free] = -np.linalg.solve(curvature[np.ix_(free, free)], gradient[free])
+        step[free] = -_solved(curvature[np.ix_(free, free)], gradient[free])
         if -gradient @ step < CONVERGENCE_TOLERANCE:
             break
         # The curvature is positive: a step that is short enough goes down.
@@ -180,6 +180,14 @@ def fit_normalisations(
         else:
             break
     return norms
+
+
+def _solved(curvature: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """The Newton step (k,), 0 along what the counts do not tell, as a line group without any."""
+    try:
+        return np.linalg.solve(curvature, gradient)
+    except np.linalg.LinAlgError:
+        return np.linalg.lstsq(curvature, gradient, rcond=None)[0]
 
 
 def _minus_log_likelihood(counts, mu, deviation, scale) -> float:
