@@ -43,6 +43,7 @@ SAME = [
     f"{EXPOSURE}/spectra.fits",
     f"{EXPOSURE}/truth.ecsv",
     f"{EXPOSURE}/response.fits",
+    f"{EXPOSURE}/lines.csv",
     "results/run.json",
     *TARGETS,
 ]

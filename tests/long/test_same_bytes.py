@@ -20,7 +20,7 @@ from pixelcal.io.tables import table_hdu, write_fits
 from pixelcal.workflow import config as configuration
 
 CI = "config/ci.yaml"
-KINDS = {".fits", ".json", ".ecsv", ".html", ".png", ".pdf", ".txt"}
+KINDS = {".fits", ".json", ".csv", ".ecsv", ".html", ".png", ".pdf", ".txt"}
 PRIOR = {"gain_keV": 0.145, "offset_keV": 3.0}
 DEFAULTS = configuration.load_defaults(configuration.read_schema(config_reference.SCHEMA))
 

@@ -307,6 +307,12 @@ def prior_input(exposure="{exposure}"):
     return optional(prior=config["relation"]["file"])
 
 
+def catalogue_input(wildcards):
+    """The catalogue that lines are found in, where the exposure includes them."""
+    includes = EXPOSURES[wildcards.exposure]["fit"]["include_lines"]
+    return {"catalogue": CATALOGUE} if includes else {}
+
+
 def bad_pixels_input():
     """The table of bad pixels, where one is configured."""
     return optional(bad_pixels=config["bad_pixels"])
