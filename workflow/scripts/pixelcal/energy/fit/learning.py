@@ -57,6 +57,9 @@ does for a little of it."""
 FAR_TRAPPING, FAR_TAIL = 0.05, 0.02
 """Trapping and fraction in the tail at 60 keV that strong trapping is looked for from."""
 
+MOST_TAIL_LEFT = 0.5
+"""Strong trapping leaves at most this part of the tail that stood in for it."""
+
 MIN_STACK_COUNTS = 1000
 """Fewer counts in the stack teach nothing about a shape."""
 
@@ -229,17 +232,17 @@ def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Respons
 
     By a score test; and where lines do not stand where they should, by a fit that starts from much
     trapping and hardly any tail. An exponential tail that stands in for strong trapping puts lines
-    in the wrong places, and no small step leads from the one to the other. Where the model does not
-    describe the stack anyway, chi-square must fall by so much times more (an F test).
+    in the wrong places, and no small step leads from the one to the other. Trapping must then take
+    the place of most of the tail; beside a tail that stays, it stands in for something else.
     """
     with_it = terms._replace(trapping=True)
-    needed = TRAPPING_GAIN * max(learnt.chi_square / learnt.dof, 1.0)
-    if learnt.trapping_gain > needed:
+    if learnt.trapping_gain > TRAPPING_GAIN:
         return with_it, learnt
     if learnt.explanations and learnt.explanations[0].gain > TRAPPING_GAIN:
         far = replace(learnt.shape, trapping=FAR_TRAPPING, tail_60=FAR_TAIL)
         other = learner.learn(replace(before, shape=far), with_it)
-        if learnt.chi_square - other.chi_square > needed:
+        gained = learnt.chi_square - other.chi_square > TRAPPING_GAIN
+        if gained and other.shape.tail_60 < MOST_TAIL_LEFT * learnt.shape.tail_60:
             return with_it, other
     return terms, learnt
 
