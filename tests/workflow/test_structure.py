@@ -127,6 +127,12 @@ def test_no_folder_is_flat():
         assert len(list(folder.glob("[a-z]*.py"))) <= MOST_MODULES, folder.name
 
 
+def test_no_two_test_files_have_one_name():
+    """pytest refuses the second one, but only where both are collected together."""
+    names = sorted(path.name for path in (PROJECT / "tests").rglob("test_*.py"))
+    assert len(names) == len(set(names)), [name for name in names if names.count(name) > 1]
+
+
 def test_own_is_no_name():
     """It was one 911 times: what is meant has a noun."""
     for name, path in MODULES.items():
