@@ -28,7 +28,7 @@ from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
 from pixelcal.energy.fit.start import find_starts
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
-from pixelcal.energy.response.learn import learn_response
+from pixelcal.energy.response.learn import solve_stack, with_score_tests
 from pixelcal.energy.response.line_shape import LineShape, prior_sigma
 from pixelcal.energy.response.model import Response, empty_response
 from pixelcal.energy.response.population import N_OF_SHAPE, learn_population_scale
@@ -154,7 +154,7 @@ class _Learner:
     def __init__(self, counts, gain, offset, table, options, expected):
         self._counts, self._gain, self._offset = counts, gain, offset
         self._table, self._options, self._expected = table, options, expected
-        self._used, self._covariance = np.arange(len(counts)), None
+        self._used, self._covariance, self._solved = np.arange(len(counts)), None, None
 
     def learn(self, response: Response, terms: Terms) -> Response | None:
         """The response by the pixels that were aligned last; None where they hold too few counts.
@@ -168,7 +168,12 @@ class _Learner:
             return None
         start, scale = response.shape, response.population_scale
         data = stacks, self._table, float(pixels[1].mean()), len(used)
-        return learn_response(*data, start, scale, self._expected, terms)
+        self._solved = solve_stack(*data, start, scale, self._expected, terms)
+        return self._solved.response
+
+    def tested(self, response: Response) -> Response:
+        """A response that was learnt last, with the score tests of its stack."""
+        return with_score_tests(response, self._solved)
 
     def align(self, response: Response, chosen: np.ndarray) -> Response:
         """The response with the population prior that the pixels `chosen` (m,) teach.
@@ -206,9 +211,11 @@ def _alternate(counts, gain, offset, table, options, expected, terms, max_iterat
         learnt = learner.learn(response, terms)
         if learnt is None:
             logger.warning(NONE_ALIGNED if iteration else TOO_FEW)
-            return response, False
+            return learner.tested(response) if iteration else response, False
         iteration, change = iteration + 1, _change(response.shape, learnt.shape)
         converged = iteration >= MIN_EM_ITERATIONS and change < CONVERGENCE_TOLERANCE
+        if converged or iteration == max_iterations:
+            learnt = learner.tested(learnt)
         if converged and not terms.trapping:
             terms, learnt = _with_trapping_if_asked(learner, response, learnt, terms)
             if terms.trapping:  # another shape, which has as many iterations as the first had
@@ -221,7 +228,7 @@ def _alternate(counts, gain, offset, table, options, expected, terms, max_iterat
         logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
     if len(few) < len(counts):
         before = learner.align(response, np.arange(len(counts)))
-        learnt = learner.learn(before, terms)
+        learnt = learner.tested(learner.learn(before, terms))
         response = replace(learnt, iterations=iteration + 1, converged=response.converged)
         _log(response, _change(before.shape, response.shape))
     return response, True

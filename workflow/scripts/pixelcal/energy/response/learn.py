@@ -15,8 +15,11 @@ with straight relations; their values move no line.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.optimize import OptimizeResult, least_squares
 
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.line_shape import TRAPPING, LineShape
@@ -29,7 +32,44 @@ REWEIGHTINGS = 3
 """How often the stack is fitted, each time with the weights of the model before."""
 
 
-def learn_response(
+class Solved(NamedTuple):
+    """The least-squares problem of a stack where it is solved.
+
+    Attributes
+    ----------
+    fit : StackFit
+    found : scipy OptimizeResult
+    weights : (n bins,) float
+        Of the stack by its expected counts.
+    response : Response
+        Without score tests.
+    """
+
+    fit: StackFit
+    found: OptimizeResult
+    weights: np.ndarray
+    response: Response
+
+
+def learn_response(*data, **options) -> Response:
+    """The camera's response by the stacked spectra of its pixels, with its score tests.
+
+    Parameters as `solve_stack` has them.
+    """
+    solved = solve_stack(*data, **options)
+    return with_score_tests(solved.response, solved)
+
+
+def with_score_tests(response: Response, solved: Solved) -> Response:
+    """A response with what its stack tells of terms that are not fitted: each costs as much as an
+    iteration of the fit."""
+    fit, found, weights, _ = solved
+    gain = 0.0 if fit.terms.trapping else fit.trapping_gain(found, weights)
+    told = explanations(fit, found.x, weights)
+    return replace(response, trapping_gain=gain, explanations=told)
+
+
+def solve_stack(
     stacks,
     table: LineTable,
     gain: float,
@@ -38,7 +78,7 @@ def learn_response(
     population_scale: np.ndarray,
     expected: LineShape,
     terms: Terms = Terms(),  # noqa: B008, a tuple
-) -> Response:
+) -> Solved:
     """Fit the camera's response to the stacked spectra of its pixels.
 
     Poisson maximum likelihood by iteratively reweighted least squares; the weights come from the
@@ -72,7 +112,7 @@ def learn_response(
     covariance = np.linalg.pinv(found.jac.T @ found.jac)
     series, of_line = series_of_lines(table)
     shape = fit.shape(theta)
-    return Response(
+    response = Response(
         shape=shape,
         line_strength=strengths[of_line] * line_weights(shape, table) / n_pixels,
         continuum=strengths[len(series) :].reshape(table.n_blocks, -1) / n_pixels,
@@ -82,12 +122,11 @@ def learn_response(
         bend_err=float(np.sqrt(covariance[fit.bend, fit.bend])),
         element_shift=theta[fit.elements],
         nuisance_covariance=covariance[fit.bend :, fit.bend :],
-        explanations=explanations(fit, theta, weights),
         **fit.scale(theta),
         chi_square=float(np.sum((data - model) ** 2 * weights**2)),
         dof=len(data) - int(np.count_nonzero(strengths)) - len(theta),
-        trapping_gain=0.0 if terms.trapping else fit.trapping_gain(found, weights),
     )
+    return Solved(fit, found, weights, response)
 
 
 def _reweighted(fit: StackFit, start: LineShape):
