@@ -215,9 +215,8 @@ def event_contents(wildcards):
 
 def response_contents(wildcards):
     """Checksums of the tables that the response of the camera is learnt from."""
-    includes = EXPOSURES[wildcards.exposure]["fit"]["include_lines"]
-    catalogue = CATALOGUE if includes else None
-    return contents(given_line_table(wildcards), config["bad_pixels"], catalogue)
+    catalogue = catalogue_input(wildcards).values()
+    return contents(given_line_table(wildcards), config["bad_pixels"], *catalogue)
 
 
 def fit_contents(wildcards):

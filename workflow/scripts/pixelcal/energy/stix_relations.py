@@ -123,11 +123,7 @@ def read_daily(path: str | Path, start: str) -> tuple[list[str], np.ndarray, np.
     InputError
         Where the time of the run is none.
     """
-    with fits.open(path, memmap=False) as hdus:
-        rows = next(hdu.data for hdu in hdus[1:] if set(hdu.columns.names) >= DAILY_COLUMNS)
-        began = [str(text).strip() for text in rows["MEAS_START_UTC"]]
-        gain = np.asarray(rows["GAIN"], float).reshape(len(rows), -1)
-        offset = np.asarray(rows["OFFSET"], float).reshape(len(rows), -1)
+    _, began, gain, offset = daily_runs(path)
     limit, times = _utc(start), [_utc(text) for text in began]
     if limit is None:
         raise InputError(
@@ -139,6 +135,35 @@ def read_daily(path: str | Path, start: str) -> tuple[list[str], np.ndarray, np.
     order = np.argsort(np.abs(age), kind="stable")
     before = [row for row in order if age[row] > THE_SAME_RUN_S]
     used = before or [row for row in order if age[row] < -THE_SAME_RUN_S]
+    return [began[row] for row in used], gain[used], offset[used]
+
+
+def daily_runs(path: str | Path) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
+    """The runs of a file of daily calibrations, as they stand in it.
+
+    Returns
+    -------
+    rows : (m,) structured array
+        All columns.
+    began : list of m str
+        When each run began.
+    gain, offset : (m, 384) float, keV/channel and keV
+        NaN of a pixel that was not measured.
+
+    Raises
+    ------
+    InputError
+        Where the file has no such table.
+    """
+    with fits.open(path, memmap=False) as hdus:
+        found = [hdu for hdu in hdus[1:] if set(hdu.columns.names) >= DAILY_COLUMNS]
+        if not found:
+            raise InputError(f"{path}: has no table with {', '.join(sorted(DAILY_COLUMNS))}")
+        rows = np.array(found[0].data)
+        began = [str(text).strip() for text in found[0].data["MEAS_START_UTC"]]
+    per_keV, zero = (
+        np.asarray(rows[name], float).reshape(len(rows), -1) for name in ("GAIN", "OFFSET")
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
-        in_keV = np.where(gain[used] > 0, 1.0 / gain[used], np.nan)
-    return [began[row] for row in used], in_keV, -offset[used] * in_keV
+        gain = np.where(per_keV > 0, 1.0 / per_keV, np.nan)
+    return rows, began, gain, -zero * gain

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pixelcal.errors import InputError
-from pixelcal.io.fits_files import BROKEN_GZIP, open_bytes
+from pixelcal.io.fits_files import BROKEN_GZIP
+from pixelcal.io.fits_headers import open_bytes
 
 BLOCK_BYTES = 2**20
 ALL_ONES = 2**32 - 1

@@ -8,14 +8,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
 from pixelcal.errors import InputError
+from pixelcal.io.fits_headers import GZIP, is_gzip, open_bytes
 
-GZIP = b"\x1f\x8b"
 OTHER_COMPRESSIONS = {
     b"BZh": "bzip2",
     b"\xfd7zXZ\x00": "xz",
@@ -29,17 +28,6 @@ NO_DATA = "without data"
 
 BROKEN_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 """What Python raises where compressed data end early or are damaged."""
-
-
-def is_gzip(path: str | Path) -> bool:
-    """Whether a file is gzip-compressed, whatever its name."""
-    with open(path, "rb") as file:
-        return file.read(len(GZIP)) == GZIP
-
-
-def open_bytes(path: str | Path) -> BinaryIO:
-    """The bytes of a file, plain or gzip-compressed, for large pieces; who asks closes it."""
-    return gzip.open(path) if is_gzip(path) else open(path, "rb", 0)  # noqa: SIM115
 
 
 def is_fits(path: str | Path) -> bool:

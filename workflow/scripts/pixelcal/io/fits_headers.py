@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+GZIP = b"\x1f\x8b"
 BLOCK, _CARD = 2880, 80
 _MOST_BLOCKS = 2000
 _BROKEN = (OSError, EOFError, zlib.error, ValueError)
@@ -21,7 +22,7 @@ def read_headers(path: str | Path, most: int = 100) -> list[dict]:
     """The headers of the first `most` HDUs; fewer, or none, where the file is missing or broken."""
     headers = []
     try:
-        with open_plain(path) as file:
+        with open_bytes(path) as file:
             for header in walk(file):
                 headers.append(header)
                 if len(headers) == most:
@@ -31,11 +32,15 @@ def read_headers(path: str | Path, most: int = 100) -> list[dict]:
     return headers
 
 
-def open_plain(path: str | Path) -> BinaryIO:
-    """The bytes of a file, decompressed where it is compressed by gzip; who asks closes it."""
+def is_gzip(path: str | Path) -> bool:
+    """Whether a file is gzip-compressed, whatever its name."""
     with open(path, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if packed else open(path, "rb")  # noqa: SIM115
+        return file.read(len(GZIP)) == GZIP
+
+
+def open_bytes(path: str | Path) -> BinaryIO:
+    """The bytes of a file, plain or gzip-compressed, for large pieces; who asks closes it."""
+    return gzip.open(path) if is_gzip(path) else open(path, "rb", 0)  # noqa: SIM115
 
 
 def walk(file: BinaryIO) -> Iterator[dict]:

@@ -97,6 +97,15 @@ def table_hdu(
     return hdu
 
 
+def as_rows(**columns: np.ndarray) -> np.ndarray:
+    """A structured array (n,) of columns (n, ...) with their types; texts are as wide as given."""
+    types = [(name, column.dtype, column.shape[1:]) for name, column in columns.items()]
+    rows = np.empty(len(next(iter(columns.values()))), types)
+    for name, column in columns.items():
+        rows[name] = column
+    return rows
+
+
 def append_cards(header: fits.Header, cards: Iterable[tuple]) -> None:
     """Put `cards` into `header`: HISTORY and COMMENT are added, other keywords are set."""
     for keyword, *rest in cards:

@@ -22,7 +22,8 @@ from astropy.io import fits
 
 from pixelcal.errors import InputError
 from pixelcal.io.columns import bytes_of, column_names, count_and_code
-from pixelcal.io.fits_files import BROKEN_GZIP, open_bytes
+from pixelcal.io.fits_files import BROKEN_GZIP
+from pixelcal.io.fits_headers import open_bytes
 
 ALGORITHMS = ("GZIP_1", "GZIP_2", "RICE_1", "NOCOMPRESS")
 RICE_CODES, RICE_BLOCK = ("B", "I", "J"), 32

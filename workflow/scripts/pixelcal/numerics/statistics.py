@@ -43,6 +43,11 @@ def median(values: np.ndarray) -> float:
     return float(np.median(values)) if len(values) else np.nan
 
 
+def medians(values: np.ndarray) -> np.ndarray:
+    """Median (k,) of the finite values of each column (n, k)."""
+    return np.array([median(column) for column in values.T])
+
+
 def rms(values: np.ndarray) -> float:
     """Root mean square of the finite values."""
     values = finite(values)

@@ -108,15 +108,16 @@ def check_learnt(config: Mapping, instrument: Mapping) -> None:
     """What is found with the response needs one that is learnt."""
     for name, exposure in {"": {"fit": None}, **config["exposures"]}.items():
         fit = {**config["fit"], **(exposure["fit"] or {})}
-        keys = [key for key in LEARNT if fit[key] not in (None, "none", [], False)]
-        asked, key = bool(keys), keys[0] if keys else LEARNT[0]
+        key = next((key for key in LEARNT if fit[key] not in (None, "none", [], False)), None)
+        if key is None:
+            continue
         where = f"exposures.{name}.fit.{key}" if name and exposure["fit"] else f"fit.{key}"
-        if asked and fit["method"] != "joint":
+        if fit["method"] != "joint":
             raise InputError(
                 f"{where}: {shown(fit[key])} is asked for, which the method {fit['method']} cannot"
                 " find; allowed: fit.method: joint"
             )
-        if asked and fit["response"]:
+        if fit["response"]:
             raise InputError(
                 f"{where}: {shown(fit[key])} is asked for, but fit.response"
                 f" {fit['response']!r} holds what was found when it was learnt; leave one of them"
@@ -175,7 +176,7 @@ def file_checks(config: Mapping) -> list[Callable[[], object]]:
     named_files = [(key, path) for key, path in _named_files(config) if path is not None]
     return [
         *(
-            partial(_check_file, key, shipped_or_given(path) if key.endswith("lines") else path)
+            partial(check_file, key, shipped_or_given(path) if key.endswith("lines") else path)
             for key, path in named_files
         ),
         partial(_check_twice, config),
@@ -216,7 +217,7 @@ def _named_files(config: Mapping) -> list[tuple[str, str | None]]:
     ]
 
 
-def _check_file(key: str, path: str) -> None:
+def check_file(key: str, path: str) -> None:
     """A file is there, can be read, and has a name that Snakemake takes as it is."""
     if "{" in path or "}" in path or not path.isprintable():
         raise InputError(

@@ -14,6 +14,7 @@ from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 
 from pixelcal.errors import InputError
+from pixelcal.io.time_keywords import time_system
 
 ORIGIN = datetime(2001, 1, 1)
 """A Monday."""
@@ -23,8 +24,6 @@ _DAY_S = 86400
 _TT_LESS_TAI_S = 32.184
 SYSTEMS = ("TT", "TAI", "UTC", "TDB")
 """Time systems that are converted: TDB as TT, from which it differs by less than 2 ms."""
-
-_OTHER_NAMES = {"TDT": "TT", "ET": "TT", "IAT": "TAI", "UT": "UTC", "GMT": "UTC"}
 
 _LEAPS = (
     (1972, 1), (1972, 7), (1973, 1), (1974, 1), (1975, 1), (1976, 1), (1977, 1), (1978, 1),
@@ -76,8 +75,7 @@ def date_of(seconds: float, epoch: tuple[float, float], system: str) -> float:
     ValueError
         Where the time system is none of `SYSTEMS`.
     """
-    name = system.partition("(")[0].strip().upper()
-    name = _OTHER_NAMES.get(name, name)
+    name = time_system(system)
     if name not in SYSTEMS:
         raise ValueError(f"TIMESYS {system} is none of {', '.join(SYSTEMS)}")
     start = (epoch[0] - _ORIGIN_MJD) * _DAY_S + epoch[1] * _DAY_S

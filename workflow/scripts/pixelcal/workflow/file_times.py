@@ -18,20 +18,11 @@ from typing import BinaryIO
 
 from pixelcal.errors import InputError
 from pixelcal.io.atomic import atomic
-from pixelcal.io.fits_headers import open_plain, walk
+from pixelcal.io.fits_headers import open_bytes, walk
+from pixelcal.io.time_keywords import epoch, keywords_of, zero_of
 from pixelcal.workflow.dates import date_of, parse_date
 
 CACHE = Path(".snakemake", "pixelcal-times.json")
-
-_GROUPS = (
-    ("TSTART",),
-    ("TSTOP",),
-    ("MJDREF", "MJDREFI", "MJDREFF"),
-    ("TIMEZERO", "TIMEZERI", "TIMEZERF", "TIMEOFFS"),
-    ("TIMESYS",),
-    ("TIMEUNIT",),
-)
-"""Keywords that say what times mean, in groups that hold together (as `energy.events.clock`)."""
 
 _UNITS = {"s": 1.0, "sec": 1.0, "second": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _UNITS |= {"min": 60.0, "h": 3600.0, "hr": 3600.0, "d": 86400.0, "day": 86400.0}
@@ -113,7 +104,7 @@ class TimesOfFiles:
 
 def _events_times(path: str, extension: str, embedded: bool) -> FileTimes:
     primary, events, good = {}, None, None
-    with open_plain(path) as file:
+    with open_bytes(path) as file:
         for number, header in enumerate(walk(file)):
             name = str(header.get("EXTNAME", "")).upper()
             if number == 0:
@@ -126,7 +117,7 @@ def _events_times(path: str, extension: str, embedded: bool) -> FileTimes:
                 events = header
     if good is not None:
         return FileTimes(good)
-    words = _words(primary, events or {})
+    words = keywords_of((primary, events or {}))
     if "TSTART" not in words or "TSTOP" not in words or words["TSTART"] >= words["TSTOP"]:
         return FileTimes(None, "has neither an extension GTI nor TSTART and TSTOP in its header")
     reason = _why_no_date(words)
@@ -137,7 +128,7 @@ def _events_times(path: str, extension: str, embedded: bool) -> FileTimes:
 
 def _gti_times(path: str, criteria: Sequence[str]) -> FileTimes:
     found: dict[str, list] = {}
-    with open_plain(path) as file:
+    with open_bytes(path) as file:
         primary: dict = {}
         for number, header in enumerate(walk(file)):
             primary = header if number == 0 else primary
@@ -161,7 +152,7 @@ def _gti_times(path: str, criteria: Sequence[str]) -> FileTimes:
 
 def _spectra_times(path: str) -> FileTimes:
     words: dict = {}
-    with open_plain(path) as file:
+    with open_bytes(path) as file:
         for header in walk(file):
             for word in (*_BEGIN, *_END):
                 if isinstance(header.get(word), str):
@@ -204,21 +195,9 @@ def united(parts: Sequence[Sequence[tuple]]) -> list[tuple[float, float]]:
 # --- headers --------------------------------------------------------------------------------------
 
 
-def _words(primary: Mapping, header: Mapping) -> dict:
-    """The keywords about time of a table; of each group those of its header, else the primary's."""
-    words: dict = {}
-    for group in _GROUPS:
-        for source in (header, primary):
-            given = {word: source[word] for word in group if source.get(word, "") != ""}
-            if given:
-                words |= given
-                break
-    return words
-
-
 def _why_no_date(words: Mapping) -> str:
     """Why times have no date; empty where they have."""
-    if not {"MJDREF", "MJDREFI"} & words.keys():
+    if epoch(words) is None:
         return "has no MJDREF (or MJDREFI), so its times have no date"
     if str(words.get("TIMEUNIT", "s")).strip().lower() not in _UNITS:
         return f"has times in {words['TIMEUNIT']} (TIMEUNIT)"
@@ -232,13 +211,8 @@ def _why_no_date(words: Mapping) -> str:
 def _date(value: float, words: Mapping, unit_s: float | None = None) -> float:
     """The date of a time of a table."""
     timeunit_s = _UNITS[str(words.get("TIMEUNIT", "s")).strip().lower()]
-    zero = words.get("TIMEZERO", words.get("TIMEZERI", 0) + words.get("TIMEZERF", 0))
-    zero = zero or words.get("TIMEOFFS", 0)
-    epoch = words.get("MJDREFI", words.get("MJDREF")), words.get("MJDREFF", 0.0)
-    if "MJDREFI" not in words:
-        epoch = epoch[0], 0.0
-    seconds = value * (unit_s or timeunit_s) + zero * timeunit_s
-    return date_of(seconds, epoch, str(words.get("TIMESYS", "TT")))
+    seconds = value * (unit_s or timeunit_s) + zero_of(words) * timeunit_s
+    return date_of(seconds, epoch(words), str(words.get("TIMESYS", "TT")))
 
 
 def _columns(header: Mapping) -> dict[str, int]:
@@ -251,7 +225,7 @@ def _columns(header: Mapping) -> dict[str, int]:
 
 def _intervals(file: BinaryIO, primary: Mapping, header: Mapping) -> list[tuple] | str:
     """Good times of the table whose data begin where the file stands, or why there are none."""
-    words, columns = _words(primary, header), _columns(header)
+    words, columns = keywords_of((primary, header)), _columns(header)
     reason = _why_no_date(words)
     if reason:
         return reason

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import glob
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from pixelcal.errors import InputError
-
-WILDCARDS = "*?["
+from pixelcal.workflow.config_checks import check_file
+from pixelcal.workflow.file_lists import expanded
 
 
 def other_relations(patterns: Sequence[str], of_this_run: Sequence[str]) -> list[str]:
@@ -20,24 +18,21 @@ def other_relations(patterns: Sequence[str], of_this_run: Sequence[str]) -> list
     Raises
     ------
     InputError
-        Where a pattern matches no file.
+        Where a pattern matches no file, or a file cannot be read.
     """
     made = {Path(path).resolve() for path in of_this_run}
     found: dict[Path, str] = {}
     for number, pattern in enumerate(patterns):
-        path = os.path.expanduser(pattern)
-        matches = sorted(glob.glob(path, recursive=True)) if set(path) & set(WILDCARDS) else [path]
-        files = [match for match in matches if Path(match).is_file()]
-        if not files and not any(Path(match).resolve() in made for match in matches):
+        key = f"history.files[{number}]"
+        try:
+            paths = expanded([pattern], key)
+        except InputError:
             raise InputError(
-                f"history.files[{number}]: {pattern!r} matches no file; allowed: existing"
-                " relation.fits files"
-            )
-        for file in files:
-            if "{" in file or "}" in file or not file.isprintable():
-                raise InputError(
-                    f"history.files[{number}]: {file!r} has a brace or a control character in its"
-                    " name; rename the file"
-                )
-            found.setdefault(Path(file).resolve(), file)
-    return [file for path, file in found.items() if path not in made]
+                f"{key}: {pattern!r} matches no file; allowed: existing relation.fits files"
+            ) from None
+        for path in paths:
+            place = Path(path).resolve()
+            if place not in made:
+                check_file(key, path)
+                found.setdefault(place, path)
+    return list(found.values())

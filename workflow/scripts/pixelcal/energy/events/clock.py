@@ -17,6 +17,7 @@ from astropy.utils import iers
 
 from pixelcal.energy.units import unit_factor
 from pixelcal.errors import InputError
+from pixelcal.io.time_keywords import epoch, keywords_of, time_system, zero_of
 
 EPOCH_TOLERANCE_S = 1e-6
 """Epochs that differ by less are the same, written with a different number of decimals."""
@@ -40,19 +41,6 @@ MISSION_TIME_CARDS = (
 
 TIME_SYSTEMS = ("TT", "TAI", "UTC", "TDB", "TCB", "TCG")
 """Those that are converted. UT1 would need tables of measurements; GPS and LOCAL have no scale."""
-
-SYNONYMS = {"TDT": "TT", "ET": "TT", "IAT": "TAI", "UT": "UTC", "GMT": "UTC"}
-"""Other names of time systems, as the FITS standard and astropy have them."""
-
-TIME_KEYWORDS = (
-    ("TSTART",),
-    ("TSTOP",),
-    ("MJDREF", "MJDREFI", "MJDREFF"),
-    ("TIMEZERO", "TIMEZERI", "TIMEZERF", "TIMEOFFS"),
-    ("TIMESYS",),
-    ("TIMEUNIT",),
-)
-"""Keywords that say what times mean, in groups that hold together."""
 
 logger = logging.getLogger(__name__)
 
@@ -85,12 +73,7 @@ def time_keywords(headers: Iterable[Mapping], where: str) -> dict:
     InputError
         Where one that should be a number is none.
     """
-    found: dict = {}
-    for header in headers:
-        for group in TIME_KEYWORDS:
-            given = {word: header[word] for word in group if _is_said(header.get(word))}
-            if given:  # MJDREF of one header and MJDREFI of another do not go together
-                found = {word: value for word, value in found.items() if word not in group} | given
+    found = keywords_of(headers)
     for word, value in found.items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number == (word in ("TIMESYS", "TIMEUNIT")):
@@ -99,35 +82,19 @@ def time_keywords(headers: Iterable[Mapping], where: str) -> dict:
     return found
 
 
-def _is_said(value) -> bool:
-    """Whether a keyword is there with a value."""
-    return isinstance(value, int | float) or (isinstance(value, str) and value.strip() != "")
-
-
 def clock_of(keywords: Mapping, where: str) -> Clock:
     """What the times of a table mean, from `time_keywords`.
 
-    TIMEZERO (TIMEZERI and TIMEZERF; TIMEOFFS in the words of the FITS standard) is added to all
-    times of a table; it is in the unit TIMEUNIT, as TSTART and TSTOP are.
+    What is added to all times (`zero_of`) is in the unit TIMEUNIT, as TSTART and TSTOP are.
     """
     unit_s = unit_factor(keywords.get("TIMEUNIT"), "s", f"{where}: TIMEUNIT")
-    zero = keywords.get("TIMEZERO")
-    if zero is None:
-        zero = keywords.get("TIMEZERI", 0) + keywords.get("TIMEZERF", 0)
-        zero = zero or keywords.get("TIMEOFFS", 0)
     system = keywords.get("TIMESYS")
     return Clock(
         epoch=epoch(keywords),
         system=None if system is None else time_system(system),
         unit_s=unit_s,
-        zero_s=float(zero * unit_s),
+        zero_s=float(zero_of(keywords) * unit_s),
     )
-
-
-def time_system(name: str) -> str:
-    """A time system by its usual name; a realisation in parentheses, as UTC(NIST), is dropped."""
-    name = str(name).partition("(")[0].strip().upper()
-    return SYNONYMS.get(name, name)
 
 
 def check_clocks(a: Clock, b: Clock, name_a: str, name_b: str) -> None:
@@ -147,15 +114,6 @@ def check_clocks(a: Clock, b: Clock, name_a: str, name_b: str) -> None:
             f"{name_a} and {name_b} count time in different systems (TIMESYS {a.system} and"
             f" {b.system}); give files of the same time system"
         )
-
-
-def epoch(keywords) -> tuple[float, float] | None:
-    """Days and fraction of a day (MJD) that times count from; None where a header says nothing."""
-    if "MJDREFI" in keywords:
-        return float(keywords["MJDREFI"]), float(keywords.get("MJDREFF", 0.0))
-    if "MJDREF" in keywords:
-        return float(keywords["MJDREF"]), 0.0
-    return None
 
 
 def epoch_difference_s(a: tuple[float, float], b: tuple[float, float]) -> float:
@@ -250,7 +208,9 @@ def seconds_of_utc(date: str, zero: tuple[float, float], system: str) -> float:
         return float((moment - Time(*zero, format="mjd", scale=system.lower())).sec)
 
 
-def utc_of_seconds(seconds: float, zero: tuple[float, float], system: str) -> str:
-    """UTC (ISO) of a moment, as `_moment` takes it."""
+def utc_of_seconds(
+    seconds: float, zero: tuple[float, float], system: str, precision: int = 3
+) -> str:
+    """UTC (ISO) of a moment, as `_moment` takes it, with so many digits after the seconds."""
     with iers.conf.set_temp("auto_download", False):
-        return str(_moment(seconds, zero, system).utc.isot)
+        return str(Time(_moment(seconds, zero, system).utc, precision=precision).isot)

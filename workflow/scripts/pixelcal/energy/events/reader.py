@@ -34,9 +34,9 @@ from pixelcal.io.fits_files import (
     NO_DATA,
     check_gzip,
     form_of,
-    open_bytes,
     open_fits,
 )
+from pixelcal.io.fits_headers import open_bytes
 from pixelcal.io.tiled_tables import TiledRows, Tiling, is_tiled, tiling_of, unpacked_header
 
 BLOCK_BYTES = 2**20

@@ -27,7 +27,7 @@ from pixelcal.energy.response.energy_scale import (
 from pixelcal.energy.response.misfit import Misfit, measure_misfit
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
-from pixelcal.numerics.statistics import evenly, median
+from pixelcal.numerics.statistics import evenly, median, medians
 from pixelcal.status import has_valid_fit
 
 MOST_PIXELS = 2000
@@ -118,7 +118,7 @@ def compare_blocks(
     shifts = found.block_shift, found.block_shift_err
     bends = fits["BEND"], fits["BEND_ERR"]
     misfit = measure_misfit(*(values[valid] for values in (*data, *shifts, *bends)))
-    counting = _medians(found.block_shift_err[valid]), median(fits["BEND_ERR"][valid])
+    counting = medians(found.block_shift_err[valid]), median(fits["BEND_ERR"][valid])
     return BlockAgreement(shift, shift_err, lever, misfit, *counting)
 
 
@@ -213,11 +213,6 @@ def _is_free(response: Response, table: LineTable) -> np.ndarray:
     if response.free_shift is None:
         return np.zeros(len(elements), bool)
     return np.bincount(of_line, response.free_shift != 0.0, len(elements)) > 0
-
-
-def _medians(values: np.ndarray) -> np.ndarray:
-    """Median (k,) of the finite values of each column (n, k)."""
-    return np.array([median(column) for column in values.T])
 
 
 def _centres(table: LineTable) -> np.ndarray:

@@ -7,22 +7,19 @@ Part of it does not fall with the live time, so that it is learnt for short and 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import warnings
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
-from pixelcal.energy.events.clock import MISSION_EPOCH_UTC
 from pixelcal.energy.history.energies import to_energies, to_relation, typical_relation
 from pixelcal.energy.history.epochs import SAME_MOMENT_S, Epochs
+from pixelcal.energy.history.query import mission_seconds
 from pixelcal.energy.requirement import inner_energies_keV
-from pixelcal.energy.stix_relations import DAILY_COLUMNS
-from pixelcal.errors import InputError
+from pixelcal.energy.stix_relations import daily_runs
 from pixelcal.instrument import Instrument
+from pixelcal.io.provenance import file_sha256
 from pixelcal.status import EnergyStatus
 
 OF_A_TRIPLE = 1.5
@@ -52,20 +49,13 @@ def read_daily_epochs(path: str | Path, instrument: Instrument) -> tuple[Epochs,
     InputError
         Where the file has no such table.
     """
-    with fits.open(path, memmap=False) as hdus:
-        found = [hdu for hdu in hdus[1:] if set(hdu.columns.names) >= DAILY_COLUMNS]
-        if not found:
-            raise InputError(f"{path}: has no table with {', '.join(sorted(DAILY_COLUMNS))}")
-        rows = np.array(found[0].data)
-    start = np.array([_seconds(text) for text in found[0].data["MEAS_START_UTC"]])
+    rows, began, gain, offset = daily_runs(path)
+    start = np.array([mission_seconds(text) for text in began])
     duration = np.asarray(rows["DURATION"], float)
     kept = _one_after_the_other(start, start + duration)
     LOGGER.info("%s: %d rows, %d runs that are apart", path, len(rows), len(kept))
     rows, start, duration = rows[kept], start[kept], duration[kept]
-    per_keV = np.asarray(rows["GAIN"], float).reshape(len(rows), -1).T
-    with np.errstate(divide="ignore"):
-        gain = np.where(per_keV > 0, 1.0 / per_keV, np.nan)
-    offset = -np.asarray(rows["OFFSET"], float).reshape(len(rows), -1).T * gain
+    gain, offset = gain[kept].T.copy(), offset[kept].T.copy()
     # A run of the short kind measures the large pixels alone.
     status = np.where(np.isfinite(gain), 0, int(EnergyStatus.MASKED)).astype(np.int16)
     covariance = scatter_covariance(gain, offset, duration, instrument)
@@ -74,20 +64,13 @@ def read_daily_epochs(path: str | Path, instrument: Instrument) -> tuple[Epochs,
     gain[lost], offset[lost] = np.nan, np.nan
     n, n_epochs = gain.shape
     systematic = np.full((n, n_epochs, len(instrument.requirement.energies_keV)), np.nan, "f4")
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    names = [str(text).strip()[:16] for text in rows["MEAS_START_UTC"].astype(str)]
+    digest, names = file_sha256(path), [began[row][:16] for row in kept]
     epochs = Epochs(
         tuple(names), (Path(path).name,) * n_epochs, (digest,) * n_epochs, start, start + duration,
         np.arange(n), gain, offset, covariance, status, systematic,
         {"TELESCOP": "SOLO", "INSTRUME": "STIX"},
     )  # fmt: skip
     return epochs, np.asarray(rows["AVERAGE_TEMP"], float)
-
-
-def _seconds(text) -> float:
-    time = datetime.fromisoformat(str(text).strip())
-    time = time if time.tzinfo is None else time.astimezone(UTC).replace(tzinfo=None)
-    return (time - MISSION_EPOCH_UTC).total_seconds()
 
 
 def _one_after_the_other(start: np.ndarray, stop: np.ndarray) -> np.ndarray:

@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from astropy.time import Time, TimeDelta
-from astropy.utils import iers
 
-from pixelcal.energy.events.clock import MISSION_EPOCH, mission_start
+from pixelcal.energy.events.clock import (
+    MISSION_EPOCH,
+    MISSION_TIMESYS,
+    mission_start,
+    utc_of_seconds,
+)
 from pixelcal.energy.relation import RELATION_COLUMNS, curve_of
 from pixelcal.energy.results.curves import straightened
 from pixelcal.energy.results.merge import RELATION_EXTENSION
@@ -80,9 +83,7 @@ class Epochs:
 
 def utc(seconds: float) -> str:
     """UTC (ISO, whole seconds) of a moment in s of mission time."""
-    with iers.conf.set_temp("auto_download", False):
-        moment = Time(*MISSION_EPOCH, format="mjd", scale="tt") + TimeDelta(seconds, format="sec")
-        return str(Time(moment.utc, precision=0).isot)
+    return utc_of_seconds(seconds, MISSION_EPOCH, MISSION_TIMESYS, precision=0)
 
 
 def read_epochs(paths: Sequence[str | Path], instrument: Instrument) -> Epochs:

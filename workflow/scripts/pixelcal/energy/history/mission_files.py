@@ -8,17 +8,12 @@ import numpy as np
 from astropy.io import fits
 
 from pixelcal.energy.history.tables import EPOCHS, EXTENSION
-from pixelcal.energy.results.merge import status_comments
 from pixelcal.energy.results.mission_file import (
-    MISSION_DTYPE,
-    MISSION_EXTENSION,
-    MISSION_UNITS,
-    STATUS_DTYPE,
-    STATUS_EXTENSION,
+    calibration_hdus,
+    camera_tables,
     mission_cards,
 )
-from pixelcal.io.tables import read_columns, table_hdu
-from pixelcal.status import EnergyStatus
+from pixelcal.io.tables import read_columns
 
 
 class MissionFile(NamedTuple):
@@ -31,7 +26,7 @@ class MissionFile(NamedTuple):
     exposure : str
     start_s, stop_s : float, s of mission time
         Validity; None for the last, which has no end.
-    calibration, status : structured arrays of `MISSION_DTYPE`, `STATUS_DTYPE`
+    calibration, status : structured arrays of `mission_file.MISSION_DTYPE`, `STATUS_DTYPE`
     """
 
     name: str
@@ -63,22 +58,9 @@ def mission_files(path, previous: tuple[np.ndarray, np.ndarray]) -> list[Mission
         detnum = np.asarray(part["DETNUM"], int)
         new = np.isfinite(part["BEST_GAIN"]) & np.isfinite(part["BEST_OFFSET"])
         gain[detnum[new]], offset[detnum[new]] = part["BEST_GAIN"][new], part["BEST_OFFSET"][new]
-        calibration, status = np.empty(len(gain), MISSION_DTYPE), np.empty(len(gain), STATUS_DTYPE)
-        calibration["DETNUM"] = status["DETNUM"] = np.arange(len(gain))
-        calibration["GAIN"], calibration["OFFSET"] = gain, offset
-        status["UPDATED"], status["STATUS"] = False, EnergyStatus.MASKED
-        status["UPDATED"][detnum[new]] = True
-        status["STATUS"][detnum] = part["STATUS"]
-        files.append(
-            MissionFile(
-                str(epochs["PUBLISHED"][epoch]),
-                str(epochs["NAME"][epoch]),
-                start,
-                stop,
-                calibration,
-                status,
-            )
-        )
+        names = str(epochs["PUBLISHED"][epoch]), str(epochs["NAME"][epoch])
+        made = camera_tables(gain, offset, detnum, part["STATUS"], new)
+        files.append(MissionFile(*names, start, stop, *made))
     return files
 
 
@@ -89,11 +71,5 @@ def mission_hdus(file: MissionFile, cards: list[tuple]) -> list[fits.BinTableHDU
     """
     cards = [*cards, ("EXPNAME", file.exposure, "epoch whose best relation it is")]
     validity = mission_cards(file.start_s, file.stop_s)
-    notes = [
-        ("HISTORY", "best relation of the epoch, by all epochs of the history"),
-        ("HISTORY", f"{(~file.status['UPDATED']).sum()} pixels keep their previous value"),
-    ]
-    return [
-        table_hdu(file.calibration, MISSION_EXTENSION, MISSION_UNITS, [*cards, *validity, *notes]),
-        table_hdu(file.status, STATUS_EXTENSION, None, [*cards, *notes, *status_comments()]),
-    ]
+    note = ("HISTORY", "best relation of the epoch, by all epochs of the history")
+    return calibration_hdus(file.calibration, file.status, cards, validity, [note])

@@ -6,9 +6,12 @@ units of its error, two errors, and flags. The page brings its plots with it and
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import numpy as np
 from astropy.table import Table
 
+from pixelcal.energy.events.clock import MISSION_EPOCH_UTC
 from pixelcal.energy.history.tables import HistoryTables
 from pixelcal.energy.relation import energy_sigma, position
 from pixelcal.report.camera_map import broken_lines
@@ -34,7 +37,7 @@ FAR_STEPS = 18.0
 """Steps of the inverse hyperbolic sine of a distance in errors: fine when near, never cut off."""
 
 MILLISECONDS = 1000.0
-EPOCH_MS = 1483228800000.0
+EPOCH_MS = MILLISECONDS * MISSION_EPOCH_UTC.replace(tzinfo=UTC).timestamp()
 """Zero of mission time in ms since 1970 (UTC without leap seconds, as JavaScript has it)."""
 
 

@@ -24,7 +24,8 @@ from pixelcal.energy.history.tables import (
     energy_columns,
 )
 from pixelcal.energy.results.merge import status_comments
-from pixelcal.io.tables import table_hdu
+from pixelcal.io.tables import as_rows, table_hdu
+from pixelcal.numerics.statistics import medians
 
 RELATION_UNITS = {
     "GAIN": "keV/chan", "OFFSET": "keV", "GAIN_ERR": "keV/chan", "OFFSET_ERR": "keV",
@@ -170,18 +171,7 @@ def _epoch_rows(history: History, in_force, names) -> fits.BinTableHDU:
         *MISSION_TIME_CARDS,
         ("COMMENT", "IN_FORCE: epoch whose file is in force; PUBLISHED: its name."),
     ]
-    return table_hdu(_rows(columns), EPOCHS, {"TSTART": "s", "TSTOP": "s"}, cards)
-
-
-def _rows(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Columns (n,) as a structured array."""
-    rows = np.empty(
-        len(next(iter(columns.values()))),
-        [(name, values.dtype) for name, values in columns.items()],
-    )
-    for name, values in columns.items():
-        rows[name] = values
-    return rows
+    return table_hdu(as_rows(**columns), EPOCHS, {"TSTART": "s", "TSTOP": "s"}, cards)
 
 
 def _camera_rows(history: History) -> fits.BinTableHDU:
@@ -195,7 +185,7 @@ def _camera_rows(history: History) -> fits.BinTableHDU:
         columns[f"MEAN_{energy:g}"] = energy + change[0]
         columns[f"SIGMA_{energy:g}"] = sigma[0]
     for place, energy in enumerate(energies):
-        columns[f"SYS_{energy:g}"] = _medians(epochs.systematic[:, :, place])
+        columns[f"SYS_{energy:g}"] = medians(epochs.systematic[:, :, place])
     columns["JUMP"] = history.drift.camera.jump[0] if has else np.zeros(n_epochs)
     units = {name: "keV" for name in columns if name not in ("EPOCH", "TIME", "JUMP")}
     comments = [
@@ -204,14 +194,8 @@ def _camera_rows(history: History) -> fits.BinTableHDU:
         ("COMMENT", "typical pixel, which does not average down. JUMP: chi-square, 0 where none."),
     ]
     return table_hdu(
-        _rows(columns), CAMERA, units | {"TIME": "s"}, [*MISSION_TIME_CARDS, *comments]
+        as_rows(**columns), CAMERA, units | {"TIME": "s"}, [*MISSION_TIME_CARDS, *comments]
     )
-
-
-def _medians(values: np.ndarray) -> np.ndarray:
-    """Median (t,) of what is known of (n, t); NaN of an epoch of which nothing is."""
-    known = [column[np.isfinite(column)] for column in values.T]
-    return np.array([float(np.median(one)) if len(one) else np.nan for one in known])
 
 
 def _module_rows(history: History) -> fits.BinTableHDU:
@@ -228,7 +212,7 @@ def _module_rows(history: History) -> fits.BinTableHDU:
     columns["JUMP"] = history.drift.modules.jump
     units = {name: "keV" for name in columns if "_" in name} | {"TIME": "s"}
     comment = ("COMMENT", "CHANGE_: change against the camera since the first epoch.")
-    rows = _rows({name: values.ravel() for name, values in columns.items()})
+    rows = as_rows(**{name: values.ravel() for name, values in columns.items()})
     return table_hdu(rows, MODULES, units, [*MISSION_TIME_CARDS, comment])
 
 
@@ -252,7 +236,7 @@ def _properties(history: History, places: np.ndarray) -> fits.BinTableHDU:
         ("COMMENT", "WALK: random walk of the energy at PIVOT2, learnt from the pixel's epochs."),
         ("COMMENT", "REF_: typical relation, by which the places of the energies go."),
     ]
-    return table_hdu(_rows(columns), PIXELS, units, comments)
+    return table_hdu(as_rows(**columns), PIXELS, units, comments)
 
 
 def housekeeping_hdu(history: History, name: str, values, found) -> fits.BinTableHDU:
@@ -290,4 +274,4 @@ def housekeeping_hdu(history: History, name: str, values, found) -> fits.BinTabl
         ("COMMENT", "COEF_: change of the energy in keV per unit of the housekeeping; modules"),
         ("COMMENT", "against the camera, pixels against their module (NUMBER)."),
     ]
-    return table_hdu(_rows(columns), HOUSEKEEPING, None, cards)
+    return table_hdu(as_rows(**columns), HOUSEKEEPING, None, cards)

@@ -24,7 +24,7 @@ from pixelcal.energy.response.materials import MATERIALS, Material
 from pixelcal.energy.response.misfit import Misfit, no_misfit
 from pixelcal.energy.response.model import Explanation, Response
 from pixelcal.errors import InputError
-from pixelcal.io.tables import has_extension, read_columns, table_hdu, write_fits
+from pixelcal.io.tables import as_rows, has_extension, read_columns, table_hdu, write_fits
 
 EARLIER_MATERIAL = "CdTe"
 """Of files that were written before they named it."""
@@ -107,7 +107,7 @@ def _response_hdus(
 ) -> list[fits.BinTableHDU]:
     """The three extensions of a response."""
     elements, of_line = elements_of(table)
-    lines = _columns(
+    lines = as_rows(
         ELEMENT=np.array(table.element, "S"),
         TRANSITION=np.array(table.transition, "S"),
         ENERGY=table.energy_keV,
@@ -117,7 +117,7 @@ def _response_hdus(
         **({"WIDTH": table.width_keV} if table.width_keV.any() else {}),
         **({} if response.free_shift is None else {"FREE_SHIFT": response.free_shift}),
     )
-    continuum = _columns(
+    continuum = as_rows(
         BLOCK=np.array(table.block_names, "S"),
         E_MIN=table.block_limits_keV[:, 0],
         E_MAX=table.block_limits_keV[:, 1],
@@ -127,7 +127,7 @@ def _response_hdus(
         **dict(zip(MISFIT_COLUMNS, response.misfit or no_misfit(table.n_blocks), strict=False)),
     )
     blocks = [table.block_names[block] for block, _ in line_groups(table)]
-    population = _columns(
+    population = as_rows(
         BLOCK=np.array(["", "", *table.block_names, *blocks], "S"),
         WHAT=np.array(_population_names(table), "S"),
         SPREAD=response.population_scale,
@@ -148,7 +148,7 @@ def _position_hdus(response: Response, ending: str) -> list[fits.BinTableHDU]:
         return []
     what, *numbers = zip(*response.explanations, strict=True)
     named = dict(zip(POSITION_NUMBERS, map(np.array, numbers), strict=True))
-    rows = _columns(WHAT=np.array(what, "S"), **named)
+    rows = as_rows(WHAT=np.array(what, "S"), **named)
     return [table_hdu(rows, f"{POSITIONS}{ending}", dict.fromkeys(POSITION_NUMBERS[:2], "keV"))]
 
 
@@ -202,15 +202,6 @@ def _population_names(table: LineTable) -> list[str]:
     """What each entry of `Response.population_scale` is about."""
     groups = [element for _, element in line_groups(table)]
     return ["log resolution", "tail", *["continuum"] * table.n_blocks, *groups]
-
-
-def _columns(**columns: np.ndarray) -> np.ndarray:
-    """A structured array of columns (n, ...), each with its type: texts as wide as they are."""
-    types = [(name, column.dtype, column.shape[1:]) for name, column in columns.items()]
-    rows = np.empty(len(next(iter(columns.values()))), types)
-    for name, column in columns.items():
-        rows[name] = column
-    return rows
 
 
 def read_responses(path: str | Path, table: LineTable) -> dict[str, Response]:

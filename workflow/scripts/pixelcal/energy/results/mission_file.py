@@ -6,7 +6,7 @@ Beside it, in the same file, a table says of each pixel whether its values are n
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -80,16 +80,30 @@ def mission_tables(rows: np.ndarray, previous) -> tuple[np.ndarray, np.ndarray]:
     status : (n_pixels,) DETNUM, UPDATED, STATUS
         A pixel that the user did not choose has the STATUS of a masked one.
     """
-    n_pixels = len(previous[0])
+    new = is_published(rows["STATUS"])
+    gain, offset = (np.array(values) for values in previous)
+    for values, name in ((gain, "GAIN"), (offset, "OFFSET")):
+        values[rows["DETNUM"][new]] = rows[name][new]
+    return camera_tables(gain, offset, rows["DETNUM"], rows["STATUS"], new)
+
+
+def camera_tables(gain, offset, detnum, fit_status, new) -> tuple[np.ndarray, np.ndarray]:
+    """The two tables of the camera, as `mission_tables` returns them.
+
+    Parameters
+    ----------
+    gain, offset : (n_pixels,) float
+        Of every pixel.
+    detnum, fit_status, new : (n,) int, int, bool
+        Pixels that were fitted, their STATUS, and whether their values are new.
+    """
+    n_pixels = len(gain)
     calibration, status = np.empty(n_pixels, MISSION_DTYPE), np.empty(n_pixels, STATUS_DTYPE)
     calibration["DETNUM"] = status["DETNUM"] = np.arange(n_pixels)
-    calibration["GAIN"], calibration["OFFSET"] = previous
+    calibration["GAIN"], calibration["OFFSET"] = gain, offset
     status["UPDATED"], status["STATUS"] = False, EnergyStatus.MASKED
-    status["STATUS"][rows["DETNUM"]] = rows["STATUS"]
-    new = rows[is_published(rows["STATUS"])]
-    for name in ("GAIN", "OFFSET"):
-        calibration[name][new["DETNUM"]] = new[name]
-    status["UPDATED"][new["DETNUM"]] = True
+    status["STATUS"][detnum] = fit_status
+    status["UPDATED"][detnum[new]] = True
     return calibration, status
 
 
@@ -104,10 +118,25 @@ def mission_hdus(
     calibration, status = mission_tables(rows, previous)
     start, remark = mission_start(spectra)
     validity = [*mission_cards(start, None), *([("HISTORY", remark)] if remark else [])]
-    note = ("HISTORY", f"{(~status['UPDATED']).sum()} pixels keep their previous value")
+    return calibration_hdus(calibration, status, cards, validity)
+
+
+def calibration_hdus(
+    calibration: np.ndarray,
+    status: np.ndarray,
+    cards: list[tuple],
+    validity: list[tuple],
+    notes: Sequence[tuple] = (),
+) -> list[fits.BinTableHDU]:
+    """The two extensions of a file from the tables of the camera.
+
+    `cards` and `notes` are of both, with how many pixels keep their value; `validity` of the first.
+    """
+    kept = f"{(~status['UPDATED']).sum()} pixels keep their previous value"
+    notes = [*notes, ("HISTORY", kept)]
     return [
-        table_hdu(calibration, MISSION_EXTENSION, MISSION_UNITS, [*cards, *validity, note]),
-        table_hdu(status, STATUS_EXTENSION, None, [*cards, note, *status_comments()]),
+        table_hdu(calibration, MISSION_EXTENSION, MISSION_UNITS, [*cards, *validity, *notes]),
+        table_hdu(status, STATUS_EXTENSION, None, [*cards, *notes, *status_comments()]),
     ]
 
 

@@ -1,21 +1,12 @@
-"use strict";
-// The numbers of the page, unpacked.
+// The numbers of the history.
 
-const data = JSON.parse(document.getElementById("data").textContent);
-const element = id => document.getElementById(id);
-const TYPES = {f4: Float32Array, i2: Int16Array, i4: Int32Array, u1: Uint8Array, u2: Uint16Array, u4: Uint32Array};
 const NOTHING = -32768;
 
-function unpack(array) {
-  const bytes = Uint8Array.from(atob(array.data), letter => letter.charCodeAt(0));
-  return new TYPES[array.type](bytes.buffer);
-}
-
-function unpacked(group) {
+function unpack_all(group) {
   return Object.fromEntries(Object.entries(group).map(([key, value]) => [key, value?.data !== undefined ? unpack(value) : value]));
 }
 
-const pixels = unpacked(data.pixels), modules = unpacked(data.modules), place = unpacked(data.map);
+const pixels = unpack_all(data.pixels), modules = unpack_all(data.modules), place = unpack_all(data.map);
 const T = data.epochs.ms.length, N = pixels.number.length;
 const row_of = new Map(Array.from(pixels.number, (number, row) => [number, row]));
 
