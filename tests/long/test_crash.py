@@ -164,7 +164,7 @@ FULL = {  # room (bytes), then rules, each with all products of one job: none wa
         0,
         {
             "bin_spectra": ["eclairs/3ks/spectra.fits", "eclairs/3ks/truth.ecsv"],
-            "learn_response": ["eclairs/5ks/response.fits"],
+            "learn_response": ["eclairs/5ks/response.fits", "eclairs/5ks/lines.csv"],
             "fit_lines": ["eclairs/10ks/chunks/0000.fits"],
         },
     ),
