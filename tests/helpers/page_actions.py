@@ -64,3 +64,29 @@ def contrast(one, other):
     """Contrast of two colours, as the accessibility guidelines (WCAG 2) define it."""
     bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
     return (bright + 0.05) / (dim + 0.05)
+
+
+def ask_for_pixel(page, text):
+    """Type a number into the box of the navigation and press Enter, as a reader does."""
+    page.run(
+        f"{{ document.getElementById('wanted').value = {text!r};"
+        " document.getElementById('ask').requestSubmit(); }"
+    )
+
+
+def pairs(page):
+    """What the panel says of the pixel, by the words at the left."""
+    rows = page.run(
+        "Array.from(document.querySelectorAll('#pixel table tr'),"
+        " row => Array.from(row.cells, cell => cell.textContent))"
+    )
+    return {row[0]: row[1:] for row in rows}
+
+
+def is_below_navigation(page, identifier):
+    """Whether an element is in the window, and not under the navigation that sticks to its top."""
+    return page.run(
+        "(() => { const bottom = document.querySelector('nav').getBoundingClientRect().bottom,"
+        f" top = document.getElementById({identifier!r}).getBoundingClientRect().top;"
+        " return top >= bottom && top < innerHeight; })()"
+    )

@@ -1,6 +1,7 @@
 """Reading a page without a browser: cells of its tables, its words, its packed arrays."""
 
 import base64
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -37,6 +38,17 @@ def read_cells(page):
 
 def words_of(page):
     return "\n".join(read_cells(page).cells)
+
+
+def is_shown(value, cells):
+    """Whether a cell gives a number, right to half a unit of the last decimal that it shows."""
+    for cell in cells:
+        text = cell.split(" ")[0].replace("−", "-")
+        digits = len(text.partition(".")[2])
+        is_number = re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text)
+        if is_number and abs(float(text) - value) <= 0.501 * 10.0**-digits:
+            return True
+    return False
 
 
 def unpack(array):

@@ -10,6 +10,7 @@ import json
 import re
 
 import numpy as np
+from astropy.io import fits
 
 from helpers.instruments import ESCAPES_KEV, EXPECTED, N_CHANNELS, REFERENCE_ENERGIES_KEV
 from helpers.paths import LINES, PIXEL_MAP
@@ -178,3 +179,16 @@ def page_data(page) -> dict:
     """What the page draws from."""
     found = re.search(r'id="data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
     return json.loads(found[1])
+
+
+def set_in_relation(path, columns, cards=()) -> None:
+    """Set columns (n,) of the table RELATION of a product, or add them, and header cards."""
+    with fits.open(path) as hdus:
+        table = hdus["RELATION"]
+        kept = [column for column in table.columns if column.name not in columns]
+        new = [fits.Column(name, "D", array=values) for name, values in columns.items()]
+        table = fits.BinTableHDU.from_columns([*kept, *new], name="RELATION")
+        table.header.extend(hdus["RELATION"].header, unique=True)
+        table.header.extend(cards, update=True)
+        others = [hdu.copy() for hdu in hdus if hdu.name != "RELATION"]
+        fits.HDUList([others[0], table, *others[1:]]).writeto(path, overwrite=True, checksum=True)

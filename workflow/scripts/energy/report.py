@@ -65,6 +65,6 @@ with running(snakemake) as progress:
         params.threshold,
         instrument,
         f"{folder_of_run(params.get('run'))}/{params.camera}",
+        params.get("epochs"),
     )
-    content["epochs"] = params.get("epochs")
     write_text(snakemake.output.report, render("energy/report.html.j2", **content))

@@ -69,8 +69,8 @@ def exposure(found):
 
 def test_the_sentence_says_how_much_and_how_many():
     text = adequacy.sentence(exposure(FOUND))
-    assert "chi-square 838 (99 expected, p below 1e-300, 1.76 % of the model" in text
-    assert "240 (98 expected, p 1.2e-09" in text
+    assert "chi-square 838 (99 expected, p below 10⁻³⁰⁰, 1.76 % of the model" in text
+    assert "240 (98 expected, p 1.2 × 10⁻⁹" in text
     assert text.endswith("7 regions of energy are off, of which the 2 most significant are below.")
 
 

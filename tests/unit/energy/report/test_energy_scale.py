@@ -38,7 +38,7 @@ def test_the_bend_in_the_middle_of_the_lines():
     # The lines of the stack stand as much too low as the relation is above the straight one.
     sag = (stack(low) + stack(high)) / 2 - stack((low + high) / 2)
     assert sag == pytest.approx(-0.1)
-    assert rows["Bend of all relations, in the middle of the lines"] == "-0.100 ± 0.020 keV"
+    assert rows["Bend of all relations, in the middle of the lines"] == "−0.100 ± 0.020 keV"
 
 
 def test_the_shift_of_each_block_where_it_is_known(tmp_path):
@@ -48,8 +48,8 @@ def test_the_shift_of_each_block_where_it_is_known(tmp_path):
     write_response(tmp_path / "response.fits", response, TABLE, [], None)
     rows = rows_of(read_response(tmp_path / "response.fits", TABLE))
     words = "Lines of block {}, by the relation of the others"
-    assert rows[words.format("copper")] == "+0.059 ± 0.008 keV"
-    assert rows[words.format(NAMES[1])] == "-0.022 ± 0.006 keV"
+    assert rows[words.format("copper")] == "+0.0594 ± 0.0079 keV"
+    assert rows[words.format(NAMES[1])] == "−0.0225 ± 0.0063 keV"
     assert words.format(NAMES[2]) not in rows
     assert len([name for name in rows if name.startswith("Lines of block")]) == 4
 

@@ -72,6 +72,35 @@ def small_map(index: np.ndarray, words: Sequence[str], x: np.ndarray, y: np.ndar
     return parts
 
 
+MOST_STRETCHED = 4.0
+"""A map of a strip of pixels is drawn at most so many times as wide as high, or as high as wide."""
+SMALL_PX = 124
+
+
+def view_of(x: np.ndarray, y: np.ndarray) -> dict:
+    """What a small map shows: the rectangle of its pixels, and nothing of the camera around them.
+
+    Parameters
+    ----------
+    x, y : int (n,)
+        As `small_map` takes them.
+
+    Returns
+    -------
+    dict
+        `box`, the viewBox of the SVG; `width` and `height` (px), by which a strip of pixels is not
+        reduced to a line.
+    """
+    left, top = int(x.min()), int(y.min())
+    columns, rows = int(x.max()) + 1 - left, int(y.max()) + 1 - top
+    ratio = float(np.clip(columns / rows, 1.0 / MOST_STRETCHED, MOST_STRETCHED))
+    return {
+        "box": f"{left} {top} {columns} {rows}",
+        "width": round(SMALL_PX * min(ratio, 1.0)),
+        "height": round(SMALL_PX / max(ratio, 1.0)),
+    }
+
+
 def status_legend(words: StatusWords) -> list[dict]:
     """Bit, label and colour of good pixels and of each STATUS bit."""
     return [

@@ -9,27 +9,16 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from pixelcal.report.numbers import ABSENT
+
 TEMPLATES = Path(__file__).parent / "templates"
-ABSENT = "–"
-"""Shown in place of a number that is not known."""
-
-
-def percent(fraction: float, digits: int) -> str:
-    """A fraction in per cent, with the unit."""
-    return f"{100 * fraction:.{digits}f} %"
-
-
-def number(value, form: str) -> str:
-    """A number in its format, with a blank before a per cent sign; ABSENT where there is none."""
-    if value is None or not math.isfinite(value):
-        return ABSENT
-    return form.format(value).replace("%", " %")
 
 
 def decimals(values, digits: int) -> list[float | None]:
@@ -58,6 +47,34 @@ def scaled(values: np.ndarray) -> dict:
     # Rounded upwards in decimal, so that the largest number still fits.
     step = float(f"{1.001 * top / 65535:.4g}") or 1.0
     return packed(np.round(values / step), "u2") | {"step": step}
+
+
+def without_empty(headings: Sequence, rows: Sequence[Sequence]) -> tuple[list, list[list]]:
+    """Headings and rows of a table without the columns that have nothing in any row.
+
+    The first cell of a row may stand before all headings: then there is one more of them.
+    """
+    before = len(rows[0]) - len(headings) if rows else 0
+    used = [
+        number
+        for number in range(len(headings))
+        if not rows or any(row[number + before] != ABSENT for row in rows)
+    ]
+    kept = [[*row[:before], *(row[number + before] for number in used)] for row in rows]
+    return [headings[number] for number in used], kept
+
+
+def pixel_table(headings: Sequence, rows: Sequence[Mapping]) -> dict:
+    """A table of pixels as the template takes it, `headings` and `rows`, without empty columns.
+
+    `rows` have `pixel` and `cells` of (text, value to sort by), one for each of the headings.
+    """
+    texts = [[text for text, _ in row["cells"]] for row in rows]
+    kept, _ = without_empty(range(len(headings)), texts)
+    return {
+        "headings": [headings[number] for number in kept],
+        "rows": [{**row, "cells": [row["cells"][number] for number in kept]} for row in rows],
+    }
 
 
 def compact_json(value) -> str:

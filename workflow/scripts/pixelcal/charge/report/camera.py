@@ -84,7 +84,7 @@ def small_map(products: Products) -> dict:
     x = np.round(grid.x[row]).astype(int)
     y = np.round(grid.height - 1 - grid.y[row]).astype(int)
     parts = report_map.small_map(classes(products), MAP_WORDS, x, y)
-    return {"width": grid.width, "height": grid.height, "parts": parts}
+    return {"view": report_map.view_of(x, y), "parts": parts}
 
 
 def mean_waveform(products: Products) -> dict:

@@ -51,7 +51,10 @@ def page_content(products: Products, versions: Mapping[str, str], results: str =
     rows, how_chosen, why = report_pixels.choose(products)
     n_flagged = len(rows) - len(why)
     numbers, scan = products.validation, products.resolution
-    headings, runs = report_resolution.table(scan) if scan else ([], [])
+    headings, runs = report.without_empty(*(report_resolution.table(scan) if scan else ([], [])))
+    run_headings, run_rows = report.without_empty(
+        report_provenance.run_headings(products), report_provenance.run_rows(products)
+    )
     return {
         "title": TITLE,
         "lead": LEAD,
@@ -61,9 +64,12 @@ def page_content(products: Products, versions: Mapping[str, str], results: str =
         "small_map": report_camera.small_map(products),
         "runs": products.runs,
         "how_chosen": how_chosen,
-        "pixel_headings": report_pixels.HEADINGS,
-        "pixels": report_pixels.table(products, rows[:n_flagged], why),
-        "good_pixels": report_pixels.table(products, rows[n_flagged:], why),
+        "pixels": report.pixel_table(
+            report_pixels.HEADINGS, report_pixels.table(products, rows[:n_flagged], why)
+        ),
+        "good_pixels": report.pixel_table(
+            report_pixels.HEADINGS, report_pixels.table(products, rows[n_flagged:], why)
+        ),
         "model_headings": report_model.HEADINGS,
         "model_rows": report_model.table(pooled, products.runs) if pooled else [],
         "scan": scan is not None,
@@ -82,8 +88,8 @@ def page_content(products: Products, versions: Mapping[str, str], results: str =
             [CHARGE_WORDS.labels[bit], str(int(bit)), str(numbers["status_counts"][bit.name])]
             for bit in ChargeStatus
         ],
-        "run_headings": report_provenance.run_headings(products),
-        "run_rows": report_provenance.run_rows(products),
+        "run_headings": run_headings,
+        "run_rows": run_rows,
         "option_rows": report_provenance.option_rows(products),
         "input_rows": report_provenance.input_rows(products),
         "made": report_provenance.made_text(products),

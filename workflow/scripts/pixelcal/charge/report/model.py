@@ -23,6 +23,7 @@ from pixelcal.charge.spe.model import EPED, N_PARAMETERS, PE, V_PED, bin_probabi
 from pixelcal.charge.spe.model_spectra import run_parameters
 from pixelcal.numerics.jit import njit
 from pixelcal.report.frame import decimals
+from pixelcal.report.numbers import number
 
 BIN_PE = 0.05
 LOWEST_PE, HIGHEST_PE = -3.0, 20.0
@@ -204,6 +205,7 @@ def table(pooled: Sequence[Pooled], names: Sequence[str]) -> list[list[str]]:
     rows = []
     for run, name in zip(pooled, names, strict=True):
         first, later = in_valleys(run)
-        numbers = f"{run.chi_square:.0f} / {len(run.counts)}", f"{100 * run.misfit:.2f} %"
-        rows.append([name, f"{run.n_flashes:,}", *numbers, f"{first:+.1f}", f"{later:+.1f}"])
+        cells = f"{run.chi_square:.0f} / {len(run.counts)}", f"{100 * run.misfit:.2f} %"
+        valleys = (number(value, "{:+.1f}") for value in (first, later))
+        rows.append([name, f"{run.n_flashes:,}", *cells, *valleys])
     return rows

@@ -10,7 +10,8 @@ from pixelcal.charge.spe.columns import SHARED
 from pixelcal.charge.spe.fit import PE_ERROR_LIMIT
 from pixelcal.charge.spe.model_spectra import peak_fractions, pixel_views
 from pixelcal.charge.spe.outliers import COMPARED, deviations, furthest
-from pixelcal.report.frame import ABSENT, packed, scaled
+from pixelcal.report.frame import packed, scaled
+from pixelcal.report.numbers import ABSENT, number, pvalue
 from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
 MOST_FLAGGED = 40
@@ -114,12 +115,12 @@ def _detail(products: Products, bit: int, row: int, off: np.ndarray) -> str:
             parts.append(f"gain known to {100 * error:.2g} % only")
         return f": {', '.join(parts)}" if parts else ""
     if bit == ChargeStatus.POOR_FIT:
-        return f": p-value {float(spe['PVALUE']):.1e}"
+        return f": p-value {pvalue(float(spe['PVALUE']))}"
     if bit == ChargeStatus.OUTLIER:
         deviation = off[:, row]
         if np.isfinite(deviation).any():
             at = int(np.nanargmax(np.abs(deviation)))
-            return f": {COMPARED[at]} {deviation[at]:+.0f} σ from the camera"
+            return f": {COMPARED[at]} {number(deviation[at], '{:+.0f}')} σ from the camera"
     return ""
 
 
@@ -153,18 +154,18 @@ def table(products: Products, rows: np.ndarray, why: dict[int, str]) -> list[dic
         numbers = [(ABSENT, -1.0)] * 5
         if products.has_valid_fit[row]:
             pe, error = float(spe["PE"]), 100 * float(spe["PE_ERR"]) / float(spe["PE"])
-            valley, pvalue = float(np.nanmin(spe["PEAK_VALLEY"])), float(spe["PVALUE"])
+            valley, fit_pvalue = float(np.nanmin(spe["PEAK_VALLEY"])), float(spe["PVALUE"])
             numbers = [
                 (f"{pe:.4g}", pe),
                 (f"{error:.2g}", error),
                 (f"{float(spe['OPCT']):.3f}", float(spe["OPCT"])),
                 (f"{valley:.2f}", valley) if np.isfinite(valley) else (ABSENT, -1.0),
-                (f"{pvalue:.2g}", pvalue) if np.isfinite(pvalue) else (ABSENT, 2.0),
+                (pvalue(fit_pvalue), fit_pvalue if np.isfinite(fit_pvalue) else 2.0),
             ]
         far = (ABSENT, -1.0)
         if np.isfinite(off[:, row]).any():
             at = int(np.nanargmax(np.abs(off[:, row])))
-            far = (f"{off[at, row]:+.1f} {COMPARED[at]}", abs(float(off[at, row])))
+            far = (f"{number(off[at, row], '{:+.1f}')} {COMPARED[at]}", abs(float(off[at, row])))
         cells = [
             (str(pixel), pixel),
             (str(module), module),
@@ -183,7 +184,7 @@ def fits(products: Products, rows: np.ndarray) -> dict[str, dict]:
     for row in rows.tolist():
         spe = products.spe[row]
         runs = []
-        for number, view in enumerate(pixel_views(products.spectra[row], spe)):
+        for run_row, view in enumerate(pixel_views(products.spectra[row], spe)):
             run = {
                 "start": round(float(view.start), 4),
                 "width": round(float(view.width), 6),
@@ -191,7 +192,7 @@ def fits(products: Products, rows: np.ndarray) -> dict[str, dict]:
             }
             if np.isfinite(view.model).all():
                 run["model"] = scaled(view.model)
-                fractions = peak_fractions(spe, number)
+                fractions = peak_fractions(spe, run_row)
                 run["fractions"] = [float(f"{fraction:.5g}") for fraction in fractions]
             runs.append(run)
         content[str(int(products.pixel[row]))] = {

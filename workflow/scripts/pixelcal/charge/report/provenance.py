@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pixelcal.charge.extraction.io import lab_values
 from pixelcal.charge.report.products import Products
-from pixelcal.report.frame import ABSENT
+from pixelcal.report.numbers import ABSENT, with_error
 from pixelcal.report.provenance import input_files
 
 RUN_HEADINGS = (
@@ -67,7 +67,7 @@ def _found_of_run(products: Products, header: Mapping) -> list[str]:
             cells.append(ABSENT)
             continue
         number, sigma = 100 * meta[f"{value}{run}"], 100 * meta[f"{error}{run}"]
-        cells.append(f"{form.format(number)} ± {form.replace('+', '').format(sigma)}")
+        cells.append(with_error(number, sigma, form))
     return cells
 
 

@@ -14,7 +14,8 @@ from pixelcal.charge.resolution.requirement import (
     poisson_limit,
     required_resolution,
 )
-from pixelcal.report.frame import ABSENT, decimals
+from pixelcal.report.frame import decimals
+from pixelcal.report.numbers import ABSENT, number, with_error
 
 N_CURVE = 60
 LOWEST_FRACTION = 1e-6
@@ -118,19 +119,19 @@ def table(scan: Resolution) -> tuple[list[str], list[list[str]]]:
     verdicts = scan.summary["verdicts"]
     headings = [*HEADINGS, *(f"Required at NSB {v['nsb_per_ns']:g}" for v in verdicts)]
     rows = []
-    for number, run in enumerate(scan.summary["runs"]):
+    for run_row, run in enumerate(scan.summary["runs"]):
         good = run["good"]
         cells = [
             run["name"],
             _use(run),
-            _text(run[run["light"]], "{:.4g}"),
-            _text(run["nsb_meas"], "{:g}"),
-            _text(good["expected"], "{:.4g}"),
-            _text(good["mean_pe"], "{:.4g}"),
+            number(run[run["light"]], "{:.4g}"),
+            number(run["nsb_meas"], "{:g}"),
+            number(good["expected"], "{:.4g}"),
+            number(good["mean_pe"], "{:.4g}"),
             *(_with_error(good, key) for key in ("resolution", "bias", "spread")),
             *(_with_error(good, key) for key in ("within", "between")),
             str(good["n_pixels"]),
-            *(_required(verdict, number) for verdict in verdicts),
+            *(_required(verdict, run_row) for verdict in verdicts),
         ]
         rows.append(cells)
     return headings, rows
@@ -143,15 +144,9 @@ def _use(run: Mapping) -> str:
     return f"excluded: {run['reason']}" if run["reason"] else "assessed"
 
 
-def _text(value, form: str) -> str:
-    return ABSENT if value is None or not np.isfinite(value) else form.format(value)
-
-
 def _with_error(numbers: Mapping, key: str) -> str:
-    value, error = numbers[key], numbers[f"{key}_err"]
     form = "{:+.4f}" if key == "bias" else "{:.4f}"
-    text = _text(value, form)
-    return text if text == ABSENT or error is None else f"{text} ± {_text(error, '{:.4f}')}"
+    return with_error(numbers[key], numbers[f"{key}_err"], form)
 
 
 def _required(verdict: Mapping, number: int) -> str:
@@ -181,9 +176,7 @@ def verdict_text(verdict: Mapping) -> str:
 
 
 def _ratio(verdict: Mapping) -> str:
-    error = verdict["worst_ratio_err"]
-    said = f"{verdict['worst_ratio']:.3f}"
-    return said if error is None or not np.isfinite(error) else f"{said} ± {error:.3f}"
+    return with_error(verdict["worst_ratio"], verdict["worst_ratio_err"], "{:.3f}")
 
 
 def _stretch(low: float, high: float) -> str:
@@ -210,11 +203,12 @@ def pedestal_text(scan: Resolution) -> str:
     if not check or check["median_pe"] is None:
         return ""
     differ = check["spe_runs_differ_pe"]
+    pedestal = number(check["median_pe"], "{:+.3f}")
+    scatter, one_pixel = (number(check[key], "{:.3f}") for key in ("scatter_pe", "error_pe"))
     text = (
         f"Pedestal: in the darkest run of the scan, {check['run']}, the {check['n_pixels']} good"
-        f" pixels have {check['median_pe']:+.3f} p.e. more than expected in the median, with a"
-        f" scatter of {_text(check['scatter_pe'], '{:.3f}')} p.e. (one pixel is known to"
-        f" {_text(check['error_pe'], '{:.3f}')} p.e.)"
+        f" pixels have {pedestal} p.e. more than expected in the median, with a scatter of"
+        f" {scatter} p.e. (one pixel is known to {one_pixel} p.e.)"
     )
     if differ is not None:
         text += f"; the pedestals of the SPE runs differ by {differ:.3f} p.e."

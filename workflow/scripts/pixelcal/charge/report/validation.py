@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from pixelcal.report.frame import ABSENT
+from pixelcal.report.numbers import with_error
 
 QUANTITIES = {
     "PE": "Gain (pe)",
@@ -52,12 +50,9 @@ def rows(numbers: Mapping, runs: list[str], unit: str) -> list[list[str]]:
         cells = [_name(key, runs, unit)]
         for _, name, form in _columns(numbers):
             factor = 100.0 if name in PERCENT else 1.0
-            text = _number(quantity[name], form, factor)
-            error = quantity.get(f"{name}_err")
-            if error is not None and text != ABSENT:
-                plain = "{:.2g}" if name == "bias" else form.replace("+", "")
-                text += f" ± {_number(error, plain, factor)}"
-            cells.append(text)
+            value, error = quantity[name], quantity.get(f"{name}_err")
+            value = None if value is None else factor * value
+            cells.append(with_error(value, None if error is None else factor * error, form))
         table.append(cells)
     return table
 
@@ -74,9 +69,3 @@ def _name(key: str, runs: list[str], unit: str) -> str:
         name, _, run = key.rpartition("_")
         words = f"{QUANTITIES[name]}, {runs[int(run)]}"
     return words if name in ("OPCT", "LAMBDA") else f"{words} ({unit})"
-
-
-def _number(value, form: str, factor: float = 1.0) -> str:
-    if value is None or not np.isfinite(value):
-        return ABSENT
-    return form.format(value * factor).replace("%", " %")

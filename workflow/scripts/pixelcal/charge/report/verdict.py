@@ -11,7 +11,7 @@ from pixelcal.charge.report.model import Cause, Pooled, likely_cause
 from pixelcal.charge.report.products import Products
 from pixelcal.charge.resolution.requirement import State
 from pixelcal.numerics.statistics import robust_std
-from pixelcal.report.frame import percent
+from pixelcal.report.numbers import number, percent
 from pixelcal.status import CHARGE_WORDS, ChargeStatus
 
 ENOUGH_GOOD = 0.95
@@ -171,9 +171,9 @@ def _truth_card(products: Products) -> dict:
     more = ""
     if pe["pull_std"] is not None:
         more = (
-            f"Gain of the good pixels: bias {100 * pe['relative_bias']:+.3f} %, RMS"
-            f" {pe['rms_over_bound']:.2f} times the bound, pulls {pe['pull_mean']:+.2f} ±"
-            f" {pe['pull_std']:.2f}."
+            f"Gain of the good pixels: bias {number(pe['relative_bias'], '{:+.3%}')}, RMS"
+            f" {pe['rms_over_bound']:.2f} times the bound, mean of the pulls"
+            f" {number(pe['pull_mean'], '{:+.2f}')}, width {pe['pull_std']:.2f}."
         )
     return {
         "title": title,

@@ -15,7 +15,8 @@ from pixelcal.energy.events.clock import MISSION_EPOCH_UTC
 from pixelcal.energy.history.tables import HistoryTables
 from pixelcal.energy.relation import energy_sigma, position
 from pixelcal.report.camera_map import broken_lines
-from pixelcal.report.frame import compact_json, decimals, number, packed
+from pixelcal.report.frame import compact_json, decimals, packed
+from pixelcal.report.numbers import number
 from pixelcal.status import ENERGY_WORDS, is_trusted
 
 MOST_ROWS = 720_000

@@ -8,7 +8,8 @@ from pixelcal.camera import rows_of
 from pixelcal.energy.report.products import Products
 from pixelcal.energy.results.adequacy import as_residuals
 from pixelcal.report.camera_map import small_map
-from pixelcal.report.frame import decimals, number
+from pixelcal.report.frame import decimals
+from pixelcal.report.numbers import number, pvalue
 
 HEADINGS = ("Energy (keV)", "Excess (counts)", "Of the model", "Significance (σ)", "Perhaps")
 MODULE_WORDS = ("modules as the camera", "modules that stand off", "not among the pixels added up")
@@ -33,8 +34,7 @@ def sentence(exposure: Products) -> str:
 def _chi_square(found) -> str:
     """Chi-square with what is expected, its p-value, and the size of what exceeds chance."""
     text = f"{number(found['chi_square'], '{:.0f}')} ({number(found['dof'], '{:.0f}')} expected"
-    pvalue = found["pvalue"]
-    text += ", p below 1e-300" if pvalue == 0.0 else f", p {number(pvalue, '{:.2g}')}"
+    text += ", p below 10⁻³⁰⁰" if found["pvalue"] == 0.0 else f", p {pvalue(found['pvalue'])}"
     return text + f", {number(found['misfit'], '{:.2%}')} of the model beyond chance)"
 
 
@@ -44,18 +44,13 @@ def table(exposure: Products) -> list[list[str]]:
     return [
         [
             f"{region['low_keV']:.1f} to {region['high_keV']:.1f}",
-            _signed(region["excess"], "{:+.0f}"),
-            _signed(100.0 * region["fraction"], "{:+.1f} %"),
-            _signed(region["sigma"], "{:+.1f}"),
+            number(region["excess"], "{:+.0f}"),
+            number(region["fraction"], "{:+.1%}"),
+            number(region["sigma"], "{:+.1f}"),
             ", ".join(region["candidates"]) or _unexplained(region),
         ]
         for region in found["regions"]
     ]
-
-
-def _signed(value: float, form: str) -> str:
-    """A number with its sign, as people write it."""
-    return form.format(value).replace("-", "\N{MINUS SIGN}")
 
 
 def _unexplained(region) -> str:
@@ -67,8 +62,9 @@ def candidates(exposure: Products) -> list[dict]:
     found = exposure.validation.get("adequacy") or {"candidates": []}
     return [
         {
-            "words": f"{one['name']}: {one['counts']:.0f} counts, {one['sigma']:.1f} σ. Were it"
-            f" included, the energies would change by about {_changes(one['change_keV'])}.",
+            "words": f"{one['name']}: {one['counts']:.0f} counts,"
+            f" {number(one['sigma'], '{:.1f}')} σ. Were it included, the energies would change by"
+            f" about {_changes(one['change_keV'])}.",
             "rows": "\n".join(one["table_rows"]),
         }
         for one in found["candidates"]
@@ -79,7 +75,7 @@ def _changes(change_keV) -> str:
     """Changes at the reference energies, in a sentence."""
     energies = sorted(change_keV, key=float)
     return ", ".join(
-        f"{_signed(1e3 * change_keV[energy], '{:+.0f}')} eV at {energy} keV" for energy in energies
+        f"{number(1e3 * change_keV[energy], '{:+.0f}')} eV at {energy} keV" for energy in energies
     )
 
 

@@ -8,10 +8,11 @@ import numpy as np
 from astropy.table import Table
 
 from pixelcal.camera import rows_of
+from pixelcal.energy.relation import CURVE_COLUMNS, CURVE_ENDS
 from pixelcal.energy.report.energies import pass_classes
 from pixelcal.energy.report.products import Products
-from pixelcal.report.camera_map import broken_lines, small_map
-from pixelcal.report.frame import packed
+from pixelcal.report.camera_map import broken_lines, small_map, view_of
+from pixelcal.report.frame import packed, scaled
 
 SHOWN = {
     "gain": "GAIN",
@@ -48,10 +49,39 @@ def values(exposure: Products) -> dict:
     content = {key: packed(exposure.column(name), "f4") for key, name in SHOWN.items()}
     content["counts"] = packed(exposure.relation["COUNTS"], "i4")
     content["status"] = packed(exposure.status, "u2")
+    content |= _systematics(exposure)
+    if CURVE_COLUMNS[0] in exposure.relation.dtype.names:
+        content |= {name.lower(): packed(exposure.column(name), "f4") for name in CURVE_COLUMNS}
     if exposure.truth is not None:
         content["gain_true"] = packed(exposure.truth[0], "f4")
         content["offset_true"] = packed(exposure.truth[1], "f4")
     return content
+
+
+def _systematics(exposure: Products) -> dict:
+    """`sys_0`, `sys_1` ...: systematic uncertainty at each reference energy, as `scaled` (n,).
+
+    0 without a valid fit. Nothing where the method knows none, or the relation is older.
+    """
+    names = [f"SYS_{energy:g}" for energy in exposure.energies_keV]
+    if not set(names) <= set(exposure.relation.dtype.names):
+        return {}
+    values = [exposure.column(name) for name in names]
+    if not np.isfinite(values).any():
+        return {}
+    return {f"sys_{i}": scaled(np.nan_to_num(one)) for i, one in enumerate(values)}
+
+
+def curve_ends(exposure: Products) -> list[float] | None:
+    """Ends (keV) of the curve of bent relations; None where they are straight."""
+    if CURVE_COLUMNS[0] not in exposure.relation.dtype.names:
+        return None
+    return [float(exposure.relation.meta[keyword]) for keyword in CURVE_ENDS]
+
+
+def small_view(exposure: Products, highest: int) -> dict:
+    """What the small maps of an exposure show, as `view_of` gives it; Y rises to `highest`."""
+    return view_of(np.asarray(exposure.relation["X"]), highest - np.asarray(exposure.relation["Y"]))
 
 
 def pass_map(exposure: Products, words: Sequence[str], highest: int) -> list[dict]:

@@ -8,7 +8,7 @@ from pixelcal.energy.report.products import Products
 from pixelcal.energy.requirement import inner_energies_keV
 from pixelcal.energy.results.changes import CHANGE_LABELS, change_classes, find_changes
 from pixelcal.instrument import Requirement
-from pixelcal.report.frame import ABSENT
+from pixelcal.report.numbers import ABSENT, number
 
 MOST_CHANGES = 50
 """Pixels in the list of one exposure."""
@@ -74,11 +74,11 @@ def changes(exposure: Products, threshold_sigma: float) -> dict:
         words = CHANGE_LABELS[classes[row]] if classes[row] else ABSENT
         cells = [
             *((str(value), value) for value in numbers),
-            (f"{size[row]:.1f}", float(size[row])),
-            (f"{gain:+.3f}", gain),
-            (f"{offset:+.3f}", offset),
-            (f"{low[row]:+.3f}", float(low[row])),
-            (f"{high[row]:+.3f}", float(high[row])),
+            (number(size[row], "{:.1f}"), float(size[row])),
+            (number(gain, "{:+.3f}"), gain),
+            (number(offset, "{:+.3f}"), offset),
+            (number(low[row], "{:+.3f}"), float(low[row])),
+            (number(high[row], "{:+.3f}"), float(high[row])),
             (words, words),
         ]
         rows.append({"pixel": numbers[0], "cells": cells})

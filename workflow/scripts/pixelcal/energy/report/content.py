@@ -24,8 +24,12 @@ from pixelcal.energy.requirement import energies_in_words, inner_energies_keV, r
 from pixelcal.instrument import Instrument, Requirement
 from pixelcal.report import frame as report
 from pixelcal.report.camera_map import most_serious_first, status_legend
+from pixelcal.report.numbers import duration, percent
 from pixelcal.report.provenance import settings_text
 from pixelcal.status import ENERGY_WORDS, EnergyStatus
+
+HISTORY_PAGE = "history/history.html"
+"""Beside the report."""
 
 EXPLANATION = (
     "Errors are signed: energy given by the fitted relation minus the true energy. The bound is the"
@@ -51,7 +55,7 @@ def lead(requirement: Requirement) -> str:
     return (
         f"The energy that the fitted relation gives is to be {limits}, judged at"
         f" {energies_in_words(requirement)}. An exposure meets the requirement where"
-        f" {report.percent(report_verdict.REQUIRED_PASS_FRACTION, 0)} of the pixels do at each of"
+        f" {percent(report_verdict.REQUIRED_PASS_FRACTION, 0)} of the pixels do at each of"
         " them."
     )
 
@@ -64,6 +68,7 @@ def page_content(
     threshold_sigma: float,
     instrument: Instrument,
     folder: str,
+    epochs: Sequence[int] | None = None,
 ) -> dict:
     """Content of the template, the same for the same products.
 
@@ -74,6 +79,7 @@ def page_content(
     settings, versions : what exposures share, and versions by name of the software
     threshold_sigma : from where on a change is significant against those of the camera
     folder : where the products of the camera are
+    epochs : number of epochs shown, and of all; None where the run has none
     """
     labels = {bit.name: ENERGY_WORDS.labels[bit] for bit in EnergyStatus}
     judged = [(exposure.validation, labels, _goodness(exposure)) for exposure in exposures]
@@ -88,8 +94,7 @@ def page_content(
     has_truth = all(exposure.truth is not None for exposure in exposures)
     return {
         "title": f"{instrument.title}: gain and offset of every pixel",
-        "width": int(pixel_map["X"].max()) + 1,
-        "height": int(pixel_map["Y"].max()) + 1,
+        "view": report_camera.small_view(exposures[0], int(pixel_map["Y"].max())),
         "lead": lead(instrument.requirement),
         "headline": headline(exposures, verdicts),
         "shown": _shown_first(exposures, verdicts),
@@ -103,18 +108,21 @@ def page_content(
             for index, words in enumerate(_pass_words(has_truth))
             if any(row["pass_map"][index]["n"] for row in rows)
         ],
+        "has_residuals": any(exposure.residuals is not None for exposure in exposures),
         "has_rates": any(exposure.rate is not None for exposure in exposures),
         "status_rows": [_status_row(exposure) for exposure in exposures],
         "shortest_headings": shortest_headings,
         "shortest_rows": shortest_rows,
         "basis": exposures[0].prediction["basis"],
+        "differs": report_observing.how_it_differs(report_verdict.REQUIRED_PASS_FRACTION),
         **report_provenance.content(exposures),
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
         "settings": settings_text(
             {**settings, "exposures": [dict(exposure.settings) for exposure in exposures]}
         ),
         "results": folder.rpartition("/")[0],
-        "data": report.compact_json(_data(exposures, chosen, pixel_map, folder)),
+        "epochs": epochs,
+        "data": report.compact_json(_data(exposures, chosen, pixel_map, folder) | _links(epochs)),
     }
 
 
@@ -122,10 +130,7 @@ def _headings(labels: Mapping[str, str], requirement: Requirement) -> dict:
     """Headings of the tables that are the same for all exposures."""
     return {
         "energies": [f"{energy:g}" for energy in requirement.energies_keV],
-        "headings": [heading for heading, *_ in report_verdict.COLUMNS],
-        "pixel_headings": report_pixels.HEADINGS,
         "region_headings": report_adequacy.HEADINGS,
-        "change_headings": report_changes.headings(requirement),
         "event_headings": report_events.HEADINGS,
         "status_headings": [f"{labels[bit.name]} ({bit.value})" for bit in EnergyStatus],
     }
@@ -149,9 +154,10 @@ def headline(exposures: Sequence[Products], verdicts: Sequence[Mapping]) -> str:
             else "None of the exposures meets the requirement."
         )
     seconds, name = min(enough)
+    meets = f"{name} ({duration(seconds)})"
     if len(exposures) == 1:
-        return f"{name} ({seconds:g} s) meets the requirement."
-    return f"{name} ({seconds:g} s) is the shortest exposure that meets the requirement."
+        return f"{meets} meets the requirement."
+    return f"{meets} is the shortest of the {len(exposures)} exposures that meets the requirement."
 
 
 def _goodness(exposure: Products) -> float | None:
@@ -185,14 +191,14 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
     """The verdict and the tables of one exposure."""
     numbers = exposure.validation
     rows, how_chosen = chosen
-    point = report_observing.measured(exposure)
+    together = report_observing.measured(exposure)["passed"].get(report_observing.TOGETHER)
     return {
         "name": exposure.name,
-        "seconds": f"{exposure.seconds:g}",
+        "good_time": duration(exposure.seconds),
         "method": exposure.settings["method"],
         "verdict": verdict,
         "warnings": report_events.warnings(exposure) + report_response.warnings(exposure),
-        "together": point["passed"].get(report_observing.TOGETHER),
+        "together": None if together is None else percent(together / 100, 2),
         "pass_map": report_camera.pass_map(
             exposure, _pass_words(exposure.truth is not None), int(pixel_map["Y"].max())
         ),
@@ -201,18 +207,15 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
             for energy in exposure.energies_keV
         ],
         "tables": [
-            {
-                "caption": f"All {numbers['n_answers']} valid fits",
-                "rows": report_verdict.energy_table(numbers),
-            },
-            {
-                "caption": f"The {numbers['n_good']} good fits (STATUS 0)",
-                "rows": report_verdict.energy_table(numbers, "good"),
-            },
+            _numbers_table(f"All {numbers['n_answers']} valid fits", numbers, None),
+            _numbers_table(f"The {numbers['n_good']} good fits (STATUS 0)", numbers, "good"),
         ],
         "how_chosen": how_chosen,
-        "pixels": report_pixels.table(exposure, rows, pixel_map),
-        "changes": changes,
+        "pixels": report.pixel_table(
+            report_pixels.HEADINGS, report_pixels.table(exposure, rows, pixel_map)
+        ),
+        "changes": changes
+        | report.pixel_table(report_changes.headings(exposure.requirement), changes["rows"]),
         "events": report_events.table(exposure),
         "shape": report_response.shape_tables(exposure),
         "adequacy": report_adequacy.sentence(exposure),
@@ -220,6 +223,19 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
         "candidates": report_adequacy.candidates(exposure),
         "module_map": report_adequacy.module_map(exposure, pixel_map, int(pixel_map["Y"].max())),
     }
+
+
+def _links(epochs) -> dict:
+    """Where the page of the history is; None where nothing is known of one."""
+    return {"history": HISTORY_PAGE if epochs else None}
+
+
+def _numbers_table(caption: str, numbers: Mapping, part: str | None) -> dict:
+    """A table of the validation, without the columns that nothing is known of."""
+    headings = [heading for heading, *_ in report_verdict.COLUMNS]
+    rows = report_verdict.energy_table(numbers, part)
+    headings, rows = report.without_empty(["Requirement (keV)", *headings], rows)
+    return {"caption": caption, "headings": ["Energy (keV)", *headings], "rows": rows}
 
 
 def _data(exposures: Sequence[Products], chosen, pixel_map: Table, folder: str) -> dict:
@@ -243,6 +259,7 @@ def _data(exposures: Sequence[Products], chosen, pixel_map: Table, folder: str) 
                 "name": exposure.name,
                 "method": exposure.settings["method"],
                 "values": report_camera.values(exposure),
+                "curve_ends": report_camera.curve_ends(exposure),
                 "bands": report_energies.bands(exposure),
                 "pulls": report_energies.pulls(exposure),
                 "stack": report_response.stack(exposure),

@@ -8,7 +8,8 @@ import numpy as np
 
 from pixelcal.energy.events.tally import WARN_FRACTION, lost_out_of
 from pixelcal.energy.report.products import Products
-from pixelcal.report.frame import packed, percent
+from pixelcal.report.frame import packed
+from pixelcal.report.numbers import percent
 
 HEADINGS = ("What became of the events", "Events", "Of those read")
 

@@ -9,7 +9,8 @@ import numpy as np
 from pixelcal.energy.report.energies import PASSES, pass_classes
 from pixelcal.energy.report.products import Products
 from pixelcal.energy.report.verdict import REQUIRED_PASS_FRACTION
-from pixelcal.report.frame import ABSENT, decimals
+from pixelcal.report.frame import decimals
+from pixelcal.report.numbers import ABSENT, duration, percent
 
 TOGETHER = "all"
 
@@ -84,17 +85,24 @@ def shortest_table(exposures: Sequence[Products]) -> tuple[list[str], list[list[
     return [f"{100 * float(fraction):g} % of the pixels" for fraction in fractions], rows
 
 
+def how_it_differs(required_fraction: float) -> str:
+    """Why the table may name another time than the verdict, in sentences."""
+    wanted = percent(required_fraction, 0)
+    return (
+        "The verdict at the top chooses among the exposures that there are, and asks that"
+        f" {wanted} of the pixels meet the requirement at each reference energy, not always the"
+        " same pixels. The table predicts any exposure, and counts a pixel only where it meets the"
+        f" requirement at all of them at once. Its time for {wanted} can therefore be shorter or"
+        " longer than the exposure that the verdict names."
+    )
+
+
 def _shortest(prediction, fraction: str) -> str:
     """The shortest exposure for a fraction of the pixels, or why there is none."""
     seconds = prediction["shortest_seconds"][fraction]
     if seconds is not None:
-        return readable_seconds(seconds)
+        return duration(seconds)
     return f"{ABSENT} {prediction['why'][fraction]}"
-
-
-def readable_seconds(seconds: float) -> str:
-    """A duration to three digits, with its unit."""
-    return f"{float(f'{seconds:.3g}'):g} s" if seconds < 1e4 else f"{seconds / 1000:.3g} ks"
 
 
 def observing(exposures: Sequence[Products]) -> dict:

@@ -13,7 +13,8 @@ from pixelcal.energy.lines import LineTable
 from pixelcal.energy.report.products import Products
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.tables import make_templates
-from pixelcal.report.frame import ABSENT, packed, scaled
+from pixelcal.report.frame import packed, scaled
+from pixelcal.report.numbers import ABSENT, number, pvalue, with_error
 from pixelcal.status import ENERGY_WORDS, EnergyStatus
 
 MOST_PIXELS = 100
@@ -104,7 +105,8 @@ def reason(exposure: Products, row: int) -> str:
             text = f"predicted error {exposure.sigma()[at, row]:.3f} keV at {energy:g} keV"
         else:
             over = "over" if excess[at] > 1 else "within"
-            text = f"{over} the requirement: {exposure.error()[at, row]:+.3f} keV at {energy:g} keV"
+            error = number(exposure.error()[at, row], "{:+.3f}")
+            text = f"{over} the requirement: {error} keV at {energy:g} keV"
         words.append(f"{text} ({allowed:g} allowed)")
     return "; ".join(words)
 
@@ -118,16 +120,16 @@ def _detail(exposure: Products, bit: int, relation) -> str:
     if bit == EnergyStatus.OUTLIER:
         return " against its neighbours"
     if bit == EnergyStatus.POOR_FIT and is_bent(relation["BEND"], relation["BEND_ERR"]):
-        return f": bent by {relation['BEND']:.2f} ± {relation['BEND_ERR']:.2f} keV"
+        return f": bent by {with_error(relation['BEND'], relation['BEND_ERR'], '{:+.2f}', 'keV')}"
     if bit == EnergyStatus.POOR_FIT:
         by_camera = float(relation["PVALUE_CAMERA"])  # NaN of the method two-step
-        pvalue = by_camera if np.isfinite(by_camera) else float(relation["PVALUE"])
-        return f": p-value {pvalue:.1e}"
+        value = by_camera if np.isfinite(by_camera) else float(relation["PVALUE"])
+        return f": p-value {pvalue(value)}"
     if bit in (EnergyStatus.CHANGED, EnergyStatus.WIDTH) and has_second_state(relation):
-        return f": counts at a gain that is {100 * relation['SECOND_STRETCH']:+g} % off"
+        return f": counts at a gain that is {number(relation['SECOND_STRETCH'], '{:+.2%}')} off"
     if bit == EnergyStatus.WIDTH:
         ratio, error = float(relation["WIDTH_RATIO"]), float(relation["WIDTH_RATIO_ERR"])
-        return f": {ratio:.2f} ± {error:.2f} of it"
+        return f": {with_error(ratio, error, '{:.2f}')} of it"
     return ""
 
 
@@ -145,18 +147,18 @@ def table(exposure: Products, rows: np.ndarray, pixel_map) -> list[dict]:
             value, pull = float(size[at, row]), float(size[at, row] / sigma[at, row])
             numbers = [
                 (f"{energies[at]:g}", float(energies[at])),
-                (f"{value:+.3f}" if error is not None else f"{value:.3f}", abs(value)),
+                (number(value, "{:.3f}" if error is None else "{:+.3f}"), abs(value)),
                 (f"{excess[at, row]:.2f}", float(excess[at, row])),
-                (f"{pull:+.1f}", abs(pull)) if error is not None else (ABSENT, -1.0),
+                (number(pull, "{:+.1f}"), abs(pull)) if error is not None else (ABSENT, -1.0),
             ]
-        pvalue = float(relation["PVALUE"])
+        fit_pvalue = float(relation["PVALUE"])
         integers = [int(relation[name]) for name in ("DETNUM", "X", "Y")] + [int(module[row])]
         words = reason(exposure, row)
         cells = [
             *((str(value), value) for value in integers),
             (words, words),
             *numbers,
-            (f"{pvalue:.2g}", pvalue) if np.isfinite(pvalue) else (ABSENT, 2.0),
+            (pvalue(fit_pvalue), fit_pvalue if np.isfinite(fit_pvalue) else 2.0),
             (str(int(relation["COUNTS"])), int(relation["COUNTS"])),
         ]
         content.append({"pixel": integers[0], "cells": cells})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pixelcal.energy.report.products import Products
-from pixelcal.report.frame import ABSENT
+from pixelcal.report.numbers import ABSENT, duration
 from pixelcal.report.provenance import input_files
 
 FILES = (
@@ -14,9 +14,12 @@ FILES = (
     ("bad pixels", "BADPIX", "BADSHA"),
 )
 
+EXACT_DIGITS = 6
+"""Of the good time, where it is told what was run."""
+
 MADE_HEADINGS = (
-    "Good time used (s)",
-    "Good time available (s)",
+    "Good time used",
+    "Good time available",
     "Multiplicity",
     "Method",
     "pixelcal",
@@ -42,8 +45,8 @@ def made_rows(exposures: Sequence[Products]) -> list[list[str]]:
         rows.append(
             [
                 exposure.name,
-                f"{exposure.seconds:g}",
-                ABSENT if available is None else f"{available:g}",
+                duration(exposure.seconds, EXACT_DIGITS),
+                ABSENT if available is None else duration(available, EXACT_DIGITS),
                 header["MULTIPLI"],
                 exposure.settings["method"],
                 header["SOFTVERS"],

@@ -14,7 +14,8 @@ from pixelcal.energy.response.line_shape import LineShape, escape_peaks, line_cd
 from pixelcal.energy.response.model import Response, continuum_integrals, placed
 from pixelcal.energy.response.scale_tests import told
 from pixelcal.energy.response.stack import stack_blocks, stack_edges
-from pixelcal.report.frame import decimals, number
+from pixelcal.report.frame import decimals
+from pixelcal.report.numbers import with_error
 
 SHAPE_ROWS = (
     ("FWHM of the core at 10 keV", "fwhm_10", "{:.3f} keV"),
@@ -69,10 +70,7 @@ def _energy_scale_rows(response: Response, block_names: Sequence[str]) -> list[t
         names = [f"Lines of block {name}, by the relation of the others" for name in block_names]
         shifts = zip(names, response.block_shift, response.block_shift_err, strict=True)
         measured += [row for row in shifts if np.isfinite(row[1])]
-    return [
-        (words, f"{number(value, '{:+.3f}')} ± {number(error, '{:.3f}')} keV")
-        for words, value, error in measured
-    ]
+    return [(words, with_error(value, error, "{:+.3f}", "keV")) for words, value, error in measured]
 
 
 def warnings(exposure: Products) -> list[str]:

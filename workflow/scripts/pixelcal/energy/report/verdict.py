@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pixelcal.report.frame import ABSENT, number, percent
+from pixelcal.report.numbers import ABSENT, number, percent, with_error
 
 REQUIRED_PASS_FRACTION = 0.95
 """A camera meets the requirement where this fraction of its pixels does, at every energy."""
@@ -118,7 +118,8 @@ def _unsure(numbers: Mapping) -> list[str]:
     for energy in sorted(numbers["energies"], key=float):
         values = numbers["energies"][energy]
         fraction = values["trusted"].get("predicted_pass_fraction_total")
-        if fraction is not None and fraction < REQUIRED_PASS_FRACTION:
+        is_known = values["common_sigma_keV"] is not None  # not so by the method two-step
+        if is_known and fraction is not None and fraction < REQUIRED_PASS_FRACTION:
             unsure.append(f"{values['common_sigma_keV']:.2f} keV at {energy} keV")
     return unsure
 
@@ -155,11 +156,10 @@ def energy_table(numbers: Mapping, part: str | None = None) -> list[list[str]]:
         values = {**values, **values[part]} if part else values  # the systematic one is of all
         cells = [energy, f"{values['requirement_keV']:g}"]
         for _, key, form in COLUMNS:
-            text = number(values[key], form)
-            error = values[ERRORS[key]] if key in ERRORS else None
-            if error is not None and text != ABSENT:
-                text += f" ± {number(error, form.replace('+', ''))}"
-            cells.append(text)
+            if key in ERRORS:
+                cells.append(with_error(values[key], values[ERRORS[key]], form))
+            else:
+                cells.append(number(values[key], form))
         rows.append(cells)
     return rows
 

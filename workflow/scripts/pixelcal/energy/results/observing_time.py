@@ -23,6 +23,7 @@ from pixelcal.energy.response.population import population_weight
 from pixelcal.energy.results.fisher import PIVOT_KEV, InformationTable, tabulate_information
 from pixelcal.instrument import Instrument, Requirement
 from pixelcal.numerics.statistics import robust_std
+from pixelcal.report.numbers import duration
 from pixelcal.status import EnergyStatus, has_valid_fit
 
 SECONDS = np.logspace(3, 6, 61)
@@ -291,7 +292,7 @@ def _reason(seconds, passing, fitted, fraction: float) -> str:
     most = fitted.max()
     if most < fraction:
         return f"only {100 * most:.2f} % of the pixels have a valid fit"
-    return f"{100 * passing[-1]:.2f} % at {seconds[-1]:g} s, the longest exposure predicted"
+    return f"{100 * passing[-1]:.2f} % at {duration(seconds[-1])}, the longest exposure predicted"
 
 
 def _wanted_and_valid(rows: Mapping) -> tuple[np.ndarray, np.ndarray]:

@@ -32,7 +32,22 @@ function span(values, signed) {
   return high > low ? [low, high] : [low - .5, low + .5];
 }
 
-const SQUARE_PX = 560;
+const SQUARE_PX = 560, MOST_STRETCHED = 4, LEAST_HEIGHT_PX = 240, FRAME_PX = 13;
+
+// What a map shows: the rectangle of the pixels that there are, and nothing of the camera around it.
+const view = (() => {
+  const ends = values => [Math.min(...values) - .5, Math.max(...values) + .5];
+  const [x, y] = [ends(camera.x), ends(camera.y)], columns = x[1] - x[0], rows = y[1] - y[0];
+  return {x, y, columns, rows, ratio: columns / rows, longest: Math.max(columns, rows)};
+})();
+// A strip of pixels is drawn higher, or wider, than it is: its pixels have to be seen and clicked.
+const is_strip = view.ratio > MOST_STRETCHED || view.ratio < 1 / MOST_STRETCHED;
+
+// A map of few rows is less high.
+function map_height(full) {
+  if (view.ratio <= 1) return full;
+  return Math.max(Math.round(full / Math.min(view.ratio, MOST_STRETCHED)), Math.min(LEAST_HEIGHT_PX, full));
+}
 
 // The map of one number per pixel; pixels that are in no rows and columns have a mark each.
 function map_of(values, texts, zmin, zmax, colorscale, bar) {
@@ -43,7 +58,7 @@ function map_of(values, texts, zmin, zmax, colorscale, bar) {
       colorscale,
     };
   }
-  const rows = Array.from(camera.x, (_, row) => row), size = .9 * SQUARE_PX / Math.max(data.camera.width, data.camera.height);
+  const rows = Array.from(camera.x, (_, row) => row), size = .9 * SQUARE_PX / view.longest;
   return {
     type: "scatter", mode: "markers", x: camera.x, y: camera.y, customdata: rows, text: texts, ...hover, showlegend: false,
     marker: {symbol: "square", size, color: Array.from(values), cmin: zmin, cmax: zmax, colorscale, colorbar: bar},
@@ -72,19 +87,22 @@ function overlay(quantity, shown) {
   const color = quantity.signed || quantity.key === "status" ? ink : "#ffffff";  // on dark maps
   const traces = shown.map(name => guide(borders[name].x, borders[name].y, {color, width: BORDER_WIDTH[name]}));
   if (selected === null) return traces;
-  const frames = [[paper, 4], [mark, 2]].map(([frame, width]) => ({
-    ...guide([camera.x[selected]], [camera.y[selected]]), mode: "markers",
-    marker: {symbol: "square-open", size: 13, color: frame, line: {width}},
-  }));
+  // Around the pixel, or wider where it is small.
+  const half = Math.max(.5, FRAME_PX / 2 * view.longest / SQUARE_PX), [x, y] = [camera.x[selected], camera.y[selected]];
+  const [half_x, half_y] = is_strip ? [.5, .5] : [half, half];
+  const frames = [[paper, 4], [mark, 2]].map(([color, width]) => guide(
+    [x - half_x, x + half_x, x + half_x, x - half_x, x - half_x], [y - half_y, y - half_y, y + half_y, y + half_y, y - half_y],
+    {color, width}));
   return [...traces, ...frames];
 }
 
 function camera_layout(heading) {
-  const square = {showgrid: false, constrain: "domain"}, {width, height, axes} = data.camera;
+  const square = {showgrid: false, constrain: "domain"}, {axes} = data.camera;
+  const along = length => ({...square, ...(length <= 10 ? {dtick: 1} : {})});
   return layout(heading, {
     plot_bgcolor: theme().absent, margin: {t: 40, r: 10, b: 45, l: 50},
-    xaxis: axis(axes[0], {...square, range: [-.5, width - .5]}),
-    yaxis: axis(axes[1], {...square, range: [-.5, height - .5], scaleanchor: "x"}),
+    xaxis: axis(axes[0], {...along(view.columns), range: view.x}),
+    yaxis: axis(axes[1], {...along(view.rows), range: view.y, ...(is_strip ? {} : {scaleanchor: "x"})}),
   });
 }
 
@@ -155,5 +173,6 @@ function select(row, chosen_by_hand) {
   const lines = row === null ? [] : document.querySelectorAll(`tr[data-pixel="${camera.pixel[row]}"]`);
   lines.forEach(line => line.classList.add("chosen"));
   show_pixel();
+  if (chosen_by_hand) write_address();
   refresh(OF_ONE_PIXEL);
 }

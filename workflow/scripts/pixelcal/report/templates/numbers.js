@@ -18,11 +18,38 @@ const quantile = (sorted, fraction) => sorted[Math.round(fraction * (sorted.leng
 const median = values => quantile(rising(values), .5);
 const mean = values => values.reduce((sum, value) => sum + value, 0) / values.length;
 
+// Numbers as a person reads them, by the rules of pixelcal/report/numbers.py.
+const ABSENT = "–";
+const with_minus = text => text.replace("-", "−");
+
 // A number with so many decimals, a dash where there is none.
 function fixed(value, digits, signed = false) {
-  if (!Number.isFinite(value)) return "–";
-  return (signed && value >= 0 ? "+" : "") + value.toFixed(digits);
+  if (!Number.isFinite(value)) return ABSENT;
+  return (signed && value >= 0 ? "+" : "") + with_minus(value.toFixed(digits));
 }
+
+// Decimals that show two significant digits of an uncertainty.
+const decimals_of = error => Math.max(1 - Math.floor(Math.log10(Number(error.toExponential(1)))), 0);
+
+// A value with its uncertainties, one or several, all to the same decimals: two digits of the
+// smallest, but no more than three of the largest. `digits` are those of a value without any.
+function with_error(value, errors, digits, signed = false) {
+  const known = [errors].flat().filter(error => error > 0);
+  if (!Number.isFinite(value) || !known.length) return fixed(value, digits, signed);
+  const decimals = Math.min(decimals_of(Math.min(...known)), decimals_of(Math.max(...known)) + (known.length > 1 ? 1 : 0));
+  return [fixed(value, decimals, signed), ...[errors].flat().map(error => fixed(error, decimals))].join(" ± ");
+}
+
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+function pvalue_words(value) {
+  if (!Number.isFinite(value)) return ABSENT;
+  if (value === 0 || value >= .001) return String(Number(value.toPrecision(2)));
+  const [mantissa, power] = value.toExponential(1).split("e-");
+  return `${mantissa} × 10⁻${Array.from(power, digit => SUPERSCRIPTS[digit]).join("")}`;
+}
+
+// A duration with its unit: s below 1000 s, ks from there on.
+const duration = seconds => seconds < 1000 ? `${seconds} s` : `${Number((seconds / 1000).toPrecision(3))} ks`;
 
 function status_words(bits) {
   const found = data.status.filter(item => item.bit && (bits & item.bit)).map(item => item.label);

@@ -59,6 +59,7 @@ function show_exposure() {
   const first = listed.find(pixel => current().fits[pixel].model) ?? listed[0];
   if (!by_hand) selected = row_of.get(first) ?? null;
   select(selected, false);
+  if (by_hand) write_address();
   search();
   refresh(PLOTS);
 }
@@ -87,13 +88,23 @@ function listen_to_reader() {
     row.addEventListener("keydown", event => { if (event.key === "Enter") choose(); });
   }
   dark.addEventListener("change", () => refresh(PLOTS));
-  const print = now => { printing = now; refresh(PLOTS); };
+  // On paper there is nothing to click: what is folded is open.
+  const print = now => {
+    document.querySelectorAll("details").forEach(part => {
+      if (now && !printing) part.dataset.open = part.open;
+      part.open = now || part.dataset.open === "true";
+    });
+    printing = now;
+    refresh(PLOTS);
+  };
   window.addEventListener("beforeprint", () => print(true));
   window.addEventListener("afterprint", () => print(false));
 }
 
+for (const id of MAPS) if (element(id)) element(id).style.height = `${map_height(element(id).clientHeight)}px`;
 offer_quantities();
 listen_to_reader();
+listen_for_pixels();
 show_exposure();
 const watch = new IntersectionObserver(entries => entries.forEach(({target: {id}, isIntersecting}) => {
   if (!isIntersecting) return visible.delete(id);
@@ -101,3 +112,4 @@ const watch = new IntersectionObserver(entries => entries.forEach(({target: {id}
   redraw(id);
 }), {rootMargin: "400px"});
 PLOTS.forEach(id => watch.observe(element(id)));
+follow_address();

@@ -60,11 +60,28 @@ function curve(x, y, name, line, extra) {
 // Lines that only guide the eye.
 const guide = (x, y, line) => curve(x, y, "", line, {hoverinfo: "skip", hovertemplate: null, showlegend: false});
 
-// Paper is narrower than a window, and Plotly does not hear of it.
-const PAPER_PX = {small: 220, wide: 680};
+// Paper is narrower than a window, and Plotly does not hear of it: width and height by the place.
+const PAPER_PX = [[".small-plots", 224, 140], [".map", 338, 318], [".two, .beside", 338, 235], ["*", 690, 290]];
+// Of a plot that is as high as it has parts.
+const PAPER_OF_SCREEN = .6;
+const PAPER_FONT = {size: 9}, PAPER_LEGEND_PX = 15;
+
+function on_paper(id, traces, frame) {
+  const [, width, height] = PAPER_PX.find(([places]) => element(id).closest(places));
+  // The legend has its own rows below the plot.
+  const named = new Set(traces.filter(trace => trace.name && trace.showlegend !== false).map(trace => trace.name)).size;
+  const below = named > 1 ? PAPER_LEGEND_PX * Math.ceil(named / (width > 400 ? 6 : 2)) : 0;
+  const size = {width, height: MAPS.includes(id) ? map_height(height) : (PAPER_OF_SCREEN * parseFloat(element(id).style.height) || height) + below};
+  const small = {font: {...frame.font, ...PAPER_FONT}, title: {...frame.title, font: {...frame.title.font, size: 10}}};
+  const annotations = frame.annotations?.map(note => ({...note, font: {...note.font, size: 8}}));
+  // The legend below all else: on paper there is less room under the axis.
+  const legend = {orientation: "h", yref: "container", y: 0, yanchor: "bottom", font: {size: 8}};
+  const margin = {...frame.margin, b: frame.margin.b + below};
+  return {...size, ...small, legend, margin, ...(annotations ? {annotations} : {})};
+}
 
 function plot(id, traces, frame) {
-  if (printing) frame.width = PAPER_PX[element(id).closest(".small-plots") ? "small" : "wide"];
+  if (printing) Object.assign(frame, on_paper(id, traces, frame));
   element(id).querySelectorAll(":scope > .empty").forEach(words => words.remove());
   Plotly.react(element(id), traces, frame, {responsive: true, displayModeBar: false});
 }

@@ -60,36 +60,53 @@ function hover_texts(exposure, quantity) {
     const lines = [`<b>Pixel ${pixel[row]}</b>  ${place}`];
     if (!is_basic) lines.push(`${quantity.label}: ${fixed(values[row], quantity.digits, quantity.signed)} ${quantity.unit}`);
     if (Number.isFinite(pe[row])) {
-      lines.push(`gain ${fixed(pe[row], 2)} ± ${fixed(pe_err[row], 2)} ${data.unit}`, `crosstalk ${fixed(opct[row], 3)}`);
+      lines.push(`gain ${with_error(pe[row], pe_err[row], 2)} ${data.unit}`, `crosstalk ${fixed(opct[row], 3)}`);
     }
     return [...lines, status_words(status[row])].join("<br>");
   });
 }
 
-function show_pixel() {
-  if (selected === null) return element("pixel").replaceChildren();
-  const exposure = current(), value = key => column(exposure, key)[selected], {pixel, module, x_m, y_m} = camera;
-  const pair = (key, digits) => `${fixed(value(key), digits)} ± ${fixed(value(`${key}_err`), digits)}`;
-  const heading = document.createElement("h3");
-  heading.textContent = `Pixel ${pixel[selected]}: ${status_words(value("status"))}`;
-  const basic = document.createElement("table"), pvalue = value("pvalue");
+function pixel_parts(exposure, row) {
+  const value = key => column(exposure, key)[row], {pixel, module, x_m, y_m} = camera;
+  const pair = (key, digits) => with_error(value(key), value(`${key}_err`), digits);
   const known = has_truth(exposure), truth = (key, digits) => known ? [fixed(value(`${key}_true`), digits)] : [];
-  basic.createTHead().append(table_row("th", ["", "Fitted", ...(known ? ["True"] : [])]));
-  basic.createTBody().append(...[
+  const basic = table_of(["", "Fitted", ...(known ? ["True"] : [])], [
+    ["Fit", status_words(value("status"))],
     [`Gain (${data.unit})`, pair("pe", 3), ...truth("pe", 3)],
     [`Width of the pedestal (${data.unit})`, pair("sigma_ped", 3), ...truth("sigma_ped", 3)],
     [`Width of a photoelectron (${data.unit})`, pair("sigma_pe", 3), ...truth("sigma_pe", 3)],
     ["Crosstalk", pair("opct", 4), ...truth("opct", 4)],
-    ["p-value", Number.isFinite(pvalue) ? pvalue.toPrecision(2) : "–"],
-    ["Module, sample of the peak", `${module[selected]}, ${fixed(value("peak"), 0)}`],
-    ["Place (mm)", `${fixed(1000 * x_m[selected], 1)}, ${fixed(1000 * y_m[selected], 1)}`],
-  ].map(texts => table_row("td", texts)));
-  const runs = document.createElement("table");
-  runs.createTHead().append(table_row("th", ["Run", "Illumination λ", ...(known ? ["True"] : []), "Pedestal", "Peak / valley"]));
-  runs.createTBody().append(...RUNS.map((name, run) => table_row("td", [
+    ["p-value", pvalue_words(value("pvalue"))],
+    ["Module, sample of the peak", `${module[row]}, ${fixed(value("peak"), 0)}`],
+    ["Place (mm)", `${fixed(1000 * x_m[row], 1)}, ${fixed(1000 * y_m[row], 1)}`],
+  ]);
+  const runs = table_of(["Run", "Illumination λ", ...(known ? ["True"] : []), "Pedestal", "Peak / valley"], RUNS.map((name, run) => [
     name, pair(`lambda_${run}`, 4), ...truth(`lambda_${run}`, 4), pair(`eped_${run}`, 2), fixed(value(`peak_valley_${run}`), 2),
-  ])));
-  element("pixel").replaceChildren(heading, basic, runs);
+  ]));
+  return [words_in("h3", `Pixel ${pixel[row]}`), basic, runs, pixel_links(exposure, row)];
+}
+
+// Where the spectra can be seen.
+function pixel_links(exposure, row) {
+  const number = camera.pixel[row], line = words_in("p", "", "note");
+  const file = `sstcam/pixels/${String(number).padStart(4, "0")}.png`;
+  if (exposure.fits[number]) line.append(link_to("#fit", "The spectra of this pixel"), " are on this page. ");
+  line.append(link_to(file, "Picture of its fit"), `, once made by: snakemake ${data.results}/${file}.`);
+  return line;
+}
+
+const csv_name = () => "sstcam-pixels";
+
+// The columns of spe.fits that the page holds, by their names; those of a run end in its number.
+function csv_columns(exposure) {
+  const held = key => column(exposure, key), status = held("status"), {pixel, module, x_m, y_m} = camera;
+  const both = key => [[key.toUpperCase(), held(key)], [`${key}_err`.toUpperCase(), held(`${key}_err`)]];
+  return [
+    ["PIXEL", pixel], ["MODULE", module], ["X_M", x_m], ["Y_M", y_m],
+    ...["pe", "sigma_ped", "sigma_pe", "opct"].flatMap(both), ["PVALUE", held("pvalue")],
+    ["STATUS", status], ["FIT", Array.from(status, status_words)],
+    ...RUNS.flatMap((_, run) => [...both(`lambda_${run}`), ...both(`eped_${run}`), [`PEAK_VALLEY_${run}`, held(`peak_valley_${run}`)]]),
+  ];
 }
 
 // --- histograms -----------------------------------------------------------------------------------

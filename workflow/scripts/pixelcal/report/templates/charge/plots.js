@@ -5,6 +5,7 @@ const draw = {
   together: draw_together,
   ...(SCAN ? {resolution: draw_resolution, ratio: draw_ratio, bias: draw_bias, extracted: draw_extracted} : {}),
 };
+const MAPS = ["camera"];
 const CLICKABLE = ["camera"], OF_ONE_PIXEL = ["camera", "fit"];
 
 for (const id of ["run", "which"]) element(id).addEventListener("change", () => refresh(["histograms"]));

@@ -25,7 +25,6 @@ function draw_bands() {
 
 function draw_pulls() {
   const exposure = current(), {ink, energies} = theme(), place = element("pulls");
-  if (!has_truth(exposure)) return say("pulls", "There is no truth for these events, and so no pull.");
   if (!exposure.pulls.length) return say("pulls", `${exposure.name}: no pixel has a valid fit.`);
   const x = Array.from({length: 101}, (_, i) => (i - 50) / 10);
   const normal = x.map(value => Math.exp(-value * value / 2) / Math.sqrt(2 * Math.PI));
@@ -111,9 +110,8 @@ function draw_observing(id, measured, predicted, heading, frame) {
   const longest = Math.max(...observing.measured.map(point => point.seconds));
   const seconds = traces.flatMap(trace => trace.x).filter(value => value <= 10 * longest);
   const from = ` (curves: predicted from ${exposure.name})`;
-  const readable = value => value < 1000 ? String(value) : `${value / 1000}k`;
   plot(id, traces, layout(heading + from, {
-    ...frame, xaxis: log_axis("Good time (s)", .9 * Math.min(...seconds), 1.1 * Math.max(...seconds), readable),
+    ...frame, xaxis: log_axis("Good time", .9 * Math.min(...seconds), 1.1 * Math.max(...seconds), duration),
   }));
 }
 

@@ -77,7 +77,7 @@ function draw_residuals() {
   if (!residuals) return say("residuals", `${name}: no residuals were kept.`);
   const {low, high, block, sigma, percent, named} = residuals, x = [], y = [], text = [];
   low.forEach((energy, k) => {
-    x.push(energy); y.push(sigma[k]); text.push(`${percent[k]} % of the model`);
+    x.push(energy); y.push(sigma[k]); text.push(`${fixed(percent[k], 2, true)} % of the model`);
     if (block[k] !== block[k + 1]) { x.push(high[k], high[k]); y.push(sigma[k], null); text.push("", ""); }
   });
   const most = Math.max(4, ...sigma.map(value => 1.15 * Math.abs(value ?? 0)));
@@ -121,7 +121,7 @@ function draw_fit() {
   if (!fit.sizes.length || !unpack(fit.counts).some(n => n > 0)) {
     return say("fit", `Pixel ${detnum} in ${exposure.name} has no count in any block.`);
   }
-  const notes = [status_words(column(exposure, "status")[selected])];
+  const notes = [`fit: ${status_words(column(exposure, "status")[selected])}`];
   if (!Number.isFinite(column(exposure, "gain")[selected])) notes.push("no valid fit: data by the previous relation");
   else if (!fit.model) notes.push("data alone");
   const heading = `Pixel ${detnum} in ${exposure.name} (${notes.join(", ")})`;

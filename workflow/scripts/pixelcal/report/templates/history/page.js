@@ -141,9 +141,21 @@ function listen() {
   });
 }
 
+// history.html#pixel=1234
+function follow_address() {
+  const asked = new URLSearchParams(window.location.hash.slice(1)).get("pixel");
+  if (asked === null) return;
+  const row = row_of.get(Number(asked));
+  if (row === undefined) element("said").textContent = `There is no pixel ${asked}.`;
+  else choose(row);
+  element("one-pixel").scrollIntoView();
+}
+
 listen();
 // A pixel that jumped is worth a look before any other.
 const jumping = Array.from(pixels.flags).findIndex(flags => flags & 1);
 choose(jumping < 0 ? 0 : Math.floor(jumping / T));
 draw_camera();
 draw_module();
+follow_address();
+window.addEventListener("hashchange", follow_address);
