@@ -1,22 +1,30 @@
 """The SSTCAM's report in a browser without a network: what is drawn, and what clicking does."""
 
-import base64
+import csv
+import io
 
 import numpy as np
 import pytest
 from helpers.page_actions import (
     REQUIRED_S,
+    ask_for_pixel,
     choose,
     column,
     contrast,
     draw_all,
+    is_below_navigation,
     luminance,
+    pages_of,
+    pairs,
     press_heading,
+    printed,
     search,
     title,
+    too_wide,
 )
 
 from pixelcal.io.tables import read_columns
+from pixelcal.report.numbers import with_error
 
 N_RUNS = 3
 PLOTS = (
@@ -97,11 +105,40 @@ def test_numbers_of_a_pixel_are_those_of_the_table(page, camera):
     rows = read_columns(camera[0]["spe"], "SPE")
     page.run("document.querySelector('tr[data-pixel=\"7\"]').click()")
     text = page.run("document.getElementById('pixel').textContent")
-    assert text.startswith("Pixel 7: ")
+    assert text.startswith("Pixel 7") and pairs(page)["Fit"][0] == "outlier"
     for name in ("PE", "SIGMA_PED", "SIGMA_PE"):
-        value, error = (np.float32(rows[f"{name}{kind}"][7]) for kind in ("", "_ERR"))
-        assert f"{value:.3f} ± {error:.3f}" in text
-    assert f"{np.float32(rows['LAMBDA'][7][1]):.4f}" in text
+        value, error = (float(rows[f"{name}{kind}"][7]) for kind in ("", "_ERR"))
+        assert with_error(value, error, "{:.3f}") in text
+    light, light_err = (float(rows[name][7][1]) for name in ("LAMBDA", "LAMBDA_ERR"))
+    assert with_error(light, light_err, "{:.4f}") in text
+
+
+def test_a_pixel_is_found_by_its_number_or_its_address(page, camera):
+    ask_for_pixel(page, "11")
+    assert page.run("document.querySelector('#pixel h3').textContent") == "Pixel 11"
+    assert pairs(page)["Fit"][0] == "good" and is_below_navigation(page, "one")
+    assert page.run("location.hash") == "#pixel=11"
+    page.run("location.hash = '#pixel=3'")
+    page.wait("document.querySelector('#pixel h3').textContent === 'Pixel 3'")
+    assert pairs(page)["Fit"][0] == "not converged"
+    ask_for_pixel(page, "64")
+    assert page.run("element('said').textContent") == (
+        "There is no pixel 64 on this page; it has 64 pixels, from 0 to 63."
+    )
+
+
+def test_all_pixels_are_in_the_table_to_keep(page, camera):
+    rows = read_columns(camera[0]["spe"], "SPE")
+    table = list(csv.DictReader(io.StringIO(page.run("csv_text()"))))
+    number = lambda name: np.array([float(row[name] or "nan") for row in table])  # noqa: E731
+    assert np.array_equal(number("PIXEL"), np.asarray(rows["PIXEL"]))
+    assert np.array_equal(number("STATUS"), np.asarray(rows["STATUS"]))
+    for name in ("PE", "PE_ERR", "SIGMA_PED", "SIGMA_PE_ERR", "OPCT"):
+        np.testing.assert_allclose(number(name), np.asarray(rows[name], float), rtol=1e-6)
+    for run in range(N_RUNS):
+        light = np.asarray(rows["LAMBDA"], float)[:, run]
+        np.testing.assert_allclose(number(f"LAMBDA_{run}"), light, rtol=1e-6)
+    assert table[3]["FIT"] == "not converged" and table[3]["PE"] == ""
 
 
 def test_every_quantity_and_run_can_be_chosen(page):
@@ -137,7 +174,8 @@ def test_a_click_on_the_map_shows_the_pixel(page, camera):
         f" box.y + frame.yaxis._offset + frame.yaxis.l2p({y})]; }})()"
     )
     page.press(*place)
-    page.wait("document.getElementById('pixel').textContent.includes('Pixel 40: good')")
+    page.wait("document.getElementById('pixel').textContent.includes('Pixel 40')")
+    assert pairs(page)["Fit"][0] == "good"
 
 
 def test_the_table_sorts_and_can_be_searched(page):
@@ -151,11 +189,11 @@ def test_the_table_sorts_and_can_be_searched(page):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1400, 800])
+@pytest.mark.parametrize("width", [1280, 800, 420])
 def test_it_is_readable_wide_and_narrow_light_and_dark(browser, camera, width, dark):
     browser.open(camera[1], width, 1000, dark)
     draw_all(browser)
-    assert browser.run("document.documentElement.scrollWidth") <= width
+    assert too_wide(browser) == []
     style = "getComputedStyle(document.documentElement).getPropertyValue"
     colour = {
         name: browser.run(f"{style}('--{name}').trim()")
@@ -169,9 +207,10 @@ def test_it_is_readable_wide_and_narrow_light_and_dark(browser, camera, width, d
 def test_it_prints_every_plot(page):
     page.run("window.dispatchEvent(new Event('beforeprint'))")
     widths = page.run("Array.from(document.querySelectorAll('.main-svg'), svg => svg.clientWidth)")
-    assert min(widths) > 0 and max(widths) <= 680
-    pdf = base64.b64decode(page.send("Page.printToPDF", printBackground=True)["data"])
+    assert min(widths) > 0 and max(widths) <= 703  # A4 between the margins
+    pdf = printed(page)
     assert pdf.startswith(b"%PDF") and len(pdf) > 100_000
+    assert 1 < pages_of(pdf) <= 8
     missing = "Object.keys(draw).filter(id => !document.querySelector(`#${id} .main-svg`))"
     assert page.run(missing) == []
 

@@ -1,6 +1,8 @@
 """What a reader does with a page in a browser, and what is then to be seen."""
 
+import base64
 import json
+import re
 
 import numpy as np
 
@@ -90,3 +92,28 @@ def is_below_navigation(page, identifier):
         f" top = document.getElementById({identifier!r}).getBoundingClientRect().top;"
         " return top >= bottom && top < innerHeight; })()"
     )
+
+
+def too_wide(page):
+    """What reaches out of the window to the right, and is in nothing that scrolls."""
+    return page.run(
+        "(() => { const width = document.documentElement.clientWidth;"
+        " const scrolls = place => place && (/auto|hidden|scroll/.test("
+        "getComputedStyle(place).overflowX) || scrolls(place.parentElement));"
+        " const wide = Array.from(document.body.querySelectorAll('*')).filter(place =>"
+        " place.getBoundingClientRect().right > width + .5 && !place.closest('svg')"
+        " && !scrolls(place.parentElement)).map(place =>"
+        " `${place.tagName} ${place.id} ${place.className}`);"
+        " return document.documentElement.scrollWidth > width ? ['the page', ...wide] : wide; })()"
+    )
+
+
+def printed(page):
+    """The page as it is printed, as PDF; the size of the paper is the page's."""
+    answer = page.send("Page.printToPDF", printBackground=True, preferCSSPageSize=True)
+    return base64.b64decode(answer["data"])
+
+
+def pages_of(pdf):
+    """How many pages a PDF of the browser has."""
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
