@@ -52,9 +52,6 @@ def page_content(products: Products, versions: Mapping[str, str], results: str =
     n_flagged = len(rows) - len(why)
     numbers, scan = products.validation, products.resolution
     headings, runs = report.without_empty(*(report_resolution.table(scan) if scan else ([], [])))
-    run_headings, run_rows = report.without_empty(
-        report_provenance.run_headings(products), report_provenance.run_rows(products)
-    )
     return {
         "title": TITLE,
         "lead": LEAD,
@@ -88,11 +85,7 @@ def page_content(products: Products, versions: Mapping[str, str], results: str =
             [CHARGE_WORDS.labels[bit], str(int(bit)), str(numbers["status_counts"][bit.name])]
             for bit in ChargeStatus
         ],
-        "run_headings": run_headings,
-        "run_rows": run_rows,
-        "option_rows": report_provenance.option_rows(products),
-        "input_rows": report_provenance.input_rows(products),
-        "made": report_provenance.made_text(products),
+        **report_provenance.content(products),
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
         "settings": settings_text(products.settings),
         "results": results,

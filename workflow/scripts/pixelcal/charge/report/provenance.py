@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pixelcal.charge.extraction.io import lab_values
 from pixelcal.charge.report.products import Products
+from pixelcal.report.frame import without_empty
 from pixelcal.report.numbers import ABSENT, with_error
 from pixelcal.report.provenance import input_files
 
@@ -28,6 +29,18 @@ RUN_HEADINGS = (
 LIGHT = ("NPH", "NPHMEAS", "NSB", "NSBMEAS")
 EVENTS = ("NREAD", "NUSED", "NSTALE", "NINCOMPL", "NTYPE", "NGAIN", "NOTHER")
 SETS = {"spe": "single photoelectrons", "scan": "dynamic range"}
+
+
+def content(products: Products) -> dict:
+    """What the template shows of it, under the names that it uses."""
+    headings, rows = without_empty(run_headings(products), run_rows(products))
+    return {
+        "run_headings": headings,
+        "run_rows": rows,
+        "option_rows": option_rows(products),
+        "input_rows": input_rows(products),
+        "made": made_text(products),
+    }
 
 
 def run_rows(products: Products) -> list[list[str]]:

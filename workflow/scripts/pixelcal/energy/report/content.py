@@ -90,7 +90,6 @@ def page_content(
         _exposure_content(*parts, pixel_map)
         for parts in zip(exposures, verdicts, chosen, changes, strict=True)
     ]
-    shortest_headings, shortest_rows = report_observing.shortest_table(exposures)
     has_truth = all(exposure.truth is not None for exposure in exposures)
     return {
         "title": f"{instrument.title}: gain and offset of every pixel",
@@ -111,10 +110,7 @@ def page_content(
         "has_residuals": any(exposure.residuals is not None for exposure in exposures),
         "has_rates": any(exposure.rate is not None for exposure in exposures),
         "status_rows": [_status_row(exposure) for exposure in exposures],
-        "shortest_headings": shortest_headings,
-        "shortest_rows": shortest_rows,
-        "basis": exposures[0].prediction["basis"],
-        "differs": report_observing.how_it_differs(report_verdict.REQUIRED_PASS_FRACTION),
+        **report_observing.content(exposures),
         **report_provenance.content(exposures),
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
         "settings": settings_text(

@@ -85,6 +85,17 @@ def shortest_table(exposures: Sequence[Products]) -> tuple[list[str], list[list[
     return [f"{100 * float(fraction):g} % of the pixels" for fraction in fractions], rows
 
 
+def content(exposures: Sequence[Products]) -> dict:
+    """What the template shows of it, under the names that it uses."""
+    headings, rows = shortest_table(exposures)
+    return {
+        "shortest_headings": headings,
+        "shortest_rows": rows,
+        "basis": exposures[0].prediction["basis"],
+        "differs": how_it_differs(REQUIRED_PASS_FRACTION),
+    }
+
+
 def how_it_differs(required_fraction: float) -> str:
     """Why the table may name another time than the verdict, in sentences."""
     wanted = percent(required_fraction, 0)
