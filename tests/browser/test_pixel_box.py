@@ -188,6 +188,15 @@ def test_the_fit_is_linked_where_it_is_on_the_page(page):
         assert f"snakemake results/{picture}" in said
 
 
+def test_the_history_is_linked_where_the_run_has_epochs(browser, made, tmp_path):
+    from helpers.report_pages import write_report
+
+    browser.open(write_report(tmp_path, made[0], epochs=[2, 9]))
+    ask_for_pixel(browser, "42")
+    links = "Array.from(document.querySelectorAll('#pixel a'), a => a.getAttribute('href'))"
+    assert browser.run(links)[-1] == "history/history.html#pixel=42"
+
+
 # --- the address ----------------------------------------------------------------------------------
 
 

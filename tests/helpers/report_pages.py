@@ -153,8 +153,8 @@ def make_camera(folder, n_pixels=6400, seconds=None, change=None, **options) -> 
     return made
 
 
-def write_report(folder, paths, name="report.html", method="joint", settings=None):
-    """Run the rule's script on the products of several exposures."""
+def write_report(folder, paths, name="report.html", method="joint", settings=None, epochs=None):
+    """Run the rule's script on the products of several exposures; `epochs`: shown ones and all."""
     exposures = [
         {"name": name, "method": method, "lines": str(LINES), "min_counts": 200} for name in paths
     ]
@@ -170,6 +170,7 @@ def write_report(folder, paths, name="report.html", method="joint", settings=Non
         "settings": settings or {"pixels": list(range(6400))},
         "threshold": 5.0,
         "camera": "eclairs",
+        "epochs": epochs,
     }
     run_script("report", folder, given, {"report": folder / name}, params)
     return folder / name

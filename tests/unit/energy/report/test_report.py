@@ -22,6 +22,7 @@ from pixelcal.energy.report.products import Products, read_products
 from pixelcal.energy.report.verdict import COLUMNS, verdict
 from pixelcal.io.tables import read_columns
 from pixelcal.plotting.colours import STATUS_COLOURS
+from pixelcal.report.camera_map import view_of
 from pixelcal.report.frame import compact_json, decimals, packed, scaled
 from pixelcal.status import ENERGY_WORDS, EnergyStatus
 
@@ -144,6 +145,9 @@ def test_the_page_holds_the_relation(data, paths):
 
 def test_the_shortest_exposure_that_is_enough_is_named(page):
     text = words_of(page)
+    # The prediction may name another time, and says why.
+    assert "The verdict at the top chooses among the exposures" in text
+    assert "at all of them at once. Its time for 95 % can therefore be shorter or longer" in text
     assert "10ks (10 ks) is the shortest of the 2 exposures that meets the requirement." in text
 
 
@@ -225,6 +229,16 @@ def test_verdict(fractions, meets, text):
     assert found["reasons"] == "3 of 100 pixels have no valid fit (1 dim, 2 lost)."
 
 
+def test_without_truth_an_unknown_systematic_uncertainty_decides_nothing():
+    """As by the method two-step, which knows none."""
+    numbers = make_numbers({"4": 0.97, "150": 0.93}, truth=False)
+    for values in numbers["energies"].values():
+        values["common_sigma_keV"] = None
+        values["trusted"]["predicted_pass_fraction_total"] = 0.9
+    found = verdict(numbers, {"TOO_FEW_COUNTS": "dim", "NOT_CONVERGED": "lost"})
+    assert found["meets"] is False and "93.00 %" in found["text"]
+
+
 def test_every_bit_of_the_status_reaches_the_page():
     rows, _ = make_fits(len(EnergyStatus))
     rows["STATUS"] = list(EnergyStatus)
@@ -287,6 +301,21 @@ def test_the_small_map_holds_each_pixel_once(exposure):
     assert np.bincount(image.ravel(), minlength=4).tolist() == [part["n"] for part in paths]
     # DETNUM 17 is in the lowest row (Y = 0), 62 from the left: it has no valid fit.
     assert image[79, 62] == report_energies.WITHOUT_VALID_FIT
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "view"),
+    [
+        (range(80), range(80), {"box": "0 0 80 80", "width": 124, "height": 124}),
+        (range(16, 80), [79], {"box": "16 79 64 1", "width": 124, "height": 31}),  # a strip
+        ([3], range(10, 50), {"box": "3 10 1 40", "width": 31, "height": 124}),
+        (range(8, 24), range(40, 48), {"box": "8 40 16 8", "width": 124, "height": 62}),
+        ([5], [6], {"box": "5 6 1 1", "width": 124, "height": 124}),
+    ],
+)
+def test_a_small_map_is_of_its_pixels(x, y, view):
+    columns, rows = np.meshgrid(x, y)
+    assert view_of(columns.ravel(), rows.ravel()) == view
 
 
 def test_all_five_energies_at_once(exposure):
