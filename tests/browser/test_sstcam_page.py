@@ -21,6 +21,7 @@ from helpers.page_actions import (
     search,
     title,
     too_wide,
+    with_hyphens,
 )
 
 from pixelcal.io.tables import read_columns
@@ -68,6 +69,7 @@ def test_it_opens_at_once(browser, camera):
 def test_everything_is_drawn(page):
     assert tuple(draw_all(page)) == PLOTS
     assert count(page, ".empty") == 0
+    assert with_hyphens(page) == []
     assert count(page, "#camera .heatmaplayer image") == 1
     assert count(page, "#extracted .heatmaplayer image") == 1
     assert count(page, "#histograms .plot") == count(page, "#histograms .gtitle") == 8

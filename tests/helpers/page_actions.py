@@ -117,3 +117,11 @@ def printed(page):
 def pages_of(pdf):
     """How many pages a PDF of the browser has."""
     return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def with_hyphens(page):
+    """Texts in which a hyphen stands before a number, where a minus sign should."""
+    return page.run(
+        "Array.from(document.querySelectorAll('td, p, caption, #pixel *, .gtitle, .xtick, .ytick'),"
+        " place => place.textContent).filter(text => /(^|[\\s(±])-[0-9.]/.test(text))"
+    )

@@ -147,7 +147,7 @@ function draw_histograms() {
     const traces = [];
     if (which !== "bad") traces.push(bars(good, "good", main));
     if (which !== "good") traces.push(bars(bad, "in question", mark));
-    const middle = shown.length ? `median ${Number(median(shown).toPrecision(4))}` : "none";
+    const middle = shown.length ? `median ${with_minus(String(Number(median(shown).toPrecision(4))))}` : "none";
     plot(`histogram-${key}`, traces, layout("", {
       title: {text: `<b>${label}</b>: ${middle}`, font: {size: 12, color: ink}, x: .03, xref: "container", xanchor: "left", y: .97},
       barmode: "stack", bargap: 0, margin: {t: 34, r: 8, b: 44, l: 40},
