@@ -1,4 +1,4 @@
-# make run: the default workflow. make test: all tests but the long ones, which are make test-long.
+# make: the default workflow. make help: all targets; they are the words before ## in this file.
 # Each makes what it needs first.
 
 PYTHON ?= python3
@@ -17,50 +17,55 @@ COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --no-anno
 # Without bytecode every job compiles what it imports anew: 7 s instead of 2.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run resume test test-long slurm lint format bench docs requirements clean
+.PHONY: run try resume help test test-long slurm lint format bench docs requirements clean
 
-run: .venv/run.stamp
+run: .venv/run.stamp  ## environment, then the default workflow: 6400 pixels, results/report.html
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
-	@echo "The report: results/report.html"
 
-# After a crash; see docs/resume.md.
-resume: .venv/run.stamp
+try: .venv/run.stamp  ## environment, then 64 pixels in half a minute: results/try/report.html
+	$(BIN)/snakemake --cores $(CORES) --configfile config/try.yaml $(ARGS) -- results/try/report.html
+
+# See docs/resume.md.
+resume: .venv/run.stamp  ## goes on after a crash with make run
 	$(BIN)/snakemake --unlock
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
-	@echo "The report: results/report.html"
 
-test: .venv/test.stamp
+help:  ## these lines
+	@echo "make TARGET [CORES=n] [ARGS=\"options of snakemake\"]; make alone is make run"
+	@sed -n 's/^\([a-z-]*\):.*## */\1 /p' $(MAKEFILE_LIST) | while read -r target words; do \
+	  printf '  %-13s %s\n' "$$target" "$$words"; done
+
+test: .venv/test.stamp  ## all tests but the long ones
 	$(PYTEST)
 
-test-long: .venv/test.stamp .venv-slurm/stamp .venv-source/stamp
+test-long: .venv/test.stamp .venv-slurm/stamp .venv-source/stamp  ## the long tests: crashes, clusters, conda, closures
 	$(PYTEST) tests/long $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)
 	.venv-source/bin/python -m pytest tests/unit/charge/runs/test_sstcam_source.py
 
-slurm: .venv-slurm/stamp
+slurm: .venv-slurm/stamp  ## environment for a cluster
 	@echo "Slurm: source .venv-slurm/bin/activate, then snakemake --profile profiles/slurm"
 
-lint: .venv/test.stamp
+lint: .venv/test.stamp  ## ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
-format: .venv/test.stamp
+format: .venv/test.stamp  ## the form of the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt workflow
 
-bench: .venv/test.stamp .venv-spefit/spefit.stamp
+bench: .venv/test.stamp .venv-spefit/spefit.stamp  ## tables of speed
 	$(BIN)/python benchmarks/run.py
 
-# What is written from the sources: config/README.md and docs/rules.md.
-docs: .venv/run.stamp
+docs: .venv/run.stamp  ## config/README.md and docs/rules.md from their sources
 	PYTHONPATH=workflow/scripts $(BIN)/python docs/tools/config_reference.py
 	PYTHONPATH=workflow/scripts $(BIN)/python docs/tools/rule_reference.py
 
-# Raise the pinned versions; the versions in envs/ follow by hand, and a test compares them.
-requirements: .venv/uv.stamp
+# The versions in envs/ follow by hand, and a test compares them.
+requirements: .venv/uv.stamp  ## raises the pinned versions
 	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) --upgrade requirements/run.in -o requirements/run.txt
 	$(COMPILE) --upgrade requirements/test.in -c requirements/run.txt -o requirements/test.txt
@@ -68,8 +73,7 @@ requirements: .venv/uv.stamp
 	$(COMPILE) --upgrade requirements/spefit.in -o requirements/spefit.txt
 	$(COMPILE) --upgrade requirements/source.in -o requirements/source.txt
 
-# Products and caches; the environments stay.
-clean:
+clean:  ## removes products and caches; the environments stay
 	rm -rf results .snakemake .pytest_cache .ruff_cache
 
 .venv/uv.stamp: requirements/uv.txt

@@ -95,6 +95,7 @@ def ci_project(tmp_path_factory):
         project = copy_project(folder / "project")
         run = run_snakemake(project, "--configfile", "config/ci.yaml")
         assert run.returncode == 0, f"the CI workflow failed:\n{run.stderr[-6000:]}"
+        (folder / "said.txt").write_text(run.stderr)
 
     yield from shared_run(tmp_path_factory, "ci", make)
 

@@ -24,6 +24,7 @@ _INTRODUCTION = """\
 Written from `workflow/schemas/config.schema.yaml` by `make docs`: do not edit it here.
 
 - `config.yaml`: the full camera; loaded by itself.
+- `try.yaml`: 64 pixels, one exposure and its page, `make try`.
 - `ci.yaml`: the same chain on 64 pixels, `snakemake --configfile config/ci.yaml`.
 
 A file given with `--configfile` is merged onto `config.yaml`, key by key: it names only what it

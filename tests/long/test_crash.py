@@ -182,7 +182,7 @@ FULL = {  # room (bytes), then rules, each with all products of one job: none wa
             "write_lists": ["eclairs/10ks/lists/*"],
         },
     ),
-    "report": (2_000_000, {"report": ["report.html"]}),
+    "report": (2_000_000, {"report": ["report.html", "report.json"]}),
 }
 
 

@@ -14,6 +14,7 @@ from pixelcal.io.resources import shipped_or_given
 from pixelcal.workflow.library_hash import library_hash
 from pixelcal.workflow.lineage import listed_files, pixel_ranges, remember
 from pixelcal.workflow.runs import results_folder
+from pixelcal.workflow.terminal.run_lines import speak
 
 RESULTS = results_folder(config)
 """Where everything of a run goes."""
@@ -21,6 +22,17 @@ RESULTS = results_folder(config)
 with configuration.mistakes_in_one_line():
     configuration.check_results(
         RESULTS, config["exposures"], configuration.instrument_folder(config)
+    )
+
+
+if workflow.is_main_process:
+    speak(
+        workflow,
+        {
+            "energy": f"{RESULTS}/report.json",
+            "history": f"{RESULTS}/history/alarms.txt",
+            "sstcam": f"{RESULTS}/sstcam.json",
+        },
     )
 
 

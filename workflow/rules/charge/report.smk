@@ -123,7 +123,7 @@ rule report_sstcam:
     """
     What: one self-contained page about the SSTCAM: verdict, camera maps, parameters, the pixels in
         question with their spectra, the model against all pixels, the charge resolution against the
-        requirement, validation, what was run.
+        requirement, validation, what was run; and its verdict as JSON.
     Physics: data and model of all good pixels together, in photoelectrons; otherwise what the
         products say.
     Wildcards: none.
@@ -144,6 +144,7 @@ rule report_sstcam:
             category="SSTCAM",
             labels={"figure": "report"},
         ),
+        summary=f"{RESULTS}/sstcam.json",
     log:
         f"{RESULTS}/logs/report_sstcam/report.log",
     benchmark:

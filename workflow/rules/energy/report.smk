@@ -2,7 +2,7 @@ rule report:
     """
     What: one self-contained page about all exposures, of epochs the latest four: verdict, camera
         maps, errors against energy, the learnt response, the pixels in question with their fits,
-        how long to observe, what changed, what was run.
+        how long to observe, what changed, what was run; and its verdict as JSON.
     Physics: the response against the stacked spectra; otherwise what the products say.
     Wildcards: none.
     """
@@ -23,6 +23,7 @@ rule report:
             category=INSTRUMENT["title"],
             labels={"exposure": "all", "figure": "report"},
         ),
+        summary=f"{RESULTS}/report.json",
     log:
         f"{RESULTS}/logs/report/report.log",
     benchmark:

@@ -2,7 +2,7 @@
 
 input: spe, spectra, validation, peaks, pixel_map, charges (list, of both sets); where flashes are
     simulated truth; where there is a scan resolution and summary
-output: report
+output: report, summary (its verdict)
 params: settings (resolved), run (its name)
 """
 
@@ -14,8 +14,9 @@ import plotly
 import pixelcal
 from pixelcal.charge.report.content import page_content
 from pixelcal.charge.report.products import read_products
+from pixelcal.charge.report.verdict import summary
 from pixelcal.io.provenance import software_versions
-from pixelcal.io.tables import write_text
+from pixelcal.io.tables import write_json, write_text
 from pixelcal.report.frame import render
 from pixelcal.report.provenance import folder_of_run
 from pixelcal.workflow.script import listed, running
@@ -31,4 +32,5 @@ with running(snakemake) as progress:
     versions = software_versions([pixelcal, astropy, np, plotly])
     content = page_content(products, versions, folder_of_run(params.get("run")))
     progress(2, 3)
+    write_json(snakemake.output.summary, summary(content))
     write_text(snakemake.output.report, render("charge/report.html.j2", **content))

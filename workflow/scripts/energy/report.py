@@ -2,7 +2,7 @@
 
 input: relations, validations, spectra, predictions, line tables, and where there are any truths,
     responses and prior: one per exposure, in order; pixel_map
-output: report
+output: report, summary (its verdict)
 params: exposures (settings of each), relation (gain_keV, offset_keV), settings (what they share),
     instrument, camera (folder of its products), run (its name), epochs (shown ones and all),
     threshold (sigma from where on a change is significant)
@@ -19,9 +19,10 @@ from pixelcal.camera import read_pixel_map
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.report.content import page_content
 from pixelcal.energy.report.products import read_products
+from pixelcal.energy.report.summary import summary
 from pixelcal.instrument import instrument_of
 from pixelcal.io.provenance import software_versions
-from pixelcal.io.tables import write_text
+from pixelcal.io.tables import write_json, write_text
 from pixelcal.report.frame import render
 from pixelcal.report.provenance import folder_of_run
 from pixelcal.workflow.script import running
@@ -67,4 +68,5 @@ with running(snakemake) as progress:
         f"{folder_of_run(params.get('run'))}/{params.camera}",
         params.get("epochs"),
     )
+    write_json(snakemake.output.summary, summary(exposures, content))
     write_text(snakemake.output.report, render("energy/report.html.j2", **content))

@@ -5,20 +5,27 @@ Uses the standard library alone: a script installs it first, as its other import
 
 from __future__ import annotations
 
+import os
 import sys
 
 STOPPED = "stopped by the user (Ctrl-C)"
 EXIT_STOPPED = 130
 """Exit code of a shell for what SIGINT has ended."""
+COLLECTED = "PIXELCAL_MESSAGES_AT_THE_END"
+"""Set where Snakemake's process tells at its end why a script ended, so that it is told once."""
 
 
 def install() -> None:
-    """Let an interrupt that nobody catches print one line; other exceptions print as before."""
+    """Let an interrupt that nobody catches print one line; other exceptions print as before.
+
+    Snakemake catches it while jobs run, and not while it plans them.
+    """
     before = sys.excepthook
 
     def hook(kind, error, trace) -> None:
         if issubclass(kind, KeyboardInterrupt):
-            print(STOPPED, file=sys.stderr)
+            if not os.environ.get(COLLECTED):
+                print(STOPPED, file=sys.stderr)
         else:
             before(kind, error, trace)
 

@@ -18,9 +18,11 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from pixelcal.errors import InputError, one_line
 from pixelcal.io import atomic
-from pixelcal.workflow.interrupt import EXIT_STOPPED, STOPPED
+from pixelcal.workflow.interrupt import COLLECTED, EXIT_STOPPED, STOPPED
 
 PROGRESS_INTERVAL_S = 5.0
+PROGRESS_AMONG_STEPS_S = 30.0
+"""Where Snakemake's process prints a line for each step."""
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -50,10 +52,10 @@ def running(snakemake) -> Iterator[Callable[[float, float], None]]:
         try:
             yield _Progress(name)
         except InputError as error:
-            logger.error("%s: %s", name, one_line(error))
+            logger.error("%s: %s", name, one_line(error), extra=_AT_THE_END)
             raise SystemExit(1) from error
         except KeyboardInterrupt:
-            logger.error("%s: %s", name, STOPPED)
+            logger.error("%s: %s", name, STOPPED, extra=_AT_THE_END)
             raise SystemExit(EXIT_STOPPED) from None
         except Exception as error:
             lost = atomic.lease_is_lost()
@@ -61,7 +63,9 @@ def running(snakemake) -> Iterator[Callable[[float, float], None]]:
             if trouble is None:
                 logger.critical("%s: stopped by a fault", name, exc_info=True)
             else:
-                logger.error("%s: %s", name, one_line(trouble))
+                # The log of a lost lease is that of the later run: nobody reads this line there.
+                extra = {} if lost else _AT_THE_END
+                logger.error("%s: %s", name, one_line(trouble), extra=extra)
             raise SystemExit(1) from error
         logger.info("%s: done", name)
 
@@ -77,16 +81,22 @@ def _job_name(snakemake) -> str:
 
 
 class _Progress:
-    """Says on stderr how far a job is, at most once every `PROGRESS_INTERVAL_S` seconds."""
+    """Says on stderr how far a job is, at most once in an interval of seconds.
+
+    Where Snakemake's process prints a line for each step, only somebody at a terminal is told.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._next = time.monotonic() + PROGRESS_INTERVAL_S
+        among_steps = bool(os.environ.get(COLLECTED))
+        self._interval = PROGRESS_AMONG_STEPS_S if among_steps else PROGRESS_INTERVAL_S
+        self._silent = among_steps and not sys.stderr.isatty()
+        self._next = time.monotonic() + self._interval
 
     def __call__(self, done: float, total: float) -> None:
         now = time.monotonic()
-        if total > 0 and now >= self._next:
-            self._next = now + PROGRESS_INTERVAL_S
+        if total > 0 and now >= self._next and not self._silent:
+            self._next = now + self._interval
             print(f"{self._name}: {100 * done / total:.0f} %", file=sys.stderr, flush=True)
 
 
@@ -105,11 +115,18 @@ def _trouble_of_writing(error: BaseException | None) -> str | None:
     return None
 
 
+_AT_THE_END = {"at_the_end": True}
+"""Marks a line that Snakemake's process prints at its end, where it does (`run_lines`)."""
+
+
 class _LogFile(logging.FileHandler):
     """A log file that cannot be written is not worth a traceback: the message is on stderr too."""
 
+    is_whole = True
+
     def handleError(self, record: logging.LogRecord) -> None:
         """Say nothing where the disk is full."""
+        self.is_whole = False
 
     def close(self) -> None:
         """Close; what was not written by then is lost."""
@@ -117,7 +134,13 @@ class _LogFile(logging.FileHandler):
             super().close()
 
 
-def _log_file(path: str, name: str) -> logging.FileHandler:
+def _told_later(record: logging.LogRecord, file: _LogFile | None) -> bool:
+    """Whether a record stands in the log file, from which it is told at the end of the run."""
+    collected = getattr(record, "at_the_end", False) and os.environ.get(COLLECTED)
+    return bool(collected) and file is not None and file.is_whole
+
+
+def _log_file(path: str, name: str) -> _LogFile:
     """The handler of a log file, always a new one; where it cannot be opened, exit with one line.
 
     A run of the job that was left behind keeps its log file, which has no name any more.
@@ -141,12 +164,13 @@ def _logging_to(path: str | None, name: str) -> Iterator[logging.Logger]:
     terminal.setLevel(logging.WARNING)
     terminal.setFormatter(logging.Formatter("%(message)s"))
     handlers: list[logging.Handler] = [terminal]
-    lease = ExitStack()
+    lease, file = ExitStack(), None
     if path is not None:
         file = _log_file(path, name)
         file.setFormatter(logging.Formatter(_FORMAT))
-        handlers.append(file)
+        handlers.insert(0, file)  # before the terminal, which says what the file could not take
         lease.enter_context(atomic.lease(path, file.stream.fileno()))
+    terminal.addFilter(lambda record: not _told_later(record, file))
     for handler in handlers:
         root.addHandler(handler)
     logger.setLevel(logging.INFO)

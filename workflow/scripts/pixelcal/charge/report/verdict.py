@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -40,6 +40,14 @@ def cards(products: Products, pooled: Sequence[Pooled]) -> list[dict]:
     well (`meets`), and whether the small map of the camera stands beside it (`map`)."""
     found = [_gain_card(products), _model_card(pooled), _resolution_card(products)]
     return [*found, _truth_card(products)]
+
+
+def summary(content: Mapping) -> dict:
+    """What sstcam.json holds of the content of the page: `camera`, `headline`, and `title`, `meets`
+    (None where it cannot be said), `text` and `more` of each of the `cards`."""
+    names = ("title", "meets", "text", "more")
+    cards = [{name: card[name] for name in names} for card in content["cards"]]
+    return {"camera": "SSTCAM", "headline": content["headline"], "cards": cards}
 
 
 def good_fraction(products: Products) -> float:

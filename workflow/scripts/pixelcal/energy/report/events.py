@@ -80,6 +80,18 @@ def warnings(exposure: Products) -> list[str]:
     ]
 
 
+def losses(exposure: Products) -> tuple[int, int] | None:
+    """Events that are lost though nobody asked to leave them out, and those read.
+
+    None where the spectra do not say it: older ones, and ready spectra.
+    """
+    header = exposure.spectra.meta
+    if "EVREAD" not in header:
+        return None
+    n_read = int(header["EVREAD"])
+    return sum(int(header.get(keyword, 0)) for keyword in lost_out_of(header, n_read)), n_read
+
+
 def _of_read(n: int, n_read: int) -> str:
     """A fraction in per cent; a few events among many are not 0."""
     text = percent(n / n_read, 2) if n_read else percent(0, 2)
