@@ -131,7 +131,7 @@ rule report_sstcam:
     input:
         **scan_products(),
         **where_simulated(truth=f"{RESULTS}/sstcam/runs/truth.ecsv"),
-        peaks=f"{RESULTS}/sstcam/peaks.fits",
+        **where_waveforms(peaks=f"{RESULTS}/sstcam/peaks.fits"),
         spe=f"{RESULTS}/sstcam/spe/spe.fits",
         spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
         validation=f"{RESULTS}/sstcam/spe/validation.json",

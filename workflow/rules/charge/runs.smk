@@ -175,6 +175,8 @@ rule extract_charges:
         f"{RESULTS}/logs/extract_charges/{{set}}-{{run}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/extract_charges/{{set}}-{{run}}.tsv"
+    wildcard_constraints:
+        set=sets_of("waveforms"),
     priority: 10  # before the next run is converted, so that few of these lie about
     conda:
         "../../../envs/sstcam_waveforms.yaml"
@@ -194,6 +196,45 @@ rule extract_charges:
         library=library("charge/extract_charges"),
     script:
         "../../scripts/charge/extract_charges.py"
+
+
+rule take_charges:
+    """
+    What: ready charges of one run, measured by somebody else, in the form that the other rules
+        read; missing values and bad events are counted. In place of peaks and extraction.
+    Physics: none; charges as they are.
+    Wildcards: set, `spe` or `scan`; run, its name in the table of runs.
+    """
+    input:
+        **optional(bad_pixels=SSTCAM["bad_pixels"]),
+        run=ready_input,
+    output:
+        charges=f"{RESULTS}/sstcam/charges/{{set}}/{{run}}.fits",
+    log:
+        f"{RESULTS}/logs/take_charges/{{set}}-{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/take_charges/{{set}}-{{run}}.tsv"
+    wildcard_constraints:
+        set=sets_of("charges"),
+    conda:
+        "../../../envs/sstcam_waveforms.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=30,
+    params:
+        charges=ready_charge_settings(),
+        pixels=SSTCAM_PIXELS,
+        light=run_light,
+        set="{set}",
+        run="{run}",
+        event_types=SSTCAM["source"]["event_types"],
+        contents=lambda wildcards: run_contents(run_entry(wildcards))
+        + contents(SSTCAM["bad_pixels"]),
+        date=config["date"],
+        library=library("charge/take_charges"),
+    script:
+        "../../scripts/charge/take_charges.py"
 
 
 rule write_truth:

@@ -2,7 +2,7 @@
 
 import re
 
-from pixelcal.charge.runs.run_table import SETS, read_run_table, simulated_runs
+from pixelcal.charge.runs.run_table import SETS, forms_of_runs, read_run_table, simulated_runs
 from pixelcal.charge.runs.pixel_map import chosen_pixels, read_pixel_map
 from pixelcal.errors import InputError
 from pixelcal.workflow.lineage import MEASURED, SIMULATED, check_picture, check_sstcam
@@ -15,6 +15,7 @@ with configuration.mistakes_in_one_line():
     SSTCAM_MAP = shipped_or_given(SSTCAM["pixel_map"] or "resources/sstcam_pixels.csv")
     SSTCAM_PIXELS = chosen_pixels(SSTCAM["pixels"], len(read_pixel_map(SSTCAM_MAP).pixel))
     FLASHES_SIMULATED = not (SSTCAM["spe"]["folder"] or SSTCAM["dynamic_range"]["folder"])
+    FORMS = forms_of_runs({section: SSTCAM[section] for section in SETS.values()})
     RUNS = {}
     for which, section in SETS.items():
         folder = SSTCAM[section]["folder"]
@@ -23,7 +24,7 @@ with configuration.mistakes_in_one_line():
                 SSTCAM["simulation"], which, f"{RESULTS}/sstcam/runs/{which}"
             )
         else:
-            RUNS[which] = read_run_table(folder, which) if folder else []
+            RUNS[which] = read_run_table(folder, which, FORMS[which]) if folder else []
 
 # Named one by one: a key that is new in the schema makes nothing stale before a rule takes it.
 SIMULATED_PIXELS = (
@@ -90,6 +91,11 @@ def named_runs(which):
     return RUNS[which]
 
 
+def sets_of(form):
+    """A pattern of the sets whose runs are of a form."""
+    return "|".join(which for which, of_set in FORMS.items() if of_set == form) or NO_RUN
+
+
 def run_entry(wildcards):
     """The row of table.csv of the run in the wildcards; else one line, and the end."""
     for run in RUNS[wildcards.set]:
@@ -127,6 +133,28 @@ def run_input(wildcards):
     """The waveforms of the run in the wildcards."""
     check_no_run_replaced()
     return waveform_file(run_entry(wildcards), wildcards.set)
+
+
+def ready_input(wildcards):
+    """The file of the ready charges of the run in the wildcards."""
+    check_no_run_replaced()
+    return run_entry(wildcards).path
+
+
+def histogram_files(wildcards):
+    """The files of ready histograms, by rising light."""
+    check_no_run_replaced()
+    return [run.path for run in named_runs("spe")]
+
+
+def where_waveforms(**files):
+    """Inputs that come of the waveforms of the runs of single photoelectrons alone."""
+    return files if FORMS["spe"] == "waveforms" else {}
+
+
+def where_charges(**files):
+    """Inputs that are there unless the runs of single photoelectrons are ready histograms."""
+    return files if FORMS["spe"] != "histograms" else {}
 
 
 def brightest_run(wildcards):
@@ -178,6 +206,11 @@ def charge_settings():
     return settings | ({} if settings["baseline"] == "event" else {"baseline_samples": 0})
 
 
+def ready_charge_settings():
+    """What ready charges depend on."""
+    return leaves(SSTCAM["charges"], "max_events")
+
+
 # --- single photoelectrons ------------------------------------------------------------------------
 
 
@@ -189,7 +222,12 @@ def spe_fit_settings():
 def spe_settings():
     """All that the table of fits depends on. The size of a chunk is not among it."""
     fit = {key: value for key, value in spe_fit_settings().items() if key != "chunk_pixels"}
-    settings = {"fit": fit, "charges": charge_settings(), "pixels": SSTCAM_PIXELS}
+    charges = {
+        "waveforms": charge_settings,
+        "charges": ready_charge_settings,
+        "histograms": dict,
+    }[FORMS["spe"]]
+    settings = {"fit": fit, "charges": charges(), "pixels": SSTCAM_PIXELS}
     return ordered(settings | {"runs": run_names("spe"), "bad_pixels": SSTCAM["bad_pixels"]})
 
 
@@ -256,7 +294,8 @@ def scan_products():
 
 def all_charge_files(wildcards):
     """The charges of the runs of both sets, those of single photoelectrons first."""
-    return charge_files("spe") + (charge_files("scan") if RUNS["scan"] else [])
+    of_spe = [] if FORMS["spe"] == "histograms" else charge_files("spe")
+    return of_spe + (charge_files("scan") if RUNS["scan"] else [])
 
 
 def sstcam_page_settings():

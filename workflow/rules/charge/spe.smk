@@ -1,32 +1,3 @@
-rule fill_spe_spectra:
-    """
-    What: the spectrum of each pixel in each run of low illumination: flashes by charge.
-    Physics: bins a whole number of charge steps wide and aligned with them, so that none holds more
-        of the possible charges than the next.
-    Wildcards: none.
-    """
-    input:
-        charges=lambda wildcards: charge_files("spe"),
-    output:
-        spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
-    log:
-        f"{RESULTS}/logs/fill_spe_spectra/spectra.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/fill_spe_spectra/spectra.tsv"
-    conda:
-        "../../../envs/sstcam_spe.yaml"
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=30,
-    params:
-        runs=lambda wildcards: run_names("spe"),
-        date=config["date"],
-        library=library("charge/fill_spe_spectra"),
-    script:
-        "../../scripts/charge/fill_spe_spectra.py"
-
-
 rule fit_spe:
     """
     What: gain, pedestals, widths, crosstalk and illuminations of the pixels of one chunk, with their
@@ -67,10 +38,10 @@ rule merge_spe:
     """
     input:
         **optional(bad_pixels=SSTCAM["bad_pixels"]),
+        **where_charges(charges=lambda wildcards: charge_files("spe")),
+        **where_waveforms(peaks=f"{RESULTS}/sstcam/peaks.fits"),
         chunks=spe_chunk_files,
-        charges=lambda wildcards: charge_files("spe"),
         spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
-        peaks=f"{RESULTS}/sstcam/peaks.fits",
         pixel_map=SSTCAM_MAP,
     output:
         spe=f"{RESULTS}/sstcam/spe/spe.fits",

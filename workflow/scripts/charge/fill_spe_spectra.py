@@ -10,6 +10,7 @@ import numpy as np
 
 from pixelcal.charge.extraction.io import read_charges
 from pixelcal.charge.spe.columns import SPECTRA_EXTENSION, carried_options, run_cards
+from pixelcal.charge.spe.ready import SPECTRA_UNITS, charge_units
 from pixelcal.charge.spe.spectra import bin_widths, fill_run, spectra_rows
 from pixelcal.errors import InputError
 from pixelcal.io.provenance import carried_cards, provenance_cards
@@ -29,6 +30,11 @@ with running(snakemake) as progress:
                 f"{path}: has other pixels or another step of charge than {paths[0]}; take runs of"
                 " one camera, read with the same options"
             )
+        elif run.header["UNITSAMP"] != headers[0]["UNITSAMP"]:
+            raise InputError(
+                f"{path}: has charges in {run.header['UNITSAMP']}, but {paths[0]} in"
+                f" {headers[0]['UNITSAMP']}; take runs of one kind"
+            )
         headers.append(run.header)
         spectra.append(fill_run(run.charges, run.step, width))
         progress(len(spectra), len(paths))
@@ -40,6 +46,6 @@ with running(snakemake) as progress:
         *provenance_cards("fill_spe_spectra", settings={"runs": list(params.runs)}),
     ]
     rows = spectra_rows(pixel, width, spectra)
-    units = {"WIDTH": "adu", "START": "adu", "COUNTS": "count"}
+    units = charge_units(SPECTRA_UNITS, str(headers[0]["UNITSAMP"]))
     hdu = table_hdu(rows, SPECTRA_EXTENSION, units, cards)
     write_fits(snakemake.output.spectra, [hdu], params.date)

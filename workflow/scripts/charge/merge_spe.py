@@ -1,7 +1,7 @@
 """Rule merge_spe: the fits of all chunks as the table of single-photoelectron fits.
 
-input: chunks (list), charges (list, a file per run, by rising light), spectra, peaks, pixel_map;
-    where configured bad_pixels
+input: chunks (list), spectra, pixel_map; where there are any charges (list, a file per run, by
+    rising light), peaks; where configured bad_pixels
 output: spe
 params: settings (all that the fits depend on), map_given (whether the user names the map), date
 """
@@ -11,7 +11,7 @@ import logging
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.charge.extraction.io import read_charges, read_peaks
+from pixelcal.charge.extraction.io import read_charges
 from pixelcal.charge.runs.pixel_grid import places_of_pixels, tell_places
 from pixelcal.charge.runs.pixel_map import read_pixel_map
 from pixelcal.charge.spe.columns import (
@@ -24,6 +24,7 @@ from pixelcal.charge.spe.columns import (
     run_names,
 )
 from pixelcal.charge.spe.merge import complete_status, status_comments
+from pixelcal.charge.spe.ready import charge_units, known_camera
 from pixelcal.charge.spe.run_checks import (
     RunChecks,
     check_cards,
@@ -48,19 +49,22 @@ with running(snakemake):
     pixel_map, bad = read_pixel_map(given.pixel_map), np.array([], int)
     if given.get("bad_pixels"):
         bad = read_bad_pixels(given.bad_pixels, "PIXEL", len(pixel_map.pixel))
-    peaks, peaks_header = read_peaks(given.peaks)
-    off = np.isin(pixel, peaks.pixel[peaks.off])
+    charges, names = listed(given.get("charges") or []), run_names(spectra.meta)
+    camera = known_camera(given.get("peaks"), charges, given.spectra, names)
+    off = np.isin(pixel, camera.off)
     checks = RunChecks(np.zeros(len(rows), bool))
-    for path in listed(given.charges):
+    for path in charges:
         checks.add(read_charges(path), rows)
+    if not charges:
+        checks = RunChecks.of_histograms(len(rows), n_runs)
     seen = has_valid_fit(rows["STATUS"]) & ~np.isin(pixel, bad) & ~checks.clipped
     spectrum = (np.asarray(spectra[name]) for name in ("COUNTS", "START", "WIDTH"))
     gains = run_gains(*spectrum, rows, seen)
     rows = complete_status(with_checks(rows, checks, gains), bad, off)
-    tell(rows, run_names(spectra.meta), checks, gains)
-    map_given, run_name = params.get("map_given", False), peaks_header.get("RUNNAME", "")
-    places, farthest = places_of_pixels(pixel_map, pixel, peaks.pixel, peaks.places, map_given)
-    tell_places(farthest, map_given, given.pixel_map, run_name)
+    tell(rows, names, checks, gains)
+    map_given = params.get("map_given", False)
+    places, farthest = places_of_pixels(pixel_map, pixel, camera.pixel, camera.places, map_given)
+    tell_places(farthest, map_given, given.pixel_map, camera.run)
 
     invalid = int((~has_valid_fit(rows["STATUS"])).sum())
     summary = f"{len(rows) - invalid} pixels with a valid fit, {invalid} without"
@@ -78,6 +82,6 @@ with running(snakemake):
         ("HISTORY", summary),
         *status_comments(),
     ]
-    units = {"X": "m", "Y": "m", **UNITS}
+    units = {"X": "m", "Y": "m", **charge_units(UNITS, str(spectra.meta["UNITSAMP"]))}
     hdu = table_hdu(placed_rows(rows, *places), SPE_EXTENSION, units, cards)
     write_fits(snakemake.output.spe, [hdu], params.date)

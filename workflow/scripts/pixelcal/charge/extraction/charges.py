@@ -281,7 +281,7 @@ def extract_charges(
     flags = np.concatenate(flags)
     finite = np.isfinite(charges)
     not_finite = (~finite).sum(axis=1)
-    lost = not_finite > _many(charges.shape[1])
+    lost = not_finite > many_not_finite(charges.shape[1])
     events = finite[live & ~lost].all(axis=0)
     if lost.any():
         charges[lost] = np.nan
@@ -314,7 +314,7 @@ def _clipped(clipped: np.ndarray, highest: np.ndarray, adc_range) -> np.ndarray 
     return found
 
 
-def _many(n_events: int) -> float:
+def many_not_finite(n_events: int) -> float:
     """Events without a finite charge of a pixel from which on the fault is the pixel's."""
     return max(MANY_NOT_FINITE * n_events, min(FEW_NOT_FINITE, n_events / 2))
 

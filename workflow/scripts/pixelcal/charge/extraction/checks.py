@@ -33,7 +33,11 @@ def rows_of(run: OpenRun, pixel: np.ndarray, bad: np.ndarray = NONE) -> np.ndarr
     InputError
         Where the run lacks some of them.
     """
-    there = run.properties.pixel
+    return rows_of_pixels(run.properties.pixel, pixel, bad, run.path)
+
+
+def rows_of_pixels(there: np.ndarray, pixel: np.ndarray, bad: np.ndarray, path) -> np.ndarray:
+    """The same as `rows_of` for a file `path` that has the pixels `there` (m,)."""
     order = np.argsort(there)
     wanted = np.asarray(pixel)
     place = np.minimum(np.searchsorted(there, wanted, sorter=order), len(there) - 1)
@@ -41,7 +45,7 @@ def rows_of(run: OpenRun, pixel: np.ndarray, bad: np.ndarray = NONE) -> np.ndarr
     absent = wanted[(there[rows] != wanted) & ~np.isin(wanted, bad)]
     if len(absent):
         raise InputError(
-            f"run {run.path}: lacks pixel {absent[0]} ({len(absent)} of the {len(wanted)} that"
+            f"run {path}: lacks pixel {absent[0]} ({len(absent)} of the {len(wanted)} that"
             f" sstcam.pixels selects; it has {len(there)}, {there.min()} to {there.max()}); select"
             " those there are, or list it in sstcam.bad_pixels"
         )

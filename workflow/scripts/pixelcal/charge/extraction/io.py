@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from astropy.table import Table
 
 from pixelcal.charge.extraction.charges import UNKNOWN, Charges, window_of
 from pixelcal.charge.extraction.peaks import Peaks
@@ -94,20 +95,33 @@ def read_peaks(path: str | Path) -> tuple[Peaks, fits.Header]:
         Where the file is missing or damaged.
     """
     table = read_columns(path, "PEAKS")
+    pixel, places = pixel_places(table)
     mean = _images(path)["MEAN_WAVEFORM"][0]
-    pixel, peak = (np.asarray(table[name]).astype(np.int32) for name in ("PIXEL", "PEAK"))
+    peak = np.asarray(table["PEAK"]).astype(np.int32)
     dead, off = (np.asarray(table[name]) for name in ("DEAD", "OFF"))
-    places = None
-    if "X" in table.colnames:
-        places = np.array([np.asarray(table[name], float) for name in ("X", "Y")])
     return Peaks(pixel, peak, dead, off, mean, places), table.meta
 
 
-def charge_hdus(charges: Charges, peaks: Peaks, step: float, cards: Iterable[tuple] = ()) -> list:
+def pixel_places(table: Table) -> tuple[np.ndarray, np.ndarray | None]:
+    """Pixels (n,) of a table, and their x and y (2, n) (m) where it has them."""
+    pixel = np.asarray(table["PIXEL"]).astype(np.int32)
+    if "X" not in table.colnames:
+        return pixel, None
+    return pixel, np.array([np.asarray(table[name], float) for name in ("X", "Y")])
+
+
+def charge_hdus(
+    charges: Charges,
+    peaks: Peaks,
+    step: float,
+    cards: Iterable[tuple] = (),
+    places_too: bool = False,
+) -> list:
     """HDUs of a file of charges.
 
     Images CHARGES (pixel, event), and TRUE_PE of the same shape where it is known; tables PIXELS
-    and EVENTS. `peaks` has the pixels in the order of the charges.
+    and EVENTS. `peaks` has the pixels in the order of the charges; with `places_too` PIXELS has
+    their X and Y, which the file of the peaks has otherwise.
     """
     image = fits.ImageHDU(charges.charges, name="CHARGES")
     step_card = ("STEP", step, "charge of one unit; 0: charges as they are")
@@ -124,7 +138,10 @@ def charge_hdus(charges: Charges, peaks: Peaks, step: float, cards: Iterable[tup
     for name in PEAK_DTYPE.names:
         rows[name] = _pixel_rows(peaks)[name]
     rows["CLIPPED"] = UNKNOWN if charges.clipped is None else charges.clipped
-    pixels = table_hdu(rows, "PIXELS", {"PEAK": "sample"})
+    units = {"PEAK": "sample"}
+    if places_too and peaks.places is not None:
+        rows, units = placed_rows(rows, *peaks.places), units | {"X": "m", "Y": "m"}
+    pixels = table_hdu(rows, "PIXELS", units)
     return [*hdus, pixels, table_hdu(ids, "EVENTS")]
 
 

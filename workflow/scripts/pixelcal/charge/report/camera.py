@@ -15,6 +15,9 @@ MAP_WORDS = ("good", "in question", "without a valid fit", "masked by the user")
 """Classes of the small map of the verdict."""
 
 
+NO_WAVEFORM = {"mean": [], "low": [], "high": [], "window": [0, 0]}
+
+
 def camera(products: Products) -> dict:
     """Places (n,) of the pixels, and borders of modules as broken lines."""
     grid, row = products.grid, products.pixel
@@ -64,7 +67,9 @@ def values(products: Products) -> dict:
 
 
 def _peaks_of(products: Products) -> np.ndarray:
-    """Sample (n,) of the peak of each pixel."""
+    """Sample (n,) of the peak of each pixel; NaN where there were no waveforms."""
+    if products.peaks is None:
+        return np.full(len(products.pixel), np.nan)
     peak = dict(zip(products.peaks.pixel.tolist(), products.peaks.peak.tolist(), strict=True))
     return np.array([peak.get(pixel, np.nan) for pixel in products.pixel.tolist()], float)
 
@@ -93,13 +98,15 @@ def mean_waveform(products: Products) -> dict:
     `mean`, `low` and `high` (m,): median over the pixels, and where 68 % of them lie, each pixel
     relative to its own lowest sample; `window`, first and last sample of a typical pixel's.
     """
+    if products.peaks is None:
+        return NO_WAVEFORM
     live = products.peaks.live
     meta = products.spe.meta
     shown = products.peaks.mean_waveform[live if live.any() else slice(None)]
     shown = shown - np.nanmin(shown, axis=1, keepdims=True) if shown.size else shown
     known = shown[np.isfinite(shown).all(axis=1)]
     if not len(known):
-        return {"mean": [], "low": [], "high": [], "window": [0, 0]}
+        return NO_WAVEFORM
     low, middle, high = np.percentile(known, [16, 50, 84], axis=0)
     peak = products.peaks.peak[live] if live.any() else products.peaks.peak
     first = int(np.median(peak)) - meta["WINSHIFT"]

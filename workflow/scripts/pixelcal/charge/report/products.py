@@ -37,18 +37,18 @@ class Products:
     spe : table SPE, its header as `meta`
     spectra : table SPECTRA
     validation : content of validation.json
-    peaks : Peaks
+    peaks : Peaks, or None where charges or histograms were ready
     grid : PixelGrid of all pixels of the map
     truth : table of SIGMA_PED, PE, SIGMA_PE, OPCT (n,) and EPED, LAMBDA (n, R), or None
     resolution : Resolution, or None where there is no scan
-    charges : headers of the charges of each run, those of `spe` first
+    charges : headers of the charges of each run, those of `spe` first; ready histograms have none
     settings : resolved settings
     """
 
     spe: Table
     spectra: Table
     validation: Mapping
-    peaks: Peaks
+    peaks: Peaks | None
     grid: PixelGrid
     truth: Table | None
     resolution: Resolution | None
@@ -83,7 +83,14 @@ class Products:
     @property
     def dead(self) -> np.ndarray:
         """Which pixels (n,) see no light in the brightest run."""
+        if self.peaks is None:
+            return np.zeros(len(self.spe), bool)
         return np.isin(self.pixel, self.peaks.pixel[self.peaks.dead])
+
+    @property
+    def lamp_is_checked(self) -> bool:
+        """Whether there were charges, in which pixels can be compared flash by flash."""
+        return bool(self.spe.meta.get("LAMPCHK", True))
 
     @property
     def runs(self) -> list[str]:
@@ -106,8 +113,8 @@ def read_products(paths: Mapping, settings: Mapping) -> Products:
     Parameters
     ----------
     paths : dict
-        Paths under spe, spectra, validation, peaks, pixel_map, charges (list), and where they
-        exist truth, resolution and summary.
+        Paths under spe, spectra, validation, pixel_map, charges (list), and where they exist peaks,
+        truth, resolution and summary.
     settings : dict
         Resolved settings.
 
@@ -120,7 +127,7 @@ def read_products(paths: Mapping, settings: Mapping) -> Products:
     spectra = read_columns(paths["spectra"], SPECTRA_EXTENSION)
     if not np.array_equal(np.asarray(spe["PIXEL"]), np.asarray(spectra["PIXEL"])):
         raise InputError(f"{paths['spe']}: has other pixels than {paths['spectra']}; make it again")
-    peaks, _ = read_peaks(paths["peaks"])
+    peaks = read_peaks(paths["peaks"])[0] if paths.get("peaks") else None
     places = np.asarray(spe["PIXEL"]), np.array([spe["X"], spe["Y"]], float)
     resolution = None
     if paths.get("resolution"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from pixelcal.charge.extraction.io import lab_values
 from pixelcal.charge.report.products import Products
 from pixelcal.report.frame import without_empty
@@ -46,9 +48,10 @@ def content(products: Products) -> dict:
 def run_rows(products: Products) -> list[list[str]]:
     """Name of each run, then the cells under `run_headings`.
 
-    The events used and those left out, by reason, add up to the events read.
+    The events used and those left out, by reason, add up to the events read. Of ready histograms
+    only the flashes of a typical pixel are known.
     """
-    rows = []
+    rows = _histogram_rows(products)
     for header in products.charges:
         light = [f"{header[key]:.5g}" if key in header else ABSENT for key in LIGHT]
         events = [f"{header.get(key, 0):,}" for key in EVENTS]
@@ -56,6 +59,21 @@ def run_rows(products: Products) -> list[list[str]]:
         values = lab_values(header)
         lab = [f"{values[name]:.7g}" if name in values else ABSENT for name in _lab_names(products)]
         rows.append([*cells, *_found_of_run(products, header), *lab])
+    return rows
+
+
+def _histogram_rows(products: Products) -> list[list[str]]:
+    """Rows of the runs that are ready histograms; none of others."""
+    if products.lamp_is_checked:
+        return []
+    rows, lab = [], [ABSENT] * len(_lab_names(products))
+    for run, name in enumerate(products.runs):
+        light = products.spectra.meta.get(f"NPH{run}")
+        flashes = int(np.median(np.asarray(products.spe["FLASHES"])[:, run]))
+        unknown = [ABSENT] * (len(LIGHT) + len(EVENTS))
+        unknown[0] = ABSENT if light is None else f"{light:.5g}"
+        unknown[len(LIGHT) + EVENTS.index("NUSED")] = f"{flashes:,}"
+        rows.append([name, SETS["spe"], *unknown, *_found_of(products, run), *lab])
     return rows
 
 
@@ -70,14 +88,19 @@ def _lab_names(products: Products) -> list[str]:
 
 def _found_of_run(products: Products, header: Mapping) -> list[str]:
     """Jitter of the lamp and gain of a run of single photoelectrons, in per cent."""
-    meta, names = products.spe.meta, products.runs
+    names = products.runs
     if header["RUNSET"] != "spe" or header["RUNNAME"] not in names:
         return [ABSENT, ABSENT]
-    run = names.index(header["RUNNAME"])
-    cells = []
+    return _found_of(products, names.index(header["RUNNAME"]))
+
+
+def _found_of(products: Products, run: int) -> list[str]:
+    """The same of a run by its number."""
+    meta, cells = products.spe.meta, []
     for value, error, form in (("JITTER", "JITERR", "{:.1f}"), ("RGAIN", "RGERR", "{:+.2f}")):
         if f"{value}{run}" not in meta:
-            cells.append(ABSENT)
+            checked = value != "JITTER" or products.lamp_is_checked
+            cells.append(ABSENT if checked else "not checked")
             continue
         number, sigma = 100 * meta[f"{value}{run}"], 100 * meta[f"{error}{run}"]
         cells.append(with_error(number, sigma, form))
@@ -104,10 +127,14 @@ def input_rows(products: Products) -> list[list[str]]:
     """(what it is, name, SHA-256) of every input file that the charges and fits name."""
     files: dict[tuple[str, str], str] = {}
     for header in products.charges:
+        what = "charges" if "take_charges" in header.get("CREATOR", "") else "waveforms"
         for name, sha in input_files(header):
-            files.setdefault((name, sha), "peaks" if name == "peaks.fits" else "waveforms")
+            files.setdefault((name, sha), "peaks" if name == "peaks.fits" else what)
         if "SRCFILE" in header:
             files.setdefault((header["SRCFILE"], header.get("SRCSHA", ABSENT)), "converted from")
+    if not products.lamp_is_checked:
+        for name, sha in input_files(products.spectra.meta):
+            files.setdefault((name, sha), "histograms")
     if "BADPIX" in products.spe.meta:
         files[(products.spe.meta["BADPIX"], products.spe.meta["BADSHA"])] = "bad pixels"
     return [[what, name, sha] for (name, sha), what in files.items()]

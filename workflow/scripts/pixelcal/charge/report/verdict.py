@@ -107,6 +107,8 @@ def _gain_card(products: Products) -> dict:
         )
     if gains_differ(products):
         more += " The gains of the runs differ: see the table of runs."
+    if not products.lamp_is_checked:
+        more += " Lamp and clipped flashes are not checked: the runs are ready histograms."
     if not wanted:
         text, meets = ALL_MASKED, None
     else:

@@ -93,6 +93,12 @@ def scan_loader(files: Mapping[str, str | Path], spe: Table) -> Callable[[str], 
             raise InputError(f"{where} is of other pixels than the SPE fits; make both again")
         if not run.charges.shape[1]:
             raise InputError(f"{where} holds no event; leave the run out of the table of the scan")
+        unit, fitted_unit = (header.get("UNITSAMP", "") for header in (run.header, spe.meta))
+        if unit and fitted_unit and unit != fitted_unit:
+            raise InputError(
+                f"{where} has charges in {unit}, but the SPE fits are in {fitted_unit}; give both"
+                " in one unit"
+            )
         return ScanCharges(
             run.charges,
             run.step or 1.0,

@@ -31,6 +31,12 @@ PARTING = 1000.0
 unit."""
 TABLE = "table.csv"
 OPEN_LAYOUT = (".h5", ".hdf5")
+ENDINGS = {
+    "waveforms": OPEN_LAYOUT,
+    "charges": (*OPEN_LAYOUT, ".fits", ".fits.gz"),
+    "histograms": (*OPEN_LAYOUT, ".csv", ".npy"),
+}
+"""Endings that a table may leave out, by the form of the runs."""
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -60,13 +66,44 @@ class RunEntry:
         return self.path.lower().endswith(OPEN_LAYOUT)
 
 
-def read_run_table(folder: str | Path, which: str) -> list[RunEntry]:
+def forms_of_runs(sections: Mapping[str, Mapping]) -> dict[str, str]:
+    """Form of the runs of each set, of `ENDINGS`.
+
+    Parameters
+    ----------
+    sections : dict
+        `sstcam.spe` and `sstcam.dynamic_range` of the configuration: folder and form of each.
+
+    Raises
+    ------
+    InputError
+        Where ready files are asked for without a folder, or waveforms of a scan without those of
+        single photoelectrons, in which the peaks are found.
+    """
+    forms = {which: sections[section]["form"] for which, section in SETS.items()}
+    for which, section in SETS.items():
+        if forms[which] != "waveforms" and not sections[section]["folder"]:
+            raise InputError(
+                f"sstcam.{section}.form: is {forms[which]}, but sstcam.{section}.folder names no"
+                " folder; name the one that they are in"
+            )
+    scan = SETS["scan"]
+    if forms["scan"] == "waveforms" != forms["spe"] and sections[scan]["folder"]:
+        raise InputError(
+            f"sstcam.{scan}.form: is waveforms, but peaks are found in waveforms of sstcam.spe,"
+            f" whose form is {forms['spe']}; give both as waveforms, or the scan as charges"
+        )
+    return forms
+
+
+def read_run_table(folder: str | Path, which: str, form: str = "waveforms") -> list[RunEntry]:
     """The runs of a folder, by rising light.
 
     Parameters
     ----------
     folder : path
     which : "spe" or "scan"
+    form : "waveforms", "charges" or "histograms"
 
     Raises
     ------
@@ -85,7 +122,7 @@ def read_run_table(folder: str | Path, which: str) -> list[RunEntry]:
         light = {name: _number(where, name, row[name]) for name in COLUMNS[which][1:]}
         light |= {name: _per_ns(where, name, row) for name in BACKGROUND if name in light}
         light |= _other_numbers(row)
-        name, file = _find_run(where, Path(folder), row["name"])
+        name, file = _find_run(where, Path(folder), row["name"], ENDINGS[form])
         if name in lines:
             raise InputError(
                 f"{where}: the run {name} stands there a second time (first in line {lines[name]});"
@@ -201,16 +238,22 @@ def _per_ns(where: str, name: str, row: Mapping[str, str]) -> float:
     return value * PER_NS[unit]
 
 
-def _find_run(where: str, folder: Path, given: str) -> tuple[str, str]:
+def _find_run(
+    where: str, folder: Path, given: str, endings: tuple[str, ...] = OPEN_LAYOUT
+) -> tuple[str, str]:
     """Name and file of a run; a table may name the file with or without its folder and ending."""
     file = re.split(r"[/\\]", given)[-1]
-    candidates = [file, *(f"{file}{ending}" for ending in OPEN_LAYOUT)]
+    candidates = [file, *(f"{file}{ending}" for ending in endings)]
     found = [name for name in candidates if name and Path(folder, name).is_file()]
     if not found:
         raise InputError(
             f"{where}: the run {given!r} is not in the folder; add it, or remove the row"
         )
-    name = Path(found[0]).stem
+    if len(found) > 1 and found[0] != file:
+        raise InputError(
+            f"{where}: the run {given!r} is {' and '.join(found)} in the folder; write the ending"
+        )
+    name = Path(found[0].removesuffix(".gz")).stem
     if not RUN_NAME.fullmatch(name):
         raise InputError(
             f"{where}: the run {given!r} has a name of other characters than letters, digits, _, ."

@@ -122,6 +122,19 @@ def empty_events(waveforms: np.ndarray) -> np.ndarray:
     return found & (waveforms[0].size > 1)
 
 
+def event_flags(flags: np.ndarray, types: np.ndarray | None, wanted: np.ndarray) -> np.ndarray:
+    """Bits of `FLAGS` (n,) uint8 by the flags (n,) of a file and the types of its events.
+
+    Bits that a file has no meaning for are those of another reason. `types` (n,) are numbers of
+    `EVENT_TYPES`, `wanted` (256,) which of them are used.
+    """
+    known = FLAGS["stale"] | FLAGS["incomplete"] | FLAGS["other"] | FLAGS["gain"]
+    flags = (flags & known) | np.where(flags & ~known, FLAGS["other"], 0)
+    if types is not None:
+        flags[~wanted[np.clip(types, 0, 255)]] |= FLAGS["type"]
+    return flags.astype(np.uint8)
+
+
 def reason_of(flags: np.ndarray) -> np.ndarray:
     """The one flag (n,) that each event is counted by; 0 where it is good.
 

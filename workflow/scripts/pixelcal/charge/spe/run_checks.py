@@ -41,16 +41,25 @@ class RunChecks:
 
     clipped : (n_pixels,) bool, too many flashes at the end of the ADC in some run
     lamps : of each run
+    have_charges : whether there are charges, without which the lamps are not known
     """
 
     clipped: np.ndarray
     lamps: list[Lamp] = field(default_factory=list)
+
+    have_charges: bool = True
 
     def add(self, run: ChargeFile, rows: np.ndarray) -> None:
         """The next run, with the fits (n_pixels,) of all runs."""
         use = has_valid_fit(rows["STATUS"]) & ~run.saturated
         self.clipped |= run.saturated
         self.lamps.append(_lamp_of_run(run, rows, len(self.lamps), use))
+
+    @classmethod
+    def of_histograms(cls, n_pixels: int, n_runs: int) -> RunChecks:
+        """What is found where there are no charges: nothing about the lamps, no pixel clipped."""
+        nothing = Lamp(*[math.nan] * 4, 0, 0)
+        return cls(np.zeros(n_pixels, bool), [nothing] * n_runs, False)
 
     @property
     def jitter_is_clear(self) -> np.ndarray:
@@ -138,8 +147,11 @@ def _take_off_lamp(rows: np.ndarray, checks: RunChecks) -> None:
 
 
 def check_cards(checks: RunChecks, gains: RunGains) -> list[tuple]:
-    """Header cards: jitter of the lamp and relative gain of each run, with errors, where known."""
-    cards = []
+    """Header cards: jitter of the lamp and relative gain of each run, with errors, where known.
+
+    LAMPCHK is there where the lamps could not be looked at.
+    """
+    cards = [] if checks.have_charges else [("LAMPCHK", False, "lamps checked: no, histograms")]
     for run, lamp in enumerate(checks.lamps):
         if math.isfinite(lamp.jitter):
             cards += [
@@ -161,6 +173,11 @@ def check_cards(checks: RunChecks, gains: RunGains) -> list[tuple]:
 def tell(rows: np.ndarray, names: Sequence[str], checks: RunChecks, gains: RunGains) -> None:
     """Warn of what is of the runs and not of a pixel."""
     clear, valid = checks.jitter_is_clear, has_valid_fit(rows["STATUS"])
+    if not checks.have_charges:
+        LOGGER.warning(
+            "the lamp is not checked, nor whether flashes are clipped: histograms do not say which"
+            " charges belong to one flash; crosstalk and light are as fitted"
+        )
     for run, (name, lamp) in enumerate(zip(names, checks.lamps, strict=True)):
         if median(rows["LAMBDA"][valid, run]) < NO_LIGHT_PE:
             LOGGER.warning(
