@@ -10,7 +10,7 @@ from helpers.walk import PER_EXPOSURE, THREE, WALK
 from pixelcal.io.chunks import chunk_names
 
 PAGE = PROJECT / "docs" / "stale.md"
-APART = ("SSTCAM", "History")
+APART = ("SSTCAM", "History", "Ready runs")
 """Sections of it on finished runs of their own."""
 
 SSTCAM_CONFIG = "sstcam.yaml"
@@ -109,6 +109,9 @@ SSTCAM_SAID = read_page("SSTCAM")
 
 
 HISTORY_SAID = read_page("History")
+
+
+READY_SAID = read_page("Ready runs")
 
 
 TARGETS = {"all", "history", "sstcam", "spe", "charge_resolution"}

@@ -139,7 +139,7 @@ def even_bins(values: np.ndarray, where: str, what: str) -> tuple[np.ndarray, np
     """
     values = np.asarray(values, float)
     if values.shape[1] < 2:
-        raise InputError(f"{where}: has {values.shape[1]} {what}; give two bins at least")
+        raise InputError(f"{where}: has {values.shape[1]} bin; give two at least")
     width = (values[:, -1] - values[:, 0]) / (values.shape[1] - 1)
     even = values[:, :1] + width[:, None] * np.arange(values.shape[1])
     with np.errstate(invalid="ignore"):
@@ -168,8 +168,8 @@ def whole_counts(values: np.ndarray, where: str) -> np.ndarray:
     if not good.all():
         wrong = values[~good].flat[0]
         raise InputError(
-            f"{where}: holds {wrong:g} as a count; give flashes a bin, whole numbers from 0 on that"
-            " are not scaled"
+            f"{where}: holds {wrong:g} as a count; give the number of flashes in each bin, whole"
+            " and not scaled"
         )
     return values.astype(np.int64)
 
@@ -192,8 +192,8 @@ class _HistogramFile(Hdf5File):
             )
         if data.ndim != 2 or 0 in data.shape:
             raise InputError(
-                f"{self._where}: counts has the shape {data.shape}; write (pixel, bin), a file a"
-                " run"
+                f"{self._where}: counts has the shape {data.shape}; write (pixel, bin), one"
+                " file per run"
             )
         n_pixels, n_bins = data.shape
         counts = whole_counts(self._read(data, slice(None)), self._where)
