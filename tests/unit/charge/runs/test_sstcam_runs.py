@@ -13,6 +13,7 @@ from helpers.sstcam_runs import SIMULATION, samples, table, write_run
 from pixelcal.charge.extraction.charges import Window, extract_charges, first_samples
 from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.runs.hdf5 import open_run
+from pixelcal.charge.runs.hdf5_names import root_names
 from pixelcal.charge.runs.pixel_map import chosen_pixels, read_pixel_map
 from pixelcal.charge.runs.run_table import read_run_table, run_table, simulated_runs
 from pixelcal.charge.runs.run_writer import RunWriter
@@ -436,3 +437,48 @@ def test_dead_pixels():
     assert 20 < dead.sum() < 65
     dark = simulated(pixels[dead][:3], Light(50.0, nsb=0.1), 20)
     assert not dark.true_pe.any() and dark.waveforms.max() < 330
+
+
+# --- what a file is -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("libver", [None, "earliest", ("earliest", "v110")])
+@pytest.mark.parametrize("number", [0, 1, 7, 300])
+def test_names_in_the_root_are_those_that_h5py_finds(tmp_path, number, libver):
+    """300 of them need several nodes; one that was removed is not there any more."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver=libver) as file:
+        for i in range(number):
+            file[f"name {i * 7919 % 1000}"] = np.arange(3)
+        file.create_group("removed")
+        del file["removed"]
+        expected = set(file)
+    assert root_names(path) == expected
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + bytes(200)])
+def test_of_other_files_no_names_are_known(tmp_path, content):
+    path = tmp_path / "a.h5"
+    assert root_names(path) is None
+    path.write_bytes(content)
+    assert root_names(path) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "names", "opened"),
+    [
+        ("a.h5", ("waveforms", "pixels"), True),
+        ("a.h5", ("r1", "configuration", "simulation"), False),
+        ("a.hdf5", ("dl1", "dl2"), False),
+        ("a.lab", ("waveforms", "pixels"), True),
+        ("a.lab", ("other",), False),
+        ("a.h5", ("other",), True),
+    ],
+)
+def test_the_content_of_a_run_says_whether_it_is_converted(tmp_path, file, names, opened):
+    with h5py.File(tmp_path / file, "w") as made:
+        for name in names:
+            made.create_group(name)
+    table(tmp_path, f"{file},1")
+    (run,) = read_run_table(tmp_path, "spe")
+    assert run.in_open_layout == opened

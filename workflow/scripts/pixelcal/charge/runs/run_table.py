@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelcal.charge.runs.hdf5_names import root_names
 from pixelcal.errors import InputError
 from pixelcal.io.csv_rows import read_csv_rows
 
@@ -30,6 +31,9 @@ PARTING = 1000.0
 """No camera sees 1000 photoelectrons per ns, none only 1000 per s: the number must be of the other
 unit."""
 TABLE = "table.csv"
+WAVEFORMS = "waveforms"
+CTAPIPE_GROUPS = ("r0", "r1", "dl0", "dl1")
+"""In the root of an HDF5 file: the dataset of the open layout; groups of ctapipe's files."""
 OPEN_LAYOUT = (".h5", ".hdf5")
 ENDINGS = {
     "waveforms": OPEN_LAYOUT,
@@ -62,8 +66,14 @@ class RunEntry:
 
     @property
     def in_open_layout(self) -> bool:
-        """Whether the file is read directly; else it is converted through ctapipe."""
-        return self.path.lower().endswith(OPEN_LAYOUT)
+        """Whether the file is read directly; else it is converted through ctapipe.
+
+        What an HDF5 file has in its root decides, and its ending where that cannot be read.
+        """
+        names = root_names(self.path)
+        if names is None or not names & {WAVEFORMS, *CTAPIPE_GROUPS}:
+            return self.path.lower().endswith(OPEN_LAYOUT)
+        return WAVEFORMS in names
 
 
 def forms_of_runs(sections: Mapping[str, Mapping]) -> dict[str, str]:
