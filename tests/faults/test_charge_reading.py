@@ -29,6 +29,7 @@ from helpers.charge_faults import (
     with_pedestals,
 )
 
+from pixelcal.charge.runs.hdf5 import open_run
 from pixelcal.status import ChargeStatus
 
 # --- C1: samples that are no number ---------------------------------------------------------------
@@ -583,3 +584,52 @@ C5 = rows(
 @pytest.mark.parametrize("fault", C5)
 def test_pixels_of_the_open_layout(fault, tmp_path):
     fault.check(fault.make(tmp_path))
+
+
+# --- pixel status of the source -------------------------------------------------------------------
+
+
+def events_with_status(status, number=1):
+    """Events of a run (event, pixel, sample) whose pixels have a status (event, pixel)."""
+    waveforms = flashes(LIGHTS[number])
+    return [
+        event(data, number=i, status=row)
+        for i, (data, row) in enumerate(zip(waveforms, status, strict=True))
+    ]
+
+
+def test_pixels_that_do_not_work_are_left_out_and_named(tmp_path):
+    """One in all events, one in a tenth of them; a third spoils two events."""
+    status = np.full((N_FLASHES, N_PIXELS), 4, np.uint8)
+    status[:, 3] = 0
+    status[::10, 8] = 1
+    status[[5, 77], 11] = 0
+    runs = []
+    for number, name in enumerate(("dark", "light")):
+        (tmp_path / name).mkdir()
+        made = convert(tmp_path / name, events_with_status(status, number))
+        says(made, "pixel 3, 8 does not work", r"\(2 such pixels\)", f"in 2 of {N_FLASHES} events")
+        runs.append(Run(name, LIGHTS[number], made.paths["run"]))
+    result = run_chain(tmp_path, runs)
+    most_are_good(result, but=(3, 8))
+    for pixel in (3, 8):
+        assert status_of(result, pixel) & ChargeStatus.TOO_FEW
+        assert np.ma.is_masked(result.spe["PE"][pixel])  # NaN
+    assert result.header("light")["NOTHER"] == 2
+
+
+def test_a_pixel_that_fails_in_one_run_has_no_valid_fit(tmp_path):
+    status = np.full((N_FLASHES, N_PIXELS), 12, np.uint8)
+    status[:, 5] = 0
+    made = convert(tmp_path, events_with_status(status, 0))
+    runs = [Run("dark", LIGHTS[0], made.paths["run"]), Run("light", LIGHTS[1], flashes(LIGHTS[1]))]
+    result = run_chain(tmp_path, runs)
+    most_are_good(result, but=(5,))
+    assert status_of(result, 5) & ChargeStatus.TOO_FEW
+
+
+def test_a_source_that_has_no_status_says_nothing(tmp_path):
+    made = convert(tmp_path, events_with_status(np.zeros((N_FLASHES, N_PIXELS), np.uint8)))
+    assert "does not work" not in made.said
+    with open_run(made.paths["run"]) as run:
+        assert run.properties.failing is None

@@ -422,12 +422,18 @@ EVENT_TYPES = {"FLATFIELD": 0, "SINGLE_PE": 1, "PEDESTAL": 2, "SKY_PEDESTAL": 2,
 its versions (2 was SKY_PEDESTAL and is PEDESTAL): the names are what a reader can rely on."""
 
 
-def event(waveform, number=1, level="r0", kind="FLATFIELD", channel=None, image=None):
-    """An event as ctapipe's sources give it; `channel` (pixel,) where the gain was selected."""
+def event(waveform, number=1, level="r0", kind="FLATFIELD", channel=None, image=None, status=None):
+    """An event as ctapipe's sources give it; `channel` (pixel,) where the gain was selected.
+
+    `status` (pixel,) is the one of R1: 4 and 8 are the gains that are stored.
+    """
     space = types.SimpleNamespace
     camera = space(waveform=waveform, selected_gain_channel=channel, pixel_status=None)
     made = space(r0=space(tel={}), r1=space(tel={}), index=space(event_id=number))
     getattr(made, level).tel[1] = camera
+    if status is not None:
+        r1 = made.r1.tel.setdefault(1, space(waveform=None, selected_gain_channel=None))
+        r1.pixel_status = np.asarray(status, np.uint8)
     made.trigger = space(event_type=space(name=kind, value=EVENT_TYPES[kind]))
     made.simulation = None
     if image is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import _path  # noqa: F401
 
-from pixelcal.charge.runs.ctapipe_source import adc_range_of, open_source
+from pixelcal.charge.runs.ctapipe_source import adc_range_of, open_source, tell_failing
 from pixelcal.charge.runs.hdf5 import BLOCK_BYTES
 from pixelcal.charge.runs.run_writer import RunWriter
 from pixelcal.io.provenance import file_sha256
@@ -38,3 +38,6 @@ with running(snakemake) as progress:
                 run.append(block)
                 n_read += len(block.flags)
                 progress(n_read, wanted or 0)
+            failing, spoilt = source.failing()
+            run.leave_out(spoilt, failing)
+    tell_failing(properties.pixel[failing], int(spoilt.sum()), n_read, Path(path).name)

@@ -10,12 +10,14 @@ from pixelcal.charge.extraction.charges import (
     extract_charges,
     first_samples,
     outside_waveform,
+    unknown,
     window_of,
 )
 from pixelcal.charge.extraction.checks import (
     check_any_used,
     check_finite,
     check_same_kind,
+    failing_rows,
     masked_pixels,
     rows_of,
     tell_lost_events,
@@ -47,11 +49,13 @@ with running(snakemake) as progress:
         first = first_samples(peaks, properties.n_samples, window)
         outside = outside_waveform(peaks, properties.n_samples, window)
         tell_outside_waveform(peaks.pixel[outside], params.run)
-        useless = masked | outside
+        rows = rows_of(run, peaks.pixel, peaks.pixel[masked])
+        failing = failing_rows(run, rows) & ~masked
+        useless = masked | outside | failing
         live = peaks.live & ~useless
         charges = extract_charges(
             run.blocks(options["max_events"]),
-            rows_of(run, peaks.pixel, peaks.pixel[masked]),
+            rows,
             first,
             window,
             live,
@@ -61,7 +65,7 @@ with running(snakemake) as progress:
     check_any_used(len(charges.event_id), charges.bad, given.run)
     check_finite(charges, peaks.pixel, live, params.run, given.run)
     tell_lost_events(charges.n_read, charges.bad, params.run)
-    charges = blanked(charges, useless)
+    charges = unknown(blanked(charges, useless), failing)
     logging.getLogger("pixelcal").info(
         "%d of %d events used; left out: %s", len(charges.event_id), charges.n_read, charges.bad
     )

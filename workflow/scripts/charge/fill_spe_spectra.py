@@ -41,7 +41,7 @@ with running(snakemake) as progress:
     cards = [
         *carried_options(headers[0]),
         *carried_cards(*headers),
-        ("STEP", step, "[adu] charges are multiples of it; 0: of nothing"),
+        ("STEP", step, "charges are multiples of it; 0: of nothing"),
         *run_cards(params.runs),
         *provenance_cards("fill_spe_spectra", settings={"runs": list(params.runs)}),
     ]

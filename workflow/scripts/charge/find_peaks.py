@@ -8,6 +8,7 @@ import numpy as np
 
 from pixelcal.charge.extraction.checks import (
     check_any_used,
+    failing_rows,
     masked_pixels,
     rows_of,
     tell_lost_events,
@@ -28,6 +29,7 @@ with running(snakemake) as progress:
     masked = masked_pixels(given.get("bad_pixels"), pixels)
     with open_run(given.run, params.get("event_types")) as run:
         rows = rows_of(run, pixels, pixels[masked])
+        masked |= failing_rows(run, rows)
         mean = MeanWaveform(len(rows), run.properties.n_samples)
         n_events = min(run.n_events, options["max_events"] or run.n_events)
         for block in run.blocks(options["max_events"]):

@@ -369,3 +369,12 @@ def blanked(charges: Charges, which: np.ndarray) -> Charges:
     values[which] = 0
     clipped = None if charges.clipped is None else np.where(which, 0, charges.clipped)
     return replace(charges, charges=values, clipped=clipped)
+
+
+def unknown(charges: Charges, which: np.ndarray) -> Charges:
+    """The charges with NaN in some pixels (n_pixels,) bool, which did not work in this run."""
+    if not which.any():
+        return charges
+    values = charges.charges.astype(np.float32)
+    values[which] = np.nan
+    return replace(charges, charges=values)

@@ -52,6 +52,12 @@ def rows_of_pixels(there: np.ndarray, pixel: np.ndarray, bad: np.ndarray, path) 
     return np.where(there[rows] == wanted, rows, 0)
 
 
+def failing_rows(run: OpenRun, rows: np.ndarray) -> np.ndarray:
+    """Which of these rows (n,) of a run are of pixels that do not work, (n,) bool."""
+    failing = run.properties.failing
+    return np.zeros(len(rows), bool) if failing is None else failing[rows]
+
+
 def check_same_kind(run: OpenRun, header: Mapping) -> None:
     """A run has waveforms of the same kind as the run that the peaks were found in.
 

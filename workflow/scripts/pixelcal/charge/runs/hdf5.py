@@ -75,6 +75,7 @@ class OpenRun(Hdf5File):
             sample_ns=self._sample_ns(),
             adc_range=self._adc_range(self._waveforms),
             places=self._places(file, n_pixels),
+            failing=self._failing(file, n_pixels),
         )
 
     def blocks(
@@ -127,6 +128,11 @@ class OpenRun(Hdf5File):
         if self._event_id is None:
             return np.arange(rows.start, rows.stop, dtype=np.int64)
         return self._read(self._event_id, rows, np.int64)
+
+    def _failing(self, file, n_pixels: int) -> np.ndarray | None:
+        """Pixels (n_pixels,) bool that do not work, where the file says it."""
+        data = self._dataset(file, "pixel_failing", (n_pixels,), "iu")
+        return None if data is None else self._read(data, slice(None)) != 0
 
     def _check_waveforms(self) -> None:
         data = self._waveforms

@@ -8,7 +8,7 @@ from types import TracebackType
 import h5py
 import numpy as np
 
-from pixelcal.charge.runs.waveforms import Block, RunProperties
+from pixelcal.charge.runs.waveforms import FLAGS, Block, RunProperties
 from pixelcal.io.tables import atomic
 
 LAYOUT = "pixelcal waveforms"
@@ -60,6 +60,7 @@ class RunWriter:
         self._file = h5py.File(self._atomic.__enter__(), "w", libver=("earliest", "v110"))
         self._n_written = 0
         self._waiting: list[Block] = []
+        self._late: tuple[np.ndarray, np.ndarray] | None = None
         properties, n_pixels = self._properties, len(self._properties.pixel)
         self._file.attrs["layout"] = LAYOUT
         self._file.attrs["version"] = VERSION
@@ -101,6 +102,21 @@ class RunWriter:
                 self._write(_part(joined, slice(first, first + self.chunk_events)))
             self._waiting = [_part(joined, slice(n_whole, None))]
 
+    def leave_out(self, events: np.ndarray, failing: np.ndarray) -> None:
+        """Flag events (n,) bool of all that have been added, and write which pixels do not work.
+
+        It is done when the file is closed; `failing` is (n_pixels,) bool.
+        """
+        self._late = events, failing
+
+    def _write_late(self) -> None:
+        events, failing = self._late
+        if events.any():
+            flags = self._file["event_flags"]
+            flags[:] = flags[:] | np.where(events, FLAGS["other"], 0).astype(np.uint8)
+        if failing.any():
+            self._file.create_dataset("pixel_failing", data=failing.astype(np.uint8))
+
     def _n_waiting(self) -> int:
         return sum(len(block.event_id) for block in self._waiting)
 
@@ -129,6 +145,8 @@ class RunWriter:
         try:
             if kind is None and self._n_waiting():
                 self._write(_joined(self._waiting))
+            if kind is None and self._late is not None:
+                self._write_late()
             self._file.close()
         except BaseException as late:
             self._atomic.__exit__(type(late), late, late.__traceback__)

@@ -64,6 +64,8 @@ class RunProperties:
     places : (2, n_pixels) float64 or None
         x and y (m) of the pixels in the plane of the camera, NaN where one is not known; None where
         the run does not bring them.
+    failing : (n_pixels,) bool or None
+        Pixels that do not work, as the run says; None where it does not say it.
     """
 
     pixel: np.ndarray
@@ -73,6 +75,7 @@ class RunProperties:
     sample_ns: float
     adc_range: tuple[float, float] | None = None
     places: np.ndarray | None = None
+    failing: np.ndarray | None = None
 
 
 class Block(NamedTuple):
