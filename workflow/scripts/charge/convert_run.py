@@ -6,8 +6,9 @@ from pathlib import Path
 
 import _path  # noqa: F401
 
-from pixelcal.charge.runs.ctapipe_source import adc_range_of, open_source, tell_failing
+from pixelcal.charge.runs.ctapipe_source import adc_range_of, open_source
 from pixelcal.charge.runs.hdf5 import BLOCK_BYTES
+from pixelcal.charge.runs.pixel_status import tell_failing
 from pixelcal.charge.runs.run_writer import RunWriter
 from pixelcal.io.provenance import file_sha256
 from pixelcal.workflow.script import running

@@ -8,10 +8,12 @@ import h5py
 import numpy as np
 import pytest
 from helpers import simtel_files
+from helpers.real_files import real_file
 from helpers.synthetic import run_script
 
 from pixelcal.charge.runs.ctapipe_source import adc_range_of, open_source
 from pixelcal.charge.runs.hdf5 import open_run
+from pixelcal.charge.runs.run_table import read_run_table
 from pixelcal.charge.runs.run_writer import RunWriter
 from pixelcal.errors import InputError
 
@@ -305,3 +307,37 @@ def test_without_ctapipe(tmp_path, monkeypatch):
 def test_no_such_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         open_source(tmp_path / "none.tio").__enter__()
+
+
+def test_an_hdf5_file_of_ctapipe_is_known_by_its_content(tmp_path):
+    """R1 as ctapipe writes it, with the ending of the open layout: the same samples come back."""
+    ctapipe_or_skip()
+    from ctapipe.io import DataWriter, EventSource
+
+    source = simtel_files.write(tmp_path / "run.simtel", waveforms())
+    path = tmp_path / "run.h5"
+    options = {"skip_calibration_events": False, "focal_length_choice": "EQUIVALENT"}
+    levels = {"write_r1_waveforms": True, "write_dl1_images": False, "write_dl1_parameters": False}
+    with (
+        EventSource(source, **options) as events,
+        DataWriter(events, output_path=path, write_dl2=False, **levels) as written,
+    ):
+        for event in events:
+            written(event)
+    (tmp_path / "table.csv").write_text("name,n_ph\nrun.h5,1\n")
+    (entry,) = read_run_table(tmp_path, "spe")
+    assert not entry.in_open_layout
+    with open_source(entry.path) as run:
+        assert (run.level, run.properties.sample_ns) == ("r1", 1.0)
+        data = np.concatenate([block.waveforms for block in run.blocks(3)])
+    assert np.array_equal(data, waveforms()[:, 0])
+
+
+def test_pixels_that_a_source_disables_do_not_work():
+    """Six pixels of a real file of sim_telarray are masked in its monitoring."""
+    ctapipe_or_skip()
+    path = real_file("simtel/calib_true_pe.simtel.zst")
+    with open_source(path, gain_channel=0) as run:
+        n_events = sum(len(block.flags) for block in run.blocks(10))
+        failing, spoilt = run.failing()
+    assert (failing.sum(), spoilt.sum(), len(spoilt)) == (6, 0, n_events)

@@ -6,7 +6,6 @@ streamed, event by event, and never whole in memory.
 
 from __future__ import annotations
 
-import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,20 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from pixelcal.charge.runs.pixel_status import failing_of_run, failing_pixels
 from pixelcal.charge.runs.waveforms import FLAGS, Block, RunProperties, type_number
 from pixelcal.errors import InputError
 
 UNKNOWN = -1
 """In place of the true photoelectrons of an event that has none, in a run that has them."""
-
-GAINS_STORED = 0b1100
-"""Bits of a pixel's status that say that the high and the low gain are there (CTAO's DL0 model)."""
-FEW_FAILING, MANY_FAILING = 10, 0.01
-"""More events, and a larger fraction of them, in which a pixel fails: it does not work."""
-
-MOST_NAMED = 5
-"""Pixels that are named one by one on the terminal."""
-LOGGER = logging.getLogger("pixelcal")
 
 INSTALL = "install ctapipe and eventio (envs/sstcam_source.yaml)"
 
@@ -120,19 +111,8 @@ class SourceRun:
         return waveforms, event.index.event_id, flags, truth, _type_of(event)
 
     def failing(self) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (n_pixels,) bool that do not work, and events (n,) bool read so far to leave out.
-
-        A pixel that fails in many events does not work; an event in which another fails is spoilt.
-        """
-        n_pixels = len(self.properties.pixel)
-        number = np.zeros(n_pixels, int)
-        for packed in self._failing:
-            number += np.unpackbits(packed, count=n_pixels)
-        often = number > max(MANY_FAILING * len(self._failing), FEW_FAILING)
-        often |= (number > 0) & (number == len(self._failing))
-        seldom = ~often
-        spoilt = [np.unpackbits(one, count=n_pixels)[seldom].any() for one in self._failing]
-        return often, np.array(spoilt, bool)
+        """Pixels (n_pixels,) that do not work, and events (n,) read so far that others spoil."""
+        return failing_of_run(self._failing, len(self.properties.pixel))
 
     def _pixels(self, pix_id, n_rows: int) -> np.ndarray:
         """Numbers (n_rows,) of the pixels; those of the camera, as waveforms bring none."""
@@ -273,47 +253,6 @@ def _selected_gain(camera) -> np.ndarray | None:
     return None if selected is None else np.asarray(selected, int)
 
 
-def failing_pixels(event, telescope: int, n_pixels: int) -> np.ndarray:
-    """Pixels (n_pixels,) bool of an event that do not work, as its source says.
-
-    By `pixel_status` of R1 or DL0, in which neither gain is stored, and in older versions of
-    ctapipe by the monitoring of the camera. A source that has no status of any pixel says nothing.
-    """
-    found = np.zeros(n_pixels, bool)
-    for level in ("r1", "dl0"):
-        camera = _of_telescope(event, level, telescope)
-        status = np.asarray(getattr(camera, "pixel_status", None))
-        if status.shape == (n_pixels,) and status.dtype.kind in "iu":
-            stored = (status & GAINS_STORED) != 0
-            found |= ~stored & stored.any()
-    status = getattr(_of_telescope(event, "mon", telescope), "pixel_status", None)
-    hardware = np.asarray(getattr(status, "hardware_failing_pixels", None))
-    if hardware.dtype == bool and hardware.shape[-1:] == (n_pixels,):
-        found |= hardware.reshape(-1, n_pixels).all(axis=0)
-    return found
-
-
-def tell_failing(pixel: np.ndarray, n_spoilt: int, n_events: int, run: str) -> None:
-    """Warn of the pixels (n,) that do not work, and of events in which others do not."""
-    if len(pixel):
-        named = ", ".join(map(str, pixel[:MOST_NAMED])) + (
-            ", ..." if len(pixel) > MOST_NAMED else ""
-        )
-        LOGGER.warning(
-            "run %s: pixel %s does not work, as the source says (%d such pixels); it is left out",
-            run, named, len(pixel),
-        )  # fmt: skip
-    if n_spoilt:
-        LOGGER.warning(
-            "run %s: in %d of %d events another pixel does not work; they are left out",
-            run, n_spoilt, n_events,
-        )  # fmt: skip
-
-
-def _of_telescope(event, level: str, telescope: int):
-    return getattr(getattr(event, level, None), "tel", {}).get(telescope)
-
-
 def _places(geometry) -> np.ndarray | None:
     """x and y (2, n_pixels) of the pixels (m); None where the description has none."""
     places = np.array(
@@ -376,9 +315,11 @@ def _open(path: str | Path):
             " run Snakemake with --software-deployment-method conda"
         ) from None
     # Runs of flashes are calibration events; a lab has no optics to have an effective focal length.
-    simtel = {"skip_calibration_events": False, "focal_length_choice": "EQUIVALENT"}
+    optics = {"focal_length_choice": "EQUIVALENT"}
+    simtel = {"skip_calibration_events": False} | optics
+    options = {"SimTelEventSource": simtel, "HDF5EventSource": optics}
     try:
-        return EventSource(input_url=str(path), config=Config({"SimTelEventSource": simtel}))
+        return EventSource(input_url=str(path), config=Config(options))
     except Exception as error:
         reason = _reason(error)
         if "compatible EventSource" in reason:
