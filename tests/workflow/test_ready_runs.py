@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 import yaml
@@ -141,6 +142,19 @@ def test_a_scan_of_charges_stands_beside_waveforms(lab, snakemake):
         ("extract_charges", "set=spe, run=d"),
     }
     assert ("find_peaks", "") in jobs
+
+
+def test_images_of_ctapipe_are_converted_before_they_are_taken(lab, snakemake):
+    with h5py.File(lab / "dark/a.h5", "w") as file:
+        file.create_group("dl1")
+    write_settings(lab, spe={"folder": "dark", "form": "charges"})
+    run = snakemake(lab, "--dry-run", "--configfile", "own.yaml", "--", "spe")
+    jobs = {job for job in planned_jobs(run) if job[0] in ("convert_run", "take_charges")}
+    assert jobs == {
+        ("convert_run", "set=spe, run=a"),
+        ("take_charges", "set=spe, run=a"),
+        ("take_charges", "set=spe, run=b"),
+    }
 
 
 MISTAKES = {

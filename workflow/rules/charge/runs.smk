@@ -93,7 +93,8 @@ rule convert_run:
     """
     What: a run that is not in the open layout, read through ctapipe and written in it. The file is
         removed when the charges have been taken from it.
-    Physics: samples as they were digitised (R0) where the run has them, else calibrated ones (R1).
+    Physics: samples as they were digitised (R0) where the run has them, else calibrated ones (R1);
+        charges of DL1 where ready charges are asked for.
     Wildcards: set, `spe` or `scan`; run, its name in the table of runs.
     """
     input:
@@ -117,6 +118,7 @@ rule convert_run:
         gain_channel=SSTCAM["source"]["gain_channel"],
         adc_range=SSTCAM["source"]["adc_range"],
         max_events=SSTCAM["charges"]["max_events"],
+        form=lambda wildcards: FORMS[wildcards.set],
         contents=lambda wildcards: run_contents(run_entry(wildcards)),
         library=library("charge/convert_run"),
     script:

@@ -2,7 +2,13 @@
 
 import re
 
-from pixelcal.charge.runs.run_table import SETS, forms_of_runs, read_run_table, simulated_runs
+from pixelcal.charge.runs.run_table import (
+    SETS,
+    forms_of_runs,
+    has_ready_charges,
+    read_run_table,
+    simulated_runs,
+)
 from pixelcal.charge.runs.pixel_map import chosen_pixels, read_pixel_map
 from pixelcal.errors import InputError
 from pixelcal.workflow.lineage import MEASURED, SIMULATED, check_picture, check_sstcam
@@ -136,9 +142,12 @@ def run_input(wildcards):
 
 
 def ready_input(wildcards):
-    """The file of the ready charges of the run in the wildcards."""
+    """The file of the ready charges of the run in the wildcards: the user's, or the converted."""
     check_no_run_replaced()
-    return run_entry(wildcards).path
+    run = run_entry(wildcards)
+    if has_ready_charges(run):
+        return run.path
+    return f"{RESULTS}/sstcam/runs/{wildcards.set}/{run.name}.h5"
 
 
 def histogram_files(wildcards):

@@ -1,4 +1,4 @@
-"""Rule convert_run: a run that ctapipe opens, as waveforms in the open layout."""
+"""Rule convert_run: a run that ctapipe opens, as waveforms or charges in the open layout."""
 
 import logging
 from dataclasses import replace
@@ -15,8 +15,10 @@ from pixelcal.workflow.script import running
 
 with running(snakemake) as progress:
     params = snakemake.params
-    adc_range = adc_range_of(params.adc_range)
-    with open_source(snakemake.input.run, params.telescope, params.gain_channel) as source:
+    charges = params.get("form") == "charges"
+    adc_range = None if charges else adc_range_of(params.adc_range)
+    which = params.telescope, params.gain_channel, charges
+    with open_source(snakemake.input.run, *which) as source:
         properties = replace(source.properties, adc_range=adc_range)
         logging.getLogger("pixelcal").info(
             "telescope %d, %s waveforms of %d pixels and %d samples of %s",
@@ -34,6 +36,7 @@ with running(snakemake) as progress:
             with_types=True,
             attributes=origin,
             compression=None,
+            charges=charges,
         ) as run:
             for block in source.blocks(max(1, BLOCK_BYTES // event_bytes), wanted):
                 run.append(block)

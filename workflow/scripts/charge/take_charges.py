@@ -16,7 +16,7 @@ from pixelcal.charge.extraction.checks import (
     rows_of_pixels,
     tell_lost_events,
 )
-from pixelcal.charge.extraction.io import adc_cards, charge_hdus, light_cards
+from pixelcal.charge.extraction.io import adc_cards, charge_hdus, light_cards, source_cards
 from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.extraction.ready import (
     check_any_finite,
@@ -54,6 +54,7 @@ with running(snakemake):
         *light_cards(params.light),
         *ready_cards(ready, taken, options),
         *adc_cards(ready.adc_range),
+        *source_cards(ready.attributes),
     ]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     cards += provenance_cards("take_charges", inputs=[given.run], settings=settings)

@@ -131,6 +131,15 @@ def test_flashes_at_an_end_of_the_adc_are_counted(tmp_path):
     assert masked.charges.clipped.tolist() == [0, 0, 2] and not masked.charges.charges[1].any()
 
 
+def test_a_pixel_that_does_not_work_has_no_charges(charges, tmp_path):
+    failing = np.array([0, 0, 1, 0, 0, 0, 0, 0])
+    found = taken(write_charges(tmp_path / "a.h5", charges, pixel_failing=failing))
+    assert found.missing.tolist() == (failing * N_EVENTS).tolist()
+    assert found.charges.bad["other"] == 0
+    kept = failing == 0
+    assert np.array_equal(found.charges.charges[kept], charges.T[kept])
+
+
 def test_a_step_that_is_wrong_is_refused(charges, tmp_path):
     path = write_charges(tmp_path / "a.h5", charges, attributes={"step": 1.0})
     with pytest.raises(InputError, match="is no multiple of 1"):

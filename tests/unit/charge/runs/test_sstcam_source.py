@@ -13,7 +13,8 @@ from helpers.synthetic import run_script
 
 from pixelcal.charge.runs.ctapipe_source import adc_range_of, open_source
 from pixelcal.charge.runs.hdf5 import open_run
-from pixelcal.charge.runs.run_table import read_run_table
+from pixelcal.charge.runs.ready_charges import read_ready_charges
+from pixelcal.charge.runs.run_table import has_ready_charges, read_run_table
 from pixelcal.charge.runs.run_writer import RunWriter
 from pixelcal.errors import InputError
 
@@ -341,3 +342,41 @@ def test_pixels_that_a_source_disables_do_not_work():
         n_events = sum(len(block.flags) for block in run.blocks(10))
         failing, spoilt = run.failing()
     assert (failing.sum(), spoilt.sum(), len(spoilt)) == (6, 0, n_events)
+
+
+def test_images_of_dl1_are_ready_charges(camera_source, run_file, tmp_path):
+    """A file that ctapipe writes, converted by the rule, holds the images that were in it."""
+    from ctapipe.containers import (
+        DL1CameraContainer,
+        ObservationBlockContainer,
+        SchedulingBlockContainer,
+        TelescopeTriggerContainer,
+    )
+    from ctapipe.core import Provenance
+    from ctapipe.io import DataWriter
+
+    Provenance().start_activity("test")  # a writer asks for one, and for what was observed
+    camera_source.scheduling_blocks = {1: SchedulingBlockContainer(sb_id=np.uint64(1))}
+    block = ObservationBlockContainer(obs_id=np.uint64(1), sb_id=np.uint64(1))
+    camera_source.observation_blocks = {1: block}
+    path, charges = tmp_path / "run.h5", tmp_path / "charges.h5"
+    images = np.random.default_rng(2).normal(3, 1, (N_EVENTS, N_PIXELS)).astype(np.float32)
+    levels = {"write_dl1_images": True, "write_dl1_parameters": False, "write_dl2": False}
+    with (
+        camera_source(run_file) as events,
+        DataWriter(events, output_path=path, **levels) as written,
+    ):
+        for event, image in zip(events, images, strict=True):
+            event.dl1.tel[1] = DL1CameraContainer(image=image, peak_time=image * 0)
+            event.trigger.tels_with_trigger, event.simulation = [1], None
+            event.trigger.tel[1], event.index.obs_id = TelescopeTriggerContainer(), block.obs_id
+            written(event)
+    (tmp_path / "table.csv").write_text("name,n_ph\nrun.h5,1\n")
+    (entry,) = read_run_table(tmp_path, "spe", "charges")
+    assert not has_ready_charges(entry)
+    params = {"telescope": None, "gain_channel": None, "adc_range": None, "max_events": None}
+    params |= {"form": "charges"}
+    run_script("convert_run", tmp_path, {"run": str(path)}, {"run": charges}, params)
+    ready = read_ready_charges(charges)
+    assert ready.unit == "pe" and ready.attributes["source"] == "run.h5"
+    assert np.array_equal(ready.charges, images.T) and not ready.flags.any()

@@ -37,8 +37,16 @@ class SourceRun:
         Whether the first event has the true number of photoelectrons of each pixel.
     """
 
-    def __init__(self, path: Path, source, telescope: int | None, gain_channel: int | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        source,
+        telescope: int | None,
+        gain_channel: int | None,
+        images: bool = False,
+    ) -> None:
         self._where = f"run {path}"
+        self._what, self._levels = ("image", ("dl1",)) if images else ("waveform", ("r0", "r1"))
         self._source = source
         self.telescope = self._telescope(telescope)
         self._events = iter(source)
@@ -57,7 +65,7 @@ class SourceRun:
             pixel=pixel,
             n_samples=data.shape[1],
             dtype=data.dtype.newbyteorder("=") if whole else np.dtype(np.float32),
-            unit="adu" if self.level == "r0" else "pe" if source.is_simulation else "mV",
+            unit=self._unit(),
             sample_ns=1.0 / rate if rate > 0 else 1.0,
             places=_places(camera.geometry),
         )
@@ -83,6 +91,11 @@ class SourceRun:
                 np.stack(truths).astype(np.int32) if self.has_truth else None,
                 np.array(types, np.uint8),
             )
+
+    def _unit(self) -> str:
+        if self.level == "r0":
+            return "adu"
+        return "pe" if self.level == "dl1" or self._source.is_simulation else "mV"
 
     def _next_block(self, block_events: int) -> list[tuple]:
         rows = []
@@ -155,12 +168,15 @@ class SourceRun:
     def _first_event(self):
         """The first event with waveforms; those before it are not of this telescope."""
         while (event := self._next_event()) is not None:
-            for level in ("r0", "r1"):
+            for level in self._levels:
                 camera = getattr(event, level).tel.get(self.telescope)
-                if camera is not None and camera.waveform is not None:
-                    self.level, self._n_channels = level, _channels(camera.waveform)
+                values = getattr(camera, self._what, None)
+                if values is not None:
+                    self.level, self._n_channels = level, _channels(values)
                     return event
-        raise InputError(f"{self._where}: holds no event with waveforms; give a run with flashes")
+        raise InputError(
+            f"{self._where}: holds no event with {self._what}s; give a run with flashes"
+        )
 
     def _gain_channel(self, wanted: int | None) -> int:
         """The channel that is read, from the first event; a run of one gain may not name it."""
@@ -196,9 +212,12 @@ class SourceRun:
     def _waveform(self, event) -> np.ndarray | None:
         """Samples (n_pixels, n_samples) of the telescope; None where there are none."""
         camera = self._camera(event)
-        if camera is None or camera.waveform is None:
+        values = getattr(camera, self._what, None)
+        if values is None:
             return None
-        data = np.asarray(camera.waveform)
+        data = np.asarray(values)
+        if self._what == "image" and data.ndim == 1:
+            return data[:, None]
         if data.ndim == 2:
             return data
         if len(data) == 1:
@@ -213,7 +232,7 @@ class SourceRun:
         Where one gain was selected and not said which, it is known only in a run that has no other.
         """
         camera = self._camera(event)
-        if _channels(camera.waveform) > 1:
+        if _channels(getattr(camera, self._what)) > 1:
             return True
         selected = _selected_gain(camera)
         if selected is None:
@@ -268,13 +287,16 @@ def _type_of(event) -> int:
 
 
 def _channels(waveform) -> int:
-    """Gain channels of waveforms (channel, pixel, sample) or (pixel, sample)."""
-    return 1 if np.ndim(waveform) == 2 else len(waveform)
+    """Gain channels of waveforms (channel, pixel, sample) or (pixel, sample), or of an image."""
+    return 1 if np.ndim(waveform) <= 2 else len(waveform)
 
 
 @contextmanager
 def open_source(
-    path: str | Path, telescope: int | None = None, gain_channel: int | None = None
+    path: str | Path,
+    telescope: int | None = None,
+    gain_channel: int | None = None,
+    images: bool = False,
 ) -> Iterator[SourceRun]:
     """Open a run through `ctapipe.io.EventSource`.
 
@@ -285,6 +307,8 @@ def open_source(
         Needed where the run is of several.
     gain_channel : int, optional
         Needed where waveforms have several.
+    images : bool
+        Charges of DL1 are read, as waveforms of one sample.
 
     Raises
     ------
@@ -299,7 +323,7 @@ def open_source(
         warnings.filterwarnings("error", message="(?is).*(truncated|EOF)")
         source = _open(path)
         try:
-            yield SourceRun(Path(path), source, telescope, gain_channel)
+            yield SourceRun(Path(path), source, telescope, gain_channel, images)
         finally:
             source.close()
 

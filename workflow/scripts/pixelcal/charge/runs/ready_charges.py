@@ -7,7 +7,7 @@ charges have them. docs/sstcam-runs.md has both forms; the first bytes of a file
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -56,6 +56,8 @@ class ReadyCharges:
         Events at the end of the ADC, where the file counts them.
     dead, off : (n_pixels,) bool or None
         As in `extraction.peaks.Peaks`, where the file says it.
+    attributes : dict
+        Texts among the attributes of the file, as `source`, what it was converted from.
     """
 
     pixel: np.ndarray
@@ -71,6 +73,7 @@ class ReadyCharges:
     clipped: np.ndarray | None = None
     dead: np.ndarray | None = None
     off: np.ndarray | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 def read_ready_charges(
@@ -130,7 +133,7 @@ class _ChargeDatasets(Hdf5File):
         truth = self._dataset(file, "true_pe", data.shape, "iu")
         return ReadyCharges(
             pixel=self._pixels(file, n_pixels),
-            charges=pick(self._values(data, chosen)),
+            charges=self._of_working(file, pick(self._values(data, chosen))),
             step=self._step(data),
             counts_steps=False,
             unit=unit_of(self._attribute(data, "unit"), self._where, "charges"),
@@ -139,12 +142,23 @@ class _ChargeDatasets(Hdf5File):
             true_pe=None if truth is None else pick(self._values(truth, chosen)).astype(np.int32),
             places=self._places(file, n_pixels),
             adc_range=self._adc_range(data),
+            attributes=self._texts(file),
         )
 
     def _values(self, data, chosen) -> np.ndarray:
         if isinstance(chosen, slice):
             return self._read(data, chosen)
         return self._read(data, slice(None))[chosen]
+
+    def _of_working(self, file, charges: np.ndarray) -> np.ndarray:
+        """The charges (n_pixels, n), NaN of pixels that do not work, as the file says."""
+        data = self._dataset(file, "pixel_failing", charges.shape[:1], "iu")
+        failing = np.zeros(len(charges), bool) if data is None else self._read(data, slice(None))
+        if not failing.any():
+            return charges
+        charges = charges.astype(float)
+        charges[failing != 0] = np.nan
+        return charges
 
     def _by_pixel(self, file: h5py.File, data) -> bool:
         """Whether the rows of `charges` are pixels, as its attribute `axes` says."""

@@ -76,6 +76,12 @@ class RunEntry:
         return WAVEFORMS in names
 
 
+def has_ready_charges(run: RunEntry) -> bool:
+    """Whether ready charges are read directly; those of an HDF5 file of ctapipe are converted."""
+    names = root_names(run.path)
+    return names is None or "charges" in names or not names & {*CTAPIPE_GROUPS}
+
+
 def forms_of_runs(sections: Mapping[str, Mapping]) -> dict[str, str]:
     """Form of the runs of each set, of `ENDINGS`.
 

@@ -36,6 +36,8 @@ class RunWriter:
         What else is known of the run: numbers and texts, attributes of the file.
     compression : int or None
         Level of gzip; None for a file that does not stay.
+    charges : bool
+        The one sample of each waveform is a charge: the file has `charges` instead.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class RunWriter:
         with_types: bool = False,
         attributes: dict[str, float | str] | None = None,
         compression: int | None = COMPRESSION,
+        charges: bool = False,
     ) -> None:
+        self._main = "charges" if charges else "waveforms"
         self._atomic = atomic(path)
         self._properties = properties
         self._with_truth = with_truth
@@ -70,11 +74,14 @@ class RunWriter:
         if properties.places is not None:
             for name, values in zip(("pixel_x", "pixel_y"), properties.places, strict=True):
                 self._file.create_dataset(name, data=values.astype(np.float64))
-        self._create("waveforms", (n_pixels, properties.n_samples), properties.dtype)
-        self._file["waveforms"].attrs["unit"] = properties.unit
-        self._file["waveforms"].attrs["sample_ns"] = properties.sample_ns
+        of_charges = self._main == "charges"
+        shape = (n_pixels,) if of_charges else (n_pixels, properties.n_samples)
+        self._create(self._main, shape, properties.dtype)
+        self._file[self._main].attrs["unit"] = properties.unit
+        if not of_charges:
+            self._file[self._main].attrs["sample_ns"] = properties.sample_ns
         for name, value in zip(("adc_min", "adc_max"), properties.adc_range or (), strict=False):
-            self._file["waveforms"].attrs[name] = value
+            self._file[self._main].attrs[name] = value
         self._create("event_ids", (), np.int64, 4096)
         self._create("event_flags", (), np.uint8, 4096)
         if self._with_truth:
@@ -123,7 +130,7 @@ class RunWriter:
     def _write(self, block: Block) -> None:
         first, self._n_written = self._n_written, self._n_written + len(block.event_id)
         values = {
-            "waveforms": block.waveforms,
+            self._main: block.waveforms[..., 0] if self._main == "charges" else block.waveforms,
             "event_ids": block.event_id,
             "event_flags": block.flags,
         }
