@@ -49,6 +49,7 @@ def spe_table(truth, n_pixels, n_runs=3, errors=0.05):
     table = Table({"PIXEL": np.arange(n_pixels)})
     for name in ("pe", "opct"):
         table[name.upper()] = np.broadcast_to(truth[name], n_pixels) + 0.0
+    table["LATE"] = np.zeros(n_pixels)
     pedestal = np.broadcast_to(truth["pedestal"], n_pixels)
     table["EPED"] = np.repeat(pedestal[:, None], n_runs, axis=1)
     table["EPED_ERR"] = np.full((n_pixels, n_runs), errors)

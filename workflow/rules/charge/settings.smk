@@ -69,7 +69,17 @@ CHARGES = (
     "solo_pixels",
     "max_events",
 )
-SPE_FIT = ("chunk_pixels", "pe_guess", "min_flashes", "pvalue_limit", "peak_to_valley")
+SPE_FIT = (
+    "chunk_pixels",
+    "pe_guess",
+    "min_flashes",
+    "pvalue_limit",
+    "misfit_limit",
+    "peak_to_valley",
+    "dark_counts",
+    "afterpulses",
+    "delayed_crosstalk",
+)
 CHARGE_RESOLUTION = ("conversion", "convention", "pde", "nsb_per_ns", "calibrating_runs")
 
 

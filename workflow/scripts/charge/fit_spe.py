@@ -2,7 +2,7 @@
 
 input: spectra
 output: fits
-params: fit (pe_guess, min_flashes, pvalue_limit, peak_to_valley, chunk_pixels), chunk, date
+params: fit (the keys of `sstcam.fit`), chunk, date
 """
 
 import math

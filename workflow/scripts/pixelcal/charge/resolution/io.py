@@ -25,7 +25,7 @@ from pixelcal.errors import InputError
 from pixelcal.io.tables import read_columns, table_hdu
 from pixelcal.status import has_valid_fit
 
-SPE_COLUMNS = ["PIXEL", "PE", "OPCT", "EPED", "EPED_ERR", "STATUS"]
+SPE_COLUMNS = ["PIXEL", "PE", "OPCT", "LATE", "EPED", "EPED_ERR", "STATUS"]
 CAMERA, PIXELS, VERDICT = "CAMERA", "PIXELS", "VERDICT"
 CHARGES = ("EXPECTED", "MEAN_PE")
 CAMERA_UNITS = {
@@ -43,8 +43,8 @@ CONVENTION_TEXTS = {
     " of each flash and pixel; Poisson fluctuations are added",
 }
 CONVERSION_TEXTS = {
-    "spe": "spe: (charge - pedestal) / pe * (1 - opct) with the pixel's own SPE fit; pedestal is"
-    " the mean over the SPE runs weighted with 1 / EPED_ERR^2",
+    "spe": "spe: (charge - pedestal) / pe * (1 - opct) / (1 + late) with the pixel's own SPE fit;"
+    " pedestal is the mean over the SPE runs weighted with 1 / EPED_ERR^2",
     "transfer": "transfer: a monotone function measured from calibration runs, which are"
     " excluded from the assessment",
 }

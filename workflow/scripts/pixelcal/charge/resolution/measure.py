@@ -128,7 +128,7 @@ def measure_scan(
     load : function of a run's name
         Gives its charges; called again for a run that is needed again, so only one is in memory.
     spe : table of n_pixels rows
-        PIXEL, PE, OPCT, EPED, EPED_ERR, STATUS, in the order of the pixels of the charges.
+        PIXEL, PE, OPCT, LATE, EPED, EPED_ERR, STATUS, in the order of the pixels of the charges.
     settings : Settings
     progress : function of (done, total)
 
@@ -260,8 +260,11 @@ def _conversion(runs, calibrate, load, spe, settings, progress) -> SpeConversion
     if settings.conversion == "spe":
         valid = has_valid_fit(spe["STATUS"])
         pedestal = mean_pedestal(np.asarray(spe["EPED"]), np.asarray(spe["EPED_ERR"]))
-        pe, opct = (np.where(valid, np.asarray(spe[name]), np.nan) for name in ("PE", "OPCT"))
-        return SpeConversion(np.where(valid, pedestal, np.nan), pe, opct)
+        pe, opct, late = (
+            np.where(valid, np.asarray(spe[name]), np.nan) for name in ("PE", "OPCT", "LATE")
+        )
+        # Afterpulses and delayed crosstalk make a photoelectron larger on average.
+        return SpeConversion(np.where(valid, pedestal, np.nan), pe * (1 + late), opct)
     good = np.asarray(spe["STATUS"]) == 0
     columns = []
     for run in runs:

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pixelcal.charge.spe.noise.late_charges import N_NOISE
+
 SPECTRA_EXTENSION, FIT_EXTENSION, SPE_EXTENSION = "SPECTRA", "FIT", "SPE"
 """Spectra of all pixels, fits of a chunk of them, fits of all."""
 
 SHARED = ("SIGMA_PED", "PE", "SIGMA_PE", "OPCT")
+NOISE = ("DARK", "AFTERPULSE", "DELAYED")
 PER_RUN = ("EPED", "LAMBDA")
-"""What is fitted: quantities that all runs of a pixel share, and those that each run has."""
+"""What is fitted: quantities that all runs of a pixel share, the noise that the spectra show, and
+the quantities of each run."""
 
 CHARGE = "adu"
 UNITS = {
@@ -49,6 +53,10 @@ def fit_dtype(n_runs: int) -> np.dtype:
         [
             ("PIXEL", "i2"),
             *shared,
+            *((f"{name}{kind}", "f8") for name in NOISE for kind in ("", "_ERR")),
+            ("AP_DELAY", "f8"),
+            ("LATE", "f8"),
+            ("NOISE", "f8", (N_NOISE,)),
             *per_run,
             ("COVARIANCE", "f8", (n_parameters, n_parameters)),
             ("PEAK_VALLEY", "f8", (n_runs,)),
@@ -56,6 +64,7 @@ def fit_dtype(n_runs: int) -> np.dtype:
             ("STAT", "f8"),
             ("DOF", "i4"),
             ("PVALUE", "f8"),
+            ("MISFIT", "f8"),
             ("NITER", "i4"),
             ("STATUS", "i4"),
         ]

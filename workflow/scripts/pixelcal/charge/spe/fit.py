@@ -2,7 +2,8 @@
 
 All illuminations of a pixel are fitted together: they share the gain and the widths, each has a
 pedestal and a light. See `model` for the model, `likelihood` for the climb to a maximum and `start`
-for the points that the search begins at.
+for the points that the search begins at. Where the spectra show dark counts, afterpulses or delayed
+crosstalk, `noise.fit` takes them into the model.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pixelcal.charge.spe.columns import fit_dtype
+from pixelcal.charge.spe.columns import NOISE, fit_dtype
 from pixelcal.charge.spe.likelihood import (
     MARGIN_ABOVE,
     MARGIN_BELOW,
@@ -33,7 +34,18 @@ from pixelcal.charge.spe.model import (
     V_PED,
     density,
 )
-from pixelcal.charge.spe.start import all_starts, dark_spread, propose_spacings, start_at
+from pixelcal.charge.spe.noise.fit import KINDS, explain
+from pixelcal.charge.spe.noise.late_charges import AFTERPULSE_DELAYS, late_charge, mean_delay
+from pixelcal.charge.spe.noise.spectrum import N_COMMON
+from pixelcal.charge.spe.noise.spectrum import peak_to_valley as noisy_peak_to_valley
+from pixelcal.charge.spe.start import (
+    SHIFTS,
+    WIDTHS_WITHOUT_COMB,
+    all_starts,
+    dark_spread,
+    propose_spacings,
+    start_at,
+)
 from pixelcal.errors import InputError
 from pixelcal.numerics.goodness_of_fit import moment_table, p_value
 from pixelcal.numerics.jit import njit
@@ -74,12 +86,19 @@ class SpeOptions:
     min_flashes : fewer in any run give no valid fit
     pvalue_limit : below it the fit is flagged as poor
     peak_to_valley : below it the peaks count as unresolved
+    misfit_limit : a fit whose MISFIT is smaller is not poor, however small its p-value
+    dark_counts, afterpulses, delayed_crosstalk : whether they are in the model; None: where the
+        spectra show them
     """
 
     pe_guess: float = math.nan
     min_flashes: int = 500
     pvalue_limit: float = 1e-4
     peak_to_valley: float = 1.08
+    misfit_limit: float = 0.01
+    dark_counts: bool | None = None
+    afterpulses: bool | None = None
+    delayed_crosstalk: bool | None = None
 
 
 def fit_pixels(counts, start, width, pixel, options: SpeOptions, progress=None) -> np.ndarray:
@@ -131,36 +150,74 @@ def _fit_row(row, counts, start, width, options: SpeOptions, moments) -> None:
     if row["FLASHES"].min() < max(options.min_flashes, 1):
         row["STATUS"] = int(ChargeStatus.TOO_FEW)
         return
-    found, evidence = fit_pixel(counts.astype(float), start, width, options.pe_guess, moments)
+    counts = counts.astype(float)
+    found, evidence = fit_pixel(counts, start, width, options.pe_guess, moments)
     row["NITER"] = found.iterations
-    theta, covariance = found.theta, found.covariance
     if not evidence >= LIGHT_EVIDENCE:
         row["STATUS"] = int(ChargeStatus.TOO_FEW)
         return
-    if not found.converged or not np.isfinite(covariance).all():
+    noisy = explain(
+        counts, start, width, found.theta,
+        lambda: other_starts(counts, start, width, options.pe_guess), moments,
+        {kind: getattr(options, kind) for kind in KINDS},
+    )  # fmt: skip
+    if noisy is not None:
+        found = noisy.without_noise()
+        row["NITER"] += found.iterations
+    if not found.converged or not np.isfinite(found.covariance).all():
         row["STATUS"] = int(ChargeStatus.NOT_CONVERGED)
         return
-    _fill_values(row, theta, covariance)
-    row["STAT"], row["DOF"], row["PVALUE"] = _goodness(found)
-    if found.at_limit[:N_SHARED].any():
+    _fill_values(row, found.theta, found.covariance)
+    _fill_noise(row, noisy)
+    row["STAT"], row["DOF"], row["PVALUE"], row["MISFIT"] = _goodness(
+        found, noisy, row["FLASHES"].sum()
+    )
+    if found.at_limit[:N_SHARED].any() or (noisy is not None and noisy.is_at_edge):
         row["STATUS"] |= int(ChargeStatus.AT_LIMIT)
-    ratio, excess = peak_to_valley(theta, row["FLASHES"])
+    if noisy is None:
+        ratio, excess = peak_to_valley(found.theta, row["FLASHES"])
+    else:
+        ratio, excess = noisy_peak_to_valley(noisy.theta, row["FLASHES"])
     row["PEAK_VALLEY"] = ratio
     resolved = (ratio >= options.peak_to_valley).all() and excess.max() >= FEWEST_SIGMA
     if not (resolved and row["PE_ERR"] <= PE_ERROR_LIMIT * row["PE"]):
         row["STATUS"] |= int(ChargeStatus.UNRESOLVED)
-    if not row["PVALUE"] >= options.pvalue_limit:
+    if not (row["PVALUE"] >= options.pvalue_limit or row["MISFIT"] <= options.misfit_limit):
         row["STATUS"] |= int(ChargeStatus.POOR_FIT)
 
 
-def _goodness(found) -> tuple[float, int, float]:
-    """Deviance, degrees of freedom and p-value of a maximum."""
+def _goodness(found, noisy, flashes: int) -> tuple[float, int, float, float]:
+    """Deviance, degrees of freedom, p-value and misfit of a maximum.
+
+    The misfit is the relative deviation of the spectra from the model, as rms over the flashes,
+    beyond that of counting: sqrt((deviance - expected deviance) / flashes).
+    """
     deviance, mean, variance, n_bins = found.goodness
     n_runs = (len(found.theta) - N_SHARED) // N_PER_RUN
     # The parameters, and the fixed number of flashes of each run, take one each.
-    taken = int((~found.at_limit).sum()) + n_runs
+    taken = int((~found.at_limit).sum()) + n_runs + (0 if noisy is None else noisy.n_noise)
     left = max(1.0 - taken / mean, 0.05)
-    return deviance, n_bins - taken, float(p_value(deviance, mean * left, variance * left))
+    misfit = math.sqrt(max(deviance - mean * left, 0.0) / flashes)
+    return (
+        deviance,
+        n_bins - taken,
+        float(p_value(deviance, mean * left, variance * left)),
+        misfit,
+    )
+
+
+def _fill_noise(row, noisy) -> None:
+    """Noise per window and per avalanche, with errors: 0 where the spectra show none."""
+    row["NOISE"], row["LATE"] = 0.0, 0.0
+    for name in NOISE:
+        row[name], row[f"{name}_ERR"] = 0.0, 0.0
+    if noisy is None:
+        return
+    row["NOISE"] = noisy.theta[N_SHARED:N_COMMON]
+    for name, kind in zip(NOISE, KINDS, strict=True):
+        row[name], row[f"{name}_ERR"] = noisy.total(kind)
+    row["LATE"] = late_charge(row["NOISE"], row["OPCT"])
+    row["AP_DELAY"] = mean_delay(row["NOISE"][KINDS["afterpulses"]], AFTERPULSE_DELAYS)
 
 
 def _fill_values(row, theta, covariance) -> None:
@@ -213,6 +270,24 @@ def peak_to_valley(theta, flashes):
 
 
 @njit
+def bins_to_search(counts, start, width):
+    """The spectra in bins that are fine enough for the search for a start."""
+    fine = group_bins(counts, start, width, 1, 1, 1)
+    coarse = int(dark_spread(fine) / (BINS_TO_SEARCH * width))
+    if coarse > 1:
+        return group_bins(counts, start, width, coarse, 1, 1)
+    return fine
+
+
+@njit
+def other_starts(counts, start, width, guess):
+    """A start (m, p) for each spacing of peaks seen in the spectra (R, n), and for the guess."""
+    fine = bins_to_search(counts, start, width)
+    spacings = propose_spacings(fine, guess)
+    return all_starts(fine, spacings[: len(spacings) - len(WIDTHS_WITHOUT_COMB)])[:: len(SHIFTS)]
+
+
+@njit
 def fit_pixel(counts, start, width, guess, moments):
     """The best maximum over all starts, a `likelihood.Maximum`, and the evidence for any light.
 
@@ -230,10 +305,7 @@ def fit_pixel(counts, start, width, guess, moments):
     moments : (m, 2) float
         `goodness_of_fit.moment_table()`.
     """
-    fine = group_bins(counts, start, width, 1, 1, 1)
-    coarse = int(dark_spread(fine) / (BINS_TO_SEARCH * width))
-    if coarse > 1:
-        fine = group_bins(counts, start, width, coarse, 1, 1)
+    fine = bins_to_search(counts, start, width)
     spacings = propose_spacings(fine, guess)
     theta = start_at(fine, spacings[0], 0.0)
     pedestal = math.sqrt(theta[V_PED])

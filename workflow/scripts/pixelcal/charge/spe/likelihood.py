@@ -319,13 +319,13 @@ def maximise(theta, spectra, group, moments):
     theta, deviance, information, free, iterations, converged = climb(
         theta, spectra, MAX_ITERATIONS
     )
-    covariance = _covariance(information, free)
+    covariance = covariance_of(information, free)
     goodness = goodness_of_fit(theta, spectra, group, moments)
     return Maximum(theta, covariance, ~free, deviance, goodness, iterations, converged)
 
 
 @njit
-def _covariance(information, free):
+def covariance_of(information, free):
     """Inverse of the information (p, p) of the free parameters; 0 for the others."""
     n = free.shape[0]
     matrix = np.zeros((n, n))

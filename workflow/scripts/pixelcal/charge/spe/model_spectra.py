@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.likelihood import group_bins
+from pixelcal.charge.spe.likelihood import Spectra, group_bins
 from pixelcal.charge.spe.model import (
     EPED,
     LAMBDA,
     MAX_AVALANCHES,
     N_PARAMETERS,
+    N_SHARED,
     OPCT,
     PE,
     V_PE,
@@ -22,6 +23,7 @@ from pixelcal.charge.spe.model import (
     avalanche_terms,
     bin_probabilities,
 )
+from pixelcal.charge.spe.noise.spectrum import bin_probabilities as noisy_probabilities
 
 BINS_PER_PE = 15
 """Bins that are drawn in one photoelectron: enough for a pedestal of 0.1 photoelectrons."""
@@ -78,10 +80,29 @@ def run_parameters(rows) -> np.ndarray:
     return parameters
 
 
-def expected_counts(parameters, start: float, width: float, n: int, flashes: float) -> np.ndarray:
-    """Flashes (n,) that the model expects in each bin; the ends hold all that lies beyond."""
-    probability, unused = np.empty(n), np.empty((N_PARAMETERS, n))
+def noise_of(row) -> np.ndarray | None:
+    """The noise (N_NOISE,) in the model of a row of SPE; None where there is none."""
+    noise = np.asarray(row["NOISE"], float)
+    return noise if np.isfinite(noise).all() and noise.any() else None
+
+
+def with_noise(parameters, noise) -> np.ndarray:
+    """Parameters (N_COMMON + 2,) of `noise.spectrum`, of one run with `parameters` (6,)."""
+    return np.concatenate([parameters[:N_SHARED], noise, parameters[N_SHARED:]])
+
+
+def expected_counts(
+    parameters, start: float, width: float, n: int, flashes: float, noise=None
+) -> np.ndarray:
+    """Flashes (n,) that the model expects in each bin; the ends hold all that lies beyond.
+
+    `parameters` (6,) are those of `run_parameters`, `noise` (N_NOISE,) that of `noise_of`.
+    """
     parameters = np.asarray(parameters, float)
+    if noise is not None:
+        bins = Spectra(np.zeros((1, n)), np.array([float(start)]), float(width))
+        return flashes * noisy_probabilities(with_noise(parameters, noise), bins)[0][0]
+    probability, unused = np.empty(n), np.empty((N_PARAMETERS, n))
     bin_probabilities(parameters, float(start), float(width), probability, unused)
     return flashes * probability
 
@@ -115,7 +136,7 @@ def pixel_views(spectrum, row, bins_per_pe: int = BINS_PER_PE) -> list[RunView]:
         first, size = float(grouped.start[run]), float(grouped.width)
         model = np.full(n, np.nan)
         if np.isfinite(pe):
-            model = expected_counts(parameters[run], first, size, n, flashes.sum())
+            model = expected_counts(parameters[run], first, size, n, flashes.sum(), noise_of(row))
         views.append(RunView(first, size, flashes[:n], model))
     return views
 

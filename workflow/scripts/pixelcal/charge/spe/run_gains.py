@@ -15,9 +15,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, group_bins
-from pixelcal.charge.spe.model import N_PARAMETERS, PE, V_PE, V_PED, bin_probabilities
-from pixelcal.charge.spe.model_spectra import run_parameters
+from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, Spectra, group_bins
+from pixelcal.charge.spe.model import (
+    N_PARAMETERS,
+    N_PER_RUN,
+    N_SHARED,
+    PE,
+    V_PE,
+    V_PED,
+    bin_probabilities,
+)
+from pixelcal.charge.spe.model_spectra import noise_of, run_parameters, with_noise
+from pixelcal.charge.spe.noise.spectrum import N_COMMON
+from pixelcal.charge.spe.noise.spectrum import bin_probabilities as noisy_probabilities
 from pixelcal.numerics.statistics import robust_std
 
 BINS_PER_WIDTH = 4.0
@@ -69,7 +79,9 @@ def run_gains(counts, start, width, rows, use: np.ndarray) -> RunGains:
     gain, error = np.full((2, n_pixels, n_runs), np.nan)
     parameters = run_parameters(rows)
     for i in np.flatnonzero(use):
-        gain[i], error[i] = _one_step(counts[i], start[i], width[i], parameters[i])
+        gain[i], error[i] = _one_step(
+            counts[i], start[i], width[i], parameters[i], noise_of(rows[i])
+        )
     unclear = ~(error < LARGEST_ERROR)
     gain[unclear], error[unclear] = np.nan, np.nan
     camera, camera_err = np.array([_median(run) for run in gain.T]).reshape(-1, 2).T
@@ -103,8 +115,23 @@ def _largest_difference(values: np.ndarray, errors: np.ndarray) -> tuple[float, 
     return float(values[high] - values[low]), float(np.hypot(errors[high], errors[low]))
 
 
-def _one_step(counts, start, width, parameters) -> tuple[np.ndarray, np.ndarray]:
-    """Relative change (R,) of the gain of each run, and its error; `parameters` (R, 6)."""
+def _run_model(parameters, noise, spectrum: Spectra) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (n,) of the bins of one run and their gradient (6, n)."""
+    if noise is not None:
+        probability, gradient = noisy_probabilities(with_noise(parameters, noise), spectrum)
+        kept = np.r_[0:N_SHARED, N_COMMON : N_COMMON + N_PER_RUN]
+        return probability[0], gradient[0][kept]
+    n = spectrum.counts.shape[1]
+    probability, gradient = np.empty(n), np.empty((N_PARAMETERS, n))
+    bin_probabilities(parameters, float(spectrum.start[0]), spectrum.width, probability, gradient)
+    return probability, gradient
+
+
+def _one_step(counts, start, width, parameters, noise) -> tuple[np.ndarray, np.ndarray]:
+    """Relative change (R,) of the gain of each run, and its error; `parameters` (R, 6).
+
+    The `noise` (N_NOISE,), if there is any, stays as it is.
+    """
     pedestal, pe = np.sqrt(parameters[0, V_PED]), parameters[0, PE]
     group = max(int(pedestal / (BINS_PER_WIDTH * width)), 1)
     below = int(MARGIN_BELOW * pedestal / (width * group)) + 1
@@ -115,9 +142,9 @@ def _one_step(counts, start, width, parameters) -> tuple[np.ndarray, np.ndarray]
     per_run = [i for i in range(N_PARAMETERS) if i not in SHARED_WIDTHS]
     size = n_shared + n_per_run * n_runs
     score, information = np.zeros(size), np.zeros((size, size))
-    probability, gradient = np.empty(n), np.empty((N_PARAMETERS, n))
     for run in range(n_runs):
-        bin_probabilities(parameters[run], spectra.start[run], spectra.width, probability, gradient)
+        alone = Spectra(spectra.counts[run : run + 1], spectra.start[run : run + 1], spectra.width)
+        probability, gradient = _run_model(parameters[run], noise, alone)
         slope = gradient / probability
         place = np.zeros(N_PARAMETERS, int)
         place[list(SHARED_WIDTHS)] = range(n_shared)

@@ -1,0 +1,152 @@
+"""Characteristic functions of an avalanche with all that follows it, compiled.
+
+For a frequency s, psi(a) = exp(i s a pe - s^2 a^2 sigma_pe^2 / 2) is that of an avalanche of the
+relative charge a. With its prompt crosstalk, and the crosstalk of that, it becomes B(psi), where
+
+    B = z exp(opct (B - 1))
+
+generates the Borel law (the total progeny of a Poisson branching process; Consul and Jain 1973 for
+the law of the flash that follows). Dark counts add up to exp(D), a Poisson process in time; an
+avalanche of the flash has afterpulses and delayed avalanches, so that its own function is
+
+    phi = psi(1) exp(afterpulses + delayed),    a flash: exp(lambda (B(phi) - 1) + D)
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pixelcal.charge.spe.model import OPCT, PE, V_PE
+from pixelcal.charge.spe.noise.late_charges import AFTERPULSE, DARK, DECAY, DELAYED
+from pixelcal.numerics.jit import njit
+
+ROUNDS, SMALL_STEP = 12, 1e-13
+"""Newton steps for B, until they are smaller."""
+MOST_TERMS, SMALL_TERM = 28, 1e-11
+"""The power series of B is faster where that many terms do: crosstalk up to 0.3."""
+
+
+@njit
+def borel_terms(opct):
+    """Probabilities (k,) of 1, 2, ... avalanches by crosstalk from one; none where k is large."""
+    terms, log_factorial = np.empty(MOST_TERMS), 0.0
+    for i in range(MOST_TERMS):
+        k = i + 1.0
+        log_factorial += math.log(k)
+        terms[i] = 1.0 if i == 0 else 0.0
+        if opct > 0.0:
+            terms[i] = math.exp((k - 1.0) * math.log(k * opct) - k * opct - log_factorial)
+        if terms[i] < SMALL_TERM:
+            return terms[: i + 1]
+    return terms[:0]
+
+
+@njit
+def borel(z, opct, terms):
+    """B(z) of |z| <= 1: generates the number of avalanches that one becomes by crosstalk."""
+    n = terms.shape[0]
+    if n > 0:
+        total = 0j
+        for i in range(n - 1, -1, -1):
+            total = (total + terms[i]) * z
+        return total
+    value = z * np.exp(opct * (z - 1.0))
+    for _ in range(ROUNDS):
+        right = z * np.exp(opct * (value - 1.0))
+        step = (right - value) / (1.0 - opct * right)
+        value += step
+        if abs(step.real) + abs(step.imag) < SMALL_STEP:
+            break
+    return value
+
+
+@njit
+def exponents(theta, noise, late, frequency, flash, flash_by, dark, dark_by):
+    """What a flash and the dark counts add to the logarithm of the characteristic function.
+
+    Parameters
+    ----------
+    theta : (4,) float
+        The shared parameters of `model`.
+    noise : (N_NOISE,) float
+    late : LateCharges
+    frequency : (m,) float
+        In radians per unit of charge.
+    flash : (m,) complex, written
+        B(phi) - 1 of an avalanche of the flash.
+    flash_by : (4 + N_NOISE, m) complex, written
+        Its derivatives with respect to theta and noise.
+    dark : (m,) complex, written
+    dark_by : (4 + N_NOISE, m) complex, written
+    """
+    pe, v_pe, opct = theta[PE], theta[V_PE], theta[OPCT]
+    n_shared = theta.shape[0]
+    rate, decay = noise[DARK], noise[DECAY]
+    delayed = late.delayed @ noise[DELAYED : DELAYED + late.delayed.shape[1]]
+    after = late.afterpulses @ noise[AFTERPULSE : AFTERPULSE + late.afterpulses.shape[1]]
+    terms = borel_terms(opct)
+    flash_by[:] = 0.0
+    dark_by[:] = 0.0
+    for k in range(frequency.shape[0]):
+        s = frequency[k]
+        mean, blur = 1j * s * pe, -0.5 * s * s
+        per_dwell, exponent = 0j, 0j
+        for j in range(late.dwell.shape[0]):
+            # A pulse that begins in the window: a dark count, or a delayed avalanche.
+            a = late.inside[j]
+            value = borel(np.exp(mean * a + blur * v_pe * a * a), opct, terms)
+            gain = 1.0 / (1.0 - opct * value)
+            slope = value * gain
+            fall = value - 1.0
+            by_pe, by_v_pe = slope * 1j * s * a, slope * blur * a * a
+            by_opct = slope * fall
+            by_decay = slope * (mean + 2.0 * blur * v_pe * a) * late.inside_by_decay[j]
+            weight = rate * late.dwell[j]
+            per_dwell += late.dwell[j] * fall
+            dark_by[PE, k] += weight * by_pe
+            dark_by[V_PE, k] += weight * by_v_pe
+            dark_by[OPCT, k] += weight * by_opct
+            dark_by[n_shared + DECAY, k] += weight * by_decay
+            weight = delayed[j]
+            exponent += weight * fall
+            flash_by[PE, k] += weight * by_pe
+            flash_by[V_PE, k] += weight * by_v_pe
+            flash_by[OPCT, k] += weight * by_opct
+            flash_by[n_shared + DECAY, k] += weight * by_decay
+            for i in range(late.delayed.shape[1]):
+                flash_by[n_shared + DELAYED + i, k] += late.delayed[j, i] * fall
+            # A dark count that began before the window.
+            a = late.before[j]
+            value = borel(np.exp(mean * a + blur * v_pe * a * a), opct, terms)
+            slope = value / (1.0 - opct * value)
+            fall = value - 1.0
+            weight = rate * decay * late.dwell_before[j]
+            per_dwell += decay * late.dwell_before[j] * fall
+            dark_by[PE, k] += weight * slope * 1j * s * a
+            dark_by[V_PE, k] += weight * slope * blur * a * a
+            dark_by[OPCT, k] += weight * slope * fall
+            dark_by[n_shared + DECAY, k] += rate * late.dwell_before[j] * fall
+            # An afterpulse.
+            a = late.recovered[j]
+            value = np.exp(mean * a + blur * v_pe * a * a)
+            weight = after[j]
+            exponent += weight * (value - 1.0)
+            flash_by[PE, k] += weight * value * 1j * s * a
+            flash_by[V_PE, k] += weight * value * blur * a * a
+            flash_by[n_shared + DECAY, k] += (
+                weight * value * (mean + 2.0 * blur * v_pe * a) * late.recovered_by_decay[j]
+            )
+            for i in range(late.afterpulses.shape[1]):
+                flash_by[n_shared + AFTERPULSE + i, k] += late.afterpulses[j, i] * (value - 1.0)
+        dark[k] = rate * per_dwell
+        dark_by[n_shared + DARK, k] = per_dwell
+        flash_by[PE, k] += 1j * s
+        flash_by[V_PE, k] += blur
+        value = borel(np.exp(mean + blur * v_pe + exponent), opct, terms)
+        slope = value / (1.0 - opct * value)
+        for i in range(flash_by.shape[0]):
+            flash_by[i, k] *= slope
+        flash_by[OPCT, k] += slope * (value - 1.0)
+        flash[k] = value - 1.0
