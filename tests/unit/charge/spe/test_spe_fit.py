@@ -190,7 +190,7 @@ def test_no_pixel_in_trouble_is_wrong_and_called_good(trouble):
 
 def test_a_wrong_model_is_a_poor_fit():
     rng = np.random.default_rng(6)
-    for name in ("night sky 1", "afterpulses 0.3", "stray events"):
+    for name in ("window misses", "saturates at 3 pe", "stray events"):
         fits = fit(draw_spectra(rng, [Sipm(**TROUBLES[name])] * 3))
         assert (fits["STATUS"] & int(ChargeStatus.POOR_FIT) != 0).all(), name
 

@@ -30,6 +30,58 @@ def _random_parts(rng, number):
     return np.bincount(owner, rng.random(len(owner)), len(number))
 
 
+def late_avalanches(dark=0.0, afterpulses=0.0, delayed=0.0, decay=0.25, delay=0.3):
+    """Dark counts, afterpulses and delayed crosstalk, each at its time.
+
+    Pulses are exponential with the time constant `decay`, in units of the window, which begins with
+    the flash. Every late avalanche but an afterpulse has prompt crosstalk.
+
+    Parameters
+    ----------
+    dark : float
+        Mean number of dark counts that begin in a window.
+    afterpulses, delayed : float
+        Mean number that follows an avalanche, within the window or after it.
+    decay, delay : float
+        Time constants of the pulse, and of what follows.
+    """
+
+    def measured(rng, charge, fired, pixel):
+        n, before = len(charge), 10.0 * decay
+        dark_of = np.repeat(np.arange(n), rng.poisson(dark * (1.0 + before), n))
+        delayed_of = np.repeat(np.arange(n), rng.poisson(delayed * fired))
+        after_of = np.repeat(np.arange(n), rng.poisson(afterpulses * fired))
+        after = rng.exponential(delay, len(after_of))
+        begun = rng.uniform(-before, 1.0, len(dark_of)), rng.exponential(delay, len(delayed_of))
+        late = np.concatenate([*begun, after])
+        part = _part_in_window(late, decay)
+        part[len(late) - len(after) :] *= -np.expm1(-after / decay)
+        number = 1 + _offspring(rng, np.ones(len(late), int), pixel.opct)
+        number[len(late) - len(after) :] = 1
+        size = number * pixel.pe
+        size = size + np.sqrt(number) * pixel.sigma_pe * rng.standard_normal(len(late))
+        owner = np.concatenate([dark_of, delayed_of, after_of])
+        return charge + np.bincount(owner, part * size, n)
+
+    return measured
+
+
+def _part_in_window(time, decay):
+    """Charge in the window of pulses that begin at `time` (n,), over that of one at 0."""
+    inside = np.expm1(-np.maximum(1.0 - time, 0.0) / decay) / np.expm1(-1.0 / decay)
+    return np.where(time < 0.0, np.exp(np.minimum(time, 0.0) / decay), inside)
+
+
+def _offspring(rng, number, opct):
+    """Avalanches (n,) by crosstalk of `number` (n,) of them, and of their offspring."""
+    total = np.zeros(len(number), int)
+    generation = number
+    while generation.any():
+        generation = rng.poisson(opct * generation)
+        total += generation
+    return total
+
+
 def drifting_pedestal(fraction):
     """The pedestal moves by `fraction` of pe over the run."""
     return lambda rng, charge, fired, pixel: (
@@ -103,6 +155,10 @@ TROUBLES = {
     "few flashes": dict(flashes=600),
     "afterpulses 0.05": dict(trouble=afterpulses(0.05)),
     "afterpulses 0.3": dict(trouble=afterpulses(0.3)),
+    "dark counts 0.2": dict(trouble=late_avalanches(dark=0.2)),
+    "afterpulses 0.1, in time": dict(trouble=late_avalanches(afterpulses=0.1)),
+    "delayed crosstalk 0.1": dict(trouble=late_avalanches(delayed=0.1)),
+    "all three": dict(trouble=late_avalanches(dark=0.2, afterpulses=0.1, delayed=0.05)),
     "night sky 0.2": dict(trouble=night_sky(0.2)),
     "night sky 1": dict(trouble=night_sky(1.0)),
     "night sky 5": dict(trouble=night_sky(5.0)),

@@ -70,6 +70,9 @@ SAME = 0.01
 PE_ERROR_LIMIT = 0.01
 """Larger relative errors of pe are flagged as unresolved: five of them are the 5 % by which a
 pixel that is called good may be wrong at most."""
+OPCT_ERROR_LIMIT, LEAST_OPCT_ERROR = 0.1, 0.01
+"""With noise in the model, larger errors of the crosstalk, relative and absolute, are flagged as
+unresolved: few flashes do not tell crosstalk from what comes late."""
 LIGHT_EVIDENCE = 30.0
 """By which the deviance must be lower than that of a pedestal alone: 5 parameters more lower it by
 5 where there is no light, and by 30 once in 100 000 pixels."""
@@ -180,7 +183,10 @@ def _fit_row(row, counts, start, width, options: SpeOptions, moments) -> None:
         ratio, excess = noisy_peak_to_valley(noisy.theta, row["FLASHES"])
     row["PEAK_VALLEY"] = ratio
     resolved = (ratio >= options.peak_to_valley).all() and excess.max() >= FEWEST_SIGMA
-    if not (resolved and row["PE_ERR"] <= PE_ERROR_LIMIT * row["PE"]):
+    apart = noisy is None or row["OPCT_ERR"] <= max(
+        OPCT_ERROR_LIMIT * row["OPCT"], LEAST_OPCT_ERROR
+    )
+    if not (resolved and apart and row["PE_ERR"] <= PE_ERROR_LIMIT * row["PE"]):
         row["STATUS"] |= int(ChargeStatus.UNRESOLVED)
     if not (row["PVALUE"] >= options.pvalue_limit or row["MISFIT"] <= options.misfit_limit):
         row["STATUS"] |= int(ChargeStatus.POOR_FIT)

@@ -66,6 +66,9 @@ def borel(z, opct, terms):
 def exponents(theta, noise, late, frequency, flash, flash_by, dark, dark_by):
     """What a flash and the dark counts add to the logarithm of the characteristic function.
 
+    Long because each node gives the value and all derivatives of three kinds of late charges at
+    once: the exponentials, which take the time, are shared.
+
     Parameters
     ----------
     theta : (4,) float

@@ -47,18 +47,18 @@ LEAST_LEFT = 1e-3
 """Of the information about some noise that the other parameters must leave: with less, rounding
 decides."""
 KEPT_SIGMA = 3.0
-"""A kind is kept where it is larger than so many of its errors."""
+"""Noise is kept where without it the deviance is larger by more than the square."""
 
 START = 0.02
 """Of each kind, in avalanches per window or per avalanche."""
-DECAY_PRIOR, DECAY_SPREAD = 0.25, 1.0
-"""Decay of the pulse: a log-normal prior, a factor of e to each side. Charges say little about it
+DECAY_PRIOR, DECAY_SPREAD = 0.25, 0.7
+"""Decay of the pulse: a log-normal prior, a factor of 2 to each side. Charges say little about it
 where there is little noise, and then little depends on it."""
 DECAY_STARTS = (0.3, 0.1, 0.9)
 """Where the search begins again."""
 DOUBTFUL_SIGMA = 3.1
 """It does where the deviance is larger than expected by more."""
-FOLLOWING_SCALE = {"afterpulses": 0.2, "delayed_crosstalk": 0.05}
+FOLLOWING_SCALE = {"afterpulses": 0.2, "delayed_crosstalk": 0.03}
 """Standard deviation of a normal prior of each weight, per avalanche: SiPMs have less. It decides
 where charges say as little about delayed crosstalk as for pulses that are much shorter than the
 window; the error of a clear measurement is a tenth of it."""
@@ -154,21 +154,21 @@ def explain(
 
 
 def _clear_noise(found: NoisyMaximum, spectra, asked, moments) -> NoisyMaximum | None:
-    """The fit without the kinds of noise that are not clear, if they were not asked for."""
-    kept = set(asked)
-    while found.converged:
-        sizes = {kind: _significance(found, kind) for kind in found.kinds if kind not in kept}
-        # The least clear one goes first: the others may be clear without it.
-        weakest = min(sizes, key=sizes.get, default=None)
-        if weakest is None or sizes[weakest] > KEPT_SIGMA:
-            break
-        kinds = tuple(kind for kind in found.kinds if kind != weakest)
+    """The fit without the noise that is not clear, if it was not asked for.
+
+    Afterpulses and delayed crosstalk go together: where the spectra show one of them they do not
+    say surely which, and the errors must know both.
+    """
+    for group in (("dark_counts",), ("afterpulses", "delayed_crosstalk")):
+        left_out = [kind for kind in group if kind in found.kinds and kind not in asked]
+        if not left_out or not found.converged:
+            continue
         theta = found.theta.copy()
-        theta[N_SHARED + np.array(KINDS[weakest])] = 0.0
+        for kind in left_out:
+            theta[N_SHARED + np.array(KINDS[kind])] = 0.0
+        kinds = tuple(kind for kind in found.kinds if kind not in left_out)
         without = _maximise(theta, spectra, kinds, moments)
-        if without.deviance - found.deviance > KEPT_SIGMA**2:
-            kept.add(weakest)
-        else:
+        if without.deviance - found.deviance < KEPT_SIGMA**2:
             found = without
     return found if found.kinds else None
 
@@ -240,12 +240,6 @@ def is_noisy(clean, spectra: Spectra, kinds) -> bool:
     seen = left > LEAST_LEFT * whole
     pull = (score[noise] - explained.T @ (score[rest] / scale))[seen] / np.sqrt(left[seen])
     return bool((pull > TRIED_SIGMA).any())
-
-
-def _significance(found: NoisyMaximum, kind: str) -> float:
-    """Total of a kind of noise in its errors."""
-    size, error = found.total(kind)
-    return size / error if error > 0 else 0.0
 
 
 def _penalised(theta, spectra, fitted):
@@ -350,7 +344,10 @@ def _maximise(theta, spectra: Spectra, kinds, moments) -> NoisyMaximum:
     theta, deviance, information, free, iterations, converged = _ascend(
         theta, spectra, kinds, MAX_ITERATIONS
     )
-    covariance = without_noise.covariance_of(information, free)
+    # Noise that is found to be 0 may be more: what goes with it is as uncertain as beside it.
+    uncertain = free.copy()
+    uncertain[N_SHARED:N_COMMON] = _fitted(len(theta), kinds)[N_SHARED:N_COMMON]
+    covariance = without_noise.covariance_of(information, uncertain)
     group = max(int(math.sqrt(theta[V_PED]) / spectra.width), 1)
     goodness = goodness_of_fit(theta, spectra, group, moments)
     at_limit = _fitted(len(theta), kinds) & ~free

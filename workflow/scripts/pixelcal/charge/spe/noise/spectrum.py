@@ -54,10 +54,23 @@ def bin_probabilities(theta, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
         With respect to the common parameters, and to eped and lambda of the run.
     """
     n_runs, n = spectra.counts.shape
-    width = spectra.width
     length = transform_length(n)
-    frequency = 2.0 * np.pi * rfftfreq(length, d=width)
+    frequency = 2.0 * np.pi * rfftfreq(length, d=spectra.width)
     frequency = frequency[0.5 * frequency**2 * theta[V_PED] < SMALL]
+    avalanches = _avalanches(theta, frequency)
+    probability = np.empty((n_runs, n))
+    gradient = np.empty((n_runs, N_COMMON + N_PER_RUN, n))
+    for run in range(n_runs):
+        at = parameters_of(run)
+        found = _run_bins(
+            theta[at], frequency, avalanches, spectra.start[run], spectra.width, n, length
+        )
+        probability[run], gradient[run] = np.maximum(found[0], 0.0) + FLOOR, found[1:]
+    return probability, gradient
+
+
+def _avalanches(theta, frequency):
+    """What `exponents` gives at the frequencies (m,): flash, flash_by, dark, dark_by."""
     m = len(frequency)
     flash, dark = np.empty((2, m), complex)
     flash_by, dark_by = np.empty((2, N_COMMON, m), complex)
@@ -67,39 +80,43 @@ def bin_probabilities(theta, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
         theta[:N_SHARED], theta[N_SHARED:N_COMMON], late, frequency,
         flash, flash_by, dark, dark_by,
     )  # fmt: skip
+    return flash, flash_by, dark, dark_by
+
+
+def _run_bins(theta, frequency, avalanches, start, width, n, length) -> np.ndarray:
+    """Probability of n bins of a run, and its derivatives by theta, in rows (1 + p, n).
+
+    `theta` (p,) holds the common parameters, eped and lambda of the run.
+    """
+    flash, flash_by, dark, dark_by = avalanches
+    m, (eped, mean) = len(frequency), theta[N_COMMON:]
+    phase = 1j * frequency * (eped - start - 0.5 * width)
     bin_factor = np.sinc(0.5 * frequency * width / np.pi)
+    pedestal = bin_factor * np.exp(phase - 0.5 * frequency**2 * theta[V_PED])
+    whole = np.exp(mean * flash + dark)
+    empty = np.exp(-mean - theta[N_SHARED + DARK])
+    others = pedestal * (whole - empty)
+    transform = np.zeros((1 + len(theta), length // 2 + 1), complex)
+    transform[0, :m] = others
+    transform[1 : 1 + N_COMMON, :m] = (mean * flash_by + dark_by) * (whole * pedestal)
+    transform[1 + V_PED, :m] = -0.5 * frequency**2 * others
+    transform[1 + N_SHARED + DARK, :m] += empty * pedestal
+    transform[1 + N_COMMON, :m] = 1j * frequency * others
+    transform[2 + N_COMMON, :m] = (flash * whole + empty) * pedestal
+    # The transform has exp(+ i s q); numpy's inverse takes exp(- i s q) with the conjugate.
+    found = irfft(np.conj(transform), n=length, axis=1)[:, :n]
     spread = np.sqrt(theta[V_PED])
-    probability = np.empty((n_runs, n))
-    gradient = np.empty((n_runs, N_COMMON + N_PER_RUN, n))
-    transform = np.zeros((1 + N_COMMON + N_PER_RUN, length // 2 + 1), complex)
-    for run in range(n_runs):
-        eped, mean = theta[N_COMMON + N_PER_RUN * run :][:N_PER_RUN]
-        start = spectra.start[run]
-        phase = 1j * frequency * (eped - start - 0.5 * width)
-        pedestal = bin_factor * np.exp(phase - 0.5 * frequency**2 * theta[V_PED])
-        whole = np.exp(mean * flash + dark)
-        empty = np.exp(-mean - theta[N_SHARED + DARK])
-        others = pedestal * (whole - empty)
-        transform[0, :m] = others
-        transform[1 : 1 + N_COMMON, :m] = (mean * flash_by + dark_by) * (whole * pedestal)
-        transform[1 + V_PED, :m] = -0.5 * frequency**2 * others
-        transform[1 + N_SHARED + DARK, :m] += empty * pedestal
-        transform[1 + N_COMMON, :m] = 1j * frequency * others
-        transform[2 + N_COMMON, :m] = (flash * whole + empty) * pedestal
-        # The transform has exp(+ i s q); numpy's inverse takes exp(- i s q) with the conjugate.
-        found = irfft(np.conj(transform), n=length, axis=1)[:, :n]
-        z = (start + width * np.arange(n + 1) - eped) / spread
-        density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
-        peak = empty * np.diff(ndtr(z))
-        found[0] += peak
-        found[1 + V_PED] -= empty * np.diff(z * density) / (2.0 * theta[V_PED])
-        found[1 + N_SHARED + DARK] -= peak
-        found[1 + N_COMMON] -= empty * np.diff(density) / spread
-        found[2 + N_COMMON] -= peak
-        found[0, -1] = 1.0 - found[0, :-1].sum()
-        found[1:, -1] = -found[1:, :-1].sum(axis=1)
-        probability[run], gradient[run] = np.maximum(found[0], 0.0) + FLOOR, found[1:]
-    return probability, gradient
+    z = (start + width * np.arange(n + 1) - eped) / spread
+    density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+    peak = empty * np.diff(ndtr(z))
+    found[0] += peak
+    found[1 + V_PED] -= empty * np.diff(z * density) / (2.0 * theta[V_PED])
+    found[1 + N_SHARED + DARK] -= peak
+    found[1 + N_COMMON] -= empty * np.diff(density) / spread
+    found[2 + N_COMMON] -= peak
+    found[0, -1] = 1.0 - found[0, :-1].sum()
+    found[1:, -1] = -found[1:, :-1].sum(axis=1)
+    return found
 
 
 @cache

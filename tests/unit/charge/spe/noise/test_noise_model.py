@@ -1,0 +1,101 @@
+"""The spectrum with noise, against other ways to know it."""
+
+import numpy as np
+import pytest
+from helpers.spe_flashes import Sipm, draw_charges
+
+from pixelcal.charge.simulation.troubles import late_avalanches
+from pixelcal.charge.spe import model
+from pixelcal.charge.spe.likelihood import Spectra
+from pixelcal.charge.spe.noise import late_charges as late
+from pixelcal.charge.spe.noise.spectrum import N_COMMON, bin_probabilities, likelihood
+
+SHARED = (36.0, 30.0, 9.0, 0.15)
+BINS = Spectra(np.zeros((2, 700)), np.array([-40.5, -38.5]), 1.0)
+RUNS = (0.3, 0.8, -0.2, 1.6)
+
+
+def theta_with(dark=0.0, decay=0.25, after=(0.0, 0.0), delayed=(0.0,)):
+    """Parameters of two runs with some noise."""
+    return np.array([*SHARED, dark, decay, *after, *delayed, *RUNS])
+
+
+def test_without_noise_it_is_the_sum_of_peaks():
+    """Two implementations: a Fourier transform, and normal integrals of each peak."""
+    found, gradient = bin_probabilities(theta_with(), BINS)
+    n = BINS.counts.shape[1]
+    for run in range(2):
+        known, slope = np.empty(n), np.empty((model.N_PARAMETERS, n))
+        parameters = np.array([*SHARED, *RUNS[2 * run :][:2]])
+        model.bin_probabilities(parameters, BINS.start[run], BINS.width, known, slope)
+        assert np.abs(found[run] - known).max() < 1e-8
+        kept = np.r_[0:4, N_COMMON : N_COMMON + 2]
+        scale = np.abs(slope).max(axis=1, keepdims=True)
+        assert (np.abs(gradient[run][kept] - slope) / scale).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        dict(dark=0.3),
+        dict(after=(0.05, 0.1)),
+        dict(delayed=(0.1,), decay=0.6),
+        dict(dark=0.2, decay=0.1, after=(0.03, 0.05), delayed=(0.02,)),
+    ],
+    ids=str,
+)
+def test_derivatives_are_those_of_differences(noise):
+    theta = theta_with(**noise)
+    probability, gradient = bin_probabilities(theta, BINS)
+    assert np.abs(probability.sum(axis=1) - 1.0).max() < 1e-6
+    for i in range(len(theta)):
+        step = 1e-4 * max(abs(theta[i]), 0.1)
+        moved = np.tile(theta, (2, 1))
+        moved[:, i] += [step, -step]
+        up, down = (bin_probabilities(each, BINS)[0] for each in moved)
+        run = 0 if i < N_COMMON else (i - N_COMMON) // 2
+        place = i if i < N_COMMON else N_COMMON + (i - N_COMMON) % 2
+        difference = (up - down)[run] / (2 * step)
+        scale = np.abs(difference).max()
+        assert np.abs(gradient[run, place] - difference).max() < 1e-4 * scale, i
+
+
+@pytest.mark.parametrize(
+    "drawn, noise",
+    [
+        (dict(dark=0.4), lambda share: dict(dark=0.4)),
+        (dict(afterpulses=0.3, delay=0.5), lambda share: dict(after=(0.0, 0.3 * share))),
+        (dict(delayed=0.3, delay=0.3), lambda share: dict(delayed=(0.3 * share,))),
+    ],
+    ids=str,
+)
+def test_spectra_drawn_avalanche_by_avalanche_are_as_expected(drawn, noise):
+    """The deviance of a million flashes in wide bins is that of chance: below 5 sigma."""
+    rng = np.random.default_rng(7)
+    pixel = Sipm(light=(0.8, 1.6), flashes=1_000_000, trouble=late_avalanches(**drawn))
+    charges = draw_charges(rng, pixel)
+    share = -np.expm1(-1.0 / drawn.get("delay", 1.0))  # within the window
+    width, n = 5, 120
+    edges = -40.5 + width * np.arange(n + 1)
+    counts = np.array([np.histogram(np.clip(run, -40, edges[-1] - 1), edges)[0] for run in charges])
+    theta = theta_with(**noise(share))
+    theta[N_COMMON:] = 0.0, 0.8, 0.0, 1.6
+    bins = Spectra(counts.astype(float), np.full(2, edges[0]), float(width))
+    deviance = likelihood(theta, bins)[0]
+    used = (counts.sum(axis=1)[:, None] * bin_probabilities(theta, bins)[0] > 1.0).sum()
+    assert deviance < used + 5 * np.sqrt(2 * used)
+
+
+def test_the_charge_that_follows_an_avalanche_is_that_of_draws():
+    rng = np.random.default_rng(8)
+    n, decay, delay = 400_000, 0.3, late.AFTERPULSE_DELAYS[1]
+    after = rng.exponential(delay, n)
+    after = after[after < 1.0]
+    part = -np.expm1(-(1.0 - after) / decay) / -np.expm1(-1.0 / decay)
+    part *= -np.expm1(-after / decay)
+    noise = np.zeros(late.N_NOISE)
+    noise[late.DECAY], noise[late.AFTERPULSE + 1] = decay, 0.2
+    error = 0.2 * part.std() / np.sqrt(len(part))
+    assert late.late_charge(noise, 0.1) == pytest.approx(0.2 * part.mean(), abs=4 * error)
+    delays = late.mean_delay(noise[late.AFTERPULSE : late.DELAYED], late.AFTERPULSE_DELAYS)
+    assert delays == pytest.approx(after.mean(), abs=4 * after.std() / np.sqrt(len(after)))
