@@ -64,16 +64,16 @@ def test_noise_that_is_asked_for_is_in_the_model():
 
 
 def test_a_million_flashes_do_not_condemn_a_model_that_is_nearly_right():
-    """A pedestal that is not quite normal: p-value 0, misfit 1 %, pe right within 0.1 %."""
+    """A pedestal that is not quite normal: p-value 0, misfit of some per cent, pe within 0.6 %."""
     pixel = Sipm(flashes=1_000_000, light=(0.8,), trouble=_skewed)
     plain = dict(dark_counts=False, afterpulses=False, delayed_crosstalk=False)
     row = fit([pixel], 9, SpeOptions(misfit_limit=0.05, **plain))[0]
     strict = fit([pixel], 9, SpeOptions(misfit_limit=0.0, **plain))[0]
     assert row["PVALUE"] < 1e-4 and 0.0 < row["MISFIT"] < 0.05
     assert row["STATUS"] & 32 == 0 and strict["STATUS"] & 32 != 0
-    assert row["PE"] == pytest.approx(30.0, rel=2e-3)
+    assert row["PE"] == pytest.approx(30.0, rel=6e-3)
 
 
 def _skewed(rng, charge, fired, pixel):
-    """Some hundredths of a photoelectron of exponential noise."""
-    return charge + 0.07 * pixel.pe * (rng.exponential(1.0, len(charge)) - 1.0)
+    """A tenth of a photoelectron of exponential noise."""
+    return charge + 0.1 * pixel.pe * (rng.exponential(1.0, len(charge)) - 1.0)

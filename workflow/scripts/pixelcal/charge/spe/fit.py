@@ -73,6 +73,9 @@ pixel that is called good may be wrong at most."""
 OPCT_ERROR_LIMIT, LEAST_OPCT_ERROR = 0.1, 0.01
 """With noise in the model, larger errors of the crosstalk, relative and absolute, are flagged as
 unresolved: few flashes do not tell crosstalk from what comes late."""
+SHAPE_ERROR = 0.15
+"""Relative error of the crosstalk for each dark count in the window: by so much it is off where the
+parts of dark counts in the window are uniform, and not those of an exponential pulse."""
 LIGHT_EVIDENCE = 30.0
 """By which the deviance must be lower than that of a pedestal alone: 5 parameters more lower it by
 5 where there is no light, and by 30 once in 100 000 pixels."""
@@ -223,6 +226,7 @@ def _fill_noise(row, noisy) -> None:
     for name, kind in zip(NOISE, KINDS, strict=True):
         row[name], row[f"{name}_ERR"] = noisy.total(kind)
     row["LATE"] = late_charge(row["NOISE"], row["OPCT"])
+    row["OPCT_ERR"] = math.hypot(row["OPCT_ERR"], SHAPE_ERROR * row["DARK"] * row["OPCT"])
     row["AP_DELAY"] = mean_delay(row["NOISE"][KINDS["afterpulses"]], AFTERPULSE_DELAYS)
 
 
