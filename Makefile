@@ -17,7 +17,7 @@ COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --no-anno
 # Without bytecode every job compiles what it imports anew: 7 s instead of 2.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run try resume help test test-long slurm lint format bench docs requirements clean
+.PHONY: run try environment resume help test test-long slurm lint format bench docs site requirements clean
 
 run: .venv/run.stamp  ## environment, then the default workflow: 6400 pixels, results/report.html
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
@@ -30,6 +30,9 @@ resume: .venv/run.stamp  ## goes on after a crash with make run
 	$(BIN)/snakemake --unlock
 	$(BIN)/snakemake --cores $(CORES) $(ARGS)
 
+environment: .venv/run.stamp  ## the environment alone
+	@echo "Ready: source .venv/bin/activate"
+
 help:  ## these lines
 	@echo "make TARGET [CORES=n] [ARGS=\"options of snakemake\"]; make alone is make run"
 	@sed -n 's/^\([a-z-]*\):.*## */\1 /p' $(MAKEFILE_LIST) | while read -r target words; do \
@@ -38,7 +41,7 @@ help:  ## these lines
 test: .venv/test.stamp  ## all tests but the long ones
 	$(PYTEST)
 
-test-long: .venv/test.stamp .venv-slurm/stamp .venv-source/stamp  ## the long tests: crashes, clusters, conda, closures
+test-long: .venv/test.stamp .venv-slurm/stamp .venv-source/stamp .venv-docs/stamp  ## the long tests: crashes, clusters, conda, closures
 	$(PYTEST) tests/long $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)
 	.venv-source/bin/python -m pytest tests/unit/charge/runs/test_sstcam_source.py
@@ -64,17 +67,22 @@ docs: .venv/run.stamp  ## config/README.md and docs/rules.md from their sources
 	PYTHONPATH=workflow/scripts $(BIN)/python docs/tools/config_reference.py
 	PYTHONPATH=workflow/scripts $(BIN)/python docs/tools/rule_reference.py
 
+site: .venv-docs/stamp  ## the documentation as a site, its notebook executed: site/html/index.html
+	.venv-docs/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . site/html
+	@echo "The site: site/html/index.html"
+
 # The versions in envs/ follow by hand, and a test compares them.
 requirements: .venv/uv.stamp  ## raises the pinned versions
 	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) --upgrade requirements/run.in -o requirements/run.txt
 	$(COMPILE) --upgrade requirements/test.in -c requirements/run.txt -o requirements/test.txt
 	$(COMPILE) --upgrade requirements/slurm.in -c requirements/run.txt -o requirements/slurm.txt
+	$(COMPILE) --upgrade requirements/docs.in -c requirements/run.txt -o requirements/docs.txt
 	$(COMPILE) --upgrade requirements/spefit.in -o requirements/spefit.txt
 	$(COMPILE) --upgrade requirements/source.in -o requirements/source.txt
 
 clean:  ## removes products and caches; the environments stay
-	rm -rf results .snakemake .pytest_cache .ruff_cache
+	rm -rf results site .snakemake .pytest_cache .ruff_cache
 
 .venv/uv.stamp: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "pixelcal needs Python 3.11 or later")'
@@ -107,4 +115,10 @@ clean:  ## removes products and caches; the environments stay
 .venv-source/stamp: .venv/uv.stamp requirements/source.txt
 	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-source
 	$(UV) pip install --python .venv-source/bin/python --require-hashes -r requirements/source.txt
+	touch $@
+
+# Sphinx, its theme and a notebook kernel, which nothing else needs.
+.venv-docs/stamp: .venv/uv.stamp requirements/docs.txt
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-docs
+	$(UV) pip install --python .venv-docs/bin/python --require-hashes -r requirements/docs.txt
 	touch $@

@@ -84,7 +84,7 @@ def test_test_requirements_are_a_superset():
     assert versions[0].items() <= versions[1].items()
 
 
-@pytest.mark.parametrize("name", ["run", "slurm", "source", "spefit", "test", "uv"])
+@pytest.mark.parametrize("name", ["docs", "run", "slurm", "source", "spefit", "test", "uv"])
 def test_requirements_have_hashes_and_no_addresses(name):
     text = (PROJECT / f"requirements/{name}.txt").read_text()
     assert "://" not in text

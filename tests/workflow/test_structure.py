@@ -36,8 +36,8 @@ TOWERS = {
     "workflow": ({"workflow"},),
 }
 """The cameras and what knows the configuration: none of them sees another."""
-ROOF = ("api", "__main__")
-"""They import what they like; nothing imports them."""
+ROOF = ("api", "api_files", "__main__")
+"""They import what they like; nothing below imports them."""
 
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60

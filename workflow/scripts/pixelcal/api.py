@@ -16,19 +16,24 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
+from pixelcal.api_files import (
+    pixel_history,
+    refit_pixels,
+    relation_at,
+    write_history,
+    write_relation,
+)
 from pixelcal.charge.resolution.requirement import required_resolution
 from pixelcal.charge.spe import columns as spe_columns
 from pixelcal.charge.spe.fit import SpeOptions
 from pixelcal.charge.spe.fit import fit_pixels as fit_spe_pixels
-from pixelcal.charge.spe.spectra import bin_widths, fill_run, spectra_rows
+from pixelcal.charge.spe.spectra import bin_widths, checked_runs, fill_run, spectra_rows
 from pixelcal.energy import lines as line_tables
 from pixelcal.energy.events.good_times import read_good_time
 from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.fit.joint import JointOptions
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
-from pixelcal.energy.history.query import RelationAt, find_relation
-from pixelcal.energy.history.tables import read_history
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.prior import read_usable
 from pixelcal.energy.relation_table import Relation
@@ -36,6 +41,7 @@ from pixelcal.energy.response.line_shape import expected_shape
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.results.merge import RELATION_EXTENSION
 from pixelcal.energy.results.mission_file import MISSION_EXTENSION, STATUS_EXTENSION
+from pixelcal.energy.simulation.spectra import expected_spectrum, make_camera
 from pixelcal.errors import InputError
 from pixelcal.instrument import Instrument
 from pixelcal.io.fits_files import open_fits
@@ -46,12 +52,19 @@ from pixelcal.io.tables import read_columns
 __all__ = [
     "Relation",
     "calibrate_spectra",
+    "expected_spectrum",
     "fit_spe_charges",
+    "learn_response",
+    "make_camera",
+    "pixel_history",
     "read_good_times",
     "read_line_table",
     "read_relation",
+    "refit_pixels",
     "relation_at",
     "required_charge_resolution",
+    "write_history",
+    "write_relation",
 ]
 
 
@@ -104,7 +117,7 @@ def calibrate_spectra(
 
     Examples
     --------
-    >>> from pixelcal.energy.simulation.spectra import make_camera
+    >>> from pixelcal.energy.simulation.spectra import expected_spectrum, make_camera
     >>> camera = make_camera(64, seconds=10_000, seed=1)
     >>> relation = calibrate_spectra(camera.counts, gain=0.145, offset=3.0)
     >>> float(abs(relation.gain / camera.gain_true - 1).max()) < 0.02
@@ -114,10 +127,45 @@ def calibrate_spectra(
     camera, table = _camera_and_lines(instrument, lines)
     judged = camera.requirement.energies_keV
     options = JointOptions(min_counts, pvalue_limit, camera.search, judged)
-    known = {"expected": expected_shape(camera), "search": camera.search}
-    response = response or learn_camera(counts, gain, offset, table, min_counts, **known)
+    if response is None:
+        response = _learnt(counts, gain, offset, table, camera, min_counts)
     rows = fit_pixels(counts, detnum, gain, offset, table, response, options)
     return Relation(_with_units(rows, FIT_UNITS))
+
+
+def learn_response(
+    counts,
+    gain,
+    offset,
+    lines: LineTable | str | Path | None = None,
+    *,
+    instrument: Instrument | str = "eclairs",
+    min_counts: int = 200,
+) -> Response:
+    """What the pixels of a camera share: the line shape, the continua and the population prior.
+
+    `calibrate_spectra` does this by itself; apart, it serves to fit single pixels or other data.
+
+    Parameters
+    ----------
+    counts, gain, offset, lines, instrument, min_counts
+        As for `calibrate_spectra`.
+
+    Returns
+    -------
+    Response
+        For the keyword `response` of `calibrate_spectra`, with the same line table.
+
+    """
+    counts, gain, offset, _ = _checked_spectra(counts, gain, offset, None)
+    camera, table = _camera_and_lines(instrument, lines)
+    return _learnt(counts, gain, offset, table, camera, min_counts)
+
+
+def _learnt(counts, gain, offset, table, camera, min_counts) -> Response:
+    """The response that the spectra of a camera teach."""
+    known = {"expected": expected_shape(camera), "search": camera.search}
+    return learn_camera(counts, gain, offset, table, min_counts, **known)
 
 
 def _camera_and_lines(instrument, lines) -> tuple[Instrument, LineTable]:
@@ -181,31 +229,6 @@ def read_relation(path: str | Path) -> Relation:
         of_pixel = dict(zip(status["DETNUM"].tolist(), status["STATUS"].tolist(), strict=True))
         table["STATUS"] = [of_pixel[number] for number in detnum.tolist()]
     return Relation(table)
-
-
-def relation_at(history: str | Path, detnum: int, date) -> RelationAt:
-    """The best relation of a pixel on a date, its errors, and the calibration file in force.
-
-    Parameters
-    ----------
-    history : path
-        history.fits, as `snakemake history` makes it.
-    detnum : int
-    date : str, date or datetime
-        UTC; a text as "2025-03-20" or "2025-03-20T12:00:00".
-
-    Raises
-    ------
-    InputError
-        Where the file is no history, lacks the pixel, or begins after the date.
-
-    Examples
-    --------
-    >>> found = relation_at("results/history/history.fits", 1234, "2025-03-20")  # doctest: +SKIP
-    >>> found.gain, found.gain_err, found.published  # doctest: +SKIP
-    (0.14512, 3.1e-05, 'AUX-ECL-PIX-CAL-20250317')
-    """
-    return find_relation(read_history(history), detnum, date)
 
 
 def read_line_table(name_or_path: str | Path = "all_blocks") -> LineTable:
@@ -316,7 +339,7 @@ def fit_spe_charges(
     >>> bool(np.all(abs(fits["PE"] - 30.0) < 5 * fits["PE_ERR"]))
     True
     """
-    runs, step = _checked_runs(charges, step)
+    runs, step = checked_runs(charges, step)
     width = bin_widths(min(runs, key=lambda run: run.mean()), step)
     number = np.arange(len(width)) if pixel is None else np.asarray(pixel)
     spectra = spectra_rows(number, width, [fill_run(run, step, width) for run in runs])
@@ -324,20 +347,6 @@ def fit_spe_charges(
     data = (spectra[name] for name in ("COUNTS", "START", "WIDTH", "PIXEL"))
     rows = fit_spe_pixels(*data, options)
     return _with_units(rows, spe_columns.UNITS)
-
-
-def _checked_runs(charges, step) -> tuple[list[np.ndarray], float]:
-    """Runs of charges in whole steps where they have one, and the step; InputError where not so."""
-    runs = [np.asarray(run) for run in charges]
-    if not runs or any(run.ndim != 2 or len(run) != len(runs[0]) for run in runs):
-        raise InputError(
-            "fit_spe_charges: give a list of runs, each an array of the shape (n_pixels, n_flashes)"
-            " with the same pixels"
-        )
-    if step is None:
-        step = 1.0 if all(run.dtype.kind in "iu" for run in runs) else 0.0
-    runs = [_in_steps(run, step) for run in runs]
-    return runs, step
 
 
 def required_charge_resolution(charge_pe, nsb: float) -> np.ndarray:
@@ -362,19 +371,6 @@ def required_charge_resolution(charge_pe, nsb: float) -> np.ndarray:
     [2.039 0.157]
     """
     return required_resolution(np.asarray(charge_pe, float), nsb)
-
-
-def _in_steps(run: np.ndarray, step: float) -> np.ndarray:
-    """The charges of a run as whole multiples of the step, where there is one."""
-    if not step:
-        return run
-    multiples = np.rint(run / step)
-    if np.abs(multiples * step - run).max(initial=0.0) > 1e-6 * step:
-        raise InputError(
-            f"fit_spe_charges: charges are no multiples of the step {step:g}; give the step of the"
-            " charges, or 0"
-        )
-    return multiples.astype(np.int64)
 
 
 def _with_units(rows: np.ndarray, units: dict[str, str]) -> Table:

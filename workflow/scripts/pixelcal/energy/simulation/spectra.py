@@ -87,7 +87,24 @@ def fine_cumulative(
 def expected_spectrum(
     gain, offset, seconds, efficiency=1.0, resolution=1.0, detector=None, without=()
 ):
-    """Expected counts (1024,) of a pixel."""
+    """Expected counts of a pixel of the simulated camera: draw from a Poisson law with them.
+
+    Parameters
+    ----------
+    gain, offset : float, keV/channel and keV
+        The true relation.
+    seconds : float
+        Exposure (s).
+    efficiency, resolution : float
+        Relative to a nominal pixel.
+    detector : Detector, optional
+    without : tuple of str
+        Elements whose lines are left out, as ("Cu",).
+
+    Returns
+    -------
+    (1024,) float
+    """
     cumulative = fine_cumulative(detector or Detector(), resolution, without)
     edges = gain * np.arange(N_CHANNELS + 1) + offset
     return np.diff(np.interp(edges, FINE_EDGES, cumulative)) * seconds * efficiency

@@ -1,0 +1,215 @@
+"""The part of the api that works on files: the numbers of the workflow, without the workflow."""
+
+import shutil
+from inspect import signature
+
+import numpy as np
+import pytest
+import yaml
+from helpers import histories
+from helpers.paths import LINES, PROJECT, RESOURCES
+from numpy.testing import assert_array_equal
+
+from pixelcal import api, api_files
+from pixelcal.energy.history.tables import EPOCHS, read_history
+from pixelcal.energy.response.io import write_response
+from pixelcal.errors import InputError
+from pixelcal.io.tables import read_columns, table_hdu, write_fits
+
+SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text("utf-8"))
+PRIOR = {"gain": 0.145, "offset": 3.0}
+
+
+def defaults(part):
+    """The defaults of the keys of a part of the schema, and of those below."""
+    below = part.get("properties")
+    return {key: defaults(one) for key, one in below.items()} if below else part["default"]
+
+
+def test_defaults_are_those_of_the_configuration():
+    of_history = defaults(SCHEMA["properties"]["history"])
+    assert {
+        key: of_history[key] for key in api_files.HISTORY_SETTINGS
+    } == api_files.HISTORY_SETTINGS
+    fit = SCHEMA["properties"]["fit"]["properties"]
+    for function in (api.calibrate_spectra, api.learn_response, api.refit_pixels):
+        given = signature(function).parameters
+        assert given["min_counts"].default == fit["min_counts"]["default"]
+        if "pvalue_limit" in given:
+            assert given["pvalue_limit"].default == fit["pvalue_limit"]["default"]
+
+
+def test_everything_exported_is_on_the_page():
+    page = (PROJECT / "docs" / "api.md").read_text("utf-8")
+    for name in api.__all__:
+        assert f":: {name}\n" in page and f"   {name}\n" in page, name
+        assert getattr(api, name).__doc__.count("\n") > 5, name
+
+
+# --- fitting again --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def camera():
+    return api.make_camera(24, 10_000, seed=3)
+
+
+@pytest.fixture(scope="module")
+def response(camera):
+    return api.learn_response(camera.counts, **PRIOR, lines=LINES)
+
+
+@pytest.fixture(scope="module")
+def relation(camera, response):
+    numbers = np.arange(100, 124)
+    return api.calibrate_spectra(
+        camera.counts, **PRIOR, lines=LINES, response=response, pixel=numbers
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(camera, response, tmp_path_factory):
+    """The folder of an exposure, its pixels numbered from 100 on and in falling order."""
+    made = tmp_path_factory.mktemp("exposure")
+    rows = np.zeros(24, [("DETNUM", "i2"), ("COUNTS", "i4", 1024)])
+    rows["DETNUM"], rows["COUNTS"] = np.arange(123, 99, -1), camera.counts[::-1]
+    write_fits(made / "spectra.fits", [table_hdu(rows, "SPECTRA")])
+    write_response(made / "response.fits", response, api.read_line_table(LINES), [], None)
+    shutil.copy(LINES, made / "lines.csv")
+    return made
+
+
+def test_a_response_learnt_apart_is_that_of_the_fit(camera, relation):
+    at_once = api.calibrate_spectra(camera.counts, **PRIOR, lines=LINES)
+    for name in ("GAIN", "OFFSET", "GAIN_ERR", "PVALUE", "STATUS"):
+        assert_array_equal(at_once.table[name], relation.table[name], err_msg=name)
+
+
+def test_pixels_of_a_folder_fitted_again(folder, relation):
+    again = api.refit_pixels(folder, [107, 100])
+    assert again.pixel.tolist() == [107, 100]
+    for name in ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV", "STATUS"):
+        assert_array_equal(again.table[name], relation.table[name][[7, 0]], err_msg=name)
+    assert again.table["GAIN"].unit == relation.table["GAIN"].unit
+
+
+def test_what_is_given_counts(folder):
+    (status,) = api.refit_pixels(folder, 107, min_counts=10**6).status
+    assert status & 2
+    (far,) = api.refit_pixels(folder, 107, gain=0.3).status  # nothing is found there
+    assert far != 0
+
+
+def test_a_pixel_that_is_not_in_the_folder(folder):
+    with pytest.raises(InputError, match="pixel 7 is not in .*; it has 24 pixels from 100 to 123"):
+        api.refit_pixels(folder, [100, 7])
+
+
+def test_a_folder_without_a_response(folder, tmp_path):
+    shutil.copy(folder / "lines.csv", tmp_path / "lines.csv")
+    with pytest.raises(InputError, match=r"response\.fits"):
+        api.refit_pixels(tmp_path, 100)
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def test_a_relation_written_and_read(relation, tmp_path):
+    path = tmp_path / "week12" / "relation.fits"
+    api.write_relation(path, relation, start="2025-03-17", stop="2025-03-24T12:00:00")
+    back = api.read_relation(path)
+    for name in relation.table.colnames:
+        assert_array_equal(back.table[name], relation.table[name], err_msg=name)
+        assert back.table[name].unit == relation.table[name].unit
+    header = read_columns(path, "RELATION").meta
+    assert header["EXPNAME"] == "week12" and header["INSTRUME"] == "ECL"
+    assert header["DATE-OBS"] == "2025-03-17T00:00:00.000"
+    assert header["TSTOP"] - header["TSTART"] == 7.5 * 86400.0
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ({"start": "2025-03-17"}, "give both start and stop"),
+        ({"start": "2025-03-17", "stop": "2025-03-17"}, "is not after start"),
+        ({"start": "17 March", "stop": "2025-03-17"}, "date '17 March' is none"),
+    ],
+)
+def test_a_mistake_about_times(relation, tmp_path, times, said):
+    with pytest.raises(InputError, match=said):
+        api.write_relation(tmp_path / "relation.fits", relation, **times)
+    assert not (tmp_path / "relation.fits").exists()
+
+
+def test_a_relation_without_status_is_not_written(tmp_path):
+    relation = api.Relation(api.Table({"DETNUM": [1], "GAIN": [0.1], "OFFSET": [3.0]}))
+    with pytest.raises(InputError, match="has no STATUS"):
+        api.write_relation(tmp_path / "relation.fits", relation)
+
+
+# --- many epochs ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory):
+    """Relations of 12 weeks of 64 pixels, of which pixel 9 jumps by 2 keV in the sixth."""
+    folder = tmp_path_factory.mktemp("weeks")
+    history = histories.simulate_history(64, 12, seed=2, pixel_jumps=[(9, 5, 2.0)])
+    return folder, histories.write_relations(folder, history)
+
+
+def test_a_history_is_that_of_the_workflow(weeks):
+    folder, paths = weeks
+    made = histories.write_history(folder, paths)
+    alarms = api.write_history(folder / "again" / "history.fits", paths[::-1])
+    assert "\n".join(alarms) + "\n" == made["alarms"].read_text("utf-8")
+    theirs, ours = read_history(made["history"]), read_history(folder / "again" / "history.fits")
+    for name in theirs.rows.colnames:
+        assert_array_equal(ours.rows[name], theirs.rows[name], err_msg=name)
+
+
+def test_the_history_of_a_pixel(weeks):
+    folder, paths = weeks
+    path = folder / "one" / "history.fits"
+    api.write_history(path, paths)
+    table = api.pixel_history(path, 9)
+    assert table["epoch"].tolist() == [f"week{number:02d}" for number in range(12)]
+    single = [api.read_relation(one) for one in paths]
+    assert_array_equal(
+        table["gain"], np.array([one.gain[9] for one in single], np.float32).astype("f4")
+    )
+    assert table["jump"].tolist() == [0] * 5 + [1] + [0] * 6
+    assert np.allclose(np.diff(table["time"].mjd), histories.WEEK_D)
+    assert str(table["best_offset"].unit) == "keV" and str(table["gain"].unit) == "keV / chan"
+    for number in (0, 7):
+        found = api.relation_at(path, 9, table["time"][number].isot)
+        assert found.gain == table["best_gain"][number]
+        assert found.offset_err == table["best_offset_err"][number]
+    with pytest.raises(InputError, match="pixel 64 is not in the history, which has 64 pixels"):
+        api.pixel_history(path, 64)
+
+
+def test_settings_of_a_history_that_differ(weeks):
+    folder, paths = weeks
+    loud, quiet = (
+        api.write_history(folder / name / "history.fits", paths, settings=settings)
+        for name, settings in (
+            ("loud", None),
+            ("quiet", {"alarms": {"camera_keV": 9.0, "module_keV": 9.0, "pixel_keV": 9.0}}),
+        )
+    )
+    assert len(quiet) <= len(loud)
+    rare = {"publication": {"requirement_fraction": 0.5, "pixels": 64}}
+    api.write_history(folder / "rare" / "history.fits", paths, settings=rare)
+    often, once = (
+        read_columns(folder / name / "history.fits", EPOCHS)["PUBLISH"].sum()
+        for name in ("loud", "rare")
+    )
+    assert often >= 2 and once == 1
+
+
+def test_another_camera(camera, tmp_path):
+    stix = RESOURCES / "instruments" / "stix.yaml"
+    relation = api.calibrate_spectra(camera.counts, **PRIOR, lines=LINES)
+    api.write_relation(tmp_path / "relation.fits", relation, instrument=str(stix))
+    assert read_columns(tmp_path / "relation.fits", "RELATION").meta["INSTRUME"] == "STIX"

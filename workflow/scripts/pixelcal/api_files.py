@@ -1,0 +1,313 @@
+"""The part of `pixelcal.api` that works on files of a run; import it from there.
+
+A run of the workflow leaves a folder for each exposure. These functions fit pixels of it again,
+write relations that were made without the workflow, and follow pixels over many epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from astropy.time import Time
+
+from pixelcal.camera import read_pixel_map
+from pixelcal.energy.events.clock import MISSION_TIME_CARDS, data_time_cards
+from pixelcal.energy.fit.columns import FIT_UNITS
+from pixelcal.energy.fit.joint import JointOptions
+from pixelcal.energy.fit.pixels import fit_pixels
+from pixelcal.energy.history.alarms import write_lines
+from pixelcal.energy.history.assembly import assemble
+from pixelcal.energy.history.epochs import read_epochs, utc
+from pixelcal.energy.history.query import RelationAt, find_relation, mission_seconds
+from pixelcal.energy.history.tables import read_history
+from pixelcal.energy.kinds import fit_by_kind, kinds_of, of_kind
+from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.relation_table import Relation
+from pixelcal.energy.response.io import read_responses
+from pixelcal.energy.results.merge import RELATION_EXTENSION, RELATION_UNITS
+from pixelcal.errors import InputError
+from pixelcal.instrument import UNKNOWN, Instrument
+from pixelcal.io.instruments import load_instrument
+from pixelcal.io.provenance import software_version
+from pixelcal.io.resources import shipped_or_given
+from pixelcal.io.tables import has_extension, read_columns, table_hdu, write_fits
+
+HISTORY_SETTINGS = {
+    "false_alarms": 0.1,
+    "alarms": {"camera_keV": 0.05, "module_keV": 0.1, "pixel_keV": 0.3},
+    "publication": {"requirement_fraction": 0.5, "pixels": 1},
+}
+"""As in the schema of the configuration, which the library does not have; a test compares them."""
+
+PIXEL_COLUMNS = {
+    "GAIN": "gain", "OFFSET": "offset", "GAIN_ERR": "gain_err", "OFFSET_ERR": "offset_err",
+    "BEST_GAIN": "best_gain", "BEST_OFFSET": "best_offset", "BEST_GAIN_ERR": "best_gain_err",
+    "BEST_OFFSET_ERR": "best_offset_err", "STATUS": "status", "JUMP": "jump",
+}  # fmt: skip
+"""Columns of history.fits and their names in `pixel_history`."""
+
+
+def refit_pixels(
+    folder: str | Path,
+    pixel,
+    *,
+    gain=None,
+    offset=None,
+    instrument: Instrument | str = "eclairs",
+    min_counts: int = 200,
+    pvalue_limit: float = 1e-4,
+) -> Relation:
+    """Fit pixels of an exposure again, with the spectra and the response in its folder.
+
+    With the settings of the run the numbers are those of `relation.fits`, but for what the merge
+    adds: outliers against the neighbours, the systematic uncertainties and X and Y.
+
+    Parameters
+    ----------
+    folder : path
+        Of the exposure, with spectra.fits, response.fits and lines.csv of the joint fit.
+    pixel : int or (n,) int
+        Numbers of pixels, DETNUM.
+    gain, offset : float or (n,) float, optional, keV/channel and keV
+        The prior relation; by default the nominal one of the instrument.
+    instrument : Instrument, name or path
+        The camera of the run.
+    min_counts, pvalue_limit
+        As for `calibrate_spectra`.
+
+    Returns
+    -------
+    Relation of the n pixels, in the order asked for
+
+    Raises
+    ------
+    InputError
+        Where a file is missing or damaged, or a pixel is not in the spectra.
+
+    Examples
+    --------
+    >>> again = refit_pixels("results/eclairs/3ks", 42, min_counts=100)  # doctest: +SKIP
+    >>> again.gain, again.gain_err  # doctest: +SKIP
+    (array([0.14517]), array([9.8e-05]))
+    """
+    camera = instrument if isinstance(instrument, Instrument) else load_instrument(instrument)
+    folder, pixel = Path(folder), np.atleast_1d(np.asarray(pixel, int))
+    table = read_line_table(folder / "lines.csv")
+    responses = read_responses(folder / "response.fits", table)
+    counts, halves, kinds = _spectra_of(folder / "spectra.fits", pixel)
+    gain, offset = (
+        np.broadcast_to(nominal if given is None else given, len(pixel)).astype(float)
+        for given, nominal in ((gain, camera.gain_keV), (offset, camera.offset_keV))
+    )
+    judged = camera.requirement.energies_keV
+    options = JointOptions(min_counts, pvalue_limit, camera.search, judged)
+
+    def fit(kind, rows):
+        half = None if halves is None else halves[rows]
+        data = counts[rows], pixel[rows], gain[rows], offset[rows]
+        return fit_pixels(*data, table, of_kind(responses, kind), options, half)
+
+    return Relation(_with_units(fit_by_kind(kinds, fit)))
+
+
+def _spectra_of(path: Path, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Counts (n, n_channels) of pixels (n,), those of the first half if known, and kinds (n,)."""
+    spectra = read_columns(path, "SPECTRA")
+    known = np.asarray(spectra["DETNUM"], int)
+    missing = pixel[~np.isin(pixel, known)]
+    if len(missing):
+        raise InputError(
+            f"refit_pixels: pixel {missing[0]} is not in {path}; it has {len(known)} pixels from"
+            f" {known.min()} to {known.max()}"
+        )
+    place = np.array([np.flatnonzero(known == number)[0] for number in pixel])
+    halves = None
+    if has_extension(path, "FIRST_HALF"):
+        halves = np.asarray(read_columns(path, "FIRST_HALF")["COUNTS"])[place]
+    return np.asarray(spectra["COUNTS"])[place], halves, kinds_of(spectra)[place]
+
+
+def _with_units(rows: np.ndarray) -> Table:
+    """A table of the rows of fits."""
+    table = Table(rows)
+    for name, unit in FIT_UNITS.items():
+        table[name].unit = unit
+    return table
+
+
+def write_relation(
+    path: str | Path,
+    relation: Relation,
+    *,
+    start: str | datetime | None = None,
+    stop: str | datetime | None = None,
+    name: str | None = None,
+    instrument: Instrument | str = "eclairs",
+) -> None:
+    """Write a relation as the product `relation.fits`, for `read_relation` and for a history.
+
+    Parameters
+    ----------
+    path : path
+        The folder is made where there is none; a file that is there is replaced.
+    relation : Relation
+    start, stop : str or datetime, optional
+        First and last moment of the data, UTC; a history needs them.
+    name : str, optional
+        Of the exposure; by default that of the folder of `path`.
+    instrument : Instrument, name or path
+
+    Raises
+    ------
+    InputError
+        Where a time is none, only one of them is given, or `stop` is not after `start`.
+
+    Examples
+    --------
+    >>> write_relation("week12/relation.fits", relation,
+    ...     start="2025-03-17", stop="2025-03-24")  # doctest: +SKIP
+    """
+    camera = instrument if isinstance(instrument, Instrument) else load_instrument(instrument)
+    path = Path(path)
+    cards = [
+        ("INSTRUME", camera.instrume[0] if camera.instrume else UNKNOWN, "instrument"),
+        ("ORIGIN", "pixelcal", "who made this file"),
+        ("CREATOR", "pixelcal write_relation", "software"),
+        ("SOFTVERS", software_version(), "version of pixelcal"),
+        ("EXPNAME", name or path.resolve().parent.name, "name of the exposure"),
+    ]
+    if (start is None) != (stop is None):
+        raise InputError("write_relation: give both start and stop, or neither")
+    if start is not None:
+        first, last = mission_seconds(start), mission_seconds(stop)
+        if not last > first:
+            raise InputError(f"write_relation: stop ({stop}) is not after start ({start})")
+        times = {"TSTART": first, "TSTOP": last}
+        times |= {keyword: value for keyword, value, _ in MISSION_TIME_CARDS}
+        cards += data_time_cards(times)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = relation.table.as_array()
+    if "STATUS" not in rows.dtype.names:
+        raise InputError("write_relation: the relation has no STATUS; only fits can be written")
+    units = {key: unit for key, unit in RELATION_UNITS.items() if key in rows.dtype.names}
+    write_fits(path, [table_hdu(rows, RELATION_EXTENSION, units, cards)])
+
+
+def write_history(
+    path: str | Path,
+    relations: Sequence[str | Path],
+    *,
+    settings: Mapping | None = None,
+    instrument: Instrument | str = "eclairs",
+) -> list[str]:
+    """The history of a camera from its relations at many epochs, as `snakemake history` makes it.
+
+    Parameters
+    ----------
+    path : path
+        history.fits, which is written.
+    relations : sequence of paths
+        relation.fits of each epoch, in any order.
+    settings : dict, optional
+        Keys of `history` in the configuration that differ from their defaults: false_alarms,
+        alarms, publication.
+    instrument : Instrument, name or path
+
+    Returns
+    -------
+    list of str
+        What somebody has to look at, the lines of alarms.txt, the most serious first.
+
+    Raises
+    ------
+    InputError
+        Where a file cannot be used, or epochs overlap.
+
+    Examples
+    --------
+    >>> alarms = write_history("history.fits", ["week11/relation.fits",
+    ...     "week12/relation.fits"])  # doctest: +SKIP
+    """
+    camera = instrument if isinstance(instrument, Instrument) else load_instrument(instrument)
+    epochs = read_epochs(relations, camera)
+    pixel_map = read_pixel_map(shipped_or_given(camera.pixel_map))
+    chosen = HISTORY_SETTINGS | dict(settings or {})
+    found = assemble(epochs, camera, pixel_map, chosen, "write_history")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_fits(path, found.hdus)
+    return write_lines(found.alarms).splitlines()
+
+
+def pixel_history(history: str | Path, pixel: int) -> Table:
+    """A pixel at every epoch: the single fits, and the best relation from all epochs together.
+
+    Parameters
+    ----------
+    history : path
+        history.fits, of `snakemake history` or of `write_history`.
+    pixel : int
+        DETNUM.
+
+    Returns
+    -------
+    astropy Table, a row for each epoch, by rising time
+        epoch; time (UTC, the middle); gain, offset, gain_err, offset_err and status of the single
+        fit, NaN without a valid one; best_gain, best_offset, best_gain_err and best_offset_err;
+        jump (bits: 1 pixel, 2 module, 4 camera, 8 a wild epoch). Gains are in keV/channel, offsets
+        in keV.
+
+    Raises
+    ------
+    InputError
+        Where the file is no history, or lacks the pixel.
+
+    Examples
+    --------
+    >>> table = pixel_history("results/history/history.fits", 1234)  # doctest: +SKIP
+    >>> table["time", "best_gain", "best_gain_err", "jump"]  # doctest: +SKIP
+    """
+    tables = read_history(history)
+    known = np.asarray(tables.pixels["DETNUM"])
+    if pixel not in known:
+        raise InputError(
+            f"{history}: pixel {pixel} is not in the history, which has {len(known)} pixels from"
+            f" {known.min()} to {known.max()}"
+        )
+    row = int(np.flatnonzero(known == pixel)[0])
+    epochs = tables.epochs
+    middle = 0.5 * (np.asarray(epochs["TSTART"]) + np.asarray(epochs["TSTOP"]))
+    found = Table({"epoch": [str(name) for name in epochs["NAME"]]})
+    found["time"] = Time([utc(seconds) for seconds in middle], scale="utc")
+    for column, name in PIXEL_COLUMNS.items():
+        found[name] = tables.column(column)[row]
+        found[name].unit = tables.rows[column].unit
+    return found
+
+
+def relation_at(history: str | Path, detnum: int, date) -> RelationAt:
+    """The best relation of a pixel on a date, its errors, and the calibration file in force.
+
+    Parameters
+    ----------
+    history : path
+        history.fits, as `snakemake history` makes it.
+    detnum : int
+    date : str, date or datetime
+        UTC; a text as "2025-03-20" or "2025-03-20T12:00:00".
+
+    Raises
+    ------
+    InputError
+        Where the file is no history, lacks the pixel, or begins after the date.
+
+    Examples
+    --------
+    >>> found = relation_at("results/history/history.fits", 1234, "2025-03-20")  # doctest: +SKIP
+    >>> found.gain, found.gain_err, found.published  # doctest: +SKIP
+    (0.14512, 3.1e-05, 'AUX-ECL-PIX-CAL-20250317')
+    """
+    return find_relation(read_history(history), detnum, date)
