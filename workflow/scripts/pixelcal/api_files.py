@@ -63,8 +63,8 @@ def refit_pixels(
 ) -> Relation:
     """Fit pixels of an exposure again, with the spectra and the response in its folder.
 
-    With the settings of the run the numbers are those of `relation.fits`, but for what the merge
-    adds: outliers against the neighbours, the systematic uncertainties and X and Y.
+    With the settings of the run, the numbers are those of `relation.fits`. What the merge adds is
+    missing: outliers against the neighbours, systematic uncertainties, X and Y.
 
     Parameters
     ----------
@@ -99,12 +99,10 @@ def refit_pixels(
     table = read_line_table(folder / "lines.csv")
     responses = read_responses(folder / "response.fits", table)
     counts, halves, kinds = _spectra_of(folder / "spectra.fits", pixel)
-    gain, offset = (
-        np.broadcast_to(nominal if given is None else given, len(pixel)).astype(float)
-        for given, nominal in ((gain, camera.gain_keV), (offset, camera.offset_keV))
-    )
-    judged = camera.requirement.energies_keV
-    options = JointOptions(min_counts, pvalue_limit, camera.search, judged)
+    gain = _for_each(camera.gain_keV if gain is None else gain, pixel)
+    offset = _for_each(camera.offset_keV if offset is None else offset, pixel)
+    limits = min_counts, pvalue_limit
+    options = JointOptions(*limits, camera.search, camera.requirement.energies_keV)
 
     def fit(kind, rows):
         half = None if halves is None else halves[rows]
@@ -112,6 +110,11 @@ def refit_pixels(
         return fit_pixels(*data, table, of_kind(responses, kind), options, half)
 
     return Relation(_with_units(fit_by_kind(kinds, fit)))
+
+
+def _for_each(value, pixel: np.ndarray) -> np.ndarray:
+    """A number, or one for each pixel, as (n,)."""
+    return np.broadcast_to(value, len(pixel)).astype(float)
 
 
 def _spectra_of(path: Path, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
