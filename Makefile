@@ -54,6 +54,7 @@ lint: .venv/test.stamp  ## ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/codespell
 
 format: .venv/test.stamp  ## the form of the code
 	$(BIN)/ruff check --fix

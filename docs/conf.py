@@ -70,6 +70,8 @@ copybutton_prompt_is_regexp = True
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"pixelcal {release}"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_extra_path = ["_site_root"]  # index.html, which leads to the start page
 templates_path = ["_templates"]
 html_sidebars = {"**": ["all_pages.html"]}

@@ -26,6 +26,14 @@ def test_style(command):
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.skipif(not (TOOLS / "codespell").exists(), reason="codespell is not installed")
+def test_spelling():
+    run = subprocess.run(
+        [TOOLS / "codespell"], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
 def test_lint(project, snakemake):
     run = snakemake(project, "--lint")
     assert run.returncode == 0, run.stdout + run.stderr
