@@ -54,6 +54,56 @@ def test_the_readme_fits_on_few_screens():
     assert text.count("![") == 1
 
 
+# --- numbers that are quoted twice ---------------------------------------------------------------
+
+README = (PROJECT / "README.md").read_text("utf-8")
+
+
+def rows(page, heading):
+    """Cells of the rows of all tables under a heading of a page."""
+    text = (PROJECT / "docs" / page).read_text("utf-8").split(f"\n## {heading}\n")[1]
+    lines = text.split("\n## ")[0].splitlines()
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line[:1] == "|"]
+
+
+@pytest.mark.parametrize("seconds", ["3", "5", "10"])
+def test_the_readme_quotes_the_validation(seconds):
+    found = [row for row in rows("validation.md", "The flight camera") if row[0] == f"{seconds}ks"]
+    energies = [row for row in found if len(row) == 10]
+    ((_, valid, _, doubtful, _),) = (row for row in found if len(row) == 5)
+    assert [row[1] for row in energies] == ["4", "15", "50", "80", "150"]
+    over_total = sorted((row[7] for row in energies), key=float)
+    quoted = [
+        f"{seconds} ks",
+        *(row[9] for row in energies),
+        f"{over_total[0]} to {over_total[-1]}",
+        f"{int(valid) - int(doubtful)} of 6400",
+    ]
+    assert f"| {' | '.join(quoted)} |" in README
+
+
+def test_the_readme_quotes_stix():
+    page = (PROJECT / "docs" / "stix.md").read_text("utf-8")
+    good, percent = re.search(r"and (\d+) of them \((\d+) %\) can be used", page).groups()
+    assert round(100 * int(good) / 384) == int(percent)
+    assert f"(docs/stix.md), {percent} % can be used" in README
+    (median,) = (row[1:] for row in rows("stix.md", "What comes out") if row[0] == "median (keV)")
+    low, middle, high = (abs(float(value.replace("−", "-"))) for value in median)
+    assert low < 0.01 and "within 0.01 keV at 31 keV" in README
+    assert f"{middle:.2f} and {high:.2f} keV" in " ".join(README.split())
+
+
+def test_the_readme_quotes_the_single_photoelectron_fits():
+    page = (PROJECT / "docs" / "benchmarks.md").read_text("utf-8")
+    bias, width = re.search(r"^PE +(\S+) +\S+ +\S+ +\S+ +(\S+) ", page, re.MULTILINE).groups()
+    assert f"bias of {float(bias):.3f} % and pulls of width {float(width):.2f}" in " ".join(
+        README.split()
+    )
+    troubles = (PROJECT / "docs" / "spe-fit.md").read_text("utf-8")
+    assert "13\n  of 20 pixels were called good, with a pe 7 %" in troubles
+    assert "13 of 20 were called good, 7 % off" in " ".join(README.split())
+
+
 # --- the messages of docs/faq.md ------------------------------------------------------------------
 
 
