@@ -64,6 +64,9 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say more: shapes and units
 default_role = "py:obj"
 numpydoc_show_class_members = False
+# What a docstring calls a parameter is what the function calls it, and none is missing.
+numpydoc_validation_checks = {"PR01", "PR02", "PR03", "PR10", "RT01", "SS01"}
+numpydoc_validation_exclude = {r"\.[A-Z]\w+$"}  # of a class the attributes are the parameters
 copybutton_exclude = ".linenos, .gp"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

@@ -200,7 +200,15 @@ def _checked_spectra(counts, gain, offset, pixel) -> tuple[np.ndarray, ...]:
 def read_relation(path: str | Path) -> Relation:
     """The relations in a product: `relation.fits`, or the mission's AUX-ECL-PIX-CAL file.
 
-    The mission's file has no errors; they are NaN. Its STATUS is that of the extension beside it.
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Relation
+        The mission's file has no errors; they are NaN. Its STATUS is that of the extension beside
+        it.
 
     Raises
     ------
@@ -238,6 +246,10 @@ def read_line_table(name_or_path: str | Path = "all_blocks") -> LineTable:
     ----------
     name_or_path : str or path
         "all_blocks", "strongest", "ba133", ... (docs/line-tables.md), or a path.
+
+    Returns
+    -------
+    LineTable
 
     Raises
     ------

@@ -302,6 +302,10 @@ def relation_at(history: str | Path, detnum: int, date) -> RelationAt:
     date : str, date or datetime
         UTC; a text as "2025-03-20" or "2025-03-20T12:00:00".
 
+    Returns
+    -------
+    RelationAt
+
     Raises
     ------
     InputError

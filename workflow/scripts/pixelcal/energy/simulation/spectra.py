@@ -143,6 +143,10 @@ def make_camera(
         Factors on the resolution, one drawn for each pixel.
     line_spread : float
         Standard deviation of the logarithm of a factor on the lines of each element in each pixel.
+
+    Returns
+    -------
+    Camera
     """
     rng = np.random.default_rng(seed)
     gain = NOMINAL_GAIN * (1 + gain_sigma * rng.standard_normal(n))
