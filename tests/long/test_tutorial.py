@@ -67,15 +67,15 @@ def test_the_products_that_the_page_names(tutorial):
     named = re.findall(r"^\| `([\w.-]+)` \|", page, re.MULTILINE)
     assert len(named) == 3
     for name in named:
-        assert (folder / "results/eclairs/3ks" / name).stat().st_size > 0
-        assert name in said[BLOCKS.index("ls results results/eclairs/3ks\n")]
-    assert (folder / "results/report.html").stat().st_size > 100_000
+        assert (folder / "results/try/eclairs/10ks" / name).stat().st_size > 0
+        assert name in said[BLOCKS.index("ls results results/try/eclairs/10ks\n")]
+    assert (folder / "results/try/report.html").stat().st_size > 100_000
     assert (folder / "results/mine/report.html").stat().st_size > 100_000
 
 
 def test_the_python_block_says_what_the_file_has(tutorial):
     folder, said = tutorial
-    relation = read_relation(folder / "results/eclairs/3ks/relation.fits")
+    relation = read_relation(folder / "results/try/eclairs/10ks/relation.fits")
     good, energy, sigma = re.search(
         r"(\d+) of 64 pixels are good\npixel 7, channel 300: ([\d.]+) ± ([\d.]+) keV", said[USED]
     ).groups()
@@ -87,14 +87,14 @@ def test_the_python_block_says_what_the_file_has(tutorial):
 
 def test_one_pixel_makes_nothing_else_again(tutorial):
     folder, said = tutorial
-    assert (folder / "results/eclairs/3ks/pixels/0042.png").stat().st_size > 0
+    assert (folder / "results/try/eclairs/10ks/pixels/0042.png").stat().st_size > 0
     assert "plot_pixel" in said[PIXEL] and "fit_lines" not in said[PIXEL]
 
 
 def test_own_events_have_a_run_of_their_own(tutorial):
     folder, said = tutorial
     assert "simulate_events" not in said[OWN] and "bin_spectra" in said[OWN]
-    first = (folder / "results/eclairs/3ks/relation.fits").stat().st_mtime
+    first = (folder / "results/try/eclairs/10ks/relation.fits").stat().st_mtime
     assert first < (folder / "results/mine/eclairs/2ks/relation.fits").stat().st_mtime
 
 
@@ -112,8 +112,8 @@ def test_the_edit_makes_the_fits_again_and_no_more(tutorial):
 
 def test_a_pixel_fitted_again_has_the_numbers_of_the_run(tutorial):
     folder, _ = tutorial
-    relation = read_relation(folder / "results/eclairs/3ks/relation.fits")
-    again = refit_pixels(folder / "results/eclairs/3ks", relation.pixel[[41, 7]])
+    relation = read_relation(folder / "results/try/eclairs/10ks/relation.fits")
+    again = refit_pixels(folder / "results/try/eclairs/10ks", relation.pixel[[41, 7]])
     for name in ("GAIN", "OFFSET", "GAIN_ERR", "GAIN_OFFSET_COV", "PVALUE", "BLOCKS_OUT"):
         there = relation.table[name][[41, 7]]
         assert np.array_equal(again.table[name], there, equal_nan=True), name
@@ -123,4 +123,4 @@ def test_cleaning_up_leaves_the_first_run(tutorial):
     folder, _ = tutorial
     subprocess.run(["bash", "-ec", BLOCKS[CLEANED]], cwd=folder, check=True)
     assert not (folder / "mine.yaml").exists() and not (folder / "data").exists()
-    assert (folder / "results/report.html").exists() and not (folder / "results/mine").exists()
+    assert (folder / "results/try/report.html").exists() and not (folder / "results/mine").exists()
