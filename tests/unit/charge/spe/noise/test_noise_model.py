@@ -7,6 +7,7 @@ from helpers.spe_flashes import Sipm, draw_charges
 from pixelcal.charge.simulation.troubles import late_avalanches
 from pixelcal.charge.spe import model
 from pixelcal.charge.spe.likelihood import Spectra
+from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise import late_charges as late
 from pixelcal.charge.spe.noise.spectrum import N_COMMON, bin_probabilities, likelihood
 
@@ -61,24 +62,27 @@ def test_derivatives_are_those_of_differences(noise):
 
 
 @pytest.mark.parametrize(
-    "drawn, noise",
+    "drawn, noise, delay",
     [
-        (dict(dark=0.4), lambda share: dict(dark=0.4)),
-        (dict(afterpulses=0.3, delay=0.5), lambda share: dict(after=(0.0, 0.3 * share))),
-        (dict(delayed=0.3, delay=0.3), lambda share: dict(delayed=(0.3 * share,))),
+        (dict(dark=0.4), dict(dark=0.4), None),
+        (dict(afterpulses=0.3), dict(after=(0.0, 0.3)), 0.5),
+        (dict(delayed=0.3), dict(delayed=(0.3,)), 0.3),
     ],
     ids=str,
 )
-def test_spectra_drawn_avalanche_by_avalanche_are_as_expected(drawn, noise):
+def test_spectra_drawn_avalanche_by_avalanche_are_as_expected(drawn, noise, delay):
     """The deviance of a million flashes in wide bins is that of chance: below 5 sigma."""
     rng = np.random.default_rng(7)
-    pixel = Sipm(light=(0.8, 1.6), flashes=1_000_000, trouble=late_avalanches(**drawn))
+    delays = {} if delay is None else {"delay": delay}
+    late_ones = late_avalanches(**drawn, **delays)
+    pixel = Sipm(light=(0.8, 1.6), flashes=1_000_000, trouble=late_ones)
     charges = draw_charges(rng, pixel)
-    share = -np.expm1(-1.0 / drawn.get("delay", 1.0))  # within the window
     width, n = 5, 120
     edges = -40.5 + width * np.arange(n + 1)
     counts = np.array([np.histogram(np.clip(run, -40, edges[-1] - 1), edges)[0] for run in charges])
-    theta = theta_with(**noise(share))
+    theta = theta_with(**noise)
+    if delay is not None:  # the parameters count what is within the window
+        theta[N_SHARED + late.AFTERPULSE : N_COMMON] *= -np.expm1(-1.0 / delay)
     theta[N_COMMON:] = 0.0, 0.8, 0.0, 1.6
     bins = Spectra(counts.astype(float), np.full(2, edges[0]), float(width))
     deviance = likelihood(theta, bins)[0]
