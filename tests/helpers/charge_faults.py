@@ -323,8 +323,9 @@ def _report(folder, paths, runs, used):
     given |= {"validation": validation, "pixel_map": SSTCAM_MAP}
     given |= {"charges": [str(paths[name]) for name in runs]}
     params = {"settings": used, "truth": None}
-    run_script("report_sstcam", folder, given, {"report": folder / "page.html"}, params)
-    paths["report"] = folder / "page.html"
+    made = {"report": folder / "page.html", "summary": folder / "page.json"}
+    run_script("report_sstcam", folder, given, made, params)
+    paths["report"] = made["report"]
 
 
 def two_runs(change: Callable | None = None, dtype=np.uint16, **options) -> list[Run]:

@@ -172,8 +172,10 @@ def write_report(folder, paths, name="report.html", method="joint", settings=Non
         "camera": "eclairs",
         "epochs": epochs,
     }
-    run_script("report", folder, given, {"report": folder / name}, params)
-    return folder / name
+    page = folder / name
+    made = {"report": page, "summary": page.with_suffix(".json")}
+    run_script("report", folder, given, made, params)
+    return page
 
 
 def page_data(page) -> dict:

@@ -168,5 +168,6 @@ def page_params() -> dict:
 def write_page(folder, paths, name="sstcam.html") -> Path:
     """Run the rule's script on the products."""
     page = Path(folder) / name
-    run_script("report_sstcam", Path(folder), paths, {"report": page}, page_params())
+    made = {"report": page, "summary": page.with_suffix(".json")}
+    run_script("report_sstcam", Path(folder), paths, made, page_params())
     return page

@@ -4,6 +4,8 @@ What every rule makes is tested with its module; what an edit makes stale and th
 tests/long/test_sstcam_stale.py; a run that is killed: tests/long/test_crash.py.
 """
 
+import html
+import json
 import shutil
 
 import pytest
@@ -19,6 +21,11 @@ from pixelcal.workflow.library_hash import library_files
 def test_nothing_runs_without_an_edit(sstcam_project, snakemake):
     run = snakemake(sstcam_project, "--dry-run", "--configfile", SSTCAM_CONFIG, "--", "sstcam")
     assert planned_jobs(run) == set()
+    content = json.loads((sstcam_project / "results/sstcam.json").read_text())
+    page = html.unescape((sstcam_project / "results/sstcam.html").read_text("utf-8"))
+    assert f"SSTCAM: {content['headline']}\n" in run.stdout + run.stderr
+    assert content["headline"] in page and len(content["cards"]) == 4
+    assert all(card["text"] in page for card in content["cards"])
 
 
 # --- targets --------------------------------------------------------------------------------------
