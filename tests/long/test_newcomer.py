@@ -128,7 +128,7 @@ def test_all_mistakes_of_a_configuration_are_told_at_once(first, snakemake):
     assert said, run.stderr
     for words in ("pixel", "min_count", "seconds"):
         assert any(re.search(rf"\b{words}\b", line) for line in said), (words, said)
-    assert "step" not in run.stderr
+    assert " to do" not in run.stderr
 
 
 def test_two_epochs_are_compared_and_asked_for_by_date(first, snakemake):
