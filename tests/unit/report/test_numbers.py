@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from pixelcal.report.frame import without_empty
-from pixelcal.report.numbers import ABSENT, duration, number, percent, pvalue, with_error
+from pixelcal.report.numbers import (
+    ABSENT,
+    duration,
+    number,
+    percent,
+    pvalue,
+    with_error,
+    with_minus,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +82,16 @@ def test_columns_without_anything_are_left_out():
     assert without_empty(["x", "y", "z"], rows) == (["x", "z"], kept)  # "a" stands before all
     assert without_empty(["w", "x", "y", "z"], rows) == (["w", "x", "z"], kept)
     assert without_empty(["x"], []) == (["x"], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("changes by about -9 eV", "changes by about −9 eV"),
+        ("(-0.5 keV)", "(−0.5 keV)"),
+        ("from 2025-03-17 to two-step", "from 2025-03-17 to two-step"),
+        ("block-2, 10-20 keV", "block-2, 10-20 keV"),
+    ],
+)
+def test_only_a_hyphen_before_a_number_is_a_minus(text, said):
+    assert with_minus(text) == said

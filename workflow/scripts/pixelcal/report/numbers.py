@@ -8,6 +8,7 @@ itself derives.
 from __future__ import annotations
 
 import math
+import re
 
 ABSENT = "–"
 """Shown in place of a number that is not known."""
@@ -29,6 +30,11 @@ def number(value, form: str) -> str:
     if value is None or not math.isfinite(value):
         return ABSENT
     return form.format(value).replace("%", " %").replace("-", MINUS)
+
+
+def with_minus(text: str) -> str:
+    """A sentence with minus signs instead of the hyphens before numbers."""
+    return re.sub(r"(?<![\w-])-(?=\.?\d)", MINUS, text)
 
 
 def percent(fraction: float, digits: int) -> str:

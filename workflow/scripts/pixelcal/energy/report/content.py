@@ -24,7 +24,7 @@ from pixelcal.energy.requirement import energies_in_words, inner_energies_keV, r
 from pixelcal.instrument import Instrument, Requirement
 from pixelcal.report import frame as report
 from pixelcal.report.camera_map import most_serious_first, status_legend
-from pixelcal.report.numbers import duration, percent
+from pixelcal.report.numbers import duration, percent, with_minus
 from pixelcal.report.provenance import settings_text
 from pixelcal.status import ENERGY_WORDS, EnergyStatus
 
@@ -193,7 +193,14 @@ def _exposure_content(exposure: Products, verdict, chosen, changes, pixel_map) -
         "good_time": duration(exposure.seconds),
         "method": exposure.settings["method"],
         "verdict": verdict,
-        "warnings": report_events.warnings(exposure) + report_response.warnings(exposure),
+        "warnings": [
+            with_minus(text)
+            for text in (
+                *verdict["told"],
+                *report_events.warnings(exposure),
+                *report_response.warnings(exposure),
+            )
+        ],
         "together": None if together is None else percent(together / 100, 2),
         "pass_map": report_camera.pass_map(
             exposure, _pass_words(exposure.truth is not None), int(pixel_map["Y"].max())

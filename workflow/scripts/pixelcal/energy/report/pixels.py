@@ -107,7 +107,8 @@ def reason(exposure: Products, row: int) -> str:
             over = "over" if excess[at] > 1 else "within"
             error = number(exposure.error()[at, row], "{:+.3f}")
             text = f"{over} the requirement: {error} keV at {energy:g} keV"
-        words.append(f"{text} ({allowed:g} allowed)")
+        # Beside another reason it is enough to name it: the numbers are in the columns that follow.
+        words.append("over the requirement" if words else f"{text} ({allowed:g} allowed)")
     return "; ".join(words)
 
 

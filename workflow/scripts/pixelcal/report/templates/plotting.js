@@ -61,7 +61,10 @@ function curve(x, y, name, line, extra) {
 const guide = (x, y, line) => curve(x, y, "", line, {hoverinfo: "skip", hovertemplate: null, showlegend: false});
 
 // Paper is narrower than a window, and Plotly does not hear of it: width and height by the place.
-const PAPER_PX = [[".small-plots", 224, 140], [".map", 338, 318], [".two, .beside", 338, 235], ["*", 690, 290]];
+const PAPER_PX = [
+  [".small-plots", 224, 130], [".small .map", 262, 250], [".map", 338, 318], [".two, .beside", 338, 225],
+  ["#residuals", 690, 190], ["*", 690, 250],
+];
 // Of a plot that is as high as it has parts.
 const PAPER_OF_SCREEN = .6;
 const PAPER_FONT = {size: 9}, PAPER_LEGEND_PX = 15;

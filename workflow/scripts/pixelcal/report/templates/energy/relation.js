@@ -57,6 +57,13 @@ function worst(exposure) {
   return WORST.get(exposure);
 }
 
+// The same in a word, where there is no room for more.
+function requirement_word(exposure, row) {
+  const ratio = worst(exposure).ratio[row], known = has_truth(exposure);
+  if (!Number.isFinite(ratio)) return "not known";
+  return ratio <= 1 ? known ? "met" : "predicted" : known ? "missed" : "not sure";
+}
+
 // Whether a pixel meets the requirement: another question than whether its fit is good.
 function requirement_words(exposure, row) {
   const {ratio, at} = worst(exposure), known = has_truth(exposure);
@@ -181,7 +188,7 @@ function pixel_parts(exposure, row) {
   const parts = [words_in("h3", `Pixel ${pixel[row]} in ${exposure.name}`), basic, energies_table(exposure, row), words_in("p", note, "note")];
   if (data.exposures.length > 1) {
     const all = table_of(EXPOSURES_HEAD, data.exposures.map(other => [
-      other.name, ...relation_words(other, row), status_words(column(other, "status")[row]), requirement_words(other, row),
+      other.name, ...relation_words(other, row), status_words(column(other, "status")[row]), requirement_word(other, row),
     ]), "In all exposures of this page");
     all.className = "words";
     parts.push(words_in("div", "", "wide"));
