@@ -124,6 +124,10 @@ def _stages(folder, paths, form, files, pixels, bad_pixels, changes, report):
         yield (
             "report_sstcam",
             lambda: run_script(
-                "report_sstcam", folder, inputs, {"report": paths["report"]}, {"settings": used}
+                "report_sstcam",
+                folder,
+                inputs,
+                {"report": paths["report"], "summary": folder / "page.json"},
+                {"settings": used},
             ),
         )
