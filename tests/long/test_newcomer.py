@@ -146,4 +146,5 @@ def test_two_epochs_are_compared_and_asked_for_by_date(first, snakemake):
     number = re.search(r"^gain +([\d.]+) ± ([\d.]+) keV/channel", said, re.MULTILINE)
     rows = fits.getdata(folder / history[1], "HISTORY")
     row = rows[rows["DETNUM"] == PIXEL][-1]
-    assert abs(float(number[1]) - row["GAIN"]) < 1e-6 and float(number[2]) > 0
+    assert abs(float(number[1]) - row["BEST_GAIN"]) < 1e-6
+    assert abs(float(number[2]) - row["BEST_GAIN_ERR"]) < 1e-6
