@@ -35,6 +35,7 @@ class ChargeStatus(IntFlag):
     OUTLIER = 64
     CHANGES = 128
     CLIPPED = 256
+    GAINS_DISAGREE = 512
 
 
 NO_VALID_FIT = 1 | 2 | 4
@@ -150,12 +151,14 @@ CHARGE_WORDS = StatusWords(
         ChargeStatus.OUTLIER: "outlier",
         ChargeStatus.CHANGES: "gain changes between runs",
         ChargeStatus.CLIPPED: "charges clipped",
+        ChargeStatus.GAINS_DISAGREE: "gains disagree",
     },
     most_serious_first=(
         ChargeStatus.MASKED,
         ChargeStatus.TOO_FEW,
         ChargeStatus.NOT_CONVERGED,
         ChargeStatus.CLIPPED,
+        ChargeStatus.GAINS_DISAGREE,
         ChargeStatus.CHANGES,
         ChargeStatus.UNRESOLVED,
         ChargeStatus.AT_LIMIT,

@@ -43,6 +43,8 @@ ADVICE = {
     ChargeStatus.CHANGES: "check its bias voltage; do not use it with runs of another state",
     ChargeStatus.CLIPPED: "lower the light or the gain of the electronics; the end of the ADC cuts"
     " its charges off",
+    ChargeStatus.GAINS_DISAGREE: "do not use it; its spectra show another spacing of the peaks, or"
+    " another width",
     ChargeStatus.OUTLIER: "check its bias voltage and its channel; mask it where it stays so",
 }
 DEAD_ADVICE = "check its connection and bias voltage; list it in sstcam.bad_pixels"
@@ -116,6 +118,13 @@ def _detail(products: Products, bit: int, row: int, off: np.ndarray) -> str:
         return f": {', '.join(parts)}" if parts else ""
     if bit == ChargeStatus.POOR_FIT:
         return f": p-value {pvalue(float(spe['PVALUE']))}"
+    if bit == ChargeStatus.GAINS_DISAGREE:
+        words = [
+            f"{float(spe[name]):.4g} ± {float(spe[f'{name}_ERR']):.2g} by {by}"
+            for name, by in (("PE_PEAKS", "the peaks"), ("PE_MOMENTS", "mean and variance"))
+            if np.isfinite(spe[name])
+        ]
+        return f": {', '.join(words)}"
     if bit == ChargeStatus.OUTLIER:
         deviation = off[:, row]
         if np.isfinite(deviation).any():

@@ -13,14 +13,15 @@ SPECTRA_EXTENSION, FIT_EXTENSION, SPE_EXTENSION = "SPECTRA", "FIT", "SPE"
 
 SHARED = ("SIGMA_PED", "PE", "SIGMA_PE", "OPCT")
 NOISE = ("DARK", "AFTERPULSE", "DELAYED")
+CROSS_CHECKS = ("PE_PEAKS", "PE_MOMENTS")
 PER_RUN = ("EPED", "LAMBDA")
-"""What is fitted: quantities that all runs of a pixel share, the noise that the spectra show, and
-the quantities of each run."""
+"""What is fitted: quantities that all runs of a pixel share, the noise that the spectra show, the
+gain in two other ways, and the quantities of each run."""
 
 CHARGE = "adu"
 UNITS = {
     name: CHARGE
-    for quantity in ("SIGMA_PED", "PE", "SIGMA_PE", "EPED")
+    for quantity in ("SIGMA_PED", "PE", "SIGMA_PE", "EPED", *CROSS_CHECKS)
     for name in (quantity, f"{quantity}_ERR")
 }
 
@@ -60,6 +61,7 @@ def fit_dtype(n_runs: int) -> np.dtype:
             *per_run,
             ("COVARIANCE", "f8", (n_parameters, n_parameters)),
             ("PEAK_VALLEY", "f8", (n_runs,)),
+            *((f"{name}{kind}", "f8") for name in CROSS_CHECKS for kind in ("", "_ERR")),
             ("FLASHES", "i4", (n_runs,)),
             ("STAT", "f8"),
             ("DOF", "i4"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelcal.charge.spe.columns import NOISE, fit_dtype
+from pixelcal.charge.spe.cross_checks import disagree, gains_beside
 from pixelcal.charge.spe.likelihood import (
     MARGIN_ABOVE,
     MARGIN_BELOW,
@@ -34,7 +35,7 @@ from pixelcal.charge.spe.model import (
     V_PED,
     density,
 )
-from pixelcal.charge.spe.noise.fit import KINDS, explain
+from pixelcal.charge.spe.noise.fit import KINDS, explain, regrouped
 from pixelcal.charge.spe.noise.late_charges import AFTERPULSE_DELAYS, late_charge, mean_delay
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
 from pixelcal.charge.spe.noise.spectrum import peak_to_valley as noisy_peak_to_valley
@@ -185,6 +186,7 @@ def _fit_row(row, counts, start, width, options: SpeOptions, moments) -> None:
     else:
         ratio, excess = noisy_peak_to_valley(noisy.theta, row["FLASHES"])
     row["PEAK_VALLEY"] = ratio
+    _cross_check(row, regrouped(counts, start, width, found.theta), found, noisy)
     resolved = (ratio >= options.peak_to_valley).all() and excess.max() >= FEWEST_SIGMA
     apart = noisy is None or row["OPCT_ERR"] <= max(
         OPCT_ERROR_LIMIT * row["OPCT"], LEAST_OPCT_ERROR
@@ -213,6 +215,15 @@ def _goodness(found, noisy, flashes: int) -> tuple[float, int, float, float]:
         float(p_value(deviance, mean * left, variance * left)),
         misfit,
     )
+
+
+def _cross_check(row, spectra, found, noisy) -> None:
+    """The gain from the distances of the peaks, and from mean and variance, beside the fit."""
+    peaks, moments = gains_beside(spectra, found.theta, None if noisy is None else noisy.theta)
+    for name, check in (("PE_PEAKS", peaks), ("PE_MOMENTS", moments)):
+        row[name], row[f"{name}_ERR"] = row["PE"] * check.ratio, row["PE"] * check.error
+    if disagree(peaks, moments):
+        row["STATUS"] |= int(ChargeStatus.GAINS_DISAGREE)
 
 
 def _fill_noise(row, noisy) -> None:

@@ -58,11 +58,8 @@ def characteristic(counts, start, width, frequency):
 
 
 @njit
-def propose_spacings(spectra, guess):
-    """Candidates (m,) for pe: maxima of the characteristic function, the guess, widths.
-
-    `guess` is NaN where there is none.
-    """
+def comb_maxima(spectra):
+    """Spacings (N_MAXIMA,) of the highest maxima of the characteristic function; 0 beyond them."""
     n_runs = spectra.counts.shape[0]
     darkest = darkest_run(spectra)
     counts = spectra.counts[darkest]
@@ -91,8 +88,25 @@ def propose_spacings(spectra, guess):
             if value > height[k]:
                 value, height[k] = height[k], value
                 spacing, found[k] = found[k], spacing
+    return found
+
+
+@njit
+def strongest_spacing(spectra):
+    """Spacing of the comb that is seen best, to within the step of the search; 0 for none."""
+    return comb_maxima(spectra)[0]
+
+
+@njit
+def propose_spacings(spectra, guess):
+    """Candidates (m,) for pe: maxima of the characteristic function, the guess, widths.
+
+    `guess` is NaN where there is none.
+    """
+    found = comb_maxima(spectra)
+    spread = dark_spread(spectra)
     n_found = 0
-    while n_found < N_MAXIMA and height[n_found] > 0.0:
+    while n_found < N_MAXIMA and found[n_found] > 0.0:
         n_found += 1
     n_guess = 0 if math.isnan(guess) else 1
     spacings = np.empty(n_found + n_guess + len(WIDTHS_WITHOUT_COMB))
