@@ -31,6 +31,7 @@ BENCHMARKS = {
          "lines", "noise_thresholds", "all"],
     ),
     "troubles": ("Sick pixels, and pixels whose relation has gone far", ["troubles.py"]),
+    "history": ("The history of a mission", ["history.py"]),
     "sstcam_charges": ("SSTCAM: charges", ["sstcam_charges.py"]),
     "spe": ("Single-photoelectron fits", ["spe.py"]),
     "spe_runs": ("Runs of single photoelectrons with something wrong", ["spe_runs.py"]),
