@@ -50,7 +50,7 @@ def test_the_spacing_is_that_of_the_peaks_with_its_error():
     known = spectra_of(20.0, rng, n=4_000_000)
     pulls = []
     for _ in range(40):
-        check = gain_by_peaks(spectra_of(21.0, rng), known.counts)
+        check = gain_by_peaks(spectra_of(21.0, rng), known.counts, 20.0)
         pulls.append((check.ratio - 1.05) / check.error)
     assert abs(np.mean(pulls)) < 4 / math.sqrt(40)
     assert abs(np.std(pulls) - 1) < 4 / math.sqrt(80)
@@ -74,7 +74,7 @@ def test_variance_over_mean_is_the_gain_with_its_error():
 def test_one_peak_says_nothing():
     counts = np.round(1e4 * np.exp(-0.5 * ((np.arange(200) - 100.0) / 20.0) ** 2))[None]
     peak = Spectra(counts, np.zeros(1), 1.0)
-    assert math.isnan(gain_by_peaks(peak, counts).ratio)
+    assert math.isnan(gain_by_peaks(peak, counts, 20.0).ratio)
 
 
 KETEK = "sipm/ketek/M11_LED_1muA.csv"

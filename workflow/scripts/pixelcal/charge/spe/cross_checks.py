@@ -21,13 +21,17 @@ from pixelcal.charge.spe.model import (
     N_PARAMETERS,
     N_PER_RUN,
     N_SHARED,
+    PE,
     V_PED,
     bin_probabilities,
 )
 from pixelcal.charge.spe.noise.spectrum import bin_probabilities as noisy_probabilities
 from pixelcal.charge.spe.start import N_FREQUENCIES, strongest_spacing
+from pixelcal.numerics.jit import njit
 
-NEWTON_STEPS = 6
+NEWTON_STEPS = 5
+SEARCH_STEP = math.log(25.0) / (N_FREQUENCIES - 1)
+"""Of the logarithm of the frequency, in the search for the strongest maximum."""
 CLEAR_SIGMA = 5.0
 """A check disagrees where it does by so many of its errors, ..."""
 PEAKS_DIFFER, MOMENTS_DIFFER = 0.03, 0.10
@@ -75,7 +79,7 @@ def gains_beside(spectra: Spectra, theta, noisy) -> tuple[Check, Check]:
     expected = spectra.counts.sum(axis=1, keepdims=True) * probability
     eped = theta[N_SHARED::N_PER_RUN]
     return (
-        gain_by_peaks(spectra, expected),
+        gain_by_peaks(spectra, expected, float(theta[PE])),
         gain_by_moments(spectra, expected, eped, float(theta[V_PED])),
     )
 
@@ -85,7 +89,7 @@ def disagree(peaks: Check, moments: Check) -> bool:
     return peaks.disagrees(PEAKS_DIFFER) or moments.disagrees(MOMENTS_DIFFER)
 
 
-def gain_by_peaks(spectra: Spectra, expected: np.ndarray) -> Check:
+def gain_by_peaks(spectra: Spectra, expected: np.ndarray, pe: float) -> Check:
     """From the spacing of the peaks.
 
     Parameters
@@ -94,53 +98,65 @@ def gain_by_peaks(spectra: Spectra, expected: np.ndarray) -> Check:
         R runs of n bins.
     expected : (R, n) float
         Flashes that the fit expects in each bin.
+    pe : float
+        Spacing of the fit, at which the comb of what it expects is sought.
     """
-    found = _comb(spectra)
-    modelled = _comb(spectra._replace(counts=expected))
-    if found is None or modelled is None:
-        return NOTHING
-    ratio, error = modelled[0] / found[0], found[1] / found[0]
-    return Check(ratio, ratio * error) if error < LARGEST_ERROR else NOTHING
-
-
-def _comb(spectra: Spectra) -> tuple[float, float] | None:
-    """Frequency of the strongest maximum of the characteristic function, and its error."""
     spacing = strongest_spacing(spectra)
     if not spacing > 0.0:
-        return None
-    counts = spectra.counts
-    flashes = counts.sum(axis=1, keepdims=True)
-    place = spectra.width * np.arange(counts.shape[1]) * np.ones_like(counts)
-    # Its absolute value does not depend on the origin; around the mean the sums stay small.
-    place = place - (counts * place).sum(axis=1, keepdims=True) / flashes
-    first = frequency = 1.0 / spacing
+        return NOTHING
+    found, error = comb_maximum(spectra.counts, spectra.width, 1.0 / spacing)
+    modelled, _ = comb_maximum(expected, spectra.width, 1.0 / pe)
+    if not modelled > 0.0:
+        spacing = strongest_spacing(spectra._replace(counts=expected))
+        if spacing > 0.0:
+            modelled, _ = comb_maximum(expected, spectra.width, 1.0 / spacing)
+    ratio, relative = modelled / found, error / found
+    return Check(ratio, ratio * relative) if relative < LARGEST_ERROR else NOTHING
+
+
+@njit
+def comb_maximum(counts, width, first):
+    """Frequency of the maximum of the characteristic function near `first`, and its error.
+
+    Newton's method for the sum of |<exp(2 pi i f q)>|^2 over the runs, counts (R, n) in bins of
+    `width`. The gradient is a mean over the flashes of each run, so its variance follows from
+    theirs. NaN where no maximum is near.
+    """
+    frequency = first
     for step in range(NEWTON_STEPS):
-        phase = np.exp(2j * np.pi * frequency * place)
-        turn = 2j * np.pi * place
-        value, slope, bend = (
-            (counts * factor * phase).sum(axis=1) / flashes[:, 0]
-            for factor in (np.ones_like(turn), turn, turn**2)
-        )
-        gradient = 2.0 * (value.conj() * slope).real
-        curvature = 2.0 * ((value.conj() * bend).real + np.abs(slope) ** 2).sum()
+        gradient, curvature, variance = 0.0, 0.0, 0.0
+        for run in range(counts.shape[0]):
+            total, mean = 0.0, 0.0
+            for j in range(counts.shape[1]):
+                total += counts[run, j]
+                mean += counts[run, j] * j
+            mean /= total
+            value, slope, bend = 0j, 0j, 0j
+            for j in range(counts.shape[1]):
+                turn = 2j * math.pi * width * (j - mean)
+                wave = counts[run, j] / total * np.exp(turn * frequency)
+                value += wave
+                slope += turn * wave
+                bend += turn * turn * wave
+            of_run = 2.0 * (value.conjugate() * slope).real
+            gradient += of_run
+            curvature += 2.0 * ((value.conjugate() * bend).real + abs(slope) ** 2)
+            if step < NEWTON_STEPS - 1:
+                continue
+            scatter = 0.0
+            for j in range(counts.shape[1]):
+                turn = 2j * math.pi * width * (j - mean)
+                wave = np.exp(turn * frequency)
+                one = 2.0 * (value.conjugate() * turn * wave + slope * wave.conjugate()).real
+                scatter += counts[run, j] * (one - 2.0 * of_run) ** 2
+            variance += scatter / total**2
         if not curvature < 0.0:
-            return None
+            return math.nan, math.nan
         if step < NEWTON_STEPS - 1:
-            frequency -= gradient.sum() / curvature
-    if not abs(math.log(frequency / first)) < 2.0 * SEARCH_STEP:
-        return None
-    # The gradient is a mean over the flashes of each run, so its variance follows from theirs.
-    of_a_flash = (
-        2.0 * (value.conj()[:, None] * turn * phase).real
-        + 2.0 * (slope[:, None] * phase.conj()).real
-    )
-    scatter = (counts * (of_a_flash - 2.0 * gradient[:, None]) ** 2).sum(axis=1)
-    variance = (scatter / flashes[:, 0] ** 2).sum()
-    return float(frequency), float(math.sqrt(variance) / abs(curvature))
-
-
-SEARCH_STEP = math.log(25.0) / (N_FREQUENCIES - 1)
-"""Of the logarithm of the frequency, in the search for the strongest maximum."""
+            frequency -= gradient / curvature
+            if not abs(math.log(max(frequency / first, 1e-9))) < 2.0 * SEARCH_STEP:
+                return math.nan, math.nan
+    return frequency, math.sqrt(variance) / abs(curvature)
 
 
 def gain_by_moments(spectra: Spectra, expected: np.ndarray, eped, v_ped: float) -> Check:

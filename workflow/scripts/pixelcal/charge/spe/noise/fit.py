@@ -23,9 +23,14 @@ from pixelcal.charge.spe.likelihood import (
     group_bins,
     release,
 )
-from pixelcal.charge.spe.model import N_SHARED, PE, V_PED
+from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
 from pixelcal.charge.spe.noise.late_charges import AFTERPULSE, DARK, DECAY, DELAYED, N_NOISE
-from pixelcal.charge.spe.noise.spectrum import N_COMMON, goodness_of_fit, likelihood
+from pixelcal.charge.spe.noise.spectrum import (
+    N_COMMON,
+    goodness_of_fit,
+    likelihood,
+    noise_slopes,
+)
 
 KINDS = {
     "dark_counts": [DARK],
@@ -43,6 +48,8 @@ MARGIN_BELOW, MARGIN_ABOVE = 6.0, 3.0
 TRIED_SIGMA = 3.5
 """Noise is fitted where the score of some kind stands out by more: in one of 1000 pixels by chance.
 The bias that less noise leaves is smaller than the statistical errors."""
+LEAST_EXPECTED = 0.3
+"""Flashes in a bin; bins that expect fewer count as if they did, in the test for noise."""
 LEAST_LEFT = 1e-3
 """Of the information about some noise that the other parameters must leave: with less, rounding
 decides."""
@@ -206,7 +213,7 @@ def regrouped(counts, start, width: float, theta) -> Spectra:
     """Spectra in bins that suit a fit (4 + 2 R,), with empty ones around the data."""
     pedestal, pe = math.sqrt(theta[V_PED]), theta[PE]
     size = max(pedestal / BINS_PER_WIDTH, min(pedestal / FEWEST_PER_WIDTH, pe / BINS_PER_PE))
-    group = max(int(size / width), 1)
+    group = max(round(size / width), 1)
     below = int(MARGIN_BELOW * pedestal / (width * group)) + 1
     above = int(MARGIN_ABOVE * pe / (width * group)) + 1
     return group_bins(counts, start, width, group, below, above)
@@ -227,18 +234,32 @@ def _with_noise(theta, kinds, decay: float) -> np.ndarray:
 
 def is_noisy(clean, spectra: Spectra, kinds) -> bool:
     """Whether the likelihood rises with some kind of noise, at the fit without any (Rao's test)."""
-    theta = _with_noise(clean, (), DECAY_PRIOR)
-    _, score, information = likelihood(theta, spectra)
-    noise = np.concatenate([N_SHARED + np.array(KINDS[kind]) for kind in kinds])
-    rest = np.r_[0:N_SHARED, N_COMMON : len(theta)]
-    cross = information[np.ix_(rest, noise)]
-    scale = np.sqrt(np.diag(information)[rest])
-    scaled = information[np.ix_(rest, rest)] / np.outer(scale, scale)
-    explained = np.linalg.lstsq(scaled, cross / scale[:, None], rcond=1e-10)[0]
-    whole = np.diag(information)[noise]
-    left = whole - np.sum(explained * cross / scale[:, None], axis=0)
-    seen = left > LEAST_LEFT * whole
-    pull = (score[noise] - explained.T @ (score[rest] / scale))[seen] / np.sqrt(left[seen])
+    noise = np.concatenate([KINDS[kind] for kind in kinds]).astype(int)
+    slopes = noise_slopes(clean, DECAY_PRIOR, spectra)[:, noise]
+    n_runs, n = spectra.counts.shape
+    n_clean = len(clean)
+    score = np.zeros(n_clean + len(noise))
+    information = np.zeros((len(score), len(score)))
+    probability, gradient = np.empty(n), np.empty((N_PARAMETERS, n))
+    parameters = np.empty(N_PARAMETERS)
+    beyond = np.arange(n_clean, len(score))
+    for run in range(n_runs):
+        total = without_noise.model_run(clean, spectra, run, parameters, probability, gradient)
+        first = N_SHARED + N_PER_RUN * run
+        at = np.r_[0:N_SHARED, first : first + N_PER_RUN, beyond]
+        by = np.concatenate([gradient, slopes[run]])
+        # Where no flash is expected the slopes are those of a transform cut short: not used.
+        slope = by / np.maximum(probability, LEAST_EXPECTED / total)
+        score[at] += slope @ spectra.counts[run]
+        information[np.ix_(at, at)] += total * (slope @ by.T)
+    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    information /= np.outer(scale, scale)
+    score /= scale
+    cross = information[:n_clean, n_clean:]
+    explained = np.linalg.lstsq(information[:n_clean, :n_clean], cross, rcond=1e-10)[0]
+    left = 1.0 - np.sum(explained * cross, axis=0)
+    seen = left > LEAST_LEFT
+    pull = (score[n_clean:] - explained.T @ score[:n_clean])[seen] / np.sqrt(left[seen])
     return bool((pull > TRIED_SIGMA).any())
 
 

@@ -30,6 +30,8 @@ NODES, RADIANS_PER_NODE = 24, 3.0
 """Of the integrals over time: so many, and one more for each 3 radians that the phase of an
 avalanche turns at the highest frequency. One set for all frequencies, so that what is left of an
 error is smooth: 1e-7 of a unit of deviance."""
+SMALL_OF_SLOPES, NODES_OF_SLOPES = 6.0, 8
+"""The same for the derivatives that only tell whether there is noise."""
 ROOM = 1.3
 """Length of the transform, in spectra: what lies beyond the last bin must not come round again."""
 BINS_PER_PE, BELOW_PE, ABOVE_PE = 40, 3, 12
@@ -57,7 +59,8 @@ def bin_probabilities(theta, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
     length = transform_length(n)
     frequency = 2.0 * np.pi * rfftfreq(length, d=spectra.width)
     frequency = frequency[0.5 * frequency**2 * theta[V_PED] < SMALL]
-    avalanches = _avalanches(theta, frequency)
+    n_nodes = NODES + int(frequency[-1] * theta[PE] / RADIANS_PER_NODE)
+    avalanches = _avalanches(theta, frequency, n_nodes)
     probability = np.empty((n_runs, n))
     gradient = np.empty((n_runs, N_COMMON + N_PER_RUN, n))
     for run in range(n_runs):
@@ -69,12 +72,42 @@ def bin_probabilities(theta, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
     return probability, gradient
 
 
-def _avalanches(theta, frequency):
+def noise_slopes(theta, decay: float, spectra: Spectra) -> np.ndarray:
+    """Derivatives (R, N_NOISE, n) of the bin probabilities by the noise, where there is none.
+
+    Good within some per cent, for a test of whether there is any: with fewer frequencies and nodes
+    than the probabilities need.
+
+    Parameters
+    ----------
+    theta : (4 + 2 R,) float
+        A fit without noise, in the parameters of `spe.likelihood`.
+    decay : float
+        Of the pulse, in windows.
+    """
+    n_runs, n = spectra.counts.shape
+    length = transform_length(n)
+    frequency = 2.0 * np.pi * rfftfreq(length, d=spectra.width)
+    frequency = frequency[0.5 * frequency**2 * theta[V_PED] < SMALL_OF_SLOPES]
+    noise = np.zeros(N_NOISE)
+    noise[DECAY] = decay
+    common = np.concatenate([theta[:N_SHARED], noise])
+    n_nodes = NODES_OF_SLOPES + int(frequency[-1] * theta[PE] / RADIANS_PER_NODE / 2.0)
+    flash, flash_by, _, dark_by = _avalanches(common, frequency, n_nodes)
+    transform = np.zeros((n_runs, N_NOISE, length // 2 + 1), complex)
+    for run in range(n_runs):
+        eped, mean = theta[N_SHARED + N_PER_RUN * run :][:N_PER_RUN]
+        phase = 1j * frequency * (eped - spectra.start[run] - 0.5 * spectra.width)
+        whole = np.exp(phase - 0.5 * frequency**2 * theta[V_PED] + mean * flash)
+        transform[run, :, : len(frequency)] = whole * (mean * flash_by + dark_by)[N_SHARED:]
+    return irfft(np.conj(transform), n=length, axis=2)[:, :, :n]
+
+
+def _avalanches(theta, frequency, n_nodes: int):
     """What `exponents` gives at the frequencies (m,): flash, flash_by, dark, dark_by."""
     m = len(frequency)
     flash, dark = np.empty((2, m), complex)
     flash_by, dark_by = np.empty((2, N_COMMON, m), complex)
-    n_nodes = NODES + int(frequency[-1] * theta[PE] / RADIANS_PER_NODE)
     late = late_charges(float(theta[N_SHARED + DECAY]), n_nodes)
     exponents(
         theta[:N_SHARED], theta[N_SHARED:N_COMMON], late, frequency,
