@@ -156,7 +156,7 @@ def explain(
         found = other if other.converged and _excess(other) < _excess(found) else found
     if _is_doubtful(found):
         # No noise explains these spectra: as poor with it as without.
-        return found if found.converged else None
+        return found if found.converged or asked else None
     return _clear_noise(found, spectra, asked, moments)
 
 
