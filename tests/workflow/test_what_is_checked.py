@@ -10,9 +10,10 @@ from pixelcal import status
 from pixelcal.charge.extraction import charges, checks
 from pixelcal.charge.extraction import io as charge_io
 from pixelcal.charge.report import model as spe_model
+from pixelcal.charge.spe import cross_checks, run_checks, run_gains
 from pixelcal.charge.spe import fit as spe_fit
 from pixelcal.charge.spe import outliers as spe_outliers
-from pixelcal.charge.spe import run_checks, run_gains
+from pixelcal.charge.spe.noise import fit as noise_fit
 from pixelcal.energy.events import clock, intervals, losses, order, overlap
 from pixelcal.energy.fit import (
     block_agreement,
@@ -171,6 +172,11 @@ SAID = {
         f"fewer than `min_flashes` ({SPE_FIT['min_flashes']})",
         f"{spe_fit.FEWEST_SIGMA:g} standard deviations, or {per_cent(spe_fit.PE_ERROR_LIMIT)} in",
         f"`pvalue_limit` ({scientific(SPE_FIT['pvalue_limit'])})",
+        f"delayed crosstalk | {noise_fit.TRIED_SIGMA:g} standard deviations",
+        f"lowers the deviance by less than {noise_fit.KEPT_SIGMA**2:g}",
+        f"{cross_checks.CLEAR_SIGMA:g} standard errors, and {per_cent(cross_checks.PEAKS_DIFFER)}"
+        f" (peaks) or {per_cent(cross_checks.MOMENTS_DIFFER)} (mean and variance) |"
+        f" bit {int(status.ChargeStatus.GAINS_DISAGREE)}",
         f"{spe_outliers.THRESHOLD_SIGMA:g} robust",
         f"{per_cent(run_gains.LEAST_CHANGE)} and {run_gains.CLEAR_SIGMA:g} standard errors",
         f"{per_cent(run_gains.LEAST_CHANGE_OF_A_PIXEL)} and {run_gains.CLEAR_SIGMA:g} standard",
