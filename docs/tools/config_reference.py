@@ -38,10 +38,13 @@ allowed. YAML takes `1e-4` for text: write `1.0e-4`.
 _OF_AN_INSTRUMENT = """\
 # The instrument file
 
-Written from `resources/schemas/instrument.schema.yaml` by `make docs`: do not edit it here.
-[Your own camera](your-own-camera.md) makes one from scratch. Files that it names are looked for
-from where the workflow runs, then beside it, then among what pixelcal brings. A key without a
-default must be given.
+This page is for everybody who writes or reads an instrument file. It lists every key. `make docs`
+writes it from `resources/schemas/instrument.schema.yaml`, so do not edit it here. [Your own
+camera](your-own-camera.md) shows how to write a file from scratch.
+
+Where an instrument file names another file, pixelcal looks for it in the folder where the workflow
+runs, then beside the instrument file, then among its own resources. A key without a default must be
+given.
 
 """
 
