@@ -42,7 +42,7 @@ This page is for everybody who writes or reads an instrument file. It lists ever
 writes it from `resources/schemas/instrument.schema.yaml`, so do not edit it here. [Your own
 camera](your-own-camera.md) shows how to write a file from scratch.
 
-Where an instrument file names another file, pixelcal looks for it in the folder where the workflow
+An instrument file can name other files. pixelcal looks for them in the folder where the workflow
 runs, then beside the instrument file, then among its own resources. A key without a default must be
 given.
 
