@@ -52,20 +52,17 @@ def running(snakemake) -> Iterator[Callable[[float, float], None]]:
         try:
             yield _Progress(name)
         except InputError as error:
-            logger.error("%s: %s", name, one_line(error), extra=_AT_THE_END)
+            logger.error("%s: %s", name, one_line(error), extra=_told_when())
             raise SystemExit(1) from error
         except KeyboardInterrupt:
             logger.error("%s: %s", name, STOPPED, extra=_AT_THE_END)
             raise SystemExit(EXIT_STOPPED) from None
         except Exception as error:
-            lost = atomic.lease_is_lost()
-            trouble = atomic.LEASE_IS_LOST if lost else _trouble_of_writing(error)
+            trouble = atomic.LEASE_IS_LOST if atomic.lease_is_lost() else _trouble_of_writing(error)
             if trouble is None:
                 logger.critical("%s: stopped by a fault", name, exc_info=True)
             else:
-                # The log of a lost lease is that of the later run: nobody reads this line there.
-                extra = {} if lost else _AT_THE_END
-                logger.error("%s: %s", name, one_line(trouble), extra=extra)
+                logger.error("%s: %s", name, one_line(trouble), extra=_told_when())
             raise SystemExit(1) from error
         logger.info("%s: done", name)
 
@@ -117,6 +114,14 @@ def _trouble_of_writing(error: BaseException | None) -> str | None:
 
 _AT_THE_END = {"at_the_end": True}
 """Marks a line that Snakemake's process prints at its end, where it does (`run_lines`)."""
+
+
+def _told_when() -> dict:
+    """Mark of an error: at once where the lease is lost, at the end of the run elsewhere.
+
+    The log of a lost lease is that of the later run: nobody reads the line there.
+    """
+    return {} if atomic.lease_is_lost() else _AT_THE_END
 
 
 class _LogFile(logging.FileHandler):
