@@ -3,13 +3,9 @@
 One row for each situation, after the faults E25 and E26.
 """
 
-import contextlib
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from helpers.faults import (
@@ -20,6 +16,7 @@ from helpers.faults import (
     write_events,
     write_settings,
 )
+from helpers.interrupts import interrupt, interruptible
 from helpers.paths import PROJECT, SCRIPTS, SNAKEFILE
 
 
@@ -164,11 +161,6 @@ def test_exposures_on_the_command_line_go_before_those_of_a_configfile(tmp_path)
     assert "results/eclairs/a/" in planned and "results/eclairs/b/" not in planned
 
 
-def interruptible():
-    """What a shell starts in the background ignores Ctrl-C, and so would its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_an_interrupt_while_a_script_imports_prints_a_line():
     code = "import _path, os, signal; os.kill(os.getpid(), signal.SIGINT)"
     for camera in ("energy", "charge"):
@@ -202,26 +194,9 @@ def test_an_end_by_the_user_is_no_fault(tmp_path):
     ]
     command += ["--configfile", own, "--", "results/eclairs/a/relation.fits"]
     log = tmp_path / "results" / "logs" / "bin_spectra" / "a.log"
-    with subprocess.Popen(
-        [*map(str, command)],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-        preexec_fn=interruptible,
-    ) as process:
-        try:
-            limit = time.monotonic() + 60
-            while not log.exists() and process.poll() is None and time.monotonic() < limit:
-                time.sleep(0.02)
-            assert log.exists()
-            os.killpg(process.pid, signal.SIGINT)
-            _, said = process.communicate(timeout=60)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode != 0
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    code, _, said = interrupt(command, tmp_path, log.exists, 60, **streams)
+    assert log.exists() and code != 0
     assert "Traceback" not in said, said[-1500:]
 
 

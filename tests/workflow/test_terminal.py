@@ -6,13 +6,12 @@ import os
 import pty
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import yaml
+from helpers.interrupts import interrupt
 
 CI = ("--configfile", "config/ci.yaml")
 PAGE = "results/report.html"
@@ -158,33 +157,12 @@ def test_the_long_output_has_it_at_once_too(ci_project, project, snakemake):
 # --- Ctrl-C ---------------------------------------------------------------------------------------
 
 
-def interruptible():
-    """What a shell starts in the background ignores Ctrl-C, and so would its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def interrupted(folder, until, *arguments):
     """What a run prints that gets Ctrl-C, as from a terminal, once `until()`."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        preexec_fn=interruptible,
-    ) as process:
-        try:
-            limit = time.monotonic() + 120
-            while not until() and process.poll() is None and time.monotonic() < limit:
-                time.sleep(0.02)
-            os.killpg(process.pid, signal.SIGINT)
-            said, _ = process.communicate(timeout=60)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode != 0, said
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    code, said, _ = interrupt(command, folder, until, 120, **streams)
+    assert code != 0, said
     return said
 
 

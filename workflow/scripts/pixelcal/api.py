@@ -45,9 +45,9 @@ from pixelcal.energy.simulation.spectra import expected_spectrum, make_camera
 from pixelcal.errors import InputError
 from pixelcal.instrument import Instrument
 from pixelcal.io.fits_files import open_fits
-from pixelcal.io.instruments import load_instrument
+from pixelcal.io.instruments import camera_of, load_instrument
 from pixelcal.io.resources import RESOURCES, shipped_or_given
-from pixelcal.io.tables import read_columns
+from pixelcal.io.tables import read_columns, with_units
 
 __all__ = [
     "Relation",
@@ -130,7 +130,7 @@ def calibrate_spectra(
     if response is None:
         response = _learnt(counts, gain, offset, table, camera, min_counts)
     rows = fit_pixels(counts, detnum, gain, offset, table, response, options)
-    return Relation(_with_units(rows, FIT_UNITS))
+    return Relation(with_units(rows, FIT_UNITS))
 
 
 def learn_response(
@@ -170,7 +170,7 @@ def _learnt(counts, gain, offset, table, camera, min_counts) -> Response:
 
 def _camera_and_lines(instrument, lines) -> tuple[Instrument, LineTable]:
     """The instrument, and the line table or that of the instrument."""
-    camera = instrument if isinstance(instrument, Instrument) else load_instrument(instrument)
+    camera = camera_of(instrument)
     chosen = shipped_or_given(camera.lines) if lines is None else lines
     return camera, chosen if isinstance(chosen, LineTable) else read_line_table(chosen)
 
@@ -358,7 +358,7 @@ def fit_spe_charges(
     options = SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
     data = (spectra[name] for name in ("COUNTS", "START", "WIDTH", "PIXEL"))
     rows = fit_spe_pixels(*data, options)
-    return _with_units(rows, spe_columns.UNITS)
+    return with_units(rows, spe_columns.UNITS)
 
 
 def required_charge_resolution(charge_pe, nsb: float) -> np.ndarray:
@@ -383,11 +383,3 @@ def required_charge_resolution(charge_pe, nsb: float) -> np.ndarray:
     [2.039 0.157]
     """
     return required_resolution(np.asarray(charge_pe, float), nsb)
-
-
-def _with_units(rows: np.ndarray, units: dict[str, str]) -> Table:
-    """An astropy table of the rows; units as a FITS file would have them."""
-    table = Table(rows)
-    for name, unit in units.items():
-        table[name].unit = unit
-    return table

@@ -31,10 +31,10 @@ from pixelcal.energy.response.io import read_responses
 from pixelcal.energy.results.merge import RELATION_EXTENSION, RELATION_UNITS
 from pixelcal.errors import InputError
 from pixelcal.instrument import UNKNOWN, Instrument
-from pixelcal.io.instruments import load_instrument
+from pixelcal.io.instruments import camera_of
 from pixelcal.io.provenance import software_version
 from pixelcal.io.resources import shipped_or_given
-from pixelcal.io.tables import has_extension, read_columns, table_hdu, write_fits
+from pixelcal.io.tables import has_extension, read_columns, table_hdu, with_units, write_fits
 
 HISTORY_SETTINGS = {
     "false_alarms": 0.1,
@@ -94,7 +94,7 @@ def refit_pixels(
     >>> again.gain, again.gain_err  # doctest: +SKIP
     (array([0.14517]), array([9.8e-05]))
     """
-    camera = instrument if isinstance(instrument, Instrument) else load_instrument(instrument)
+    camera = camera_of(instrument)
     folder, pixel = Path(folder), np.atleast_1d(np.asarray(pixel, int))
     table = read_line_table(folder / "lines.csv")
     responses = read_responses(folder / "response.fits", table)
@@ -109,7 +109,7 @@ def refit_pixels(
         data = counts[rows], pixel[rows], gain[rows], offset[rows]
         return fit_pixels(*data, table, of_kind(responses, kind), options, half)
 
-    return Relation(_with_units(fit_by_kind(kinds, fit)))
+    return Relation(with_units(fit_by_kind(kinds, fit), FIT_UNITS))
 
 
 def _for_each(value, pixel: np.ndarray) -> np.ndarray:
@@ -132,14 +132,6 @@ def _spectra_of(path: Path, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray |
     if has_extension(path, "FIRST_HALF"):
         halves = np.asarray(read_columns(path, "FIRST_HALF")["COUNTS"])[place]
     return np.asarray(spectra["COUNTS"])[place], halves, kinds_of(spectra)[place]
-
-
-def _with_units(rows: np.ndarray) -> Table:
-    """A table of the rows of fits."""
-    table = Table(rows)
-    for name, unit in FIT_UNITS.items():
-        table[name].unit = unit
-    return table
 
 
 def write_relation(
@@ -174,7 +166,7 @@ def write_relation(
     >>> write_relation("week12/relation.fits", relation,
     ...     start="2025-03-17", stop="2025-03-24")  # doctest: +SKIP
     """
-    camera = instrument if isinstance(instrument, Instrument) else load_instrument(instrument)
+    camera = camera_of(instrument)
     path = Path(path)
     cards = [
         ("INSTRUME", camera.instrume[0] if camera.instrume else UNKNOWN, "instrument"),
@@ -235,7 +227,7 @@ def write_history(
     >>> alarms = write_history("history.fits", ["week11/relation.fits",
     ...     "week12/relation.fits"])  # doctest: +SKIP
     """
-    camera = instrument if isinstance(instrument, Instrument) else load_instrument(instrument)
+    camera = camera_of(instrument)
     epochs = read_epochs(relations, camera)
     pixel_map = read_pixel_map(shipped_or_given(camera.pixel_map))
     chosen = HISTORY_SETTINGS | dict(settings or {})

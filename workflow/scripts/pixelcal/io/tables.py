@@ -10,7 +10,7 @@ import io
 import json
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,14 @@ def as_rows(**columns: np.ndarray) -> np.ndarray:
     for name, column in columns.items():
         rows[name] = column
     return rows
+
+
+def with_units(rows: np.ndarray, units: Mapping[str, str]) -> Table:
+    """An astropy table of a structured array (n,); units as a FITS file would have them."""
+    table = Table(rows)
+    for name, unit in units.items():
+        table[name].unit = unit
+    return table
 
 
 def append_cards(header: fits.Header, cards: Iterable[tuple]) -> None:

@@ -9,17 +9,15 @@ import numpy as np
 
 from pixelcal.charge.extraction.charges import Charges
 from pixelcal.charge.runs.hdf5 import OpenRun
+from pixelcal.charge.runs.pixel_columns import HIGHEST_PIXEL, MOST_NAMED
 from pixelcal.charge.runs.waveforms import REASONS
 from pixelcal.errors import InputError
 from pixelcal.io.merge import read_bad_pixels
 
 LOGGER = logging.getLogger("pixelcal")
 NONE = np.array([], int)
-HIGHEST_PIXEL = 32767
 MANY_LOST = 0.05
 """Fraction of the events from which on it is said that they are left out."""
-MOST_NAMED = 5
-"""Pixels that are named one by one on the terminal."""
 
 
 def rows_of(run: OpenRun, pixel: np.ndarray, bad: np.ndarray = NONE) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.charge.extraction.charges import Charges, many_not_finite, piled_up
-from pixelcal.charge.extraction.checks import MANY_LOST, MOST_NAMED
+from pixelcal.charge.extraction.checks import MANY_LOST
+from pixelcal.charge.runs.pixel_columns import MOST_NAMED
 from pixelcal.charge.runs.ready_charges import ReadyCharges
 from pixelcal.charge.runs.waveforms import FLAGS, count_reasons
 from pixelcal.errors import InputError

@@ -60,13 +60,8 @@ class OpenRun(Hdf5File):
         self._event_id = self._dataset(file, "event_ids", (self.n_events,), "iu")
         self._flags = self._dataset(file, "event_flags", (self.n_events,), "u")
         self._true_pe = self._dataset(file, "true_pe", (self.n_events, n_pixels), "iu")
-        self._types = self._dataset(file, "event_types", (self.n_events,), "iu")
+        self._type = self._types(file, self.n_events, event_types)
         self._wanted_types = wanted_types(event_types)
-        if event_types is not None and self._types is None:
-            raise InputError(
-                f"{self._where}: has no dataset event_types, but sstcam.source.event_types names"
-                f" {', '.join(event_types)}; leave it null, or write the types"
-            )
         self.properties = RunProperties(
             pixel=self._pixels(file, n_pixels),
             n_samples=self._waveforms.shape[2],
@@ -100,10 +95,10 @@ class OpenRun(Hdf5File):
         for first in range(0, n_events, step):
             rows = slice(first, min(first + step, n_events))
             waveforms = self._read(self._waveforms, rows)
-            types = None if self._types is None else self._read(self._types, rows, np.int64)
+            types = None if self._type is None else self._read(self._type, rows, np.int64)
             yield Block(
                 waveforms,
-                self._ids(rows),
+                self._ids(self._event_id, rows),
                 self._event_flags(rows, waveforms, types),
                 None if self._true_pe is None else self._read(self._true_pe, rows, np.int32),
                 types,
@@ -123,16 +118,6 @@ class OpenRun(Hdf5File):
         wanted = max(1, block_bytes // event_bytes)
         chunk = data.chunks[0] if data.chunks else 1
         return max(chunk, wanted // chunk * chunk)
-
-    def _ids(self, rows: slice) -> np.ndarray:
-        if self._event_id is None:
-            return np.arange(rows.start, rows.stop, dtype=np.int64)
-        return self._read(self._event_id, rows, np.int64)
-
-    def _failing(self, file, n_pixels: int) -> np.ndarray | None:
-        """Pixels (n_pixels,) bool that do not work, where the file says it."""
-        data = self._dataset(file, "pixel_failing", (n_pixels,), "iu")
-        return None if data is None else self._read(data, slice(None)) != 0
 
     def _check_waveforms(self) -> None:
         data = self._waveforms

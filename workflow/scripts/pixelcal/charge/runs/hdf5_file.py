@@ -6,17 +6,15 @@ not followed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from pixelcal.charge.runs.pixel_columns import check_numbers, check_places, unique_numbers
 from pixelcal.errors import InputError
-
-LARGEST_PLACE_M = 5.0
-"""No camera is larger: positions beyond are in another unit than m."""
 
 GET_ANEW = "get the file anew"
 
@@ -65,9 +63,7 @@ class Hdf5File:
                 return None
             data = file[name] if isinstance(link, h5py.HardLink) else None
         except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise InputError(
-                f"{self._where}: is damaged ({_first_line(error)}); {GET_ANEW}"
-            ) from None
+            raise self._damaged(error) from None
         if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
             raise InputError(
                 f"{self._where}: {name} is no dataset of the file itself; links, external and"
@@ -92,11 +88,7 @@ class Hdf5File:
                 f"{self._where}: has one of pixel_x and pixel_y; write both, or leave both out"
             )
         places = np.array([self._read(axis, slice(None), np.float64) for axis in data])
-        if np.nanmax(np.abs(places), initial=0.0) > LARGEST_PLACE_M:
-            raise InputError(
-                f"{self._where}: pixel_x and pixel_y have values beyond {LARGEST_PLACE_M:g}; write"
-                " the positions of the pixels in m"
-            )
+        check_places(places, self._where, "pixel_x and pixel_y")
         return places
 
     def _pixels(self, file, n_pixels: int) -> np.ndarray:
@@ -106,24 +98,36 @@ class Hdf5File:
                 f"{self._where}: has no dataset pixels with the numbers of its {n_pixels} pixels"
             )
         pixel = self._read(data, slice(None), np.int64)
-        if pixel.min() < 0 or pixel.max() > 32767:
-            raise InputError(f"{self._where}: pixels must be numbers from 0 to 32767")
-        values, counts = np.unique(pixel, return_counts=True)
-        if len(values) < n_pixels:
+        check_numbers(pixel, self._where, "pixels")
+        return unique_numbers(pixel, self._where, "pixels")
+
+    def _failing(self, file, n_pixels: int) -> np.ndarray | None:
+        """Pixels (n_pixels,) bool that do not work, where the file says it."""
+        data = self._dataset(file, "pixel_failing", (n_pixels,), "iu")
+        return None if data is None else self._read(data, slice(None)) != 0
+
+    def _ids(self, data, rows: slice) -> np.ndarray:
+        """Numbers (n,) of events of a dataset; their places without one."""
+        if data is None:
+            return np.arange(rows.start, rows.stop, dtype=np.int64)
+        return self._read(data, rows, np.int64)
+
+    def _types(self, file, n_events: int, wanted: Sequence[str] | None):
+        """The dataset of the types of events; None where there is none and none are `wanted`."""
+        data = self._dataset(file, "event_types", (n_events,), "iu")
+        if wanted is not None and data is None:
             raise InputError(
-                f"{self._where}: pixel {values[counts > 1][0]} stands twice in pixels; give each"
-                " pixel one row"
+                f"{self._where}: has no dataset event_types, but sstcam.source.event_types names"
+                f" {', '.join(wanted)}; leave it null, or write the types"
             )
-        return pixel.astype(np.int32)
+        return data
 
     def _texts(self, file) -> dict[str, str]:
         """The attributes of the file that are plain ASCII text."""
         try:
             found = dict(file.attrs)
         except (OSError, RuntimeError, TypeError) as error:
-            raise InputError(
-                f"{self._where}: is damaged ({_first_line(error)}); {GET_ANEW}"
-            ) from None
+            raise self._damaged(error) from None
         return {
             name: value
             for name, value in found.items()
@@ -134,9 +138,7 @@ class Hdf5File:
         try:
             return data.attrs.get(name, default)
         except (OSError, RuntimeError) as error:
-            raise InputError(
-                f"{self._where}: is damaged ({_first_line(error)}); {GET_ANEW}"
-            ) from None
+            raise self._damaged(error) from None
 
     def _adc_range(self, data) -> tuple[float, float] | None:
         """Lowest and highest value of the ADC; None where the file does not say the highest."""

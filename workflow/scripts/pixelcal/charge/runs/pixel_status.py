@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pixelcal.charge.runs.pixel_columns import MOST_NAMED
+
 GAINS_STORED = 0b1100
 """Bits of a pixel's status that say that the high and the low gain are there (CTAO's DL0 model)."""
 MONITORED = (
@@ -17,8 +19,6 @@ MONITORED = (
 FEW_FAILING, MANY_FAILING = 10, 0.01
 """More events, and a larger fraction of them, in which a pixel fails: it does not work."""
 
-MOST_NAMED = 5
-"""Pixels that are named one by one on the terminal."""
 LOGGER = logging.getLogger("pixelcal")
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pixelcal.charge.runs.hdf5_file import (
-    GET_ANEW,
-    LARGEST_PLACE_M,
-    Hdf5File,
-    open_hdf5,
-    other_form,
+from pixelcal.charge.runs.hdf5_file import GET_ANEW, Hdf5File, open_hdf5, other_form
+from pixelcal.charge.runs.pixel_columns import (
+    HIGHEST_PIXEL,
+    check_numbers,
+    check_places,
+    unique_numbers,
 )
 from pixelcal.charge.runs.ready_histograms import UNSAID, unit_of
 from pixelcal.charge.runs.waveforms import event_flags, wanted_types
@@ -137,7 +137,7 @@ class _ChargeDatasets(Hdf5File):
             step=self._step(data),
             counts_steps=False,
             unit=unit_of(self._attribute(data, "unit"), self._where, "charges"),
-            event_id=self._ids(file, n_events, rows),
+            event_id=self._ids(self._dataset(file, "event_ids", (n_events,), "iu"), rows),
             flags=self._flags(file, n_events, rows, event_types),
             true_pe=None if truth is None else pick(self._values(truth, chosen)).astype(np.int32),
             places=self._places(file, n_pixels),
@@ -152,12 +152,11 @@ class _ChargeDatasets(Hdf5File):
 
     def _of_working(self, file, charges: np.ndarray) -> np.ndarray:
         """The charges (n_pixels, n), NaN of pixels that do not work, as the file says."""
-        data = self._dataset(file, "pixel_failing", charges.shape[:1], "iu")
-        failing = np.zeros(len(charges), bool) if data is None else self._read(data, slice(None))
-        if not failing.any():
+        failing = self._failing(file, len(charges))
+        if failing is None or not failing.any():
             return charges
         charges = charges.astype(float)
-        charges[failing != 0] = np.nan
+        charges[failing] = np.nan
         return charges
 
     def _by_pixel(self, file: h5py.File, data) -> bool:
@@ -193,20 +192,9 @@ class _ChargeDatasets(Hdf5File):
             )
         return step
 
-    def _ids(self, file, n_events: int, rows: slice) -> np.ndarray:
-        data = self._dataset(file, "event_ids", (n_events,), "iu")
-        if data is None:
-            return np.arange(rows.stop, dtype=np.int64)
-        return self._read(data, rows, np.int64)
-
     def _flags(self, file, n_events: int, rows: slice, event_types) -> np.ndarray:
         flags = self._dataset(file, "event_flags", (n_events,), "u")
-        types = self._dataset(file, "event_types", (n_events,), "iu")
-        if event_types is not None and types is None:
-            raise InputError(
-                f"{self._where}: has no dataset event_types, but sstcam.source.event_types names"
-                f" {', '.join(event_types)}; leave it null, or write the types"
-            )
+        types = self._types(file, n_events, event_types)
         return event_flags(
             self._read(flags, rows, np.int64, rows.stop),
             None if types is None else self._read(types, rows, np.int64),
@@ -271,24 +259,15 @@ def _native(values) -> np.ndarray:
 
 def _fits_pixels(column, where: str) -> np.ndarray:
     pixel = _native(column)
-    if pixel.dtype.kind not in "iu" or pixel.min(initial=0) < 0 or pixel.max(initial=0) > 32767:
-        raise InputError(f"{where}: PIXEL must be numbers from 0 to 32767")
-    numbers, counts = np.unique(pixel, return_counts=True)
-    if len(numbers) < len(pixel):
-        raise InputError(
-            f"{where}: pixel {numbers[counts > 1][0]} stands twice in PIXELS; give each pixel one"
-            " row"
-        )
-    return pixel.astype(np.int32)
+    if pixel.dtype.kind not in "iu":
+        raise InputError(f"{where}: PIXEL must be numbers from 0 to {HIGHEST_PIXEL}")
+    check_numbers(pixel, where, "PIXEL")
+    return unique_numbers(pixel, where, "PIXELS")
 
 
 def _fits_places(pixels, names: Sequence[str], where: str) -> np.ndarray | None:
     if "X" not in names or "Y" not in names:
         return None
     places = np.array([_native(pixels[axis]).astype(float) for axis in ("X", "Y")])
-    if np.nanmax(np.abs(places), initial=0.0) > LARGEST_PLACE_M:
-        raise InputError(
-            f"{where}: X and Y have values beyond {LARGEST_PLACE_M:g}; write the positions of the"
-            " pixels in m"
-        )
+    check_places(places, where, "X and Y")
     return places

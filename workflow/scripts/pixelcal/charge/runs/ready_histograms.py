@@ -13,12 +13,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pixelcal.charge.runs.hdf5_file import Hdf5File, open_hdf5, other_form
+from pixelcal.charge.runs.hdf5_file import GET_ANEW, Hdf5File, open_hdf5, other_form
+from pixelcal.charge.runs.hdf5_names import SIGNATURE
+from pixelcal.charge.runs.pixel_columns import HIGHEST_PIXEL, check_numbers
 from pixelcal.errors import InputError
 from pixelcal.io.csv_rows import read_cells
 
-HDF5, NPY = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"
-"""First bytes of files."""
+NPY = b"\x93NUMPY"
+"""First bytes of a file of numpy."""
 
 EVEN = 0.01
 """How far an edge of a bin may be from where even bins have it, in bins: rounded numbers are."""
@@ -71,10 +73,10 @@ def read_ready_histograms(path: str | Path) -> ReadyHistograms:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            head = file.read(len(HDF5))
+            head = file.read(len(SIGNATURE))
     except OSError as error:
         raise InputError(f"run {path}: cannot be read ({error.strerror})") from None
-    if head == HDF5:
+    if head == SIGNATURE:
         with open_hdf5(path) as file:
             return _HistogramFile(path, file).histograms
     if head.startswith(NPY):
@@ -269,7 +271,7 @@ def _read_array(path: Path) -> ReadyHistograms:
         values = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(
-            f"{where}: is not an array that can be read ({error}); get the file anew"
+            f"{where}: is not an array that can be read ({error}); {GET_ANEW}"
         ) from None
     if values.ndim == 2 and values.shape[0] != 2 and values.shape[1] == 2:
         values = values.T
@@ -326,8 +328,9 @@ def _read_csv(path: Path) -> ReadyHistograms:
 
 def _several_pixels(pixel, charge, count, where: str, what: str, low: bool) -> ReadyHistograms:
     """Histograms of several pixels, each a run of rows of its number."""
-    if not len(pixel) or (pixel % 1 != 0).any() or pixel.min() < 0 or pixel.max() > 32767:
-        raise InputError(f"{where}: pixel must be numbers from 0 to 32767")
+    if not len(pixel):
+        raise InputError(f"{where}: pixel must be numbers from 0 to {HIGHEST_PIXEL}")
+    check_numbers(pixel, where, "pixel")
     numbers = np.unique(pixel).astype(np.int32)
     parts = [
         _one_pixel(charge[rows], count[rows], f"{where}: pixel {number}", what, low)

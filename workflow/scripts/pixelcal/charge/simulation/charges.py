@@ -35,7 +35,13 @@ class Sipm:
 def avalanches(rng, mean, opct, n):
     """Avalanches (n,) of flashes: Poisson light, each with Poisson offspring, and these again."""
     total = rng.poisson(mean, n)
-    generation = total.copy()
+    return total + offspring(rng, total, opct)
+
+
+def offspring(rng, number, opct):
+    """Avalanches (n,) by crosstalk of `number` (n,) of them, and of their offspring."""
+    total = np.zeros(len(number), int)
+    generation = number
     while generation.any():
         generation = rng.poisson(opct * generation)
         total += generation

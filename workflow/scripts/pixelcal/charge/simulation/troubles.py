@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pixelcal.charge.simulation.charges import offspring
+
 
 def afterpulses(probability):
     """Each avalanche may have a delayed one, of which the window sees a random part."""
@@ -56,7 +58,7 @@ def late_avalanches(dark=0.0, afterpulses=0.0, delayed=0.0, decay=0.25, delay=0.
         late = np.concatenate([*begun, after])
         part = _part_in_window(late, decay)
         part[len(late) - len(after) :] *= -np.expm1(-after / decay)
-        number = 1 + _offspring(rng, np.ones(len(late), int), pixel.opct)
+        number = 1 + offspring(rng, np.ones(len(late), int), pixel.opct)
         number[len(late) - len(after) :] = 1
         size = number * pixel.pe
         size = size + np.sqrt(number) * pixel.sigma_pe * rng.standard_normal(len(late))
@@ -70,16 +72,6 @@ def _part_in_window(time, decay):
     """Charge in the window of pulses that begin at `time` (n,), over that of one at 0."""
     inside = np.expm1(-np.maximum(1.0 - time, 0.0) / decay) / np.expm1(-1.0 / decay)
     return np.where(time < 0.0, np.exp(np.minimum(time, 0.0) / decay), inside)
-
-
-def _offspring(rng, number, opct):
-    """Avalanches (n,) by crosstalk of `number` (n,) of them, and of their offspring."""
-    total = np.zeros(len(number), int)
-    generation = number
-    while generation.any():
-        generation = rng.poisson(opct * generation)
-        total += generation
-    return total
 
 
 def drifting_pedestal(fraction):

@@ -16,16 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.likelihood import Spectra, copy_parameters
-from pixelcal.charge.spe.model import (
-    N_PARAMETERS,
-    N_PER_RUN,
-    N_SHARED,
-    PE,
-    V_PED,
-    bin_probabilities,
-)
-from pixelcal.charge.spe.noise.spectrum import bin_probabilities as noisy_probabilities
+from pixelcal.charge.spe.likelihood import Spectra
+from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, PE, V_PED
+from pixelcal.charge.spe.noise.spectrum import N_COMMON, model_runs
 from pixelcal.charge.spe.start import N_FREQUENCIES, strongest_spacing
 from pixelcal.numerics.jit import njit
 
@@ -67,15 +60,10 @@ def gains_beside(spectra: Spectra, theta, noisy) -> tuple[Check, Check]:
     noisy : (N_COMMON + 2 R,) float or None
         With noise, in those of `noise.spectrum`; None without.
     """
-    if noisy is not None:
-        probability = noisy_probabilities(noisy, spectra)[0]
-    else:
-        probability = np.empty(spectra.counts.shape)
-        parameters = np.empty(N_PARAMETERS)
-        gradient = np.empty((N_PARAMETERS, probability.shape[1]))
-        for run, row in enumerate(probability):
-            copy_parameters(theta, run, parameters)
-            bin_probabilities(parameters, spectra.start[run], spectra.width, row, gradient)
+    noise = None if noisy is None else noisy[N_SHARED:N_COMMON]
+    per_run = theta[N_SHARED:].reshape(-1, N_PER_RUN)
+    shared = np.broadcast_to(theta[:N_SHARED], (len(per_run), N_SHARED))
+    probability, _ = model_runs(np.hstack([shared, per_run]), noise, spectra)
     expected = spectra.counts.sum(axis=1, keepdims=True) * probability
     eped = theta[N_SHARED::N_PER_RUN]
     return (

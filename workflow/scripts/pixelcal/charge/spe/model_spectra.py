@@ -15,15 +15,13 @@ from pixelcal.charge.spe.model import (
     LAMBDA,
     MAX_AVALANCHES,
     N_PARAMETERS,
-    N_SHARED,
     OPCT,
     PE,
     V_PE,
     V_PED,
     avalanche_terms,
-    bin_probabilities,
 )
-from pixelcal.charge.spe.noise.spectrum import bin_probabilities as noisy_probabilities
+from pixelcal.charge.spe.noise.spectrum import model_runs
 
 BINS_PER_PE = 15
 """Bins that are drawn in one photoelectron: enough for a pedestal of 0.1 photoelectrons."""
@@ -86,11 +84,6 @@ def noise_of(row) -> np.ndarray | None:
     return noise if np.isfinite(noise).all() and noise.any() else None
 
 
-def with_noise(parameters, noise) -> np.ndarray:
-    """Parameters (N_COMMON + 2,) of `noise.spectrum`, of one run with `parameters` (6,)."""
-    return np.concatenate([parameters[:N_SHARED], noise, parameters[N_SHARED:]])
-
-
 def expected_counts(
     parameters, start: float, width: float, n: int, flashes: float, noise=None
 ) -> np.ndarray:
@@ -98,13 +91,9 @@ def expected_counts(
 
     `parameters` (6,) are those of `run_parameters`, `noise` (N_NOISE,) that of `noise_of`.
     """
-    parameters = np.asarray(parameters, float)
-    if noise is not None:
-        bins = Spectra(np.zeros((1, n)), np.array([float(start)]), float(width))
-        return flashes * noisy_probabilities(with_noise(parameters, noise), bins)[0][0]
-    probability, unused = np.empty(n), np.empty((N_PARAMETERS, n))
-    bin_probabilities(parameters, float(start), float(width), probability, unused)
-    return flashes * probability
+    bins = Spectra(np.zeros((1, n)), np.array([float(start)]), float(width))
+    probability, _ = model_runs(np.asarray(parameters, float)[None], noise, bins)
+    return flashes * probability[0]
 
 
 def pixel_views(spectrum, row, bins_per_pe: int = BINS_PER_PE) -> list[RunView]:

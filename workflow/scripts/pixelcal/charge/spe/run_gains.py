@@ -15,19 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, Spectra, group_bins
-from pixelcal.charge.spe.model import (
-    N_PARAMETERS,
-    N_PER_RUN,
-    N_SHARED,
-    PE,
-    V_PE,
-    V_PED,
-    bin_probabilities,
-)
-from pixelcal.charge.spe.model_spectra import noise_of, run_parameters, with_noise
-from pixelcal.charge.spe.noise.spectrum import N_COMMON
-from pixelcal.charge.spe.noise.spectrum import bin_probabilities as noisy_probabilities
+from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, group_bins
+from pixelcal.charge.spe.model import N_PARAMETERS, PE, V_PE, V_PED
+from pixelcal.charge.spe.model_spectra import noise_of, run_parameters
+from pixelcal.charge.spe.noise.spectrum import model_runs
 from pixelcal.numerics.statistics import robust_std
 
 BINS_PER_WIDTH = 4.0
@@ -115,18 +106,6 @@ def _largest_difference(values: np.ndarray, errors: np.ndarray) -> tuple[float, 
     return float(values[high] - values[low]), float(np.hypot(errors[high], errors[low]))
 
 
-def _run_model(parameters, noise, spectrum: Spectra) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (n,) of the bins of one run and their gradient (6, n)."""
-    if noise is not None:
-        probability, gradient = noisy_probabilities(with_noise(parameters, noise), spectrum)
-        kept = np.r_[0:N_SHARED, N_COMMON : N_COMMON + N_PER_RUN]
-        return probability[0], gradient[0][kept]
-    n = spectrum.counts.shape[1]
-    probability, gradient = np.empty(n), np.empty((N_PARAMETERS, n))
-    bin_probabilities(parameters, float(spectrum.start[0]), spectrum.width, probability, gradient)
-    return probability, gradient
-
-
 def _one_step(counts, start, width, parameters, noise) -> tuple[np.ndarray, np.ndarray]:
     """Relative change (R,) of the gain of each run, and its error; `parameters` (R, 6).
 
@@ -142,15 +121,14 @@ def _one_step(counts, start, width, parameters, noise) -> tuple[np.ndarray, np.n
     per_run = [i for i in range(N_PARAMETERS) if i not in SHARED_WIDTHS]
     size = n_shared + n_per_run * n_runs
     score, information = np.zeros(size), np.zeros((size, size))
+    probability, gradient = model_runs(parameters, noise, spectra)
     for run in range(n_runs):
-        alone = Spectra(spectra.counts[run : run + 1], spectra.start[run : run + 1], spectra.width)
-        probability, gradient = _run_model(parameters[run], noise, alone)
-        slope = gradient / probability
+        slope = gradient[run] / probability[run]
         place = np.zeros(N_PARAMETERS, int)
         place[list(SHARED_WIDTHS)] = range(n_shared)
         place[per_run] = n_shared + n_per_run * run + np.arange(n_per_run)
         score[place] += slope @ spectra.counts[run]
-        information[np.ix_(place, place)] += spectra.counts[run].sum() * slope @ gradient.T
+        information[np.ix_(place, place)] += spectra.counts[run].sum() * slope @ gradient[run].T
     scale = np.sqrt(np.diag(information))
     scale = np.where(scale > 0, scale, 1.0)
     if not np.isfinite(information).all():

@@ -146,7 +146,7 @@ def explain(
     asked = tuple(kind for kind in KINDS if allowed.get(kind))
     possible = tuple(kind for kind in KINDS if allowed.get(kind) is not False)
     spectra = regrouped(counts, start, width, clean)
-    if not possible or not (asked or is_noisy(clean, spectra, possible)):
+    if not possible or not (asked or _is_noisy(clean, spectra, possible)):
         return None
     found = _maximise(_with_noise(clean, possible, DECAY_PRIOR), spectra, possible, moments)
     if _is_doubtful(found):
@@ -232,7 +232,7 @@ def _with_noise(theta, kinds, decay: float) -> np.ndarray:
     return np.r_[theta[:N_SHARED], noise, theta[N_SHARED:]]
 
 
-def is_noisy(clean, spectra: Spectra, kinds) -> bool:
+def _is_noisy(clean, spectra: Spectra, kinds) -> bool:
     """Whether the likelihood rises with some kind of noise, at the fit without any (Rao's test)."""
     noise = np.concatenate([KINDS[kind] for kind in kinds]).astype(int)
     slopes = noise_slopes(clean, DECAY_PRIOR, spectra)[:, noise]

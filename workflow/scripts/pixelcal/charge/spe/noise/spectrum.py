@@ -17,7 +17,8 @@ from scipy.fft import irfft, next_fast_len, rfftfreq
 from scipy.special import ndtr, xlogy
 
 from pixelcal.charge.spe.likelihood import Spectra
-from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, PE, V_PED
+from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
+from pixelcal.charge.spe.model import bin_probabilities as sum_of_peaks
 from pixelcal.charge.spe.noise.exponents import exponents
 from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, N_NOISE, late_charges
 from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
@@ -150,6 +151,38 @@ def _run_bins(theta, frequency, avalanches, start, width, n, length) -> np.ndarr
     found[0, -1] = 1.0 - found[0, :-1].sum()
     found[1:, -1] = -found[1:, :-1].sum(axis=1)
     return found
+
+
+def model_runs(parameters, noise, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of each bin of all runs, with noise or without, and its derivatives.
+
+    Parameters
+    ----------
+    parameters : (R, N_PARAMETERS) float
+        Those of `model` for each run; the shared ones are the same in all.
+    noise : (N_NOISE,) float or None
+        None: without noise, as sums of peaks.
+    spectra : Spectra
+        R runs of n bins; the ends hold all that lies beyond them.
+
+    Returns
+    -------
+    probability : (R, n) float
+    gradient : (R, N_PARAMETERS, n) float
+        At fixed noise.
+    """
+    n_runs, n = spectra.counts.shape
+    if noise is not None:
+        theta = np.concatenate([parameters[0, :N_SHARED], noise, parameters[:, N_SHARED:].ravel()])
+        probability, gradient = bin_probabilities(theta, spectra)
+        return probability, gradient[:, np.r_[0:N_SHARED, N_COMMON : N_COMMON + N_PER_RUN]]
+    probability, gradient = np.empty((n_runs, n)), np.empty((n_runs, N_PARAMETERS, n))
+    for run in range(n_runs):
+        sum_of_peaks(
+            parameters[run], float(spectra.start[run]), float(spectra.width),
+            probability[run], gradient[run],
+        )  # fmt: skip
+    return probability, gradient
 
 
 @cache
