@@ -27,10 +27,10 @@ from astropy.io import fits
 from pixelcal.charge.extraction.charges import UNKNOWN
 from pixelcal.charge.extraction.io import ChargeFile
 from pixelcal.charge.simulation.flashes import REFERENCE_SHIFT, REFERENCE_WINDOW, make_pulse
+from pixelcal.charge.spe.checks.run_checks import UNSTABLE_JITTER, RunChecks, with_checks
+from pixelcal.charge.spe.checks.run_gains import run_gains
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 from pixelcal.charge.spe.merge import complete_status
-from pixelcal.charge.spe.run_checks import UNSTABLE_JITTER, RunChecks, with_checks
-from pixelcal.charge.spe.run_gains import run_gains
 from pixelcal.charge.spe.spectra import bin_widths, fill_run, spectra_rows
 from pixelcal.status import ChargeStatus, has_valid_fit
 

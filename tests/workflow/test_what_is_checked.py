@@ -10,9 +10,9 @@ from pixelcal import status
 from pixelcal.charge.extraction import charges, checks
 from pixelcal.charge.extraction import io as charge_io
 from pixelcal.charge.report import model as spe_model
-from pixelcal.charge.spe import cross_checks, run_checks, run_gains
 from pixelcal.charge.spe import fit as spe_fit
-from pixelcal.charge.spe import outliers as spe_outliers
+from pixelcal.charge.spe.checks import cross_checks, run_checks, run_gains
+from pixelcal.charge.spe.checks import outliers as spe_outliers
 from pixelcal.charge.spe.noise import fit as noise_fit
 from pixelcal.energy.events import clock, intervals, losses, order, overlap
 from pixelcal.energy.fit import (

@@ -14,6 +14,13 @@ import numpy as np
 from pixelcal.charge.extraction.io import read_charges
 from pixelcal.charge.runs.pixel_grid import places_of_pixels, tell_places
 from pixelcal.charge.runs.pixel_map import read_pixel_map
+from pixelcal.charge.spe.checks.run_checks import (
+    RunChecks,
+    check_cards,
+    tell,
+    with_checks,
+)
+from pixelcal.charge.spe.checks.run_gains import run_gains
 from pixelcal.charge.spe.columns import (
     FIT_EXTENSION,
     SPE_EXTENSION,
@@ -25,13 +32,6 @@ from pixelcal.charge.spe.columns import (
 )
 from pixelcal.charge.spe.merge import complete_status, status_comments
 from pixelcal.charge.spe.ready import charge_units, known_camera
-from pixelcal.charge.spe.run_checks import (
-    RunChecks,
-    check_cards,
-    tell,
-    with_checks,
-)
-from pixelcal.charge.spe.run_gains import run_gains
 from pixelcal.io.merge import merge_chunks, placed_rows, read_bad_pixels
 from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import read_columns, table_hdu, write_fits

@@ -10,8 +10,8 @@ import numpy as np
 from pixelcal.charge.figures import spe as figures
 from pixelcal.charge.runs.pixel_grid import grid_of
 from pixelcal.charge.runs.pixel_map import read_pixel_map
+from pixelcal.charge.spe.checks.outliers import typical_pixel
 from pixelcal.charge.spe.columns import SPE_EXTENSION, SPECTRA_EXTENSION, run_names
-from pixelcal.charge.spe.outliers import typical_pixel
 from pixelcal.io.tables import read_columns
 from pixelcal.plotting import plots
 from pixelcal.workflow.script import running

@@ -36,8 +36,8 @@ from pixelcal.charge.resolution.requirement import State
 from pixelcal.charge.runs.pixel_grid import pixel_grid
 from pixelcal.charge.runs.pixel_map import PixelMap, read_pixel_map
 from pixelcal.charge.simulation.flashes import Light, flash_blocks, make_pixels
+from pixelcal.charge.spe.checks.outliers import typical_pixel
 from pixelcal.charge.spe.model_spectra import peak_curves, pixel_views, signed_deviance
-from pixelcal.charge.spe.outliers import typical_pixel
 from pixelcal.io.tables import read_columns
 from pixelcal.status import ChargeStatus
 

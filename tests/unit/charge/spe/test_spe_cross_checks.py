@@ -7,7 +7,7 @@ import pytest
 from helpers.real_files import real_file
 from helpers.spe_flashes import TROUBLES, Sipm, draw_spectra
 
-from pixelcal.charge.spe.cross_checks import gain_by_moments, gain_by_peaks
+from pixelcal.charge.spe.checks.cross_checks import gain_by_moments, gain_by_peaks
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.status import ChargeStatus

@@ -5,7 +5,7 @@ import pytest
 from helpers.flashes import draw_charges, draw_photoelectrons
 from helpers.spe_flashes import as_spectra
 
-from pixelcal.charge.spe import lamp
+from pixelcal.charge.spe.checks import lamp
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 
 TRUTH = {"pe": 30.0, "sigma_pe": 3.0, "sigma_ped": 6.0, "opct": 0.15, "pedestal": 200.0}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers.spe_flashes import Sipm, as_spectra, draw_charges
 
+from pixelcal.charge.spe.checks.run_gains import run_gains
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
-from pixelcal.charge.spe.run_gains import run_gains
 
 N_PIXELS, LIGHT = 40, (0.6, 1.2, 2.4)
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from pixelcal.charge.report.products import Products
 from pixelcal.charge.report.validation import QUANTITIES
+from pixelcal.charge.spe.checks.outliers import COMPARED, deviations, furthest
 from pixelcal.charge.spe.columns import SHARED
 from pixelcal.charge.spe.fit import PE_ERROR_LIMIT
 from pixelcal.charge.spe.model_spectra import peak_fractions, pixel_views
-from pixelcal.charge.spe.outliers import COMPARED, deviations, furthest
 from pixelcal.report.frame import packed, scaled
 from pixelcal.report.numbers import ABSENT, number, pvalue
 from pixelcal.status import CHARGE_WORDS, ChargeStatus

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pixelcal.charge.spe.checks.cross_checks import disagree, gains_beside
 from pixelcal.charge.spe.columns import NOISE, fit_dtype
-from pixelcal.charge.spe.cross_checks import disagree, gains_beside
 from pixelcal.charge.spe.likelihood import (
     MARGIN_ABOVE,
     MARGIN_BELOW,

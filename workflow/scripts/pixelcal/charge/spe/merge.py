@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelcal.charge.spe.outliers import find_outliers
+from pixelcal.charge.spe.checks.outliers import find_outliers
 from pixelcal.status import ChargeStatus, bit_comments, blank_invalid
 
 

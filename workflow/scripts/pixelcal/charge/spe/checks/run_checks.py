@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pixelcal.charge.extraction.io import ChargeFile
+from pixelcal.charge.spe.checks.lamp import Lamp, common_noise, lamp_of, without_lamp
+from pixelcal.charge.spe.checks.run_gains import RunGains
 from pixelcal.charge.spe.columns import PER_RUN, SHARED
-from pixelcal.charge.spe.lamp import Lamp, common_noise, lamp_of, without_lamp
-from pixelcal.charge.spe.run_gains import RunGains
 from pixelcal.numerics.statistics import median
 from pixelcal.status import ChargeStatus, has_valid_fit
 
