@@ -253,18 +253,28 @@ def _stages(folder, result, settings, spe, scan, bad_pixels, pixels, report, map
             {"runs": names, "date": None},
         ),
     )
+    own_fit = {key: value for key, value in settings["fit"].items() if key != "chunk_pixels"}
+    yield (
+        "learn_spe_noise",
+        lambda: run_script(
+            "learn_spe_noise",
+            folder,
+            {"spectra": paths["spectra"]},
+            {"noise": folder / "noise.fits"},
+            {"fit": own_fit, "date": None},
+        ),
+    )
     yield (
         "fit_spe",
         lambda: run_script(
             "fit_spe",
             folder,
-            {"spectra": paths["spectra"]},
+            {"spectra": paths["spectra"], "noise": folder / "noise.fits"},
             {"fits": folder / "chunk.fits"},
             {"fit": settings["fit"], "chunk": "0000", "date": None},
         ),
     )
     keys = {"spectra": str(paths["spectra"]), "peaks": str(paths["peaks"])}
-    own_fit = {key: value for key, value in settings["fit"].items() if key != "chunk_pixels"}
     used = {"fit": own_fit, "charges": charges, "pixels": list(pixels), "runs": names}
 
     def merge():

@@ -98,12 +98,16 @@ def _stages(folder, paths, form, files, pixels, bad_pixels, changes, report):
             "take_spe_spectra", folder, {"runs": [str(path) for path in files.values()]} | masked,
             {"spectra": paths["spectra"]}, common | {"runs": names, "light": light},
         )  # fmt: skip
-    chunk = folder / "chunk.fits"
+    chunk, noise = folder / "chunk.fits", folder / "noise.fits"
+    fit = {key: value for key, value in settings["fit"].items() if key != "chunk_pixels"}
+    yield "learn_spe_noise", lambda: run_script(
+        "learn_spe_noise", folder, {"spectra": paths["spectra"]}, {"noise": noise},
+        {"fit": fit, "date": None},
+    )  # fmt: skip
     yield "fit_spe", lambda: run_script(
-        "fit_spe", folder, {"spectra": paths["spectra"]}, {"fits": chunk},
+        "fit_spe", folder, {"spectra": paths["spectra"], "noise": noise}, {"fits": chunk},
         {"fit": settings["fit"], "chunk": "0000", "date": None},
     )  # fmt: skip
-    fit = {key: value for key, value in settings["fit"].items() if key != "chunk_pixels"}
     used = {"fit": fit, "charges": {}, "pixels": pixels, "runs": names, "bad_pixels": None}
     inputs = {"spectra": str(paths["spectra"]), "pixel_map": str(SSTCAM_MAP)} | given
     yield "merge_spe", lambda: run_script(

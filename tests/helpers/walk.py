@@ -26,6 +26,7 @@ SSTCAM_WALK = (
     "write_truth",
     "fill_spe_spectra",
     "plot_charges",
+    "learn_spe_noise",
     "fit_spe",
     "merge_spe",
     "validate_spe",

@@ -52,10 +52,13 @@ def fit(folder, runs):
     given = {"charges": [str(run.charges) for run in runs]}
     params = {"runs": names, "date": None}
     run_script("fill_spe_spectra", folder, given, {"spectra": spectra}, params)
-    options = SETTINGS["fit"] | {"chunk_pixels": N_PIXELS // 2}
+    noise, options = folder / "noise.fits", SETTINGS["fit"] | {"chunk_pixels": N_PIXELS // 2}
+    model = {key: value for key, value in options.items() if key != "chunk_pixels"}
+    params = {"fit": model, "date": None}
+    run_script("learn_spe_noise", folder, {"spectra": spectra}, {"noise": noise}, params)
     for path in chunks:
         params = {"fit": options, "chunk": path.stem, "date": None}
-        run_script("fit_spe", folder, {"spectra": spectra}, {"fits": path}, params)
+        run_script("fit_spe", folder, {"spectra": spectra, "noise": noise}, {"fits": path}, params)
     given = {"chunks": [str(path) for path in chunks], "spectra": spectra}
     given |= {"peaks": folder / "peaks.fits", "pixel_map": PIXEL_MAP}
     given |= {"charges": [str(run.charges) for run in runs]}

@@ -18,7 +18,7 @@ from pixelcal.io.provenance import file_sha256
 
 LIGHTS = (0.7, 2.0)
 READY_WALK = ("take_spe_spectra", *SSTCAM_WALK[SSTCAM_WALK.index("plot_charges") :])
-SPE_RULES = {"plot_charges", "fit_spe", "merge_spe", "validate_spe", "plot_spe"}
+SPE_RULES = {"plot_charges", "learn_spe_noise", "fit_spe", "merge_spe", "validate_spe", "plot_spe"}
 SCAN = "name,n_ph,n_ph_meas,nsb,nsb_meas"
 SETTINGS = {"spe": {"folder": "lab", "form": "histograms"}, "pixels": "0-4"}
 
@@ -89,7 +89,7 @@ def test_what_an_edit_makes_stale(finished, snakemake, tmp_path, edit):
     if again != "nothing":
         first = again.split("`")[1]
         expected = set(READY_WALK[READY_WALK.index(first) :]) & {"take_spe_spectra", *SPE_RULES}
-        if first == "fit_spe":
+        if first == "learn_spe_noise":
             expected -= {"plot_charges"}
     assert planned_rules(run) == expected
 

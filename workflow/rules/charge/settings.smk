@@ -238,15 +238,20 @@ def spe_fit_settings():
     return leaves(SSTCAM["fit"], *SPE_FIT)
 
 
+def spe_model_settings():
+    """What the fit of a pixel depends on, whatever the chunk."""
+    settings = spe_fit_settings()
+    return {key: value for key, value in settings.items() if key != "chunk_pixels"}
+
+
 def spe_settings():
     """All that the table of fits depends on. The size of a chunk is not among it."""
-    fit = {key: value for key, value in spe_fit_settings().items() if key != "chunk_pixels"}
     charges = {
         "waveforms": charge_settings,
         "charges": ready_charge_settings,
         "histograms": dict,
     }[FORMS["spe"]]
-    settings = {"fit": fit, "charges": charges(), "pixels": SSTCAM_PIXELS}
+    settings = {"fit": spe_model_settings(), "charges": charges(), "pixels": SSTCAM_PIXELS}
     return ordered(settings | {"runs": run_names("spe"), "bad_pixels": SSTCAM["bad_pixels"]})
 
 

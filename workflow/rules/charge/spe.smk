@@ -1,13 +1,44 @@
+rule learn_spe_noise:
+    """
+    What: dark counts, afterpulses and delayed crosstalk that the pixels of the camera have in
+        common, and how much pixels differ; nothing where they show none.
+    Physics: stacked score tests; one noise for up to 128 pixels by maximum likelihood, each with
+        its own gain and light; the scatter of the pixels by their marginal likelihood.
+    Wildcards: none.
+    """
+    input:
+        spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
+    output:
+        noise=f"{RESULTS}/sstcam/spe/noise.fits",
+    log:
+        f"{RESULTS}/logs/learn_spe_noise/spe.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/learn_spe_noise/spe.tsv"
+    conda:
+        "../../../envs/sstcam_spe.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
+        runtime=30,
+    params:
+        fit=spe_model_settings(),
+        date=config["date"],
+        library=library("charge/learn_spe_noise"),
+    script:
+        "../../scripts/charge/learn_spe_noise.py"
+
+
 rule fit_spe:
     """
     What: gain, pedestals, widths, crosstalk and illuminations of the pixels of one chunk, with their
         covariance and the reason where there is no valid fit.
     Physics: a normal peak for each number of avalanches, whose probability is a generalised Poisson
-        law; Poisson likelihood of all runs together, integrated over bins.
+        law, with the noise of the camera; Poisson likelihood of all runs together, over bins.
     Wildcards: chunk, the counter of a run of `sstcam.fit.chunk_pixels` pixels.
     """
     input:
         spectra=f"{RESULTS}/sstcam/spe/spectra.fits",
+        noise=f"{RESULTS}/sstcam/spe/noise.fits",
     output:
         fits=f"{RESULTS}/sstcam/spe/chunks/{{chunk}}.fits",
     log:

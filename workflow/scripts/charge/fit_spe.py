@@ -1,17 +1,16 @@
 """Rule fit_spe: gain, pedestal, widths, crosstalk and light of one chunk of SiPM pixels.
 
-input: spectra
+input: spectra, noise
 output: fits
 params: fit (the keys of `sstcam.fit`), chunk, date
 """
-
-import math
 
 import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.charge.spe.columns import FIT_EXTENSION, SPECTRA_EXTENSION, UNITS
-from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
+from pixelcal.charge.spe.fit import fit_pixels, options_of
+from pixelcal.charge.spe.noise.io import read_noise
 from pixelcal.io.chunks import chunk_slice
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
 from pixelcal.workflow.script import running
@@ -20,9 +19,10 @@ with running(snakemake) as progress:
     params = snakemake.params
     settings = dict(params.fit)
     chunk = chunk_slice(params.chunk, settings.pop("chunk_pixels"))
-    guess = settings.pop("pe_guess")
-    options = SpeOptions(pe_guess=math.nan if guess is None else guess, **settings)
+    camera = read_noise(snakemake.input.noise)
     spectra = read_columns(snakemake.input.spectra, SPECTRA_EXTENSION)[chunk]
     names = ("COUNTS", "START", "WIDTH", "PIXEL")
-    fits = fit_pixels(*(np.asarray(spectra[name]) for name in names), options, progress)
+    fits = fit_pixels(
+        *(np.asarray(spectra[name]) for name in names), options_of(settings), progress, camera
+    )
     write_fits(snakemake.output.fits, [table_hdu(fits, FIT_EXTENSION, UNITS)], params.date)

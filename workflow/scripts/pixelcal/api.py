@@ -27,6 +27,7 @@ from pixelcal.charge.resolution.requirement import required_resolution
 from pixelcal.charge.spe import columns as spe_columns
 from pixelcal.charge.spe.fit import SpeOptions
 from pixelcal.charge.spe.fit import fit_pixels as fit_spe_pixels
+from pixelcal.charge.spe.noise.learn import learn_camera_noise
 from pixelcal.charge.spe.spectra import bin_widths, checked_runs, fill_run, spectra_rows
 from pixelcal.energy import lines as line_tables
 from pixelcal.energy.events.good_times import read_good_time
@@ -314,8 +315,8 @@ def fit_spe_charges(
     Parameters
     ----------
     charges : sequence of (n_pixels, n_flashes) arrays
-        Charges of each run; the runs may have different numbers of flashes. All runs of a pixel are
-        fitted together.
+        Charges of each run, whose numbers of flashes may differ. All runs of a pixel are fitted
+        together. Noise that eight pixels or more have in common is learnt from them first.
     step : float, optional
         The charges are multiples of it; 0 where they are multiples of nothing. By default 1 for
         whole numbers and else 0.
@@ -340,8 +341,7 @@ def fit_spe_charges(
     Raises
     ------
     InputError
-        Where there is no run, the runs have different pixels, or charges are no multiples of the
-        step.
+        Where there is no run, runs have different pixels, or charges are no multiples of `step`.
 
     Examples
     --------
@@ -356,8 +356,9 @@ def fit_spe_charges(
     number = np.arange(len(width)) if pixel is None else np.asarray(pixel)
     spectra = spectra_rows(number, width, [fill_run(run, step, width) for run in runs])
     options = SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
-    data = (spectra[name] for name in ("COUNTS", "START", "WIDTH", "PIXEL"))
-    rows = fit_spe_pixels(*data, options)
+    data = [spectra[name] for name in ("COUNTS", "START", "WIDTH")]
+    camera = learn_camera_noise(*data, options).camera
+    rows = fit_spe_pixels(*data, number, options, camera=camera)
     return with_units(rows, spe_columns.UNITS)
 
 

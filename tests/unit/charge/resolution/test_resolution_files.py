@@ -167,8 +167,11 @@ def light_chain(folder, runs):
     params = {"runs": list(runs), "date": None}
     run_script("fill_spe_spectra", folder, given, {"spectra": spectra}, params)
     options = {"pe_guess": None, "min_flashes": 500, "pvalue_limit": 1e-4, "peak_to_valley": 1.08}
+    params = {"fit": options, "date": None}
+    given = {"spectra": spectra, "noise": folder / "noise.fits"}
+    run_script("learn_spe_noise", folder, {"spectra": spectra}, {"noise": given["noise"]}, params)
     params = {"fit": options | {"chunk_pixels": 5}, "chunk": "0000", "date": None}
-    run_script("fit_spe", folder, {"spectra": spectra}, {"fits": fit}, params)
+    run_script("fit_spe", folder, given, {"fits": fit}, params)
     given = {"chunks": [str(fit)], "spectra": spectra, "peaks": peaks, "pixel_map": SSTCAM_MAP}
     given["charges"] = [str(folder / f"spe-{name}.fits") for name in runs]
     run_script("merge_spe", folder, given, {"spe": spe}, {"settings": {}, "date": None})

@@ -100,6 +100,11 @@ def test_the_charge_that_follows_an_avalanche_is_that_of_draws():
     noise = np.zeros(late.N_NOISE)
     noise[late.DECAY], noise[late.AFTERPULSE + 1] = decay, 0.2
     error = 0.2 * part.std() / np.sqrt(len(part))
+    assert late.late_charge(noise, 0.0) == pytest.approx(0.2 * part.mean(), abs=4 * error)
+    # The crosstalk of an afterpulse: Poisson in number, each with a progeny of mean 1 / (1 - opct).
+    caused = rng.poisson(0.1 * -np.expm1(-after / decay)) / (1.0 - 0.1)
+    part = part + caused * np.expm1(-(1.0 - after) / decay) / np.expm1(-1.0 / decay)
+    error = 0.2 * part.std() / np.sqrt(len(part))
     assert late.late_charge(noise, 0.1) == pytest.approx(0.2 * part.mean(), abs=4 * error)
     delays = late.mean_delay(noise[late.AFTERPULSE : late.DELAYED], late.AFTERPULSE_DELAYS)
     assert delays == pytest.approx(after.mean(), abs=4 * after.std() / np.sqrt(len(after)))

@@ -36,7 +36,8 @@ def late_avalanches(dark=0.0, afterpulses=0.0, delayed=0.0, decay=0.25, delay=0.
     """Dark counts, afterpulses and delayed crosstalk, each at its time.
 
     Pulses are exponential with the time constant `decay`, in units of the window, which begins with
-    the flash. Every late avalanche but an afterpulse has prompt crosstalk.
+    the flash. Every late avalanche has prompt crosstalk, an afterpulse as far as its cell has
+    recovered.
 
     Parameters
     ----------
@@ -55,14 +56,19 @@ def late_avalanches(dark=0.0, afterpulses=0.0, delayed=0.0, decay=0.25, delay=0.
         after_of = np.repeat(np.arange(n), rng.poisson(afterpulses * fired))
         after = rng.exponential(delay, len(after_of))
         begun = rng.uniform(-before, 1.0, len(dark_of)), rng.exponential(delay, len(delayed_of))
-        late = np.concatenate([*begun, after])
-        part = _part_in_window(late, decay)
-        part[len(late) - len(after) :] *= -np.expm1(-after / decay)
-        number = 1 + offspring(rng, np.ones(len(late), int), pixel.opct)
-        number[len(late) - len(after) :] = 1
+        recovery = -np.expm1(-after / decay)
+        # The crosstalk of an afterpulse is full avalanches, but it has fewer carriers to cause it.
+        caused = rng.poisson(pixel.opct * recovery)
+        whole_of = np.concatenate([dark_of, delayed_of, np.repeat(after_of, caused)])
+        whole = np.concatenate([*begun, np.repeat(after, caused)])
+        number = 1 + offspring(rng, np.ones(len(whole), int), pixel.opct)
+        part = np.concatenate(
+            [_part_in_window(whole, decay), recovery * _part_in_window(after, decay)]
+        )
+        number = np.concatenate([number, np.ones(len(after), int)])
         size = number * pixel.pe
-        size = size + np.sqrt(number) * pixel.sigma_pe * rng.standard_normal(len(late))
-        owner = np.concatenate([dark_of, delayed_of, after_of])
+        size = size + np.sqrt(number) * pixel.sigma_pe * rng.standard_normal(len(number))
+        owner = np.concatenate([whole_of, after_of])
         return charge + np.bincount(owner, part * size, n)
 
     return measured

@@ -1,12 +1,22 @@
-"""Tables of single-photoelectron spectra and fits: their names, columns and header cards."""
+"""Tables of single-photoelectron spectra and fits: names, columns, how a fit fills them, cards."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from pixelcal.charge.spe.noise.late_charges import N_NOISE
+from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
+from pixelcal.charge.spe.noise.climb import NoisyMaximum
+from pixelcal.charge.spe.noise.late_charges import (
+    AFTERPULSE_DELAYS,
+    N_NOISE,
+    late_charge,
+    mean_delay,
+)
+from pixelcal.charge.spe.noise.priors import KINDS, CameraNoise
+from pixelcal.charge.spe.noise.spectrum import N_COMMON
 
 SPECTRA_EXTENSION, FIT_EXTENSION, SPE_EXTENSION = "SPECTRA", "FIT", "SPE"
 """Spectra of all pixels, fits of a chunk of them, fits of all."""
@@ -18,12 +28,15 @@ PER_RUN = ("EPED", "LAMBDA")
 """What is fitted: quantities that all runs of a pixel share, the noise that the spectra show, the
 gain in two other ways, and the quantities of each run."""
 
+KINDS_OF_NUMBERS = ("", "_ERR", "_SYS")
+"""Value, statistical error, and systematic uncertainty of what the noise of the camera is."""
+
 CHARGE = "adu"
 UNITS = {
-    name: CHARGE
-    for quantity in ("SIGMA_PED", "PE", "SIGMA_PE", "EPED", *CROSS_CHECKS)
-    for name in (quantity, f"{quantity}_ERR")
-}
+    f"{quantity}{kind}": CHARGE
+    for quantity in ("SIGMA_PED", "PE", "SIGMA_PE", "EPED")
+    for kind in KINDS_OF_NUMBERS
+} | {f"{quantity}{kind}": CHARGE for quantity in CROSS_CHECKS for kind in ("", "_ERR")}
 
 CARRIED = (
     "WINDOW",
@@ -47,14 +60,14 @@ def fit_dtype(n_runs: int) -> np.dtype:
     shared = [
         (f"{name}{kind}", "f8")
         for name in ("PE", "SIGMA_PED", "SIGMA_PE", "OPCT")
-        for kind in ("", "_ERR")
+        for kind in KINDS_OF_NUMBERS
     ]
-    per_run = [(f"{name}{kind}", "f8", (n_runs,)) for name in PER_RUN for kind in ("", "_ERR")]
+    per_run = [(f"{name}{kind}", "f8", (n_runs,)) for name in PER_RUN for kind in KINDS_OF_NUMBERS]
     return np.dtype(
         [
             ("PIXEL", "i2"),
             *shared,
-            *((f"{name}{kind}", "f8") for name in NOISE for kind in ("", "_ERR")),
+            *((f"{name}{kind}", "f8") for name in NOISE for kind in KINDS_OF_NUMBERS),
             ("AP_DELAY", "f8"),
             ("LATE", "f8"),
             ("NOISE", "f8", (N_NOISE,)),
@@ -71,6 +84,55 @@ def fit_dtype(n_runs: int) -> np.dtype:
             ("STATUS", "i4"),
         ]
     )
+
+
+def fill_values(row, theta, covariance, systematic, shape_error: float) -> None:
+    """Values, errors and covariance of a fit, in widths instead of variances.
+
+    Parameters
+    ----------
+    row : a row of `fit_dtype(R)`, written
+    theta : (4 + 2 R,) float
+        As in `likelihood`.
+    covariance : (4 + 2 R, 4 + 2 R) float
+    systematic : (4 + 2 R, 4 + 2 R) float
+        From the noise of the camera.
+    shape_error : float
+        Relative systematic uncertainty of the crosstalk, from the shape of the pulses.
+    """
+    jacobian = np.ones(len(theta))
+    for i in (V_PED, V_PE):
+        # At the limit zero the width has no slope; its variance is fixed there anyway.
+        jacobian[i] = 0.5 / math.sqrt(theta[i]) if theta[i] > 0 else 0.0
+    covariance = covariance * np.outer(jacobian, jacobian)
+    values = theta.copy()
+    values[[V_PED, V_PE]] = np.sqrt(theta[[V_PED, V_PE]])
+    spread = np.sqrt(np.diag(systematic)) * jacobian
+    spread[OPCT] = math.hypot(spread[OPCT], shape_error * values[OPCT])
+    numbers = (values, np.sqrt(np.diag(covariance)), spread)
+    for kind, number in zip(KINDS_OF_NUMBERS, numbers, strict=True):
+        for name, i in (("SIGMA_PED", V_PED), ("PE", PE), ("SIGMA_PE", V_PE), ("OPCT", OPCT)):
+            row[f"{name}{kind}"] = number[i]
+        for i, name in enumerate(PER_RUN):
+            row[f"{name}{kind}"] = number[N_SHARED + i :: N_PER_RUN]
+    row["COVARIANCE"] = covariance
+
+
+def fill_noise(row, noisy: NoisyMaximum | None, camera: CameraNoise | None) -> None:
+    """Noise per window and per avalanche, with errors: 0 where there is none in the model."""
+    row["NOISE"], row["LATE"] = 0.0, 0.0
+    for name in NOISE:
+        for kind in KINDS_OF_NUMBERS:
+            row[f"{name}{kind}"] = 0.0
+    if noisy is None:
+        return
+    row["NOISE"] = noisy.theta[N_SHARED:N_COMMON]
+    systematic = noisy.systematic(camera)
+    for name, kind in zip(NOISE, KINDS, strict=True):
+        row[name], row[f"{name}_ERR"] = noisy.total(kind, noisy.covariance)
+        _, row[f"{name}_SYS"] = noisy.total(kind, systematic)
+    row["LATE"] = late_charge(row["NOISE"], row["OPCT"])
+    row["AP_DELAY"] = mean_delay(row["NOISE"][KINDS["afterpulses"]], AFTERPULSE_DELAYS)
 
 
 def carried_options(header) -> list[tuple]:

@@ -10,6 +10,9 @@ the law of the flash that follows). Dark counts add up to exp(D), a Poisson proc
 avalanche of the flash has afterpulses and delayed avalanches, so that its own function is
 
     phi = psi(1) exp(afterpulses + delayed),    a flash: exp(lambda (B(phi) - 1) + D)
+
+A cell that has recovered by r when its afterpulse comes has r of the carriers, and so of the
+crosstalk: exp(opct r (B - 1)) with the B of an avalanche at that time.
 """
 
 from __future__ import annotations
@@ -106,6 +109,8 @@ def exponents(theta, noise, late, frequency, flash, flash_by, dark, dark_by):
             by_pe, by_v_pe = slope * 1j * s * a, slope * blur * a * a
             by_opct = slope * fall
             by_decay = slope * (mean + 2.0 * blur * v_pe * a) * late.inside_by_decay[j]
+            inner, inner_by_opct, inner_by_decay = fall, by_opct, by_decay
+            inner_by_pe, inner_by_v_pe = by_pe, by_v_pe
             weight = rate * late.dwell[j]
             per_dwell += late.dwell[j] * fall
             dark_by[PE, k] += weight * by_pe
@@ -132,14 +137,17 @@ def exponents(theta, noise, late, frequency, flash, flash_by, dark, dark_by):
             dark_by[OPCT, k] += weight * slope * fall
             dark_by[n_shared + DECAY, k] += rate * late.dwell_before[j] * fall
             # An afterpulse.
-            a = late.recovered[j]
-            value = np.exp(mean * a + blur * v_pe * a * a)
+            a, r = late.recovered[j], late.recovery[j]
+            value = np.exp(mean * a + blur * v_pe * a * a + opct * r * inner)
             weight = after[j]
             exponent += weight * (value - 1.0)
-            flash_by[PE, k] += weight * value * 1j * s * a
-            flash_by[V_PE, k] += weight * value * blur * a * a
-            flash_by[n_shared + DECAY, k] += (
-                weight * value * (mean + 2.0 * blur * v_pe * a) * late.recovered_by_decay[j]
+            weight = weight * value
+            flash_by[PE, k] += weight * (1j * s * a + opct * r * inner_by_pe)
+            flash_by[V_PE, k] += weight * (blur * a * a + opct * r * inner_by_v_pe)
+            flash_by[OPCT, k] += weight * r * (inner + opct * inner_by_opct)
+            flash_by[n_shared + DECAY, k] += weight * (
+                (mean + 2.0 * blur * v_pe * a) * late.recovered_by_decay[j]
+                + opct * (r * inner_by_decay + late.recovery_by_decay[j] * inner)
             )
             for i in range(late.afterpulses.shape[1]):
                 flash_by[n_shared + AFTERPULSE + i, k] += late.afterpulses[j, i] * (value - 1.0)

@@ -11,6 +11,7 @@ come at any time. Afterpulses and delayed crosstalk follow an avalanche of the f
 whose density is a sum of exponentials of fixed time constants, each with its weight: however the
 delays are distributed, some sum is near, and the likelihood is smooth in all that is fitted. The
 cell of an afterpulse has recovered by 1 - exp(-delay / decay): it recharges as its pulse decays.
+Its charge is that fraction, and so is its crosstalk, which grows with the carriers.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class LateCharges(NamedTuple):
 
     inside, recovered, before : (n,) float, relative charge of a pulse that begins in the window, of
         an afterpulse, and of a pulse that began before the window
-    inside_by_decay, recovered_by_decay : (n,) float, derivatives
+    recovery : (n,) float, fraction by which the cell of an afterpulse has recovered
+    inside_by_decay, recovered_by_decay, recovery_by_decay : (n,) float, derivatives
     dwell : (n,) float, time in the window that a node stands for
     dwell_before : (n,) float, time before it, in units of `decay`
     afterpulses : (n, N_AFTERPULSE) float, fraction of the afterpulses of each time constant
@@ -54,8 +56,10 @@ class LateCharges(NamedTuple):
     inside: np.ndarray
     recovered: np.ndarray
     before: np.ndarray
+    recovery: np.ndarray
     inside_by_decay: np.ndarray
     recovered_by_decay: np.ndarray
+    recovery_by_decay: np.ndarray
     dwell: np.ndarray
     dwell_before: np.ndarray
     afterpulses: np.ndarray
@@ -77,8 +81,10 @@ def late_charges(decay: float, n: int) -> LateCharges:
         inside,
         recovered,
         time,
+        1.0 - missing,
         inside_by_decay,
         recovered_by_decay,
+        -missing * time / decay**2,
         weight,
         weight / time,
         delay_fractions(time, weight, AFTERPULSE_DELAYS),
@@ -120,4 +126,5 @@ def late_charge(noise, opct: float) -> float:
     late = late_charges(float(noise[DECAY]), N_NODES)
     after = late.afterpulses @ noise[AFTERPULSE:DELAYED]
     delayed = late.delayed @ noise[DELAYED:]
-    return float(after @ late.recovered + delayed @ late.inside / (1.0 - opct))
+    whole = late.inside / (1.0 - opct)
+    return float(after @ (late.recovered + opct * late.recovery * whole) + delayed @ whole)

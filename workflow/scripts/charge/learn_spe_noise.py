@@ -1,0 +1,33 @@
+"""Rule learn_spe_noise: dark counts, afterpulses and delayed crosstalk that all pixels have.
+
+input: spectra
+output: noise
+params: fit (the keys of `sstcam.fit` but the size of a chunk), date
+"""
+
+import logging
+
+import _path  # noqa: F401
+import numpy as np
+
+from pixelcal.charge.spe.columns import SPECTRA_EXTENSION
+from pixelcal.charge.spe.fit import options_of
+from pixelcal.charge.spe.noise.io import write_noise
+from pixelcal.charge.spe.noise.learn import describe, learn_camera_noise
+from pixelcal.io.provenance import carried_cards, provenance_cards
+from pixelcal.io.tables import read_columns
+from pixelcal.workflow.script import running
+
+with running(snakemake):
+    params = snakemake.params
+    spectra = read_columns(snakemake.input.spectra, SPECTRA_EXTENSION)
+    given = (np.asarray(spectra[name]) for name in ("COUNTS", "START", "WIDTH"))
+    learnt = learn_camera_noise(*given, options_of(params.fit))
+    summary = describe(learnt)
+    logging.getLogger("pixelcal").info(summary)
+    cards = [
+        *provenance_cards("learn_spe_noise", settings=dict(params.fit)),
+        *carried_cards(spectra.meta),
+        ("HISTORY", summary),
+    ]
+    write_noise(snakemake.output.noise, learnt, cards, params.date)

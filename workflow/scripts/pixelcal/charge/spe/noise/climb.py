@@ -1,0 +1,224 @@
+"""The climb to the maximum of the likelihood with noise, and what is found there."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.charge.spe import likelihood as clean
+from pixelcal.charge.spe.likelihood import (
+    DAMPING_DOWN,
+    DAMPING_END,
+    DAMPING_START,
+    DAMPING_UP,
+    Spectra,
+    damped_step,
+    group_bins,
+    release,
+)
+from pixelcal.charge.spe.model import N_SHARED, PE, V_PED
+from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, N_NOISE
+from pixelcal.charge.spe.noise.priors import (
+    KINDS,
+    CameraNoise,
+    NoisePrior,
+    fitted_noise,
+    slope_of_logarithm,
+)
+from pixelcal.charge.spe.noise.spectrum import N_COMMON, goodness_of_fit, likelihood
+
+BINS_PER_WIDTH, FEWEST_PER_WIDTH, BINS_PER_PE = 3.0, 1.6, 40.0
+"""Bins in a width of the pedestal; fewer, down to the second number, where a photoelectron would
+have more than the third. With still fewer one sees what a Fourier transform leaves out."""
+MARGIN_BELOW, MARGIN_ABOVE = 6.0, 3.0
+"""Empty bins around the data, in widths of the pedestal and in photoelectrons."""
+
+LOWEST = {DECAY: 0.02}
+HIGHEST = {DARK: 5.0, DECAY: 2.0}
+HIGHEST_FOLLOWING = 0.7
+"""Of afterpulses and delayed avalanches of each time constant."""
+
+MAX_ITERATIONS = 40
+TOLERANCE = 1e-3
+"""Converged when the step would lower the deviance by less: 3 % of an error."""
+
+
+class NoisyMaximum(NamedTuple):
+    """Where a search ended.
+
+    theta (p,) and its covariance (p, p), p = N_COMMON + 2 R, in the parameters of `spectrum`;
+    `at_limit` (p,) bool, of those that are fitted; `kinds`, the noise that is in it; the others as
+    in `likelihood.Maximum`.
+    """
+
+    theta: np.ndarray
+    covariance: np.ndarray
+    at_limit: np.ndarray
+    kinds: tuple[str, ...]
+    deviance: float
+    goodness: tuple[float, float, float, int]
+    iterations: int
+    converged: bool
+
+    @property
+    def is_at_edge(self) -> bool:
+        """Whether some noise, or the decay of the pulse, is as large as it may be, or as small."""
+        value, inside = self.theta[N_SHARED:N_COMMON], ~self.at_limit[N_SHARED:N_COMMON]
+        return not (inside[DECAY] and (inside | (value == 0.0)).all())
+
+    @property
+    def n_noise(self) -> int:
+        """Parameters of noise that were fitted and are not at a limit."""
+        fitted = fitted_parameters(len(self.theta), self.kinds) & ~self.at_limit
+        return int(fitted[N_SHARED:N_COMMON].sum())
+
+    def total(self, kind: str, covariance) -> tuple[float, float]:
+        """How much there is of a kind of noise, over all delays, and its error by a covariance."""
+        place = N_SHARED + np.array(KINDS[kind])
+        variance = covariance[np.ix_(place, place)].sum()
+        return float(self.theta[place].sum()), math.sqrt(max(variance, 0.0))
+
+    def systematic(self, camera: CameraNoise | None) -> np.ndarray:
+        """Covariance (p, p) from the noise of the camera, that all its pixels have in common.
+
+        By how much the maximum moves with the centre of the prior.
+        """
+        noise = slice(N_SHARED, N_COMMON)
+        if camera is None:
+            return np.zeros((len(self.theta), len(self.theta)))
+        slope = slope_of_logarithm(self.theta[noise])
+        moves = self.covariance[:, noise] @ (slope[:, None] * camera.prior.precision)
+        return moves @ camera.systematic @ moves.T
+
+    def without_noise(self) -> clean.Maximum:
+        """The quantities of a flash alone, the noise integrated over."""
+        return clean.Maximum(
+            without_noise(self.theta), without_noise(self.covariance), without_noise(self.at_limit),
+            self.deviance, self.goodness, self.iterations, self.converged,
+        )  # fmt: skip
+
+
+def without_noise(values) -> np.ndarray:
+    """What belongs to the parameters without noise, of values (p,) or (p, p) of all."""
+    kept = np.r_[0:N_SHARED, N_COMMON : len(values)]
+    return values[np.ix_(*[kept] * values.ndim)]
+
+
+def regrouped(counts, start, width: float, theta) -> Spectra:
+    """Spectra in bins that suit a fit (4 + 2 R,), with empty ones around the data."""
+    pedestal, pe = math.sqrt(theta[V_PED]), theta[PE]
+    size = max(pedestal / BINS_PER_WIDTH, min(pedestal / FEWEST_PER_WIDTH, pe / BINS_PER_PE))
+    group = max(round(size / width), 1)
+    below = int(MARGIN_BELOW * pedestal / (width * group)) + 1
+    above = int(MARGIN_ABOVE * pe / (width * group)) + 1
+    return group_bins(counts, start, width, group, below, above)
+
+
+def step_within(theta, score, information, damping, free, lowest, highest) -> np.ndarray:
+    """The damped step (p,) that stays within the limits; NaN where it cannot be solved.
+
+    What would cross its limit goes there, and the step of the others is solved again.
+    """
+    free, step = free.copy(), np.zeros(len(theta))
+    while True:
+        moved = np.where(free, 0.0, step)
+        inner = damped_step(information, score - information @ moved, damping, free)
+        step = np.where(free, inner, step)
+        to = theta + step
+        outside = free & ((to < lowest) | (to > highest))
+        if not outside.any():
+            return step
+        step = np.where(outside, np.clip(to, lowest, highest) - theta, step)
+        free &= ~outside
+
+
+def noise_limits() -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest value (N_NOISE,) of the noise."""
+    low, high = np.zeros(N_NOISE), np.full(N_NOISE, HIGHEST_FOLLOWING)
+    for place, value in LOWEST.items():
+        low[place] = value
+    for place, value in HIGHEST.items():
+        high[place] = value
+    return low, high
+
+
+def _limits(spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest value (p,) of every parameter."""
+    lowest, highest = clean.limits(spectra)
+    low, high = noise_limits()
+    return (
+        np.r_[lowest[:N_SHARED], low, lowest[N_SHARED:]],
+        np.r_[highest[:N_SHARED], high, highest[N_SHARED:]],
+    )
+
+
+def fitted_parameters(n: int, kinds) -> np.ndarray:
+    """Which of n parameters are fitted, with some kinds of noise."""
+    fitted = np.ones(n, bool)
+    fitted[N_SHARED:N_COMMON] = fitted_noise(kinds)
+    return fitted
+
+
+def penalised(theta, spectra, fitted, prior: NoisePrior):
+    """Deviance, score and information with the prior of what is `fitted` (p,)."""
+    deviance, score, information = likelihood(theta, spectra)
+    noise = slice(N_SHARED, N_COMMON)
+    more, pull, precision = prior.of(fitted[noise]).penalty(theta[noise])
+    score[noise] += pull
+    information[noise, noise] += precision
+    return deviance + more, score, information
+
+
+def ascend(theta, spectra: Spectra, kinds, prior: NoisePrior, max_iterations: int):
+    """Climb from `theta` towards the maximum, as `likelihood.climb` does.
+
+    Returns
+    -------
+    theta, deviance, information, free (p,), iterations, converged
+    """
+    fitted = fitted_parameters(len(theta), kinds)
+    lowest, highest = _limits(spectra)
+    theta = np.clip(theta, lowest, highest)
+    deviance, score, information = penalised(theta, spectra, fitted, prior)
+    damping, converged, iterations = DAMPING_START, False, 0
+    free = np.ones(len(theta), bool)
+    while iterations < max_iterations and damping < DAMPING_END:
+        iterations += 1
+        release(theta, score, lowest, highest, free)
+        free &= fitted
+        newton = damped_step(information, score, 0.0, free)
+        if not np.isnan(newton[0]) and abs(newton @ score) < TOLERANCE:
+            converged = True
+            break
+        step = step_within(theta, score, information, damping, free, lowest, highest)
+        trial = np.clip(theta + step, lowest, highest)
+        if np.isnan(step).any():
+            damping *= DAMPING_UP
+            continue
+        found = penalised(trial, spectra, fitted, prior)
+        if found[0] <= deviance:
+            theta, (deviance, score, information) = trial, found
+            damping *= DAMPING_DOWN
+        else:
+            damping *= DAMPING_UP
+    release(theta, score, lowest, highest, free)
+    return theta, deviance, information, free & fitted, iterations, converged
+
+
+def maximise(theta, spectra: Spectra, kinds, prior: NoisePrior, moments) -> NoisyMaximum:
+    """Climb from `theta` to the maximum."""
+    theta, deviance, information, free, iterations, converged = ascend(
+        theta, spectra, kinds, prior, MAX_ITERATIONS
+    )
+    # Noise that is found to be 0 may be more: what goes with it is as uncertain as beside it.
+    uncertain = free.copy()
+    uncertain[N_SHARED:N_COMMON] = fitted_parameters(len(theta), kinds)[N_SHARED:N_COMMON]
+    covariance = clean.covariance_of(information, uncertain)
+    group = max(int(math.sqrt(theta[V_PED]) / spectra.width), 1)
+    goodness = goodness_of_fit(theta, spectra, group, moments)
+    at_limit = fitted_parameters(len(theta), kinds) & ~free
+    return NoisyMaximum(
+        theta, covariance, at_limit, kinds, deviance, goodness, iterations, converged
+    )

@@ -1,0 +1,206 @@
+"""Noise that all pixels of a camera have, learnt from some of them: `learn_camera_noise`.
+
+A single pixel shows only noise that is large. What all pixels have in common is seen in many of
+them together, and is then in the model of each.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.charge.spe.fit import SpeOptions
+from pixelcal.charge.spe.likelihood import Spectra
+from pixelcal.charge.spe.model import N_SHARED, V_PED
+from pixelcal.charge.spe.noise.climb import regrouped
+from pixelcal.charge.spe.noise.evidence import noise_evidence
+from pixelcal.charge.spe.noise.fit import DECAY_STARTS, START, TRIED_SIGMA, explain
+from pixelcal.charge.spe.noise.late_charges import DECAY, N_NOISE
+from pixelcal.charge.spe.noise.population import (
+    MAX_ITERATIONS,
+    UNUSUAL_SIGMA,
+    Shared,
+    camera_noise,
+    climb_together,
+    gain_of,
+    unusual,
+)
+from pixelcal.charge.spe.noise.priors import DECAY_PRIOR, KINDS, CameraNoise, linear, logarithmic
+from pixelcal.charge.spe.noise.spectrum import N_COMMON, goodness_of_fit
+from pixelcal.charge.spe.search import LIGHT_EVIDENCE, fit_pixel, other_starts
+from pixelcal.numerics.goodness_of_fit import moment_table
+
+MOST_TEACHERS = 128
+"""Pixels that are looked at, evenly over the camera: the mean is then known 11 times as well as in
+a single pixel."""
+FEWEST_TEACHERS = 8
+N_EXPLAINED = 12
+"""Pixels whose noise is found without any knowledge; the starts of the others are tried on them."""
+TRIAL_ITERATIONS = 12
+LEAST_GAIN = 0.02
+"""By which the deviance of a pixel must be lower in the mean with some noise: less shifts no
+quantity by more than 0.14 of its error."""
+KEPT_SIGMA = 3.0
+GROUPS = (("dark_counts",), ("afterpulses", "delayed_crosstalk"))
+"""Kinds that are in the model together, since spectra hardly tell them apart."""
+OBVIOUS = 10.0
+"""A deviance that is larger without some noise by this factor of what is needed, by the parabola at
+the maximum, need not be computed."""
+
+
+class LearntNoise(NamedTuple):
+    """What is known of the noise of a camera.
+
+    camera : CameraNoise or None
+        None where the pixels show no noise.
+    n_teachers : int
+        Pixels that it was learnt from.
+    """
+
+    camera: CameraNoise | None
+    n_teachers: int
+
+
+class Teacher(NamedTuple):
+    """A pixel to learn from: its spectra, as given and as fitted, and its fit without noise."""
+
+    counts: np.ndarray
+    start: np.ndarray
+    width: float
+    spectra: Spectra
+    clean: np.ndarray
+
+
+def learn_camera_noise(counts, start, width, options: SpeOptions) -> LearntNoise:
+    """Learn the noise of a camera from the spectra of its pixels.
+
+    Parameters
+    ----------
+    counts, start, width
+        As for `fit.fit_pixels`.
+    options : SpeOptions
+    """
+    moments = moment_table()
+    teachers = choose_teachers(counts, start, width, options, moments)
+    allowed = {kind: getattr(options, kind) for kind in KINDS}
+    kinds = tuple(kind for kind in KINDS if allowed[kind] is not False)
+    if len(teachers) < FEWEST_TEACHERS or not kinds or not _is_noisy(teachers, kinds):
+        return LearntNoise(None, len(teachers))
+    shared, teachers = _fit_together(teachers, kinds, allowed, moments)
+    for group in GROUPS:
+        left_out = [kind for kind in group if kind in kinds and not allowed[kind]]
+        fewer = tuple(kind for kind in kinds if kind not in left_out)
+        needed = max(KEPT_SIGMA**2, LEAST_GAIN * len(teachers))
+        if not left_out or gain_of(shared, kinds, left_out) > OBVIOUS * needed:
+            continue
+        without = _climb(teachers, shared.clean, shared.noise, fewer)
+        if without.deviance - shared.deviance < needed:
+            shared, kinds = without, fewer
+    if not kinds or not shared.converged:
+        return LearntNoise(None, len(teachers))
+    return LearntNoise(camera_noise(shared, kinds), len(teachers))
+
+
+def describe(learnt: LearntNoise) -> str:
+    """One line on what was found."""
+    if learnt.camera is None:
+        return f"no noise in common in {learnt.n_teachers} pixels"
+    noise = linear(learnt.camera.prior.centre)
+    parts = [
+        f"{name} {noise[KINDS[kind]].sum():.4f}"
+        for kind, name in zip(
+            KINDS, ("dark counts", "afterpulses", "delayed crosstalk"), strict=True
+        )
+        if kind in learnt.camera.kinds
+    ]
+    return (
+        f"noise of {learnt.n_teachers} pixels: {', '.join(parts)}; decay {noise[DECAY]:.3f} windows"
+    )
+
+
+def choose_teachers(counts, start, width, options: SpeOptions, moments) -> list[Teacher]:
+    """Pixels with a fit without noise, evenly over the camera."""
+    flashes = counts.sum(axis=2).min(axis=1)
+    possible = np.flatnonzero(flashes >= max(options.min_flashes, 1))
+    n = min(len(possible), MOST_TEACHERS)
+    chosen = possible[np.linspace(0, len(possible) - 1, n).round().astype(int)] if n else []
+    teachers = []
+    for pixel in chosen:
+        given = counts[pixel].astype(float), start[pixel], float(width[pixel])
+        found, evidence = fit_pixel(*given, options.pe_guess, moments)
+        if found.converged and evidence >= LIGHT_EVIDENCE:
+            teachers.append(Teacher(*given, regrouped(*given, found.theta), found.theta))
+    return teachers
+
+
+def _is_noisy(teachers: list[Teacher], kinds) -> bool:
+    """Whether the pixels together show noise of some kind, and enough of it to matter."""
+    places = np.concatenate([KINDS[kind] for kind in kinds]).astype(int)
+    each = [noise_evidence(teacher.clean, teacher.spectra) for teacher in teachers]
+    score = np.array([score for score, _ in each])
+    variance = np.array([np.diag(information) for _, information in each])
+    pull = np.divide(score, np.sqrt(variance), out=np.zeros_like(score), where=variance > 0)
+    weight = np.minimum(TRIED_SIGMA / np.maximum(np.abs(pull), 1e-12), 1.0)
+    together = np.sum(weight * score, axis=0)
+    deviation = np.sqrt(np.sum(weight**2 * variance, axis=0))
+    pull = np.divide(together, deviation, out=np.zeros(N_NOISE), where=deviation > 0)[places]
+    needed = max(TRIED_SIGMA, np.sqrt(LEAST_GAIN * len(teachers)))
+    return bool((pull > needed).any())
+
+
+def _fit_together(teachers, kinds, allowed, moments) -> tuple[Shared, list[Teacher]]:
+    """The noise that the teachers share, and those of them that share it."""
+    clean = np.array([teacher.clean for teacher in teachers])
+    some = slice(None, None, max(len(teachers) // N_EXPLAINED, 1))
+    begun = [
+        _climb(teachers[some], clean[some], noise, kinds, TRIAL_ITERATIONS)
+        for noise in _starts(teachers[some], allowed, moments)
+    ]
+    best = min(begun, key=lambda shared: shared.deviance)
+    shared = _climb(teachers, clean, best.noise, kinds)
+    strange = unusual(shared, kinds) | _fits_worse(teachers, shared, moments)
+    if strange.any() and len(teachers) - strange.sum() >= FEWEST_TEACHERS:
+        teachers = [each for each, left_out in zip(teachers, strange, strict=True) if not left_out]
+        shared = _climb(teachers, shared.clean[~strange], shared.noise, kinds)
+    return shared, teachers
+
+
+def _climb(teachers, clean, noise, kinds, max_iterations: int = MAX_ITERATIONS) -> Shared:
+    spectra = [teacher.spectra for teacher in teachers]
+    return climb_together(spectra, clean, noise, kinds, max_iterations)
+
+
+def _starts(teachers, allowed, moments) -> list[np.ndarray]:
+    """Noise to begin with: what the pixels show by themselves, or a little, and other decays."""
+    found = []
+    for teacher in teachers:
+        noisy = explain(
+            teacher.counts, teacher.start, teacher.width, teacher.clean,
+            lambda teacher=teacher: other_starts(
+                teacher.counts, teacher.start, teacher.width, np.nan
+            ),
+            moments, allowed,
+        )  # fmt: skip
+        if noisy is not None and noisy.converged:
+            found.append(logarithmic(noisy.theta[N_SHARED:N_COMMON]))
+    little = np.full(N_NOISE, START)
+    little[DECAY] = DECAY_PRIOR
+    starts = [linear(np.median(found, axis=0))] if found else [little]
+    for decay in DECAY_STARTS:
+        starts.append(np.maximum(starts[0], 0.2 * little))
+        starts[-1][DECAY] = decay
+    return starts
+
+
+def _fits_worse(teachers, shared: Shared, moments) -> np.ndarray:
+    """Which pixels (n,) the shared noise fits worse than the others."""
+    excess = np.empty(len(teachers))
+    for i, (teacher, clean) in enumerate(zip(teachers, shared.clean, strict=True)):
+        theta = np.concatenate([clean[:N_SHARED], shared.noise, clean[N_SHARED:]])
+        group = max(int(np.sqrt(theta[V_PED]) / teacher.spectra.width), 1)
+        deviance, mean, variance, _ = goodness_of_fit(theta, teacher.spectra, group, moments)
+        excess[i] = (deviance - mean) / np.sqrt(variance)
+    middle = np.median(excess)
+    scatter = 1.4826 * np.median(np.abs(excess - middle))
+    return excess > middle + UNUSUAL_SIGMA * max(scatter, 1.0)

@@ -1,0 +1,99 @@
+"""What is known of noise before the spectra of a pixel are looked at."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from pixelcal.charge.spe.noise.late_charges import AFTERPULSE, DARK, DECAY, DELAYED, N_NOISE
+
+KINDS = {
+    "dark_counts": [DARK],
+    "afterpulses": list(range(AFTERPULSE, DELAYED)),
+    "delayed_crosstalk": list(range(DELAYED, N_NOISE)),
+}
+"""Parameters of each kind of noise."""
+
+DECAY_PRIOR, DECAY_SPREAD = 0.25, 0.7
+"""Decay of the pulse: a log-normal prior, a factor of 2 to each side. Charges say little about it
+where there is little noise, and then little depends on it."""
+FOLLOWING_SCALE = {"afterpulses": 0.2, "delayed_crosstalk": 0.03}
+"""Standard deviation of a normal prior of each weight, per avalanche: SiPMs have less. It decides
+where charges say as little about delayed crosstalk as for pulses that are much shorter than the
+window; the error of a clear measurement is a tenth of it."""
+
+
+class NoisePrior(NamedTuple):
+    """A normal prior of the noise of a pixel: of `logarithmic` noise, the decay by its logarithm.
+
+    centre : (N_NOISE,) float
+    precision : (N_NOISE, N_NOISE) float, inverse of the covariance; 0 where nothing is known
+    """
+
+    centre: np.ndarray
+    precision: np.ndarray
+
+    def of(self, fitted) -> NoisePrior:
+        """The prior of what is `fitted` (N_NOISE,) alone."""
+        return NoisePrior(self.centre, self.precision * np.outer(fitted, fitted))
+
+    def penalty(self, noise) -> tuple[float, np.ndarray, np.ndarray]:
+        """What it adds to deviance, score (N_NOISE,) and information (N_NOISE, N_NOISE)."""
+        slope = slope_of_logarithm(noise)
+        pull = self.precision @ (logarithmic(noise) - self.centre)
+        off = logarithmic(noise) - self.centre
+        return float(off @ pull), -pull * slope, self.precision * np.outer(slope, slope)
+
+
+class CameraNoise(NamedTuple):
+    """Noise that all pixels of a camera have: what the fit of a pixel begins with.
+
+    kinds : those of `KINDS` that are in the model of every pixel
+    prior : of a pixel around the mean of the camera, as pixels differ
+    systematic : (N_NOISE, N_NOISE) float, covariance of that mean, `logarithmic`
+    """
+
+    kinds: tuple[str, ...]
+    prior: NoisePrior
+    systematic: np.ndarray
+
+
+def logarithmic(noise) -> np.ndarray:
+    """Noise (..., N_NOISE) with the logarithm of the decay in place of the decay."""
+    changed = np.array(noise, float)
+    changed[..., DECAY] = np.log(changed[..., DECAY])
+    return changed
+
+
+def linear(noise) -> np.ndarray:
+    """Inverse of `logarithmic`."""
+    changed = np.array(noise, float)
+    changed[..., DECAY] = np.exp(changed[..., DECAY])
+    return changed
+
+
+def slope_of_logarithm(noise) -> np.ndarray:
+    """Derivatives (N_NOISE,) of `logarithmic` by the noise."""
+    slope = np.ones(N_NOISE)
+    slope[DECAY] = 1.0 / noise[DECAY]
+    return slope
+
+
+def fitted_noise(kinds) -> np.ndarray:
+    """Which noise (N_NOISE,) is fitted, with some of `KINDS` in the model."""
+    fitted = np.zeros(N_NOISE, bool)
+    for kind in kinds:
+        fitted[KINDS[kind]] = True
+    fitted[DECAY] = bool(kinds)
+    return fitted
+
+
+def general_prior() -> NoisePrior:
+    """Of any SiPM: the decay within a factor of 2, not more that follows than SiPMs have."""
+    centre, precision = np.zeros(N_NOISE), np.zeros(N_NOISE)
+    centre[DECAY], precision[DECAY] = math.log(DECAY_PRIOR), DECAY_SPREAD**-2
+    for kind, scale in FOLLOWING_SCALE.items():
+        precision[KINDS[kind]] = scale**-2
+    return NoisePrior(centre, np.diag(precision))

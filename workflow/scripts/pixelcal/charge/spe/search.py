@@ -1,0 +1,225 @@
+"""The search for the best fit of one pixel without noise, compiled.
+
+From the first start of `start` a climb leads to a maximum of the `likelihood`. Where that is not
+convincing, all starts are tried, and the likelihood decides.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pixelcal.charge.spe.likelihood import (
+    MARGIN_ABOVE,
+    MARGIN_BELOW,
+    climb,
+    copy_parameters,
+    group_bins,
+    maximise,
+    pedestal_deviance,
+)
+from pixelcal.charge.spe.model import (
+    EPED,
+    N_PARAMETERS,
+    N_PER_RUN,
+    N_SHARED,
+    PE,
+    V_PED,
+    density,
+)
+from pixelcal.charge.spe.start import (
+    SHIFTS,
+    WIDTHS_WITHOUT_COMB,
+    all_starts,
+    dark_spread,
+    propose_spacings,
+    start_at,
+)
+from pixelcal.numerics.jit import njit
+from pixelcal.numerics.linalg import any_of, copy_into
+
+BINS_PER_WIDTH = 4.0
+"""Bins in a width of the pedestal: grouping then loses half a per cent of the information."""
+
+BINS_TO_SEARCH = 40.0
+"""Bins in the standard deviation of the darkest run that the search for the start needs."""
+
+DOUBTFUL_SIGMA = 3.1
+"""A first fit whose deviance is larger than expected by more (p < 0.001) is doubtful, ..."""
+DOUBTFUL_PEAK_VALLEY = 1.5
+"""... and so is one with hardly any valley: both are checked against all other starts."""
+SEMIFINALISTS, TRIAL_ITERATIONS, FINALISTS = 8, 8, 3
+"""Of all starts those with the least deviance go some steps, of these the best to the end."""
+SAME = 0.01
+"""Difference of deviance, a tenth of an error, within which two are at the same maximum."""
+
+LIGHT_EVIDENCE = 30.0
+"""By which the deviance must be lower than that of a pedestal alone: 5 parameters more lower it by
+5 where there is no light, and by 30 once in 100 000 pixels."""
+
+
+@njit
+def peak_to_valley(theta, flashes):
+    """How the first two photoelectron peaks of a fit stand over the valley between them.
+
+    Parameters
+    ----------
+    theta : (p,) float
+        As in `likelihood`.
+    flashes : (R,) int
+
+    Returns
+    -------
+    ratio : (R,) float
+        (f(eped + pe) + f(eped + 2 pe)) / 2 / f(eped + 1.5 pe) of the density f.
+    excess : (R,) float
+        Mean of the counts of a run in the two peaks minus those in the valley, each over half a
+        photoelectron, in standard deviations of Poisson counts.
+    """
+    n_runs = (theta.shape[0] - N_SHARED) // N_PER_RUN
+    parameters, ratio, excess = np.empty(N_PARAMETERS), np.empty(n_runs), np.empty(n_runs)
+    for run in range(n_runs):
+        copy_parameters(theta, run, parameters)
+        eped, pe = parameters[EPED], parameters[PE]
+        peaks = 0.5 * (density(eped + pe, parameters) + density(eped + 2.0 * pe, parameters))
+        valley = density(eped + 1.5 * pe, parameters)
+        ratio[run] = peaks / valley
+        counts = flashes[run] * 0.5 * pe
+        excess[run] = counts * (peaks - valley) / math.sqrt(counts * (0.5 * peaks + valley))
+    return ratio, excess
+
+
+@njit
+def bins_to_search(counts, start, width):
+    """The spectra in bins that are fine enough for the search for a start."""
+    fine = group_bins(counts, start, width, 1, 1, 1)
+    coarse = int(dark_spread(fine) / (BINS_TO_SEARCH * width))
+    if coarse > 1:
+        return group_bins(counts, start, width, coarse, 1, 1)
+    return fine
+
+
+@njit
+def other_starts(counts, start, width, guess):
+    """A start (m, p) for each spacing of peaks seen in the spectra (R, n), and for the guess."""
+    fine = bins_to_search(counts, start, width)
+    spacings = propose_spacings(fine, guess)
+    return all_starts(fine, spacings[: len(spacings) - len(WIDTHS_WITHOUT_COMB)])[:: len(SHIFTS)]
+
+
+@njit
+def first_fit(counts, start, width, guess, moments):
+    """The maximum that the first start leads to.
+
+    Parameters
+    ----------
+    counts : (R, n) float
+    start : (R,) float
+        Lower edge of the first bin of each run.
+    width : float
+        Of the bins.
+    guess : float
+        Of pe; NaN for none.
+    moments : (m, 2) float
+        `goodness_of_fit.moment_table()`.
+
+    Returns
+    -------
+    likelihood.Maximum
+    evidence : float
+        By how much its deviance is lower than that of a pedestal alone: for any light.
+    convincing : bool
+        Whether no other start needs to be tried.
+    """
+    spectra, spacings, theta, grouped = _prepared(counts, start, width, guess)
+    best = maximise(theta, spectra, grouped, moments)
+    return best, pedestal_deviance(spectra) - best.deviance, _convincing(best)
+
+
+@njit
+def best_fit(counts, start, width, guess, moments, first):
+    """The best of `first`, a `likelihood.Maximum`, and of where all starts lead to; its evidence.
+
+    As `first_fit`.
+    """
+    spectra, spacings, _, grouped = _prepared(counts, start, width, guess)
+    best = _search(all_starts(spectra, spacings), first, spectra, grouped, moments)
+    return best, pedestal_deviance(spectra) - best.deviance
+
+
+@njit
+def fit_pixel(counts, start, width, guess, moments):
+    """The best maximum over as many starts as it takes, and its evidence, as `first_fit`."""
+    best, evidence, convincing = first_fit(counts, start, width, guess, moments)
+    if convincing:
+        return best, evidence
+    return best_fit(counts, start, width, guess, moments, best)
+
+
+@njit
+def _prepared(counts, start, width, guess):
+    """Spectra to fit, spacings of peaks, the first start (p,), bins that are one for the test."""
+    fine = bins_to_search(counts, start, width)
+    spacings = propose_spacings(fine, guess)
+    theta = start_at(fine, spacings[0], 0.0)
+    pedestal = math.sqrt(theta[V_PED])
+    grouping = max(int(pedestal / (BINS_PER_WIDTH * width)), 1)
+    below = int(MARGIN_BELOW * pedestal / (width * grouping)) + 1
+    above = int(MARGIN_ABOVE * theta[PE] / (width * grouping)) + 1
+    spectra = group_bins(counts, start, width, grouping, below, above)
+    return spectra, spacings, theta, max(int(pedestal / spectra.width), 1)
+
+
+@njit
+def _search(starts, best, spectra, grouped, moments):
+    """The best of `best` and of where the starts (m, p) lead to; the starts are used up."""
+    deviance = np.empty(len(starts))
+    n = len(starts)
+    for iterations in (0, TRIAL_ITERATIONS):
+        for i in range(n):
+            reached = climb(starts[i], spectra, iterations)
+            copy_into(starts[i], reached[0])
+            deviance[i] = reached[1]
+        _sort(starts, deviance, n)
+        n = min(n, SEMIFINALISTS)
+    before = -math.inf
+    for i in range(min(FINALISTS, n)):
+        # Those that came as far as another one are on their way to the same maximum.
+        known = abs(deviance[i] - before) < SAME or abs(deviance[i] - best.deviance) < SAME
+        before = deviance[i]
+        if known and best.converged:
+            continue
+        trial = maximise(starts[i], spectra, grouped, moments)
+        if trial.deviance < best.deviance or not best.converged:
+            best = trial
+    return best
+
+
+@njit
+def _sort(starts, deviance, n):
+    """Put the first `n` starts (m, p) in the order of their deviance.
+
+    By insertion: there are few, and numpy's sorting compiles for seconds.
+    """
+    for i in range(1, n):
+        least, start = deviance[i], starts[i].copy()
+        j = i
+        while j > 0 and deviance[j - 1] > least:
+            deviance[j] = deviance[j - 1]
+            copy_into(starts[j], starts[j - 1])
+            j -= 1
+        deviance[j] = least
+        copy_into(starts[j], start)
+
+
+@njit
+def _convincing(found):
+    """Whether no other start needs to be tried: a normal approximation of the p-value will do."""
+    if not found.converged or any_of(found.at_limit):
+        return False
+    deviance, mean, variance, _ = found.goodness
+    if deviance > mean + DOUBTFUL_SIGMA * math.sqrt(variance):
+        return False
+    ratio, _ = peak_to_valley(found.theta, np.ones((len(found.theta) - N_SHARED) // N_PER_RUN))
+    return ratio.min() >= DOUBTFUL_PEAK_VALLEY
