@@ -1,13 +1,17 @@
-"""Writes docs/images/gallery, small copies of the figures of a run.
+"""Writes docs/images/gallery, small copies of the figures of a run; or a picture of a page.
 
 python docs/tools/gallery.py [results/eclairs/10ks]
+python docs/tools/gallery.py --page results/sstcam.html docs/images/sstcam-report.png
 
-The pixel of the gallery has to be asked for before: PICTURES says which.
+The pixel of the gallery has to be asked for before: PICTURES says which. A page needs a Chromium.
 """
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from PIL import Image
@@ -32,16 +36,20 @@ PICTURES = (
     "pixels/0042.png",
 )
 WIDTH_PIXELS = 1050
+PAGE_WIDTH, PAGE_HEIGHT = 1280, 1560
+"""Window (px) in which the beginning of a page is taken."""
+PATIENCE_S = 120
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 N_COLOURS = 128
 
 
-def shrink(source: Path, target: Path) -> None:
-    """A copy of at most WIDTH_PIXELS, in N_COLOURS colours without dithering."""
+def shrink(source: Path, target: Path, width: int = WIDTH_PIXELS) -> None:
+    """A copy of at most `width` pixels, in N_COLOURS colours without dithering."""
     with Image.open(source) as image:
         picture = image.convert("RGB")
-    if picture.width > WIDTH_PIXELS:
-        height = round(picture.height * WIDTH_PIXELS / picture.width)
-        picture = picture.resize((WIDTH_PIXELS, height), Image.Resampling.LANCZOS)
+    if picture.width > width:
+        height = round(picture.height * width / picture.width)
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
     # Other ways to choose the colours lose those of thin lines.
     picture = picture.quantize(
         N_COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE
@@ -66,8 +74,41 @@ def make_gallery(branch: Path, folder: Path = FOLDER) -> None:
         shrink(source, folder / (f"pixel_{file}" if kind == "pixels" else file))
 
 
+def picture_of_page(page: Path, target: Path, width=PAGE_WIDTH, height=PAGE_HEIGHT) -> None:
+    """The beginning of a page of a run, as a window of that size shows it, in few colours.
+
+    Raises
+    ------
+    InputError
+        Where the page is missing, or no browser takes its picture.
+    """
+    if not page.is_file():
+        raise InputError(f"{page}: no such page; make it with snakemake {page}")
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        raise InputError(f"no browser to take a picture with; install one of {', '.join(BROWSERS)}")
+    with tempfile.TemporaryDirectory() as folder:
+        taken = Path(folder, "page.png")
+        options = (
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+            "--virtual-time-budget=5000", f"--window-size={width},{height}",
+            f"--user-data-dir={folder}/profile", f"--screenshot={taken}",
+        )  # fmt: skip
+        subprocess.run(
+            [browser, *options, page.resolve().as_uri()],
+            timeout=PATIENCE_S,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        if not taken.is_file():
+            raise InputError(f"{page}: {browser} took no picture of it")
+        shrink(taken, target, width)
+
+
 if __name__ == "__main__":
     try:
+        if sys.argv[1:2] == ["--page"] and len(sys.argv) == 4:
+            sys.exit(picture_of_page(*map(Path, sys.argv[2:])))
         make_gallery(Path(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_BRANCH))
     except InputError as error:
         sys.exit(f"gallery: {error}")

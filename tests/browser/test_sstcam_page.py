@@ -29,8 +29,8 @@ from pixelcal.report.numbers import with_error
 
 N_RUNS = 3
 PLOTS = (
-    "camera", "values", "histograms", "waveform", "fit", "together", "resolution", "ratio", "bias",
-    "extracted",
+    "camera", "values", "histograms", "waveform", "fit", "ways", "noise", "together", "resolution",
+    "ratio", "bias", "extracted",
 )  # fmt: skip
 
 
@@ -45,6 +45,7 @@ def camera(tmp_path_factory):
         rows["STATUS"][3] = ChargeStatus.NOT_CONVERGED
         rows["STATUS"][5] |= ChargeStatus.POOR_FIT
         rows["PE"][7] *= 1.6
+        rows["DARK"], rows["DARK_ERR"] = 0.1 + 0.001 * rows["PIXEL"], 0.02
 
     folder = tmp_path_factory.mktemp("sstcam")
     paths = make_products(folder, change=spoil)
@@ -72,6 +73,8 @@ def test_everything_is_drawn(page):
     assert with_hyphens(page) == []
     assert count(page, "#camera .heatmaplayer image") == 1
     assert count(page, "#extracted .heatmaplayer image") == 1
+    assert count(page, "#noise .heatmaplayer image") == 1
+    assert count(page, "#ways .scatterlayer .trace") == 2
     assert count(page, "#histograms .plot") == count(page, "#histograms .gtitle") == 8
     assert count(page, "#histogram-pe .barlayer .point") == 2 * 40
     # Data, model and residuals of each run.
@@ -108,7 +111,7 @@ def test_numbers_of_a_pixel_are_those_of_the_table(page, camera):
     page.run("document.querySelector('tr[data-pixel=\"7\"]').click()")
     text = page.run("document.getElementById('pixel').textContent")
     assert text.startswith("Pixel 7") and pairs(page)["Fit"][0] == "outlier"
-    for name in ("PE", "SIGMA_PED", "SIGMA_PE"):
+    for name in ("PE", "SIGMA_PED", "SIGMA_PE", "PE_PEAKS", "PE_MOMENTS"):
         value, error = (float(rows[f"{name}{kind}"][7]) for kind in ("", "_ERR"))
         assert with_error(value, error, "{:.3f}") in text
     light, light_err = (float(rows[name][7][1]) for name in ("LAMBDA", "LAMBDA_ERR"))
@@ -135,7 +138,17 @@ def test_all_pixels_are_in_the_table_to_keep(page, camera):
     number = lambda name: np.array([float(row[name] or "nan") for row in table])  # noqa: E731
     assert np.array_equal(number("PIXEL"), np.asarray(rows["PIXEL"]))
     assert np.array_equal(number("STATUS"), np.asarray(rows["STATUS"]))
-    for name in ("PE", "PE_ERR", "SIGMA_PED", "SIGMA_PE_ERR", "OPCT"):
+    beside = (
+        "PE_PEAKS",
+        "PE_MOMENTS_ERR",
+        "DARK",
+        "DARK_ERR",
+        "DELAYED",
+        "AP_DELAY",
+        "LATE",
+        "MISFIT",
+    )
+    for name in ("PE", "PE_ERR", "SIGMA_PED", "SIGMA_PE_ERR", "OPCT", *beside):
         np.testing.assert_allclose(number(name), np.asarray(rows[name], float), rtol=1e-6)
     for run in range(N_RUNS):
         light = np.asarray(rows["LAMBDA"], float)[:, run]
@@ -149,7 +162,8 @@ def test_every_quantity_and_run_can_be_chosen(page):
     options = page.run(
         "Array.from(document.querySelectorAll('#quantity option'), o => [o.value, o.text])"
     )
-    assert len(options) == 4 + 2 * N_RUNS + 4 + N_RUNS + 4 + N_RUNS + 4 + N_RUNS
+    fit, truth, ways, noise = 5 + N_RUNS, 4 + N_RUNS, 4, 4
+    assert len(options) == 4 + 2 * N_RUNS + 4 + N_RUNS + ways + noise + fit + truth
     for value, text in options:
         choose(page, "quantity", value)
         assert title(page, "camera") == f"SSTCAM: {text}"
@@ -191,7 +205,7 @@ def test_the_table_sorts_and_can_be_searched(page):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1280, 800, 420])
+@pytest.mark.parametrize("width", [1280, 1000, 800, 420])
 def test_it_is_readable_wide_and_narrow_light_and_dark(browser, camera, width, dark):
     browser.open(camera[1], width, 1000, dark)
     draw_all(browser)

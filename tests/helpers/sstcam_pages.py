@@ -55,10 +55,10 @@ def spectra_of(charges, pixel) -> np.ndarray:
     return spectra_rows(pixel, width, [fill_run(run, 1.0, width) for run in charges])
 
 
-def fit_spectra(spectra) -> np.ndarray:
+def fit_spectra(spectra, **options) -> np.ndarray:
     """Fits of all pixels, as the rule has them."""
     names = ("COUNTS", "START", "WIDTH", "PIXEL")
-    return fit_pixels(*(spectra[name] for name in names), SpeOptions())
+    return fit_pixels(*(spectra[name] for name in names), SpeOptions(**options))
 
 
 def make_products(
@@ -70,10 +70,12 @@ def make_products(
     truth=True,
     change=None,
     bad=(),
+    dark=0.0,
 ) -> dict:
     """Paths of all products by the names of the rule's input.
 
-    `change(rows)` spoils the fits before they are merged; `bad` pixels are masked.
+    `change(rows)` spoils the fits before they are merged; `bad` pixels are masked; `dark` is the
+    mean number of dark counts in a window.
     """
     folder, pixel = Path(folder), np.asarray(pixel)
     pixels, n = make_pixels(pixel, SIMULATION), len(pixel)
@@ -94,6 +96,8 @@ def make_products(
         random = np.random.default_rng([5, number])
         photoelectrons = draw_photoelectrons(random, pe * efficiency, flashes)
         charges.append(draw_charges(random, photoelectrons, drawn))
+        if dark:
+            charges[-1] += dark_charges(random, dark, drawn["pe"], flashes)
         cards = run_header("spe", f"spe_{number:02d}", {"n_ph": pe / PDE})
         paths["charges"].append(write_charges(folder, charges[-1][:, :2], peaks, cards))
     names = [f"spe_{number:02d}" for number in range(len(light))]
@@ -118,6 +122,23 @@ def make_products(
     if scan:
         write_scan(folder, paths, rows, drawn, efficiency, peaks)
     return paths
+
+
+def dark_charges(random, mean, pe, n_flashes, decay=0.25) -> np.ndarray:
+    """Charges (n, n_flashes) that dark counts add: exponential pulses from any time of the window.
+
+    `decay` is that of a pulse, in windows; pulses begin up to ten of it before the window.
+    """
+    before = 10.0 * decay
+    number = random.poisson(mean * (1.0 + before), (len(pe), n_flashes))
+    total = np.zeros(number.shape)
+    for k in range(number.max()):
+        begin = (1.0 + before) * random.random(number.shape) - before
+        from_start = np.exp(np.minimum(begin, 0.0) / decay)
+        left = 1.0 - np.maximum(begin, 0.0)
+        part = from_start * (1.0 - np.exp(-left / decay)) / (1.0 - np.exp(-1.0 / decay))
+        total += np.where(number > k, part, 0.0)
+    return np.rint(np.reshape(pe, (-1, 1)) * total).astype(np.int32)
 
 
 def run_header(which, name, light) -> list[tuple]:

@@ -2,9 +2,11 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.flashes import TRUTH, draw_charges, draw_photoelectrons
 from helpers.page_text import is_shown, read_cells, unpack, words_of
 from helpers.report_pages import page_data
 from helpers.sstcam_pages import (
@@ -12,6 +14,7 @@ from helpers.sstcam_pages import (
     FIT,
     LIGHT,
     SIMULATION,
+    dark_charges,
     fit_spectra,
     make_products,
     page_params,
@@ -27,6 +30,7 @@ from pixelcal.charge.figures.spe import (
     parameters_figure,
     spectrum_figure,
 )
+from pixelcal.charge.report import checks as report_checks
 from pixelcal.charge.report import pixels as report_pixels
 from pixelcal.charge.report import resolution as report_resolution
 from pixelcal.charge.report import verdict as report_verdict
@@ -83,6 +87,49 @@ def test_the_page_holds_the_fits(page, paths):
     assert np.array_equal(unpack(values["status"]), np.asarray(rows["STATUS"]))
     assert np.isnan(unpack(values["pe"])[[3, 60]]).all()
     assert data["runs"] == ["spe_00", "spe_01", "spe_02"]
+
+
+def test_the_page_holds_the_gain_in_two_other_ways_and_the_noise(page, products):
+    values, spe = page_data(page)["exposures"][0]["values"], products.spe
+    for name in ("PE_PEAKS", "PE_PEAKS_ERR", "PE_MOMENTS", "PE_MOMENTS_ERR", "MISFIT"):
+        column = np.asarray(spe[name]).astype("f4")
+        assert np.array_equal(unpack(values[name.lower()]), column, equal_nan=True)
+    peaks, moments = report_checks.ways(products)
+    ratio = np.asarray(spe["PE_PEAKS"] / spe["PE"], float)[products.good] - 1
+    assert peaks.median == np.nanmedian(ratio) and peaks.n == np.isfinite(ratio).sum()
+    # The model is right: each way is, within 4 standard errors of its median. Row 7 was spoilt.
+    assert abs(peaks.median) < 4 * peaks.error and abs(moments.median) < 4 * moments.error
+    assert peaks.n_disagree == moments.n_disagree == 1
+    assert f"{peaks.n}" in read_cells(
+        page
+    ).cells and "the gain differs in the median by" in words_of(page)
+
+
+def test_without_noise_there_is_no_section_on_it(products):
+    spe = products.spe.copy()
+    for name in ("DARK", "AFTERPULSE", "DELAYED", "NOISE", "LATE"):
+        spe[name][:] = 0.0
+    quiet = replace(products, spe=spe)
+    content = report_checks.content(quiet)
+    assert content["noise_rows"] == [] and not content["noise_map"]
+    assert report_checks.noise_text(quiet) == "" and "dark" not in report_checks.values(quiet)
+    assert report_checks.mapped_kind(quiet) is None
+
+
+def test_a_camera_with_dark_counts_has_a_section_on_noise(tmp_path):
+    paths = make_products(tmp_path, pixel=range(16), flashes=6000, dark=0.3, scan=False)
+    made = write_page(tmp_path, paths)
+    found = read_products(paths, page_params()["settings"])
+    shown = found.good & (found.column("DARK") > 0)
+    assert shown.sum() >= 8
+    # The bound of the fit is the smallest error of a median; exponential pulses, as were drawn.
+    error = 1.25 * np.median(found.column("DARK_ERR")[shown]) / np.sqrt(shown.sum())
+    assert abs(np.median(found.column("DARK")[shown]) - 0.3) < 5 * error
+    words, data = words_of(made), page_data(made)
+    assert f"{int(((found.column('DARK') > 0) & found.has_valid_fit).sum())} of 16 pixels" in words
+    assert "Dark counts per window" in words and data["noise_map"] == "DARK"
+    dark = np.asarray(found.spe["DARK"]).astype("f4")
+    assert np.array_equal(unpack(data["exposures"][0]["values"]["dark"]), dark, equal_nan=True)
 
 
 def test_the_page_shows_the_numbers_of_the_validation(page, paths):
@@ -202,6 +249,9 @@ def test_signed_deviance_of_known_counts():
 # --- the model against all pixels -----------------------------------------------------------------
 
 
+WITHOUT_NOISE = {"dark_counts": False, "afterpulses": False, "delayed_crosstalk": False}
+
+
 def simulated(n_pixels, flashes, light, **trouble):
     """Spectra of flashes simulated event by event, and their fits; all valid ones are used."""
     settings = SIMULATION | {"samples": 64}
@@ -218,9 +268,8 @@ def simulated(n_pixels, flashes, light, **trouble):
         first = first_samples(peaks, 64, window)
         charges.append(extract_charges(blocks, numbers, first, window, ~none).charges)
     spectra = spectra_of(charges, numbers)
-    rows = fit_spectra(spectra)
-    rows["STATUS"] &= ChargeStatus.TOO_FEW | ChargeStatus.NOT_CONVERGED
-    return spectra, rows
+    rows = fit_spectra(spectra, **WITHOUT_NOISE)
+    return spectra, good(rows)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +292,29 @@ def test_a_wrong_model_is_noticed_and_named(trouble, cause):
     else:
         assert (first > 5) if "nsb" in trouble else (first < -5 and later > 2)
         assert pooled[0].misfit > 0.01
+
+
+def test_noise_that_the_fit_explains_is_no_fault_of_the_model():
+    """The same charges with dark counts, fitted with them in the model and without."""
+    n, flashes, random = 24, 4000, np.random.default_rng(8)
+    truth, charges = TRUTH | {"sigma_ped": 6.0, "sigma_pe": 3.0}, []
+    for pe in (0.8, 1.6):
+        drawn = draw_charges(random, draw_photoelectrons(random, np.full(n, pe), flashes), truth)
+        charges.append(drawn + dark_charges(random, 0.2, np.full(n, TRUTH["pe"]), flashes))
+    spectra = spectra_of(charges, np.arange(n))
+    without = pool(spectra, good(fit_spectra(spectra, **WITHOUT_NOISE)))
+    assert likely_cause(without) == Cause.LIGHT_AT_ANY_TIME and without[0].misfit > 0.01
+    known = pool(spectra, good(fit_spectra(spectra, **WITHOUT_NOISE | {"dark_counts": True})))
+    assert likely_cause(known) is None
+    for run in known:
+        assert run.model.sum() == pytest.approx(run.counts.sum(), rel=1e-9)
+        assert abs(run.chi_square - len(run.counts)) < 5 * np.sqrt(2 * len(run.counts))
+
+
+def good(rows):
+    """The fits, all that are valid with STATUS 0."""
+    rows["STATUS"] &= ChargeStatus.TOO_FEW | ChargeStatus.NOT_CONVERGED
+    return rows
 
 
 def test_pooled_spectra_hold_all_flashes_of_the_good_pixels(products):

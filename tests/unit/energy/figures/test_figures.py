@@ -397,3 +397,5 @@ def test_small_copies(tmp_path):
         assert small.size == (1050, 250)
     with pytest.raises(InputError, match="no such figure"):
         gallery.make_gallery(tmp_path, tmp_path)
+    with pytest.raises(InputError, match="no such page"):
+        gallery.picture_of_page(tmp_path / "none.html", tmp_path / "none.png")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from astropy.table import Table
 
+from pixelcal.charge.report import checks
 from pixelcal.charge.report.products import Products
 from pixelcal.charge.spe.columns import PER_RUN, SHARED
 from pixelcal.report import camera_map as report_map
@@ -53,6 +54,7 @@ def values(products: Products) -> dict:
             content[f"{name}_{run}{kind}".lower()] = packed(column, "f4")
     with np.errstate(divide="ignore", invalid="ignore"):
         content["chi"] = packed(products.column("STAT") / products.column("DOF"), "f4")
+    content |= checks.values(products)
     content["pvalue"] = packed(products.column("PVALUE"), "f4")
     content["status"] = packed(products.status, "u2")
     content["flashes"] = packed(np.asarray(products.spe["FLASHES"]).min(axis=1), "i4")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pixelcal.charge.report import camera as report_camera
+from pixelcal.charge.report import checks as report_checks
 from pixelcal.charge.report import model as report_model
 from pixelcal.charge.report import pixels as report_pixels
 from pixelcal.charge.report import provenance as report_provenance
@@ -67,6 +68,7 @@ def page_content(products: Products, versions: Mapping[str, str], results: str =
         "good_pixels": report.pixel_table(
             report_pixels.HEADINGS, report_pixels.table(products, rows[n_flagged:], why)
         ),
+        **report_checks.content(products),
         "model_headings": report_model.HEADINGS,
         "model_rows": report_model.table(pooled, products.runs) if pooled else [],
         "scan": scan is not None,
@@ -117,6 +119,7 @@ def _data(products: Products, pooled, rows) -> dict:
         "most_serious_first": most_serious_first(CHARGE_WORDS),
         "runs": products.runs,
         "unit": products.unit,
+        "noise_map": report_checks.mapped_kind(products),
         "pvalue_limit": products.settings["fit"]["pvalue_limit"],
         "waveform": report_camera.mean_waveform(products),
         "model": [

@@ -4,10 +4,11 @@ A single pixel has too few flashes to show that the model is a little wrong; the
 Every bin of every pixel is put where its middle lies in photoelectrons, (charge - eped) / pe, data
 and model alike, so that residuals of the pooled bins are those of counts.
 
-What the model does not know shows in the valleys. Light that comes at any time (night sky, dark
-counts) leaves part of a pulse in the window: charges between the peaks, most of all between the
-pedestal and the first photoelectron of the darkest run. An afterpulse follows an avalanche: it
-fills the valleys above the first peak, never the one below it.
+The noise that a fit has taken into its model is part of it here. What the model lacks shows in the
+valleys. Light that comes at any time (night sky, dark counts) leaves part of a pulse in the window:
+charges between the peaks, most of all between the pedestal and the first photoelectron of the
+darkest run. An afterpulse follows an avalanche: it fills the valleys above the first peak, never
+the one below it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, occupied
+from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, Spectra, occupied
 from pixelcal.charge.spe.model import EPED, N_PARAMETERS, PE, V_PED, bin_probabilities
-from pixelcal.charge.spe.model_spectra import run_parameters
+from pixelcal.charge.spe.model_spectra import noise_of, run_parameters
+from pixelcal.charge.spe.noise.spectrum import model_runs
 from pixelcal.numerics.jit import njit
 from pixelcal.report.frame import decimals
 from pixelcal.report.numbers import number
@@ -121,16 +123,32 @@ def pool(spectra, rows) -> list[Pooled]:
     if not len(good):
         return []
     parameters = run_parameters(rows[good])
-    counts, model = np.zeros((2, parameters.shape[1], N_BINS))
-    _add_pixels(
+    noise = [noise_of(rows[row]) for row in good]
+    of_pixels = (
         np.asarray(spectra["COUNTS"])[good].astype(np.int32),
         np.asarray(spectra["START"])[good].astype(float),
         np.asarray(spectra["WIDTH"])[good].astype(float),
         parameters,
-        counts,
-        model,
     )
+    counts, model = np.zeros((2, parameters.shape[1], N_BINS))
+    quiet = np.array([found is None for found in noise])
+    _add_pixels(*(values[quiet] for values in of_pixels), counts, model)
+    for row in np.flatnonzero(~quiet):
+        _add_noisy_pixel(*(values[row] for values in of_pixels), noise[row], counts, model)
     return [_pooled(*part, len(good)) for part in zip(counts, model, strict=True)]
+
+
+def _add_noisy_pixel(counts, start, width, parameters, noise, pooled, expected) -> None:
+    """Add one pixel with noise in its model, counts (R, m), to the pooled bins (R, N_BINS)."""
+    margin = int(parameters[:, PE].max() / width) + 1
+    padded = np.pad(counts, ((0, 0), (margin, margin)))
+    bins = Spectra(padded.astype(float), start - margin * width, float(width))
+    probability, _ = model_runs(parameters, noise, bins)
+    probability /= probability.sum(axis=1, keepdims=True)  # there is a floor under each bin
+    for run in range(len(counts)):
+        _place(bins.start[run], width, parameters[run], padded[run], pooled[run])
+        model = counts[run].sum() * probability[run]
+        _place(bins.start[run], width, parameters[run], model, expected[run])
 
 
 def _pooled(counts: np.ndarray, model: np.ndarray, n_pixels: int) -> Pooled:
@@ -172,11 +190,24 @@ def _add_pixels(counts, start, width, parameters, pooled, expected):
             for j in range(n):
                 total += counts[i, run, j]
             for j in range(high - low):
-                place = (first + (j + 0.5) * width[i] - fitted[EPED]) / fitted[PE]
-                k = min(max(int(np.floor((place - LOWEST_PE) / BIN_PE)), 0), N_BINS - 1)
+                k = _pooled_bin(first + (j + 0.5) * width[i], fitted)
                 expected[run, k] += total * probability[j]
                 if 0 <= low + j < n:
                     pooled[run, k] += counts[i, run, low + j]
+
+
+@njit
+def _pooled_bin(charge, fitted):
+    """Number of the pooled bin of a charge; the ends hold what lies beyond them."""
+    place = (charge - fitted[EPED]) / fitted[PE]
+    return min(max(int(np.floor((place - LOWEST_PE) / BIN_PE)), 0), N_BINS - 1)
+
+
+@njit
+def _place(start, width, fitted, values, pooled):
+    """Add values (m,) of bins from `start` on to the pooled bins (N_BINS,)."""
+    for j in range(len(values)):
+        pooled[_pooled_bin(start + (j + 0.5) * width, fitted)] += values[j]
 
 
 def content(run: Pooled, name: str) -> dict:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pixelcal.charge.report import checks as report_checks
 from pixelcal.charge.report import resolution as report_resolution
 from pixelcal.charge.report.model import Cause, Pooled, likely_cause
 from pixelcal.charge.report.products import Products
@@ -38,7 +39,7 @@ REMEDIES = {
 def cards(products: Products, pooled: Sequence[Pooled]) -> list[dict]:
     """What to say of gains, model, charge resolution and truth: title, text, more, whether it is
     well (`meets`), and whether the small map of the camera stands beside it (`map`)."""
-    found = [_gain_card(products), _model_card(pooled), _resolution_card(products)]
+    found = [_gain_card(products), _model_card(products, pooled), _resolution_card(products)]
     return [*found, _truth_card(products)]
 
 
@@ -105,6 +106,9 @@ def _gain_card(products: Products) -> dict:
             f" {percent(spread, 1)} over the good pixels, and is known to {percent(error, 2)} in a"
             " typical one."
         )
+    beside = report_checks.gain_text(products)
+    if beside:
+        more += f" {beside}"
     if gains_differ(products):
         more += " The gains of the runs differ: see the table of runs."
     if not products.lamp_is_checked:
@@ -123,7 +127,7 @@ def _gain_card(products: Products) -> dict:
     }
 
 
-def _model_card(pooled: Sequence[Pooled]) -> dict:
+def _model_card(products: Products, pooled: Sequence[Pooled]) -> dict:
     if not pooled:
         return {
             "title": "Model",
@@ -138,6 +142,9 @@ def _model_card(pooled: Sequence[Pooled]) -> dict:
     more = f"Largest misfit of a run: {percent(worst, 2)}."
     if cause:
         more += f" {PATTERNS[cause]}"
+    noise = report_checks.noise_text(products)
+    if noise:
+        more += f" {noise}"
     return {
         "title": "Model",
         "meets": not cause,

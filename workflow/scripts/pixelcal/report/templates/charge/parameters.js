@@ -27,9 +27,11 @@ const quantities = [
     key: `relative_${key}`, group: "Relative errors", label: `Error of the ${words}`, unit: "%", digits: 3,
     of: exposure => relative(exposure, key),
   })),
+  ...check_quantities,
   {key: "status", group: "Fit", label: "Status", unit: ""},
   {key: "pvalue", group: "Fit", label: "p-value of the fit", unit: "", digits: 4, log: true, range: [-4, 0]},
   {key: "chi", group: "Fit", label: "Deviance / degrees of freedom", unit: "", digits: 3},
+  {key: "misfit", group: "Fit", label: "Misfit", unit: "%", digits: 2, of: misfit},
   ...RUNS.map((name, run) => (
     {key: `peak_valley_${run}`, group: "Fit", label: `Peak to valley, ${name}`, unit: "", digits: 2})),
   {key: "peak", group: "Fit", label: "Sample of the peak", unit: "", digits: 0},
@@ -70,13 +72,16 @@ function pixel_parts(exposure, row) {
   const value = key => column(exposure, key)[row], {pixel, module, x_m, y_m} = camera;
   const pair = (key, digits) => with_error(value(key), value(`${key}_err`), digits);
   const known = has_truth(exposure), truth = (key, digits) => known ? [fixed(value(`${key}_true`), digits)] : [];
+  const [ways, noise] = check_rows(exposure, row);
   const basic = table_of(["", "Fitted", ...(known ? ["True"] : [])], [
     ["Fit", status_words(value("status"))],
     [`Gain (${data.unit})`, pair("pe", 3), ...truth("pe", 3)],
+    ...ways,
     [`Width of the pedestal (${data.unit})`, pair("sigma_ped", 3), ...truth("sigma_ped", 3)],
     [`Width of a photoelectron (${data.unit})`, pair("sigma_pe", 3), ...truth("sigma_pe", 3)],
     ["Crosstalk", pair("opct", 4), ...truth("opct", 4)],
-    ["p-value", pvalue_words(value("pvalue"))],
+    ...noise,
+    ["p-value, misfit (%)", `${pvalue_words(value("pvalue"))}, ${fixed(100 * value("misfit"), 2)}`],
     ["Module, sample of the peak", `${module[row]}, ${fixed(value("peak"), 0)}`],
     ["Place (mm)", `${fixed(1000 * x_m[row], 1)}, ${fixed(1000 * y_m[row], 1)}`],
   ]);
@@ -103,7 +108,7 @@ function csv_columns(exposure) {
   const both = key => [[key.toUpperCase(), held(key)], [`${key}_err`.toUpperCase(), held(`${key}_err`)]];
   return [
     ["PIXEL", pixel], ["MODULE", module], ["X_M", x_m], ["Y_M", y_m],
-    ...["pe", "sigma_ped", "sigma_pe", "opct"].flatMap(both), ["PVALUE", held("pvalue")],
+    ...["pe", "sigma_ped", "sigma_pe", "opct"].flatMap(both), ...check_columns(exposure), ["PVALUE", held("pvalue")],
     ["STATUS", status], ["FIT", Array.from(status, status_words)],
     ...RUNS.flatMap((_, run) => [...both(`lambda_${run}`), ...both(`eped_${run}`), [`PEAK_VALLEY_${run}`, held(`peak_valley_${run}`)]]),
   ];
