@@ -11,7 +11,7 @@ from helpers.histories import (
     step_covariance,
 )
 
-from pixelcal.energy.history.drift import analyse
+from pixelcal.numerics.motion.drift import analyse
 
 ENERGIES_KEV = (4, 15, 50, 80, 150)
 PIXEL_JUMPS = ((100, 8, 1.0), (4000, 13, -1.2))

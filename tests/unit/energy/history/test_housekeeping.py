@@ -13,7 +13,6 @@ from helpers.histories import (
     write_relations,
 )
 
-from pixelcal.energy.history.drift import analyse
 from pixelcal.energy.history.housekeeping import (
     of_epochs,
     read_housekeeping,
@@ -22,6 +21,7 @@ from pixelcal.energy.history.housekeeping import (
 )
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_columns
+from pixelcal.numerics.motion.drift import analyse
 
 RESPONSE = np.array([-0.010, -0.030])
 """keV/K at the two energies that drift, of the camera."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pixelcal.energy.history.drift import Drift, analyse
 from pixelcal.energy.history.energies import (
     Reference,
     at_energy,
@@ -19,6 +18,7 @@ from pixelcal.energy.history.epochs import Epochs
 from pixelcal.energy.history.tables import CAMERA_JUMP, MODULE_JUMP, PIXEL_JUMP, WILD
 from pixelcal.energy.requirement import inner_energies_keV
 from pixelcal.instrument import Requirement
+from pixelcal.numerics.motion.drift import Drift, analyse
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.events.clock import mission_start
-from pixelcal.energy.history.drift import Drift, Series
-from pixelcal.energy.history.motion.mobility import learn_walk
-from pixelcal.energy.history.motion.walk import merge
 from pixelcal.energy.history.query import mission_seconds
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_table
 from pixelcal.numerics.jit import njit
+from pixelcal.numerics.motion.drift import Drift, Series
+from pixelcal.numerics.motion.mobility import learn_walk
+from pixelcal.numerics.motion.walk import merge
 
 TURNS = 4
 """Of the coefficient, and the walk that is left without it."""

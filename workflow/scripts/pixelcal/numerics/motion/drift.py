@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.history.motion import levels
-from pixelcal.energy.history.motion.levels import Level
-from pixelcal.energy.history.motion.mobility import Walk, learn_walk, still
-from pixelcal.energy.history.motion.walk import find_changes, smooth
+from pixelcal.numerics.motion import levels
+from pixelcal.numerics.motion.levels import Level
+from pixelcal.numerics.motion.mobility import Walk, learn_walk, still
+from pixelcal.numerics.motion.walk import find_changes, smooth
 
 TURNS = 3
 """Of finding jumps, and what moves without them. The first has medians for common motions."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from pixelcal.energy.history.motion.walk import log_likelihoods
+from pixelcal.numerics.motion.walk import log_likelihoods
 from pixelcal.numerics.statistics import evenly
 
 SCALES = 4.0 ** np.arange(-3, 6)

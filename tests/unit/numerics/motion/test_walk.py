@@ -5,8 +5,8 @@ import pytest
 from helpers.histories import matrices
 from scipy import stats
 
-from pixelcal.energy.history.drift import jump_limit
-from pixelcal.energy.history.motion.walk import find_changes, log_likelihoods, smooth
+from pixelcal.numerics.motion.drift import jump_limit
+from pixelcal.numerics.motion.walk import find_changes, log_likelihoods, smooth
 
 N_EPOCHS = 9
 DAYS = np.array([0.0, 7, 7, 3, 20, 7, 1, 7, 7])
