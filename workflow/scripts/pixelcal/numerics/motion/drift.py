@@ -14,7 +14,7 @@ import numpy as np
 
 from pixelcal.numerics.motion import levels
 from pixelcal.numerics.motion.levels import Level
-from pixelcal.numerics.motion.mobility import Walk, learn_walk, still
+from pixelcal.numerics.motion.mobility import GATE, Walk, learn_walk, still
 from pixelcal.numerics.motion.walk import find_changes, smooth
 
 TURNS = 3
@@ -188,16 +188,27 @@ def _followed(level: Level, days, false_alarms: float, noise: float | None, last
     if not n:
         return _nothing(0, n_epochs)
     opened, used = np.zeros((n, n_epochs), bool), level.used
+    # Few series of few epochs have a high limit: what is no jump is left to the walk.
+    gate = max(GATE, jump_limit(false_alarms, level.used, opened))
     for _ in range(2 if last or len(level.y) == 1 else 1):
-        walk = learn_walk(level.y, level.r, days, opened, used, noise)
-        r = level.r * level.r.dtype.type(walk.noise**2)
-        moves = walk.of_series()
-        limit = jump_limit(false_alarms, level.used, opened)
-        opened, used, jump = find_changes(level.y, r, days, moves, level.used, limit)
+        known = opened
+        walk = learn_walk(level.y, level.r, days, opened, used, noise, gate)
+        opened, used, jump = _changes(level, days, walk, false_alarms, opened)
+    if (known & ~opened).any():  # taken for jumps by the walk, and then not accepted
+        walk = learn_walk(level.y, level.r, days, opened, used, noise, np.inf)
+        opened, used, jump = _changes(level, days, walk, false_alarms, opened)
+    r = level.r * level.r.dtype.type(walk.noise**2)
     best, covariance = level.y, level.r
     if last:
-        best, covariance = smooth(level.y, r, days, moves, opened, used)
+        best, covariance = smooth(level.y, r, days, walk.of_series(), opened, used)
     return Series(best, covariance, jump, used, level.used & ~used, walk, level)
+
+
+def _changes(level: Level, days, walk: Walk, false_alarms: float, known: np.ndarray):
+    """As `find_changes` gives them, beyond the limit that holds with the jumps `known` (n, t)."""
+    r = level.r * level.r.dtype.type(walk.noise**2)
+    limit = jump_limit(false_alarms, level.used, known)
+    return find_changes(level.y, r, days, walk.of_series(), level.used, limit)
 
 
 def jump_limit(false_alarms: float, used: np.ndarray, opened: np.ndarray) -> float:

@@ -76,11 +76,13 @@ def learn_walk(
     opened: np.ndarray,
     used: np.ndarray,
     noise: float | None = None,
+    gate: float = GATE,
 ) -> Walk:
     """The walk of series (n, t), as `walk.smooth` takes them.
 
     Where `noise` is given, the errors of the single epochs have this factor. A level of a single
-    epoch does not move.
+    epoch does not move. A surprise beyond the chi-square `gate` is a jump, and no step of the walk:
+    it has to be one that can be accepted, or it would be neither.
     """
     n, n_epochs = used.shape
     seen = used.sum(axis=1) - opened.sum(axis=1)
@@ -97,7 +99,7 @@ def learn_walk(
         walk, factor = _unpacked(parameters, unit, noise)
         of_each = np.broadcast_to(walk, (len(chosen), 3)).copy()
         scaled = sample[1] * factor**2
-        return -log_likelihoods(sample[0], scaled, days, of_each, *sample[2:], GATE).sum()
+        return -log_likelihoods(sample[0], scaled, days, of_each, *sample[2:], gate).sum()
 
     begin = np.array([0.0, 0.0, 0.5, 0.0][: 4 if free else 3])
     simplex = begin + np.vstack([np.zeros(len(begin)), 0.7 * np.eye(len(begin))])
