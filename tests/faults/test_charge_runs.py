@@ -29,7 +29,9 @@ from helpers.charge_faults import (
 )
 from helpers.sstcam_runs import table
 
+from pixelcal.charge.extraction.io import lab_values
 from pixelcal.charge.runs.run_table import read_run_table
+from pixelcal.io.tables import read_columns
 from pixelcal.status import ChargeStatus
 
 
@@ -378,8 +380,9 @@ def test_gains_that_differ_between_runs(fault, tmp_path):
 def test_voltage_and_temperature_of_the_table_are_in_the_products(columns, tmp_path):
     """What table.csv says of bias and temperature stands in the charges' header and on the page."""
     runs = two_runs()
-    lab = table(tmp_path / "lab", "dark,1.5,56.25,21.75", "light,4.3,56.5,23.5",
-                header=f"name,n_ph,{columns}")  # fmt: skip
+    lab = table(tmp_path / "lab", "dark,1.5,2026-03-01T10:00,56.25,21.75",
+                "light,4.3,2026-03-01T12:30:00Z,56.5,23.5",
+                header=f"name,n_ph,date,{columns}")  # fmt: skip
     for own in runs:
         (lab / f"{own.name}.h5").write_bytes(b"")
     entries = {entry.name: entry for entry in read_run_table(lab, "spe")}
@@ -389,8 +392,14 @@ def test_voltage_and_temperature_of_the_table_are_in_the_products(columns, tmp_p
     ends(result)
     values = [card.value for card in result.header("light").cards]
     assert 56.5 in values and 23.5 in values
-    for number in ("56.25", "21.75", "56.5", "23.5"):
+    for number in ("56.25", "21.75", "56.5", "23.5", "2026-03-01T10:00:00"):
         assert number in result.page
+    # The set as a whole, as the history takes it.
+    of_set = read_columns(tmp_path / "spe.fits", "SPE").meta
+    assert of_set["DATE-OBS"] == "2026-03-01T10:00:00"
+    assert of_set["DATE-END"] == "2026-03-01T12:30:00"
+    means = dict(zip(columns.split(","), (56.375, 22.625), strict=True))
+    assert lab_values(of_set) == means
 
 
 # --- C9: a run that calibrates must not be assessed -----------------------------------------------

@@ -117,6 +117,10 @@ CASES = [
     config("light that is no number", rows("dark,dim")),
     config("light that is negative", rows("dark,-1")),
     config("light that is not finite", rows("dark,inf")),
+    config(
+        "a date that is none",
+        rows("dark,0.5,March", "light,2.5,2026-03-01", header="name,n_ph,date"),
+    ),
     config("a run that is not there", rows("dark,0.5", "bright,3")),
     config("a run without a name", rows(",0.5")),
     config("a run named twice", rows("dark,0.5", "dark.h5,2.5"), by_snakemake=True),

@@ -10,8 +10,9 @@ import logging
 
 import _path  # noqa: F401
 import numpy as np
+from astropy.io import fits
 
-from pixelcal.charge.extraction.io import read_charges
+from pixelcal.charge.extraction.io import cards_of_set, read_charges, set_cards
 from pixelcal.charge.runs.pixel_grid import places_of_pixels, tell_places
 from pixelcal.charge.runs.pixel_map import read_pixel_map
 from pixelcal.charge.spe.checks.run_checks import (
@@ -43,8 +44,8 @@ with running(snakemake):
     spectra = read_columns(given.spectra, SPECTRA_EXTENSION)
     pixel, n_runs = np.asarray(spectra["PIXEL"]), spectra["START"].shape[1]
     paths = listed(given.chunks)
-    fits = [read_columns(path, FIT_EXTENSION) for path in paths]
-    rows = merge_chunks(fits, pixel, paths, fit_dtype(n_runs), "PIXEL")
+    fitted = [read_columns(path, FIT_EXTENSION) for path in paths]
+    rows = merge_chunks(fitted, pixel, paths, fit_dtype(n_runs), "PIXEL")
 
     pixel_map, bad = read_pixel_map(given.pixel_map), np.array([], int)
     if given.get("bad_pixels"):
@@ -55,7 +56,9 @@ with running(snakemake):
     checks = RunChecks(np.zeros(len(rows), bool))
     for path in charges:
         checks.add(read_charges(path), rows)
+    of_set = set_cards([fits.getheader(path, "CHARGES") for path in charges])
     if not charges:
+        of_set = cards_of_set(spectra.meta)
         checks = RunChecks.of_histograms(len(rows), n_runs)
     seen = has_valid_fit(rows["STATUS"]) & ~np.isin(pixel, bad) & ~checks.clipped
     spectrum = (np.asarray(spectra[name]) for name in ("COUNTS", "START", "WIDTH"))
@@ -78,6 +81,7 @@ with running(snakemake):
             "merge_spe", bad_pixels=given.get("bad_pixels"), settings=params.settings
         ),
         *carried_cards(spectra.meta),
+        *of_set,
         *check_cards(checks, gains),
         ("HISTORY", summary),
         *status_comments(),

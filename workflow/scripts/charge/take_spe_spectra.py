@@ -11,6 +11,7 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.charge.extraction.checks import masked_pixels, rows_of_pixels
+from pixelcal.charge.extraction.io import light_cards, set_cards
 from pixelcal.charge.runs.ready_histograms import (
     pixels_of,
     read_ready_histograms,
@@ -50,12 +51,14 @@ with running(snakemake) as progress:
         (f"NPH{i}", light["n_ph"], f"photons a pixel and flash, as set, in RUN{i}")
         for i, light in enumerate(params.light)
     ]
+    rows = [{key: value for key, value, _ in light_cards(light)} for light in params.light]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     cards = [
         ("UNITSAMP", unit, "unit of a charge"),
         ("STEP", 0.0, "charges are multiples of it; 0: of nothing"),
         *run_cards(params.runs),
         *light,
+        *set_cards(rows),
         *provenance_cards("take_spe_spectra", inputs=paths, settings=settings),
     ]
     units = charge_units(SPECTRA_UNITS, unit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from pixelcal.charge.extraction.charges import UNKNOWN, Charges, window_of
 from pixelcal.charge.extraction.peaks import Peaks
+from pixelcal.charge.runs.dates import utc_of_mjd
 from pixelcal.errors import InputError
 from pixelcal.io.checksums import check_sums
 from pixelcal.io.merge import placed_rows
@@ -27,6 +28,7 @@ LIGHT_CARDS = {
     "n_ph_meas": ("NPHMEAS", "photons a pixel and flash, as measured"),
     "nsb": ("NSB", "[p.e./ns] night-sky background, as set"),
     "nsb_meas": ("NSBMEAS", "[p.e./ns] night-sky background, as measured"),
+    "date": ("MJD-OBS", "[d] date of the run (UTC), by table.csv"),
 }
 
 PEAK_DTYPE = np.dtype([("PIXEL", "i2"), ("PEAK", "i2"), ("DEAD", "?"), ("OFF", "?")])
@@ -228,6 +230,41 @@ def lab_values(header: Mapping) -> dict[str, float]:
         values[str(header[f"LABNAM{number}"])] = header[f"LABVAL{number}"]
         number += 1
     return values
+
+
+def set_cards(headers: Sequence[Mapping]) -> list[tuple]:
+    """Header cards of a set of runs: DATE-OBS and DATE-END, and means of the further columns.
+
+    `headers` are those of the charges of its runs. A run without a date does not count for the
+    dates, one without a column not for its mean.
+    """
+    dates = [header["MJD-OBS"] for header in headers if "MJD-OBS" in header]
+    cards = []
+    if dates:
+        cards = [
+            ("DATE-OBS", utc_of_mjd(min(dates)), "UTC of the first run, by table.csv"),
+            ("DATE-END", utc_of_mjd(max(dates)), "UTC of the last run"),
+        ]
+    found: dict[str, list[float]] = {}
+    for header in headers:
+        for name, value in lab_values(header).items():
+            found.setdefault(name, []).append(float(value))
+    for number, (name, values) in enumerate(found.items(), 1):
+        cards += [
+            (f"LABNAM{number}", name, "column of table.csv"),
+            (f"LABVAL{number}", sum(values) / len(values), "its mean over the runs"),
+        ]
+    return cards
+
+
+def cards_of_set(header: fits.Header) -> list[tuple]:
+    """The cards of `set_cards` in the header of another product."""
+    wanted = ("DATE-OBS", "DATE-END", "LABNAM", "LABVAL")
+    return [
+        (card.keyword, card.value, card.comment)
+        for card in header.cards
+        if card.keyword.startswith(wanted)
+    ]
 
 
 def event_cards(n_read: int, bad: Mapping[str, int]) -> list[tuple]:

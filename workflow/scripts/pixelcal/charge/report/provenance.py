@@ -8,6 +8,7 @@ import numpy as np
 
 from pixelcal.charge.extraction.io import lab_values
 from pixelcal.charge.report.products import Products
+from pixelcal.charge.runs.dates import utc_of_mjd
 from pixelcal.report.frame import without_empty
 from pixelcal.report.numbers import ABSENT, with_error
 from pixelcal.report.provenance import input_files
@@ -27,6 +28,7 @@ RUN_HEADINGS = (
     "other",
     "Lamp, jitter (%)",
     "Gain against all (%)",
+    "Date (UTC)",
 )
 LIGHT = ("NPH", "NPHMEAS", "NSB", "NSBMEAS")
 EVENTS = ("NREAD", "NUSED", "NSTALE", "NINCOMPL", "NTYPE", "NGAIN", "NOTHER")
@@ -58,7 +60,8 @@ def run_rows(products: Products) -> list[list[str]]:
         cells = [header["RUNNAME"], SETS[header["RUNSET"]], *light, *events]
         values = lab_values(header)
         lab = [f"{values[name]:.7g}" if name in values else ABSENT for name in _lab_names(products)]
-        rows.append([*cells, *_found_of_run(products, header), *lab])
+        date = utc_of_mjd(header["MJD-OBS"]) if "MJD-OBS" in header else ABSENT
+        rows.append([*cells, *_found_of_run(products, header), date, *lab])
     return rows
 
 
@@ -73,7 +76,7 @@ def _histogram_rows(products: Products) -> list[list[str]]:
         unknown = [ABSENT] * (len(LIGHT) + len(EVENTS))
         unknown[0] = ABSENT if light is None else f"{light:.5g}"
         unknown[len(LIGHT) + EVENTS.index("NUSED")] = f"{flashes:,}"
-        rows.append([name, SETS["spe"], *unknown, *_found_of(products, run), *lab])
+        rows.append([name, SETS["spe"], *unknown, *_found_of(products, run), ABSENT, *lab])
     return rows
 
 

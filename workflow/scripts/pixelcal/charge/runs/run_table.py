@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixelcal.charge.runs.dates import mjd_of
 from pixelcal.charge.runs.hdf5_names import root_names
 from pixelcal.errors import InputError
 from pixelcal.io.csv_rows import read_csv_rows
@@ -25,6 +26,7 @@ COLUMNS = {
 }
 BACKGROUND = ("nsb", "nsb_meas")
 UNIT_COLUMN = "nsb_unit"
+DATE_COLUMN = "date"
 PER_NS = {"pe/ns": 1.0, "Hz": 1e-9}
 """Units that the background may be given in, and each in photoelectrons per ns."""
 PARTING = 1000.0
@@ -57,7 +59,8 @@ class RunEntry:
     light : dict
         The numbers in the other columns: n_ph, photons a pixel and flash as set; in a scan also
         n_ph_meas, as measured, and nsb and nsb_meas, the night-sky background (photoelectrons/ns).
-        Other columns with a number, as bias voltage or temperature, keep their names.
+        Other columns with a number, as bias voltage or temperature, keep their names. `date` is the
+        modified Julian date (UTC) of the run.
     """
 
     name: str
@@ -137,7 +140,7 @@ def read_run_table(folder: str | Path, which: str, form: str = "waveforms") -> l
         where = f"{path}, line {number}"
         light = {name: _number(where, name, row[name]) for name in COLUMNS[which][1:]}
         light |= {name: _per_ns(where, name, row) for name in BACKGROUND if name in light}
-        light |= _other_numbers(row)
+        light |= _other_numbers(row) | _date(where, row)
         name, file = _find_run(where, Path(folder), row["name"], ENDINGS[form])
         if name in lines:
             raise InputError(
@@ -153,7 +156,7 @@ def read_run_table(folder: str | Path, which: str, form: str = "waveforms") -> l
 
 def _other_numbers(row: Mapping[str, str]) -> dict[str, float]:
     """Numbers of a row in columns that are not those of the light; what is none is left out."""
-    known = {*COLUMNS["spe"], *COLUMNS["scan"], UNIT_COLUMN}
+    known = {*COLUMNS["spe"], *COLUMNS["scan"], UNIT_COLUMN, DATE_COLUMN}
     numbers = {}
     for name, text in row.items():
         if name in known or not name or not name.isascii() or not name.isprintable():
@@ -165,6 +168,20 @@ def _other_numbers(row: Mapping[str, str]) -> dict[str, float]:
         if math.isfinite(value):
             numbers[name] = value
     return numbers
+
+
+def _date(where: str, row: Mapping[str, str]) -> dict[str, float]:
+    """The date of a row, where it has one."""
+    text = row.get(DATE_COLUMN, "")
+    if not text:
+        return {}
+    try:
+        return {DATE_COLUMN: mjd_of(text)}
+    except ValueError:
+        raise InputError(
+            f"{where}: {DATE_COLUMN} is {text!r}; write the date (UTC) as 2026-03-01 or"
+            " 2026-03-01T12:00:00"
+        ) from None
 
 
 def by_light(entries: Iterable[RunEntry]) -> list[RunEntry]:
