@@ -114,7 +114,7 @@ HISTORY_SAID = read_page("History")
 READY_SAID = read_page("Ready runs")
 
 
-TARGETS = {"all", "history", "sstcam", "spe", "charge_resolution"}
+TARGETS = {"all", "history", "sstcam", "spe", "charge_resolution", "sstcam_history"}
 
 
 def jobs_of(rule, exposures, chunk_pixels=CHUNK_PIXELS):

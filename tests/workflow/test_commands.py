@@ -8,7 +8,7 @@ from helpers.paths import PROJECT
 from snakemake.cli import get_argument_parser
 
 PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob("config/*.md")])
-TARGETS = ("all", "history", "spe", "charge_resolution", "sstcam")
+TARGETS = ("all", "history", "spe", "charge_resolution", "sstcam", "sstcam_history")
 INLINE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$|((?:^ {4}[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
 SHELLS = ("", "bash", "sh", "shell", "console")

@@ -77,6 +77,33 @@ def test_own_runs_are_not_simulated_and_have_no_truth(plan_of, project):
     assert plan_of("sstcam", "own.yaml") == rest
 
 
+def test_the_history_takes_the_set_of_this_run_and_those_named(plan_of, project):
+    table(project / "dark", "a,0.5,2026-05-01", "b,2.5,2026-05-01", header="name,n_ph,date")
+    for name in ("a", "b"):
+        write_run(project / f"dark/{name}.h5")
+    for month in (3, 4):
+        (folder := project / f"results/2026-0{month}/sstcam/spe").mkdir(parents=True)
+        (folder / "spe.fits").write_text("read by the job alone")
+    files = ["results/2026-0*/sstcam/spe/spe.fits"]
+    alone = sstcam(pixels="0-4", history={"files": files})
+    (project / "alone.yaml").write_text(yaml.safe_dump(alone))
+    assert plan_of("sstcam_history", "alone.yaml") == {"make_sstcam_history"}
+    with_this = sstcam(pixels="0-4", spe={"folder": "dark"}, history={"files": files})
+    (project / "both.yaml").write_text(yaml.safe_dump(with_this))
+    planned = plan_of("sstcam_history", "both.yaml")
+    assert {"make_sstcam_history", "merge_spe", "fit_spe"} <= planned
+    assert "validate_spe" not in planned and "simulate_flashes" not in planned
+
+
+def test_a_history_of_nothing_is_one_clear_line(project, snakemake):
+    """Simulated runs have no date."""
+    run = snakemake(project, "--dry-run", "--", "sstcam_history")
+    assert "sstcam.history: has no set of runs" in said_of(run)
+    (project / "own.yaml").write_text(yaml.safe_dump(sstcam(history={"files": ["none/*.fits"]})))
+    run = snakemake(project, "--dry-run", "--configfile", "own.yaml", "--", "sstcam_history")
+    assert "sstcam.history.files[0]: 'none/*.fits' matches no file" in said_of(run)
+
+
 WITH_THE_SIMULATOR = {"simulate_pixels", "simulate_flashes", "write_truth"}
 
 

@@ -31,7 +31,7 @@ TOWERS = {
         {"charge.extraction"},
         {"charge.spe"},
         {"charge.resolution"},
-        {"charge.simulation", "charge.figures", "charge.report"},
+        {"charge.simulation", "charge.figures", "charge.report", "charge.history"},
     ),
     "workflow": ({"workflow"},),
 }

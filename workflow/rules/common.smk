@@ -32,6 +32,7 @@ if workflow.is_main_process:
             "energy": f"{RESULTS}/report.json",
             "history": f"{RESULTS}/history/alarms.txt",
             "sstcam": f"{RESULTS}/sstcam.json",
+            "sstcam_history": f"{RESULTS}/sstcam/history/alarms.txt",
         },
     )
 

@@ -11,6 +11,7 @@ from pixelcal.charge.runs.run_table import (
 )
 from pixelcal.charge.runs.pixel_map import chosen_pixels, read_pixel_map
 from pixelcal.errors import InputError
+from pixelcal.workflow.history_files import other_files
 from pixelcal.workflow.lineage import MEASURED, SIMULATED, check_picture, check_sstcam
 
 SSTCAM = config["sstcam"]
@@ -269,6 +270,44 @@ def resolution_settings():
     settings = SSTCAM["charge_resolution"]
     transfer = ("transfer",) if settings["conversion"] == "transfer" else ()
     return leaves(settings, *CHARGE_RESOLUTION, *transfer)
+
+
+# --- history --------------------------------------------------------------------------------------
+
+with configuration.mistakes_in_one_line():
+    OTHER_SETS = other_files(
+        SSTCAM["history"]["files"],
+        [f"{RESULTS}/sstcam/spe/spe.fits"],
+        "sstcam.history",
+        "spe.fits",
+    )
+
+
+def sets_of_runs(wildcards):
+    """The fits of this run, where it has runs that were taken, and those of other runs."""
+    of_this_run = [] if FLASHES_SIMULATED else [f"{RESULTS}/sstcam/spe/spe.fits"]
+    sets = (of_this_run if RUNS["spe"] else []) + OTHER_SETS
+    if not sets:
+        with configuration.mistakes_in_one_line():
+            raise InputError(
+                "sstcam.history: has no set of runs (simulated ones have no date); name"
+                " sstcam.history.files, or sstcam.spe.folder"
+            )
+    return sets
+
+
+def sstcam_history_settings():
+    """What the history of the gains depends on beside the sets of runs."""
+    names = ("camera_percent", "module_percent", "pixel_percent")
+    return leaves(SSTCAM["history"], "false_alarms", *(f"alarms.{name}" for name in names))
+
+
+def sstcam_history_products():
+    """All that the history of the gains consists of."""
+    return [
+        f"{RESULTS}/sstcam/history/{name}"
+        for name in ("history.html", "history.fits", "alarms.txt")
+    ]
 
 
 # --- report ---------------------------------------------------------------------------------------

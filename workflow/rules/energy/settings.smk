@@ -4,7 +4,7 @@ from pixelcal.energy.lines import read_lines
 from pixelcal.io.chunks import parse_pixels
 from pixelcal.workflow.file_lists import gti_files
 from pixelcal.workflow.lineage import MEASURED, SIMULATED, check_energy, check_picture, check_prior
-from pixelcal.workflow.history_files import other_relations
+from pixelcal.workflow.history_files import other_files
 
 with configuration.mistakes_in_one_line():
     for path in configuration.line_tables(config):
@@ -31,7 +31,7 @@ SHOWN_EPOCHS = 4
 EPOCHS = [name for name in config["exposures"] if name not in NAMED_EXPOSURES]  # in order of time
 REPORTED = [name for name in EXPOSURES if name not in EPOCHS[:-SHOWN_EPOCHS]]
 with configuration.mistakes_in_one_line():
-    OTHER_RELATIONS = other_relations(
+    OTHER_RELATIONS = other_files(
         config["history"]["files"], [f"{FOLDER}/{name}/relation.fits" for name in EXPOSURES]
     )
 with configuration.mistakes_in_one_line():

@@ -54,7 +54,10 @@ _FOLDERS = (
     "benchmarks",
     "history",
     *(f"sstcam/{part}/{which}" for part in ("runs", "charges") for which in ("spe", "scan")),
-    *(f"sstcam/{part}" for part in ("spe/chunks", "charge_resolution", "figures", "pixels")),
+    *(
+        f"sstcam/{part}"
+        for part in ("spe/chunks", "charge_resolution", "figures", "pixels", "history")
+    ),
 )
 _EXPOSURE_FOLDERS = ("chunks", "figures", "lists", "pixels")
 """Where products go under `results`, and under the folder of an exposure there."""

@@ -103,7 +103,7 @@ def read_epochs(paths: Sequence[str | Path], instrument: Instrument) -> Epochs:
     headers, spans = [], []
     tables = {}
     for path in map(str, paths):
-        table = read_columns(path, RELATION_EXTENSION)
+        table = _relation_in(path)
         instrument.check_header(table.meta, path)
         lacking = {"DETNUM", "STATUS", *RELATION_COLUMNS} - {*table.colnames}
         if lacking:
@@ -124,6 +124,19 @@ def read_epochs(paths: Sequence[str | Path], instrument: Instrument) -> Epochs:
         stop_s=np.array([spans[number][1] for number in order]),
         card={key: headers[order[0]].get(key) for key in _CARDS if headers[order[0]].get(key)},
     )
+
+
+def _relation_in(path: str):
+    """The table of a relation; gains of the SSTCAM belong to another history."""
+    try:
+        return read_columns(path, RELATION_EXTENSION)
+    except InputError as error:
+        if " SPE" in str(error).partition("it has")[2]:
+            raise InputError(
+                f"history.files: {path} has gains of the SSTCAM; name relation.fits files here, and"
+                " spe.fits in sstcam.history.files (snakemake sstcam_history)"
+            ) from None
+        raise
 
 
 _CARDS = ("TELESCOP", "INSTRUME", "EXPNAME", "LINETAB", "LINESHA")

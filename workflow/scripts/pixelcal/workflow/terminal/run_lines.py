@@ -64,7 +64,8 @@ def speak(workflow, products: Mapping[str, str]) -> None:
     ----------
     workflow : Snakemake's own
     products : path of the product with the verdict, by what it is about: "energy" (report.json),
-        "history" (alarms.txt), "sstcam" (sstcam.json). What the run does not make is left out.
+        "history" and "sstcam_history" (alarms.txt), "sstcam" (sstcam.json). What the run does not
+        make is left out.
     """
     logger = logging.getLogger(LOGGER)
     for handler in logger.handlers:
@@ -278,7 +279,7 @@ def verdict_lines(products: Mapping[str, str], made: set[str]) -> list[summary.L
         if content is None:
             continue
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            if what == "history":
+            if what in ("history", "sstcam_history"):
                 page = str(Path(file).with_name("history.html"))
                 lines += summary.history_lines(content, file, page if page in made else None)
             else:
