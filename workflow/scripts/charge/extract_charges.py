@@ -32,6 +32,7 @@ from pixelcal.charge.extraction.io import (
     source_cards,
 )
 from pixelcal.charge.runs.hdf5 import open_run
+from pixelcal.charge.runs.run_table import is_dark
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_fits
 from pixelcal.workflow.script import running
@@ -42,7 +43,7 @@ with running(snakemake) as progress:
     peaks, header = read_peaks(given.peaks)
     window = window_of(options)
     masked = masked_pixels(given.get("bad_pixels"), peaks.pixel)
-    with open_run(given.run, params.get("event_types")) as run:
+    with open_run(given.run, params.get("event_types"), is_dark(params.light)) as run:
         properties, source = run.properties, source_cards(run.attributes)
         check_same_kind(run, header)
         n_events = min(run.n_events, options["max_events"] or run.n_events)

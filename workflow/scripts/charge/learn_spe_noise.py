@@ -10,10 +10,10 @@ import logging
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.charge.spe.columns import SPECTRA_EXTENSION
+from pixelcal.charge.spe.columns import SPECTRA_EXTENSION, dark_runs
 from pixelcal.charge.spe.fit import options_of
 from pixelcal.charge.spe.noise.io import write_noise
-from pixelcal.charge.spe.noise.learn import describe, learn_camera_noise
+from pixelcal.charge.spe.noise.learn import LearntNoise, describe, learn_camera_noise
 from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import read_columns
 from pixelcal.workflow.script import running
@@ -21,9 +21,12 @@ from pixelcal.workflow.script import running
 with running(snakemake):
     params = snakemake.params
     spectra = read_columns(snakemake.input.spectra, SPECTRA_EXTENSION)
-    given = (np.asarray(spectra[name]) for name in ("COUNTS", "START", "WIDTH"))
-    learnt = learn_camera_noise(*given, options_of(params.fit))
-    summary = describe(learnt)
+    if dark_runs(spectra.meta).any():
+        learnt, summary = LearntNoise(None, 0), "not needed: dark runs show the pedestal"
+    else:
+        given = (np.asarray(spectra[name]) for name in ("COUNTS", "START", "WIDTH"))
+        learnt = learn_camera_noise(*given, options_of(params.fit))
+        summary = describe(learnt)
     logging.getLogger("pixelcal").info(summary)
     cards = [
         *provenance_cards("learn_spe_noise", settings=dict(params.fit)),

@@ -26,11 +26,13 @@ from pixelcal.charge.spe.columns import (
     FIT_EXTENSION,
     SPE_EXTENSION,
     SPECTRA_EXTENSION,
-    UNITS,
     carried_options,
+    dark_runs,
     fit_dtype,
     run_names,
+    units_of,
 )
+from pixelcal.charge.spe.dark_run.rows import PEDESTAL_NODES
 from pixelcal.charge.spe.merge import complete_status, status_comments
 from pixelcal.charge.spe.ready import charge_units, known_camera
 from pixelcal.io.merge import merge_chunks, placed_rows, read_bad_pixels
@@ -45,7 +47,9 @@ with running(snakemake):
     pixel, n_runs = np.asarray(spectra["PIXEL"]), spectra["START"].shape[1]
     paths = listed(given.chunks)
     fitted = [read_columns(path, FIT_EXTENSION) for path in paths]
-    rows = merge_chunks(fitted, pixel, paths, fit_dtype(n_runs), "PIXEL")
+    dark = dark_runs(spectra.meta)
+    dtype = fit_dtype(n_runs, PEDESTAL_NODES if dark.any() else 0)
+    rows = merge_chunks(fitted, pixel, paths, dtype, "PIXEL")
 
     pixel_map, bad = read_pixel_map(given.pixel_map), np.array([], int)
     if given.get("bad_pixels"):
@@ -53,13 +57,13 @@ with running(snakemake):
     charges, names = listed(given.get("charges") or []), run_names(spectra.meta)
     camera = known_camera(given.get("peaks"), charges, given.spectra, names)
     off = np.isin(pixel, camera.off)
-    checks = RunChecks(np.zeros(len(rows), bool))
+    checks = RunChecks(np.zeros(len(rows), bool), dark)
     for path in charges:
         checks.add(read_charges(path), rows)
     of_set = set_cards([fits.getheader(path, "CHARGES") for path in charges])
     if not charges:
         of_set = cards_of_set(spectra.meta)
-        checks = RunChecks.of_histograms(len(rows), n_runs)
+        checks = RunChecks.of_histograms(len(rows), dark)
     seen = has_valid_fit(rows["STATUS"]) & ~np.isin(pixel, bad) & ~checks.clipped
     spectrum = (np.asarray(spectra[name]) for name in ("COUNTS", "START", "WIDTH"))
     gains = run_gains(*spectrum, rows, seen)
@@ -86,6 +90,6 @@ with running(snakemake):
         ("HISTORY", summary),
         *status_comments(),
     ]
-    units = {"X": "m", "Y": "m", **charge_units(UNITS, str(spectra.meta["UNITSAMP"]))}
+    units = {"X": "m", "Y": "m", **charge_units(units_of(rows), str(spectra.meta["UNITSAMP"]))}
     hdu = table_hdu(placed_rows(rows, *places), SPE_EXTENSION, units, cards)
     write_fits(snakemake.output.spe, [hdu], params.date)

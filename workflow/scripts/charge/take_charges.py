@@ -26,6 +26,7 @@ from pixelcal.charge.extraction.ready import (
     tell_unknown_step,
 )
 from pixelcal.charge.runs.ready_charges import read_ready_charges
+from pixelcal.charge.runs.run_table import is_dark
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_fits
 from pixelcal.workflow.script import running
@@ -34,7 +35,8 @@ with running(snakemake):
     given, params = snakemake.input, snakemake.params
     pixel, options = np.asarray(params.pixels), params.charges
     live = ~masked_pixels(given.get("bad_pixels"), pixel)
-    ready = read_ready_charges(given.run, params.get("event_types"), options["max_events"])
+    dark = is_dark(params.light)
+    ready = read_ready_charges(given.run, params.get("event_types"), options["max_events"], dark)
     rows = rows_of_pixels(ready.pixel, pixel, pixel[~live], given.run)
     taken = take_charges(ready, rows, live, given.run)
     charges = taken.charges

@@ -18,6 +18,7 @@ from pixelcal.charge.runs.ready_histograms import (
     same_unit,
     selected,
 )
+from pixelcal.charge.runs.run_table import is_dark
 from pixelcal.charge.spe.columns import SPECTRA_EXTENSION, run_cards
 from pixelcal.charge.spe.ready import (
     PLACES_EXTENSION,
@@ -56,7 +57,7 @@ with running(snakemake) as progress:
     cards = [
         ("UNITSAMP", unit, "unit of a charge"),
         ("STEP", 0.0, "charges are multiples of it; 0: of nothing"),
-        *run_cards(params.runs),
+        *run_cards(params.runs, [is_dark(light) for light in params.light]),
         *light,
         *set_cards(rows),
         *provenance_cards("take_spe_spectra", inputs=paths, settings=settings),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from astropy.table import Table
 from pixelcal.charge.extraction.charges import UNKNOWN, Charges, window_of
 from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.runs.dates import utc_of_mjd
+from pixelcal.charge.runs.run_table import is_dark
 from pixelcal.errors import InputError
 from pixelcal.io.checksums import check_sums
 from pixelcal.io.merge import placed_rows
@@ -102,6 +104,23 @@ def read_peaks(path: str | Path) -> tuple[Peaks, fits.Header]:
     peak = np.asarray(table["PEAK"]).astype(np.int32)
     dead, off = (np.asarray(table[name]) for name in ("DEAD", "OFF"))
     return Peaks(pixel, peak, dead, off, mean, places), table.meta
+
+
+def is_dark_run(path: str | Path) -> bool:
+    """Whether a file of charges is of a run without light, by its header.
+
+    Raises
+    ------
+    InputError
+        Where the file is missing or damaged.
+    """
+    try:
+        header = fits.getheader(path, "CHARGES")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); make it again") from None
+    return is_dark({"n_ph": header.get("NPH", math.nan)})
 
 
 def pixel_places(table: Table) -> tuple[np.ndarray, np.ndarray | None]:

@@ -19,10 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, Spectra, occupied
+from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, occupied
 from pixelcal.charge.spe.model import EPED, N_PARAMETERS, PE, V_PED, bin_probabilities
-from pixelcal.charge.spe.model_spectra import noise_of, run_parameters
-from pixelcal.charge.spe.noise.spectrum import model_runs
+from pixelcal.charge.spe.model_spectra import expected_counts, noise_of, run_parameters
 from pixelcal.numerics.jit import njit
 from pixelcal.report.frame import decimals
 from pixelcal.report.numbers import number
@@ -124,31 +123,18 @@ def pool(spectra, rows) -> list[Pooled]:
         return []
     parameters = run_parameters(rows[good])
     noise = [noise_of(rows[row]) for row in good]
+    counts, model = np.zeros((2, parameters.shape[1], N_BINS))
     of_pixels = (
         np.asarray(spectra["COUNTS"])[good].astype(np.int32),
         np.asarray(spectra["START"])[good].astype(float),
         np.asarray(spectra["WIDTH"])[good].astype(float),
         parameters,
     )
-    counts, model = np.zeros((2, parameters.shape[1], N_BINS))
     quiet = np.array([found is None for found in noise])
     _add_pixels(*(values[quiet] for values in of_pixels), counts, model)
-    for row in np.flatnonzero(~quiet):
-        _add_noisy_pixel(*(values[row] for values in of_pixels), noise[row], counts, model)
+    for i in np.flatnonzero(~quiet):
+        _add_pixel(*(values[i] for values in of_pixels), noise[i], counts, model)
     return [_pooled(*part, len(good)) for part in zip(counts, model, strict=True)]
-
-
-def _add_noisy_pixel(counts, start, width, parameters, noise, pooled, expected) -> None:
-    """Add one pixel with noise in its model, counts (R, m), to the pooled bins (R, N_BINS)."""
-    margin = int(parameters[:, PE].max() / width) + 1
-    padded = np.pad(counts, ((0, 0), (margin, margin)))
-    bins = Spectra(padded.astype(float), start - margin * width, float(width))
-    probability, _ = model_runs(parameters, noise, bins)
-    probability /= probability.sum(axis=1, keepdims=True)  # there is a floor under each bin
-    for run in range(len(counts)):
-        _place(bins.start[run], width, parameters[run], padded[run], pooled[run])
-        model = counts[run].sum() * probability[run]
-        _place(bins.start[run], width, parameters[run], model, expected[run])
 
 
 def _pooled(counts: np.ndarray, model: np.ndarray, n_pixels: int) -> Pooled:
@@ -171,6 +157,22 @@ def _pooled(counts: np.ndarray, model: np.ndarray, n_pixels: int) -> Pooled:
         shown[-1] = min(shown[-1], shown[-2] + 1.0)
     misfit = float(np.sqrt(max(chi_square - len(starts), 0.0) / max(n, 1)))
     return Pooled(shown, *merged, n_pixels, n, chi_square, misfit)
+
+
+def _add_pixel(counts, start, width, parameters, noise, pooled, expected) -> None:
+    """Add data and model of one pixel, counts (R, n), whose model has `noise`; as `_add_pixels`."""
+    for run, fitted in enumerate(parameters):
+        low, high = occupied(counts[run])
+        below = int(MARGIN_BELOW * np.sqrt(fitted[V_PED]) / width) + 1
+        above = int(MARGIN_ABOVE * fitted[PE] / width) + 1
+        flashes = np.pad(counts[run, low:high], (below, above))
+        first = start[run] + (low - below) * width
+        total = counts[run].sum()
+        model = expected_counts(fitted, first, width, len(flashes), total, noise)
+        place = (first + (np.arange(len(flashes)) + 0.5) * width - fitted[EPED]) / fitted[PE]
+        k = np.clip(np.floor((place - LOWEST_PE) / BIN_PE).astype(int), 0, N_BINS - 1)
+        np.add.at(pooled[run], k, flashes)
+        np.add.at(expected[run], k, model)
 
 
 @njit

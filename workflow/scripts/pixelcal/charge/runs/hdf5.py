@@ -45,7 +45,11 @@ class OpenRun(Hdf5File):
     """
 
     def __init__(
-        self, path: Path, file: h5py.File, event_types: Sequence[str] | None = None
+        self,
+        path: Path,
+        file: h5py.File,
+        event_types: Sequence[str] | None = None,
+        dark: bool = False,
     ) -> None:
         super().__init__(path)
         self._waveforms = self._dataset(file, "waveforms")
@@ -61,7 +65,7 @@ class OpenRun(Hdf5File):
         self._flags = self._dataset(file, "event_flags", (self.n_events,), "u")
         self._true_pe = self._dataset(file, "true_pe", (self.n_events, n_pixels), "iu")
         self._type = self._types(file, self.n_events, event_types)
-        self._wanted_types = wanted_types(event_types)
+        self._wanted_types = wanted_types(event_types, self._types_of_dark_run(self._type, dark))
         self.properties = RunProperties(
             pixel=self._pixels(file, n_pixels),
             n_samples=self._waveforms.shape[2],
@@ -159,7 +163,9 @@ class OpenRun(Hdf5File):
 
 
 @contextmanager
-def open_run(path: str | Path, event_types: Sequence[str] | None = None) -> Iterator[OpenRun]:
+def open_run(
+    path: str | Path, event_types: Sequence[str] | None = None, dark: bool = False
+) -> Iterator[OpenRun]:
     """Open a run in the open layout and check it.
 
     Parameters
@@ -168,6 +174,8 @@ def open_run(path: str | Path, event_types: Sequence[str] | None = None) -> Iter
     event_types : names of `waveforms.EVENT_TYPES`, optional
         Events of other types are flagged, where the file says their types; without it pedestals
         are.
+    dark : bool
+        A run without light: of a file that has pedestals these are used, whatever `event_types`.
 
     Raises
     ------
@@ -175,4 +183,4 @@ def open_run(path: str | Path, event_types: Sequence[str] | None = None) -> Iter
         One line, where the file is missing, not HDF5, cut short, or not in the layout.
     """
     with open_hdf5(path) as file:
-        yield OpenRun(Path(path), file, event_types)
+        yield OpenRun(Path(path), file, event_types, dark)

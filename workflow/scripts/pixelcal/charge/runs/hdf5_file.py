@@ -122,6 +122,10 @@ class Hdf5File:
             )
         return data
 
+    def _types_of_dark_run(self, data, dark: bool) -> np.ndarray | None:
+        """The types (n_events,) of a dark run that says them, for `waveforms.wanted_types`."""
+        return self._read(data, slice(None), np.int64) if dark and data is not None else None
+
     def _texts(self, file) -> dict[str, str]:
         """The attributes of the file that are plain ASCII text."""
         try:

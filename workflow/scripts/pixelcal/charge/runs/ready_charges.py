@@ -77,7 +77,10 @@ class ReadyCharges:
 
 
 def read_ready_charges(
-    path: str | Path, event_types: Sequence[str] | None = None, max_events: int | None = None
+    path: str | Path,
+    event_types: Sequence[str] | None = None,
+    max_events: int | None = None,
+    dark: bool = False,
 ) -> ReadyCharges:
     """The charges of a run.
 
@@ -85,6 +88,7 @@ def read_ready_charges(
     ----------
     path : path
     event_types : names of `waveforms.EVENT_TYPES`, optional
+    dark : bool
         As for `hdf5.open_run`.
     max_events : int, optional
         No more than this many events, bad ones among them.
@@ -104,7 +108,7 @@ def read_ready_charges(
     if of_fits:
         return _read_fits(path, max_events)
     with open_hdf5(path) as file:
-        return _ChargeDatasets(path).read(file, event_types, max_events)
+        return _ChargeDatasets(path).read(file, event_types, max_events, dark)
 
 
 class _ChargeDatasets(Hdf5File):
@@ -112,7 +116,7 @@ class _ChargeDatasets(Hdf5File):
 
     main, part = "charges", "charge"
 
-    def read(self, file: h5py.File, event_types, max_events) -> ReadyCharges:
+    def read(self, file: h5py.File, event_types, max_events, dark=False) -> ReadyCharges:
         data = self._dataset(file, "charges")
         if data is None:
             raise InputError(
@@ -138,7 +142,7 @@ class _ChargeDatasets(Hdf5File):
             counts_steps=False,
             unit=unit_of(self._attribute(data, "unit"), self._where, "charges"),
             event_id=self._ids(self._dataset(file, "event_ids", (n_events,), "iu"), rows),
-            flags=self._flags(file, n_events, rows, event_types),
+            flags=self._flags(file, n_events, rows, event_types, dark),
             true_pe=None if truth is None else pick(self._values(truth, chosen)).astype(np.int32),
             places=self._places(file, n_pixels),
             adc_range=self._adc_range(data),
@@ -192,13 +196,13 @@ class _ChargeDatasets(Hdf5File):
             )
         return step
 
-    def _flags(self, file, n_events: int, rows: slice, event_types) -> np.ndarray:
+    def _flags(self, file, n_events: int, rows: slice, event_types, dark: bool) -> np.ndarray:
         flags = self._dataset(file, "event_flags", (n_events,), "u")
         types = self._types(file, n_events, event_types)
         return event_flags(
             self._read(flags, rows, np.int64, rows.stop),
             None if types is None else self._read(types, rows, np.int64),
-            wanted_types(event_types),
+            wanted_types(event_types, self._types_of_dark_run(types, dark)),
         )
 
 

@@ -27,6 +27,8 @@ COLUMNS = {
 BACKGROUND = ("nsb", "nsb_meas")
 UNIT_COLUMN = "nsb_unit"
 DATE_COLUMN = "date"
+GAIN_COLUMN, HIGHEST_GAIN = "relative_gain", 2.0
+"""Optional: gain of a run over that of the SPE runs; a larger number is a mistake."""
 PER_NS = {"pe/ns": 1.0, "Hz": 1e-9}
 """Units that the background may be given in, and each in photoelectrons per ns."""
 PARTING = 1000.0
@@ -77,6 +79,11 @@ class RunEntry:
         if names is None or not names & {WAVEFORMS, *CTAPIPE_GROUPS}:
             return self.path.lower().endswith(OPEN_LAYOUT)
         return WAVEFORMS in names
+
+
+def is_dark(light: Mapping[str, float]) -> bool:
+    """Whether a run has no light on purpose: photons as set, n_ph, are 0."""
+    return light["n_ph"] == 0.0
 
 
 def has_ready_charges(run: RunEntry) -> bool:
@@ -141,6 +148,7 @@ def read_run_table(folder: str | Path, which: str, form: str = "waveforms") -> l
         light = {name: _number(where, name, row[name]) for name in COLUMNS[which][1:]}
         light |= {name: _per_ns(where, name, row) for name in BACKGROUND if name in light}
         light |= _other_numbers(row) | _date(where, row)
+        _check_gain(where, row)
         name, file = _find_run(where, Path(folder), row["name"], ENDINGS[form])
         if name in lines:
             raise InputError(
@@ -182,6 +190,20 @@ def _date(where: str, row: Mapping[str, str]) -> dict[str, float]:
             f"{where}: {DATE_COLUMN} is {text!r}; write the date (UTC) as 2026-03-01 or"
             " 2026-03-01T12:00:00"
         ) from None
+
+
+def _check_gain(where: str, row: Mapping[str, str]) -> None:
+    """Whether the relative gain of a run is one, where the table has it."""
+    text = (row.get(GAIN_COLUMN) or "").strip()
+    try:
+        value = float(text or 1.0)
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value <= HIGHEST_GAIN:
+        raise InputError(
+            f"{where}: {GAIN_COLUMN} is {text!r}; write the gain of the run over that of the SPE"
+            " runs, such as 0.95, or leave it empty to have it measured"
+        )
 
 
 def by_light(entries: Iterable[RunEntry]) -> list[RunEntry]:

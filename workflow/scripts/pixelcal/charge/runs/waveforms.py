@@ -107,12 +107,18 @@ def type_number(name: str) -> int:
     return EVENT_TYPES["PEDESTAL" if "PEDESTAL" in name else "UNKNOWN"]
 
 
-def wanted_types(names: Sequence[str] | None) -> np.ndarray:
-    """Which numbers of types (256,) bool are used: those named; without names all but pedestals."""
+def wanted_types(names: Sequence[str] | None, of_dark_run: np.ndarray | None = None) -> np.ndarray:
+    """Which numbers of types (256,) bool are used: those named; without names all but pedestals.
+
+    Of a dark run, whose types (n,) are given, the pedestals, whatever the names, if it has any.
+    """
     known = {number: name for name, number in EVENT_TYPES.items()}
-    wanted = (known.get(number, "UNKNOWN") for number in range(256))
+    wanted = [known.get(number, "UNKNOWN") for number in range(256)]
+    pedestals = np.array(["PEDESTAL" in name for name in wanted])
+    if of_dark_run is not None and pedestals[np.clip(of_dark_run, 0, 255)].any():
+        return pedestals
     if names is None:
-        return np.array(["PEDESTAL" not in name for name in wanted])
+        return ~pedestals
     return np.array([name in names for name in wanted])
 
 

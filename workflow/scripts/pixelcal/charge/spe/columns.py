@@ -37,6 +37,8 @@ UNITS = {
     for quantity in ("SIGMA_PED", "PE", "SIGMA_PE", "EPED")
     for kind in KINDS_OF_NUMBERS
 } | {f"{quantity}{kind}": CHARGE for quantity in CROSS_CHECKS for kind in ("", "_ERR")}
+PEDESTAL_UNITS = {"PED_NOISE": CHARGE, "PED_NODE": CHARGE}
+"""Of the columns that fits with dark runs have beside the others."""
 
 CARRIED = (
     "WINDOW",
@@ -54,8 +56,11 @@ CARRIED = (
 """Cards of the charges that every later product repeats."""
 
 
-def fit_dtype(n_runs: int) -> np.dtype:
-    """Columns of the fit of one pixel with `n_runs` runs; PIXEL comes first."""
+def fit_dtype(n_runs: int, pedestal_nodes: int = 0) -> np.dtype:
+    """Columns of the fit of one pixel with `n_runs` runs; PIXEL comes first.
+
+    With dark runs the law of the pedestal has `pedestal_nodes` nodes.
+    """
     n_parameters = len(SHARED) + len(PER_RUN) * n_runs
     shared = [
         (f"{name}{kind}", "f8")
@@ -82,8 +87,23 @@ def fit_dtype(n_runs: int) -> np.dtype:
             ("MISFIT", "f8"),
             ("NITER", "i4"),
             ("STATUS", "i4"),
+            *(_pedestal_columns(pedestal_nodes) if pedestal_nodes else []),
         ]
     )
+
+
+def units_of(rows: np.ndarray) -> dict[str, str]:
+    """Units of the columns of fits."""
+    return UNITS | {name: u for name, u in PEDESTAL_UNITS.items() if name in rows.dtype.names}
+
+
+def _pedestal_columns(n_nodes: int) -> list[tuple]:
+    """Noise of the electronics; charges of pulses, and the rate of each; 0 what is not used."""
+    return [
+        ("PED_NOISE", "f8"),
+        ("PED_NODE", "f8", (n_nodes,)),
+        ("PED_RATE", "f8", (n_nodes,)),
+    ]
 
 
 def fill_values(row, theta, covariance, systematic, shape_error: float) -> None:
@@ -127,7 +147,8 @@ def fill_noise(row, noisy: NoisyMaximum | None, camera: CameraNoise | None) -> N
     if noisy is None:
         return
     row["NOISE"] = noisy.theta[N_SHARED:N_COMMON]
-    systematic = noisy.systematic(camera)
+    none = np.zeros_like(noisy.covariance)
+    systematic = none if camera is None else noisy.systematic(camera)
     for name, kind in zip(NOISE, KINDS, strict=True):
         row[name], row[f"{name}_ERR"] = noisy.total(kind, noisy.covariance)
         _, row[f"{name}_SYS"] = noisy.total(kind, systematic)
@@ -145,13 +166,22 @@ def carried_options(header) -> list[tuple]:
 
 
 def _numbers_a_run(keyword: str) -> bool:
-    return keyword.startswith("RUN") and keyword[3:].isdigit()
+    return any(keyword.startswith(of) and keyword[len(of) :].isdigit() for of in ("RUN", "DARK"))
 
 
-def run_cards(names: Sequence[str]) -> list[tuple]:
-    """NRUNS, and RUN0, RUN1, ... with the names of the runs in the order of the columns."""
+def run_cards(names: Sequence[str], dark: Sequence[bool] = ()) -> list[tuple]:
+    """NRUNS, and RUN0, RUN1, ... with the names of the runs in the order of the columns.
+
+    DARK0, ... mark the runs without light, for which `dark` is true.
+    """
     cards: list[tuple] = [("NRUNS", len(names), "runs, by rising light")]
-    return [*cards, *((f"RUN{i}", name, "name of a run") for i, name in enumerate(names))]
+    cards += [(f"RUN{i}", name, "name of a run") for i, name in enumerate(names)]
+    return cards + [(f"DARK{i}", True, "a dark run: n_ph is 0") for i, of in enumerate(dark) if of]
+
+
+def dark_runs(header) -> np.ndarray:
+    """Which runs (n_runs,) bool have no light, as `run_cards` says it."""
+    return np.array([bool(header.get(f"DARK{i}", False)) for i in range(int(header["NRUNS"]))])
 
 
 def run_names(header) -> list[str]:

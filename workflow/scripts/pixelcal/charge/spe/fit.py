@@ -21,6 +21,7 @@ from pixelcal.charge.spe.noise.climb import regrouped, without_noise
 from pixelcal.charge.spe.noise.fit import explain, explain_at_once
 from pixelcal.charge.spe.noise.late_charges import DARK
 from pixelcal.charge.spe.noise.priors import KINDS
+from pixelcal.charge.spe.noise.spectrum import N_COMMON
 from pixelcal.charge.spe.noise.spectrum import peak_to_valley as noisy_peak_to_valley
 from pixelcal.charge.spe.search import (
     LIGHT_EVIDENCE,
@@ -156,7 +157,7 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     shape = SHAPE_ERROR * (0.0 if noisy is None else noisy.theta[N_SHARED + DARK])
     fill_values(row, found.theta, found.covariance, systematic, shape)
     fill_noise(row, noisy, camera)
-    row["STAT"], row["DOF"], row["PVALUE"], row["MISFIT"] = _goodness(
+    row["STAT"], row["DOF"], row["PVALUE"], row["MISFIT"] = goodness(
         found, noisy, row["FLASHES"].sum()
     )
     if found.at_limit[:N_SHARED].any() or (noisy is not None and noisy.is_at_edge):
@@ -166,7 +167,8 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     else:
         ratio, excess = noisy_peak_to_valley(noisy.theta, row["FLASHES"])
     row["PEAK_VALLEY"] = ratio
-    _cross_check(row, regrouped(counts, start, width, found.theta), found, noisy)
+    noise = None if noisy is None else noisy.theta[N_SHARED:N_COMMON]
+    cross_check(row, regrouped(counts, start, width, found.theta), found, noise)
     resolved = (ratio >= options.peak_to_valley).all() and excess.max() >= FEWEST_SIGMA
     uncertain = math.hypot(row["OPCT_ERR"], row["OPCT_SYS"])
     apart = noisy is None or uncertain <= max(OPCT_ERROR_LIMIT * row["OPCT"], LEAST_OPCT_ERROR)
@@ -176,7 +178,7 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
         row["STATUS"] |= int(ChargeStatus.POOR_FIT)
 
 
-def _goodness(found, noisy, flashes: int) -> tuple[float, int, float, float]:
+def goodness(found, noisy, flashes: int) -> tuple[float, int, float, float]:
     """Deviance, degrees of freedom, p-value and misfit of a maximum.
 
     The misfit is the relative deviation of the spectra from the model, as rms over the flashes,
@@ -196,9 +198,9 @@ def _goodness(found, noisy, flashes: int) -> tuple[float, int, float, float]:
     )
 
 
-def _cross_check(row, spectra, found, noisy) -> None:
+def cross_check(row, spectra, found, noise) -> None:
     """The gain from the distances of the peaks, and from mean and variance, beside the fit."""
-    peaks, moments = gains_beside(spectra, found.theta, None if noisy is None else noisy.theta)
+    peaks, moments = gains_beside(spectra, found.theta, noise)
     for name, check in (("PE_PEAKS", peaks), ("PE_MOMENTS", moments)):
         row[name], row[f"{name}_ERR"] = row["PE"] * check.ratio, row["PE"] * check.error
     if disagree(peaks, moments):

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.likelihood import Spectra, group_bins
+from pixelcal.charge.spe.dark_run.pedestal import Pedestal
+from pixelcal.charge.spe.dark_run.spectrum import DarkNoise, model_runs
+from pixelcal.charge.spe.likelihood import LOWEST_LAMBDA, Spectra, group_bins
 from pixelcal.charge.spe.model import (
     EPED,
     LAMBDA,
@@ -21,7 +23,6 @@ from pixelcal.charge.spe.model import (
     V_PED,
     avalanche_terms,
 )
-from pixelcal.charge.spe.noise.spectrum import model_runs
 
 BINS_PER_PE = 15
 """Bins that are drawn in one photoelectron: enough for a pedestal of 0.1 photoelectrons."""
@@ -75,13 +76,26 @@ def run_parameters(rows) -> np.ndarray:
         parameters[..., place] = np.asarray(rows[name], float)[..., np.newaxis]
     parameters[..., [V_PED, V_PE]] **= 2  # variances, as the model has them
     parameters[..., EPED], parameters[..., LAMBDA] = eped, np.asarray(rows[light], float)
+    # A dark run has none; the law of the avalanches needs some.
+    parameters[..., LAMBDA] = np.maximum(parameters[..., LAMBDA], LOWEST_LAMBDA)
     return parameters
 
 
-def noise_of(row) -> np.ndarray | None:
-    """The noise (N_NOISE,) in the model of a row of SPE; None where there is none."""
+def noise_of(row) -> np.ndarray | DarkNoise | None:
+    """The noise (N_NOISE,) in the model of a row of SPE; None where there is none.
+
+    With the pedestal of a dark run a DarkNoise.
+    """
     noise = np.asarray(row["NOISE"], float)
+    if "PED_RATE" in row.dtype.names and np.isfinite(row["PED_NOISE"]):
+        return DarkNoise(noise, pedestal_of(row))
     return noise if np.isfinite(noise).all() and noise.any() else None
+
+
+def pedestal_of(row) -> Pedestal:
+    """The law of the pedestal of a row of SPE that was fitted with a dark run."""
+    node, rate = (np.asarray(row[name], float) for name in ("PED_NODE", "PED_RATE"))
+    return Pedestal(node[rate > 0], float(row["PED_NOISE"]) ** 2, rate[rate > 0])
 
 
 def expected_counts(

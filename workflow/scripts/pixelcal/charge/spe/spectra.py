@@ -114,10 +114,13 @@ def _quartiles_of(charges: np.ndarray) -> np.ndarray:
     return found
 
 
-def fill_run(charges: np.ndarray, step: float, width: np.ndarray) -> RunSpectrum:
+def fill_run(
+    charges: np.ndarray, step: float, width: np.ndarray, dark: bool = False
+) -> RunSpectrum:
     """Histogram the charges (n, n_events) of one run in bins of a width per pixel (n,).
 
-    Charges that are not finite are in no bin.
+    Charges that are not finite are in no bin. Those of a `dark` run are followed as far as if its
+    quartiles were as far apart as those of the run that the bins are made for.
     """
     n_pixels = len(charges)
     start, index = np.empty(n_pixels), []
@@ -129,7 +132,7 @@ def fill_run(charges: np.ndarray, step: float, width: np.ndarray) -> RunSpectrum
             index.append(np.zeros(1, np.int64))
             continue
         low, high = np.percentile(values, [25, 75])
-        reach = REACH * max(high - low, width[i])
+        reach = REACH * max(high - low, width[i] * (BINS_PER_QUARTILES if dark else 1))
         first, last = max(values.min(), low - reach), min(values.max(), high + reach)
         start[i] = first - 0.5 * (step or width[i])
         n = int((last - start[i]) / width[i]) + 1

@@ -95,13 +95,13 @@ def quantity_numbers(value: np.ndarray, sigma: np.ndarray, truth: np.ndarray | N
         return numbers
     error = value - truth
     bias, bias_err = statistics.mean(error), statistics.mean_err(error)
-    scale = abs(statistics.mean(truth))
+    scale, bound = abs(statistics.mean(truth)), numbers["rms_bound"]
     return numbers | {
         "bias": bias,
         "bias_err": bias_err,
         "relative_bias": bias / scale if scale else np.nan,
         "relative_bias_err": bias_err / scale if scale else np.nan,
         "rms": statistics.rms(error),
-        "rms_over_bound": statistics.rms(error) / numbers["rms_bound"],
+        "rms_over_bound": statistics.rms(error) / bound if bound else np.nan,
         **statistics.pull_numbers(error, sigma),
     }

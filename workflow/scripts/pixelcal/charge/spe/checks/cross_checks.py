@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.charge.spe.dark_run.spectrum import model_runs
 from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, PE, V_PED
-from pixelcal.charge.spe.noise.spectrum import N_COMMON, model_runs
 from pixelcal.charge.spe.start import N_FREQUENCIES, strongest_spacing
 from pixelcal.numerics.jit import njit
 
@@ -48,7 +48,7 @@ class Check(NamedTuple):
 NOTHING = Check(math.nan, math.nan)
 
 
-def gains_beside(spectra: Spectra, theta, noisy) -> tuple[Check, Check]:
+def gains_beside(spectra: Spectra, theta, noise) -> tuple[Check, Check]:
     """Both checks of a fit.
 
     Parameters
@@ -57,10 +57,9 @@ def gains_beside(spectra: Spectra, theta, noisy) -> tuple[Check, Check]:
         R runs of n bins.
     theta : (4 + 2 R,) float
         The fit, in the parameters of `likelihood`.
-    noisy : (N_COMMON + 2 R,) float or None
-        With noise, in those of `noise.spectrum`; None without.
+    noise : (N_NOISE,) float, dark_run.spectrum.DarkNoise, or None
+        What is in the model beside the flash, as `dark_run.spectrum.model_runs` takes it.
     """
-    noise = None if noisy is None else noisy[N_SHARED:N_COMMON]
     per_run = theta[N_SHARED:].reshape(-1, N_PER_RUN)
     shared = np.broadcast_to(theta[:N_SHARED], (len(per_run), N_SHARED))
     probability, _ = model_runs(np.hstack([shared, per_run]), noise, spectra)

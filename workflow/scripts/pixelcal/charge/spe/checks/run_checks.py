@@ -30,6 +30,8 @@ CORRECTION_ERROR = 0.1
 """Relative error of the correction, as the form of the fluctuations is not known."""
 NO_LIGHT_PE = 0.03
 """Photoelectrons a flash below which a run has no light."""
+NO_LAMP = Lamp(*[math.nan] * 4, 0, 0)
+"""Where nothing is known of it."""
 FITTED = ("OPCT_FIT", "LAMBDA_FIT")
 """Crosstalk and light as fitted, which the spectra are drawn with; those without the lamp are OPCT
 and LAMBDA."""
@@ -40,11 +42,13 @@ class RunChecks:
     """What is found in the runs of a set, in their order.
 
     clipped : (n_pixels,) bool, too many flashes at the end of the ADC in some run
+    dark : (n_runs,) bool, runs without light, of which there is no lamp
     lamps : of each run
     have_charges : whether there are charges, without which the lamps are not known
     """
 
     clipped: np.ndarray
+    dark: np.ndarray
     lamps: list[Lamp] = field(default_factory=list)
 
     have_charges: bool = True
@@ -53,13 +57,13 @@ class RunChecks:
         """The next run, with the fits (n_pixels,) of all runs."""
         use = has_valid_fit(rows["STATUS"]) & ~run.saturated
         self.clipped |= run.saturated
-        self.lamps.append(_lamp_of_run(run, rows, len(self.lamps), use))
+        number = len(self.lamps)
+        self.lamps.append(NO_LAMP if self.dark[number] else _lamp_of_run(run, rows, number, use))
 
     @classmethod
-    def of_histograms(cls, n_pixels: int, n_runs: int) -> RunChecks:
+    def of_histograms(cls, n_pixels: int, dark: np.ndarray) -> RunChecks:
         """What is found where there are no charges: nothing about the lamps, no pixel clipped."""
-        nothing = Lamp(*[math.nan] * 4, 0, 0)
-        return cls(np.zeros(n_pixels, bool), [nothing] * n_runs, False)
+        return cls(np.zeros(n_pixels, bool), dark, [NO_LAMP] * len(dark), False)
 
     @property
     def jitter_is_clear(self) -> np.ndarray:
@@ -179,7 +183,7 @@ def tell(rows: np.ndarray, names: Sequence[str], checks: RunChecks, gains: RunGa
             " charges belong to one flash; crosstalk and light are as fitted"
         )
     for run, (name, lamp) in enumerate(zip(names, checks.lamps, strict=True)):
-        if median(rows["LAMBDA"][valid, run]) < NO_LIGHT_PE:
+        if not checks.dark[run] and median(rows["LAMBDA"][valid, run]) < NO_LIGHT_PE:
             LOGGER.warning(
                 "run %s: sees no light (fewer than %g photoelectrons a flash); as a dark run it"
                 " says where the pedestal is, and nothing of the gain",

@@ -61,7 +61,7 @@ def bin_probabilities(theta, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
     frequency = 2.0 * np.pi * rfftfreq(length, d=spectra.width)
     frequency = frequency[0.5 * frequency**2 * theta[V_PED] < SMALL]
     n_nodes = NODES + int(frequency[-1] * theta[PE] / RADIANS_PER_NODE)
-    avalanches = _avalanches(theta, frequency, n_nodes)
+    avalanches = avalanche_exponents(theta, frequency, n_nodes)
     probability = np.empty((n_runs, n))
     gradient = np.empty((n_runs, N_COMMON + N_PER_RUN, n))
     for run in range(n_runs):
@@ -94,7 +94,7 @@ def noise_slopes(theta, decay: float, spectra: Spectra) -> np.ndarray:
     noise[DECAY] = decay
     common = np.concatenate([theta[:N_SHARED], noise])
     n_nodes = NODES_OF_SLOPES + int(frequency[-1] * theta[PE] / RADIANS_PER_NODE / 2.0)
-    flash, flash_by, _, dark_by = _avalanches(common, frequency, n_nodes)
+    flash, flash_by, _, dark_by = avalanche_exponents(common, frequency, n_nodes)
     transform = np.zeros((n_runs, N_NOISE, length // 2 + 1), complex)
     for run in range(n_runs):
         eped, mean = theta[N_SHARED + N_PER_RUN * run :][:N_PER_RUN]
@@ -104,7 +104,7 @@ def noise_slopes(theta, decay: float, spectra: Spectra) -> np.ndarray:
     return irfft(np.conj(transform), n=length, axis=2)[:, :, :n]
 
 
-def _avalanches(theta, frequency, n_nodes: int):
+def avalanche_exponents(theta, frequency, n_nodes: int):
     """What `exponents` gives at the frequencies (m,): flash, flash_by, dark, dark_by."""
     m = len(frequency)
     flash, dark = np.empty((2, m), complex)
@@ -220,9 +220,15 @@ def goodness_of_fit(
     As `spe.likelihood.goodness_of_fit`.
     """
     probability, _ = bin_probabilities(theta, spectra)
-    first = np.arange(0, spectra.counts.shape[1], group)
-    counts = np.add.reduceat(spectra.counts, first, axis=1)
-    mu = spectra.counts.sum(axis=1, keepdims=True) * np.add.reduceat(probability, first, axis=1)
+    return goodness_of(probability, spectra.counts, group, moments)
+
+
+def goodness_of(probability, counts, group: int, moments) -> tuple[float, float, float, int]:
+    """`goodness_of_fit` of the probabilities (R, n) of bins with counts (R, n)."""
+    flashes = counts.sum(axis=1, keepdims=True)
+    first = np.arange(0, counts.shape[1], group)
+    counts = np.add.reduceat(counts, first, axis=1)
+    mu = flashes * np.add.reduceat(probability, first, axis=1)
     deviance = 2.0 * (mu - counts + xlogy(counts, counts / mu)).sum()
     place = (np.log(mu) - LOG_MU_START) / LOG_MU_STEP
     mean, variance = (
