@@ -7,6 +7,7 @@ from astropy.table import Table
 
 from pixelcal.charge.resolution.measure import ScanCharges
 from pixelcal.charge.resolution.scan import ScanRun
+from pixelcal.charge.spe.noise.late_charges import N_NOISE
 
 TRUTH = {"pe": 30.0, "sigma_pe": 4.0, "sigma_ped": 9.0, "opct": 0.15, "pedestal": 200.0}
 
@@ -49,7 +50,8 @@ def spe_table(truth, n_pixels, n_runs=3, errors=0.05):
     table = Table({"PIXEL": np.arange(n_pixels)})
     for name in ("pe", "opct"):
         table[name.upper()] = np.broadcast_to(truth[name], n_pixels) + 0.0
-    table["LATE"] = np.zeros(n_pixels)
+    table["LATE"], table["DARK"] = np.zeros(n_pixels), np.zeros(n_pixels)
+    table["NOISE"] = np.zeros((n_pixels, N_NOISE))
     pedestal = np.broadcast_to(truth["pedestal"], n_pixels)
     table["EPED"] = np.repeat(pedestal[:, None], n_runs, axis=1)
     table["EPED_ERR"] = np.full((n_pixels, n_runs), errors)

@@ -264,7 +264,7 @@ def spe_without_pe(folder, scene):
         (other_pixels, "is of other pixels than the SPE fits; make both again"),
         (no_events, "holds no event; leave the run out"),
         (truncated, "is not a whole FITS file"),
-        (spe_without_pe, "SPE lacks PE, OPCT, LATE, EPED, EPED_ERR; make it again"),
+        (spe_without_pe, "SPE lacks PE, OPCT, LATE, DARK, NOISE, EPED, EPED_ERR; make it again"),
         (lambda folder, scene: {"given": {"spe": "no.fits"}}, "no.fits: no such file"),
         (
             lambda folder, scene: {"given": {"spe": scene[0]["charges"][0]}},

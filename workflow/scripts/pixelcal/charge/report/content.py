@@ -75,6 +75,8 @@ def page_content(products: Products, versions: Mapping[str, str], results: str =
         "scan_text": _scan_text(products),
         "scan_headings": headings,
         "scan_rows": runs,
+        "level_headings": report_resolution.LEVEL_HEADINGS,
+        "level_rows": report_resolution.levels_table(scan) if scan else [],
         "has_truth": numbers["truth"],
         "explanation": EXPLANATION if numbers["truth"] else WITHOUT_TRUTH,
         "n_good": numbers["n_good"],

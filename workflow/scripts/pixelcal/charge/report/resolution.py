@@ -8,6 +8,7 @@ import numpy as np
 
 from pixelcal.charge.report.products import Products, Resolution
 from pixelcal.charge.resolution.estimator import charge_edges, edges_around
+from pixelcal.charge.resolution.levels import FROM_FITS
 from pixelcal.charge.resolution.requirement import (
     RANGE_PE,
     State,
@@ -154,6 +155,35 @@ def _required(verdict: Mapping, number: int) -> str:
     if required is None or not np.isfinite(required):
         return ABSENT
     return f"{required:.4f}" + ("" if meets is None else " ✓" if meets else " ✗")
+
+
+LEVEL_HEADINGS = ("Runs", "Pedestal from", "Pedestal − fits (p.e.)", "Gain / fits", "Gain from")
+
+
+def levels_table(scan: Resolution) -> list[list[str]]:
+    """Each level of background: its runs, its pedestal and its gain, under LEVEL_HEADINGS.
+
+    Empty where one level is converted as the SPE fits say.
+    """
+    levels = scan.summary.get("levels", [])
+    if len(levels) < 2 and all(level["pedestal_from"] == FROM_FITS for level in levels):
+        return []
+    rows = []
+    for level in levels:
+        gain = number(level["gain"], "{:.4g}")
+        if level["gain_err"]:
+            gain = with_error(level["gain"], level["gain_err"], "{:.4f}")
+        rows.append(
+            [
+                number(level["nsb_per_ns"], "{:g}"),
+                str(len(level["runs"])),
+                level["pedestal_from"],
+                number(level["pedestal_shift_pe"], "{:+.3f}"),
+                gain,
+                ", ".join(level["gain_from"]),
+            ]
+        )
+    return rows
 
 
 def verdict_text(verdict: Mapping) -> str:

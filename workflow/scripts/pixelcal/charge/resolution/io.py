@@ -25,7 +25,9 @@ from pixelcal.errors import InputError
 from pixelcal.io.tables import read_columns, table_hdu
 from pixelcal.status import has_valid_fit
 
-SPE_COLUMNS = ["PIXEL", "PE", "OPCT", "LATE", "EPED", "EPED_ERR", "STATUS"]
+SPE_COLUMNS = [
+    "PIXEL", "PE", "OPCT", "LATE", "DARK", "NOISE", "EPED", "EPED_ERR", "STATUS",
+]  # fmt: skip
 CAMERA, PIXELS, VERDICT = "CAMERA", "PIXELS", "VERDICT"
 CHARGES = ("EXPECTED", "MEAN_PE")
 CAMERA_UNITS = {
@@ -44,7 +46,9 @@ CONVENTION_TEXTS = {
 }
 CONVERSION_TEXTS = {
     "spe": "spe: (charge - pedestal) / pe * (1 - opct) / (1 + late) with the pixel's own SPE fit;"
-    " pedestal is the mean over the SPE runs weighted with 1 / EPED_ERR^2",
+    " pedestal is the mean charge of the dark runs of the level of background; without any it is"
+    " the mean over the SPE runs weighted with 1 / EPED_ERR^2, and the mean charge of dark counts;"
+    " pe is multiplied by the relative gain of the level",
     "transfer": "transfer: a monotone function measured from calibration runs, which are"
     " excluded from the assessment",
 }
@@ -195,6 +199,10 @@ def _run(row: np.void) -> dict[str, Any]:
         "n_ph": float(row["N_PH"]),
         "n_ph_meas": float(row["N_PH_MEAS"]),
         "light": str(row["LIGHT"]),
+        "pedestal_from": str(row["PEDESTAL"]),
+        "gain": float(row["GAIN"]),
+        "gain_err": float(row["GAIN_ERR"]),
+        "gain_from": str(row["GAIN_FROM"]),
         "nsb": float(row["NSB"]),
         "nsb_meas": float(row["NSB_MEAS"]),
         "use": str(row["USE"]),

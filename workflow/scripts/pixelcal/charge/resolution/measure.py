@@ -9,6 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.charge.resolution.estimator import BLOCK_PIXELS, QUANTITIES, charge_edges, measure_run
+from pixelcal.charge.resolution.levels import (
+    LevelConversion,
+    grouped_levels,
+    level_conversions,
+    levels_summary,
+)
 from pixelcal.charge.resolution.requirement import (
     levels_of,
     of_level,
@@ -19,8 +25,8 @@ from pixelcal.charge.resolution.scan import Left, ScanRun, calibrating_runs, lef
 from pixelcal.charge.resolution.transfer import (
     SpeConversion,
     Transfer,
-    mean_pedestal,
     measure_transfer,
+    pedestal_of_fits,
 )
 from pixelcal.errors import InputError
 from pixelcal.numerics import statistics
@@ -47,6 +53,10 @@ CAMERA_DTYPE = np.dtype(
         ("N_PH", "f8"),
         ("N_PH_MEAS", "f8"),
         ("LIGHT", "U9"),
+        ("PEDESTAL", "U100"),
+        ("GAIN", "f8"),
+        ("GAIN_ERR", "f8"),
+        ("GAIN_FROM", "U16"),
         ("NSB", "f8"),
         ("NSB_MEAS", "f8"),
         ("USE", "U10"),
@@ -128,7 +138,8 @@ def measure_scan(
     load : function of a run's name
         Gives its charges; called again for a run that is needed again, so only one is in memory.
     spe : table of n_pixels rows
-        PIXEL, PE, OPCT, LATE, EPED, EPED_ERR, STATUS, in the order of the pixels of the charges.
+        PIXEL, PE, OPCT, LATE, DARK, NOISE, EPED, EPED_ERR, STATUS, in the order of the pixels of
+        the charges.
     settings : Settings
     progress : function of (done, total)
 
@@ -141,15 +152,22 @@ def measure_scan(
     calibrate = calibrating_runs(runs, settings.conversion, settings.calibrating_runs)
     total = len(runs) + len(calibrate)
     conversion = _conversion(runs, calibrate, load, spe, settings, lambda n: progress(n, total))
+    levels = _levels(runs, load, spe, conversion)
     camera = np.zeros(len(runs), CAMERA_DTYPE)
+    camera["GAIN"], camera["GAIN_ERR"] = np.nan, np.nan
     pixels = []
     for row, run in enumerate(runs):
-        measured = _measure_one(camera[row], run, load, spe, conversion, calibrate, settings)
+        of_run = conversion
+        if run.name in levels:
+            of_run = levels[run.name].conversion
+            _say_level(camera[row], levels[run.name])
+        measured = _measure_one(camera[row], run, load, spe, of_run, calibrate, settings)
         measured["RUN_ROW"] = row
         pixels.append(measured)
         progress(len(calibrate) + row + 1, total)
     summary = {
         "pedestal": _pedestal_check(runs, pixels, spe, settings),
+        "levels": levels_summary(runs, levels) if levels else [],
         "verdicts": _verdicts(camera, settings),
         "calibrating_runs": sorted(calibrate),
     }
@@ -259,7 +277,7 @@ def _conversion(runs, calibrate, load, spe, settings, progress) -> SpeConversion
     """The conversion of the settings, measured where it has to be."""
     if settings.conversion == "spe":
         valid = has_valid_fit(spe["STATUS"])
-        pedestal = mean_pedestal(np.asarray(spe["EPED"]), np.asarray(spe["EPED_ERR"]))
+        pedestal = pedestal_of_fits(spe)
         pe, opct, late = (
             np.where(valid, np.asarray(spe[name]), np.nan) for name in ("PE", "OPCT", "LATE")
         )
@@ -273,6 +291,26 @@ def _conversion(runs, calibrate, load, spe, settings, progress) -> SpeConversion
             progress(len(columns))
     light, charge, error = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
     return measure_transfer(light, charge, error, len(good))
+
+
+def _levels(runs, load, spe, conversion) -> dict[str, LevelConversion]:
+    """What each run is converted with, by the SPE fits; none with a transfer function."""
+    if not isinstance(conversion, SpeConversion):
+        if len(grouped_levels(runs)) > 1:
+            LOGGER.warning(
+                "the scan has several levels of background, but conversion transfer makes one"
+                " function of all; set sstcam.charge_resolution.conversion to spe, or give runs of"
+                " one level"
+            )
+        return {}
+    status = np.asarray(spe["STATUS"])
+    compared = status == 0 if (status == 0).any() else has_valid_fit(status)
+    return level_conversions(runs, load, conversion, compared)
+
+
+def _say_level(row, level: LevelConversion) -> None:
+    row["PEDESTAL"], row["GAIN_FROM"] = level.pedestal_from, level.gain_from
+    row["GAIN"], row["GAIN_ERR"] = level.gain, level.gain_err
 
 
 def _mean_charge(charges: ScanCharges, run: ScanRun, settings: Settings, good) -> tuple:
@@ -300,7 +338,7 @@ def _mean_charge(charges: ScanCharges, run: ScanRun, settings: Settings, good) -
 
 
 def _pedestal_check(runs, pixels, spe, settings) -> dict | None:
-    """The pedestal of the SPE runs against the darkest run of the scan (conversion spe).
+    """The pedestal against the darkest run with light of the lowest level (conversion spe).
 
     What a pixel extracts there beyond the expected charge, in p.e.: median and standard deviation
     over the good pixels, and the standard error of one pixel. Also by how much the pedestals of
@@ -308,7 +346,10 @@ def _pedestal_check(runs, pixels, spe, settings) -> dict | None:
     """
     if settings.conversion != "spe":
         return None
-    darkest = pixels[0]
+    # A dark run, from which the pedestal is, says nothing of it.
+    lit = [run for run in grouped_levels(runs)[0] if run.n_ph != 0]
+    first = runs.index(lit[0]) if lit else 0
+    darkest = pixels[first]
     use = (darkest["LEFT_OUT"] & ~int(Left.NO_LIGHT)) == 0
     off = (darkest["MEAN_PE"] - darkest["EXPECTED"])[use]
     error = (darkest["BIAS_ERR"] * darkest["EXPECTED"])[use]
@@ -316,7 +357,7 @@ def _pedestal_check(runs, pixels, spe, settings) -> dict | None:
     eped = np.asarray(spe["EPED"], float)[good]
     reach = np.ptp(eped, axis=1) / np.asarray(spe["PE"], float)[good]
     return {
-        "run": runs[0].name,
+        "run": runs[first].name,
         "n_pixels": int(use.sum()),
         "median_pe": statistics.median(off),
         "scatter_pe": float(np.std(off)) if len(off) else np.nan,

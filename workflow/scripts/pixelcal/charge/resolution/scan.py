@@ -11,7 +11,7 @@ import numpy as np
 from pixelcal.errors import InputError
 from pixelcal.status import has_valid_fit
 
-LIGHT_KEYS = ("n_ph", "n_ph_meas", "nsb", "nsb_meas")
+LIGHT_KEYS = ("n_ph", "n_ph_meas", "nsb", "nsb_meas", "relative_gain")
 
 
 class Left(IntFlag):
@@ -49,7 +49,7 @@ EACH = {
 class ScanRun(NamedTuple):
     """A row of the scan's table: photons a pixel as set and as measured, background likewise.
 
-    NaN where the table has nothing.
+    `relative_gain` is that of the run over that of the SPE fits. NaN where the table has nothing.
     """
 
     name: str
@@ -57,6 +57,7 @@ class ScanRun(NamedTuple):
     n_ph_meas: float
     nsb: float
     nsb_meas: float
+    relative_gain: float = np.nan
 
     @property
     def photons(self) -> float:
@@ -74,7 +75,7 @@ def scan_runs(entries: Iterable[Mapping]) -> list[ScanRun]:
 
     Parameters
     ----------
-    entries : dicts of name, n_ph, and, where known, n_ph_meas, nsb, nsb_meas
+    entries : dicts of name, n_ph, and, where known, n_ph_meas, nsb, nsb_meas, relative_gain
         The rows of the scan's `table.csv`.
 
     Raises

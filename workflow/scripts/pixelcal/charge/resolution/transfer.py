@@ -17,6 +17,8 @@ import numpy as np
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.optimize import isotonic_regression
 
+from pixelcal.charge.spe.noise.late_charges import DECAY
+
 LEAST_SLOPE = 0.05
 """Of the transfer function at a knot, as a fraction of the gentler of its neighbouring secants."""
 
@@ -60,6 +62,30 @@ def mean_pedestal(eped: np.ndarray, eped_err: np.ndarray) -> np.ndarray:
         return np.where(
             total > 0, (weight * np.where(known, eped, 0.0)).sum(axis=1) / total, np.nan
         )
+
+
+def pedestal_of_fits(spe) -> np.ndarray:
+    """Mean charge without light (n,) of the SPE runs: `mean_pedestal`, and what dark counts add.
+
+    EPED of a fit with dark counts is where the charge would be without any; a dark count that
+    begins at any time adds PE / (1 - OPCT) / (1 - exp(-1 / decay)) for each that begins in the
+    window (`noise.late_charges`, whose integral over all times this is). With a dark run EPED is
+    the mean already, and DARK is 0.
+
+    Parameters
+    ----------
+    spe : table of n rows
+        PE, OPCT, EPED, EPED_ERR, DARK, NOISE.
+    """
+    pedestal = mean_pedestal(np.asarray(spe["EPED"]), np.asarray(spe["EPED_ERR"]))
+    dark = np.asarray(spe["DARK"], float)
+    noisy = dark > 0
+    if not noisy.any():
+        return pedestal
+    pe, opct = (np.asarray(spe[name], float)[noisy] for name in ("PE", "OPCT"))
+    decay = np.asarray(spe["NOISE"], float)[noisy, DECAY]
+    pedestal[noisy] += dark[noisy] * pe / (1 - opct) / -np.expm1(-1 / decay)
+    return pedestal
 
 
 # --- transfer function ----------------------------------------------------------------------------

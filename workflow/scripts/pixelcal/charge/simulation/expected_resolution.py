@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pixelcal.charge.extraction.charges import Window
-from pixelcal.charge.resolution.transfer import mean_pedestal
+from pixelcal.charge.resolution.transfer import pedestal_of_fits
 from pixelcal.charge.simulation.flashes import HIGHEST_ADC, Pulse, make_pulse
 from pixelcal.charge.simulation.truth import true_parameters
 
@@ -221,7 +221,7 @@ def _predicted(run, use, parameters, simulated, spe, lit, background, settings) 
     given = float(run["EXPECTED"]), light, truth | background, settings["convention"]
     predicted = {"truth": expected_resolution(*given)}
     if settings["conversion"] == "spe":
-        pedestal = mean_pedestal(np.asarray(spe["EPED"]), np.asarray(spe["EPED_ERR"]))
+        pedestal = pedestal_of_fits(spe)
         used = tuple(v[use] for v in (pedestal, np.asarray(spe["PE"]), np.asarray(spe["OPCT"])))
         predicted["converted"] = expected_resolution(*given, used)
     return {
