@@ -47,7 +47,10 @@ def whole_histograms(charges):
 
 
 def run_ready(folder, form, files, pixels, bad_pixels=(), changes=None, report=False) -> Result:
-    """Run the scripts of the chain on ready files, by rising light: name -> path."""
+    """Run the scripts of the chain on ready files, by rising light: name -> path.
+
+    A run that is called "none" is a dark run.
+    """
     folder, result, terminal = Path(folder), Result(), io.StringIO()
     try:
         with contextlib.redirect_stderr(terminal):
@@ -66,7 +69,7 @@ def run_ready(folder, form, files, pixels, bad_pixels=(), changes=None, report=F
 def _stages(folder, paths, form, files, pixels, bad_pixels, changes, report):
     """Name and function of each step, in order."""
     settings, names, masked = settings_of(changes), list(files), {}
-    light = [{"n_ph": 1.0 + number} for number in range(len(names))]
+    light = [{"n_ph": 0.0 if name == "none" else 1.0 + i} for i, name in enumerate(names)]
     if len(bad_pixels):
         masked = {"bad_pixels": folder / "bad.csv"}
         masked["bad_pixels"].write_text("\n".join(["PIXEL", *map(str, bad_pixels), ""]))

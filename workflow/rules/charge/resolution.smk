@@ -4,7 +4,8 @@ rule measure_charge_resolution:
         valid fit, bias apart from spread, each with its error; the same of each pixel; at which
         charges each requirement is met.
     Physics: charges to photoelectrons by gain, pedestal and crosstalk of each pixel's SPE fit, or
-        by a monotone transfer function from calibration runs, which are excluded from the assessment; mean
+        by a monotone transfer function from calibration runs, which are excluded from the assessment;
+        pedestal and gain of each level of night sky, where dark runs or several levels are there; mean
         square distance from the expected charge; errors from the scatter of the flashes.
     Wildcards: none.
     """
