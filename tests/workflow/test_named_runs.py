@@ -242,11 +242,16 @@ def test_measured_spectra_are_kept_whatever_the_memory_says(copied):
 
 def test_the_memory_is_of_what_was_made(runs):
     memory = json.loads((runs("measured") / "results/run.json").read_text())
+    code = memory.pop("code")
+    assert [entry["rule"] for entry in code.values()] == ["bin_spectra"]
+    made = fits.getheader(runs("measured") / SPECTRA, "SPECTRA")["SOFTVERS"]
+    assert made.partition("+")[2] in code
     ((entry,),) = (memory["energy"].pop("files"),)
     assert entry["file"] == "one.fits"
     assert memory == {"energy": {"instrument": "eclairs", "kind": "measured", "pixels": "0-63"}}
     memory = json.loads((runs("flashes") / "results/run.json").read_text())
     assert memory["sstcam"]["kind"] == "measured" and "energy" not in memory
+    assert [entry["rule"] for entry in memory["code"].values()] == ["find_peaks"]
 
 
 def test_starting_over_needs_no_more_than_the_line_says(copied):

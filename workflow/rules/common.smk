@@ -9,12 +9,12 @@ import json
 import re
 
 from pixelcal.io.chunks import chunk_names
-from pixelcal.io.provenance import file_sha256, sampled_sha256
+from pixelcal.io.provenance import file_sha256, sampled_sha256, software_version
 from pixelcal.io.resources import shipped_or_given
-from pixelcal.workflow.library_hash import library_hash
+from pixelcal.workflow.library_hash import chain_hash, library_hash, revision_of
 from pixelcal.workflow.lineage import listed_files, pixel_ranges, remember
 from pixelcal.workflow.runs import results_folder
-from pixelcal.workflow.terminal.run_lines import speak
+from pixelcal.workflow.terminal.run_lines import say, speak
 
 RESULTS = results_folder(config)
 """Where everything of a run goes."""
@@ -41,6 +41,8 @@ if workflow.is_main_process:
 
 MADE_FROM = {}
 """What is made of each camera, once its jobs are planned and nothing is replaced."""
+CODES = {}
+"""The rule of each hash of code that the products planned have in their headers."""
 
 
 def remember_when_jobs_begin():
@@ -52,7 +54,10 @@ def remember_when_jobs_begin():
 
     def begin(log):
         with configuration.mistakes_in_one_line():
-            remember(RESULTS, MADE_FROM)
+            revision = revision_of(PROJECT)
+            remember(RESULTS, MADE_FROM, CODES, revision)
+        if revision.dirty:
+            say(f"pixelcal {software_version()}, {revision.in_words()}")
         onstart_before(log)
 
     workflow._onstart = begin
@@ -97,6 +102,30 @@ def library(script):
     """
     path = PROJECT / "workflow" / "scripts" / f"{script}.py"
     return library_hash(path) if workflow.is_main_process else None
+
+
+def library_chain(*scripts):
+    """Function for `params`: hash of the code from the data to a product, for SOFTVERS there.
+
+    Names the scripts of the steps from the data on, or functions of the wildcards that give some;
+    the last script is that of the rule. An edit of an earlier one makes the product stale anyway.
+    Unlike `library` it has its value in the process of a job too, of this job alone.
+    """
+
+    def of_job(wildcards):
+        names = [script(wildcards) if callable(script) else [script] for script in scripts]
+        return code_behind(*(name for some in names for name in some))
+
+    return of_job
+
+
+@functools.cache
+def code_behind(*scripts):
+    """The hash of scripts and the library behind them, noted in CODES."""
+    paths = [PROJECT / "workflow" / "scripts" / f"{script}.py" for script in scripts]
+    code = chain_hash(paths)
+    CODES[code] = scripts[-1].split("/")[-1]
+    return code
 
 
 # A plan reads a file once, however many jobs take it.

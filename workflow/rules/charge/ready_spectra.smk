@@ -28,6 +28,6 @@ rule take_spe_spectra:
         light=lambda wildcards: [ordered(run.light) for run in RUNS["spe"]],
         contents=lambda wildcards: run_contents(*named_runs("spe")) + contents(SSTCAM["bad_pixels"]),
         date=config["date"],
-        library=library("charge/take_spe_spectra"),
+        library=library_chain(spectra_scripts),
     script:
         "../../scripts/charge/take_spe_spectra.py"

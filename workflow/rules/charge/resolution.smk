@@ -29,7 +29,7 @@ rule measure_charge_resolution:
         runs=[{"name": run.name} | ordered(run.light) for run in RUNS["scan"]],
         settings=resolution_settings(),
         date=config["date"],
-        library=library("charge/measure_charge_resolution"),
+        library=library_chain(resolution_scripts),
     script:
         "../../scripts/charge/measure_charge_resolution.py"
 

@@ -155,7 +155,7 @@ rule find_peaks:
         contents=lambda wildcards: run_contents(named_runs("spe")[-1])
         + contents(SSTCAM["bad_pixels"]),
         date=config["date"],
-        library=library("charge/find_peaks"),
+        library=library_chain("charge/find_peaks"),
     script:
         "../../scripts/charge/find_peaks.py"
 
@@ -195,7 +195,7 @@ rule extract_charges:
         contents=lambda wildcards: run_contents(run_entry(wildcards))
         + contents(SSTCAM["bad_pixels"]),
         date=config["date"],
-        library=library("charge/extract_charges"),
+        library=library_chain("charge/find_peaks", "charge/extract_charges"),
     script:
         "../../scripts/charge/extract_charges.py"
 
@@ -234,7 +234,7 @@ rule take_charges:
         contents=lambda wildcards: run_contents(run_entry(wildcards))
         + contents(SSTCAM["bad_pixels"]),
         date=config["date"],
-        library=library("charge/take_charges"),
+        library=library_chain("charge/take_charges"),
     script:
         "../../scripts/charge/take_charges.py"
 

@@ -183,6 +183,26 @@ def brightest_run(wildcards):
     return waveform_file(named_runs("spe")[-1], "spe")
 
 
+def charge_scripts(which):
+    """The scripts from the runs of a set to their charges."""
+    if FORMS[which] == "charges":
+        return ["charge/take_charges"]
+    return ["charge/find_peaks", "charge/extract_charges"]
+
+
+def spectra_scripts(wildcards):
+    """The scripts from the runs of single photoelectrons to their spectra."""
+    if FORMS["spe"] == "histograms":
+        return ["charge/take_spe_spectra"]
+    return [*charge_scripts("spe"), "charge/fill_spe_spectra"]
+
+
+def resolution_scripts(wildcards):
+    """The scripts from all runs to the charge resolution."""
+    gains = [*spectra_scripts(wildcards), "charge/fit_spe", "charge/merge_spe"]
+    return [*gains, *charge_scripts("scan"), "charge/measure_charge_resolution"]
+
+
 def run_contents(*runs):
     """Checksums of samples of the files of runs; simulated ones are products."""
     return contents(large=[] if FLASHES_SIMULATED else [run.path for run in runs])

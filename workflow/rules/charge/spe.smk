@@ -92,7 +92,7 @@ rule merge_spe:
         map_given=SSTCAM["pixel_map"] is not None,
         contents=contents(SSTCAM_MAP, SSTCAM["bad_pixels"]),
         date=config["date"],
-        library=library("charge/merge_spe"),
+        library=library_chain(spectra_scripts, "charge/fit_spe", "charge/merge_spe"),
     script:
         "../../scripts/charge/merge_spe.py"
 

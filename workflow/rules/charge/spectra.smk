@@ -22,6 +22,6 @@ rule fill_spe_spectra:
     params:
         runs=lambda wildcards: run_names("spe"),
         date=config["date"],
-        library=library("charge/fill_spe_spectra"),
+        library=library_chain(spectra_scripts),
     script:
         "../../scripts/charge/fill_spe_spectra.py"

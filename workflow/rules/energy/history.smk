@@ -31,7 +31,7 @@ rule make_history:
         contents=history_contents(),
         date=config["date"],
         instrument=INSTRUMENT,
-        library=library("energy/history"),
+        library=library_chain("energy/history"),
     script:
         "../../scripts/energy/history.py"
 
@@ -63,7 +63,7 @@ rule publish_history:
         relation=prior_relation(),
         date=config["date"],
         instrument=INSTRUMENT,
-        library=library("energy/publish_history"),
+        library=library_chain("energy/history", "energy/publish_history"),
     script:
         "../../scripts/energy/publish_history.py"
 

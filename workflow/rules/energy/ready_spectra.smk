@@ -35,6 +35,6 @@ rule take_spectra:
         contents=event_contents,
         date=config["date"],
         instrument=INSTRUMENT,
-        library=library("energy/take_spectra"),
+        library=library_chain("energy/take_spectra"),
     script:
         "../../scripts/energy/take_spectra.py"

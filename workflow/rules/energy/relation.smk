@@ -35,6 +35,6 @@ rule merge_relation:
         contents=contents(config["bad_pixels"]),
         date=config["date"],
         instrument=INSTRUMENT,
-        library=library("energy/merge_relation"),
+        library=library_chain(relation_scripts),
     script:
         "../../scripts/energy/merge_relation.py"

@@ -336,6 +336,18 @@ def response_input(wildcards):
     return {"response": fit["response"] or f"{FOLDER}/{wildcards.exposure}/response.fits"}
 
 
+def relation_scripts(wildcards):
+    """The scripts from the events to a relation: a response that is given was not learnt here."""
+    fit = EXPOSURES[wildcards.exposure]["fit"]
+    learnt = fit["method"] == "joint" and not fit["response"]
+    return [
+        "energy/bin_spectra" if LAYOUT["form"] == "events" else "energy/take_spectra",
+        *(["energy/learn_response"] if learnt else []),
+        "energy/fit_lines",
+        "energy/merge_relation",
+    ]
+
+
 def response_files():
     """The responses of the exposures of the report that have one, shortest first."""
     return [

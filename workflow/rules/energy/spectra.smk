@@ -41,6 +41,6 @@ rule bin_spectra:
         contents=event_contents,
         date=config["date"],
         instrument=INSTRUMENT,
-        library=library("energy/bin_spectra"),
+        library=library_chain("energy/bin_spectra"),
     script:
         "../../scripts/energy/bin_spectra.py"

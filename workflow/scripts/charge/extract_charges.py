@@ -82,6 +82,8 @@ with running(snakemake) as progress:
     ]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     inputs = [given.run, given.peaks]
-    cards += provenance_cards("extract_charges", inputs=inputs, settings=settings)
+    cards += provenance_cards(
+        "extract_charges", inputs=inputs, settings=settings, code=params.get("library")
+    )
     step = charge_step(properties.dtype, window)
     write_fits(snakemake.output.charges, charge_hdus(charges, peaks, step, cards), params.date)

@@ -46,7 +46,11 @@ with running(snakemake) as progress:
         *carried_cards(*headers),
         ("STEP", step, "charges are multiples of it; 0: of nothing"),
         *run_cards(params.runs, dark),
-        *provenance_cards("fill_spe_spectra", settings={"runs": list(params.runs)}),
+        *provenance_cards(
+            "fill_spe_spectra",
+            settings={"runs": list(params.runs)},
+            code=params.get("library"),
+        ),
     ]
     rows = spectra_rows(pixel, width, spectra)
     units = charge_units(SPECTRA_UNITS, str(headers[0]["UNITSAMP"]))

@@ -70,5 +70,7 @@ with running(snakemake) as progress:
         *source,
     ]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
-    cards += provenance_cards("find_peaks", inputs=[given.run], settings=settings)
+    cards += provenance_cards(
+        "find_peaks", inputs=[given.run], settings=settings, code=params.get("library")
+    )
     write_fits(snakemake.output.peaks, peak_hdus(peaks, cards), params.date)

@@ -30,6 +30,7 @@ with running(snakemake) as progress:
         "measure_charge_resolution",
         inputs=[given.spe, *sorted(paths)],
         settings={"runs": params.runs, "charge_resolution": params.settings},
+        code=params.get("library"),
     )
     write_fits(made.resolution, resolution_hdus(measured, settings, cards), params.date)
     status = np.asarray(spe["STATUS"])

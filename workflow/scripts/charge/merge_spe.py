@@ -82,7 +82,10 @@ with running(snakemake):
         ("ORIGIN", "pixelcal", "who made this file"),
         *carried_options(spectra.meta),
         *provenance_cards(
-            "merge_spe", bad_pixels=given.get("bad_pixels"), settings=params.settings
+            "merge_spe",
+            bad_pixels=given.get("bad_pixels"),
+            settings=params.settings,
+            code=params.get("library"),
         ),
         *carried_cards(spectra.meta),
         *of_set,

@@ -59,7 +59,9 @@ with running(snakemake):
         *source_cards(ready.attributes),
     ]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
-    cards += provenance_cards("take_charges", inputs=[given.run], settings=settings)
+    cards += provenance_cards(
+        "take_charges", inputs=[given.run], settings=settings, code=params.get("library")
+    )
     dead, off = (
         np.zeros(len(pixel), bool) if which is None else which[rows] & live
         for which in (ready.dead, ready.off)

@@ -60,7 +60,9 @@ with running(snakemake) as progress:
         *run_cards(params.runs, [is_dark(light) for light in params.light]),
         *light,
         *set_cards(rows),
-        *provenance_cards("take_spe_spectra", inputs=paths, settings=settings),
+        *provenance_cards(
+            "take_spe_spectra", inputs=paths, settings=settings, code=params.get("library")
+        ),
     ]
     units = charge_units(SPECTRA_UNITS, unit)
     hdus = [table_hdu(spectra, SPECTRA_EXTENSION, units, cards)]

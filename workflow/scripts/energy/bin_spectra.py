@@ -96,7 +96,9 @@ with running(snakemake) as progress:
     inputs = [*paths, *gti, *([prior] if prior else [])]
     unsaid = {"library", "contents"} | {word for word in ("start", "stop") if not params.get(word)}
     settings = {key: value for key, value in params.items() if key not in unsaid}
-    cards += provenance_cards("bin_spectra", inputs=inputs, settings=settings)
+    cards += provenance_cards(
+        "bin_spectra", inputs=inputs, settings=settings, code=params.get("library")
+    )
     write_fits(made.spectra, spectra_hdus(detnum, spectra, cards, kinds), params.date)
     if made.get("truth"):
         write_ecsv(made.truth, truth_table(detnum, relation if has_truth else None))

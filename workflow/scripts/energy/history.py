@@ -45,6 +45,7 @@ with running(snakemake) as progress:
         "make_history",
         regressor=regressor_of(epochs, params.history["housekeeping"]),
         known_before=known_before(given.get("prior"), epochs.detnum, instrument),
+        code=params.get("library"),
     )
     progress(2, 3)
     write_fits(made.history, found.hdus, params.date)

@@ -4,7 +4,7 @@ input: chunks (list), spectra, pixel_map, lines; where configured bad_pixels and
     prior; for the method joint response
 output: relation, mission
 params: instrument, relation (gain_keV, offset_keV), settings (all that the relation depends on),
-    date
+    date, library (the code behind the product)
 """
 
 import logging
@@ -65,6 +65,7 @@ with running(snakemake):
         line_table=given.lines,
         response=given.get("response"),
         bad_pixels=bad_pixels,
+        code=params.get("library"),
     )
     logging.getLogger("pixelcal").info(cards[-1][1])
     kinds = kinds_of(spectra) if "KIND" in spectra.colnames else None

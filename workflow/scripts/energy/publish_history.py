@@ -26,7 +26,7 @@ with running(snakemake):
     previous = previous_relation(given.get("prior"), none, **params.relation, instrument=instrument)
     cards = [
         *((key, header[key], header.comments[key]) for key in ("TELESCOP", "INSTRUME", "ORIGIN")),
-        *provenance_cards("publish_history", inputs=[given.history]),
+        *provenance_cards("publish_history", inputs=[given.history], code=params.get("library")),
     ]
     folder = Path(snakemake.output.published)
     folder.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,9 @@ with running(snakemake):
     ]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     inputs = [*paths, *listed(given.get("prior") or [])]
-    cards += provenance_cards("take_spectra", inputs=inputs, settings=settings)
+    cards += provenance_cards(
+        "take_spectra", inputs=inputs, settings=settings, code=params.get("library")
+    )
     prior = prior_table(
         given.get("prior"),
         ready.keywords,

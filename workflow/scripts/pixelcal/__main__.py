@@ -1,6 +1,7 @@
-"""The command line of pixelcal: questions to what the workflow made.
+"""The command line of pixelcal: questions about what the workflow made.
 
 python -m pixelcal relation --pixel 1234 --date 2025-03-20
+python -m pixelcal provenance results/eclairs/10ks/relation.fits
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from collections.abc import Sequence
 from pixelcal.energy.history.query import find_relation, in_words
 from pixelcal.energy.history.tables import read_history
 from pixelcal.errors import InputError, one_line
+from pixelcal.workflow.terminal.origin import origin_lines
 
 DEFAULT_HISTORY = "results/history/history.fits"
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
-    main = argparse.ArgumentParser(prog="pixelcal", description="Asks what the workflow made.")
+    main = argparse.ArgumentParser(
+        prog="pixelcal", description="Answers questions about what the workflow made."
+    )
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     relation = commands.add_parser(
         "relation",
@@ -36,6 +40,13 @@ def parser() -> argparse.ArgumentParser:
         help="history.fits, by default %(default)s; `snakemake history` makes it",
     )
     relation.add_argument("--json", action="store_true", help="print JSON")
+    provenance = commands.add_parser(
+        "provenance",
+        help="code, settings and input files of a product",
+        description="Prints which rule, version and git revision made a FITS product, with which"
+        " settings and from which files.",
+    )
+    provenance.add_argument("file", metavar="FILE", help="a FITS product, such as relation.fits")
     return main
 
 
@@ -43,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0, or 1 after a mistake of the user, which is said in one line."""
     given = parser().parse_args(arguments)
     try:
+        if given.command == "provenance":
+            print("\n".join(origin_lines(given.file)))
+            return 0
         found = find_relation(read_history(given.history), given.pixel, given.date)
     except InputError as error:
         print(f"pixelcal: {one_line(error)}", file=sys.stderr)

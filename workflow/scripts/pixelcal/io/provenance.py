@@ -21,9 +21,14 @@ LONGEST_WITH_COMMENT = 55
 """Characters of a value in a header card that leave room for a few words behind it."""
 
 
-def software_version() -> str:
-    """Version of pixelcal."""
-    return __version__
+def software_version(code: str | None = None) -> str:
+    """Version of pixelcal, as "1.0.0"; with the hash of the code that makes a product behind it.
+
+    The hash, as "1.0.0+0123456789abcdef", is a local version of PEP 440. It stands in for the git
+    revision, which a product cannot contain: every commit would change its bytes, although the
+    code behind it is the same. `run.json` has the revision of each hash.
+    """
+    return __version__ if code is None else f"{__version__}+{code}"
 
 
 def software_versions(modules: Iterable) -> dict[str, str]:
@@ -74,6 +79,7 @@ def provenance_cards(
     response: str | Path | None = None,
     bad_pixels: str | Path | None = None,
     settings: Mapping | None = None,
+    code: str | None = None,
 ) -> list[tuple[str, str | int, str]]:
     """FITS header cards (keyword, value, comment) that say where a product comes from.
 
@@ -92,12 +98,14 @@ def provenance_cards(
         BADPIX and BADSHA, of the table of bad pixels.
     settings : dict, optional
         Resolved settings: CONFHASH is their hash.
+    code : str, optional
+        Hash of the code behind the product, which SOFTVERS has after the version.
 
     A checksum fills its card, so those cards have no comment.
     """
     cards: list[tuple[str, str | int, str]] = [
         ("CREATOR", f"{PACKAGE} {creator}", "software and rule"),
-        ("SOFTVERS", software_version(), f"version of {PACKAGE}"),
+        ("SOFTVERS", software_version(code), f"version of {PACKAGE}"),
     ]
     if settings is not None:
         cards.append(("CONFHASH", configuration_hash(settings), ""))

@@ -1,17 +1,28 @@
-"""The hash of the code behind a script: what an edit of the library makes stale.
+"""The code behind a script: its hash, which an edit of the library changes, and its git revision.
 
-Uses the standard library alone: the Snakefile needs it where there is no numpy."""
+Uses the standard library alone, and `git` where there is one: the Snakefile needs it where there is
+no numpy.
+"""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import os
+import subprocess
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from pixelcal.io.provenance import PACKAGE
 
 _ROOT = Path(__file__).resolve().parents[2]
+_FOLDERS = ("workflow", "resources", "envs")
+"""What products are made with. An edit elsewhere in the project makes nothing dirty."""
+_CHECKED_OUT = ".commit"
+"""File with the commit that a `module` statement took the project from (checkout.smk)."""
+_TIMEOUT_S = 30.0
 
 
 def library_hash(script: str | Path, root: str | Path = _ROOT) -> str:
@@ -34,6 +45,18 @@ def library_hash(script: str | Path, root: str | Path = _ROOT) -> str:
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(_code(_text(path))[1].encode())
     return digest.hexdigest()[:16]
+
+
+def chain_hash(scripts: Sequence[str | Path], root: str | Path = _ROOT) -> str:
+    """Hash (16 hexadecimal digits) of several scripts and of the library behind each of them.
+
+    For a product: the scripts of the steps from the data to it, in their order. That of a single
+    script is its `library_hash`.
+    """
+    hashes = [library_hash(script, root) for script in scripts]
+    if len(hashes) == 1:
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
 
 def library_files(script: str | Path, root: str | Path = _ROOT) -> list[Path]:
@@ -104,3 +127,74 @@ def _is_text(statement: ast.stmt) -> bool:
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
     )
+
+
+# --- revision -------------------------------------------------------------------------------------
+
+
+class Revision(NamedTuple):
+    """Where code comes from.
+
+    Attributes
+    ----------
+    commit : str or None
+        The commit that is checked out, 40 hexadecimal digits; None where it is not known.
+    dirty : bool or None
+        Whether workflow, resources or envs differ from this commit; None where it is not known.
+    """
+
+    commit: str | None
+    dirty: bool | None
+
+    def in_words(self) -> str:
+        """As "revision 0123456789ab, with uncommitted changes"."""
+        if self.commit is None:
+            return "revision not known (no git repository)"
+        changes = ", with uncommitted changes" if self.dirty else ""
+        return f"revision {self.commit[:12]}{changes}"
+
+
+UNKNOWN = Revision(None, None)
+
+
+def revision_of(project: str | Path) -> Revision:
+    """The revision of a project; UNKNOWN without git, or where git does not track its Snakefile.
+
+    A copy of the project inside of another repository has no revision of its own: the commit of
+    the other one would say nothing about it.
+
+    Parameters
+    ----------
+    project : path
+        The folder with `workflow/Snakefile`.
+    """
+    taken = Path(project, _CHECKED_OUT)
+    if taken.is_file():
+        return Revision(taken.read_text(encoding="ascii").strip(), False)
+    if _git(project, "ls-files", "--error-unmatch", "--", "workflow/Snakefile") is None:
+        return UNKNOWN
+    commit = _git(project, "rev-parse", "--verify", "HEAD")
+    changes = _git(project, "status", "--porcelain", "--", *_FOLDERS)
+    if commit is None or changes is None:
+        return UNKNOWN
+    return Revision(commit.strip(), bool(changes.strip()))
+
+
+def _git(project: str | Path, *arguments: str) -> str | None:
+    """What git prints in a folder; None where it fails, or there is no git."""
+    # A hook of git sets these, which would answer for another repository.
+    others = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    environment = {key: value for key, value in os.environ.items() if key not in others}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"
+    try:
+        return subprocess.run(
+            ["git", "-C", str(project), *arguments],
+            capture_output=True,
+            check=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment,
+            timeout=_TIMEOUT_S,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None

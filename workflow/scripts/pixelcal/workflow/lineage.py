@@ -1,7 +1,8 @@
 """What the results of a run were made from, and whether a configuration would replace them.
 
 The folder of a run has a file `run.json` that remembers, for each camera, whether the data were
-simulated or measured, from which files, and for which pixels. It is written when jobs begin. Where
+simulated or measured, from which files, and for which pixels; and which git revision the code of
+its products is from. It is written when jobs begin. Where
 it is missing, because an earlier version made the results, headers of the products say it.
 
 Uses the standard library alone: the Snakefile needs it where there is no astropy.
@@ -18,8 +19,11 @@ from pathlib import Path
 from pixelcal.errors import InputError
 from pixelcal.io.atomic import atomic
 from pixelcal.io.fits_headers import read_headers
+from pixelcal.io.provenance import software_version
+from pixelcal.workflow.library_hash import UNKNOWN, Revision
 
 MEMORY = "run.json"
+CODE = "code"
 MEASURED, SIMULATED = "measured", "simulated"
 _OF_PRODUCTS = ("*.fits", "*.h5")
 
@@ -39,7 +43,7 @@ def memory_of(results: str | Path) -> dict:
         return {}
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); remove it") from None
-    needed = {"energy": {"kind", "instrument"}, "sstcam": {"kind"}}
+    needed = {"energy": {"kind", "instrument"}, "sstcam": {"kind"}, CODE: set()}
     for camera, keys in needed.items():
         section = memory.get(camera, dict.fromkeys(keys)) if isinstance(memory, dict) else {}
         if not isinstance(section, dict) or not keys <= section.keys():
@@ -47,8 +51,23 @@ def memory_of(results: str | Path) -> dict:
     return memory
 
 
-def remember(results: str | Path, cameras: Mapping[str, Mapping]) -> None:
+def remember(
+    results: str | Path,
+    cameras: Mapping[str, Mapping],
+    codes: Mapping[str, str] | None = None,
+    revision: Revision = UNKNOWN,
+) -> None:
     """Write what is made of each camera to the memory of a run; other cameras stay as they are.
+
+    Parameters
+    ----------
+    results : folder of the run
+    cameras : what each camera is made from
+    codes : dict, optional
+        The rule of each hash of code that products of the run have in SOFTVERS. A hash keeps the
+        first revision that it was seen with, unless one without uncommitted changes has it later.
+    revision : Revision
+        The revision of this code.
 
     Raises
     ------
@@ -57,6 +76,12 @@ def remember(results: str | Path, cameras: Mapping[str, Mapping]) -> None:
     """
     before = memory_of(results)
     memory = before | {name: dict(made_from) for name, made_from in cameras.items()}
+    known = dict(memory.get(CODE, {}))
+    for code, rule in (codes or {}).items():
+        if code not in known or _rank(revision.dirty) > _rank(known[code]["dirty"]):
+            known[code] = {"rule": rule, "version": software_version(), **revision._asdict()}
+    if known:
+        memory[CODE] = known
     if memory == before:
         return
     path = Path(results, MEMORY)
@@ -67,6 +92,11 @@ def remember(results: str | Path, cameras: Mapping[str, Mapping]) -> None:
         raise InputError(
             f"{path}: cannot be written ({error.strerror}); make room, or the folder writable"
         ) from None
+
+
+def _rank(dirty: bool | None) -> int:
+    """How well a revision tells the code: not at all, with uncommitted changes, fully."""
+    return {None: 0, True: 1, False: 2}[dirty]
 
 
 def listed_files(paths: Iterable[str], checksum) -> list[dict]:

@@ -37,6 +37,7 @@ def assemble(
     *,
     regressor: tuple[str, np.ndarray] | None = None,
     known_before: tuple[str, np.ndarray, np.ndarray] | None = None,
+    code: str | None = None,
 ) -> Assembled:
     """Drift, jumps, alarms and the tables of history.fits.
 
@@ -53,6 +54,8 @@ def assemble(
         A number of the housekeeping at each epoch.
     known_before : name, gain (n,) and offset (n,), optional
         As `alarms.find_alarms` takes it.
+    code : str, optional
+        Hash of the code behind the history.
     """
     rows = pixel_map[rows_of(epochs.detnum, pixel_map)]
     requirement, publication = instrument.requirement, settings["publication"]
@@ -73,7 +76,7 @@ def assemble(
         ("TELESCOP", epochs.card.get("TELESCOP", UNKNOWN), "mission"),
         ("INSTRUME", epochs.card.get("INSTRUME", UNKNOWN), "instrument"),
         ("ORIGIN", "pixelcal", "who made this file"),
-        *provenance_cards(creator, settings=settings),
+        *provenance_cards(creator, settings=settings, code=code),
         *((key, epochs.card[key]) for key in ("LINETAB", "LINESHA") if key in epochs.card),
     ]
     places = np.stack([rows["X"], rows["Y"]], axis=1)

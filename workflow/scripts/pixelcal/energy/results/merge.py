@@ -101,6 +101,7 @@ def relation_cards(
     line_table: str | Path,
     response: str | Path | None = None,
     bad_pixels: str | Path | None = None,
+    code: str | None = None,
 ) -> list[tuple]:
     """Header that both products of a relation have: telescope, exposure, where it comes from.
 
@@ -112,6 +113,7 @@ def relation_cards(
         TELESCOP and INSTRUME are those of the spectra where they have them.
     settings : all that the relation depends on
     line_table, response, bad_pixels : paths
+    code : hash of the code behind the relation, if known
 
     The last card counts the valid fits.
     """
@@ -127,6 +129,7 @@ def relation_cards(
             response=response,
             bad_pixels=bad_pixels,
             settings=settings,
+            code=code,
         ),
         *carried_cards(spectra),
         ("HISTORY", f"relations of {len(rows)} pixels"),

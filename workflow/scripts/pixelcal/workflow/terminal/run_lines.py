@@ -82,6 +82,11 @@ def speak(workflow, products: Mapping[str, str]) -> None:
     logger.addHandler(handler)
 
 
+def say(text: str) -> None:
+    """Print a line among those of a run, as a remark; the files of .snakemake/log get it too."""
+    logging.getLogger(LOGGER).warning(text)
+
+
 def _wants_lines(settings) -> bool:
     """Whether nothing on the command line asks for Snakemake's own output."""
     asked = (settings.verbose, settings.printshellcmds, settings.dryrun, settings.debug_dag)
