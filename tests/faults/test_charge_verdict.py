@@ -54,7 +54,7 @@ def scan(*runs, bad=()):
 
 
 def judged_at(level, *names):
-    """Only these runs are held against the requirement of this level (MEETS is -1 elsewhere)."""
+    """Only these runs are compared with the requirement of this level (MEETS is -1 elsewhere)."""
 
     def check(result):
         ends(result)

@@ -630,7 +630,7 @@ def _written(folder, hdu):
         row(compressed_image, ["image"], id="compressed image"),
         row(primary_image, ["image"], id="primary image"),
         row(lists_of_energies, ["energy", "variable"], id="variable length"),
-        row(pairs_of_energies, ["energy", "one number a row"], id="two numbers a row"),
+        row(pairs_of_energies, ["energy", "one number per row"], id="two numbers a row"),
         row(energies_as_text, ["energy", "text"], id="text"),
     ],
 )

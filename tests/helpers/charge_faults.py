@@ -354,7 +354,7 @@ def two_runs(change: Callable | None = None, dtype=np.uint16, **options) -> list
 
 def says(result: Result, *patterns: str) -> None:
     """Terminal or page hold each of these patterns, whatever the case; and no traceback."""
-    assert not result.fault, f"stopped by a fault in {result.stage}: {result.error}"
+    assert not result.fault, f"stopped by an internal error in {result.stage}: {result.error}"
     for pattern in patterns:
         assert re.search(pattern, result.told, re.IGNORECASE), (
             f"nothing said of {pattern!r}; the terminal has: {result.said[-300:]!r}"
@@ -364,7 +364,7 @@ def says(result: Result, *patterns: str) -> None:
 def stops(result: Result, *patterns: str) -> None:
     """One line ends the chain, with each of these patterns."""
     assert result.error, "nothing stopped the chain"
-    assert not result.fault, f"stopped by a fault in {result.stage}: {result.error}"
+    assert not result.fault, f"stopped by an internal error in {result.stage}: {result.error}"
     for pattern in patterns:
         assert re.search(pattern, result.error, re.IGNORECASE), result.error
 

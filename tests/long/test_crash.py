@@ -152,7 +152,7 @@ def test_a_script_left_behind_does_not_write_over_a_later_run(project, checksums
     script.resume()
     psutil.wait_procs([script])
     assert checksums(project) == before
-    line = f"fit_lines a 0000: {target}: not written, as a later run of this job has begun;"
+    line = f"fit_lines a 0000: {target}: not written, because a later run of this job has begun;"
     assert line in old.text() and "Traceback" not in old.text()
 
 
@@ -237,7 +237,7 @@ def test_a_full_disk(ci_project, reference, checksums, small_disk, tmp_path):
         code, said = run_without_room(folder, disk, room, "--keep-going", *targets, *CI)
         assert code == 1 and "Traceback" not in said, said
         for rule in jobs:
-            line = rf"^{rule}( \w+)*: cannot write results/\S+ \(.+\); make room and run again$"
+            line = rf"^{rule}( \w+)*: cannot write results/\S+ \(.+\); free space and run again$"
             assert re.search(line, said, re.MULTILINE), f"no line of {rule}:\n{said}"
         assert set(reference) - whole_products(folder, reference) == set(lost)
         again = resume(folder, *targets, *CI)

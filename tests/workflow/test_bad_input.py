@@ -251,7 +251,7 @@ def test_a_full_disk(mounted, through_snakemake):
     prepare(NO_MISTAKE)
     mounted("size=40k")
     (line,), made = through_snakemake(SPECTRA, "--configfile", "own.yaml")
-    assert re.fullmatch(r"bin_spectra a: cannot write .*\(.*\); make room and run again", line)
+    assert re.fullmatch(r"bin_spectra a: cannot write .*\(.*\); free space and run again", line)
     assert not made
 
 
@@ -269,7 +269,7 @@ def test_a_limit_on_the_size_of_files(through_snakemake):
 
     prepare(NO_MISTAKE)
     (line,), made = through_snakemake(SPECTRA, "--configfile", "own.yaml", command=limited)
-    assert re.fullmatch(r"bin_spectra a: cannot write .*\(.*\); make room and run again", line)
+    assert re.fullmatch(r"bin_spectra a: cannot write .*\(.*\); free space and run again", line)
     assert not made
 
 

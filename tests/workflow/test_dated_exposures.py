@@ -92,7 +92,7 @@ def test_dates_as_they_are_written(text, expected):
 
 @pytest.mark.parametrize("text", ["17.3.2025", "2025-02-30", "2025-03-17T25:00", "now", "2025", ""])
 def test_what_is_no_date(text):
-    with pytest.raises(InputError, match="exposures.a.start: .* is no date; write it"):
+    with pytest.raises(InputError, match="exposures.a.start: .* is not a date; write it"):
         faults.resolve({"exposures": {"a": {"start": text}}})
 
 
@@ -102,13 +102,13 @@ def test_what_is_no_date(text):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"epochs": {"every": "7"}}, 'epochs.every: "7" is no length of time'),
+        ({"epochs": {"every": "7"}}, 'epochs.every: "7" is not a length of time'),
         ({"epochs": {"every": "7 months"}}, "a unit of s, h, d, w"),
-        ({"epochs": {"every": "-7 d"}}, "is no length of time"),
+        ({"epochs": {"every": "-7 d"}}, "is not a length of time"),
         ({"epochs": {"every": "0 d"}}, "at least 1 s"),
         ({"epochs": {"every": "0.00001 d"}}, "allowed: whole seconds"),
         ({"epochs": {"every": 7}}, "epochs.every: 7 is not allowed; allowed: text"),
-        ({"epochs": {"start": "Monday"}}, "epochs.start: 'Monday' is no date"),
+        ({"epochs": {"start": "Monday"}}, "epochs.start: 'Monday' is not a date"),
         ({"epochs": {"evry": "7 d"}}, "did you mean every"),
         ({"epochs": {}}, "events.files is empty"),
         (

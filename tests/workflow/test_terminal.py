@@ -137,7 +137,7 @@ def test_a_mistake_is_told_once_and_last(ci_project, project, snakemake, exposur
     run = snakemake(project, "--keep-going", *wrong_events(project, events, *exposures))
     assert run.returncode == 1
     *before, state, last = run.stderr.splitlines()
-    others = " (and 1 more of the kind)" if len(exposures) > 1 else ""
+    others = " (and 1 more of this kind)" if len(exposures) > 1 else ""
     assert re.match(rf"bin_spectra [ab]{re.escape(others)}: event file \S+: no table holds", last)
     assert sum("no table holds" in line for line in run.stderr.splitlines()) == 1
     n = 10 * len(exposures) + (0 if len(exposures) > 1 else 1)

@@ -69,7 +69,7 @@ def test_the_real_look_up_table():
     [
         ("900,many,1,1,920\n", "does not hold numbers"),
         ("900,0.109\n", "does not hold numbers"),
-        ("900,0.109,0,0,920\n", "pixel 0 is there twice"),
+        ("900,0.109,0,0,920\n", "pixel 0 occurs twice"),
         ("900,0.109,0,99,920\n", "DETNUM 1188 is no pixel"),
         ("900,109,5,1,920\n", "GAIN 436 keV/chan"),
     ],
@@ -91,7 +91,7 @@ def test_an_empty_look_up_table_is_one_line(tmp_path):
 
 def test_channels_that_do_not_divide_are_told(tmp_path):
     path = write_elut(tmp_path / "elut.csv", *elut_values(1))
-    with pytest.raises(InputError, match="1000 channels are no whole part"):
+    with pytest.raises(InputError, match="1000 channels do not divide evenly"):
         read_elut(path, 1000)
 
 
@@ -160,7 +160,7 @@ def test_where_none_is_before_the_first_after_is_taken(start, first, tmp_path):
 
 def test_the_run_itself_alone_is_told(tmp_path):
     path, _, _ = daily(tmp_path / "daily.fits", BEGAN[:1])
-    with pytest.raises(InputError, match="no calibration but that of the data"):
+    with pytest.raises(InputError, match="no calibration besides that of the data"):
         known_before(path, {"DATE-OBS": BEGAN[0]})
 
 

@@ -41,7 +41,7 @@ def test_look_up_table(tmp_path):
 
 def test_channels_that_do_not_divide_the_adc(tmp_path):
     path = write_elut(tmp_path / "elut.csv", [(880.0, 0.109, 0, 0)])
-    with pytest.raises(InputError, match="no whole part"):
+    with pytest.raises(InputError, match="do not divide evenly"):
         read_elut(path, 1000)
 
 

@@ -104,8 +104,8 @@ def test_a_run_that_was_left_behind_writes_nothing_any_more(job, capsys):
     assert stopped.value.code == 1
     assert Path(product).read_text() == "later\n"
     assert capsys.readouterr().err == (
-        f"bin_spectra 10ks: {product}: not written, as a later run of this job has begun; this one"
-        " was left behind by a killed run\n"
+        f"bin_spectra 10ks: {product}: not written, because a later run of this job has begun; this"
+        " one was left behind by a killed run\n"
     )
     assert os.listdir(os.path.dirname(product)) == ["spectra.fits"]
     log = Path(job.log[0]).read_text()
@@ -139,7 +139,7 @@ def test_no_room_is_said_of_the_product(job, capsys):
         with pytest.raises(SystemExit), script.running(job), atomic(job.output[0]):
             raise trouble
         reason = trouble.strerror or f"no space left, {trouble}"
-        line = f"cannot write {job.output[0]} ({reason}); make room and run again"
+        line = f"cannot write {job.output[0]} ({reason}); free space and run again"
         assert capsys.readouterr().err == f"bin_spectra 10ks: {line}\n"
 
 

@@ -53,8 +53,8 @@ def test_a_fault_keeps_its_traceback(job, capsys):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (OSError(errno.ENOSPC, "No space left", "a.fits"), "a.fits (No space left); make room"),
-        (OSError(errno.EFBIG, "File too large"), "cannot write (File too large); make room"),
+        (OSError(errno.ENOSPC, "No space left", "a.fits"), "a.fits (No space left); free space"),
+        (OSError(errno.EFBIG, "File too large"), "cannot write (File too large); free space"),
         (
             OSError("10 requested and 4 written"),
             "(no space left, 10 requested and 4 written)",

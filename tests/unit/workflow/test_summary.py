@@ -112,16 +112,16 @@ def test_the_last_error_of_a_log_is_told_once_for_all_jobs():
             failed(
                 "bin_spectra a", "INFO bin_spectra a: started", f"ERROR bin_spectra a: {mistake}"
             ),
-            failed("fit_lines b 0001", "CRITICAL fit_lines b 0001: stopped by a fault"),
+            failed("fit_lines b 0001", "CRITICAL fit_lines b 0001: stopped by an internal error"),
             failed("bin_spectra b", f"ERROR bin_spectra b: {mistake}", "INFO later"),
             failed("plot_pixel c", "WARNING plot_pixel c: a doubt"),
             failed("report"),
         ]
     )
     assert lines == [
-        f"bin_spectra a (and 1 more of the kind): {mistake}",
-        "fit_lines b 0001: stopped by a fault; its traceback: logs/fit_lines b 0001.log",
-        "Error in rule plot_pixel: plot_pixel c (and 1 more of the kind) ended without"
+        f"bin_spectra a (and 1 more of this kind): {mistake}",
+        "fit_lines b 0001: stopped by an internal error; its traceback: logs/fit_lines b 0001.log",
+        "Error in rule plot_pixel: plot_pixel c (and 1 more of this kind) ended without"
         " a message; its log: logs/plot_pixel c.log",
     ]
 

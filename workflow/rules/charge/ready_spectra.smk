@@ -1,6 +1,6 @@
 rule take_spe_spectra:
     """
-    What: ready histograms of the runs of low illumination, counted by somebody else, in the form
+    What: ready histograms of the runs of low illumination, counted by other software, in the form
         that the other rules read. In place of all rules before the fits.
     Physics: counts as they are; there are no flashes in which pixels could be compared, so the lamp
         is not checked.

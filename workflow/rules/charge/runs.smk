@@ -29,7 +29,7 @@ rule simulate_pixels:
 
 rule list_runs:
     """
-    What: the table of the simulated runs, as a folder of real runs has it.
+    What: the table of the simulated runs, in the form of a folder of real runs.
     Physics: the light of a run, in photons; a simulated camera turns a fixed fraction of them into
         photoelectrons.
     Wildcards: set, `spe` or `scan`.
@@ -163,7 +163,7 @@ rule find_peaks:
 rule extract_charges:
     """
     What: the charge of each pixel in each good flash of one run; bad events are counted by reason.
-    Physics: the sum of the samples around the peak of the pixel, where asked for less the mean of
+    Physics: the sum of the samples around the peak of the pixel, where asked for minus the mean of
         the first samples.
     Wildcards: set, `spe` or `scan`; run, its name in the table of runs.
     """
@@ -179,7 +179,7 @@ rule extract_charges:
         f"{RESULTS}/benchmarks/extract_charges/{{set}}-{{run}}.tsv"
     wildcard_constraints:
         set=sets_of("waveforms"),
-    priority: 10  # before the next run is converted, so that few of these lie about
+    priority: 10  # before the next run is converted, so that few of these exist at a time
     conda:
         "../../../envs/sstcam_waveforms.yaml"
     threads: 1
@@ -202,7 +202,7 @@ rule extract_charges:
 
 rule take_charges:
     """
-    What: ready charges of one run, measured by somebody else, in the form that the other rules
+    What: ready charges of one run, measured by other software, in the form that the other rules
         read; missing values and bad events are counted. In place of peaks and extraction.
     Physics: none; charges as they are.
     Wildcards: set, `spe` or `scan`; run, its name in the table of runs.

@@ -168,7 +168,7 @@ def histogram_files(wildcards):
 
 
 def where_waveforms(**files):
-    """Inputs that come of the waveforms of the runs of single photoelectrons alone."""
+    """Inputs that only waveforms of the runs of single photoelectrons have."""
     return files if FORMS["spe"] == "waveforms" else {}
 
 

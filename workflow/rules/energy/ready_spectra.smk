@@ -1,6 +1,6 @@
 rule take_spectra:
     """
-    What: ready spectra of the wanted pixels, counted by somebody else, in the form that the
+    What: ready spectra of the wanted pixels, counted by other software, in the form that the
         other rules read.
     Physics: counts as they are; channels that the camera assigned, so there is no truth, and
         no halves of the exposure to compare.

@@ -324,7 +324,7 @@ def undistributed_input():
 
 
 def truth_of(folder):
-    """The injected relation, where there is one; without one the file has NaN and nobody reads it."""
+    """The injected relation, where there is one; without one the file has NaN and no rule reads it."""
     return {"truth": f"{folder}/truth.ecsv"} if HAS_TRUTH else {}
 
 

@@ -44,7 +44,7 @@ with running(snakemake) as progress:
     cards = [
         *carried_options(headers[0]),
         *carried_cards(*headers),
-        ("STEP", step, "charges are multiples of it; 0: of nothing"),
+        ("STEP", step, "charges are multiples of it; 0: no known step"),
         *run_cards(params.runs, dark),
         *provenance_cards(
             "fill_spe_spectra",

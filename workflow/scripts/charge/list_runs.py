@@ -1,4 +1,4 @@
-"""Rule list_runs: the table of the runs that are simulated, as a folder of real runs has it."""
+"""Rule list_runs: the table of the simulated runs, in the form of a folder of real runs."""
 
 import _path  # noqa: F401
 

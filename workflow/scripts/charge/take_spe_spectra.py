@@ -49,14 +49,14 @@ with running(snakemake) as progress:
         spectra["COUNTS"].sum(dtype=np.int64), len(runs), len(pixel), unit,
     )  # fmt: skip
     light = [
-        (f"NPH{i}", light["n_ph"], f"photons a pixel and flash, as set, in RUN{i}")
+        (f"NPH{i}", light["n_ph"], f"photons per pixel and flash, as set, in RUN{i}")
         for i, light in enumerate(params.light)
     ]
     rows = [{key: value for key, value, _ in light_cards(light)} for light in params.light]
     settings = {key: value for key, value in params.items() if key not in ("library", "contents")}
     cards = [
         ("UNITSAMP", unit, "unit of a charge"),
-        ("STEP", 0.0, "charges are multiples of it; 0: of nothing"),
+        ("STEP", 0.0, "charges are multiples of it; 0: no known step"),
         *run_cards(params.runs, [is_dark(light) for light in params.light]),
         *light,
         *set_cards(rows),

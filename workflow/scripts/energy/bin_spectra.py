@@ -78,7 +78,7 @@ with running(snakemake) as progress:
         ("EXPNAME", params.exposure, "name of the exposure"),
         ("EXPOSURE", total_seconds(good_time), "[s] good time used"),
         ("ONTIME", total_seconds(good_time), "[s] sum of the good time intervals used"),
-        ("GOODTIME", total_seconds(available), "[s] good time there is in the event files"),
+        ("GOODTIME", total_seconds(available), "[s] good time that the event files contain"),
         ("MULTIPLI", params.multiplicity, "multiplicity of the events counted"),
         ("LAYOUT", params.layout, "layout of the event files"),
     ]

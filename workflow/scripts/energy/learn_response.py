@@ -1,4 +1,4 @@
-"""Rule learn_response: what all pixels of the camera have in common, from an exposure."""
+"""Rule learn_response: the response that all pixels of the camera share, from an exposure."""
 
 import _path  # noqa: F401
 import numpy as np

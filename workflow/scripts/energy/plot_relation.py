@@ -17,6 +17,7 @@ from pixelcal.energy.truth import read_truth
 from pixelcal.instrument import instrument_of
 from pixelcal.io.tables import read_columns
 from pixelcal.plotting import plots
+from pixelcal.report.numbers import duration
 from pixelcal.workflow.script import running
 
 with running(snakemake) as progress:
@@ -35,7 +36,7 @@ with running(snakemake) as progress:
             module_borders(pixel_map),
             shape_of_map(pixel_map),
         ),
-        title=f"{instrument.title}, exposure {params.exposure} ({rows.meta['EXPOSURE']:g} s)",
+        title=f"{instrument.title}, exposure {params.exposure} ({duration(rows.meta['EXPOSURE'])})",
         method=params.method,
         requirement=instrument.requirement,
     )

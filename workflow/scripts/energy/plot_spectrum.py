@@ -18,6 +18,7 @@ from pixelcal.energy.response.stack import stack_spectra
 from pixelcal.instrument import instrument_of
 from pixelcal.io.tables import read_columns
 from pixelcal.plotting import plots
+from pixelcal.report.numbers import duration
 from pixelcal.workflow.script import running
 
 with running(snakemake):
@@ -50,7 +51,7 @@ with running(snakemake):
         fitted_blocks(counts[example], row, table, known, params.fit, response),
         seconds,
         table,
-        f"{instrument.title}, exposure {params.exposure} ({seconds:g} s): {valid.sum()} of"
+        f"{instrument.title}, exposure {params.exposure} ({duration(seconds)}): {valid.sum()} of"
         f" {len(rows)} pixels with a valid fit",
         photons,
     )

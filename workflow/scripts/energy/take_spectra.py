@@ -23,6 +23,7 @@ from pixelcal.energy.truth import truth_table
 from pixelcal.instrument import UNKNOWN, instrument_of
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.io.tables import write_ecsv, write_fits
+from pixelcal.report.numbers import duration
 from pixelcal.workflow.script import listed, running
 
 with running(snakemake):
@@ -36,7 +37,7 @@ with running(snakemake):
     there = np.isin(detnum, ready.detnum)
     counts[there] = ready.counts[np.searchsorted(ready.detnum, detnum[there])]
     log = logging.getLogger("pixelcal")
-    log.info("%d counts of %d pixels in %g s", counts.sum(), there.sum(), ready.seconds)
+    log.info("%d counts of %d pixels in %s", counts.sum(), there.sum(), duration(ready.seconds))
     if not there.all():
         log.warning("the files have no spectrum of %d of the %d pixels", (~there).sum(), len(there))
 
@@ -44,8 +45,8 @@ with running(snakemake):
         ("TELESCOP", ready.keywords.get("TELESCOP", UNKNOWN), "mission"),
         ("INSTRUME", ready.keywords.get("INSTRUME", UNKNOWN), "instrument"),
         ("EXPNAME", params.exposure, "name of the exposure"),
-        ("EXPOSURE", ready.seconds, "[s] exposure that the files say"),
-        ("ONTIME", ready.seconds, "[s] exposure that the files say"),
+        ("EXPOSURE", ready.seconds, "[s] exposure stated in the files"),
+        ("ONTIME", ready.seconds, "[s] exposure stated in the files"),
         ("MULTIPLI", "all", "multiplicity of the events counted"),
         ("LAYOUT", params.layout, "layout of the files"),
         ("SIMULATE", False, "whether pixelcal simulated the events"),

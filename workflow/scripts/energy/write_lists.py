@@ -16,6 +16,7 @@ from pixelcal.energy.results.changes import find_changes
 from pixelcal.energy.truth import read_truth
 from pixelcal.instrument import instrument_of
 from pixelcal.io.tables import read_columns, write_text
+from pixelcal.report.numbers import duration
 from pixelcal.workflow.script import running
 
 with running(snakemake):
@@ -26,7 +27,7 @@ with running(snakemake):
     prior = read_prior(given.get("prior"), detnum, **params.relation, instrument=instrument)
     truth = read_truth(given.truth, detnum) if given.get("truth") else None
     threshold = params.changes["threshold_sigma"]
-    title = f"{instrument.title}, exposure {params.exposure} ({rows.meta['EXPOSURE']:g} s)"
+    title = f"{instrument.title}, exposure {params.exposure} ({duration(rows.meta['EXPOSURE'])})"
     changes = find_changes(rows, prior, threshold)
     texts = {
         "changed": lists.changed_list(rows, changes, threshold, title),

@@ -145,7 +145,7 @@ def learn_response(
 ) -> Response:
     """What the pixels of a camera share: the line shape, the continua and the population prior.
 
-    `calibrate_spectra` does this by itself; apart, it serves to fit single pixels or other data.
+    `calibrate_spectra` calls it. Called alone, it serves to fit single pixels or other data.
 
     Parameters
     ----------

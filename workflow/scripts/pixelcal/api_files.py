@@ -215,7 +215,7 @@ def write_history(
     Returns
     -------
     list of str
-        What somebody has to look at, the lines of alarms.txt, the most serious first.
+        The alarms, as lines of alarms.txt, the most serious first.
 
     Raises
     ------

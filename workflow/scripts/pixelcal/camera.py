@@ -45,9 +45,9 @@ def read_pixel_map(path: str | Path) -> Table:
     except (TypeError, ValueError):
         raise InputError(f"{where}: every field but KIND must be a whole number") from None
     if not len(values) or values.min() < 0:
-        raise InputError(f"{where}: needs rows, and numbers from 0 upwards")
+        raise InputError(f"{where}: must have rows, and numbers from 0 upwards")
     if len(np.unique(values[:, 0])) < len(values):
-        raise InputError(f"{where}: a DETNUM is in two rows")
+        raise InputError(f"{where}: a DETNUM occurs in two rows")
     if len(np.unique(values[:, 1:3], axis=0)) < len(values):
         raise InputError(f"{where}: two pixels have the same X and Y")
     order = np.argsort(values[:, 0])

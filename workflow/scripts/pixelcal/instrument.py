@@ -1,4 +1,4 @@
-"""A camera as data: what is special to one stands in its instrument file, not in the code.
+"""A camera as data: what is special to one is in its instrument file, not in the code.
 
 `io.instruments.load_instrument` reads a file of `resources/instruments`, or one's own; `Instrument`
 is what the rest of the package asks. docs/your-own-camera.md says how to write one, the schema in

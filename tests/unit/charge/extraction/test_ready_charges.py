@@ -142,5 +142,5 @@ def test_a_pixel_that_does_not_work_has_no_charges(charges, tmp_path):
 
 def test_a_step_that_is_wrong_is_refused(charges, tmp_path):
     path = write_charges(tmp_path / "a.h5", charges, attributes={"step": 1.0})
-    with pytest.raises(InputError, match="is no multiple of 1"):
+    with pytest.raises(InputError, match="is not a multiple of 1"):
         taken(path)

@@ -251,9 +251,9 @@ def test_a_simtel_file_that_is_cut_short(tmp_path, kept):
     path = simtel_files.write(tmp_path / "run.simtel", waveforms())
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
-    with pytest.raises(InputError, match=r"read (it|further) \(.*\); get the file anew") as raised:  # noqa: SIM117
-        with open_source(path) as run:
-            list(run.blocks(3))
+    said = r"read (it|further) \(.*\); obtain a fresh copy"
+    with pytest.raises(InputError, match=said) as raised, open_source(path) as run:
+        list(run.blocks(3))
     assert "\n" not in str(raised.value)
 
 
@@ -283,7 +283,7 @@ def test_an_unknown_file(tmp_path):
     ctapipe_or_skip()
     path = tmp_path / "run.tio"
     path.write_bytes(b"no reader knows this")
-    with pytest.raises(InputError, match="no reader that ctapipe has takes this file") as raised:
+    with pytest.raises(InputError, match="no reader of ctapipe opens this file") as raised:
         open_source(path).__enter__()
     assert "\n" not in str(raised.value) and "plug-in" in str(raised.value)
 

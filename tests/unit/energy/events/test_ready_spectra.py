@@ -114,11 +114,20 @@ def test_channels_are_rebinned(tmp_path):
     [
         ({"exposure": None}, "has no EXPOSURE"),
         ({"exposure": -5.0}, "EXPOSURE is -5"),
-        ({"counts": COUNTS - 10.0, "form": "1024D"}, "is no count"),
-        ({"counts": COUNTS + 0.5, "form": "1024D"}, "is no count"),
-        ({"counts": np.where(COUNTS == 3, np.nan, COUNTS), "form": "1024D"}, "is no count"),
+        (
+            {"counts": COUNTS - 10.0, "form": "1024D"},
+            "COUNTS has values that are negative, not whole or not finite",
+        ),
+        (
+            {"counts": COUNTS + 0.5, "form": "1024D"},
+            "COUNTS has values that are negative, not whole or not finite",
+        ),
+        (
+            {"counts": np.where(COUNTS == 3, np.nan, COUNTS), "form": "1024D"},
+            "COUNTS has values that are negative, not whole or not finite",
+        ),
         ({"counts": COUNTS[:, :1000], "form": "1000J"}, "has 1000 channels, and ECLAIRs has 1024"),
-        ({"detnum": np.array([1, 1, 2])}, "pixel 1 is there twice"),
+        ({"detnum": np.array([1, 1, 2])}, "pixel 1 occurs twice"),
         ({"detnum": np.array([1, 6400, 2])}, "DETNUM 6400 is no pixel"),
         ({"detnum": np.array([-1, 3, 2])}, "DETNUM -1 is no pixel"),
         ({"INSTRUME": "STIX"}, "is of another camera"),

@@ -314,7 +314,7 @@ def without(name):
     return csv_with(lambda table: table[[one for one in table.colnames if one != name]])
 
 
-NO_COUNT = "COUNTS holds what is no count"
+NO_COUNT = "COUNTS has values that are negative"
 MISTAKES = [
     (spoilt(change=lambda c: c[:, :31]), "has 31 channels, and Small has 32", "channels missing"),
     (spoilt(change=lambda c: np.hstack([c, c])), "has 64 channels", "more channels"),
@@ -323,9 +323,9 @@ MISTAKES = [
     (spoilt(change=at_5(np.nan)), NO_COUNT, "NaN"),
     (spoilt(change=at_5(np.inf)), NO_COUNT, "infinite"),
     (spoilt(change=at_5(2.0**40)), "more counts in a channel", "more than 32 bits"),
-    (spoilt([0, 1, 12]), "DETNUM 12 is no pixel of Small (0 to 11)", "a pixel too high"),
+    (spoilt([0, 1, 12]), "DETNUM 12 is not a pixel of Small (0 to 11)", "a pixel too high"),
     (spoilt([0, -1, 3]), "DETNUM -1 is no pixel", "a pixel below 0"),
-    (spoilt([0, 4, 4]), "pixel 4 is there twice", "a pixel twice"),
+    (spoilt([0, 4, 4]), "pixel 4 occurs twice", "a pixel twice"),
     (spoilt([]), "holds no spectrum", "no rows"),
     (spoilt(names=("DETNUM", "SPECTRUM")), "no table holds DETNUM and COUNTS", "no COUNTS"),
     (spoilt(names=("PIXEL", "COUNTS")), "no table holds DETNUM and COUNTS", "no DETNUM"),
@@ -397,7 +397,7 @@ def test_one_run_in_two_rows_that_came_twice_counts_once(tmp_path, caplog):
     np.testing.assert_array_equal(spectra.counts, counts.reshape(384, 1024))
     np.testing.assert_array_equal(spectra.detnum, np.arange(384))
     assert spectra.seconds == 7200.0
-    assert "2 of 4 rows of counts hold what another row does" in caplog.text
+    assert "2 of 4 rows of counts repeat another row" in caplog.text
 
 
 def test_rows_of_one_run_may_have_times_of_their_own(tmp_path, caplog):

@@ -63,7 +63,7 @@ def test_a_date_stands_for_its_day(path):
     [
         (400, "2024-09-08", "pixel 400 is not in the history, which has 320 pixels"),
         (4, "2020-01-01", "is before the history, which begins on 2024-09-01T00:00:00"),
-        (4, "next week", "date 'next week' is none; give it as 2025-03-20"),
+        (4, "next week", "date 'next week' is not a date; write it as 2025-03-20"),
     ],
 )
 def test_what_cannot_be_answered_is_said_in_one_line(path, pixel, date, words, capsys):

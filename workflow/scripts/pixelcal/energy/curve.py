@@ -46,7 +46,7 @@ class Curve(NamedTuple):
         )
 
     def straight(self, energy_keV):
-        """Where an energy (keV) stands on the axis on which relations are straight; broadcasts."""
+        """The place of an energy (keV) on the axis on which relations are straight; broadcasts."""
         return energy_keV - self.added(energy_keV)
 
     def energy(self, straight_keV):

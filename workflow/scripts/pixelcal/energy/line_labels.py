@@ -16,7 +16,7 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 class LineLabel(NamedTuple):
-    """What stands at one energy (keV) of one block, by the index of the block in the table."""
+    """The labels at one energy (keV) of one block, by the index of the block in the table."""
 
     text: str
     energy_keV: float

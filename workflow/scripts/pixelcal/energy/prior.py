@@ -121,12 +121,12 @@ def _of_a_date(path, start, detnum, nominal, instrument: Instrument, choose):
     """Gain and offset (n,) of the pixels by one of the calibrations before the time `start`."""
     if not start:
         raise InputError(
-            f"relation file {path}: holds calibrations of many dates, and the data tell none"
+            f"relation file {path}: holds calibrations of many dates, and the data have no date"
             " (DATE-OBS); give one of them"
         )
     began, gains, offsets = read_daily(path, str(start))
     if not began:
-        raise InputError(f"relation file {path}: holds no calibration but that of the data")
+        raise InputError(f"relation file {path}: holds no calibration besides that of the data")
     if detnum.max(initial=0) >= gains.shape[1]:
         raise InputError(
             f"relation file {path}: holds {gains.shape[1]} pixels, not DETNUM {detnum.max()}; give"
@@ -239,13 +239,13 @@ def _check_detnum(detnum: np.ndarray, where: str, instrument: Instrument) -> Non
         if from_1:
             advice = "it counts from 1: subtract 1 from DETNUM"
         raise InputError(
-            f"{where}: DETNUM {detnum[outside][0]:g} is no pixel of this camera (0 to"
+            f"{where}: DETNUM {detnum[outside][0]:g} is not a pixel of this camera (0 to"
             f" {n_pixels - 1}); {advice}"
         )
     numbers, times = np.unique(detnum.astype(np.int64), return_counts=True)
     if (times > 1).any():
         raise InputError(
-            f"{where}: pixel {numbers[times > 1][0]} is there twice; keep one row for each"
+            f"{where}: pixel {numbers[times > 1][0]} occurs twice; keep one row per pixel"
         )
 
 
@@ -316,7 +316,7 @@ def _numbers(column, where: str) -> np.ndarray:
         values = np.asarray(column)
     if values.ndim != 1 or values.dtype.kind not in "iuf":
         raise InputError(
-            f"{where}: column {column.name} does not hold one number a row; give a file as"
+            f"{where}: column {column.name} does not hold one number per row; give a file as"
             " docs/products.md describes"
         )
     return values.astype(float)

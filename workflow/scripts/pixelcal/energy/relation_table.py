@@ -76,7 +76,7 @@ class Relation:
         pixel : int or array of int
             Numbers of pixels, DETNUM.
         channel : int or array of int
-            Channels from 0 on. A channel stands for its centre, the position channel + 0.5.
+            Channels from 0 on. A channel means its centre, the position channel + 0.5.
         position : float or array of float
             In place of `channel`: positions on the channel axis.
 
@@ -129,7 +129,7 @@ class Relation:
         -------
         float array, keV
             `pixel` and `energy` broadcast against each other. NaN without a valid fit. What all
-            pixels have wrong in common, as the energies of the lines, is not in it.
+            pixels share, such as errors of the line energies, is not in it.
 
         Raises
         ------

@@ -22,7 +22,7 @@ from pixelcal.errors import InputError
 
 HEADER = ("Offset", "Gain keV/ADC", "Pixel", "Detector")
 WORDS_BEFORE = 5
-"""Lines that may stand before the header."""
+"""Lines that may precede the header."""
 
 DAILY_COLUMNS = {"MEAS_START_UTC", "GAIN", "OFFSET"}
 
@@ -55,8 +55,8 @@ def read_elut(path: str | Path, n_channels: int) -> Table:
     """
     if ADC_VALUES % n_channels:
         raise InputError(
-            f"{path}: is an energy look-up table of {ADC_VALUES} ADC values, of which"
-            f" {n_channels} channels are no whole part; give another relation file"
+            f"{path}: is an energy look-up table of {ADC_VALUES} ADC values, which"
+            f" {n_channels} channels do not divide evenly; give another relation file"
         )
     with open(path, encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))
@@ -128,7 +128,7 @@ def read_daily(path: str | Path, start: str) -> tuple[list[str], np.ndarray, np.
     if limit is None:
         raise InputError(
             f"relation file {path}: holds calibrations of many dates, and DATE-OBS of the data is"
-            f" {start!r}, which is no date; correct it, or give one calibration"
+            f" {start!r}, which is not a date; correct it, or give one calibration"
         )
     # A row without a date is of no time: NaN is neither before nor after.
     age = np.array([np.nan if time is None else (limit - time).total_seconds() for time in times])
@@ -139,7 +139,7 @@ def read_daily(path: str | Path, start: str) -> tuple[list[str], np.ndarray, np.
 
 
 def daily_runs(path: str | Path) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
-    """The runs of a file of daily calibrations, as they stand in it.
+    """The runs of a file of daily calibrations, as the file has them.
 
     Returns
     -------

@@ -83,7 +83,7 @@ def tell_beyond_search(injection: Mapping, gain_range: float, offset_range_keV: 
     ):
         if 3.0 * injection[key] > reach:
             LOGGER.warning(
-                "injection.%s: %g%s puts pixels beyond the %g%s about the relation known before"
+                "injection.%s: %g%s puts pixels outside of the %g%s around the prior relation"
                 " that the fit searches; choose at most %.2g%s",
                 key, injection[key], unit, reach, unit, reach / 3.0, unit,
             )  # fmt: skip

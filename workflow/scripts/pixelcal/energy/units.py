@@ -42,8 +42,8 @@ def unit_factor(text: str | None, wanted: str, where: str, otherwise: str = "") 
     given = _parsed(str(text).strip())
     if given is None or not given.is_equivalent(unit):
         raise InputError(
-            f"{where} has the unit '{text}', which is no unit of {kind}; write it in {wanted}, or"
-            f" correct TUNIT{otherwise}"
+            f"{where} has the unit '{text}', which is not a unit of {kind}; write it in {wanted},"
+            f" or correct TUNIT{otherwise}"
         )
     return float(given.to(unit))
 

@@ -45,7 +45,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         if lease_is_lost():
-            raise InputError(f"{path}: not written, as {LEASE_IS_LOST}")
+            raise InputError(f"{path}: not written, because {LEASE_IS_LOST}")
         os.replace(temporary, path)
         _sync(path.parent)
     except OSError as error:

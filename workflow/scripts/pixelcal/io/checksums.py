@@ -20,8 +20,8 @@ def check_sums(path: str | Path, hdu, what: str) -> None:
 
     After section 4.4.2.7 and appendix J of the FITS standard 4.0. DATASUM is of the data, CHECKSUM
     of the header with them: programs that write a table back, astropy's tables among them, may keep
-    an old CHECKSUM. That is only warned of, as the data are whole. The bytes are read in blocks; a
-    file that ends early is left to who reads its data.
+    an old CHECKSUM. That is only a warning, because the data are whole. The bytes are read in
+    blocks; a file that ends early is left to who reads its data.
 
     Parameters
     ----------
@@ -52,16 +52,16 @@ def check_sums(path: str | Path, hdu, what: str) -> None:
     told = header.get("DATASUM")
     if told is not None and str(told).strip() != str(data):
         raise InputError(
-            f"{name}: its data are not those of its DATASUM ({told}, they sum to {data}): changed"
-            " or damaged; get the file anew, or renew DATASUM where the change is wanted"
+            f"{name}: its data do not match its DATASUM ({told}, they sum to {data}): changed"
+            " or damaged; obtain a fresh copy, or renew DATASUM where the change is wanted"
         )
     if "CHECKSUM" not in header or _added(above, data) in (0, ALL_ONES):
         return
     if told is None:
-        raise InputError(f"{name}: fails its CHECKSUM, and has no DATASUM; get the file anew")
+        raise InputError(f"{name}: fails its CHECKSUM, and has no DATASUM; obtain a fresh copy")
     logging.getLogger("pixelcal").warning(
-        f"{name}: fails its CHECKSUM, but its data are those of its DATASUM: its header was changed"
-        " (astropy's tables do that); it is used, renew CHECKSUM or get the file anew"
+        f"{name}: fails its CHECKSUM, but its data match its DATASUM: its header was changed"
+        " (astropy's tables do that); it is used, renew CHECKSUM or obtain a fresh copy"
     )
 
 

@@ -35,12 +35,12 @@ def parse_pixels(spec: str | int | Iterable, n_pixels: int) -> tuple[int, ...]:
     if isinstance(parts, int) and not isinstance(parts, bool):
         parts = [parts]
     if isinstance(parts, bool) or not isinstance(parts, Iterable):
-        raise InputError(f"pixels: {spec!r} is not a choice of pixels; {_ALLOWED}")
+        raise InputError(f"pixels: {spec!r} does not select pixels; {_ALLOWED}")
     chosen: set[int] = set()
     for part in parts:
         chosen.update(_parse_part(part, n_pixels))
     if not chosen:
-        raise InputError(f"pixels: {spec!r} chooses no pixel; {_ALLOWED}")
+        raise InputError(f"pixels: {spec!r} selects no pixel; {_ALLOWED}")
     return tuple(sorted(chosen))
 
 

@@ -68,7 +68,7 @@ def find_column(names: Sequence[str | None], wanted: str, where: str) -> int | N
         number = NUMBER_WORDS.get(len(found), str(len(found)))
         candidates = ", ".join(str(names[place]) for place in found)
         raise InputError(
-            f"{where}: has {number} columns that may be {wanted} ({candidates}), which one is"
-            " meant is not told; rename or remove the others"
+            f"{where}: has {number} columns that may be {wanted} ({candidates}), and"
+            " nothing says which one is meant; rename or remove the others"
         )
     return found[0] if found else None

@@ -22,7 +22,7 @@ OTHER_COMPRESSIONS = {
     b"\x1f\x9d": "compress",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
-"""What astropy may unpack by itself, but blocks of rows cannot be read from."""
+"""What astropy can unpack, but from which blocks of rows cannot be read."""
 
 NO_DATA = "without data"
 
@@ -76,7 +76,7 @@ def open_fits(path: str | Path, what: str) -> Iterator[fits.HDUList]:
         except Exception as error:  # damaged headers make astropy fail in many ways
             reason = str(error) or type(error).__name__
             raise InputError(
-                f"{what} {path}: its FITS structure is damaged ({reason}); get the file anew"
+                f"{what} {path}: its FITS structure is damaged ({reason}); obtain a fresh copy"
             ) from error
 
 
@@ -90,7 +90,7 @@ def check_gzip(path: str | Path, what: str) -> None:
                 pass
     except BROKEN_GZIP as error:
         raise InputError(
-            f"{what} {path}: its gzip compression is broken ({error}); get the file anew"
+            f"{what} {path}: its gzip compression is broken ({error}); obtain a fresh copy"
         ) from None
 
 
@@ -104,7 +104,7 @@ def _check_beginning(path: str | Path, what: str) -> None:
                 first = file.read(8)
     except BROKEN_GZIP as error:
         raise InputError(
-            f"{what} {path}: its gzip compression is broken ({error}); get the file anew"
+            f"{what} {path}: its gzip compression is broken ({error}); obtain a fresh copy"
         ) from None
     except OSError as error:
         raise InputError(

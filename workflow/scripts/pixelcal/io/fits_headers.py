@@ -44,7 +44,7 @@ def open_bytes(path: str | Path) -> BinaryIO:
 
 
 def walk(file: BinaryIO) -> Iterator[dict]:
-    """Each header of an open FITS file; meanwhile the file stands where the data of its HDU begin.
+    """Each header of an open FITS file, which meanwhile is where the data of its HDU begin.
 
     Values are bool, int, float or str; a card without a value is left out.
     """
@@ -67,7 +67,7 @@ def data_bytes(header: dict) -> int:
 
 
 def _header(file: BinaryIO) -> dict | None:
-    """The header that begins where the file stands; None at its end."""
+    """The header that begins at the position of the file; None at its end."""
     header: dict = {}
     for _ in range(_MOST_BLOCKS):
         block = file.read(BLOCK).decode("latin-1")

@@ -63,6 +63,6 @@ def instrument_file(name: str) -> Path:
         return given
     known = ", ".join(sorted(path.stem for path in INSTRUMENTS.glob("*.yaml")))
     raise InputError(
-        f"instrument: {name!r} is no instrument that pixelcal brings and no file; allowed: {known},"
+        f"instrument: {name!r} is neither an instrument of pixelcal nor a file; allowed: {known},"
         " or the path of an instrument file"
     )

@@ -24,7 +24,7 @@ LONGEST_WITH_COMMENT = 55
 def software_version(code: str | None = None) -> str:
     """Version of pixelcal, as "1.0.0"; with the hash of the code that makes a product behind it.
 
-    The hash, as "1.0.0+0123456789abcdef", is a local version of PEP 440. It stands in for the git
+    The hash, as "1.0.0+0123456789abcdef", is a local version of PEP 440. It replaces the git
     revision, which a product cannot contain: every commit would change its bytes, although the
     code behind it is the same. `run.json` has the revision of each hash.
     """

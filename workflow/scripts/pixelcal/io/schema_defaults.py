@@ -1,4 +1,4 @@
-"""Settings with the defaults of their JSON schema: a default stands in one place, the schema."""
+"""Settings with the defaults of their JSON schema: a default is in one place, the schema."""
 
 from __future__ import annotations
 

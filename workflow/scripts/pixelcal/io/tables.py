@@ -196,7 +196,7 @@ def read_columns(path: str | Path, extension: str) -> Table:
 
 
 def read_table(path: str | Path, columns: Iterable[str] = ()) -> Table:
-    """A table in any format that astropy tells by itself (ECSV, CSV, text, FITS, VOTable).
+    """A table in any format that astropy recognises (ECSV, CSV, text, FITS, VOTable).
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Tile-compressed tables, as fpack writes them (.fz): their rows as they were before.
 
 After section 10.3 of the FITS standard 4.0 (ZTABLE). A tile is some thousands of rows; each of its
-columns is compressed by itself, and a packed row has a descriptor for each: the length of the
+columns is compressed alone, and a packed row has a descriptor for each: the length of the
 compressed bytes, and where in the heap they are.
 
 Long tables are read through `TiledRows`, which holds one tile at a time; short ones are unpacked as

@@ -110,7 +110,7 @@ def robust_outliers(
     Parameters
     ----------
     deviation : (n,) float
-        NaN where there is nothing to judge.
+        NaN where there is nothing to assess.
     variance : (n,) float
         Of each deviation.
     threshold : float

@@ -163,7 +163,7 @@ def class_map(axes, index, labels: Sequence[str], colours, positions, title: str
         interpolation="nearest",
     )
     _dress_camera(axes, title, positions)
-    axes.set_anchor((1.0, 0.5))  # as a map with a colour bar is: they stand in line
+    axes.set_anchor((1.0, 0.5))  # like a map with a colour bar, so that both are in line
     for number, label in enumerate(labels):
         count = int((np.asarray(index) == number).sum())
         if count:

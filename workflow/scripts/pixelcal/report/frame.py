@@ -1,6 +1,6 @@
 """The report: one page that holds all it shows, and asks no network for anything.
 
-The page is a template with the numbers written into it; Plotly stands inside it once and draws from
+The page is a template with the numbers written into it; Plotly is in it once and draws from
 data that are JSON in the page.
 """
 
@@ -52,7 +52,7 @@ def scaled(values: np.ndarray) -> dict:
 def without_empty(headings: Sequence, rows: Sequence[Sequence]) -> tuple[list, list[list]]:
     """Headings and rows of a table without the columns that have nothing in any row.
 
-    The first cell of a row may stand before all headings: then there is one more of them.
+    The first cell of a row may be before all headings: then there is one more of them.
     """
     before = len(rows[0]) - len(headings) if rows else 0
     used = [

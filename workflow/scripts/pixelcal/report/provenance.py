@@ -1,7 +1,7 @@
-"""What was run, as the pages of both cameras tell it: input files and settings.
+"""What was run, as the pages of both cameras show it: input files and settings.
 
 There is no clock among it. How long jobs took differs from run to run, and with it in the page the
-same input would no longer give the same bytes; it stands in the benchmarks of the run.
+same input would no longer give the same bytes; it is in the benchmarks of the run.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The configuration: defaults filled in, everything checked, one line for a mistake.
 
 A mistake is an `InputError` that names the key, its value and what is allowed, raised before any
-job starts. What a JSON schema can say stands in workflow/schemas/config.schema.yaml; the rest here.
+job starts. workflow/schemas/config.schema.yaml has what a JSON schema can check, the rest is here.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def check_layout(config: Mapping, instrument: Mapping) -> None:
     layout, known = config["events"]["layout"], instrument["layouts"]
     if layout not in known:
         raise InputError(
-            f"events.layout: {shown(layout)} is no layout of {instrument['title']};"
+            f"events.layout: {shown(layout)} is not a layout of {instrument['title']};"
             f" {meant(layout, known, 0.4)}allowed: {', '.join(known)}"
         )
 
@@ -134,8 +134,8 @@ def check_relation(config: Mapping, instrument: Mapping) -> None:
     ):
         if not least <= relation[key] <= most:
             raise InputError(
-                f"relation.{key}: {relation[key]:g} is no value of this camera; allowed: {least:g}"
-                f" to {most:g} {unit}"
+                f"relation.{key}: {relation[key]:g} is outside of the range of this camera;"
+                f" allowed: {least:g} to {most:g} {unit}"
             )
 
 
@@ -144,7 +144,7 @@ def _check_simulated_criteria(criteria: Iterable[str]) -> None:
     for number, name in enumerate(criteria):
         if name not in SIMULATED_CRITERIA:
             raise InputError(
-                f"events.gti.criteria[{number}]: {shown(name)} is no criterion of simulated"
+                f"events.gti.criteria[{number}]: {shown(name)} is not a criterion of simulated"
                 f" events; {meant(name, SIMULATED_CRITERIA, 0.4)}allowed:"
                 f" {', '.join(SIMULATED_CRITERIA)}"
             )

@@ -1,7 +1,7 @@
 """Dates (UTC) and what times of files are as dates, without astropy.
 
 A date is a number of seconds of the calendar since `ORIGIN`, in which every day has 86 400 s: a
-leap second has the date of the second after it. So a grid of days or weeks stands at midnights.
+leap second has the date of the second after it. So a grid of days or weeks is at midnights.
 
 Uses the standard library alone: the Snakefile needs it where there is no astropy. Times of products
 and the limits of an exposure are converted by astropy (`energy.events.clock`).
@@ -55,7 +55,7 @@ def parse_date(text: str, key: str) -> float:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
         raise InputError(
-            f"{key}: {text!r} is no date; write it (UTC) as 2025-03-17 or 2025-03-17T12:00:00"
+            f"{key}: {text!r} is not a date; write it (UTC) as 2025-03-17 or 2025-03-17T12:00:00"
         ) from None
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)

@@ -170,8 +170,8 @@ def _grid(epochs: Mapping) -> tuple[int, float]:
     units = ", ".join(_UNITS_S)
     if not found or found[2] not in _UNITS_S:
         raise InputError(
-            f"epochs.every: {shown(given)} is no length of time; write a number and a unit of"
-            f" {units}, as 7 d or 12 h"
+            f"epochs.every: {shown(given)} is not a length of time; write a number and a unit of"
+            f" {units}, such as 7 d or 12 h"
         )
     every = float(found[1]) * _UNITS_S[found[2]]
     if every < 1 or every != int(every):

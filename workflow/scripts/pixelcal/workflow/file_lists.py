@@ -13,7 +13,7 @@ _WILDCARDS = frozenset("*?[")
 
 
 def with_files_found(config: Mapping) -> tuple[dict, list[str]]:
-    """The configuration with the files that `events.files` and `events.gti.file` stand for.
+    """The configuration with the files that `events.files` and `events.gti.file` name.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def with_files_found(config: Mapping) -> tuple[dict, list[str]]:
     mistakes = mistakes_of([lambda key=key: find(key) for key in given])
     gti = found["events.gti.file"]
     events["files"] = found["events.files"]
-    # A single file stays a text, as the hash of the configuration in products has it.
+    # A single file stays a text, because the hash of the configuration in products counts it so.
     events["gti"] = dict(events["gti"]) | {"file": gti if len(gti) > 1 else next(iter(gti), None)}
     return dict(config) | {"events": events}, mistakes
 

@@ -164,7 +164,7 @@ def _spectra_times(path: str) -> FileTimes:
     try:
         return FileTimes([(parse_date(begin, "DATE-OBS"), parse_date(end, "DATE-END"))])
     except InputError as error:
-        return FileTimes(None, f"has a date that is none ({error})")
+        return FileTimes(None, f"has an invalid date ({error})")
 
 
 def common(a: Sequence[tuple], b: Sequence[tuple]) -> list[tuple[float, float]]:
@@ -224,7 +224,7 @@ def _columns(header: Mapping) -> dict[str, int]:
 
 
 def _intervals(file: BinaryIO, primary: Mapping, header: Mapping) -> list[tuple] | str:
-    """Good times of the table whose data begin where the file stands, or why there are none."""
+    """Good times of the table whose data begin where the file is, or why there are none."""
     words, columns = keywords_of((primary, header)), _columns(header)
     reason = _why_no_date(words)
     if reason:

@@ -1,6 +1,6 @@
 """Ctrl-C before a script is in its frame: one line in place of a traceback.
 
-Uses the standard library alone: a script installs it first, as its other imports take seconds.
+Uses the standard library alone: a script installs it first, because its other imports take seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ COLLECTED = "PIXELCAL_MESSAGES_AT_THE_END"
 
 
 def install() -> None:
-    """Let an interrupt that nobody catches print one line; other exceptions print as before.
+    """Let an interrupt that is not caught print one line; other exceptions print as before.
 
     Snakemake catches it while jobs run, and not while it plans them.
     """

@@ -103,7 +103,7 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-@cache  # by text: the scripts share most of the library, and each job reads the Snakefile anew
+@cache  # by text: the scripts share most of the library, and each job reads the Snakefile again
 def _code(text: str) -> tuple[list[ast.Import | ast.ImportFrom], str]:
     """The import statements of a module, those inside functions as well, and its syntax tree.
 
@@ -116,7 +116,7 @@ def _code(text: str) -> tuple[list[ast.Import | ast.ImportFrom], str]:
             imports.append(node)
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            # Texts that stand alone are docstrings, of attributes too; they do nothing.
+            # Texts alone in a statement are docstrings, of attributes too; they do nothing.
             node.body = [statement for statement in body if not _is_text(statement)]
     return imports, ast.dump(tree)
 

@@ -90,7 +90,7 @@ def remember(
             temporary.write_text(json.dumps(memory, indent=1, sort_keys=True) + "\n")
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be written ({error.strerror}); make room, or the folder writable"
+            f"{path}: cannot be written ({error.strerror}); free space, or make the folder writable"
         ) from None
 
 

@@ -103,7 +103,7 @@ def _allowed(error: jsonschema.ValidationError) -> str:
         "minItems": "at least {} value(s)",
         "maxItems": "at most {} values",
         "uniqueItems": "each entry once",
-        "pattern": "a text as 2026-01-31 or 2026-01-31T12:00:00",
+        "pattern": "a text such as 2026-01-31 or 2026-01-31T12:00:00",
     }
     return phrases[rule].format(limit)
 
@@ -120,7 +120,7 @@ def _number_hint(text: str) -> str:
 
 
 def _exposure_hint(where: str, value: object) -> str:
-    """How to write an exposure where its seconds, or its name, stand alone."""
+    """How to write an exposure where its seconds, or its name, are alone."""
     first = value[0] if isinstance(value, list) and value else value
     seconds = first if isinstance(first, int | float) else 3000
     if isinstance(first, str) and first.replace(".", "", 1).isdigit():
@@ -134,7 +134,7 @@ def _listed(value: object) -> Iterable[str]:
 
 
 def shown(value: object) -> str:
-    """A value as it would stand in the file, on one line and not too long."""
+    """A value as the file would have it, on one line and not too long."""
     text = json.dumps(value)
     return text if len(text) <= 80 else text[:77] + "..."
 

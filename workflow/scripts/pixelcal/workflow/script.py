@@ -60,7 +60,7 @@ def running(snakemake) -> Iterator[Callable[[float, float], None]]:
         except Exception as error:
             trouble = atomic.LEASE_IS_LOST if atomic.lease_is_lost() else _trouble_of_writing(error)
             if trouble is None:
-                logger.critical("%s: stopped by a fault", name, exc_info=True)
+                logger.critical("%s: stopped by an internal error", name, exc_info=True)
             else:
                 logger.error("%s: %s", name, one_line(trouble), extra=_told_when())
             raise SystemExit(1) from error
@@ -80,7 +80,7 @@ def _job_name(snakemake) -> str:
 class _Progress:
     """Says on stderr how far a job is, at most once in an interval of seconds.
 
-    Where Snakemake's process prints a line for each step, only somebody at a terminal is told.
+    Where Snakemake's process prints a line for each step, only a user at a terminal is told.
     """
 
     def __init__(self, name: str) -> None:
@@ -105,7 +105,7 @@ def _trouble_of_writing(error: BaseException | None) -> str | None:
             place = f" {name}" if (name := product or error.filename) else ""
             if error.errno in NO_SPACE or _SHORT_WRITE.fullmatch(str(error)):
                 reason = error.strerror or f"no space left, {error}"
-                return f"cannot write{place} ({reason}); make room and run again"
+                return f"cannot write{place} ({reason}); free space and run again"
             if error.errno in NO_WRITING:
                 return f"cannot write{place} ({error.strerror}); make the folder writable"
         error = error.__cause__ or error.__context__
@@ -119,7 +119,7 @@ _AT_THE_END = {"at_the_end": True}
 def _told_when() -> dict:
     """Mark of an error: at once where the lease is lost, at the end of the run elsewhere.
 
-    The log of a lost lease is that of the later run: nobody reads the line there.
+    The log of a lost lease is that of the later run: the line would be lost there.
     """
     return {} if atomic.lease_is_lost() else _AT_THE_END
 
@@ -140,7 +140,7 @@ class _LogFile(logging.FileHandler):
 
 
 def _told_later(record: logging.LogRecord, file: _LogFile | None) -> bool:
-    """Whether a record stands in the log file, from which it is told at the end of the run."""
+    """Whether a record is in the log file, from which it is told at the end of the run."""
     collected = getattr(record, "at_the_end", False) and os.environ.get(COLLECTED)
     return bool(collected) and file is not None and file.is_whole
 

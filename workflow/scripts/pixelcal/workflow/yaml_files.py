@@ -35,7 +35,7 @@ def check_yaml(path: str | Path) -> None:
     if not isinstance(root, yaml.MappingNode):
         raise InputError(f"{path}: expected keys with values at the top level")
     if "__use_yte__" in values:
-        raise InputError(f"{path}: __use_yte__ would evaluate what stands in the file; remove it")
+        raise InputError(f"{path}: __use_yte__ would execute code from the file; remove it")
     _check_nodes(path, root, ())
 
 

@@ -22,7 +22,7 @@ from pixelcal.numerics.jit import njit
 PILED_UP = 10
 """So many flashes whose highest sample is the same, the highest of all, ..."""
 PILED_UP_RATIO, PILED_UP_SIGMA = 2.0, 4.0
-"""... so many times what stands at a value below it, and more by so many standard deviations, are
+"""... so many times the events at a value below it, and more by so many standard deviations, are
 at an end of the ADC and not of a tail."""
 BELOW_THE_TOP = 3
 """Values below the highest that are compared with it."""
@@ -148,7 +148,7 @@ def extract_block(
     charges : (n_pixels, n_good) int32 or float32
         Integers count steps (`charge_step`).
     clipped : (n_pixels, n_good) bool
-        Whether a sample of the window, or of the baseline that is taken off, stands at the lowest
+        Whether a sample of the window, or of the baseline that is subtracted, is at the lowest
         or highest value; false without `adc_range`.
     highest : (n_pixels, n_good)
         Highest sample of the window.
@@ -173,7 +173,7 @@ def extract_block(
 
 
 def _limits(dtype: np.dtype, adc_range: tuple[float, float] | None) -> tuple:
-    """Numbers of the kind of the samples that a clipped sample does not stand strictly between."""
+    """Numbers of the kind of the samples of which a clipped sample is not strictly between two."""
     low, high = adc_range or (-math.inf, math.inf)
     if dtype.kind == "f":
         return np.float64(low), np.float64(high)
@@ -235,7 +235,7 @@ class Charges:
     bad : dict
         Bad events by reason.
     clipped : (n_pixels,) int, or None
-        Events in which a sample stands at the end of the ADC. Where its range is not known,
+        Events in which a sample is at the end of the ADC. Where its range is not known,
         `UNKNOWN`, or the events at a highest value that many share (`piled_up`); None: unknown for
         all pixels.
     not_finite : (n_pixels,) int
@@ -322,9 +322,9 @@ def many_not_finite(n_events: int) -> float:
 def piled_up(highest: np.ndarray) -> np.ndarray | None:
     """Events (n_pixels,) at the highest value, where so many share it that it is an end.
 
-    Of a tail that ends by itself few events stand at the highest value, and more below it. What is
-    cut off stands at one value: more than at the ones below. Where that is so of all pixels
-    together, their highest value is the end of each; else each pixel is looked at by itself.
+    In a tail that ends naturally few events are at the highest value, and more below it. What is
+    cut off is at one value: more than at the ones below. Where that is so of all pixels
+    together, their highest value is the end of each; else each pixel is examined alone.
     Nothing can be said (`UNKNOWN`) of a pixel that it is not so of.
 
     Parameters
@@ -352,7 +352,7 @@ def piled_up(highest: np.ndarray) -> np.ndarray | None:
 
 
 def _is_an_end(values: np.ndarray, counts: np.ndarray) -> bool:
-    """Whether too many events (n,) stand at the highest of the rising values (n,).
+    """Whether too many events (n,) are at the highest of the rising values (n,).
 
     A few values only are the noise of a coarse ADC.
     """

@@ -24,7 +24,7 @@ def rows_of(run: OpenRun, pixel: np.ndarray, bad: np.ndarray = NONE) -> np.ndarr
     """Rows (n,) of the waveforms of a run for the pixels `pixel` (n,).
 
     A pixel among those that the user leaves out, `bad`, may be missing: its row is then 0, whatever
-    stands there.
+    is there.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def rows_of_pixels(there: np.ndarray, pixel: np.ndarray, bad: np.ndarray, path) 
         raise InputError(
             f"run {path}: lacks pixel {absent[0]} ({len(absent)} of the {len(wanted)} that"
             f" sstcam.pixels selects; it has {len(there)}, {there.min()} to {there.max()}); select"
-            " those there are, or list it in sstcam.bad_pixels"
+            " only these, or list it in sstcam.bad_pixels"
         )
     return np.where(there[rows] == wanted, rows, 0)
 
@@ -75,7 +75,7 @@ def check_same_kind(run: OpenRun, header: Mapping) -> None:
         if value != header[keyword]:
             raise InputError(
                 f"run {run.path}: {name} is {value}, but {header[keyword]} in the run"
-                f" {header['RUNNAME']}, which the peaks are from; give runs of one kind"
+                f" {header['RUNNAME']}, from which the peaks were found; give runs of one kind"
             )
 
 
@@ -83,7 +83,9 @@ def check_any_used(n_used: int, bad: Mapping[str, int], path: object) -> None:
     """Raise InputError where no event of a run could be used."""
     if n_used == 0:
         reasons = ", ".join(f"{number} {REASONS[name]}" for name, number in bad.items() if number)
-        raise InputError(f"run {path}: no event can be used ({reasons}); give a run with good ones")
+        raise InputError(
+            f"run {path}: no event can be used ({reasons}); give a run with good events"
+        )
 
 
 def tell_lost_events(n_read: int, bad: Mapping[str, int], run: str) -> None:
@@ -109,13 +111,13 @@ def check_finite(
     lost = live & ~np.isfinite(charges.charges).all(axis=1)
     if lost.any() and lost.sum() == live.sum():
         raise InputError(
-            f"run {path}: no pixel has finite charges: its samples are NaN or infinite; get the"
-            " file anew"
+            f"run {path}: no pixel has finite charges: its samples are NaN or infinite; obtain a"
+            " fresh copy"
         )
     for i in np.flatnonzero(lost)[:MOST_NAMED]:
         LOGGER.warning(
             "run %s: the charge of pixel %d is not finite in %d of %d events (NaN or infinite"
-            " samples); the run says nothing of this pixel (%d such pixels)",
+            " samples); the run is not used for this pixel (%d such pixels)",
             run, pixel[i], charges.not_finite[i], n_good, lost.sum(),
         )  # fmt: skip
 

@@ -26,8 +26,8 @@ SATURATED_FRACTION = 0.001
 that are normal lose 0.1 % of their standard deviation."""
 
 LIGHT_CARDS = {
-    "n_ph": ("NPH", "photons a pixel and flash, as set"),
-    "n_ph_meas": ("NPHMEAS", "photons a pixel and flash, as measured"),
+    "n_ph": ("NPH", "photons per pixel and flash, as set"),
+    "n_ph_meas": ("NPHMEAS", "photons per pixel and flash, as measured"),
     "nsb": ("NSB", "[p.e./ns] night-sky background, as set"),
     "nsb_meas": ("NSBMEAS", "[p.e./ns] night-sky background, as measured"),
     "date": ("MJD-OBS", "[d] date of the run (UTC), by table.csv"),
@@ -39,7 +39,7 @@ CHARGE_DTYPE = np.dtype([*PEAK_DTYPE.descr, ("CLIPPED", "i4")])
 
 @dataclass(frozen=True)
 class ChargeFile:
-    """Charges of a run as they stand in its file.
+    """Charges of a run as its file has them.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class ChargeFile:
     peak : (n_pixels,) int32
         Sample of the peak that the window stood at.
     clipped : (n_pixels,) int32
-        Events in which a sample stands at the end of the ADC; `UNKNOWN` where that is not known.
+        Events in which a sample is at the end of the ADC; `UNKNOWN` where that is not known.
     event_id : (n_events,) int64
     true_pe : (n_pixels, n_events) int32, or None
         Photoelectrons that the light itself set free, in a simulated run.
@@ -174,12 +174,12 @@ def read_charges(path: str | Path) -> ChargeFile:
     InputError
         Where the file is missing or damaged.
     """
-    # The tables stand last: to find them, all that is before has been read and its sums compared.
+    # The tables are last: to find them, all that is before has been read and its sums compared.
     events, pixels = read_columns(path, "EVENTS"), read_columns(path, "PIXELS")
     images = _images(path)
     charges, header = images["CHARGES"]
     if charges.shape != (len(pixels), len(events)):
-        raise InputError(f"{path}: CHARGES is not of its PIXELS and EVENTS; make it again")
+        raise InputError(f"{path}: CHARGES does not match its PIXELS and EVENTS; make it again")
     return ChargeFile(
         charges=charges,
         step=float(header["STEP"]),

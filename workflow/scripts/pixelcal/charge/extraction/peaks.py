@@ -20,7 +20,7 @@ SOLO_RANK = 3
 """The full signal is the third highest amplitude: a hot pixel or two do not set it."""
 
 CLEAR_SIGMA = 6.0
-"""A pulse stands above the noise of the mean waveform by so many standard errors: of a million
+"""A pulse exceeds the noise of the mean waveform by so many standard errors: of a million
 samples of noise one does by chance in a thousand runs."""
 DEEPER = 2.0
 """A pulse that is so many times deeper than high goes downward; an undershoot is not."""
@@ -171,8 +171,8 @@ def _check_pulses(mean: np.ndarray, amplitude: np.ndarray, error: np.ndarray | N
     run = "the brightest run"
     if not len(mean):
         raise InputError(
-            f"no pixel has a whole waveform in {run}: its samples are NaN or infinite; get the file"
-            " anew, or check sstcam.pixels and sstcam.bad_pixels"
+            f"no pixel has a complete waveform in {run}: its samples are NaN or infinite; obtain a"
+            " fresh copy, or check sstcam.pixels and sstcam.bad_pixels"
         )
     if mean.shape[1] == 1:
         raise InputError(
@@ -189,6 +189,6 @@ def _check_pulses(mean: np.ndarray, amplitude: np.ndarray, error: np.ndarray | N
         )
     if not (amplitude > CLEAR_SIGMA * noise).any():
         raise InputError(
-            f"no pixel has a pulse in the mean waveform of {run}: it sees no light, or none that"
-            " stands out of the noise; check the lamp, or sstcam.pixels"
+            f"no pixel has a pulse in the mean waveform of {run}: there is no light, or none"
+            " above the noise; check the lamp, or sstcam.pixels"
         )

@@ -97,8 +97,8 @@ def _in_steps(values: np.ndarray, ready: ReadyCharges, path) -> tuple[np.ndarray
     whole = np.abs(finite - np.rint(finite)) <= (WHOLE if step else 0.0)
     if step and not whole.all():
         raise InputError(
-            f"run {path}: the charge {finite[~whole][0] * step:g} is no multiple of {step:g}, the"
-            " step that charges has; correct it, or leave it out"
+            f"run {path}: the charge {finite[~whole][0] * step:g} is not a multiple of"
+            f" {step:g}, the attribute step of charges; correct the attribute, or leave it out"
         )
     if not step and (not whole.all() or not finite.any()):
         return values.astype(np.float32), 0.0
@@ -145,7 +145,7 @@ def check_any_finite(taken: Taken, live: np.ndarray, path: object) -> None:
     n_used = taken.charges.charges.shape[1]
     if n_used and live.any() and (taken.missing[live] == n_used).all():
         raise InputError(
-            f"run {path}: no pixel has finite charges: all are NaN or infinite; get the file anew"
+            f"run {path}: no pixel has finite charges: all are NaN or infinite; obtain a fresh copy"
         )
 
 
@@ -164,8 +164,8 @@ def tell_missing(taken: Taken, pixel: np.ndarray, live: np.ndarray, run: str) ->
     many = np.flatnonzero(live & (taken.missing > many_not_finite(n_used)))
     for i in many[:MOST_NAMED]:
         LOGGER.warning(
-            "run %s: pixel %d misses the charge of %d of %d events (%d such pixels); where they are"
-            " missing because they are large, its light is too low",
+            "run %s: pixel %d misses the charge of %d of %d events (%d such pixels); if the large"
+            " charges are missing, its light is underestimated",
             run, pixel[i], taken.missing[i], n_used, len(many),
         )  # fmt: skip
 
@@ -179,8 +179,9 @@ def tell_unknown_step(taken: Taken, pixel: np.ndarray, live: np.ndarray, run: st
         values = charges[i][np.isfinite(charges[i])]
         if len(values) and len(np.unique(values)) < FEW_VALUES * len(values):
             LOGGER.warning(
-                "run %s: pixel %d has few different charges, as those of an ADC in another unit;"
-                " write their distance as the attribute step of charges, or bins are uneven",
+                "run %s: pixel %d has few distinct charges, like those of an ADC in another unit;"
+                " write the distance between them as the attribute step of charges, or bins"
+                " are uneven",
                 run, pixel[i],
             )  # fmt: skip
             return

@@ -12,6 +12,7 @@ from pixelcal.charge.runs.pixel_grid import PixelGrid
 from pixelcal.charge.spe.model_spectra import RunView, peak_curves, pixel_views
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO
+from pixelcal.report.numbers import with_error
 from pixelcal.status import CHARGE_WORDS, has_valid_fit
 
 N_BINS = 50
@@ -138,14 +139,14 @@ def pixel_text(row) -> str:
     """Number, status and gain of a pixel, as a title."""
     text = f"pixel {int(row['PIXEL'])}, {CHARGE_WORDS.words(int(row['STATUS']))}"
     if np.isfinite(row["PE"]):
-        text += f", gain {float(row['PE']):.2f} ± {float(row['PE_ERR']):.2f} adu"
-        text += f", crosstalk {float(row['OPCT']):.3f} ± {float(row['OPCT_ERR']):.3f}"
+        text += f", gain {with_error(row['PE'], row['PE_ERR'], '{:.2f}', 'adu')}"
+        text += f", crosstalk {with_error(row['OPCT'], row['OPCT_ERR'], '{:.3f}')}"
     return text
 
 
 def _light(row, run: int) -> str:
     value, error = float(row["LAMBDA"][run]), float(row["LAMBDA_ERR"][run])
-    return f", λ = {value:.3f} ± {error:.3f}" if np.isfinite(value) else ""
+    return f", λ = {with_error(value, error, '{:.3f}')}" if np.isfinite(value) else ""
 
 
 def _draw_run(upper, lower, view: RunView, row, run: int) -> None:

@@ -38,14 +38,14 @@ ADVICE = {
     ChargeStatus.AT_LIMIT: "do not use it; look at its spectra: no peaks, or no light?",
     ChargeStatus.UNRESOLVED: "lower its noise, try another sstcam.charges.window, or use a darker"
     " run",
-    ChargeStatus.POOR_FIT: "compare its residuals with those of all pixels; if only its own are"
-    " large, look for drift or pick-up in it",
+    ChargeStatus.POOR_FIT: "compare its residuals with those of all pixels; if only this pixel has"
+    " large ones, look for drift or pick-up in it",
     ChargeStatus.CHANGES: "check its bias voltage; do not use it with runs of another state",
     ChargeStatus.CLIPPED: "lower the light or the gain of the electronics; the end of the ADC cuts"
     " its charges off",
     ChargeStatus.GAINS_DISAGREE: "do not use it; its spectra show another spacing of the peaks, or"
     " another width",
-    ChargeStatus.OUTLIER: "check its bias voltage and its channel; mask it where it stays so",
+    ChargeStatus.OUTLIER: "check its bias voltage and its channel; mask it if this persists",
 }
 DEAD_ADVICE = "check its connection and bias voltage; list it in sstcam.bad_pixels"
 
@@ -96,7 +96,7 @@ def reason(products: Products, row: int, off: np.ndarray) -> str:
 
 
 def _detail(products: Products, bit: int, row: int, off: np.ndarray) -> str:
-    """What a STATUS bit stands on."""
+    """The numbers behind a STATUS bit."""
     spe = products.spe[row]
     if bit == ChargeStatus.TOO_FEW:
         if _lacks_flashes(products, row):

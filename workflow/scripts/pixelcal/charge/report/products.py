@@ -1,4 +1,4 @@
-"""What the report of the SSTCAM reads: the products of its chain, as they lie on the disk."""
+"""What the report of the SSTCAM reads: the products of its chain, as its files have them."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ REMEDIES = {
 
 def cards(products: Products, pooled: Sequence[Pooled]) -> list[dict]:
     """What to say of gains, model, charge resolution and truth: title, text, more, whether it is
-    well (`meets`), and whether the small map of the camera stands beside it (`map`)."""
+    well (`meets`), and whether the small map of the camera is beside it (`map`)."""
     found = [_gain_card(products), _model_card(products, pooled), _resolution_card(products)]
     return [*found, _truth_card(products)]
 
@@ -102,9 +102,8 @@ def _gain_card(products: Products) -> dict:
     if numbers:
         centre, spread, error = numbers
         more += (
-            f" Gain: median {centre:.4g} {products.unit} a photoelectron; it spreads by"
-            f" {percent(spread, 1)} over the good pixels, and is known to {percent(error, 2)} in a"
-            " typical one."
+            f" Gain: median {centre:.4g} {products.unit} per photoelectron; scatter between"
+            f" the good pixels {percent(spread, 1)}, error of a typical pixel {percent(error, 2)}."
         )
     beside = report_checks.gain_text(products)
     if beside:
@@ -132,7 +131,7 @@ def _model_card(products: Products, pooled: Sequence[Pooled]) -> dict:
         return {
             "title": "Model",
             "meets": None,
-            "text": "No good pixel to hold the model against.",
+            "text": "There is no good pixel to compare the model with.",
             "more": "",
             "map": False,
         }
@@ -163,7 +162,7 @@ def _resolution_card(products: Products) -> dict:
     at = report_resolution.levels_text(products.resolution)
     words = {
         State.NOT_MEASURED: "No run of the scan can be assessed.",
-        State.UNCLEAR: f"Cannot be said at {at}: some run is nearer to the requirement than two"
+        State.UNCLEAR: f"Undecided at {at}: some run is closer to the requirement than two"
         " standard errors.",
         State.MEETS: f"Meets the requirement in every run at {at}.",
         State.MISSES: f"Does not meet the requirement in some run at {at}.",
@@ -227,8 +226,8 @@ def headline(products: Products) -> str:
     at = report_resolution.levels_text(products.resolution)
     ends = {
         State.NOT_MEASURED: "the charge resolution could not be assessed",
-        State.UNCLEAR: f"of the charge resolution at {at} it cannot be said whether it is as"
-        " required: it is too near to that",
+        State.UNCLEAR: f"of the charge resolution at {at} it cannot be said whether it meets"
+        " the requirement: it is too close to it",
         State.MEETS: f"the charge resolution meets the requirement at {at}",
         State.MISSES: f"the charge resolution misses the requirement at some charges, at {at}",
     }
@@ -263,26 +262,26 @@ def what_to_do(products: Products, pooled: Sequence[Pooled], results: str = "res
         advice.append(
             "In many pixels the peaks are not resolved: try another window"
             " (sstcam.charges.window) or subtract a baseline, and use runs of 0.5 to 2"
-            " photoelectrons a flash."
+            " photoelectrons per flash."
         )
     if flagged(ChargeStatus.NOT_CONVERGED) > MANY or flagged(ChargeStatus.AT_LIMIT) > MANY:
         advice.append(
-            "Many fits did not end well: give the gain to start from (sstcam.fit.pe_guess)."
+            "Many fits did not converge: give the gain to start from (sstcam.fit.pe_guess)."
         )
     cause = likely_cause(pooled)
     if cause:
         advice.append(
-            "The model misses something that all pixels have; gain and crosstalk may be off by more"
+            "The model lacks an effect that all pixels have; gain and crosstalk may be off by more"
             f" than their errors. {REMEDIES[cause]}"
         )
     dead = products.pixel[products.dead & products.wanted]
     if len(dead):
         listed = ", ".join(map(str, dead[:12].tolist())) + (" …" if len(dead) > 12 else "")
-        advice.append(f"Check, or list in sstcam.bad_pixels, what sees no light: pixel {listed}.")
+        advice.append(f"Check what sees no light, or list it in sstcam.bad_pixels: pixel {listed}.")
     if products.resolution is not None and _misses(products):
         advice.append(
-            "Where the charge resolution misses the requirement, the table of runs says whether"
-            " bias, scatter within the pixels or differences between them are to blame: bias or"
+            "Where the charge resolution misses the requirement, the table of runs shows whether"
+            " bias, scatter within the pixels or differences between them dominate: bias or"
             " differences at high charge point to saturation (conversion: transfer), at low charge"
             " to the pedestal."
         )

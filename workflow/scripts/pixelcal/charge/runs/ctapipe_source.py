@@ -133,13 +133,13 @@ class SourceRun:
         values, counts = np.unique(pixel, return_counts=True)
         if len(values) < len(pixel):
             raise InputError(
-                f"{self._where}: pixel {values[counts > 1][0]} stands twice in the camera's"
+                f"{self._where}: pixel {values[counts > 1][0]} occurs twice in the camera's"
                 " pixel ids, so that no row can be told from another; correct the description"
             )
         if len(pixel) != n_rows:
             raise InputError(
                 f"{self._where}: has waveforms of {n_rows} pixels, but the camera has {len(pixel)};"
-                " which are missing is not said: fill their rows, or write the open layout with"
+                " it does not say which are missing; fill their rows, or write the open layout with"
                 " the numbers of its pixels"
             )
         return pixel
@@ -150,7 +150,7 @@ class SourceRun:
             return next(self._events, None)
         except Exception as error:
             raise InputError(
-                f"{self._where}: cannot be read further ({_reason(error)}); get the file anew"
+                f"{self._where}: cannot be read further ({_reason(error)}); obtain a fresh copy"
             ) from None
 
     def _telescope(self, wanted: int | None) -> int:
@@ -193,7 +193,7 @@ class SourceRun:
         there = np.unique(selected)
         if wanted is None and len(there) > 1:
             raise InputError(
-                f"{self._where}: has another gain channel in some pixels than in others; name one"
+                f"{self._where}: has different gain channels in different pixels; name one"
                 " in sstcam.source.gain_channel (0 is the high gain): events with it in every pixel"
                 " are used"
             )
@@ -348,12 +348,12 @@ def _open(path: str | Path):
         reason = _reason(error)
         if "compatible EventSource" in reason:
             raise InputError(
-                f"run {path}: no reader that ctapipe has takes this file; install eventio (simtel)"
+                f"run {path}: no reader of ctapipe opens this file; install eventio (simtel)"
                 " or the plug-in for it (ctapipe_io_...), or write the open layout"
                 " (docs/sstcam-runs.md)"
             ) from None
         raise InputError(
-            f"run {path}: ctapipe cannot read it ({reason}); get the file anew"
+            f"run {path}: ctapipe cannot read it ({reason}); obtain a fresh copy"
         ) from None
 
 

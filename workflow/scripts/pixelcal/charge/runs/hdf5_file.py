@@ -16,7 +16,7 @@ import numpy as np
 from pixelcal.charge.runs.pixel_columns import check_numbers, check_places, unique_numbers
 from pixelcal.errors import InputError
 
-GET_ANEW = "get the file anew"
+FRESH_COPY = "obtain a fresh copy"
 
 FORMS = {"waveforms": "waveforms", "charges": "charges", "histograms": "counts"}
 """What `sstcam.spe.form` may say, and the dataset that a file of that form has."""
@@ -40,7 +40,7 @@ class Hdf5File:
         self._where = f"run {path}"
 
     def _damaged(self, error: Exception) -> InputError:
-        return InputError(f"{self._where}: is damaged ({_first_line(error)}); {GET_ANEW}")
+        return InputError(f"{self._where}: is damaged ({_first_line(error)}); {FRESH_COPY}")
 
     def _read(self, data, rows: slice, dtype=None, n_absent: int = 0) -> np.ndarray:
         """Rows of a dataset in the byte order of the machine; zeros where there is none."""
@@ -51,7 +51,7 @@ class Hdf5File:
         except (OSError, RuntimeError) as error:
             raise InputError(
                 f"{self._where}: {data.name.lstrip('/')} cannot be read from event {rows.start} on"
-                f" ({_first_line(error)}); {GET_ANEW}"
+                f" ({_first_line(error)}); {FRESH_COPY}"
             ) from None
         return values.astype(dtype or values.dtype.newbyteorder("="), copy=False)
 
@@ -71,7 +71,7 @@ class Hdf5File:
             )
         if shape is not None and data.shape != shape:
             raise InputError(
-                f"{self._where}: {name} has the shape {data.shape}, the {self.main} ask for {shape}"
+                f"{self._where}: {name} has the shape {data.shape}; the {self.main} need {shape}"
             )
         if kinds and data.dtype.kind not in kinds:
             wanted = "floating-point numbers" if kinds == "f" else "integers"
@@ -179,9 +179,9 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
     except OSError as error:
         reason = _first_line(error)
         if "truncated" in reason:
-            raise InputError(f"run {path}: is cut short; {GET_ANEW}") from None
+            raise InputError(f"run {path}: is cut short; {FRESH_COPY}") from None
         raise InputError(
-            f"run {path}: is not an HDF5 file that can be read ({reason}); {GET_ANEW}"
+            f"run {path}: is not an HDF5 file that can be read ({reason}); {FRESH_COPY}"
         ) from None
     with file:
         yield file

@@ -26,12 +26,12 @@ def unique_numbers(pixel: np.ndarray, where: str, table: str) -> np.ndarray:
     Raises
     ------
     InputError
-        Where one stands in `table` a second time.
+        Where one occurs in `table` a second time.
     """
     numbers, counts = np.unique(pixel, return_counts=True)
     if len(numbers) < len(pixel):
         raise InputError(
-            f"{where}: pixel {numbers[counts > 1][0]} stands twice in {table}; give each pixel one"
+            f"{where}: pixel {numbers[counts > 1][0]} occurs twice in {table}; give each pixel one"
             " row"
         )
     return pixel.astype(np.int32)

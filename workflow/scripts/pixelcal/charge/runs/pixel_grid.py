@@ -1,4 +1,4 @@
-"""The pixels of a camera as rows and columns, for maps: the SSTCAM's stand so, others may not."""
+"""The pixels of a camera as rows and columns, for maps; the SSTCAM has such a grid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOGGER = logging.getLogger(__name__)
 SAME_PLACE_M = 1e-4
 """Places closer than this are one column."""
 SPARSE = 4
-"""With more cells than so many a pixel, pixels are not taken to stand in rows and columns."""
+"""With more cells than so many a pixel, pixels are not taken to form rows and columns."""
 
 
 SMALL_PART = 0.1
@@ -24,9 +24,9 @@ SMALL_PART = 0.1
 class PixelGrid(NamedTuple):
     """Where each pixel of the map is drawn.
 
-    x, y (n,): column and row, int; for pixels that stand in none, the place in units of their
+    x, y (n,): column and row, int; for pixels that form none, the place in units of their
     distance, float. `width` and `height` in these units. x_m, y_m (n,) as in the map (m); module
-    (n,) int. `scattered`: whether the pixels stand in no rows and columns.
+    (n,) int. `scattered`: whether the pixels form no rows and columns.
     """
 
     x: np.ndarray

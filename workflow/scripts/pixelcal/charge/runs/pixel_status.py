@@ -52,7 +52,8 @@ def tell_failing(pixel: np.ndarray, n_spoilt: int, n_events: int, run: str) -> N
             ", ..." if len(pixel) > MOST_NAMED else ""
         )
         LOGGER.warning(
-            "run %s: pixel %s does not work, as the source says (%d such pixels); it is left out",
+            "run %s: pixel %s does not work, according to its source (%d such pixels); it is left"
+            " out",
             run, named, len(pixel),
         )  # fmt: skip
     if n_spoilt:

@@ -1,4 +1,4 @@
-"""Ready charges: of each pixel in each event, measured by somebody else; a run is one file.
+"""Ready charges: of each pixel in each event, measured by other software; a run is one file.
 
 HDF5 with a dataset `charges`, or FITS with an image CHARGES and a table PIXELS, as our own files of
 charges have them. docs/sstcam-runs.md has both forms; the first bytes of a file say which it is.
@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pixelcal.charge.runs.hdf5_file import GET_ANEW, Hdf5File, open_hdf5, other_form
+from pixelcal.charge.runs.hdf5_file import FRESH_COPY, Hdf5File, open_hdf5, other_form
 from pixelcal.charge.runs.pixel_columns import (
     HIGHEST_PIXEL,
     check_numbers,
@@ -32,7 +32,7 @@ AXES = ("event, pixel", "pixel, event")
 
 @dataclass(frozen=True)
 class ReadyCharges:
-    """Charges of one run as they stand in a file.
+    """Charges of one run as a file has them.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ def read_ready_charges(
     try:
         of_fits = is_fits(path)
     except (OSError, EOFError) as error:
-        raise InputError(f"run {path}: cannot be read ({error}); {GET_ANEW}") from None
+        raise InputError(f"run {path}: cannot be read ({error}); {FRESH_COPY}") from None
     if of_fits:
         return _read_fits(path, max_events)
     with open_hdf5(path) as file:

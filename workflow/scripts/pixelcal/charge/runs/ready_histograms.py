@@ -1,4 +1,4 @@
-"""Ready histograms: flashes by charge that somebody else has counted, pixel by pixel.
+"""Ready histograms: flashes by charge that other software has counted, pixel by pixel.
 
 A run is one file, whose content says what it is: an HDF5 file with `counts`, an array of numpy, or
 a CSV table. docs/sstcam-runs.md has the three forms.
@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pixelcal.charge.runs.hdf5_file import GET_ANEW, Hdf5File, open_hdf5, other_form
+from pixelcal.charge.runs.hdf5_file import FRESH_COPY, Hdf5File, open_hdf5, other_form
 from pixelcal.charge.runs.hdf5_names import SIGNATURE
 from pixelcal.charge.runs.pixel_columns import HIGHEST_PIXEL, check_numbers
 from pixelcal.errors import InputError
@@ -96,7 +96,7 @@ def pixels_of(run: ReadyHistograms, wanted: np.ndarray, path: str | Path) -> np.
         return run.pixel
     if len(wanted) > 1:
         raise InputError(
-            f"run {path}: is of one pixel that it does not name, but sstcam.pixels selects"
+            f"run {path}: contains one pixel without its number, but sstcam.pixels selects"
             f" {len(wanted)}; select one, or write a column pixel"
         )
     return np.asarray(wanted)
@@ -215,7 +215,7 @@ class _HistogramFile(Hdf5File):
         start, width = (self._attribute(data, name) for name in ("start", "width"))
         if (edges is None) == (start is None and width is None):
             raise InputError(
-                f"{self._where}: does not say its bins once; write a dataset edges, or the"
+                f"{self._where}: must define its bins exactly once; write a dataset edges, or the"
                 " attributes start and width of counts"
             )
         if edges is not None:
@@ -271,7 +271,7 @@ def _read_array(path: Path) -> ReadyHistograms:
         values = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(
-            f"{where}: is not an array that can be read ({error}); {GET_ANEW}"
+            f"{where}: is not an array that can be read ({error}); {FRESH_COPY}"
         ) from None
     if values.ndim == 2 and values.shape[0] != 2 and values.shape[1] == 2:
         values = values.T

@@ -59,7 +59,7 @@ class RunEntry:
     path : str
         The file.
     light : dict
-        The numbers in the other columns: n_ph, photons a pixel and flash as set; in a scan also
+        The numbers in the other columns: n_ph, photons per pixel and flash as set; in a scan also
         n_ph_meas, as measured, and nsb and nsb_meas, the night-sky background (photoelectrons/ns).
         Other columns with a number, as bias voltage or temperature, keep their names. `date` is the
         modified Julian date (UTC) of the run.
@@ -152,8 +152,7 @@ def read_run_table(folder: str | Path, which: str, form: str = "waveforms") -> l
         name, file = _find_run(where, Path(folder), row["name"], ENDINGS[form])
         if name in lines:
             raise InputError(
-                f"{where}: the run {name} stands there a second time (first in line {lines[name]});"
-                " keep one"
+                f"{where}: the run {name} occurs twice (first in line {lines[name]}); keep one"
             )
         lines[name] = number
         entries.append(RunEntry(name, file, light))

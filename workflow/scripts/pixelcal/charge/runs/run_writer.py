@@ -21,7 +21,7 @@ COMPRESSION = 1
 class RunWriter:
     """Writes a run in the open layout, block after block; use as `with RunWriter(...) as run`.
 
-    The file stands under its name when the body has ended well. Its bytes depend on the events
+    The file has its name only after the body has ended well. Its bytes depend on the events
     alone, not on the size of the blocks.
 
     Parameters

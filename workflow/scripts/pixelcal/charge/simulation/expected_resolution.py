@@ -104,7 +104,7 @@ def background_moments(
     pulse : Pulse
     window : Window
     peak, time : (n,) float
-        Sample that the window stands at, and true time of the pulse (samples).
+        Sample at which the window is, and true time of the pulse (samples).
     nsb_per_ns : float
         Photoelectrons per sample (ns).
 

@@ -21,7 +21,7 @@ def true_parameters(
     pixels : Table
         Of `flashes.make_pixels`, n rows.
     peak : (n,) int
-        Sample of the peak that the window stands at.
+        Sample of the peak at which the window is.
     window : Window
     fwhm : float
         Of the pulse (samples).

@@ -35,7 +35,7 @@ UTC."""
 
 MISSION_TIME_CARDS = (
     ("MJDREFI", int(MISSION_EPOCH[0]), "[d] epoch of mission time, whole days"),
-    ("MJDREFF", MISSION_EPOCH[1], "[d] epoch of mission time, TT less UTC in 2017"),
+    ("MJDREFF", MISSION_EPOCH[1], "[d] epoch of mission time, TT minus UTC in 2017"),
     ("TIMESYS", MISSION_TIMESYS, "time system"),
 )
 
@@ -201,7 +201,7 @@ def data_time_cards(header: Mapping) -> list[tuple]:
 def seconds_of_utc(date: str, zero: tuple[float, float], system: str) -> float:
     """Seconds (s) from the epoch `zero` (MJD) of a time system, one of `TIME_SYSTEMS`, to a date.
 
-    The date is UTC, as "2025-03-17T00:00:00". Leap seconds count, as in `utc_of_seconds`.
+    The date is UTC, such as "2025-03-17T00:00:00". Leap seconds count, as in `utc_of_seconds`.
     """
     with iers.conf.set_temp("auto_download", False):
         moment = getattr(Time(date, format="isot", scale="utc"), system.lower())

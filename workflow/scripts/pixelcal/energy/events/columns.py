@@ -139,7 +139,7 @@ def describe_column(
     form = str(header[f"TFORM{number}"]).strip()
     if not re.fullmatch("1?[BIJKED]", form):
         raise InputError(
-            f"{where} (TFORM {form}) {_contents(form)}, not one number a row; name another in"
+            f"{where} (TFORM {form}) {_contents(form)}, not one number per row; name another in"
             " events.columns"
         )
     scale, zero = header.get(f"TSCAL{number}", 1.0), header.get(f"TZERO{number}", 0)
@@ -147,7 +147,7 @@ def describe_column(
     for keyword, content in (("TSCAL", scale), ("TZERO", zero), ("TNULL", null)):
         if content is not None and not isinstance(content, int | float):
             raise InputError(
-                f"{where} has {keyword}{number} = {content!r}, which is no number; correct the"
+                f"{where} has {keyword}{number} = {content!r}, which is not a number; correct the"
                 " header"
             )
     unit = header.get(f"TUNIT{number}")

@@ -2,7 +2,7 @@
 
 Good time is an (n, 2) array of START and STOP (s), rising and apart. An interval holds the times
 START <= t < STOP, so that an event at a common limit belongs to one interval only. The arithmetic
-of intervals stands in `events.intervals`.
+of intervals is in `events.intervals`.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def good_time_of(
     good_time = merge(np.concatenate([_embedded_good_time(file) for file in files]))
     if not len(good_time):
         raise InputError(
-            f"event file {files[0].path}: has no good time, as its GTI extension holds no interval"
+            f"event file {files[0].path}: has no good time: its GTI extension holds no interval"
             " or no event has a time; name a file of good times in events.gti.file"
         )
     return good_time
@@ -133,7 +133,7 @@ def _within_the_events(good_time: np.ndarray, files: list[EventFile], gti_path) 
     if not len(common):
         raise InputError(
             f"GTI file {gti_path}: its good time, from {good_time[0, 0]:g} to {good_time[-1, 1]:g}"
-            f" s, holds none of the time of the event files, TSTART {span[0, 0]:g} to TSTOP"
+            f" s, contains no time of the event files, TSTART {span[0, 0]:g} to TSTOP"
             f" {span[-1, 1]:g} s; give the good times of the same observation"
         )
     return common
@@ -244,7 +244,9 @@ def _read_intervals(primary, hdu, where: str) -> tuple[np.ndarray, Clock]:
         index = find_column(column_names(hdu.header), wanted, where)
         values = np.asarray(hdu.data.field(index))
         if values.ndim != 1 or values.dtype.kind not in "iuf":
-            raise InputError(f"{where}: column {wanted} does not hold one number a row; correct it")
+            raise InputError(
+                f"{where}: column {wanted} does not hold one number per row; correct it"
+            )
         unit = hdu.columns[index].unit
         factor = clock.unit_s
         if unit is not None:

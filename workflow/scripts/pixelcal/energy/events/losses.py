@@ -1,4 +1,4 @@
-"""Events that are lost, though nobody asked to leave them out."""
+"""Events that are lost: left out, although no setting asks for it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pixelcal.numerics.jit import njit
 
 JITTER_S = 0.1
 """How far a time may lie before the last one: events that are near in time are not sorted, by some
-tens of microseconds. A counter that starts anew steps back by far more."""
+tens of microseconds. A counter that restarts steps back by far more."""
 
 
 def check_order(time: np.ndarray, last: float, first_row: int, path: Path) -> float:
@@ -37,8 +37,8 @@ def check_order(time: np.ndarray, last: float, first_row: int, path: Path) -> fl
     if row >= 0:
         raise InputError(
             f"event file {path}: times step back in row {first_row + row + 1}, from {before:.6f} to"
-            f" {time[row]:.6f} s, as of a counter that starts anew; correct its times, or give the"
-            " events before and after it as files that do not overlap"
+            f" {time[row]:.6f} s, like those of a counter that restarts; correct its times, or give"
+            " the events before and after it as files that do not overlap"
         )
     return last
 

@@ -99,7 +99,7 @@ def _has(file: EventFile, key: str) -> bool:
 
 
 def _share(one: np.ndarray | None, other: np.ndarray | None) -> bool:
-    """Whether two files have events of the same pixel; None stands for all pixels."""
+    """Whether two files have events of the same pixel; None means all pixels."""
     if one is None or other is None:
         return True
     return bool(np.intersect1d(one, other).size)
@@ -108,8 +108,8 @@ def _share(one: np.ndarray | None, other: np.ndarray | None) -> bool:
 def _events_between(file: EventFile, first: float, last: float):
     """Events of a stretch of time: keys (n,) uint64, and the pixels (m,) with one, None for all.
 
-    The key of an event stands for its time, pixel and energy. Of a long file a random part is
-    kept: the same part of equal events, as it is chosen by the key.
+    The key of an event is a hash of its time, pixel and energy. Of a long file a random part is
+    kept: the same part of equal events, because the key selects it.
     """
     one_of = np.uint64(1 + file.n_events // MOST_COMPARED)
     keys, pixels = [np.empty(0, np.uint64)], np.empty(0, np.int32)

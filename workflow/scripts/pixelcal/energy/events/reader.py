@@ -204,7 +204,7 @@ def stream(
             if n_read < n * width:
                 raise InputError(
                     f"event file {file.path}: {reason}, it ends in row"
-                    f" {first + n_read // width + 1} of {file.n_events}; get the file anew"
+                    f" {first + n_read // width + 1} of {file.n_events}; obtain a fresh copy"
                 )
             block = {}
             for key, array in arrays.items():
@@ -268,7 +268,7 @@ def _find_table(path: Path, hdus, layout: Layout, needed: list[str]) -> fits.Bin
         others = [text for text in others if not text.endswith(NO_DATA)]
         if not others:
             raise InputError(
-                f"{where}: holds no table; check whether it is the right file, and whole"
+                f"{where}: holds no table; check whether it is the right file, and complete"
             )
         raise InputError(f"{where}: holds no binary table: {', '.join(others)}; {advice}")
     for hdu in tables:
@@ -293,7 +293,9 @@ def _describe(
     header = unpacked_header(hdu.header)
     row = row_dtype(header)
     if row.itemsize != header["NAXIS1"]:
-        raise InputError(f"{where}: its columns do not add up to a row (NAXIS1); get the file anew")
+        raise InputError(
+            f"{where}: its columns do not add up to a row (NAXIS1); obtain a fresh copy"
+        )
     keywords = time_keywords((primary, header), where)
     clock = clock_of(keywords, where)
     for source in (primary, header):
@@ -369,5 +371,5 @@ def _check_end(file: EventFile, source) -> None:
             pass
     except BROKEN_GZIP as error:
         raise InputError(
-            f"event file {file.path}: its gzip compression is broken ({error}); get the file anew"
+            f"event file {file.path}: its gzip compression is broken ({error}); obtain a fresh copy"
         ) from None

@@ -1,4 +1,4 @@
-"""Ready spectra: counts of each pixel and channel that somebody else has added up.
+"""Ready spectra: counts of each pixel and channel that other software has added up.
 
 Two forms. `spectra` is a table like our own `spectra.fits`: DETNUM and COUNTS, a vector of
 channels, with EXPOSURE (s) in the header; as ECSV or CSV a column for each channel, or a row for
@@ -42,7 +42,7 @@ TOO_SHORT = (
     "spectra %s: the integration time %g s is shorter than the live time %g s; it is taken ten"
     " times as long, as in files of STIX of 2020"
 )
-DELIVERED_TWICE = "spectra %s: %d of %d rows of counts hold what another row does; each counts once"
+DELIVERED_TWICE = "spectra %s: %d of %d rows of counts repeat another row; each counts once"
 
 FEWER_SECONDS = (
     "spectra %s: %d pixels have counts in some of the runs alone; their exposure is shorter than"
@@ -158,19 +158,17 @@ def _checked(part: ReadySpectra, rebin: int, instrument: Instrument, where: str)
     if not len(counts):
         raise InputError(f"{where}: holds no spectrum; give a row for each pixel")
     if not np.isfinite(counts).all() or counts.min(initial=0) < 0 or (counts % 1 != 0).any():
-        raise InputError(
-            f"{where}: COUNTS holds what is no count: negative, not whole or not finite"
-        )
+        raise InputError(f"{where}: COUNTS has values that are negative, not whole or not finite")
     outside = (detnum < 0) | (detnum >= instrument.n_pixels)
     if outside.any():
         raise InputError(
-            f"{where}: DETNUM {detnum[outside][0]} is no pixel of {instrument.title} (0 to"
+            f"{where}: DETNUM {detnum[outside][0]} is not a pixel of {instrument.title} (0 to"
             f" {instrument.n_pixels - 1})"
         )
     numbers, times = np.unique(detnum, return_counts=True)
     if (times > 1).any():
         raise InputError(
-            f"{where}: pixel {numbers[times > 1][0]} is there twice; keep one row for each"
+            f"{where}: pixel {numbers[times > 1][0]} occurs twice; keep one row per pixel"
         )
     if not part.seconds > 0 or not np.isfinite(part.seconds):
         raise InputError(f"{where}: EXPOSURE is {part.seconds}; write the exposure in s")
@@ -213,7 +211,7 @@ def _read_fits_table(path: str | Path, layout: Layout, where: str) -> ReadySpect
             if {"DETNUM", "COUNTS"} <= names.keys():
                 break
         else:
-            raise InputError(f"{where}: no table holds DETNUM and COUNTS; give a table like ours")
+            raise InputError(f"{where}: no table holds DETNUM and COUNTS; see docs/event-files.md")
         check_sums(path, hdu, "spectra")
         header = {**_kept(hdus[0].header, "EXPOSURE"), **dict(hdu.header)}
         counts = np.asarray(hdu.data[names["COUNTS"]])
@@ -252,7 +250,7 @@ def _numbers(column, name: str, where: str) -> np.ndarray:
 
 
 def _one_exposure(column, where: str) -> float:
-    """The exposure (s) that all rows have in common."""
+    """The exposure (s), which must be the same in all rows."""
     seconds = np.unique(_numbers(column, "EXPOSURE", where))
     if len(seconds) != 1:
         raise InputError(f"{where}: column EXPOSURE has {len(seconds)} values; one is needed")
@@ -284,7 +282,7 @@ def _long(table: Table, names: dict[str, str], detnum, where: str):
         raise InputError(f"{where}: CHANNEL {channel.min()} is below 0; count from 0")
     pixels, row = np.unique(detnum, return_inverse=True)
     if len(np.unique(row * (channel.max() + 1) + channel)) < len(channel):
-        raise InputError(f"{where}: a pixel and channel are there twice; keep one row for each")
+        raise InputError(f"{where}: a pixel and channel occur twice; keep one row")
     whole = np.zeros((len(pixels), int(channel.max()) + 1))
     whole[row, channel] = counts
     return pixels, whole

@@ -49,10 +49,10 @@ def meaning(word: str, n_channels: int) -> str:
 
 
 def lost_out_of(tally: Mapping[str, int], n_read: int) -> dict[str, int]:
-    """How many events came to each test that nobody asks for, by the keyword of those it loses.
+    """How many events came to each test that no setting asks for, by the keyword of those it loses.
 
     Events that fail an earlier test, of what is asked for (good time, multiplicity, selected
-    pixels), are left out. A keyword that `tally` lacks stands for no event.
+    pixels), are left out. A keyword that `tally` lacks means no event.
     """
     n_camera = n_read - tally.get("REJTIME", 0) - tally.get("REJMULT", 0)
     n_pixels = n_camera - tally.get("REJUNSEL", 0)

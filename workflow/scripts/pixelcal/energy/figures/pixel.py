@@ -25,6 +25,7 @@ from pixelcal.energy.requirement import curve_energies_keV, requirement_keV
 from pixelcal.instrument import Instrument
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO
+from pixelcal.report.numbers import duration, pvalue, with_error
 from pixelcal.status import ENERGY_WORDS
 
 
@@ -33,9 +34,9 @@ def pixel_title(row: Mapping, camera: str = "", exposure: str = "", seconds: flo
     pixel = f"{int(row['DETNUM']):04d} (X {row['X']}, Y {row['Y']})"
     title = f"Pixel {pixel}: "
     if exposure:
-        title = f"{camera} pixel {pixel}, exposure {exposure} ({seconds:g} s)\n"
+        title = f"{camera} pixel {pixel}, exposure {exposure} ({duration(seconds)})\n"
     if np.isfinite(row["STAT"]):
-        title += f"STAT/DOF {row['STAT']:.1f}/{row['DOF']}, p-value {row['PVALUE']:.2g}, "
+        title += f"STAT/DOF {row['STAT']:.1f}/{row['DOF']}, p-value {pvalue(row['PVALUE'])}, "
     return title + f"status: {ENERGY_WORDS.words(int(row['STATUS']))}"
 
 
@@ -149,7 +150,10 @@ def _draw_relation(
     left.set_ylabel("Energy (keV)")
     left.set_title("Channel-energy relation")
     energy = shown[0] * x + shown[1]
-    label = f"fitted: {gain:.5f} keV/channel, {offset:.3f} keV" if valid else "prior (no valid fit)"
+    label = "prior (no valid fit)"
+    if valid:
+        label = f"fitted: {with_error(gain, row['GAIN_ERR'], '{:.5f}', 'keV/channel')},"
+        label += f" {with_error(offset, row['OFFSET_ERR'], '{:.3f}', 'keV')}"
     left.plot(x, energy, color=MODEL_COLOUR if valid else "0.4", lw=1.4, label=label)
     places = position(table.energy_keV, *shown)
     left.plot(places, table.energy_keV, "o", color=DATA_COLOUR, ms=3, label="lines of the table")

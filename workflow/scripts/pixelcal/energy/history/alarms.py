@@ -1,4 +1,4 @@
-"""What somebody has to look at: one line each, the most serious first."""
+"""The alarms of a history: one line each, the most serious first."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = (
 """The most serious first. The last says which file is in force, and is no alarm."""
 
 MOST_PIXEL_LINES = 200
-"""Of one kind; how many more there are stands in the last of them."""
+"""Of one kind; the last of them says how many more there are."""
 
 
 class Alarm(NamedTuple):

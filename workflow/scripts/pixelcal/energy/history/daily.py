@@ -90,7 +90,7 @@ def scatter_covariance(
     `seconds` (t,) are the lengths of the runs. Of triples of neighbours that are all short, or all
     long, the robust variances of both energies, of their sum and of their difference give the
     covariance of each pixel; that of the typical pixel where a pixel has fewer than
-    `LEAST_TRIPLES`. What the camera does in common is taken out before.
+    `LEAST_TRIPLES`. The motion common to the camera is subtracted before.
     """
     known = np.isfinite(gain)
     pivots = inner_energies_keV(instrument.requirement)

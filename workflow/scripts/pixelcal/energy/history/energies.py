@@ -37,11 +37,11 @@ class Reference(NamedTuple):
 
 
 def usable(status: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Measurements (n, t) that count for their pixel, and those that count for what is in common.
+    """Measurements (n, t) that count for their pixel, and those that count for the common motion.
 
     Doubtful fits do not count. A fit that is no more than poor counts for a pixel most of whose
     fits are: its response is unlike the model, always in the same way. An outlier counts for its
-    pixel, which may well have jumped, and for nobody else.
+    pixel, which may have jumped, but not for the camera and the module.
     """
     trusted = is_trusted(status)
     poor = (status & ~int(EnergyStatus.OUTLIER)) == int(EnergyStatus.POOR_FIT)

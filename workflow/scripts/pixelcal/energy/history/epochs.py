@@ -89,7 +89,7 @@ def utc(seconds: float) -> str:
 def read_epochs(paths: Sequence[str | Path], instrument: Instrument) -> Epochs:
     """The relations in files, sorted by time.
 
-    Where one exposure lies within another, as the first seconds of it, as many as possible are
+    Where one exposure is part of another, such as its first seconds, as many as possible are
     kept that are apart, of equally many the longest; a warning names those left out.
 
     Raises
@@ -195,8 +195,8 @@ def _apart(paths: list[str], spans: np.ndarray) -> list[int]:
     left = [paths[number] for number in order if number not in kept]
     if left:
         LOGGER.warning(
-            "history: %s left out, as their data are in %s too; to follow the camera in time, give"
-            " exposures that are apart",
+            "history: %s left out, because their data are in %s too; to follow the camera in time,"
+            " give exposures that are apart",
             ", ".join(left),
             ", ".join(paths[number] for number in kept),
         )

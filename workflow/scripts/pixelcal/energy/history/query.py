@@ -72,7 +72,7 @@ def mission_seconds(when: str | date | datetime) -> float:
             when = datetime.fromisoformat(when.strip())
         except ValueError:
             raise InputError(
-                f"date {when!r} is none; give it as 2025-03-20 or 2025-03-20T12:00:00 (UTC)"
+                f"date {when!r} is not a date; write it as 2025-03-20 or 2025-03-20T12:00:00 (UTC)"
             ) from None
     if not isinstance(when, datetime):
         when = datetime(when.year, when.month, when.day)
@@ -90,7 +90,7 @@ def find_relation(tables: HistoryTables, pixel: int, when: str | date | datetime
     pixel : int
         DETNUM.
     when : date or time, UTC
-        A date without a time stands for its last second.
+        A date without a time means its last second.
 
     Raises
     ------

@@ -33,7 +33,7 @@ class HistoryTables(NamedTuple):
 
     @property
     def energies_keV(self) -> list[str]:
-        """Reference energies as they stand in the names of columns, rising."""
+        """Reference energies in the names of columns, rising."""
         return [name.partition("_")[2] for name in self.rows.colnames if name[:7] == "CHANGE_"]
 
 

@@ -12,14 +12,14 @@ from pixelcal.report.frame import decimals
 from pixelcal.report.numbers import number, pvalue
 
 HEADINGS = ("Energy (keV)", "Excess (counts)", "Of the model", "Significance (σ)", "Perhaps")
-MODULE_WORDS = ("modules as the camera", "modules that stand off", "not among the pixels added up")
+MODULE_WORDS = ("modules like the camera", "modules that deviate", "not among the pixels added up")
 
 
 def sentence(exposure: Products) -> str:
     """How well the camera, and its modules against it, agree with chance."""
     found = exposure.validation.get("adequacy")
     if not found:
-        return "No residuals were kept: the method is another one, or the product is older."
+        return "There are no residuals: the method is another one, or the product is older."
     text = (
         f"Residuals of {found['n_pixels']} pixels: chi-square {_chi_square(found)}; modules against"
         f" the camera: {_chi_square(found['modules'])}."
@@ -108,7 +108,7 @@ def residuals(exposure: Products) -> dict | None:
 
 
 def module_map(exposure: Products, pixel_map, highest: int) -> list[dict]:
-    """A small map of the modules that stand off from the camera; empty where none does."""
+    """A small map of the modules that deviate from the camera; empty where none does."""
     found = exposure.validation.get("adequacy")
     if not found or not found["modules"]["worst"]:
         return []

@@ -14,7 +14,7 @@ PULL_RANGE = (-5.0, 5.0)
 PASSES, FAILS, WITHOUT_VALID_FIT, NOT_COUNTED = range(4)
 PASS_WORDS = (
     "meets the requirement at all reference energies",
-    "over it at one or more",
+    "exceeds it at one or more",
     "no valid fit",
     "masked by the user",
 )

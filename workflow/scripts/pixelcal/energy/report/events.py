@@ -24,9 +24,9 @@ class Fate(NamedTuple):
     n : int
         How many they are.
     n_tested : int
-        How many events came to this test: those that nobody asked to leave out before.
+        How many events came to this test: those that no setting left out before.
     is_lost : bool
-        Whether nobody asked to leave them out, and more than WARN_FRACTION of `n_tested` are lost.
+        Whether no setting leaves them out, and more than WARN_FRACTION of `n_tested` are lost.
     """
 
     text: str
@@ -81,7 +81,7 @@ def warnings(exposure: Products) -> list[str]:
 
 
 def losses(exposure: Products) -> tuple[int, int] | None:
-    """Events that are lost though nobody asked to leave them out, and those read.
+    """Events that are lost, although no setting asks for it, and those read.
 
     None where the spectra do not say it: older ones, and ready spectra.
     """

@@ -113,7 +113,7 @@ def reason(exposure: Products, row: int) -> str:
 
 
 def _detail(exposure: Products, bit: int, relation) -> str:
-    """What a STATUS bit stands on, where the relation says it."""
+    """The numbers behind a STATUS bit, where the relation has them."""
     if bit == EnergyStatus.TOO_FEW_COUNTS:
         return f": {int(relation['COUNTS'])} of the {exposure.settings['min_counts']} needed"
     if bit == EnergyStatus.NOT_CONVERGED:

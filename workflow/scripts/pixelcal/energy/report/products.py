@@ -1,4 +1,4 @@
-"""What the report reads: the products of one exposure, as they lie on the disk."""
+"""What the report reads: the products of one exposure, as its files have them."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def _energy_scale_rows(response: Response, block_names: Sequence[str]) -> list[t
 
 def warnings(exposure: Products) -> list[str]:
     """A sentence where the learning of the response is known not to have converged, and where lines
-    do not stand where they should."""
+    are not where they should be."""
     response = exposure.response
     if response is None:
         return []

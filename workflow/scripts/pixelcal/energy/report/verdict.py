@@ -85,15 +85,15 @@ def _judged(numbers: Mapping, labels: Mapping[str, str], chi_square_per_dof) -> 
     unsure = [] if numbers["truth"] else _unsure(numbers)
     if meets and unsure:
         text = (
-            "It cannot be said whether the requirement is met: what all pixels have in common is"
-            f" uncertain by {' and '.join(unsure)}; see the response, and the blocks of lines."
+            "It cannot be said whether the requirement is met: the systematic uncertainty common to"
+            f" all pixels is {' and '.join(unsure)}; see the response, and the blocks of lines."
         )
         return {"meets": None, "text": text, "reasons": reasons}
     words = "of the pixels pass" if numbers["truth"] else "of the pixels are predicted to pass"
     text = (
         f"{'Meets' if meets else 'Does not meet'} the requirement: at the worst energy,"
         f" {worst} keV, {percent(known[worst], 2)} {words}"
-        f" ({percent(REQUIRED_PASS_FRACTION, 0)} wanted)."
+        f" ({percent(REQUIRED_PASS_FRACTION, 0)} required)."
     )
     return {"meets": meets, "text": text, "reasons": reasons}
 

@@ -4,8 +4,8 @@ A single pixel has too few counts to show a line that the table lacks, and the c
 stack is that of correlated bins. The residuals of the fits (`fit.checks.residuals`) are neither:
 summed over the camera, and over each module, they have a known variance. Four things follow:
 
-- chi-square of the camera, of `n_bins` less what the fits of the pixels take up. What the learnt
-  response takes up as well is not subtracted, so the test errs on the side of silence;
+- chi-square of the camera, of `n_bins` minus what the fits of the pixels absorb. What the learnt
+  response absorbs as well is not subtracted, so the test errs on the side of silence;
 - chi-square of the modules, after the residuals of the camera are taken off: what one ASIC does;
 - regions of energy with more or fewer counts than chance gives, in windows of `WIDTHS` bins;
 - how much all of it matters: in fractions of the model, because with enough counts all is
@@ -48,7 +48,7 @@ class Residuals(NamedTuple):
     Attributes
     ----------
     counts, expected, variance : (..., n_bins) float
-        Variance of counts minus expected counts, less what the fits take up.
+        Variance of counts minus expected counts, without what the fits absorb.
     """
 
     counts: np.ndarray
@@ -131,7 +131,7 @@ def as_residuals(rows) -> Residuals:
 
 
 def typical_pixels(of_pixels: Residuals, status: np.ndarray) -> np.ndarray:
-    """Which pixels count, (n,) bool: with a valid fit, and none whose residuals stand off.
+    """Which pixels count, (n,) bool: with a valid fit, and none whose residuals deviate.
 
     Parameters
     ----------

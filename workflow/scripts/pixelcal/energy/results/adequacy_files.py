@@ -116,7 +116,7 @@ def adequacy_numbers(
     -------
     dict
         `n_pixels`; `chi_square`, `dof`, `pvalue` and `misfit` (relative) of the camera; the same of
-        the `modules` together, how many there are, and those that stand off (`worst`);
+        the `modules` together, how many there are, and those that deviate (`worst`);
         `regions` of energy that are off with their candidates in words, and how many there are
         (`n_regions`); the `candidates`, with what the energies (`energies_keV`) change by were they
         included, and the rows of a line table that would do so; `warnings`, sentences on what is
@@ -194,7 +194,7 @@ def _warnings_of_camera(of_camera, regions, likely, energies_keV) -> list[str]:
     if of_camera["pvalue"] < CHANCE and of_camera["misfit"] > RELEVANT:
         return [
             "The model does not describe the spectra of all pixels:"
-            f" {_chi_square_words(of_camera)}, without a region of energy that stands out."
+            f" {_chi_square_words(of_camera)}, but no single region of energy is beyond chance."
         ]
     return []
 
@@ -216,7 +216,7 @@ def _reason(likely: Sequence[Candidate], energies_keV: Sequence[float]) -> str:
 
 
 def _warnings_of_modules(of_modules, worst) -> list[str]:
-    """A sentence where modules stand off from the camera significantly, and by what matters."""
+    """A sentence where modules deviate from the camera significantly, and by enough to matter."""
     if not (of_modules["pvalue"] < CHANCE and of_modules["misfit"] > RELEVANT):
         return []
     names = ", ".join(str(one["module"]) for one in worst[:5])

@@ -71,7 +71,7 @@ def find_changes(
 
 
 def judge_change(values: np.ndarray, error: np.ndarray, threshold_sigma: float) -> Change:
-    """Judge the changes `values` (n,) with the errors (n,) of the fits.
+    """Assess the changes `values` (n,) with the errors (n,) of the fits.
 
     The sigma of a pixel is the camera's clipped spread, or a typical error where that is larger;
     what the error of a pixel has in excess of the typical one is added in quadrature, so that a

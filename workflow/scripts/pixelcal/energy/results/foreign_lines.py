@@ -78,7 +78,7 @@ class Candidate(NamedTuple):
 
 
 def not_in_table(catalogue: Sequence[Series], table: LineTable) -> list[Series]:
-    """The series less the lines that a table has; none that has no line left."""
+    """The series without the lines that a table has; a series without any line left is left out."""
     elements = np.array(table.element)
     left = []
     for series in catalogue:

@@ -68,7 +68,7 @@ def include_lines(
     expected : LineShape
         What is known of the line shape beforehand.
 
-    A log line tells of each series that is included.
+    A log line names each series that is included.
     """
     chosen = evenly(len(counts), MOST_PIXELS)
     for _ in range(MOST_SERIES):

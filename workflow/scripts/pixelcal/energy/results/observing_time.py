@@ -330,8 +330,8 @@ def _joint_pixels(rows, wanted, valid, seconds, information, response) -> Pixels
         raw = np.log(np.asarray(rows["FWHM_60"], float)[used][fitted] / response.shape.fwhm_60)
         scale = counts[fitted] / information.counts
         variance = information.log_resolution_variance(scale, np.median(raw))
-        # How little pixels differ pulls towards the camera's resolution: taken out here, as it is
-        # no knowledge about the spread of the pixels.
+        # How little pixels differ pulls towards the camera's resolution: taken out here, because it
+        # is no knowledge about the spread of the pixels.
         prior = response.population_scale[0]
         data = np.maximum(1.0 / variance - population_weight(0.0, prior) / prior**2, 1e-3)
         raw = raw / (data * variance)
@@ -343,7 +343,7 @@ def _joint_pixels(rows, wanted, valid, seconds, information, response) -> Pixels
 def _two_step_pixels(rows, wanted, valid, seconds) -> Pixels:
     """The covariances that the fits quote, about the pivot; pixels without a valid fit left out."""
     gain, offset, gain_err, offset_err, mixed = (column[valid] for column in relation_columns(rows))
-    # An energy E stands at x = (E - offset) / gain, so its error is x dgain + doffset.
+    # An energy E is at x = (E - offset) / gain, so its error is x dgain + doffset.
     x = (PIVOT_KEV - offset) / gain
     variance = x**2 * gain_err**2 + 2 * x * mixed + offset_err**2
     covariance = np.array([variance, (x * gain_err**2 + mixed) / gain, (gain_err / gain) ** 2]).T

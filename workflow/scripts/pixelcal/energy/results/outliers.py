@@ -89,7 +89,7 @@ def find_second_states(sigma, tail) -> np.ndarray:
         Significance, the largest of many; NaN where it is not known. Where it is larger than by
         chance in the whole camera, the response does not quite describe it: that does not count.
     tail : (n,) float
-        Factor on the tail. Nor does what pixels with more tail have in common: theirs is also
+        Factor on the tail. Nor does the tail common to pixels with more of it: theirs is also
         longer, which counts at a gain some 4 % higher look like.
     """
     sigma = np.asarray(sigma, float)
@@ -142,7 +142,7 @@ def camera_drift(drift_keV) -> float:
 def drifts_as_the_camera(drift_keV) -> np.ndarray:
     """Which pixels change within the exposure as all others do, (n,) bool.
 
-    A small change that the camera has in common, by its temperature or its age, makes lines wider
+    A small change of the whole camera, by its temperature or its age, makes lines wider
     and leaves no pixel doubtful. By a large one there is no relation of the whole exposure.
     """
     common = camera_drift(drift_keV)
@@ -174,7 +174,7 @@ def find_unsteady(first_fraction, counts) -> np.ndarray:
 def find_outliers(
     x, y, gain, offset, gain_err, offset_err, gain_offset_cov, *, judged_keV, module=None
 ) -> np.ndarray:
-    """Which pixels stand out against their neighbours.
+    """Which pixels are outliers against their neighbours.
 
     Modules may differ as wholes, in their electronics or their temperature: what a pixel has in
     common with its module is taken out first.

@@ -105,7 +105,7 @@ def changed_list(
 def _spread_remark(name: str, change: Change, form: str) -> str:
     """What the changes are measured by."""
     if not np.isfinite(change.spread):
-        return f"{name}: too few pixels for a spread; judged by the error of each fit"
+        return f"{name}: too few pixels for a standard deviation; assessed by the error of each fit"
     mean, spread = form.format(change.centre), form.format(change.spread)
     return f"{name}: mean change {mean}, standard deviation {spread} (sigma-clipped)"
 

@@ -33,7 +33,7 @@ class Systematics(NamedTuple):
     ----------
     common, individual : (n, 3, 3) float
         Covariances of stretch, shift (keV) and bend (keV), as `energy_scale.systematic_sigma` takes
-        them: what the pixels of a kind have in common, and what each has by itself.
+        them: that common to the pixels of a kind, and that of each pixel alone.
     ends_keV : (2,) float
         Lowest and highest line.
     nonlinearity : (2,) float, keV/keV
@@ -58,12 +58,12 @@ class Systematics(NamedTuple):
         return np.hypot(covered, away)
 
     def common_sigma(self, energy_keV: float) -> np.ndarray:
-        """Standard deviations (n,), keV, of what the energies of all pixels have in common."""
+        """Standard deviations (n,), keV, of the systematic uncertainty common to all pixels."""
         covered = systematic_sigmas(energy_keV, self.common)
         return np.hypot(covered, self.allowance(energy_keV))
 
     def own_sigma(self, energy_keV: float) -> np.ndarray:
-        """Standard deviations (n,), keV, of what the energy of each pixel has by itself."""
+        """Standard deviations (n,), keV, of the systematic uncertainty of each pixel alone."""
         covered = systematic_sigmas(energy_keV, self.individual)
         return np.hypot(covered, self.away(energy_keV))
 
@@ -86,7 +86,7 @@ class Systematics(NamedTuple):
 
 
 def unknown_systematics(n: int) -> Systematics:
-    """Those of `n` pixels where nobody looked: NaN."""
+    """Those of `n` pixels where it is not known: NaN."""
     return Systematics(*np.full((2, n, 3, 3), np.nan))
 
 
@@ -118,7 +118,7 @@ def with_systematics(
 ) -> np.ndarray:
     """The rows (n,) of a relation with a column (keV) for each reference energy, after the others.
 
-    NaN without a valid fit, and for all pixels where nobody looked (None).
+    NaN without a valid fit, and for all pixels where it is not known (None).
     """
     valid = has_valid_fit(rows["STATUS"])
     known = systematics or unknown_systematics(len(rows))

@@ -51,7 +51,7 @@ def validate(
         (bool), `status_counts` (pixels with each bit), and `energies`: for each energy, written as
         "4", the numbers of `energy_numbers` over all valid fits, over the good pixels under `good`,
         pass fractions without doubtful fits under `trusted`, and `common_sigma_keV`, the systematic
-        uncertainty that pixels have in common, `own_sigma_keV`, that of each by itself.
+        uncertainty common to all pixels, `own_sigma_keV`, that of each pixel alone.
     """
     status = np.asarray(rows["STATUS"])
     wanted = (status & EnergyStatus.MASKED) == 0

@@ -156,8 +156,8 @@ def expected_counts(
 ):
     """Expected single-event counts between `edges_keV` (m + 1,) with a free field of view.
 
-    `multiple_fraction` of the photons that can be shared is missing, as those are multiple events.
-    The threshold cuts at `detector.threshold`. Returns (m,) float.
+    `multiple_fraction` of the photons that can be shared is missing, because those are multiple
+    events. The threshold cuts at `detector.threshold`. Returns (m,) float.
     """
     centres = (ENERGY_GRID_KEV[:-1] + ENERGY_GRID_KEV[1:]) / 2
     energy = np.concatenate([centres, background.line_energy_keV])

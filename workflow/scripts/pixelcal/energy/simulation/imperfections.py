@@ -53,7 +53,7 @@ class Imperfections:
     extra_rates : tuple of (element or element and "L", rate in 1/s)
         Lines that the line table lacks: solder, contacts, circuits, an alloy of the shield.
     line_shift : tuple of (element, keV)
-        The lines of an element stand elsewhere; tables differ by tens of eV for heavy elements
+        The lines of an element are elsewhere; tables differ by tens of eV for heavy elements
         (Deslattes et al. 2003, Rev. Mod. Phys. 75, 35).
     threshold : (lowest, highest)
         Thresholds are uniform between; some pixels of ECLAIRs have high ones (Xie et al. 2024,

@@ -1,10 +1,10 @@
-"""The camera, its modules and its pixels apart: what each level does in common, epoch by epoch.
+"""The camera, its modules and its pixels apart: the common motion of each level, epoch by epoch.
 
 A pixel's energies are the sum of the motion of the camera, of its module against the camera, and of
 the pixel against its module. The common motions are weighted means over pixels of what is left when
 each pixel's level between two of its changes is taken out (two-way layout with empty cells): a
 pixel that jumps, or is missing, does not move the others. With errors that are alike the three
-levels are independent, and each is smoothed by itself.
+levels are independent, and each is smoothed alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 LEAST_PIXELS = 4
-"""Fewer pixels have no motion in common."""
+"""Fewer pixels have no common motion."""
 
 SETTLED_KEV = 1e-5
 """Motions that change by less from round to round, but for a constant, have settled."""
@@ -59,7 +59,7 @@ def groups_of(module: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def typical_motion(y: np.ndarray, counts: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Medians (g, t, 2) over the pixels of each group of how far they are from their own medians.
 
-    A first motion in common that no jump of a pixel pulls. `counts` (n, t) says which measurements
+    A first common motion that no jump of a pixel pulls. `counts` (n, t) says which measurements
     count, `group` (n,) is -1 for a pixel of none.
     """
     free = np.where(counts[:, :, None], y, np.nan)
@@ -144,7 +144,7 @@ def _stretches(opened: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def against(level: Level, common: Level, row: np.ndarray, fraction: np.ndarray) -> Level:
-    """Series of a level minus the motion that they have in common.
+    """Series of a level minus their common motion.
 
     Parameters
     ----------

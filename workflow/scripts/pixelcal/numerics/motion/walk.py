@@ -7,7 +7,7 @@ its own. A covariance is a triple: variance of the first, covariance, variance o
 The filter runs forwards and backwards, and the two meet (two-filter smoother; Fraser & Potter 1969,
 IEEE Trans. Autom. Control 14, 387): what is known of an epoch by those before, and by those after.
 For a random walk that is measured directly the start is exactly diffuse: the first measurement is
-the first estimate. Where the state is *opened* it starts anew: nothing before tells of it.
+the first estimate. Where the state is *opened* it starts again, independent of what was before.
 
 A step between two epochs is tested by how far the two filters are apart, which is the
 likelihood-ratio statistic of a shock of the state; a single wild measurement by how far it is from
@@ -86,7 +86,7 @@ def run_filter(y, r, days, walk, opened, used, backwards, out):
 def log_likelihood(y, r, days, walk, opened, used, gate):
     """Log-likelihood of one series.
 
-    A surprise beyond the chi-square `gate` counts no more than that, and starts the series anew: a
+    A surprise beyond the chi-square `gate` counts no more than that, and starts the series again: a
     jump that is not yet known does not widen the walk.
     """
     a0 = a1 = p00 = p01 = p11 = np.nan
@@ -140,7 +140,7 @@ def smooth(y, r, days, walk, opened, used):
     walk : (n, 3) keV2/d
         Covariance of the steps of each series.
     opened : (n, t) bool
-        Whether the state starts anew with the epoch.
+        Whether the state starts again with the epoch.
     used : (n, t) bool
         Whether the measurement counts; where it does not, the epoch is interpolated.
 

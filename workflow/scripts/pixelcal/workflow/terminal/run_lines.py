@@ -1,6 +1,6 @@
 """What a run prints: a line for each step that is done, and at its end the verdict or the error.
 
-Snakemake's output of 18 lines a job stays where it is asked for (`--verbose`, `--printshellcmds`,
+Snakemake's output of 18 lines per job stays where it is asked for (`--verbose`, `--printshellcmds`,
 `--quiet`, a dry run), and in the files of .snakemake/log.
 
 Snakemake hands out what happens as records of the standard library's logging, of which each has an
@@ -83,7 +83,7 @@ def speak(workflow, products: Mapping[str, str]) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line among those of a run, as a remark; the files of .snakemake/log get it too."""
+    """Print a line among those of a run, in yellow; the files of .snakemake/log get it too."""
     logging.getLogger(LOGGER).warning(text)
 
 
@@ -94,7 +94,7 @@ def _wants_lines(settings) -> bool:
 
 
 def is_coloured(stream, nocolor: bool = False) -> bool:
-    """Whether a stream is a terminal that shows colours and nobody wants none (no-color.org)."""
+    """Whether a stream is a terminal with colours that no setting turns off (no-color.org)."""
     wanted = not nocolor and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return wanted and bool(getattr(stream, "isatty", lambda: False)())
 

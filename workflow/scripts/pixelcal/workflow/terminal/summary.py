@@ -64,7 +64,7 @@ def energy_lines(summary: Mapping, page: str) -> list[Line]:
 
 
 def _losses(exposure: Mapping) -> list[str]:
-    """A sentence on the events that are lost though nobody asked for it; none where not known."""
+    """A sentence on the events that are lost; none where not known."""
     lost, read = exposure["events_lost"], exposure["events_read"]
     if read is None:
         return []
@@ -141,7 +141,7 @@ def failure_lines(failures: Iterable[Failure]) -> list[str]:
         jobs.setdefault(_reason(failure), []).append(failure)
     lines = []
     for reason, same in list(jobs.items())[:MOST_FAILURES]:
-        others = f" (and {len(same) - 1} more of the kind)" if len(same) > 1 else ""
+        others = f" (and {len(same) - 1} more of this kind)" if len(same) > 1 else ""
         first = same[0]
         if reason:
             lines.append(f"{first.name}{others}: {reason}")
@@ -161,7 +161,11 @@ def _reason(failure: Failure) -> str:
     if not found:
         return ""
     reason = found[-1].removeprefix(f"{failure.name}: ")
-    return f"{reason}; its traceback: {failure.log}" if reason.endswith("by a fault") else reason
+    return (
+        f"{reason}; its traceback: {failure.log}"
+        if reason.endswith("by an internal error")
+        else reason
+    )
 
 
 def in_words(seconds: float) -> str:

@@ -126,7 +126,7 @@ function draw_passes() {
       type: "line", xref: "paper", x0: 0, x1: 1, y0: wanted, y1: wanted, line: {color: soft, width: 1.5, dash: "dash"},
     }],
     annotations: [{
-      xref: "paper", x: 1, y: wanted, xanchor: "right", yanchor: "top", text: `${wanted} % wanted`, showarrow: false,
+      xref: "paper", x: 1, y: wanted, xanchor: "right", yanchor: "top", text: `${wanted} % required`, showarrow: false,
       font: {color: soft, size: 11},
     }],
   });
