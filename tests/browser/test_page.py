@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from helpers.chromium import COMMAND, MISSING
 from helpers.page_actions import (
     REQUIRED_S,
     TABLE,
@@ -22,6 +23,10 @@ from helpers.page_actions import (
     title,
     too_wide,
 )
+from PIL import Image
+
+import report_pictures
+from pixelcal.errors import InputError
 
 PAPER_PX, MOST_PAGES = 703, 8
 """Width of A4 between the margins, and what the whole page may take of it."""
@@ -216,6 +221,25 @@ def test_numbers_of_the_table_are_those_of_the_validation(page, camera):
 
 
 # --- choosing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(COMMAND is None, reason=MISSING)
+def test_pictures_for_the_documentation(camera, tmp_path):
+    """As tall as what they show, in few colours."""
+    taken = tmp_path / "pictures"
+    taken.mkdir()
+    report_pictures.take_pictures(camera[1], taken)
+    assert {path.name for path in taken.iterdir()} == set(report_pictures.PICTURES)
+    for path in taken.iterdir():
+        with Image.open(path) as picture:
+            assert picture.width == 1385 and 800 < picture.height < 3000
+            assert picture.mode == "P"
+        assert path.stat().st_size < 300_000
+
+
+def test_pictures_need_a_page(tmp_path):
+    with pytest.raises(InputError, match="no such page; make it with make run"):
+        report_pictures.take_pictures(tmp_path / "report.html", tmp_path)
 
 
 def test_every_exposure_and_quantity_can_be_chosen(page):

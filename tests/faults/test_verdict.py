@@ -129,7 +129,7 @@ def test_the_systematic_uncertainty_counts(shift_keV, with_truth, says, tmp_path
         says is CANNOT,
     ]
     if says is CANNOT:
-        assert "uncertain by 0.22 keV at 4 keV and 0.20 keV at 15 keV" in text
+        assert "common to all pixels is 0.22 keV at 4 keV and 0.20 keV at 15 keV" in text
 
 
 # --- E19: two words -------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ def test_a_relation_written_and_read(relation, tmp_path):
     [
         ({"start": "2025-03-17"}, "give both start and stop"),
         ({"start": "2025-03-17", "stop": "2025-03-17"}, "is not after start"),
-        ({"start": "17 March", "stop": "2025-03-17"}, "date '17 March' is none"),
+        ({"start": "17 March", "stop": "2025-03-17"}, "date '17 March' is not a date"),
     ],
 )
 def test_a_mistake_about_times(relation, tmp_path, times, said):

@@ -65,7 +65,7 @@ def test_rows_of_pixels(pixel_map):
         ("DETNUM,X,Y\n0,0,0\n", "MODULE, SECTOR"),
         ("DETNUM,X,Y,MODULE,SECTOR\n0,0,a,0,0\n", "whole number"),
         ("DETNUM,X,Y,MODULE,SECTOR\n0,0\n", "whole number"),
-        ("DETNUM,X,Y,MODULE,SECTOR\n", "needs rows"),
+        ("DETNUM,X,Y,MODULE,SECTOR\n", "must have rows"),
         ("DETNUM,X,Y,MODULE,SECTOR\n0,0,0,0,0\n0,1,0,0,0\n", "two rows"),
         ("DETNUM,X,Y,MODULE,SECTOR\n0,0,0,0,0\n1,0,0,0,0\n", "same X and Y"),
     ],

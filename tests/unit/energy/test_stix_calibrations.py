@@ -70,7 +70,7 @@ def test_the_real_look_up_table():
         ("900,many,1,1,920\n", "does not hold numbers"),
         ("900,0.109\n", "does not hold numbers"),
         ("900,0.109,0,0,920\n", "pixel 0 occurs twice"),
-        ("900,0.109,0,99,920\n", "DETNUM 1188 is no pixel"),
+        ("900,0.109,0,99,920\n", "DETNUM 1188 is not a pixel"),
         ("900,109,5,1,920\n", "GAIN 436 keV/chan"),
     ],
     ids=["words", "short", "twice", "another detector", "eV"],

@@ -58,9 +58,9 @@ with running(snakemake) as progress:
         "%d pixels: %d dead, %d ignored", len(peaks.pixel), peaks.dead.sum(), peaks.off.sum()
     )
     cards = [
-        ("RUNNAME", params.run, "brightest run, whose waveforms these are"),
+        ("RUNNAME", params.run, "brightest run, in which the peaks were found"),
         ("TIMESKEW", options["time_skew"], "each pixel has its own peak"),
-        ("SOLO", options["solo_pixels"], "only one pixel per ASIC is on"),
+        ("SOLO", options["solo_pixels"], "one pixel per ASIC is switched on"),
         ("NDEAD", int(peaks.dead.sum()), "pixels without a signal"),
         ("NOFF", int(peaks.off.sum()), "pixels ignored by SOLO"),
         ("NSAMPLES", properties.n_samples, "samples of a waveform"),

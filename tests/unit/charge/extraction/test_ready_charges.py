@@ -77,7 +77,7 @@ def test_charges_of_an_adc_in_another_unit_are_warned_of(tmp_path):
     values = np.random.default_rng(6).integers(200, 300, (N_EVENTS, 5)) * 0.37
     path = write_charges(tmp_path / "a.h5", values)
     said = run_ready(tmp_path, "charges", {"a": path}, range(5)).said
-    assert "pixel 0 has few different charges" in said
+    assert "pixel 0 has few distinct charges" in said
     path = write_charges(tmp_path / "a.h5", values, attributes={"step": 0.37})
     assert "few different charges" not in run_ready(tmp_path, "charges", {"a": path}, range(5)).said
 

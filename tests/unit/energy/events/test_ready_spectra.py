@@ -128,8 +128,8 @@ def test_channels_are_rebinned(tmp_path):
         ),
         ({"counts": COUNTS[:, :1000], "form": "1000J"}, "has 1000 channels, and ECLAIRs has 1024"),
         ({"detnum": np.array([1, 1, 2])}, "pixel 1 occurs twice"),
-        ({"detnum": np.array([1, 6400, 2])}, "DETNUM 6400 is no pixel"),
-        ({"detnum": np.array([-1, 3, 2])}, "DETNUM -1 is no pixel"),
+        ({"detnum": np.array([1, 6400, 2])}, "DETNUM 6400 is not a pixel"),
+        ({"detnum": np.array([-1, 3, 2])}, "DETNUM -1 is not a pixel"),
         ({"INSTRUME": "STIX"}, "is of another camera"),
     ],
 )

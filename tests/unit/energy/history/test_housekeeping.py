@@ -119,7 +119,7 @@ def test_values_are_means_of_an_epoch_or_between_its_neighbours():
     ("columns", "words"),
     [
         ({"TIME": ["2024-01-01"]}, "lacks the column"),
-        ({"TIME": ["Monday"], "T": [1.0]}, "column TIME: date 'Monday' is none"),
+        ({"TIME": ["Monday"], "T": [1.0]}, "column TIME: date 'Monday' is not a date"),
         ({"TIME": ["2024-01-01"], "T": ["cold"]}, "column T does not hold numbers"),
     ],
 )

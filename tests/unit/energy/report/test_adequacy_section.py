@@ -77,7 +77,7 @@ def test_the_sentence_says_how_much_and_how_many():
 def test_nothing_that_is_off():
     text = adequacy.sentence(exposure(FOUND | {"regions": [], "n_regions": 0}))
     assert text.endswith("No region of energy is off by more than chance.")
-    assert "No residuals" in adequacy.sentence(exposure(None))
+    assert "There are no residuals" in adequacy.sentence(exposure(None))
     for part in (adequacy.table, adequacy.candidates):
         assert part(exposure(None)) == []
     assert adequacy.module_map(exposure(None), None, 0) == []

@@ -145,7 +145,7 @@ def charge_hdus(
     their X and Y, which the file of the peaks has otherwise.
     """
     image = fits.ImageHDU(charges.charges, name="CHARGES")
-    step_card = ("STEP", step, "charge of one unit; 0: charges as they are")
+    step_card = ("STEP", step, "charge per unit of CHARGES; 0: not scaled")
     events = event_cards(charges.n_read, charges.bad)
     append_cards(image.header, [step_card, *events, *cards])
     ids = np.zeros(len(charges.event_id), [("EVENT_ID", "i8")])
@@ -222,9 +222,9 @@ def option_cards(settings: Mapping) -> list[tuple]:
         ("WINDOW", settings["window"], "samples summed"),
         ("WINSHIFT", settings["window_shift"], "samples from the window's start to the peak"),
         ("TIMESKEW", settings["time_skew"], "each pixel has its own peak"),
-        ("BASELINE", settings["baseline"], "what is subtracted"),
-        ("NBASE", window_of(settings).baseline_samples, "first samples, whose mean it is"),
-        ("SOLO", settings["solo_pixels"], "only one pixel per ASIC is on"),
+        ("BASELINE", settings["baseline"], "none, or event: mean of the first samples"),
+        ("NBASE", window_of(settings).baseline_samples, "first samples, averaged for the baseline"),
+        ("SOLO", settings["solo_pixels"], "one pixel per ASIC is switched on"),
         ("MAXEV", settings["max_events"] or 0, "events read at most; 0: all"),
     ]
 

@@ -38,7 +38,7 @@ class Peaks:
     dead : (n,) bool
         No signal in a run of which all pixels see the light.
     off : (n,) bool
-        Ignored, as only one pixel per ASIC is on.
+        Ignored, as one pixel per ASIC is switched on.
     mean_waveform : (n, n_samples) float64
     places : (2, n) float64, or None
         x and y (m) as the run has them, NaN where it does not have a pixel.
@@ -136,7 +136,7 @@ def find_peaks(
         True: the peak of each pixel, and for one without a signal that of the camera. False: all
         have that of the camera, the median of the pixels with a signal.
     solo_pixels : bool
-        Whether only one pixel per ASIC is on.
+        Whether one pixel per ASIC is switched on.
     error : (n,) float, optional
         Standard error of a sample of the mean waveform.
 

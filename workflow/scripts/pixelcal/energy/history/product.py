@@ -266,7 +266,7 @@ def housekeeping_hdu(history: History, name: str, values, found) -> fits.BinTabl
     known = values[np.isfinite(values)]
     cards = [
         ("HKNAME", name, "column of the housekeeping"),
-        ("HKEPOCHS", len(known), "epochs of which it is known"),
+        ("HKEPOCHS", len(known), "epochs with a known value"),
     ]
     if len(known):
         cards += [("HKLEAST", known.min(), "smallest"), ("HKMOST", known.max(), "largest")]

@@ -64,7 +64,7 @@ function signed_deviance(n, m) {
 }
 
 function draw_fit() {
-  if (selected === null) return say("fit", "No pixel is chosen.");
+  if (selected === null) return say("fit", "No pixel is selected.");
   const exposure = current(), pixel = camera.pixel[selected], fit = exposure.fits[pixel];
   if (!fit) {
     const file = `${data.results}/sstcam/pixels/${String(pixel).padStart(4, "0")}.png`;

@@ -112,7 +112,7 @@ function blocks_of(fit) {
 }
 
 function draw_fit() {
-  if (selected === null) return say("fit", "No pixel is chosen.");
+  if (selected === null) return say("fit", "No pixel is selected.");
   const exposure = current(), detnum = camera.pixel[selected], fit = exposure.fits[detnum];
   if (!fit) {
     const file = `${data.folder}/${exposure.name}/pixels/${String(detnum).padStart(4, "0")}.png`;
