@@ -1,6 +1,6 @@
 """Writes docs/images/report.png and report-errors.png, pictures of the page of a run.
 
-PYTHONPATH=workflow/scripts:tests python docs/tools/report_pictures.py [results/report.html]
+PYTHONPATH=workflow/scripts python docs/tools/report_pictures.py [results/report.html]
 
 Needs a chromium command, and the default run (`make run`). The page is opened in light colours,
 1400 px wide, with one exposure and one pixel chosen.
@@ -13,9 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers.chromium import COMMAND, MISSING, Chromium
-from helpers.page_actions import choose
-
+from chromium import COMMAND, MISSING, Chromium
 from gallery import shrink
 from pixelcal.errors import InputError
 
@@ -64,7 +62,11 @@ def take_pictures(page: Path, folder: Path = FOLDER) -> None:
             "Array.from(document.getElementById('exposure').options, o => o.text)"
         )
         if EXPOSURE in exposures:
-            choose(browser, "exposure", exposures.index(EXPOSURE))
+            browser.run(
+                "{ const list = document.getElementById('exposure');"
+                f" list.value = '{exposures.index(EXPOSURE)}';"
+                " list.dispatchEvent(new Event('change')); }"
+            )
         browser.run(f"location.hash = '#pixel={PIXEL}'")
         for name, (plots, first, end) in PICTURES.items():
             for plot in plots:

@@ -1,7 +1,8 @@
 """One headless browser for all tests of this folder; without a browser they are skipped."""
 
 import pytest
-from helpers.chromium import COMMAND, MISSING, Chromium
+
+from chromium import COMMAND, MISSING, Chromium
 
 
 @pytest.fixture(scope="session")

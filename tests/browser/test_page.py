@@ -5,7 +5,6 @@ import re
 
 import numpy as np
 import pytest
-from helpers.chromium import COMMAND, MISSING
 from helpers.page_actions import (
     REQUIRED_S,
     TABLE,
@@ -26,6 +25,7 @@ from helpers.page_actions import (
 from PIL import Image
 
 import report_pictures
+from chromium import COMMAND, MISSING
 from pixelcal.errors import InputError
 
 PAPER_PX, MOST_PAGES = 703, 8

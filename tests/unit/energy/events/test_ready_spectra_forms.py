@@ -442,7 +442,7 @@ def test_an_integration_time_of_a_tenth_is_mended(tmp_path, caplog):
     )
     with caplog.at_level(logging.WARNING):
         assert read_stix(path).seconds == 7200.0
-    assert "integration time 720 s is shorter than the live time 6500 s" in caplog.text
+    assert "integration time 720 s is shorter than the live time 6.5 ks" in caplog.text
 
 
 def test_rows_that_overlap_and_differ_are_told(tmp_path):

@@ -24,6 +24,7 @@ from pixelcal.io.checksums import check_sums
 from pixelcal.io.columns import find_column
 from pixelcal.io.fits_files import is_fits, open_fits
 from pixelcal.io.tables import read_table
+from pixelcal.report.numbers import duration
 
 logger = logging.getLogger("pixelcal")
 
@@ -38,15 +39,17 @@ TENTHS = 10.0
 """STIX's files of 2020 give an integration time of a tenth of what it is: their live time, in
 milliseconds, is longer than it."""
 
+EXACT = 6
+"""Digits of a duration that a message compares."""
 TOO_SHORT = (
-    "spectra %s: the integration time %g s is shorter than the live time %g s; it is taken ten"
+    "spectra %s: the integration time %s is shorter than the live time %s; it is taken ten"
     " times as long, as in files of STIX of 2020"
 )
 DELIVERED_TWICE = "spectra %s: %d of %d rows of counts repeat another row; each counts once"
 
 FEWER_SECONDS = (
     "spectra %s: %d pixels have counts in some of the runs alone; their exposure is shorter than"
-    " the %g s written, so their rates are too low"
+    " the %s written, so their rates are too low"
 )
 
 
@@ -369,7 +372,8 @@ def _exposure_of_runs(counts, seconds: list[float], runs, where: str) -> float:
     longest = of_pixel.max()
     fewer = (of_pixel > 0) & (of_pixel < longest * (1 - 1e-6))
     if fewer.any():
-        logger.warning(FEWER_SECONDS, where.removeprefix("spectra "), fewer.sum(), longest)
+        written = duration(longest, EXACT)
+        logger.warning(FEWER_SECONDS, where.removeprefix("spectra "), fewer.sum(), written)
     return float(longest or sum(max(seconds[k] for k in rows) for rows in runs))
 
 
@@ -383,6 +387,7 @@ def _stix_seconds(control, index: int, where: str) -> float:
     seconds = float(of_row[names["integration_time"]])
     live = float(of_row[names["live_time"]]) / 1000.0 if "live_time" in names else 0.0
     if live > seconds:
-        logger.warning(TOO_SHORT, where.removeprefix("spectra "), seconds, live)
+        times = duration(seconds, EXACT), duration(live, EXACT)
+        logger.warning(TOO_SHORT, where.removeprefix("spectra "), *times)
         seconds *= TENTHS
     return seconds

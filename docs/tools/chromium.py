@@ -71,7 +71,7 @@ class Chromium:
         for end in (command_read, answer_write, *ours):
             os.close(end)
         targets = self.send("Target.getTargets")["targetInfos"]
-        target = next(own["targetId"] for own in targets if own["type"] == "page")
+        target = next(entry["targetId"] for entry in targets if entry["type"] == "page")
         attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
@@ -129,7 +129,7 @@ class Chromium:
             details = params["exceptionDetails"]
             self.problems.append(details.get("exception", {}).get("description", details["text"]))
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning"):
-            self.problems.append(str([own.get("value") for own in params["args"]]))
+            self.problems.append(str([entry.get("value") for entry in params["args"]]))
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.problems.append(params["entry"]["text"])
         elif method == "Network.requestWillBeSent":
