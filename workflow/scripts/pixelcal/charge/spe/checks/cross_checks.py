@@ -158,16 +158,18 @@ def gain_by_moments(spectra: Spectra, expected: np.ndarray, eped, v_ped: float) 
         Its variance, from the fit.
     """
     slope, error = _transfer(spectra, spectra.counts, eped, v_ped)
-    known, _ = _transfer(spectra, expected, eped, v_ped)
-    use = (slope > 0) & (known > 0) & (error > 0)
+    known, expected_error = _transfer(spectra, expected, eped, v_ped)
+    use = (slope > 0) & (known > 0) & (error > 0) & (expected_error > 0)
     if not use.any():
         return NOTHING
     ratio, relative = slope[use] / known[use], error[use] / known[use]
-    weight = 1.0 / relative**2
-    mean_error = float(weight.sum() ** -0.5)
+    # By expected errors: those of the data are larger where the slope is by chance.
+    weight = (known[use] / expected_error[use]) ** 2
+    weight /= weight.sum()
+    mean_error = float(np.sqrt((weight**2 * relative**2).sum()))
     if not mean_error < LARGEST_ERROR:
         return NOTHING
-    return Check(float((weight * ratio).sum() / weight.sum()), mean_error)
+    return Check(float((weight * ratio).sum()), mean_error)
 
 
 def _transfer(spectra: Spectra, counts, eped, v_ped) -> tuple[np.ndarray, np.ndarray]:
