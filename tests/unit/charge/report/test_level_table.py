@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from pixelcal.charge.report.resolution import LEVEL_HEADINGS, levels_table
+from pixelcal.charge.report.resolution import LEVEL_HEADINGS, levels_table, levels_text
 
 LOWEST = {
     "nsb_per_ns": 0.0,
@@ -45,3 +45,16 @@ def test_one_level_as_the_fits_say_has_no_table():
     assert rows(LOWEST) == [] and rows() == []
     assert len(rows(LOWEST | {"pedestal_from": "dark"})) == 1
     assert levels_table(SimpleNamespace(summary={})) == []
+
+
+def test_the_verdict_names_the_levels_that_it_is_of():
+    def text(*states):
+        verdicts = [
+            {"nsb_per_ns": 0.1 * i, "state": state, "n_judged": int(state != "not measured")}
+            for i, state in enumerate(states)
+        ]
+        return levels_text(SimpleNamespace(summary={"verdicts": verdicts}))
+
+    assert text("meets", "misses", "meets") == "NSB 0.1 p.e./ns"
+    assert text("meets", "not measured", "meets") == "NSB 0 and 0.2 p.e./ns"
+    assert text("meets", "cannot be said") == "NSB 0.1 p.e./ns"

@@ -221,9 +221,10 @@ def state_of(scan: Resolution) -> State:
 
 
 def levels_text(scan: Resolution) -> str:
-    """The levels of background at which runs were assessed, as "NSB 0.125 and 1.25 p.e./ns"."""
-    verdicts = [verdict for verdict in scan.summary["verdicts"] if verdict["n_judged"]]
-    levels = sorted(verdict["nsb_per_ns"] for verdict in verdicts)
+    """The levels of background that `state_of` is of, as "NSB 0.125 and 1.25 p.e./ns"."""
+    state = state_of(scan)
+    judged = [verdict for verdict in scan.summary["verdicts"] if verdict["n_judged"]]
+    levels = sorted(v["nsb_per_ns"] for v in judged if State(v["state"]) is state)
     return f"NSB {' and '.join(f'{level:g}' for level in levels)} p.e./ns"
 
 

@@ -346,11 +346,11 @@ def _pedestal_check(runs, pixels, spe, settings) -> dict | None:
     """
     if settings.conversion != "spe":
         return None
-    # A dark run, from which the pedestal is, says nothing of it.
-    lit = [run for run in grouped_levels(runs)[0] if run.n_ph != 0]
-    first = runs.index(lit[0]) if lit else 0
-    darkest = pixels[first]
-    use = (darkest["LEFT_OUT"] & ~int(Left.NO_LIGHT)) == 0
+    # A dark run, from which the pedestal is, says nothing of it; nor one that calibrates.
+    lit = [runs.index(run) for run in grouped_levels(runs)[0] if run.n_ph != 0] or [0]
+    uses = {at: (pixels[at]["LEFT_OUT"] & ~int(Left.NO_LIGHT)) == 0 for at in lit}
+    first = next((at for at, use in uses.items() if use.any()), lit[0])
+    darkest, use = pixels[first], uses[first]
     off = (darkest["MEAN_PE"] - darkest["EXPECTED"])[use]
     error = (darkest["BIAS_ERR"] * darkest["EXPECTED"])[use]
     good = np.asarray(spe["STATUS"]) == 0
