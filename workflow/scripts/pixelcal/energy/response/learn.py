@@ -43,12 +43,15 @@ class Solved(NamedTuple):
         Of the stack by its expected counts.
     response : Response
         Without score tests.
+    shape_error : (n_shape,) float
+        Standard errors of the parameters of the shape that are fitted, by counts and priors.
     """
 
     fit: StackFit
     found: OptimizeResult
     weights: np.ndarray
     response: Response
+    shape_error: np.ndarray
 
 
 def learn_response(*data, **options) -> Response:
@@ -63,7 +66,7 @@ def learn_response(*data, **options) -> Response:
 def with_score_tests(response: Response, solved: Solved) -> Response:
     """A response with what its stack tells of terms that are not fitted: each costs as much as an
     iteration of the fit."""
-    fit, found, weights, _ = solved
+    fit, found, weights = solved.fit, solved.found, solved.weights
     gain = 0.0 if fit.terms.trapping else fit.trapping_gain(found, weights)
     told = explanations(fit, found.x, weights)
     return replace(response, trapping_gain=gain, explanations=told)
@@ -126,7 +129,8 @@ def solve_stack(
         chi_square=float(np.sum((data - model) ** 2 * weights**2)),
         dof=len(data) - int(np.count_nonzero(strengths)) - len(theta),
     )
-    return Solved(fit, found, weights, response)
+    error = np.sqrt(np.diagonal(covariance)[:n_shape])
+    return Solved(fit, found, weights, response, error)
 
 
 def _reweighted(fit: StackFit, start: LineShape):

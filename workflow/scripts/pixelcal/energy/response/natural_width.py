@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-_SCALES = (0.78133, 2.09027, 5.76815, 18.33999, 72.73657, 329.48351, 1513.6114, 7610.64436)
-_WEIGHTS = np.array([
+SCALES = (0.78133, 2.09027, 5.76815, 18.33999, 72.73657, 329.48351, 1513.6114, 7610.64436)
+WEIGHTS = np.array([
     0.4451056, 0.3333814, 0.1458405, 0.0547685, 0.0162829, 0.0036479, 0.0007866, 0.0001867,
 ])  # fmt: skip
-_WEIGHTS /= _WEIGHTS.sum()
+WEIGHTS /= WEIGHTS.sum()
 """Standard deviations of the Gaussians, in units of half the width, and their weights, whose sum is
 1. They are fitted by least squares to Voigt profiles with half widths of 0.002 to 1 standard
 deviation of the core."""
@@ -50,6 +50,6 @@ def with_natural_width(profile, measured, energy, sigma, tail_fraction, tail_mea
     half = np.asarray(width)[broad, None] / 2.0
     total[broad] = sum(
         weight * profile(measured, energy, np.hypot(sigma, scale * half), tail_fraction, tail_mean)
-        for scale, weight in zip(_SCALES, _WEIGHTS, strict=True)
+        for scale, weight in zip(SCALES, WEIGHTS, strict=True)
     )
     return total

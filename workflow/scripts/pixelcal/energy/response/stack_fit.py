@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +20,6 @@ from pixelcal.energy.response.energy_scale import bend_function, element_energy_
 from pixelcal.energy.response.line_shape import (
     TRAPPING,
     LineShape,
-    escape_peaks,
-    line_cdf,
     prior_sigma,
     shape_limits,
     shape_of,
@@ -31,6 +30,7 @@ from pixelcal.energy.response.model import (
     n_continuum_functions,
     series_of_lines,
 )
+from pixelcal.energy.response.peaks import Peaks, below_edges, lines_near, peaks_of
 from pixelcal.errors import InputError
 
 STRETCH_SHIFT_PRIOR_SIGMA = np.array([0.02, 1.0])
@@ -57,9 +57,6 @@ NUISANCE_LIMIT_KEV = 3.0
 TRAPPING_STEP = 0.002
 """Trapping by which a score test asks for it: a line at 80 keV loses 0.16 keV at most."""
 
-REACH = 12.0
-"""A line is nothing to bins further away than so many of its widths, tail and all."""
-
 DIFFERENCE, STEP_KEV = 1e-4, 1e-3
 """Steps of differences: of the parameters of the shape in units of their prior, of energies."""
 
@@ -82,6 +79,30 @@ class Terms(NamedTuple):
     quadratic: bool = False
     low: bool = False
     free_elements: tuple[str, ...] = ()
+
+
+class Parts(NamedTuple):
+    """What the counts of a stack are made of, at some parameters.
+
+    Attributes
+    ----------
+    shape : LineShape
+    peaks : Peaks
+    places : list of (n_near,) int
+        The peaks that bring counts to each block.
+    profiles : list of (5, n_near, m_b + 1) float
+        What `peaks.below_edges` returns of them.
+    lines, continua : (n bins, n_lines) and (n bins, n_functions) float
+        Counts in the bins of each line of strength 1 in its series, and of each function of a
+        continuum.
+    """
+
+    shape: LineShape
+    peaks: Peaks
+    places: list[np.ndarray]
+    profiles: list[np.ndarray]
+    lines: np.ndarray
+    continua: np.ndarray
 
 
 BENDS = {"none": (), "quadratic": ("quadratic",), "low": ("low",), "both": ("quadratic", "low")}
@@ -188,12 +209,54 @@ class StackFit:
         low = falling(energy, line_ends(self.table))[:, None][:, : int(self.terms.low)]
         return np.column_stack([energy, np.ones_like(energy), bend, elements_alone, low])
 
-    def parts(self, theta, at) -> tuple[np.ndarray, np.ndarray]:
-        """Counts in the bins of each line that stands at `at`, of strength 1 in its series, and of
-        each function of a continuum: (n bins, n_lines) and (n bins, n_functions)."""
-        shape = self.shape(theta)
-        lines, continua = _components(shape, self.table, self.edges, at, self.extra_variance)
-        return lines * line_weights(shape, self.table), continua
+    def parts(self, theta) -> Parts:
+        """What the counts of the stack are made of at `theta`; of the last one it is kept."""
+        key = theta.tobytes()
+        if key not in self._last:
+            self._last.clear()
+            self._last[key] = self._parts(theta)
+        return self._last[key]
+
+    @cached_property
+    def _last(self) -> dict:
+        """The parts of the last `theta`."""
+        return {}
+
+    def _parts(self, theta) -> Parts:
+        shape, at, width = self.shape(theta), self.positions(theta), self.table.width_keV
+        peaks = self._weighted(shape, at)
+        n_bins, n_lines = len(self.data), self.table.n_lines
+        lines, continua = np.zeros((n_bins, n_lines)), self._continua(shape)
+        places, profiles = [], []
+        for edges, bins in zip(self.edges, self._bins, strict=True):
+            near = np.flatnonzero(lines_near(shape, at, width, edges)[peaks.line])
+            places.append(near)
+            profiles.append(below_edges(peaks.numbers[:, near], edges))
+            of_line = peaks.line[near][:, None] == np.arange(n_lines)
+            weighted = of_line * peaks.numbers[0, near, None]
+            lines[bins] = np.diff(profiles[-1][0], axis=1).T @ weighted
+        return Parts(shape, peaks, places, profiles, lines, continua)
+
+    def _weighted(self, shape: LineShape, at) -> Peaks:
+        """The peaks of lines at `at` (n_lines,), by the strengths of lines within their series."""
+        line, numbers = peaks_of(shape, at, self.table.width_keV, self.extra_variance)
+        numbers[0] *= line_weights(shape, self.table)[line]
+        return Peaks(line, numbers)
+
+    @cached_property
+    def _bins(self) -> list[slice]:
+        """The bins of each block."""
+        ends = np.cumsum([0, *(len(edges) - 1 for edges in self.edges)])
+        return [slice(*pair) for pair in pairwise(ends)]
+
+    def _continua(self, shape: LineShape) -> np.ndarray:
+        """Counts per strength (n bins, n_functions) of the continua of all blocks."""
+        n_basis = n_continuum_functions(shape)
+        continua = np.zeros((len(self.data), n_basis * self.table.n_blocks))
+        for block, (edges, bins) in enumerate(zip(self.edges, self._bins, strict=True)):
+            integrals = continuum_integrals(self.table.block_limits_keV[block], edges, shape)
+            continua[bins, n_basis * block : n_basis * (block + 1)] = integrals.T
+        return continua
 
     def design(self, lines, continua) -> np.ndarray:
         """Columns of the linear model (n bins, n strengths): series of lines, then continua."""
@@ -202,8 +265,8 @@ class StackFit:
 
     def solve(self, theta, weights) -> tuple[np.ndarray, np.ndarray]:
         """Strengths at `theta`, 0 where a column of the design is, and the expected stack."""
-        design = self.design(*self.parts(theta, self.positions(theta)))
-        return self.strengths(design, weights)
+        parts = self.parts(theta)
+        return self.strengths(self.design(parts.lines, parts.continua), weights)
 
     def strengths(self, design, weights) -> tuple[np.ndarray, np.ndarray]:
         """Strengths of the columns of a design, and the expected stack."""
@@ -257,26 +320,58 @@ class StackFit:
         """Derivatives of `residuals` (n, n parameters), strengths solved for.
 
         Those of the model at fixed strengths, minus what other strengths can make of them: the
-        approximation of Kaufman (BIT 15 (1975) 49). Energies move the lines; the parameters of the
-        shape by differences.
+        approximation of Kaufman (BIT 15 (1975) 49). Those of the model are derivatives of the bins
+        against the five numbers of each peak, times those of the numbers against the parameters.
         """
-        at, (series, of_line) = self.positions(theta), series_of_lines(self.table)
-        lines, continua = self.parts(theta, at)
-        design = self.design(lines, continua)
-        strengths, here = self.strengths(design, weights)
+        parts, (series, of_line) = self.parts(theta), series_of_lines(self.table)
+        design = self.design(parts.lines, parts.continua)
+        strengths, _ = self.strengths(design, weights)
         of_lines, of_continua = strengths[of_line], strengths[len(series) :]
-        columns = []
-        for k, step in enumerate(DIFFERENCE * self.prior[1][: self.n_shape]):
-            other = theta.copy()
-            other[k] += step
-            changed, changed_continua = self.parts(other, at)
-            columns.append((changed @ of_lines + changed_continua @ of_continua - here) / step)
-        moved = (self.parts(theta, at + STEP_KEV)[0] - lines) / STEP_KEV
-        columns = np.column_stack([*columns, moved * of_lines @ self.moves])
+        by_peaks, columns = self._slopes(theta, parts), np.zeros((len(self.data), len(theta)))
+        weight = parts.peaks.numbers[0]
+        for bins, near, below in zip(self._bins, parts.places, parts.profiles, strict=True):
+            strength = of_lines[parts.peaks.line[near]]
+            slopes = by_peaks[:, :, near] * strength
+            slopes[1:] *= weight[near]
+            columns[bins] = np.diff(np.einsum("qkp,qpm->km", slopes, below, optimize=True)).T
+        for k, changed in self._other_continua(theta, parts):
+            columns[:, k] += changed @ of_continua
         basis, _ = np.linalg.qr(design[:, design.any(axis=0)] * weights[:, None])
         columns *= weights[:, None]
         columns -= basis @ (basis.T @ columns)
         return np.vstack([columns, np.diag(1.0 / self.prior[1])])
+
+    def _slopes(self, theta, parts: Parts) -> np.ndarray:
+        """Derivatives (5, n parameters, n_peaks) of the numbers of the peaks; by differences."""
+        at, here = self.positions(theta), parts.peaks.numbers
+        slopes = np.empty((5, len(theta), here.shape[1]))
+        for k, step in enumerate(self._steps):
+            slopes[:, k] = (self._weighted(self._moved(theta, k), at).numbers - here) / step
+        moved = (self._weighted(parts.shape, at + STEP_KEV).numbers - here) / STEP_KEV
+        slopes[:, self.n_shape :] = moved[:, None] * self.moves.T[:, parts.peaks.line]
+        return slopes
+
+    @property
+    def _steps(self) -> np.ndarray:
+        """Steps (n_shape,) of differences against the parameters of the shape."""
+        return DIFFERENCE * self.prior[1][: self.n_shape]
+
+    def _moved(self, theta, k: int) -> LineShape:
+        """The shape at `theta` with its parameter `k` one step further."""
+        other = theta.copy()
+        other[k] += self._steps[k]
+        return self.shape(other)
+
+    def _other_continua(self, theta, parts: Parts):
+        """Pairs of a parameter of the shape and the derivative (n bins, n_functions) of continua.
+
+        Their steps at the K edges of the crystal are as wide as its lines; no other parameter
+        changes them.
+        """
+        for k, step in enumerate(self._steps):
+            shape = self._moved(theta, k)
+            if np.any(shape.sigma_at_edges != parts.shape.sigma_at_edges):
+                yield k, (self._continua(shape) - parts.continua) / step
 
 
 def start_of(shape: LineShape, free: np.ndarray, n_energy: int):
@@ -296,28 +391,3 @@ def start_of(shape: LineShape, free: np.ndarray, n_energy: int):
     sigma = prior_sigma(shape.material)[free]
     step = np.concatenate([sigma, [0.001, 0.1], np.full(n_energy, 0.05)])
     return np.clip(theta, limits[0] + 1e-6, limits[1] - 1e-6), limits, step
-
-
-def _components(shape, table, edges, energy, extra_variance):
-    """Counts per strength in the bins of all blocks: lines (n, n_lines), continua (n, n_functions).
-
-    `energy` (n_lines,) is where the lines stand, keV.
-    """
-    n_basis = n_continuum_functions(shape)
-    sizes = [len(e) - 1 for e in edges]
-    continua = np.zeros((sum(sizes), n_basis * table.n_blocks))
-    lines, row = np.zeros((sum(sizes), table.n_lines)), 0
-    lowest = energy - REACH * (shape.tail_mean(energy) + shape.sigma(energy) + table.width_keV)
-    highest = energy + REACH * (shape.sigma(energy) + table.width_keV)
-    lowest = lowest - max((escape.lost_keV for escape in shape.material.escapes), default=0.0)
-    for block, e in enumerate(edges):
-        part = slice(row, row + sizes[block])
-        near = np.flatnonzero((lowest < e[-1]) & (highest > e[0]))
-        options = {"extra_variance": extra_variance, "width": table.width_keV[near]}
-        profiles = line_cdf(shape, energy[near], e, **options)
-        profiles += escape_peaks(shape, energy[near], e, **options)
-        lines[part, near] = np.diff(profiles, axis=1).T
-        integrals = continuum_integrals(table.block_limits_keV[block], e, shape)
-        continua[part, n_basis * block : n_basis * (block + 1)] = integrals.T
-        row += sizes[block]
-    return lines, continua
