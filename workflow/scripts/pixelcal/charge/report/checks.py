@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.charge.report.products import Products
+from pixelcal.charge.spe.checks.cross_checks import MOMENTS_DIFFER, PEAKS_DIFFER, Check
 from pixelcal.charge.spe.columns import NOISE
-from pixelcal.charge.spe.cross_checks import MOMENTS_DIFFER, PEAKS_DIFFER, Check
 from pixelcal.charge.spe.noise.late_charges import DECAY
 from pixelcal.numerics.statistics import MEDIAN_ERROR, finite, median, robust_std
 from pixelcal.report.frame import packed

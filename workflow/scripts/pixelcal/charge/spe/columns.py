@@ -1,22 +1,12 @@
-"""Tables of single-photoelectron spectra and fits: names, columns, how a fit fills them, cards."""
+"""Tables of single-photoelectron spectra and fits: their names, columns and header cards."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
-from pixelcal.charge.spe.noise.climb import NoisyMaximum
-from pixelcal.charge.spe.noise.late_charges import (
-    AFTERPULSE_DELAYS,
-    N_NOISE,
-    late_charge,
-    mean_delay,
-)
-from pixelcal.charge.spe.noise.priors import KINDS, CameraNoise
-from pixelcal.charge.spe.noise.spectrum import N_COMMON
+from pixelcal.charge.spe.noise.late_charges import N_NOISE
 
 SPECTRA_EXTENSION, FIT_EXTENSION, SPE_EXTENSION = "SPECTRA", "FIT", "SPE"
 """Spectra of all pixels, fits of a chunk of them, fits of all."""
@@ -104,56 +94,6 @@ def _pedestal_columns(n_nodes: int) -> list[tuple]:
         ("PED_NODE", "f8", (n_nodes,)),
         ("PED_RATE", "f8", (n_nodes,)),
     ]
-
-
-def fill_values(row, theta, covariance, systematic, shape_error: float) -> None:
-    """Values, errors and covariance of a fit, in widths instead of variances.
-
-    Parameters
-    ----------
-    row : a row of `fit_dtype(R)`, written
-    theta : (4 + 2 R,) float
-        As in `likelihood`.
-    covariance : (4 + 2 R, 4 + 2 R) float
-    systematic : (4 + 2 R, 4 + 2 R) float
-        From the noise of the camera.
-    shape_error : float
-        Relative systematic uncertainty of the crosstalk, from the shape of the pulses.
-    """
-    jacobian = np.ones(len(theta))
-    for i in (V_PED, V_PE):
-        # At the limit zero the width has no slope; its variance is fixed there anyway.
-        jacobian[i] = 0.5 / math.sqrt(theta[i]) if theta[i] > 0 else 0.0
-    covariance = covariance * np.outer(jacobian, jacobian)
-    values = theta.copy()
-    values[[V_PED, V_PE]] = np.sqrt(theta[[V_PED, V_PE]])
-    spread = np.sqrt(np.diag(systematic)) * jacobian
-    spread[OPCT] = math.hypot(spread[OPCT], shape_error * values[OPCT])
-    numbers = (values, np.sqrt(np.diag(covariance)), spread)
-    for kind, number in zip(KINDS_OF_NUMBERS, numbers, strict=True):
-        for name, i in (("SIGMA_PED", V_PED), ("PE", PE), ("SIGMA_PE", V_PE), ("OPCT", OPCT)):
-            row[f"{name}{kind}"] = number[i]
-        for i, name in enumerate(PER_RUN):
-            row[f"{name}{kind}"] = number[N_SHARED + i :: N_PER_RUN]
-    row["COVARIANCE"] = covariance
-
-
-def fill_noise(row, noisy: NoisyMaximum | None, camera: CameraNoise | None) -> None:
-    """Noise per window and per avalanche, with errors: 0 where there is none in the model."""
-    row["NOISE"], row["LATE"] = 0.0, 0.0
-    for name in NOISE:
-        for kind in KINDS_OF_NUMBERS:
-            row[f"{name}{kind}"] = 0.0
-    if noisy is None:
-        return
-    row["NOISE"] = noisy.theta[N_SHARED:N_COMMON]
-    none = np.zeros_like(noisy.covariance)
-    systematic = none if camera is None else noisy.systematic(camera)
-    for name, kind in zip(NOISE, KINDS, strict=True):
-        row[name], row[f"{name}_ERR"] = noisy.total(kind, noisy.covariance)
-        _, row[f"{name}_SYS"] = noisy.total(kind, systematic)
-    row["LATE"] = late_charge(row["NOISE"], row["OPCT"])
-    row["AP_DELAY"] = mean_delay(row["NOISE"][KINDS["afterpulses"]], AFTERPULSE_DELAYS)
 
 
 def carried_options(header) -> list[tuple]:

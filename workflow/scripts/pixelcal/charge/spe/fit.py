@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pixelcal.charge.spe.checks.cross_checks import disagree, gains_beside
-from pixelcal.charge.spe.columns import fill_noise, fill_values, fit_dtype
+from pixelcal.charge.spe.columns import fit_dtype
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED
 from pixelcal.charge.spe.noise.climb import regrouped, without_noise
 from pixelcal.charge.spe.noise.fit import explain, explain_at_once
@@ -23,6 +23,7 @@ from pixelcal.charge.spe.noise.late_charges import DARK
 from pixelcal.charge.spe.noise.priors import KINDS
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
 from pixelcal.charge.spe.noise.spectrum import peak_to_valley as noisy_peak_to_valley
+from pixelcal.charge.spe.rows import fill_noise, fill_values
 from pixelcal.charge.spe.search import (
     LIGHT_EVIDENCE,
     best_fit,

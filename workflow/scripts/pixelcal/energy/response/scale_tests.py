@@ -16,7 +16,6 @@ import numpy as np
 
 from pixelcal.energy.lines import elements_of
 from pixelcal.energy.response.model import Explanation
-from pixelcal.energy.response.stack_fit import StackFit
 
 TOLD_GAIN, TOLD_KEV = 25.0, 0.025
 """What is told: chi-square would be lower by so much (5 sigma), and lines are off by so much, more
@@ -56,12 +55,12 @@ def _words(one: Explanation) -> str:
     )
 
 
-def explanations(fit: StackFit, theta: np.ndarray, weights: np.ndarray) -> tuple[Explanation, ...]:
+def explanations(fit, theta: np.ndarray, weights: np.ndarray) -> tuple[Explanation, ...]:
     """Each explanation, the best first; none of what is fitted already.
 
     Parameters
     ----------
-    fit : StackFit
+    fit : stack_fit.StackFit
     theta : (n,) float
         Its parameters where it is solved.
     weights : (n bins,) float

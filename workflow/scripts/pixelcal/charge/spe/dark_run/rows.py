@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelcal.charge.spe.columns import fill_noise, fill_values, fit_dtype
+from pixelcal.charge.spe.columns import fit_dtype
 from pixelcal.charge.spe.dark_run.fit import FOLLOWING, DarkRunFit, explain_with_dark_run
 from pixelcal.charge.spe.dark_run.pedestal import MOST_NODES
 from pixelcal.charge.spe.dark_run.spectrum import peak_to_valley
@@ -20,6 +20,7 @@ from pixelcal.charge.spe.fit import (
 )
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, V_PED
 from pixelcal.charge.spe.noise.climb import regrouped
+from pixelcal.charge.spe.rows import fill_noise, fill_values
 from pixelcal.charge.spe.search import LIGHT_EVIDENCE, fit_pixel
 from pixelcal.errors import InputError
 from pixelcal.numerics.goodness_of_fit import moment_table
