@@ -44,9 +44,11 @@ def draw(difference, large):
                 edges,
                 color=OKABE_ITO[colour],
                 alpha=0.7,
-                label=f"{chosen.sum()} {name} pixels",
+                label=f"{chosen.sum()} {name} pixels, median"
+                f" {plots.signed_text(np.median(values[chosen]), 3)} keV",
             )
-        axes.set_title(f"{energy:g} keV: median {plots.signed_text(middle, 3)} keV")
+        axes.set_title(f"{energy:g} keV")
+        axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
         axes.set_xlabel("Energy difference (keV)")
         axes.set_ylabel("Pixels")
         axes.legend(loc="upper left", fontsize=8)

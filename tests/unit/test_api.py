@@ -177,7 +177,7 @@ def test_charges_in_any_order_of_runs_and_any_unit():
     [
         ([], None, "a list of runs"),
         ([np.zeros((2, 9)), np.zeros((3, 9))], None, "with the same pixels"),
-        ([np.full((2, 900), 1.5)], 1.0, "no multiples of the step 1"),
+        ([np.full((2, 900), 1.5)], 1.0, "not multiples of the step 1"),
     ],
 )
 def test_a_mistake_about_charges(runs, step, said):

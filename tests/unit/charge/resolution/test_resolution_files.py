@@ -261,7 +261,7 @@ def spe_without_pe(folder, scene):
     ("mistake", "said"),
     [
         (no_truth, "has no true photoelectrons"),
-        (other_pixels, "is of other pixels than the SPE fits; make both again"),
+        (other_pixels, "has other pixels than the SPE fits; make both again"),
         (no_events, "holds no event; leave the run out"),
         (truncated, "is not a whole FITS file"),
         (spe_without_pe, "SPE lacks PE, OPCT, LATE, DARK, NOISE, EPED, EPED_ERR; make it again"),
@@ -276,13 +276,13 @@ def spe_without_pe(folder, scene):
         ),
         (
             lambda folder, scene: {"settings": {"calibrating_runs": ["run01"]}},
-            "conversion spe takes no run of the scan",
+            "the conversion spe uses no run of the scan",
         ),
         (
             lambda folder, scene: {
                 "settings": {"conversion": "transfer", "calibrating_runs": ["run01", "x"]}
             },
-            "x is no run of the scan",
+            "x is not a run of the scan",
         ),
     ],
 )

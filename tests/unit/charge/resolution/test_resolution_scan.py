@@ -69,8 +69,8 @@ def test_every_second_run_in_order_of_light_calibrates_the_brightest_among_them(
 @pytest.mark.parametrize(
     ("n", "conversion", "named", "said"),
     [
-        (4, "spe", ["9"], "conversion spe takes no run of the scan"),
-        (4, "transfer", ["x"], "x is no run of the scan"),
+        (4, "spe", ["9"], "the conversion spe uses no run of the scan"),
+        (4, "transfer", ["x"], "x is not a run of the scan"),
         (4, "transfer", ["9"], "needs two runs; the scan gives 1"),
         (2, "transfer", None, "needs two runs; the scan gives 1"),
         (3, "transfer", ["9", "8", "7"], "none is left to assess"),
@@ -191,7 +191,7 @@ def test_a_transfer_function_mends_what_spe_cannot(scope):
     camera = measured.camera
     judge = camera["USE"] == "judges"
     assert judge.tolist() == [False, True] * 6 + [False]
-    assert (camera["REASON"][~judge] == "it calibrates").all()
+    assert (camera["REASON"][~judge] == "calibration run").all()
     assert np.isnan(camera["RESOLUTION"][~judge]).all()
     assert np.isfinite(camera["RESOLUTION"][judge]).all()
     assert straight["BIAS"][-2] < -0.15
@@ -223,7 +223,7 @@ def test_a_run_that_the_spe_fits_were_made_from_does_not_judge(scan):
     name = scan[1][2].name
     files = scan[2] | {name: scan[2][name]._replace(calibrated=True)}
     camera = measure(scan, files=files).camera
-    assert (camera["REASON"] == "it calibrates").tolist() == [k == 2 for k in range(7)]
+    assert (camera["REASON"] == "calibration run").tolist() == [k == 2 for k in range(7)]
     assert camera["USE"][2] == "calibrates" and np.isnan(camera["RESOLUTION"][2])
 
 
@@ -232,7 +232,7 @@ def test_light_beyond_the_runs_that_calibrate_does_not_judge(scan):
     names = [runs[2].name, runs[4].name]
     settings = SPE._replace(conversion="transfer", calibrating_runs=names)
     camera = measure(scan, settings).camera
-    beyond = camera["REASON"] == "its light is beyond the runs that calibrate"
+    beyond = camera["REASON"] == "its light is beyond the runs of the transfer function"
     assert beyond.tolist() == [True, True, False, False, False, True, True]
     assert np.isfinite(camera["RESOLUTION"]).tolist() == [False] * 3 + [True] + [False] * 3
 

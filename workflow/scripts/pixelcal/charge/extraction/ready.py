@@ -58,7 +58,7 @@ def take_charges(ready: ReadyCharges, rows: np.ndarray, live: np.ndarray, path: 
     Raises
     ------
     InputError
-        Where charges are no multiples of the step that the file names, or beyond 32 bits.
+        Where charges are not multiples of the step that the file names, or beyond 32 bits.
     """
     good = ready.flags == 0
     values = ready.charges[rows][:, good]

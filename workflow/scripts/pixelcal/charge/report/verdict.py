@@ -226,8 +226,8 @@ def headline(products: Products) -> str:
     at = report_resolution.levels_text(products.resolution)
     ends = {
         State.NOT_MEASURED: "the charge resolution could not be assessed",
-        State.UNCLEAR: f"of the charge resolution at {at} it cannot be said whether it meets"
-        " the requirement: it is too close to it",
+        State.UNCLEAR: f"of the charge resolution at {at} it cannot be said whether it"
+        " fulfils the requirement: it is too close to it",
         State.MEETS: f"the charge resolution meets the requirement at {at}",
         State.MISSES: f"the charge resolution misses the requirement at some charges, at {at}",
     }

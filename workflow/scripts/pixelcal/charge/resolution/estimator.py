@@ -1,7 +1,7 @@
 """Charge resolution of one run: bias, spread and resolution with errors.
 
-D is the extracted less the expected charge of a pixel and flash, Q the mean expected charge, all in
-p.e.; <> runs over pixels and flashes.
+D is the extracted minus the expected charge of a pixel and flash, Q the mean expected charge, all
+in p.e.; <> runs over pixels and flashes.
 
     resolution^2 = (<D^2> + E) / Q^2 = bias^2 + spread^2
     bias = <D> / Q,   spread^2 = within^2 + between^2
@@ -152,7 +152,7 @@ class _Pool:
         numbers = _numbers(true, off, square, poisson)
         q = true.mean()
         numbers |= _root("WITHIN", inner.mean(), inner, true, poisson)
-        # Twice the scatter of (mean of the pixel less that of the camera) times D over the pixels.
+        # Twice the scatter of (mean of the pixel minus that of the camera) times D over the pixels.
         between = np.var(np.concatenate(self.means))
         numbers |= _root("BETWEEN", between, 2 * (cross - off.mean() * off), true, False)
         values = {name: float(value) for name, value in numbers.items()}

@@ -94,7 +94,7 @@ def scan_loader(files: Mapping[str, str | Path], spe: Table) -> Callable[[str], 
         run = read_charges(files[name])
         where = f"run {name}: {files[name]}"
         if not np.array_equal(run.pixel, pixel):
-            raise InputError(f"{where} is of other pixels than the SPE fits; make both again")
+            raise InputError(f"{where} has other pixels than the SPE fits; make both again")
         if not run.charges.shape[1]:
             raise InputError(f"{where} holds no event; leave the run out of the table of the scan")
         unit, fitted_unit = (header.get("UNITSAMP", "") for header in (run.header, spe.meta))
@@ -121,11 +121,11 @@ def resolution_hdus(
     """CAMERA, a row per run; PIXELS, per pixel and run; VERDICT, per requirement and run."""
     edges = charge_edges()
     method = [
-        ("CONVERS", settings.conversion, "how charge becomes p.e."),
+        ("CONVERS", settings.conversion, "conversion of charge to p.e."),
         ("TRANSFER", settings.transfer, "one transfer function per"),
-        ("CONVENT", settings.convention, "what is expected of a flash"),
+        ("CONVENT", settings.convention, "convention of the expected charge"),
         ("PDE", float(settings.pde), "p.e. per photon, where expected is lab"),
-        ("NCALIB", len(measured.summary["calibrating_runs"]), "runs that calibrate"),
+        ("NCALIB", len(measured.summary["calibrating_runs"]), "runs of the transfer function"),
         ("EDGELOW", float(edges[0]), "p.e., lower edge of EXTRACTED"),
         ("EDGEHIGH", float(edges[-1]), "p.e., upper edge; bins are logarithmic"),
         ("COMMENT", CONVERSION_TEXTS[settings.conversion]),

@@ -28,10 +28,10 @@ class Left(IntFlag):
 
 
 WORDS = {
-    Left.CALIBRATES: "it calibrates",
+    Left.CALIBRATES: "calibration run",
     Left.NO_LIGHT: "no light is expected",
     Left.SATURATED: "every pixel saturates",
-    Left.BEYOND_CALIBRATION: "its light is beyond the runs that calibrate",
+    Left.BEYOND_CALIBRATION: "its light is beyond the runs of the transfer function",
     Left.NOT_FINITE: "no pixel has finite charges",
     Left.NOT_GOOD: "no pixel is good",
     Left.DEAD: "no pixel sees light",
@@ -47,7 +47,7 @@ EACH = {
 
 
 class ScanRun(NamedTuple):
-    """A row of the scan's table: photons a pixel as set and as measured, background likewise.
+    """A row of the scan's table: photons per pixel as set and as measured, background likewise.
 
     `relative_gain` is that of the run over that of the SPE fits. NaN where the table has nothing.
     """
@@ -61,7 +61,7 @@ class ScanRun(NamedTuple):
 
     @property
     def photons(self) -> float:
-        """Photons a pixel: measured, else as set."""
+        """Photons per pixel: measured, else as set."""
         return self.n_ph_meas if np.isfinite(self.n_ph_meas) else self.n_ph
 
     @property
@@ -110,8 +110,8 @@ def calibrating_runs(
     if conversion == "spe":
         if named:
             raise InputError(
-                f"{key}: conversion spe takes no run of the scan; leave it null, or set conversion"
-                " to transfer"
+                f"{key}: the conversion spe uses no run of the scan; leave it null, or set"
+                " conversion to transfer"
             )
         return set()
     if named is None:
@@ -120,11 +120,15 @@ def calibrating_runs(
         chosen = set(named)
         unknown = sorted(chosen - {run.name for run in runs})
         if unknown:
-            raise InputError(f"{key}: {unknown[0]} is no run of the scan; name those of its table")
+            raise InputError(
+                f"{key}: {unknown[0]} is not a run of the scan; name those of its table"
+            )
     if len(chosen) < 2:
         raise InputError(f"{key}: a transfer function needs two runs; the scan gives {len(chosen)}")
     if len(chosen) == len(runs):
-        raise InputError(f"{key}: every run calibrates and none is left to assess; name fewer")
+        raise InputError(
+            f"{key}: every run is a calibration run and none is left to assess; name fewer"
+        )
     return chosen
 
 

@@ -110,7 +110,7 @@ def fit_pixels(
     """
     n_pixels, n_runs, _ = counts.shape
     if n_runs == 0:
-        raise InputError("SPE fit: there is no run; give at least one low-illumination run")
+        raise InputError("SPE fit: there is no run; provide at least one low-illumination run")
     rows = np.zeros(n_pixels, fit_dtype(n_runs))
     moments = moment_table()
     for number in range(n_pixels):

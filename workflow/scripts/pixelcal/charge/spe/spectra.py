@@ -54,7 +54,7 @@ def checked_runs(charges: Sequence, step: float | None) -> tuple[list[np.ndarray
     Raises
     ------
     InputError
-        Where the runs do not fit each other, or charges are no multiples of the step.
+        Where the runs do not fit each other, or charges are not multiples of the step.
     """
     runs = [np.asarray(run) for run in charges]
     if not runs or any(run.ndim != 2 or len(run) != len(runs[0]) for run in runs):
@@ -75,7 +75,7 @@ def _in_steps(run: np.ndarray, step: float) -> np.ndarray:
     multiples = np.rint(run / step)
     if np.abs(multiples * step - run).max(initial=0.0) > 1e-6 * step:
         raise InputError(
-            f"fit_spe_charges: charges are no multiples of the step {step:g}; give the step of the"
+            f"fit_spe_charges: charges are not multiples of the step {step:g}; give the step of the"
             " charges, or 0"
         )
     return multiples.astype(np.int64)
@@ -264,6 +264,6 @@ def tell_coarse(pixel: np.ndarray) -> None:
     if len(pixel):
         LOGGER.warning(
             "pixel %d: has fewer than %g bins between the quartiles of its darkest run (%d such"
-            " pixels); peaks can hardly be told apart, give narrower bins",
+            " pixels); peaks can hardly be separated; give narrower bins",
             pixel[0], COARSE, len(pixel),
         )  # fmt: skip

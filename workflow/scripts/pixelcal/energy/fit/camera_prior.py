@@ -47,7 +47,7 @@ PARTS = 4
 """Parts of the camera that must all say so, where there are no fits to ask."""
 
 FAR_OFF = (
-    "the lines of all pixels stand where gain %.4f keV/channel and offset %.2f keV put them,"
+    "the lines of all pixels are where gain %.4f keV/channel and offset %.2f keV put them,"
     " outside the search window around the prior (%.4f and %.2f); the pixels are marked, correct"
     " the prior"
 )

@@ -95,11 +95,11 @@ TOO_FEW = "the spectra hold too few counts to learn the response from"
 NONE_ALIGNED = "no pixel could be aligned: the response is that of the prior relation"
 
 FITTED_BEND = (
-    "the relations of all pixels together bend: %+.3f +- %.3f keV are added to straight ones in the"
+    "the relations of all pixels together bend: %+.3f ± %.3f keV are added to straight ones in the"
     " middle of the lines, and another %+.3f keV at the lowest line"
 )
 BLOCKS_DISAGREE = (
-    "the lines of block %s stand %+.3f +- %.3f keV off where the others put them, in all pixels"
+    "the lines of block %s are %+.3f ± %.3f keV off where the others put them, in all pixels"
     " together: a bent relation, a wrong line energy or a line that the table lacks; it is in the"
     " systematic uncertainty"
 )

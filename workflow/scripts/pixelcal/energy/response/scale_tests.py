@@ -40,7 +40,7 @@ def told(found: Sequence[Explanation]) -> str:
     likely = [one for one in found if one.gain >= NEARLY_AS_GOOD * large[0].gain]
     words = " or ".join(f"{_words(one)}, chi-square lower by {one.gain:.0f}" for one in likely)
     return (
-        "The lines of all pixels together do not stand where straight relations and the line table"
+        "The lines of all pixels together are not where straight relations and the line table"
         f" put them; {words}, would explain it. It is in the systematic uncertainty."
     )
 

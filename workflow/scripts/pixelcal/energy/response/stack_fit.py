@@ -127,7 +127,7 @@ def terms_of(bend: str, free_elements: Sequence[str], table: LineTable) -> Terms
     if len(elements) - len(set(free_elements)) < 2:
         raise InputError(
             "fit.free_elements: two elements at least must keep the energies of the line table, or"
-            " nothing tells the energy scale; name fewer"
+            " nothing defines the energy scale; name fewer"
         )
     return Terms(free_elements=tuple(free_elements), **dict.fromkeys(BENDS[bend], True))
 

@@ -29,7 +29,7 @@ UNSTABLE_JITTER = 0.25
 CORRECTION_ERROR = 0.1
 """Relative error of the correction, as the form of the fluctuations is not known."""
 NO_LIGHT_PE = 0.03
-"""Photoelectrons a flash below which a run has no light."""
+"""Photoelectrons per flash below which a run has no light."""
 NO_LAMP = Lamp(*[math.nan] * 4, 0, 0)
 """Where nothing is known of it."""
 FITTED = ("OPCT_FIT", "LAMBDA_FIT")
@@ -165,7 +165,7 @@ def check_cards(checks: RunChecks, gains: RunGains) -> list[tuple]:
     for run, (gain, error) in enumerate(zip(gains.camera, gains.camera_err, strict=True)):
         if math.isfinite(gain) and math.isfinite(error):
             cards += [
-                (f"RGAIN{run}", gain, "gain of the run over that of all, less 1"),
+                (f"RGAIN{run}", gain, "gain of the run over that of all, minus 1"),
                 (f"RGERR{run}", error, "its standard error"),
             ]
     return [*cards, ("RGAINDIF", gains.camera_changes, "gains differ between the runs")]
@@ -185,7 +185,7 @@ def tell(rows: np.ndarray, names: Sequence[str], checks: RunChecks, gains: RunGa
     for run, (name, lamp) in enumerate(zip(names, checks.lamps, strict=True)):
         if not checks.dark[run] and median(rows["LAMBDA"][valid, run]) < NO_LIGHT_PE:
             LOGGER.warning(
-                "run %s: sees no light (fewer than %g photoelectrons a flash); as a dark run it"
+                "run %s: sees no light (fewer than %g photoelectrons per flash); as a dark run it"
                 " says where the pedestal is, and nothing of the gain",
                 name, NO_LIGHT_PE,
             )  # fmt: skip
@@ -193,8 +193,8 @@ def tell(rows: np.ndarray, names: Sequence[str], checks: RunChecks, gains: RunGa
             LOGGER.warning(
                 "run %s: all pixels together fluctuate from flash to flash by %.1f ± %.1f %% of"
                 " their light: an unstable lamp, or events without light among the flashes (%.0f %%"
-                " of them would do it); crosstalk and light are corrected for it, better take the"
-                " run anew or name sstcam.source.event_types",
+                " of them would do it); crosstalk and light are corrected for it; take the run"
+                " again if possible, or name sstcam.source.event_types",
                 name, 100 * lamp.jitter, 100 * lamp.jitter_err,
                 100 * lamp.variance / (1 + lamp.variance),
             )  # fmt: skip
@@ -212,7 +212,7 @@ def tell(rows: np.ndarray, names: Sequence[str], checks: RunChecks, gains: RunGa
     n_clipped = int(checks.clipped.sum())
     if n_clipped:
         LOGGER.warning(
-            "%d of %d pixels are clipped: flashes stand at the end of the ADC; lower the light or"
+            "%d of %d pixels are clipped: flashes are at the end of the ADC; lower the light or"
             " the gain of the electronics",
             n_clipped, len(rows),
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 The fit gives all runs of a pixel one gain. Here each run has its own gain, crosstalk, pedestal and
 light, and only the widths are shared: from the maximum of the joint fit one step of Fisher scoring
-leads to the maximum of that larger model (Rao's score test), without fitting anew. Crosstalk is
+leads to the maximum of that larger model (Rao's score test), without fitting again. Crosstalk is
 free too, so that a lamp that fluctuates in one run does not pass for a gain.
 
 Where bias voltage or temperature changed between the runs, the gains of all pixels change together;
