@@ -48,6 +48,8 @@ SIMULATION = {
 WINDOW = slice(24, 40)
 LIGHTS, FLASHES = (0.0, 0.6, 1.5, 3.0), (8000, 4000, 4000, 4000)
 DARK = np.array([True, False, False, False])
+SHIFT = 4
+"""Of the pedestal from run to run, a fifth of a photoelectron."""
 
 
 def flashes(n_pixels, nsb):
@@ -56,7 +58,7 @@ def flashes(n_pixels, nsb):
     for run, (light, n) in enumerate(zip(LIGHTS, FLASHES, strict=True)):
         blocks = flash_blocks(pixels, Light(light, nsb), SIMULATION, f"run {run}", n, 1000)
         charges = [block.waveforms[:, :, WINDOW].sum(axis=2, dtype=np.int64).T for block in blocks]
-        runs.append(np.concatenate(charges, axis=1))
+        runs.append(np.concatenate(charges, axis=1) + SHIFT * run)
     return pixels, runs
 
 
@@ -99,6 +101,9 @@ def test_the_pedestal_is_the_mean_of_the_dark_charges(night):
     assert np.all(abs(fits["EPED"][:, 0] - mean) < 1.5 * error)
     assert np.all(abs(fits["EPED_ERR"][:, 0] / error - 1) < 0.3)
     assert np.all(abs(fits["SIGMA_PED"] / scatter - 1) < 0.05)
+    shifted = fits["EPED"] - fits["EPED"][:, :1] - SHIFT * np.arange(len(LIGHTS))
+    pull = shifted[:, 1:] / np.hypot(fits["EPED_ERR"][:, 1:], fits["EPED_ERR"][:, :1])
+    assert abs(pull).max() < 4.5
     assert np.all(fits["LAMBDA"][:, 0] == 0) and np.all(fits["DARK"] == 0)
 
 

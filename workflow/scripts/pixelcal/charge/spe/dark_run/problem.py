@@ -113,10 +113,14 @@ def starts(problem: Problem) -> list[np.ndarray]:
 
 
 def start_of(problem: Problem, plain) -> np.ndarray:
-    """A start (p,) at a fit (4 + 2 L,) of the runs with light without noise."""
-    light = np.zeros(len(problem.dark))
+    """A start (p,) at a fit (4 + 2 L,) of the runs with light without noise.
+
+    Its pedestals are those of the fit: they may have shifted since the dark run.
+    """
+    light, eped = np.zeros(len(problem.dark)), problem.eped.copy()
     light[~problem.dark] = plain[N_SHARED + 1 :: N_PER_RUN]
-    return theta_of(problem, plain[[PE, V_PE, OPCT]], light)
+    eped[~problem.dark] = plain[N_SHARED::N_PER_RUN]
+    return theta_of(problem._replace(eped=eped), plain[[PE, V_PE, OPCT]], light)
 
 
 def theta_of(problem: Problem, shared, light) -> np.ndarray:
