@@ -156,6 +156,19 @@ def test_a_table_that_there_is_not():
 # --- charges --------------------------------------------------------------------------------------
 
 
+def test_charges_with_a_dark_run():
+    rng = np.random.default_rng(6)
+    runs = [
+        np.rint(rng.normal(100, 3, (2, 4000)) + 20 * rng.poisson(light, (2, 4000))).astype(int)
+        for light in (1.0, 0.0)
+    ]
+    fits = api.fit_spe_charges(runs, dark=[False, True])
+    assert (abs(fits["PE"] - 20) < 4 * fits["PE_ERR"]).all() and (fits["LAMBDA"][:, 1] == 0).all()
+    assert fits["PED_NOISE"].unit == fits["PE"].unit
+    with pytest.raises(InputError, match="one value for each run"):
+        api.fit_spe_charges(runs, dark=[True])
+
+
 def test_charges_in_any_order_of_runs_and_any_unit():
     rng = np.random.default_rng(2)
     runs = [

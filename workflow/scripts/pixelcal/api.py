@@ -25,10 +25,10 @@ from pixelcal.api_files import (
 )
 from pixelcal.charge.resolution.requirement import required_resolution
 from pixelcal.charge.spe import columns as spe_columns
+from pixelcal.charge.spe.dark_run.rows import fit_pixels_with_dark_runs
 from pixelcal.charge.spe.fit import SpeOptions
-from pixelcal.charge.spe.fit import fit_pixels as fit_spe_pixels
 from pixelcal.charge.spe.noise.learn import learn_camera_noise
-from pixelcal.charge.spe.spectra import bin_widths, checked_runs, fill_run, spectra_rows
+from pixelcal.charge.spe.spectra import checked_runs, columns_of, spectra_of_charges
 from pixelcal.energy import lines as line_tables
 from pixelcal.energy.events.good_times import read_good_time
 from pixelcal.energy.fit.columns import FIT_UNITS
@@ -309,6 +309,7 @@ def fit_spe_charges(
     min_flashes: int = 500,
     pvalue_limit: float = 1e-4,
     peak_to_valley: float = 1.08,
+    dark: Sequence[bool] | None = None,
 ) -> Table:
     """Charge of a photoelectron in SiPM pixels, from flashes of low illumination.
 
@@ -318,8 +319,7 @@ def fit_spe_charges(
         Charges of each run, whose numbers of flashes may differ. All runs of a pixel are fitted
         together. Noise that eight pixels or more have in common is learnt from them first.
     step : float, optional
-        The charges are multiples of it; 0 where they are multiples of nothing. By default 1 for
-        whole numbers and else 0.
+        Charges are multiples of it; 0: of nothing. By default 1 for whole numbers, else 0.
     pixel : (n_pixels,) int, optional
         Their numbers; 0, 1, 2 and so on by default.
     pe_guess : float
@@ -330,6 +330,8 @@ def fit_spe_charges(
         A smaller p-value sets the STATUS bit of a poor fit.
     peak_to_valley : float
         Below it the peaks count as unresolved.
+    dark : (n_runs,) bool, optional
+        Runs without light, which show the pedestal with night sky and dark counts.
 
     Returns
     -------
@@ -341,7 +343,7 @@ def fit_spe_charges(
     Raises
     ------
     InputError
-        Where there is no run, runs have different pixels, or charges are no multiples of `step`.
+        Where no run has light, runs differ in pixels, or charges are no multiples of the step.
 
     Examples
     --------
@@ -352,14 +354,12 @@ def fit_spe_charges(
     True
     """
     runs, step = checked_runs(charges, step)
-    width = bin_widths(min(runs, key=lambda run: run.mean()), step)
-    number = np.arange(len(width)) if pixel is None else np.asarray(pixel)
-    spectra = spectra_rows(number, width, [fill_run(run, step, width) for run in runs])
+    unlit = np.zeros(len(runs), bool) if dark is None else np.asarray(dark, bool)
     options = SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
-    data = [spectra[name] for name in ("COUNTS", "START", "WIDTH")]
-    camera = learn_camera_noise(*data, options).camera
-    rows = fit_spe_pixels(*data, number, options, camera=camera)
-    return with_units(rows, spe_columns.UNITS)
+    data = columns_of(spectra_of_charges(runs, step, pixel, unlit))
+    camera = None if unlit.any() else learn_camera_noise(*data[:3], options).camera
+    rows = fit_pixels_with_dark_runs(*data, unlit, options, camera=camera)
+    return with_units(rows, spe_columns.units_of(rows))
 
 
 def required_charge_resolution(charge_pe, nsb: float) -> np.ndarray:

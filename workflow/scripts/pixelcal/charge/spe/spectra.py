@@ -171,6 +171,35 @@ def spectra_rows(pixel: np.ndarray, width: np.ndarray, runs: list[RunSpectrum]) 
     return rows
 
 
+def spectra_of_charges(runs: list[np.ndarray], step: float, pixel, dark: np.ndarray) -> np.ndarray:
+    """Rows of the table SPECTRA of charges of `checked_runs`.
+
+    Parameters
+    ----------
+    pixel : (n,) int or None
+        Numbers of the pixels; None: 0, 1, 2 and so on.
+    dark : (R,) bool
+        Runs without light. Bins are made for the darkest of the others.
+
+    Raises
+    ------
+    InputError
+        Where `dark` is of other runs.
+    """
+    if dark.shape != (len(runs),):
+        raise InputError("fit_spe_charges: give dark one value for each run")
+    lit = [run for run, without in zip(runs, dark, strict=True) if not without] or runs
+    width = bin_widths(min(lit, key=lambda run: run.mean()), step)
+    number = np.arange(len(width)) if pixel is None else np.asarray(pixel)
+    filled = [fill_run(run, step, width, of) for run, of in zip(runs, dark, strict=True)]
+    return spectra_rows(number, width, filled)
+
+
+def columns_of(spectra) -> tuple[np.ndarray, ...]:
+    """COUNTS, START, WIDTH and PIXEL of the table SPECTRA, as a fit takes them."""
+    return tuple(np.asarray(spectra[name]) for name in ("COUNTS", "START", "WIDTH", "PIXEL"))
+
+
 def spectra_dtype(n_runs: int, n_bins: int) -> np.dtype:
     """Columns of the table SPECTRA."""
     return np.dtype(
