@@ -109,9 +109,7 @@ def assess(rows, camera, systematics, curve=None) -> dict:
     """
     energies = np.array(REQUIREMENT.energies_keV)
     limit = requirement_keV(energies, REQUIREMENT)
-    error = camera.energy_error(energies, rows["GAIN"], rows["OFFSET"])
-    if curve is not None:
-        error = curve.energy(energies[:, None] + error) - energies[:, None]
+    error = camera_error(rows, camera, curve)
     sigma = energy_sigma(energies[:, None], *relation_columns(rows))
     common, total = (
         np.array([sigma(energy) for energy in energies]).reshape(-1, 1)
@@ -135,6 +133,15 @@ def assess(rows, camera, systematics, curve=None) -> dict:
         "flagged": (status[healthy] != 0).mean(),
         "bits": {bit.name: (status[healthy] & bit != 0).mean() for bit in EnergyStatus},
     }
+
+
+def camera_error(rows, camera, curve=None) -> np.ndarray:
+    """Errors (5, n) of the energies (keV) of all pixels; `curve` as in `assess`."""
+    energies = np.array(REQUIREMENT.energies_keV)
+    error = camera.energy_error(energies, rows["GAIN"], rows["OFFSET"])
+    if curve is None:
+        return error
+    return curve.energy(energies[:, None] + error) - energies[:, None]
 
 
 def main() -> None:

@@ -129,14 +129,16 @@ def systematic_covariance(
 ) -> np.ndarray:
     """Covariance (3, 3) of a stretch, shift (keV) and bend (keV) of the energies of all pixels.
 
-    The counts of the stack; the energies of each element's lines, known to
-    `element_energy_sigma`, and how far they are found off; the bend of straight relations, as
-    large as it is found, and its error; and what the blocks disagree on beyond chance, by what
-    leaving each of them out does. Where the bend or the energies of elements are fitted, what the
-    stack leaves open of all of these together is in the place of their priors.
+    The counts of the stack, and trapping that they do not exclude; the energies of each element's
+    lines, known to `element_energy_sigma`, and how far they are found off; the bend of straight
+    relations, as large as it is found, and its error; and what the blocks disagree on beyond
+    chance, by what leaving each of them out does. Where the bend or the energies of elements are
+    fitted, what the stack leaves open of all of these together is in the place of their priors.
     """
     covariance = np.zeros((3, 3))
     covariance[:2, :2] = response.scale_covariance
+    if response.trapping_off is not None:
+        covariance[:2, :2] += np.outer(response.trapping_off, response.trapping_off)
     lever, of_elements = agreement.lever, _of_elements(agreement.lever, response, table)
     shifts = response.element_shift
     shifts = np.zeros(len(of_elements)) if shifts is None else shifts

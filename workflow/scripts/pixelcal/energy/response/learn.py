@@ -67,9 +67,11 @@ def with_score_tests(response: Response, solved: Solved) -> Response:
     """A response with what its stack tells of terms that are not fitted: each costs as much as an
     iteration of the fit."""
     fit, found, weights = solved.fit, solved.found, solved.weights
-    gain = 0.0 if fit.terms.trapping else fit.trapping_gain(found, weights)
     told = explanations(fit, found.x, weights)
-    return replace(response, trapping_gain=gain, explanations=told)
+    if fit.terms.trapping:
+        return replace(response, explanations=told)
+    gain, off = fit.trapping_score(found, weights)
+    return replace(response, trapping_gain=gain, trapping_off=off, explanations=told)
 
 
 def solve_stack(

@@ -87,6 +87,9 @@ class Response:
         How well the stack is described.
     trapping_gain : float
         By how much trapping by depth would lower chi-square (score test), where it is not fitted.
+    trapping_off : (2,) float, or None
+        Stretch and shift (keV) of all energies that trapping which is not fitted may cause; None
+        where it is fitted or nobody looked.
     explanations : tuple of Explanation
         What would explain where the lines stand in the stack, the best first.
     curve : Curve, or None
@@ -110,6 +113,7 @@ class Response:
     chi_square: float = np.nan
     dof: int = 0
     trapping_gain: float = 0.0
+    trapping_off: np.ndarray | None = None
     explanations: tuple[Explanation, ...] = ()
     curve: Curve | None = None
     free_shift: np.ndarray | None = None

@@ -32,6 +32,7 @@ from pixelcal.energy.response.model import (
 )
 from pixelcal.energy.response.peaks import Peaks, below_edges, lines_near, peaks_of
 from pixelcal.errors import InputError
+from pixelcal.numerics.model_averaging import averaged_square
 
 STRETCH_SHIFT_PRIOR_SIGMA = np.array([0.02, 1.0])
 """How far (1 sigma) stretch and shift (keV) may be expected from 1 and 0."""
@@ -299,22 +300,25 @@ class StackFit:
         middle[: self.n_shape] = self.expected.vector[self.free]
         return middle, sigma
 
-    def trapping_gain(self, found, weights) -> float:
+    def trapping_score(self, found, weights) -> tuple[float, np.ndarray]:
         """By how much a little trapping by depth would lower chi-square: a score test.
 
-        `found` is the fit without it. 0 where trapping would have to be negative.
+        `found` is the fit without it. Second are the stretch and shift (keV) of all energies that
+        trapping may cause although it is not fitted, by `averaged_square`.
         """
-        free = np.arange(len(self.expected.vector))
-        moved = replace(self, free=free)
+        moved = replace(self, free=np.arange(len(self.expected.vector)))
         theta = np.insert(found.x, TRAPPING, TRAPPING_STEP)
         before, after = self.residuals(found.x, weights), moved.residuals(theta, weights)
         pull = TRAPPING_STEP / moved.prior[1][TRAPPING]
         column = np.delete(after, len(self.data) + TRAPPING) - before
         column = np.append(column, pull) / TRAPPING_STEP
         others = np.vstack([found.jac, np.zeros(len(found.x))])
+        # Relations are fitted as straight ones to the lines of the table.
+        straight = np.linalg.lstsq(others[:, : self.bend], column, rcond=None)[0][-2:]
         column -= others @ np.linalg.lstsq(others, column, rcond=None)[0]
-        score = -column[:-1] @ before
-        return float(score**2 / (column @ column)) if score > 0.0 else 0.0
+        score, sigma = -float(column[:-1] @ before), float(column @ column) ** -0.5
+        square = averaged_square(score * sigma, sigma, moved.prior[1][TRAPPING])
+        return max(score * sigma, 0.0) ** 2, straight * np.sqrt(square)
 
     def jacobian(self, theta, weights) -> np.ndarray:
         """Derivatives of `residuals` (n, n parameters), strengths solved for.

@@ -70,7 +70,7 @@ def complete_status(
     if abs(camera_drift(rows["DRIFT"])) >= MOST_DRIFT_KEV:
         rows["STATUS"][has_valid_fit(rows["STATUS"])] |= int(EnergyStatus.CHANGED)
     judged = inner_energies_keV(requirement)
-    second = find_second_states(rows["SECOND_SIGMA"], rows["TAIL"])
+    second = find_second_states(*(rows[name] for name in ("SECOND_SIGMA", "TAIL", "TAIL_ERR")))
     at_once = rows["SECOND_PART"] == 0
     for unlike, bit in (
         (

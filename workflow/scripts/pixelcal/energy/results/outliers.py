@@ -23,6 +23,10 @@ CLEAR_TAIL_SIGMA, MOST_TAIL_SIGMA, CLEAR_SLOPE = 1.5, 4.0, 3.0
 """Robust standard deviations of the factor on the tail between which pixels tell how a longer tail
 looks, and standard errors from which on they do."""
 
+UNLIKE_TAIL_SIGMA = 4.5
+"""A tail is none of the camera's where its logarithm is larger by so many: lines of a second gain
+below those of the first are taken for one."""
+
 THRESHOLD_SIGMA = 6.0
 """A normal scatter passes 6 sigma in 2e-9 of all pixels. The spread is an estimate (15 % uncertain
 with 64 pixels) and the median of few neighbours adds to it; even 4.5 sigma at worst leaves
@@ -80,7 +84,7 @@ def find_bent(bend, bend_err) -> np.ndarray:
     return differs & (np.abs(bend - np.nanmedian(bend)) > BEND_KEV)
 
 
-def find_second_states(sigma, tail) -> np.ndarray:
+def find_second_states(sigma, tail, tail_err) -> np.ndarray:
     """Which pixels have counts at other gains, (n,) bool.
 
     Parameters
@@ -88,38 +92,49 @@ def find_second_states(sigma, tail) -> np.ndarray:
     sigma : (n,) float
         Significance, the largest of many; NaN where it is not known. Where it is larger than by
         chance in the whole camera, the response does not quite describe it: that does not count.
-    tail : (n,) float
-        Factor on the tail. Nor does the tail common to pixels with more of it: theirs is also
-        longer, which counts at a gain some 4 % higher look like.
+    tail, tail_err : (n,) float
+        Factor on the tail. Nor does what pixels with more tail have in common: theirs is also
+        longer, which counts at a gain some 4 % higher look like. A pixel whose tail is none of the
+        camera's has nothing in common with them.
     """
-    sigma = np.asarray(sigma, float)
+    sigma, tail = np.asarray(sigma, float), np.asarray(tail, float)
     if np.isfinite(sigma).sum() < MIN_PIXELS:
         return np.zeros(len(sigma), bool)
     middle = max(np.nanmedian(sigma), USUAL_SECOND_SIGMA)
     wider = max(statistics.robust_std(sigma) / USUAL_SECOND_SCATTER, 1.0)
-    usual = middle + _of_longer_tails(sigma - middle, np.asarray(tail, float))
+    longer = _of_longer_tails(sigma - middle, tail)
+    longer[_unlike_tails(tail, np.asarray(tail_err, float))] = 0.0
     with np.errstate(invalid="ignore"):
-        return sigma > usual + (SECOND_SIGMA - USUAL_SECOND_SIGMA) * wider
+        return sigma > middle + longer + (SECOND_SIGMA - USUAL_SECOND_SIGMA) * wider
+
+
+def _unlike_tails(tail, tail_err) -> np.ndarray:
+    """Which tails are longer than any of the camera's population, (n,) bool."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logarithm = np.where(tail > 0.0, np.log(tail), np.nan)
+        unlike = robust_outliers(logarithm, (tail_err / tail) ** 2, UNLIKE_TAIL_SIGMA, MIN_PIXELS)
+        return unlike & (logarithm > np.nanmedian(logarithm)) if unlike.any() else unlike
 
 
 def _of_longer_tails(excess, tail) -> np.ndarray:
     """What is usual of `excess` (n,) in pixels with a factor on the tail of `tail` (n,).
 
-    It rises in proportion to how far the factor is above the usual scatter of the camera, and only
-    so far as the camera's pixels go; by the median of the pixels there, where it is clear.
+    It rises in proportion to how far the factor is above that of the typical pixel, and only so far
+    as the camera's pixels go; by the median of the pixels there, where it is clear. It rises in a
+    right model too: a second gain that is none and a longer tail follow the same fluctuations.
     """
     known = np.isfinite(tail) & np.isfinite(excess)
     spread = statistics.robust_std(tail[known])
     if not spread > 0.0:
         return np.zeros(len(tail))
     z = np.nan_to_num((tail - np.median(tail[known])) / spread)
-    more = np.clip(z, 1.0, MOST_TAIL_SIGMA) - 1.0
     there = known & (z > CLEAR_TAIL_SIGMA) & (z < MOST_TAIL_SIGMA)
     if there.sum() < MIN_PIXELS:
         return np.zeros(len(tail))
-    slopes = excess[there] / more[there]
+    slopes = excess[there] / z[there]
     slope = np.median(slopes)
     error = statistics.MEDIAN_ERROR * statistics.robust_std(slopes) / np.sqrt(there.sum())
+    more = np.clip(z, 0.0, MOST_TAIL_SIGMA)
     return slope * more if slope > CLEAR_SLOPE * error else np.zeros(len(tail))
 
 
