@@ -5,6 +5,7 @@ makes is what the CI run in the project made, to the byte. Out of a git reposito
 `github(...)` stands for leads to a repository on this machine.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -205,6 +206,11 @@ def test_deployed_as_from_the_catalog(
     run = snakemake(folder, *wanted, environment=offline)
     assert run.returncode == 0, run.stderr[-4000:]
     assert checksums(folder)[spectra] == checksums(ci_project)[spectra]
+    head = subprocess.run(
+        ["git", "-C", source, "rev-parse", "v1"], check=True, capture_output=True, text=True
+    )
+    (code,) = json.loads((folder / "results/run.json").read_text())["code"].values()
+    assert (code["commit"], code["dirty"]) == (head.stdout.strip(), False)
 
     # The next version: another comment in the library is nothing, another rejection is.
     for tag, code, said in (
