@@ -34,7 +34,7 @@ rule make_sstcam_history:
         history=sstcam_history_settings(),
         contents=contents(*OTHER_SETS, SSTCAM_MAP),
         date=config["date"],
-        library=library("charge/make_sstcam_history"),
+        library=library_chain("charge/make_sstcam_history"),
         templates=templates("charge") | templates("history"),
     script:
         "../../scripts/charge/make_sstcam_history.py"

@@ -197,10 +197,15 @@ def spectra_scripts(wildcards):
     return [*charge_scripts("spe"), "charge/fill_spe_spectra"]
 
 
+def gain_scripts(wildcards):
+    """The scripts from the runs of single photoelectrons to their fits."""
+    fits = ["charge/learn_spe_noise", "charge/fit_spe", "charge/merge_spe"]
+    return [*spectra_scripts(wildcards), *fits]
+
+
 def resolution_scripts(wildcards):
     """The scripts from all runs to the charge resolution."""
-    gains = [*spectra_scripts(wildcards), "charge/fit_spe", "charge/merge_spe"]
-    return [*gains, *charge_scripts("scan"), "charge/measure_charge_resolution"]
+    return [*gain_scripts(wildcards), *charge_scripts("scan"), "charge/measure_charge_resolution"]
 
 
 def run_contents(*runs):

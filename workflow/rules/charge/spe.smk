@@ -23,7 +23,7 @@ rule learn_spe_noise:
     params:
         fit=spe_model_settings(),
         date=config["date"],
-        library=library("charge/learn_spe_noise"),
+        library=library_chain(spectra_scripts, "charge/learn_spe_noise"),
     script:
         "../../scripts/charge/learn_spe_noise.py"
 
@@ -92,7 +92,7 @@ rule merge_spe:
         map_given=SSTCAM["pixel_map"] is not None,
         contents=contents(SSTCAM_MAP, SSTCAM["bad_pixels"]),
         date=config["date"],
-        library=library_chain(spectra_scripts, "charge/fit_spe", "charge/merge_spe"),
+        library=library_chain(gain_scripts),
     script:
         "../../scripts/charge/merge_spe.py"
 

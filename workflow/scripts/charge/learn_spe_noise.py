@@ -29,7 +29,7 @@ with running(snakemake):
         summary = describe(learnt)
     logging.getLogger("pixelcal").info(summary)
     cards = [
-        *provenance_cards("learn_spe_noise", settings=dict(params.fit)),
+        *provenance_cards("learn_spe_noise", settings=dict(params.fit), code=params.get("library")),
         *carried_cards(spectra.meta),
         ("HISTORY", summary),
     ]

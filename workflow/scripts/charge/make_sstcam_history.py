@@ -36,7 +36,9 @@ with running(snakemake) as progress:
         ("TELESCOP", "CTAO", "observatory"),
         ("INSTRUME", "SSTCAM", "camera"),
         ("ORIGIN", "pixelcal", "who made this file"),
-        *provenance_cards("make_sstcam_history", settings=settings),
+        *provenance_cards(
+            "make_sstcam_history", settings=settings, code=snakemake.params.get("library")
+        ),
         *lab_cards(history),
     ]
     hdus = history_hdus(history, settings["false_alarms"], cards)
