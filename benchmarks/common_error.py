@@ -73,6 +73,19 @@ def show(preset: str, exposure: float, found: dict, markdown: bool) -> None:
         print(f"{preset:<12}{exposure:>6g}" + "".join(f"{pair:>18}" for pair in pairs), flush=True)
 
 
+def show_largest(presets, exposures, found: list[dict]) -> None:
+    """Print the largest ratio of each camera, with its energy, as a table in Markdown."""
+    titles = " | ".join(f"{exposure:g} ks" for exposure in exposures)
+    print(f"\n| Camera | {titles} |\n{(1 + len(exposures)) * '|---'}|")
+    largest = iter(found)
+    for preset in presets:
+        cells = []
+        for ratio in (next(largest)["ratio"] for _ in exposures):
+            at = REQUIREMENT.energies_keV[int(np.argmax(ratio))]
+            cells.append(f"{ratio.max():.1f} at {at:g} keV")
+        print(f"| `{preset}` | {' | '.join(cells)} |")
+
+
 def main() -> None:
     """Print a row for each camera, and how many are below the limit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -92,6 +105,7 @@ def main() -> None:
     for k, (preset, exposure) in enumerate(cameras):
         found.append(ratios(preset, options.pixels, 1e3 * exposure, options.seed + k))
         show(preset, exposure, found[-1], options.markdown)
+    show_largest(options.preset, options.exposures, found)
     for name, words in (("ratio", "as quoted"), ("by lines", "without the allowance")):
         below = np.array([one[name] < LIMIT for one in found])
         at_each = ", ".join(

@@ -38,12 +38,10 @@ def templates():
 
 def check(counts, first_half):
     """Consistency of each pixel (n, 1024), fitted from the nominal relation."""
-    moments, found, near = moment_table(), [], np.full(len(templates().population_scale), np.nan)
+    moments, found = moment_table(), []
     for whole, early in zip(counts, first_half, strict=True):
         fit = likelihood.PixelFit(
-            *likelihood.fit_pixel(
-                whole, early[:0], 0.145, 3.0, near, templates(), moments, 200.0, False
-            )
+            *likelihood.fit_pixel(whole, early[:0], 0.145, 3.0, templates(), moments, 200.0, False)
         )
         assert fit.status == 0
         channels = model.choose_channels(fit.theta, templates(), len(whole))

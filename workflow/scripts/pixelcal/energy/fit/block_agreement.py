@@ -82,7 +82,6 @@ def compare_blocks(
     table: LineTable,
     response: Response,
     options: JointOptions,
-    near: np.ndarray,
 ) -> BlockAgreement:
     """Compare the blocks over the pixels with a valid fit, POOR_FIT or not.
 
@@ -95,13 +94,11 @@ def compare_blocks(
     response : Response
         Learnt with the same table.
     options : JointOptions
-    near : (n, 2 + n_blocks + n_groups) float
-        The other parameters that they start from, see `joint.near_of`.
     """
     chosen = evenly(len(counts), MOST_PIXELS)
     templates = make_templates(response, table)
     data = counts[chosen], chosen, gain[chosen], offset[chosen], templates, options
-    fits, found = fit_joint(*data, checked=True, near=near[chosen])
+    fits, found = fit_joint(*data, checked=True)
     valid = has_valid_fit(fits["STATUS"])
     shift, shift_err = np.full((2, table.n_blocks), np.nan)
     lever = np.zeros((table.n_blocks, 2))

@@ -117,7 +117,6 @@ def fit_joint(
     options: JointOptions,
     first_half: np.ndarray | None = None,
     checked: bool = False,
-    near: np.ndarray | None = None,
 ) -> tuple[np.ndarray, Deviations]:
     """Fit gain and offset of many pixels, each from a start that is near.
 
@@ -127,31 +126,30 @@ def fit_joint(
     detnum : (n,) int
     gain, offset : (n,) float, keV/channel and keV
         Where each fit starts.
-    templates, options : Templates, JointOptions
+    templates : Templates
+    options : JointOptions
     first_half : (n, n_channels) int, optional
         Counts of the first half of the exposure. Without them the pixels are not checked for
         consistency, neither of their halves nor of their blocks.
     checked : bool
         Whether blocks are held against each other without `first_half` too.
-    near : (n, 2 + n_blocks + n_groups) float, optional
-        `near_of` earlier fits of the pixels, to start from; NaN where there was none.
 
     Returns
     -------
-    fits : (n,) of `fit.columns.FIT_DTYPE`, NaN and a STATUS where there is no valid fit
+    fits : (n,) of `fit.columns.FIT_DTYPE`
+        NaN and a STATUS where there is no valid fit.
     deviations : Deviations
     """
     fits = empty_fits(detnum)
-    found, results = _nothing_found(len(counts), templates), []
+    found = _nothing_found(len(counts), templates)
     moments, no_half = moment_table(), np.empty(0, np.int32)
-    near = np.full_like(found.value, np.nan) if near is None else near
+    results = []
     for i in range(len(counts)):
         result = fit_pixel(
             np.ascontiguousarray(counts[i], dtype=np.int32),
             no_half if first_half is None else np.ascontiguousarray(first_half[i], np.int32),
             float(gain[i]),
             float(offset[i]),
-            near[i],
             templates,
             moments,
             float(options.min_counts),
@@ -168,15 +166,6 @@ def fit_joint(
         for row, result in zip(rows, valid, strict=True):
             _keep(found, row, result)
     return fits, found
-
-
-def near_of(found: Deviations) -> np.ndarray:
-    """Parameters of fits but for the relation, (n, 2 + n_blocks + n_groups), to start others from.
-
-    Logarithm of the factor on the resolution, factor on the tail, normalisations relative to the
-    camera's mean pixel.
-    """
-    return np.column_stack([found.value[:, 0], found.value[:, 1] + 1.0, found.normalisation])
 
 
 def _nothing_found(n: int, templates: Templates) -> Deviations:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from pixelcal.energy.fit.block_agreement import (
     systematic_covariance,
 )
 from pixelcal.energy.fit.camera_prior import nearer_prior
-from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint, near_of
+from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
 from pixelcal.energy.fit.start import find_starts
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
@@ -44,23 +43,11 @@ from pixelcal.status import EnergyStatus
 logger = logging.getLogger(__name__)
 
 MIN_EM_ITERATIONS, MAX_EM_ITERATIONS = 3, 10
-"""Fewest and most iterations from the first pixels; from all of them there are as many at most."""
-
 CONVERGENCE_TOLERANCE = 0.02
-"""Largest change of the shape that all further iterations may be expected to make, in units of its
-prior or, where that is more, of five of its standard errors: a tenth of an error is nothing that
-counting could tell."""
+"""Largest change of the shape, in units of its prior, that ends the iterations."""
 
-ERRORS_IN_UNIT = 5.0
-
-LARGEST_RATE = 0.9
-"""Iterations are not expected to converge more slowly: each change is this part of the last."""
-
-COARSE = 5.0
-"""How much larger it may be with the first pixels: all of them change the shape by more."""
-
-FIRST_PIXELS = 1000
-"""Pixels, evenly over the camera, that the iterations begin with."""
+MOST_PIXELS = 2000
+"""Pixels that the iterations learn from: their stack is far better known than what they change."""
 
 TRAPPING_GAIN = 25.0
 """By how much trapping by depth must lower chi-square of the stack (5 sigma, by a score test) to be
@@ -84,8 +71,8 @@ WORSE_SIGMA, MIN_PIXELS = 3.7, 8
 pixels none does."""
 
 NOT_CONVERGED = (
-    "learning the response has not converged after %d iterations (EM): the shape of the lines would"
-    " still change by %.3f of its prior, above %.3f; use more counts, or check the line table"
+    "learning the response has not converged after %d iterations (EM): the shape of the lines still"
+    " changes by %.3f of its prior, above %.3f; use more counts, or check the line table"
 )
 
 WARN_KEV, WARN_SIGMA = 0.1, 5.0
@@ -151,15 +138,8 @@ def learn_camera(
     gain, offset = nearer_prior(counts, gain, offset, table, expected, search)
     gain, offset = find_starts(counts, gain, offset, table, expected, search)
     data = counts, gain, offset, table, options
-    response, learner = _alternate(*data, expected, terms, max_iterations, progress)
-    return _with_agreement(response, *data, learner.near) if learner and agreement else response
-
-
-class Left(NamedTuple):
-    """How far an iteration moved the shape, and how far all further ones may be expected to."""
-
-    change: float
-    expected: float
+    response, finished = _alternate(*data, expected, terms, max_iterations, progress)
+    return _with_agreement(response, *data) if finished and agreement else response
 
 
 class _Learner:
@@ -169,19 +149,12 @@ class _Learner:
     ----------
     counts, gain, offset, table, options, expected
         As `learn_camera` has them; `gain` and `offset` (n,) are changed in place.
-
-    Attributes
-    ----------
-    near : (n, 2 + n_blocks + n_groups) float
-        The other parameters of the last fit of each pixel, `joint.near_of`.
     """
 
     def __init__(self, counts, gain, offset, table, options, expected):
         self._counts, self._gain, self._offset = counts, gain, offset
         self._table, self._options, self._expected = table, options, expected
         self._used, self._covariance, self._solved = np.arange(len(counts)), None, None
-        scales = len(empty_response(table, expected).population_scale)
-        self.near = np.full((len(counts), scales), np.nan)
 
     def learn(self, response: Response, terms: Terms) -> Response | None:
         """The response by the pixels that were aligned last; None where they hold too few counts.
@@ -202,33 +175,17 @@ class _Learner:
         """A response that was learnt last, with the score tests of its stack."""
         return with_score_tests(response, self._solved)
 
-    def left(self, before: LineShape, after: LineShape, last: Left | None) -> Left:
-        """The change to the shape that was learnt last, and what is left after it.
-
-        `last` is that of the iteration before, by the same pixels. Iterations of EM converge
-        linearly (Dempster, Laird & Rubin 1977): what is left is a geometric series.
-        """
-        free, unit = self._solved.fit.free, prior_sigma(after.material)
-        unit[free] = np.maximum(unit[free], ERRORS_IN_UNIT * self._solved.shape_error)
-        change = float(np.max(np.abs(after.vector - before.vector) / unit))
-        if last is None or not last.change > 0.0:
-            return Left(change, change)
-        rate = min(change / last.change, LARGEST_RATE)
-        return Left(change, change * rate / (1.0 - rate))
-
     def align(self, response: Response, chosen: np.ndarray) -> Response:
         """The response with the population prior that the pixels `chosen` (m,) teach.
 
-        They are fitted from where they were last, and those with a good fit put at their new
-        relations and learnt from next.
+        They are fitted, and those with a good fit put at their new relations and learnt from next.
         """
         templates = make_templates(response, self._table)
         data = self._counts[chosen], chosen, self._gain[chosen], self._offset[chosen]
-        fits, found = fit_joint(*data, templates, self._options, near=self.near[chosen])
+        fits, found = fit_joint(*data, templates, self._options)
         good = _teaches(fits, found)
         self._used, self._covariance = chosen[good], relation_covariance(fits[good])
         self._gain[self._used], self._offset[self._used] = fits["GAIN"][good], fits["OFFSET"][good]
-        self.near[self._used] = near_of(found)[good]
         before = response.population_scale
         scale = learn_population_scale(found.value[good], found.variance[good], before)
         return replace(response, population_scale=scale)
@@ -237,72 +194,69 @@ class _Learner:
 def _alternate(counts, gain, offset, table, options, expected, terms, max_iterations, progress):
     """Learn and align in turn; `gain` and `offset` (n,) are changed in place.
 
-    From pixels evenly over the camera, `FIRST_PIXELS` at most, until the shape hardly changes; then
-    from all until convergence. Trapping by depth is in the shape from where the stack of a shape
-    that has converged is clearly better described with it.
+    Until convergence from pixels evenly over the camera, `MOST_PIXELS` at most; then once from all,
+    which the iterations before have brought near: what one more would change is a small part of how
+    little all pixels differ from those. Trapping by depth is in the shape from where the stack of a
+    shape that has converged is clearly better described with it.
 
-    Returns the response, and the learner; None where there were too few counts or pixels to learn
-    from to the end.
+    Returns the response, and whether there were counts and pixels to learn from to the end.
     """
     learner = _Learner(counts, gain, offset, table, options, expected)
-    response, everything = empty_response(table, expected), np.arange(len(counts))
-    few = evenly(len(counts), FIRST_PIXELS)
-    groups = [(few, COARSE), (everything, 1.0)] if len(few) < len(counts) else [(everything, 1.0)]
+    few = evenly(len(counts), MOST_PIXELS)
+    response = replace(empty_response(table, expected), converged=False)
     iteration = 0
-    for chosen, factor in groups:
-        response, last, left = replace(response, converged=False), iteration + max_iterations, None
-        fewest = MIN_EM_ITERATIONS if iteration == 0 else 1
-        while not response.converged and iteration < last:
-            if iteration:
-                response = learner.align(response, chosen)
-            learnt = learner.learn(response, terms)
-            if learnt is None:
-                logger.warning(NONE_ALIGNED if iteration else TOO_FEW)
-                return learner.tested(response) if iteration else response, None
-            iteration, left = iteration + 1, learner.left(response.shape, learnt.shape, left)
-            converged = iteration >= fewest and left.expected < factor * CONVERGENCE_TOLERANCE
-            if converged or iteration == last:
-                learnt = learner.tested(learnt)
-            if converged and not terms.trapping:
-                far = chosen is groups[0][0]
-                terms, learnt = _with_trapping_if_asked(learner, response, learnt, terms, far)
-                if terms.trapping:  # another shape, which has as many iterations as the first had
-                    converged, last = False, last + iteration
-            response = replace(learnt, iterations=iteration, converged=converged)
-            _log(response, left.change)
-            if progress:
-                progress(iteration, last + (len(groups) - 1) * max_iterations)
+    while not response.converged and iteration < max_iterations:
+        if iteration:
+            response = learner.align(response, few)
+        learnt = learner.learn(response, terms)
+        if learnt is None:
+            logger.warning(NONE_ALIGNED if iteration else TOO_FEW)
+            return learner.tested(response) if iteration else response, False
+        iteration, change = iteration + 1, _change(response.shape, learnt.shape)
+        converged = iteration >= MIN_EM_ITERATIONS and change < CONVERGENCE_TOLERANCE
+        if converged or iteration == max_iterations:
+            learnt = learner.tested(learnt)
+        if converged and not terms.trapping:
+            terms, learnt = _with_trapping_if_asked(learner, response, learnt, terms)
+            if terms.trapping:  # another shape, which has as many iterations as the first had
+                converged, max_iterations = False, max_iterations + iteration
+        response = replace(learnt, iterations=iteration, converged=converged)
+        _log(response, change)
+        if progress:
+            progress(iteration, max_iterations)
     if not response.converged:
-        logger.warning(NOT_CONVERGED, iteration, left.expected, CONVERGENCE_TOLERANCE)
-    return response, learner
+        logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
+    if len(few) < len(counts):
+        before = learner.align(response, np.arange(len(counts)))
+        learnt = learner.tested(learner.learn(before, terms))
+        response = replace(learnt, iterations=iteration + 1, converged=response.converged)
+        _log(response, _change(before.shape, response.shape))
+    return response, True
 
 
-def _with_trapping_if_asked(
-    learner: _Learner, before: Response, learnt: Response, terms: Terms, far: bool
-):
+def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Response, terms: Terms):
     """The terms with trapping by depth where the stack asks for it, and the response to go on from.
 
-    By a score test; and with `far`, where lines do not stand where they should, by a fit that
-    starts from much trapping and hardly any tail. An exponential tail that stands in for strong
-    trapping puts lines in the wrong places, and no small step leads from the one to the other.
-    Trapping must then take the place of most of the tail; beside a tail that stays, it stands in
-    for something else.
+    By a score test; and where lines do not stand where they should, by a fit that starts from much
+    trapping and hardly any tail. An exponential tail that stands in for strong trapping puts lines
+    in the wrong places, and no small step leads from the one to the other. Trapping must then take
+    the place of most of the tail; beside a tail that stays, it stands in for something else.
     """
     with_it = terms._replace(trapping=True)
     if learnt.trapping_gain > TRAPPING_GAIN:
         return with_it, learnt
-    if far and learnt.explanations and learnt.explanations[0].gain > TRAPPING_GAIN:
-        much = replace(learnt.shape, trapping=FAR_TRAPPING, tail_60=FAR_TAIL)
-        other = learner.learn(replace(before, shape=much), with_it)
+    if learnt.explanations and learnt.explanations[0].gain > TRAPPING_GAIN:
+        far = replace(learnt.shape, trapping=FAR_TRAPPING, tail_60=FAR_TAIL)
+        other = learner.learn(replace(before, shape=far), with_it)
         gained = learnt.chi_square - other.chi_square > TRAPPING_GAIN
         if gained and other.shape.tail_60 < MOST_TAIL_LEFT * learnt.shape.tail_60:
             return with_it, other
     return terms, learnt
 
 
-def _with_agreement(response: Response, counts, gain, offset, table, options, near) -> Response:
+def _with_agreement(response: Response, counts, gain, offset, table, options) -> Response:
     """The response with how its blocks agree, and with what they do not agree on as systematic."""
-    found = compare_blocks(counts, gain, offset, table, response, options, near)
+    found = compare_blocks(counts, gain, offset, table, response, options)
     for name, shift, error in zip(table.block_names, found.shift, found.shift_err, strict=True):
         if abs(shift) > max(WARN_KEV, WARN_SIGMA * error):
             logger.warning(BLOCKS_DISAGREE, name, shift, error)
@@ -349,3 +303,9 @@ def _log(response: Response, change: float) -> None:
         response.iterations, response.shape, np.round(response.population_scale, 3),
         response.chi_square, response.dof, change,
     )  # fmt: skip
+
+
+def _change(before: LineShape, after: LineShape) -> float:
+    """Largest change of a shape parameter, in units of its prior's width."""
+    difference = np.abs(after.vector - before.vector)
+    return float(np.max(difference / prior_sigma(after.material)))

@@ -126,12 +126,11 @@ _NOT_CONVERGED = int(EnergyStatus.NOT_CONVERGED)
 
 
 @njit
-def fit_pixel(counts, first_half, gain, offset, near, templates, moments, min_counts, checked):
+def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, checked):
     """Fit one pixel: the fields of `PixelFit`, as a plain tuple.
 
     `first_half` are the counts of the first half of the exposure, (0,) where they are not known;
-    `near` (n_fitted - 2,) are the other parameters to start from, as `joint.near_of` has them, NaN
-    where none are known; `checked` says whether the pixel is to be checked for consistency.
+    `checked` says whether the pixel is to be checked for consistency.
     """
     n_fitted = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
     theta = np.ones(n_fitted)
@@ -155,9 +154,6 @@ def fit_pixel(counts, first_half, gain, offset, near, templates, moments, min_co
         used, n_channels = _counts_in(counts, first, last)
         expected = expected_total(first, last, theta, templates, work)
     spectrum = Spectrum(counts, first, last, used / expected, lowest)
-    if np.isfinite(near).all():
-        theta[RESOLUTION], theta[TAIL] = near[0], near[1]
-        theta[N_SHARED:] = near[N_SHARED - RESOLUTION :] / spectrum.scale
     converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
     used, n_channels = _counts_in(counts, first, last)
     status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED

@@ -21,6 +21,9 @@ from pixelcal.numerics.jit import njit
 REACH = 12.0
 """A line is nothing to bins further away than so many of its widths, tail and all."""
 
+NEAR_EDGE_KEV = 1.0
+"""Lines so far below a K edge may come above it as they move, and have escape peaks then."""
+
 FAR_ABOVE = 9.0
 """So many standard deviations above a peak all of it is below, to 1e-18."""
 
@@ -47,20 +50,24 @@ class Peaks(NamedTuple):
     numbers: np.ndarray
 
 
-def peaks_of(shape: LineShape, energy_keV, width_keV, extra_variance: float) -> Peaks:
+def peaks_of(
+    shape: LineShape, energy_keV, width_keV, extra_variance: float, listed_keV=None
+) -> Peaks:
     """The peaks of lines at `energy_keV` (n_lines,) with natural widths `width_keV` (n_lines,).
 
     `extra_variance` (keV^2) is added to the square of the width of the cores. The number and order
     of the peaks depend on the material, on the widths and on whether charge is trapped, and not on
-    the other parameters of the shape.
+    the other parameters of the shape. `listed_keV` (n_lines,), or `energy_keV`,
+    says which lines may have escape peaks: their number stays as lines move.
     """
     energy_keV, width_keV = np.asarray(energy_keV, float), np.asarray(width_keV, float)
+    listed_keV = energy_keV if listed_keV is None else listed_keV
     lines, numbers = [], []
     whole = [(np.arange(len(energy_keV)), energy_keV, np.ones_like(energy_keV))]
     for escape, (energy, probability) in zip(
         shape.material.escapes, shape.escapes(energy_keV), strict=True
     ):
-        above = np.flatnonzero(energy_keV > escape.edge_keV)
+        above = np.flatnonzero(listed_keV > escape.edge_keV - NEAR_EDGE_KEV)
         whole.append((above, energy[above], probability[above]))
     for line, energy, probability in whole:
         sigma = np.sqrt(shape.sigma(energy) ** 2 + extra_variance)

@@ -240,7 +240,8 @@ class StackFit:
 
     def _weighted(self, shape: LineShape, at) -> Peaks:
         """The peaks of lines at `at` (n_lines,), by the strengths of lines within their series."""
-        line, numbers = peaks_of(shape, at, self.table.width_keV, self.extra_variance)
+        listed = self.table.energy_keV
+        line, numbers = peaks_of(shape, at, self.table.width_keV, self.extra_variance, listed)
         numbers[0] *= line_weights(shape, self.table)[line]
         return Peaks(line, numbers)
 
@@ -352,6 +353,7 @@ class StackFit:
         for k, step in enumerate(self._steps):
             slopes[:, k] = (self._weighted(self._moved(theta, k), at).numbers - here) / step
         moved = (self._weighted(parts.shape, at + STEP_KEV).numbers - here) / STEP_KEV
+        moved[0, here[0] == 0.0] = 0.0  # a line that steps over a K edge
         slopes[:, self.n_shape :] = moved[:, None] * self.moves.T[:, parts.peaks.line]
         return slopes
 
