@@ -169,6 +169,7 @@ def _add_pixel(counts, start, width, parameters, noise, pooled, expected) -> Non
         first = start[run] + (low - below) * width
         total = counts[run].sum()
         model = expected_counts(fitted, first, width, len(flashes), total, noise)
+        model *= total / model.sum()  # there is a floor under each bin
         place = (first + (np.arange(len(flashes)) + 0.5) * width - fitted[EPED]) / fitted[PE]
         k = np.clip(np.floor((place - LOWEST_PE) / BIN_PE).astype(int), 0, N_BINS - 1)
         np.add.at(pooled[run], k, flashes)

@@ -16,8 +16,8 @@ import numpy as np
 
 from pixelcal.charge.spe.checks.cross_checks import disagree, gains_beside
 from pixelcal.charge.spe.columns import fit_dtype
-from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED
-from pixelcal.charge.spe.noise.climb import regrouped, without_noise
+from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT
+from pixelcal.charge.spe.noise.climb import NoisyMaximum, regrouped, without_noise
 from pixelcal.charge.spe.noise.fit import explain, explain_at_once
 from pixelcal.charge.spe.noise.late_charges import DARK
 from pixelcal.charge.spe.noise.priors import KINDS
@@ -39,7 +39,7 @@ PE_ERROR_LIMIT = 0.01
 """Larger relative errors of pe are flagged as unresolved: five of them are the 5 % by which a
 pixel that is called good may be wrong at most."""
 OPCT_ERROR_LIMIT, LEAST_OPCT_ERROR = 0.1, 0.01
-"""With noise in the model, larger errors of the crosstalk, relative and absolute, are flagged as
+"""Larger errors of the crosstalk from noise in the model, relative and absolute, are flagged as
 unresolved: few flashes do not tell crosstalk from what comes late."""
 SHAPE_ERROR = 0.15
 """Relative error of the crosstalk for each dark count in the window: by so much it is off where the
@@ -171,12 +171,18 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     noise = None if noisy is None else noisy.theta[N_SHARED:N_COMMON]
     cross_check(row, regrouped(counts, start, width, found.theta), found, noise)
     resolved = (ratio >= options.peak_to_valley).all() and excess.max() >= FEWEST_SIGMA
-    uncertain = math.hypot(row["OPCT_ERR"], row["OPCT_SYS"])
-    apart = noisy is None or uncertain <= max(OPCT_ERROR_LIMIT * row["OPCT"], LEAST_OPCT_ERROR)
+    apart = noisy is None or _noise_is_apart(row, noisy)
     if not (resolved and apart and row["PE_ERR"] <= PE_ERROR_LIMIT * row["PE"]):
         row["STATUS"] |= int(ChargeStatus.UNRESOLVED)
     if not (row["PVALUE"] >= options.pvalue_limit or row["MISFIT"] <= options.misfit_limit):
         row["STATUS"] |= int(ChargeStatus.POOR_FIT)
+
+
+def _noise_is_apart(row, noisy: NoisyMaximum) -> bool:
+    """Whether the crosstalk is known well beside what comes late."""
+    added = max(noisy.added_by_noise[OPCT, OPCT], 0.0)
+    uncertain = math.sqrt(added + row["OPCT_SYS"] ** 2)
+    return uncertain <= max(OPCT_ERROR_LIMIT * row["OPCT"], LEAST_OPCT_ERROR)
 
 
 def goodness(found, noisy, flashes: int) -> tuple[float, int, float, float]:

@@ -92,6 +92,13 @@ class NoisyMaximum(NamedTuple):
         moves = self.covariance[:, noise] @ (slope[:, None] * camera.prior.precision)
         return moves @ camera.systematic @ moves.T
 
+    @property
+    def added_by_noise(self) -> np.ndarray:
+        """The part of the covariance (p, p) that would not be there if the noise were known."""
+        noise = slice(N_SHARED, N_COMMON)
+        of_noise = np.linalg.pinv(self.covariance[noise, noise], hermitian=True)
+        return self.covariance[:, noise] @ of_noise @ self.covariance[noise]
+
     def without_noise(self) -> clean.Maximum:
         """The quantities of a flash alone, the noise integrated over."""
         return clean.Maximum(

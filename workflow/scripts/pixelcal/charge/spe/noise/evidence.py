@@ -50,7 +50,8 @@ def noise_evidence(clean, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
         by = np.concatenate([gradient, slopes[run]])
         # Where no flash is expected the slopes are those of a transform cut short: not used.
         slope = by / np.maximum(probability, LEAST_EXPECTED / total)
-        score[at] += slope @ spectra.counts[run]
+        # Against what is expected: the mean is then 0 however good the slopes are.
+        score[at] += slope @ (spectra.counts[run] - total * probability)
         information[np.ix_(at, at)] += total * (slope @ by.T)
     return _profiled(score, information, n_clean)
 

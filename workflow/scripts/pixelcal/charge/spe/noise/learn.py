@@ -38,6 +38,9 @@ FEWEST_TEACHERS = 8
 N_EXPLAINED = 12
 """Pixels whose noise is found without any knowledge; the starts of the others are tried on them."""
 TRIAL_ITERATIONS = 12
+SEEN_SIGMA = 5.0
+"""Noise is fitted where the scores of all pixels together stand out by more. Charges of waveforms
+are not quite what the model says: a few sigma of many pixels are no noise yet."""
 LEAST_GAIN = 0.02
 """By which the deviance of a pixel must be lower in the mean with some noise: less shifts no
 quantity by more than 0.14 of its error."""
@@ -145,7 +148,7 @@ def _is_noisy(teachers: list[Teacher], kinds) -> bool:
     together = np.sum(weight * score, axis=0)
     deviation = np.sqrt(np.sum(weight**2 * variance, axis=0))
     pull = np.divide(together, deviation, out=np.zeros(N_NOISE), where=deviation > 0)[places]
-    needed = max(TRIED_SIGMA, np.sqrt(LEAST_GAIN * len(teachers)))
+    needed = max(SEEN_SIGMA, np.sqrt(LEAST_GAIN * len(teachers)))
     return bool((pull > needed).any())
 
 
