@@ -13,7 +13,7 @@ import numpy as np
 
 from pixelcal.charge.report.products import Products
 from pixelcal.charge.spe.checks.cross_checks import MOMENTS_DIFFER, PEAKS_DIFFER, Check
-from pixelcal.charge.spe.columns import NOISE
+from pixelcal.charge.spe.columns import KINDS_OF_NUMBERS, NOISE
 from pixelcal.charge.spe.noise.late_charges import DECAY
 from pixelcal.numerics.statistics import MEDIAN_ERROR, finite, median, robust_std
 from pixelcal.report.frame import packed
@@ -38,8 +38,9 @@ KINDS = {
     "AFTERPULSE": "Afterpulses per avalanche",
     "DELAYED": "Delayed crosstalk per avalanche",
 }
-NOISE_HEADINGS = ("Pixels", "Median", "Scatter", "Typical error")
-"""Medians are over the pixels that show the kind."""
+NOISE_HEADINGS = ("Pixels", "Median", "Scatter", "Typical error", "Common uncertainty")
+"""Medians are over the pixels that have the kind in their fit; the last is the systematic
+uncertainty that all pixels have in common."""
 
 MANY = 0.05
 """Fraction of the pixels with noise from which on it is drawn as a map."""
@@ -132,14 +133,13 @@ def noise_rows(products: Products) -> list[list[str]]:
     use = products.has_valid_fit & products.wanted
     for name in kinds:
         has = use & (products.column(name) > 0)
-        errors = products.column(f"{name}_ERR")[has]
-        rows.append(_noise_row(KINDS[name], products.column(name)[has], errors))
+        numbers = (products.column(f"{name}{kind}")[has] for kind in KINDS_OF_NUMBERS)
+        rows.append(_noise_row(KINDS[name], *numbers))
     rate = _dark_rate(products)
     if rate is not None and "DARK" in kinds:
         has = use & (products.column("DARK") > 0)
-        values = rate * products.column("DARK")[has]
-        errors = rate * products.column("DARK_ERR")[has]
-        rows.insert(1, _noise_row("Dark counts (MHz)", values, errors))
+        numbers = (rate * products.column(f"DARK{kind}")[has] for kind in KINDS_OF_NUMBERS)
+        rows.insert(1, _noise_row("Dark counts (MHz)", *numbers))
     if kinds:
         none = np.array([math.nan])
         for words, values in (
@@ -149,16 +149,31 @@ def noise_rows(products: Products) -> list[list[str]]:
         ):
             values = finite(values[use])
             if (values > 0).any():
-                rows.append(_noise_row(words, values[values > 0], none))
+                rows.append(_noise_row(words, values[values > 0], none, none))
+        rows += _common_rows(products, use)
     return rows
 
 
-def _noise_row(words: str, values: np.ndarray, errors: np.ndarray) -> list[str]:
+def _common_rows(products: Products, use) -> list[list[str]]:
+    """What the noise of the camera makes uncertain in all pixels alike: gain and crosstalk."""
+    rows = []
+    for words, name in (("Gain (relative)", "PE"), ("Prompt crosstalk", "OPCT")):
+        values, _, common = (products.column(f"{name}{kind}")[use] for kind in KINDS_OF_NUMBERS)
+        if name == "PE":
+            common = common / values
+        if (common > 0).any():
+            rows.append([words, str(len(values)), "", "", "", number(median(common), "{:.2g}")])
+    return rows
+
+
+def _noise_row(words: str, values, errors, common) -> list[str]:
+    """Its name, then the cells under NOISE_HEADINGS, of pixels (n,)."""
     scatter = robust_std(values)
     error = MEDIAN_ERROR * scatter / math.sqrt(len(values))
     typical = number(median(errors), "{:.2g}")
+    shared = number(median(common), "{:.2g}") if (common > 0).any() else ""
     cells = with_error(median(values), error, "{:.3g}"), number(scatter, "{:.2g}"), typical
-    return [words, str(len(values)), *cells]
+    return [words, str(len(values)), *cells, shared]
 
 
 def _dark_rate(products: Products) -> float | None:
