@@ -16,6 +16,7 @@ import numpy as np
 
 from pixelcal.charge.spe.checks.cross_checks import disagree, gains_beside
 from pixelcal.charge.spe.columns import fit_dtype
+from pixelcal.charge.spe.likelihood import is_at_limit
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT
 from pixelcal.charge.spe.noise.climb import NoisyMaximum, regrouped, without_noise
 from pixelcal.charge.spe.noise.fit import explain, explain_at_once
@@ -161,7 +162,7 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     row["STAT"], row["DOF"], row["PVALUE"], row["MISFIT"] = goodness(
         found, noisy, row["FLASHES"].sum()
     )
-    if found.at_limit[:N_SHARED].any() or (noisy is not None and noisy.is_at_edge):
+    if is_at_limit(found) or (noisy is not None and noisy.is_at_edge):
         row["STATUS"] |= int(ChargeStatus.AT_LIMIT)
     if noisy is None:
         ratio, excess = peak_to_valley(found.theta, row["FLASHES"])

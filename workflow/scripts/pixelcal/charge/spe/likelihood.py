@@ -59,8 +59,9 @@ class Spectra(NamedTuple):
 class Maximum(NamedTuple):
     """Where the search ended.
 
-    theta (p,) and its covariance (p, p) in the parameters of this module; `at_limit` (p,) bool;
-    `deviance`, to compare with others in the same bins; `goodness`, as `goodness_of_fit` gives it;
+    theta (p,) and its covariance (p, p) in the parameters of this module; `at_limit` (p,) bool, and
+    the error there is 0 (of no crosstalk it is that of a little); `deviance`, to compare with
+    others in the same bins; `goodness`, as `goodness_of_fit` gives it;
     steps taken; whether it converged.
     """
 
@@ -71,6 +72,13 @@ class Maximum(NamedTuple):
     goodness: tuple[float, float, float, int]
     iterations: int
     converged: bool
+
+
+def is_at_limit(found: Maximum) -> bool:
+    """Whether gain, widths or crosstalk are at a limit. No crosstalk is what a sensor may have."""
+    at_limit = found.at_limit[:N_SHARED].copy()
+    at_limit[OPCT] &= found.theta[OPCT] > 0.0
+    return bool(at_limit.any())
 
 
 @njit
@@ -319,7 +327,9 @@ def maximise(theta, spectra, group, moments):
     theta, deviance, information, free, iterations, converged = climb(
         theta, spectra, MAX_ITERATIONS
     )
-    covariance = covariance_of(information, free)
+    uncertain = free.copy()
+    uncertain[OPCT] = free[OPCT] or theta[OPCT] == 0.0
+    covariance = covariance_of(information, uncertain)
     goodness = goodness_of_fit(theta, spectra, group, moments)
     return Maximum(theta, covariance, ~free, deviance, goodness, iterations, converged)
 

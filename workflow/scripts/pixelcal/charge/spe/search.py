@@ -24,6 +24,7 @@ from pixelcal.charge.spe.model import (
     N_PARAMETERS,
     N_PER_RUN,
     N_SHARED,
+    OPCT,
     PE,
     V_PED,
     density,
@@ -216,7 +217,9 @@ def _sort(starts, deviance, n):
 @njit
 def _convincing(found):
     """Whether no other start needs to be tried: a normal approximation of the p-value will do."""
-    if not found.converged or any_of(found.at_limit):
+    limited = found.at_limit.copy()
+    limited[OPCT] = limited[OPCT] and found.theta[OPCT] > 0.0  # there may be no crosstalk
+    if not found.converged or any_of(limited):
         return False
     deviance, mean, variance, _ = found.goodness
     if deviance > mean + DOUBTFUL_SIGMA * math.sqrt(variance):

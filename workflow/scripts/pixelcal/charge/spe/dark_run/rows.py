@@ -18,6 +18,7 @@ from pixelcal.charge.spe.fit import (
     fit_pixels,
     goodness,
 )
+from pixelcal.charge.spe.likelihood import is_at_limit
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, V_PED
 from pixelcal.charge.spe.noise.climb import regrouped
 from pixelcal.charge.spe.rows import fill_noise, fill_values
@@ -113,7 +114,7 @@ def _fill_pedestal(row, fitted: DarkRunFit) -> None:
 def _status(row, fitted: DarkRunFit, counts, start, width, dark, options: SpeOptions) -> int:
     """Bits of a valid fit; fills PEAK_VALLEY and the gains beside."""
     status, found = 0, fitted.maximum()
-    if found.at_limit[:N_SHARED].any() or fitted.is_at_edge:
+    if is_at_limit(found) or fitted.is_at_edge:
         status |= ChargeStatus.AT_LIMIT
     ratio, excess = peak_to_valley(found.theta, fitted.shape, row["FLASHES"], dark)
     row["PEAK_VALLEY"] = ratio

@@ -18,7 +18,7 @@ from pixelcal.charge.spe.likelihood import (
     group_bins,
     release,
 )
-from pixelcal.charge.spe.model import N_SHARED, PE, V_PED
+from pixelcal.charge.spe.model import N_SHARED, OPCT, PE, V_PED
 from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, N_NOISE
 from pixelcal.charge.spe.noise.priors import (
     KINDS,
@@ -221,6 +221,7 @@ def maximise(theta, spectra: Spectra, kinds, prior: NoisePrior, moments) -> Nois
     )
     # Noise that is found to be 0 may be more: what goes with it is as uncertain as beside it.
     uncertain = free.copy()
+    uncertain[OPCT] |= theta[OPCT] == 0.0
     uncertain[N_SHARED:N_COMMON] = fitted_parameters(len(theta), kinds)[N_SHARED:N_COMMON]
     covariance = clean.covariance_of(information, uncertain)
     group = max(int(math.sqrt(theta[V_PED]) / spectra.width), 1)

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from pixelcal.charge.spe.likelihood import Maximum, Spectra
+from pixelcal.charge.spe.likelihood import Maximum, Spectra, is_at_limit
 from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise.climb import NoisyMaximum, ascend, maximise, regrouped
 from pixelcal.charge.spe.noise.evidence import noise_evidence, noise_pulls
@@ -86,7 +86,7 @@ def explain_at_once(
     `clean` is a fit without noise that is not convincing. The fit with noise is, if its deviance is
     that of chance and its peaks are resolved.
     """
-    if not clean.converged or clean.at_limit.any():
+    if not clean.converged or is_at_limit(clean) or clean.at_limit[N_SHARED:].any():
         return None
     asked = tuple(kind for kind in KINDS if allowed.get(kind))
     possible = tuple(kind for kind in KINDS if allowed.get(kind) is not False)
