@@ -45,6 +45,9 @@ unresolved: few flashes do not tell crosstalk from what comes late."""
 SHAPE_ERROR = 0.15
 """Relative error of the crosstalk for each dark count in the window: by so much it is off where the
 parts of dark counts in the window are uniform, and not those of an exponential pulse."""
+FOLLOWING_ERROR = 0.8
+"""The same for each afterpulse of an avalanche: by so much it is off where afterpulses have all the
+crosstalk of an avalanche, and afterpulses of their own (SimSiPM)."""
 FEWEST_SIGMA = 5.0
 """By which the first peaks must stand over the valley in some run. Where they do not, a gain can
 still be had from mean and variance of the charges, but nothing shows that it is right."""
@@ -156,7 +159,7 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     if not found.converged or not np.isfinite(found.covariance).all():
         row["STATUS"] = int(ChargeStatus.NOT_CONVERGED)
         return
-    shape = SHAPE_ERROR * (0.0 if noisy is None else noisy.theta[N_SHARED + DARK])
+    shape = 0.0 if noisy is None else _shape_error(noisy)
     fill_values(row, found.theta, found.covariance, systematic, shape)
     fill_noise(row, noisy, camera)
     row["STAT"], row["DOF"], row["PVALUE"], row["MISFIT"] = goodness(
@@ -172,18 +175,27 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     noise = None if noisy is None else noisy.theta[N_SHARED:N_COMMON]
     cross_check(row, regrouped(counts, start, width, found.theta), found, noise)
     resolved = (ratio >= options.peak_to_valley).all() and excess.max() >= FEWEST_SIGMA
-    apart = noisy is None or _noise_is_apart(row, noisy)
+    apart = noisy is None or _noise_is_apart(noisy, systematic)
     if not (resolved and apart and row["PE_ERR"] <= PE_ERROR_LIMIT * row["PE"]):
         row["STATUS"] |= int(ChargeStatus.UNRESOLVED)
     if not (row["PVALUE"] >= options.pvalue_limit or row["MISFIT"] <= options.misfit_limit):
         row["STATUS"] |= int(ChargeStatus.POOR_FIT)
 
 
-def _noise_is_apart(row, noisy: NoisyMaximum) -> bool:
-    """Whether the crosstalk is known well beside what comes late."""
+def _shape_error(noisy: NoisyMaximum) -> float:
+    """Relative uncertainty of the crosstalk, because real noise is not quite that of the model."""
+    after, _ = noisy.total("afterpulses", noisy.covariance)
+    return math.hypot(SHAPE_ERROR * noisy.theta[N_SHARED + DARK], FOLLOWING_ERROR * after)
+
+
+def _noise_is_apart(noisy: NoisyMaximum, systematic) -> bool:
+    """Whether the flashes tell the crosstalk from what comes late.
+
+    `systematic` (4 + 2 R, 4 + 2 R) is what the noise of the camera leaves uncertain.
+    """
     added = max(noisy.added_by_noise[OPCT, OPCT], 0.0)
-    uncertain = math.sqrt(added + row["OPCT_SYS"] ** 2)
-    return uncertain <= max(OPCT_ERROR_LIMIT * row["OPCT"], LEAST_OPCT_ERROR)
+    limit = max(OPCT_ERROR_LIMIT * noisy.theta[OPCT], LEAST_OPCT_ERROR)
+    return math.sqrt(added + systematic[OPCT, OPCT]) <= limit
 
 
 def goodness(found, noisy, flashes: int) -> tuple[float, int, float, float]:

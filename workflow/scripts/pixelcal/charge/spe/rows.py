@@ -30,7 +30,8 @@ def fill_values(row, theta, covariance, systematic, shape_error: float) -> None:
     systematic : (4 + 2 R, 4 + 2 R) float
         From the noise of the camera.
     shape_error : float
-        Relative systematic uncertainty of the crosstalk, from the shape of the pulses.
+        Relative systematic uncertainty of the crosstalk, as real noise is not quite that of the
+        model.
     """
     jacobian = np.ones(len(theta))
     for i in (V_PED, V_PE):
