@@ -207,3 +207,15 @@ def test_one_charge_only_has_no_valid_fit():
     row = fit((counts, np.zeros((1, 2)), np.ones(1)))[0]
     assert not has_valid_fit(row["STATUS"])
     assert np.isnan(row["PE"])
+
+
+def test_a_sensor_without_crosstalk_is_good():
+    """OPCT is 0 in half of the pixels, with the error that a little has; pe is right."""
+    n = 64
+    fits = fit(draw_spectra(np.random.default_rng(31), [Sipm(opct=0.0)] * n))
+    assert (fits["STATUS"] == 0).sum() >= n - 2
+    none = fits["OPCT"] == 0.0
+    assert abs(none.mean() - 0.5) < 4 * 0.5 / math.sqrt(n)
+    assert fits["OPCT_ERR"][none].mean() == pytest.approx(fits["OPCT_ERR"][~none].mean(), rel=0.2)
+    pull = (fits["PE"] - 30.0) / fits["PE_ERR"]
+    assert abs(pull.mean()) < 4 / math.sqrt(n) and abs(pull.std() - 1) < 4 / math.sqrt(2 * n)

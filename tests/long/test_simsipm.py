@@ -1,0 +1,54 @@
+"""Single-photoelectron fits on charges of SimSiPM, an independent simulator of SiPM pulses.
+
+`python benchmarks/simsipm.py` has the table for cameras of any size.
+"""
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+from simsipm_charges import PE, Settings, draw_pixels
+
+from pixelcal.charge.simulation.charges import as_spectra
+from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
+from pixelcal.charge.spe.noise.learn import learn_camera_noise
+
+N_PIXELS, FLASHES, LIGHT = 16, 8_000, (0.6, 1.2, 2.4)
+CLEAN_OPCT = 0.143
+"""Of crosstalk 0.15 without noise (60 pixels of the benchmark): a cell that has just fired gives
+nothing."""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(dark_hz=2e6),
+        Settings(afterpulses=0.10),
+        Settings(crosstalk=0.15, delayed_part=0.15),
+        Settings(dark_hz=2e6, afterpulses=0.10, crosstalk=0.15, delayed_part=0.15),
+    ],
+    ids=["dark counts", "afterpulses", "delayed crosstalk", "all"],
+)
+def test_gain_and_crosstalk_of_an_independent_simulator(settings):
+    """pe within 0.2 %, crosstalk within the quoted uncertainties, pixels called good."""
+    spectra = as_spectra(draw_pixels(settings, N_PIXELS, FLASHES, LIGHT, 7))
+    learnt = learn_camera_noise(*spectra, SpeOptions())
+    assert learnt.camera is not None
+    fits = fit_pixels(*spectra, np.arange(N_PIXELS), SpeOptions(), camera=learnt.camera)
+    good = fits["STATUS"] == 0
+    assert good.sum() >= N_PIXELS - 2
+    pe, error, common = (fits[name][good] for name in ("PE", "PE_ERR", "PE_SYS"))
+    by_chance = 3 * math.hypot(error.mean() / math.sqrt(good.sum()), common.mean())
+    assert abs(pe.mean() - PE) < 0.002 * PE + by_chance
+    width = np.std((pe - pe.mean()) / error)
+    assert abs(width - 1) < 4 / math.sqrt(2 * good.sum())
+    opct, error, common = (fits[name][good] for name in ("OPCT", "OPCT_ERR", "OPCT_SYS"))
+    total = opct + fits["DELAYED"][good]
+    expected = CLEAN_OPCT if settings.crosstalk else 0.0
+    by_chance = 3 * math.hypot(error.mean() / math.sqrt(good.sum()), common.mean())
+    assert abs(total.mean() - expected) < by_chance + 0.005
