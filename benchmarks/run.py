@@ -34,6 +34,7 @@ BENCHMARKS = {
     "history": ("The history of a mission", ["history.py"]),
     "sstcam_charges": ("SSTCAM: charges", ["sstcam_charges.py"]),
     "spe": ("Single-photoelectron fits", ["spe.py"]),
+    "simsipm": ("Single-photoelectron fits of SimSiPM", ["simsipm.py", "--pixels", "20"]),
     "spe_runs": ("Runs of single photoelectrons with something wrong", ["spe_runs.py"]),
 }  # fmt: skip
 HEAD = """# Benchmarks
