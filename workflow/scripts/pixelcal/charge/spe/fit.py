@@ -18,13 +18,13 @@ from pixelcal.charge.spe.checks.cross_checks import disagree, gains_beside
 from pixelcal.charge.spe.columns import fit_dtype
 from pixelcal.charge.spe.likelihood import is_at_limit
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT
-from pixelcal.charge.spe.noise.climb import NoisyMaximum, regrouped, without_noise
+from pixelcal.charge.spe.noise.climb import NoisyMaximum, noise_total, regrouped, without_noise
 from pixelcal.charge.spe.noise.fit import explain, explain_at_once
 from pixelcal.charge.spe.noise.late_charges import DARK
 from pixelcal.charge.spe.noise.priors import KINDS
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
 from pixelcal.charge.spe.noise.spectrum import peak_to_valley as noisy_peak_to_valley
-from pixelcal.charge.spe.rows import fill_noise, fill_values
+from pixelcal.charge.spe.rows import begin_row, fill_noise, fill_values
 from pixelcal.charge.spe.search import (
     LIGHT_EVIDENCE,
     best_fit,
@@ -128,12 +128,7 @@ def fit_pixels(
 
 def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) -> None:
     """Fit one pixel, counts (R, n) from `start` (R,) on, and fill its row."""
-    for name in row.dtype.names:
-        if row.dtype[name].base.kind == "f":
-            row[name] = np.nan
-    row["FLASHES"] = counts.sum(axis=1)
-    if row["FLASHES"].min() < max(options.min_flashes, 1):
-        row["STATUS"] = int(ChargeStatus.TOO_FEW)
+    if not begin_row(row, counts, options.min_flashes):
         return
     counts = counts.astype(float)
     given = counts, start, width
@@ -152,16 +147,17 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
             *given, found.theta, lambda: other_starts(*given, options.pe_guess), moments, allowed,
             camera,
         )  # fmt: skip
+    common = None if noisy is None else noisy.systematic(camera)
     systematic = np.zeros_like(found.covariance)
     if noisy is not None:
-        found, systematic = noisy.without_noise(), without_noise(noisy.systematic(camera))
+        found, systematic = noisy.without_noise(), without_noise(common)
         row["NITER"] += found.iterations
     if not found.converged or not np.isfinite(found.covariance).all():
         row["STATUS"] = int(ChargeStatus.NOT_CONVERGED)
         return
     shape = 0.0 if noisy is None else _shape_error(noisy)
     fill_values(row, found.theta, found.covariance, systematic, shape)
-    fill_noise(row, noisy, camera)
+    fill_noise(row, noisy, common)
     row["STAT"], row["DOF"], row["PVALUE"], row["MISFIT"] = goodness(
         found, noisy, row["FLASHES"].sum()
     )
@@ -174,17 +170,13 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     row["PEAK_VALLEY"] = ratio
     noise = None if noisy is None else noisy.theta[N_SHARED:N_COMMON]
     cross_check(row, regrouped(counts, start, width, found.theta), found, noise)
-    resolved = (ratio >= options.peak_to_valley).all() and excess.max() >= FEWEST_SIGMA
     apart = noisy is None or _noise_is_apart(noisy, systematic)
-    if not (resolved and apart and row["PE_ERR"] <= PE_ERROR_LIMIT * row["PE"]):
-        row["STATUS"] |= int(ChargeStatus.UNRESOLVED)
-    if not (row["PVALUE"] >= options.pvalue_limit or row["MISFIT"] <= options.misfit_limit):
-        row["STATUS"] |= int(ChargeStatus.POOR_FIT)
+    row["STATUS"] |= quality(row, ratio, excess, apart, options)
 
 
 def _shape_error(noisy: NoisyMaximum) -> float:
     """Relative uncertainty of the crosstalk, because real noise is not quite that of the model."""
-    after, _ = noisy.total("afterpulses", noisy.covariance)
+    after, _ = noise_total("afterpulses", noisy.theta, noisy.covariance)
     return math.hypot(SHAPE_ERROR * noisy.theta[N_SHARED + DARK], FOLLOWING_ERROR * after)
 
 
@@ -196,6 +188,21 @@ def _noise_is_apart(noisy: NoisyMaximum, systematic) -> bool:
     added = max(noisy.added_by_noise[OPCT, OPCT], 0.0)
     limit = max(OPCT_ERROR_LIMIT * noisy.theta[OPCT], LEAST_OPCT_ERROR)
     return math.sqrt(added + systematic[OPCT, OPCT]) <= limit
+
+
+def quality(row, ratio, excess, apart: bool, options: SpeOptions) -> int:
+    """Bits of a row with a valid fit: whether gain and peaks are resolved, and the fit is good.
+
+    ratio, excess (R,) are those of `peak_to_valley` in the runs with light; `apart`, whether noise
+    leaves the crosstalk known.
+    """
+    status = 0
+    resolved = (ratio >= options.peak_to_valley).all() and excess.max() >= FEWEST_SIGMA
+    if not (resolved and apart and row["PE_ERR"] <= PE_ERROR_LIMIT * row["PE"]):
+        status |= ChargeStatus.UNRESOLVED
+    if not (row["PVALUE"] >= options.pvalue_limit or row["MISFIT"] <= options.misfit_limit):
+        status |= ChargeStatus.POOR_FIT
+    return int(status)
 
 
 def goodness(found, noisy, flashes: int) -> tuple[float, int, float, float]:

@@ -8,14 +8,15 @@ import numpy as np
 
 from pixelcal.charge.spe.columns import KINDS_OF_NUMBERS, NOISE, PER_RUN
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
-from pixelcal.charge.spe.noise.climb import NoisyMaximum
+from pixelcal.charge.spe.noise.climb import noise_total
 from pixelcal.charge.spe.noise.late_charges import (
     AFTERPULSE_DELAYS,
     late_charge,
     mean_delay,
 )
-from pixelcal.charge.spe.noise.priors import KINDS, CameraNoise
+from pixelcal.charge.spe.noise.priors import KINDS
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
+from pixelcal.status import ChargeStatus
 
 
 def fill_values(row, theta, covariance, systematic, shape_error: float) -> None:
@@ -51,8 +52,28 @@ def fill_values(row, theta, covariance, systematic, shape_error: float) -> None:
     row["COVARIANCE"] = covariance
 
 
-def fill_noise(row, noisy: NoisyMaximum | None, camera: CameraNoise | None) -> None:
-    """Noise per window and per avalanche, with errors: 0 where there is none in the model."""
+def begin_row(row, counts, min_flashes: int) -> bool:
+    """NaN in all numbers, and the flashes of the runs, counts (R, n); whether they are enough."""
+    for name in row.dtype.names:
+        if row.dtype[name].base.kind == "f":
+            row[name] = np.nan
+    row["FLASHES"] = counts.sum(axis=1)
+    if row["FLASHES"].min() >= max(min_flashes, 1):
+        return True
+    row["STATUS"] = int(ChargeStatus.TOO_FEW)
+    return False
+
+
+def fill_noise(row, noisy, systematic) -> None:
+    """Noise per window and per avalanche, with errors: 0 where there is none in the model.
+
+    Parameters
+    ----------
+    row : a row of `fit_dtype(R)`, written
+    noisy : NoisyMaximum, DarkRunFit, or None
+    systematic : (p, p) float
+        From the noise of the camera, in the parameters of `noisy`.
+    """
     row["NOISE"], row["LATE"] = 0.0, 0.0
     for name in NOISE:
         for kind in KINDS_OF_NUMBERS:
@@ -60,10 +81,8 @@ def fill_noise(row, noisy: NoisyMaximum | None, camera: CameraNoise | None) -> N
     if noisy is None:
         return
     row["NOISE"] = noisy.theta[N_SHARED:N_COMMON]
-    none = np.zeros_like(noisy.covariance)
-    systematic = none if camera is None else noisy.systematic(camera)
     for name, kind in zip(NOISE, KINDS, strict=True):
-        row[name], row[f"{name}_ERR"] = noisy.total(kind, noisy.covariance)
-        _, row[f"{name}_SYS"] = noisy.total(kind, systematic)
+        row[name], row[f"{name}_ERR"] = noise_total(kind, noisy.theta, noisy.covariance)
+        _, row[f"{name}_SYS"] = noise_total(kind, noisy.theta, systematic)
     row["LATE"] = late_charge(row["NOISE"], row["OPCT"])
     row["AP_DELAY"] = mean_delay(row["NOISE"][KINDS["afterpulses"]], AFTERPULSE_DELAYS)

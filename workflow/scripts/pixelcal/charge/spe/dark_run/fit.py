@@ -20,24 +20,16 @@ from pixelcal.charge.spe.dark_run.spectrum import (
     goodness_of_fit,
     likelihood,
 )
-from pixelcal.charge.spe.likelihood import (
-    DAMPING_DOWN,
-    DAMPING_END,
-    DAMPING_START,
-    DAMPING_UP,
-    damped_step,
-    release,
-)
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, V_PE, V_PED
-from pixelcal.charge.spe.noise.climb import step_within
-from pixelcal.charge.spe.noise.evidence import LEAST_LEFT
+from pixelcal.charge.spe.noise.climb import climb_within, penalised
+from pixelcal.charge.spe.noise.evidence import noise_pulls, profiled
 from pixelcal.charge.spe.noise.fit import DOUBTFUL_SIGMA, KEPT_SIGMA, START, TRIED_SIGMA
 from pixelcal.charge.spe.noise.late_charges import DECAY, N_NOISE
 from pixelcal.charge.spe.noise.priors import (
     DECAY_PRIOR,
-    DECAY_SPREAD,
-    FOLLOWING_SCALE,
     KINDS,
+    asked_and_possible,
+    general_prior,
 )
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
 
@@ -98,12 +90,6 @@ class DarkRunFit(NamedTuple):
     def n_noise(self) -> int:
         """Parameters beside those of `maximum` that were fitted and are not at a limit."""
         return int(self.free[N_SHARED : N_COMMON + len(self.pedestal.node)].sum())
-
-    def total(self, kind: str, covariance) -> tuple[float, float]:
-        """How much there is of a kind of noise, over all delays, and its error by a covariance."""
-        place = N_SHARED + np.array(KINDS[kind])
-        variance = covariance[np.ix_(place, place)].sum()
-        return float(self.theta[place].sum()), math.sqrt(max(variance, 0.0))
 
     def maximum(self) -> without_noise.Maximum:
         """The quantities of `spe.likelihood`; the pedestal is its mean and its variance."""
@@ -178,8 +164,7 @@ def _explain(problem: Problem, moments, allowed, more_starts) -> DarkRunFit:
         theta_of(without_light, (1.0, 0.0, 0.0), 0.0), without_light, (), LIGHTLESS_ITERATIONS
     )
     found = _finish(best, problem, (), moments)._replace(dark_deviance=lightless[1])
-    asked = tuple(kind for kind in FOLLOWING if allowed.get(kind))
-    possible = tuple(kind for kind in FOLLOWING if allowed.get(kind) is not False)
+    asked, possible = asked_and_possible(allowed, FOLLOWING)
     if not possible or not (asked or _is_followed(found, problem, possible)):
         return found
     theta = found.theta.copy()
@@ -212,58 +197,16 @@ def _problem(counts, start, width, dark, more_starts, fraction: float) -> Proble
     return Problem(*binned(counts, start, width, dark, pedestal, eped, more_starts))
 
 
-def _penalised(theta, problem: Problem, kinds):
-    """Deviance, score and information with the priors of what follows avalanches."""
-    deviance, score, information = likelihood(theta, problem.spectra, problem.at, bool(kinds))
-    if kinds:
-        place = N_SHARED + DECAY
-        slope = 1.0 / (DECAY_SPREAD * theta[place])
-        off = math.log(theta[place] / DECAY_PRIOR) / DECAY_SPREAD
-        deviance += off**2
-        score[place] -= off * slope
-        information[place, place] += slope**2
-    for kind in kinds:
-        place, scale = N_SHARED + np.array(KINDS[kind]), FOLLOWING_SCALE[kind]
-        deviance += np.sum((theta[place] / scale) ** 2)
-        score[place] -= theta[place] / scale**2
-        information[place, place] += 1.0 / scale**2
-    return deviance, score, information
-
-
 def _ascend(theta, problem: Problem, kinds, max_iterations: int):
-    """Climb from `theta` towards the maximum, as `likelihood.climb` does.
-
-    Returns
-    -------
-    theta, deviance, information, free (p,), iterations, converged
-    """
+    """`noise.climb.climb_within` with some kinds of noise after the avalanches."""
     fitted = problem.fitted(kinds)
-    lowest, highest = problem.limits()
-    theta = np.clip(theta, lowest, highest)
-    deviance, score, information = _penalised(theta, problem, kinds)
-    damping, converged, iterations = DAMPING_START, False, 0
-    free = np.ones(len(theta), bool)
-    while iterations < max_iterations and damping < DAMPING_END:
-        iterations += 1
-        release(theta, score, lowest, highest, free)
-        free &= fitted
-        newton = damped_step(information, score, 0.0, free)
-        if not np.isnan(newton[0]) and abs(newton @ score) < TOLERANCE:
-            converged = True
-            break
-        step = step_within(theta, score, information, damping, free, lowest, highest)
-        if np.isnan(step).any():
-            damping *= DAMPING_UP
-            continue
-        trial = np.clip(theta + step, lowest, highest)
-        found = _penalised(trial, problem, kinds)
-        if found[0] <= deviance:
-            theta, (deviance, score, information) = trial, found
-            damping *= DAMPING_DOWN
-        else:
-            damping *= DAMPING_UP
-    release(theta, score, lowest, highest, free)
-    return theta, deviance, information, free & fitted, iterations, converged
+    prior = general_prior().of(fitted[N_SHARED:N_COMMON])
+
+    def slopes(at):
+        found = likelihood(at, problem.spectra, problem.at, bool(kinds))
+        return penalised(found, at, prior)
+
+    return climb_within(theta, slopes, fitted, problem.limits(), max_iterations, TOLERANCE)
 
 
 def _finish(climbed, problem: Problem, kinds, moments) -> DarkRunFit:
@@ -289,13 +232,5 @@ def _is_followed(found: DarkRunFit, problem: Problem, kinds) -> bool:
     beyond = N_SHARED + np.concatenate([KINDS[kind] for kind in kinds]).astype(int)
     clean = np.flatnonzero(found.free)
     place = np.r_[clean, beyond]
-    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))[place]
-    information = information[np.ix_(place, place)] / np.outer(scale, scale)
-    score = score[place] / scale
-    n = len(clean)
-    cross = information[:n, n:]
-    explained = np.linalg.lstsq(information[:n, :n], cross, rcond=1e-10)[0]
-    left = 1.0 - np.sum(explained * cross, axis=0)
-    seen = left > LEAST_LEFT
-    pull = (score[n:] - explained.T @ score[:n])[seen] / np.sqrt(left[seen])
-    return bool((pull > TRIED_SIGMA).any())
+    left = profiled(score[place], information[np.ix_(place, place)], len(clean))
+    return bool((noise_pulls(*left) > TRIED_SIGMA).any())

@@ -14,7 +14,7 @@ from pixelcal.charge.spe.likelihood import Spectra, group_bins, moments_of
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
 from pixelcal.charge.spe.noise.climb import noise_limits
 from pixelcal.charge.spe.noise.late_charges import DECAY
-from pixelcal.charge.spe.noise.priors import DECAY_PRIOR, KINDS
+from pixelcal.charge.spe.noise.priors import DECAY_PRIOR, fitted_noise
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
 
 BINS_PER_WIDTH = 2.0
@@ -49,10 +49,7 @@ class Problem(NamedTuple):
     def fitted(self, kinds) -> np.ndarray:
         """Which parameters (p,) are fitted, with some kinds of noise."""
         fitted = np.ones(self.rates.stop + N_PER_RUN * len(self.dark), bool)
-        fitted[N_SHARED:N_COMMON] = False
-        for kind in kinds:
-            fitted[N_SHARED + np.array(KINDS[kind])] = True
-        fitted[N_SHARED + DECAY] = bool(kinds)
+        fitted[N_SHARED:N_COMMON] = fitted_noise(kinds)
         fitted[self.rates.stop + 1 :: N_PER_RUN][self.dark] = False
         if self.dark.all():
             fitted[[PE, V_PE, OPCT]] = False

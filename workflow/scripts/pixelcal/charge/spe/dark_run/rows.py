@@ -9,19 +9,18 @@ from pixelcal.charge.spe.dark_run.fit import FOLLOWING, DarkRunFit, explain_with
 from pixelcal.charge.spe.dark_run.pedestal import MOST_NODES
 from pixelcal.charge.spe.dark_run.spectrum import peak_to_valley
 from pixelcal.charge.spe.fit import (
-    FEWEST_SIGMA,
     LEAST_OPCT_ERROR,
     OPCT_ERROR_LIMIT,
-    PE_ERROR_LIMIT,
     SpeOptions,
     cross_check,
     fit_pixels,
     goodness,
+    quality,
 )
 from pixelcal.charge.spe.likelihood import is_at_limit
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, V_PED
 from pixelcal.charge.spe.noise.climb import regrouped
-from pixelcal.charge.spe.rows import fill_noise, fill_values
+from pixelcal.charge.spe.rows import begin_row, fill_noise, fill_values
 from pixelcal.charge.spe.search import LIGHT_EVIDENCE, fit_pixel
 from pixelcal.errors import InputError
 from pixelcal.numerics.goodness_of_fit import moment_table
@@ -72,12 +71,7 @@ def fit_pixels_with_dark_runs(
 
 def _fit_row(row, counts, start, width, dark, options: SpeOptions, moments) -> None:
     """Fit one pixel, counts (R, n) from `start` (R,) on, and fill its row."""
-    for name in row.dtype.names:
-        if row.dtype[name].base.kind == "f":
-            row[name] = np.nan
-    row["FLASHES"] = counts.sum(axis=1)
-    if row["FLASHES"].min() < max(options.min_flashes, 1):
-        row["STATUS"] = int(ChargeStatus.TOO_FEW)
+    if not begin_row(row, counts, options.min_flashes):
         return
     counts = counts.astype(float)
     plain, _ = fit_pixel(counts[~dark], start[~dark], width, options.pe_guess, moments)
@@ -95,7 +89,7 @@ def _fit_row(row, counts, start, width, dark, options: SpeOptions, moments) -> N
         row["STATUS"] = int(ChargeStatus.NOT_CONVERGED)
         return
     fill_values(row, found.theta, found.covariance, np.zeros_like(found.covariance), 0.0)
-    fill_noise(row, fitted if fitted.kinds else None, None)
+    fill_noise(row, fitted if fitted.kinds else None, np.zeros_like(fitted.covariance))
     _fill_pedestal(row, fitted)
     row["STAT"], row["DOF"], row["PVALUE"], row["MISFIT"] = goodness(
         found, fitted, row["FLASHES"].sum()
@@ -124,11 +118,6 @@ def _status(row, fitted: DarkRunFit, counts, start, width, dark, options: SpeOpt
     narrow[V_PED] = fitted.pedestal.variance_of_noise
     spectra = regrouped(counts[~dark], start[~dark], width, narrow)
     cross_check(row, spectra, light_only, fitted.shape)
-    resolved = (ratio[~dark] >= options.peak_to_valley).all()
-    resolved = resolved and excess[~dark].max() >= FEWEST_SIGMA
     apart = row["OPCT_ERR"] <= max(OPCT_ERROR_LIMIT * row["OPCT"], LEAST_OPCT_ERROR)
-    if not (resolved and apart and row["PE_ERR"] <= PE_ERROR_LIMIT * row["PE"]):
-        status |= ChargeStatus.UNRESOLVED
-    if not (row["PVALUE"] >= options.pvalue_limit or row["MISFIT"] <= options.misfit_limit):
-        status |= ChargeStatus.POOR_FIT
+    status |= quality(row, ratio[~dark], excess[~dark], apart, options)
     return int(status) | int(row["STATUS"])

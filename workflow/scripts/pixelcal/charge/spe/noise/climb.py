@@ -74,20 +74,14 @@ class NoisyMaximum(NamedTuple):
         fitted = fitted_parameters(len(self.theta), self.kinds) & ~self.at_limit
         return int(fitted[N_SHARED:N_COMMON].sum())
 
-    def total(self, kind: str, covariance) -> tuple[float, float]:
-        """How much there is of a kind of noise, over all delays, and its error by a covariance."""
-        place = N_SHARED + np.array(KINDS[kind])
-        variance = covariance[np.ix_(place, place)].sum()
-        return float(self.theta[place].sum()), math.sqrt(max(variance, 0.0))
-
     def systematic(self, camera: CameraNoise | None) -> np.ndarray:
         """Covariance (p, p) from the noise of the camera, that all its pixels have in common.
 
-        By how much the maximum moves with the centre of the prior.
+        By how much the maximum moves with the centre of the prior; 0 without one.
         """
         noise = slice(N_SHARED, N_COMMON)
         if camera is None:
-            return np.zeros((len(self.theta), len(self.theta)))
+            return np.zeros_like(self.covariance)
         slope = slope_of_logarithm(self.theta[noise])
         moves = self.covariance[:, noise] @ (slope[:, None] * camera.prior.precision)
         return moves @ camera.systematic @ moves.T
@@ -105,6 +99,13 @@ class NoisyMaximum(NamedTuple):
             without_noise(self.theta), without_noise(self.covariance), without_noise(self.at_limit),
             self.deviance, self.goodness, self.iterations, self.converged,
         )  # fmt: skip
+
+
+def noise_total(kind: str, theta, covariance) -> tuple[float, float]:
+    """How much there is of a kind of noise, over all delays, and its error by a covariance."""
+    place = N_SHARED + np.array(KINDS[kind])
+    variance = covariance[np.ix_(place, place)].sum()
+    return float(theta[place].sum()), math.sqrt(max(variance, 0.0))
 
 
 def without_noise(values) -> np.ndarray:
@@ -168,27 +169,37 @@ def fitted_parameters(n: int, kinds) -> np.ndarray:
     return fitted
 
 
-def penalised(theta, spectra, fitted, prior: NoisePrior):
-    """Deviance, score and information with the prior of what is `fitted` (p,)."""
-    deviance, score, information = likelihood(theta, spectra)
+def penalised(slopes, theta, prior: NoisePrior):
+    """Deviance, score and information `slopes` at `theta` (p,), with a prior of what is fitted."""
+    deviance, score, information = slopes
     noise = slice(N_SHARED, N_COMMON)
-    more, pull, precision = prior.of(fitted[noise]).penalty(theta[noise])
+    more, pull, precision = prior.penalty(theta[noise])
     score[noise] += pull
     information[noise, noise] += precision
     return deviance + more, score, information
 
 
-def ascend(theta, spectra: Spectra, kinds, prior: NoisePrior, max_iterations: int):
-    """Climb from `theta` towards the maximum, as `likelihood.climb` does.
+def climb_within(theta, slopes, fitted, limits, max_iterations: int, tolerance: float):
+    """Climb from `theta` (p,) towards the maximum, as `likelihood.climb` does.
+
+    Parameters
+    ----------
+    theta : (p,) float
+    slopes : callable
+        Deviance, score (p,) and information (p, p) at some theta.
+    fitted : (p,) bool
+    limits : lowest and highest value (p,) of every parameter
+    max_iterations : int
+    tolerance : float
+        Converged when the step would lower the deviance by less.
 
     Returns
     -------
     theta, deviance, information, free (p,), iterations, converged
     """
-    fitted = fitted_parameters(len(theta), kinds)
-    lowest, highest = _limits(spectra)
+    lowest, highest = limits
     theta = np.clip(theta, lowest, highest)
-    deviance, score, information = penalised(theta, spectra, fitted, prior)
+    deviance, score, information = slopes(theta)
     damping, converged, iterations = DAMPING_START, False, 0
     free = np.ones(len(theta), bool)
     while iterations < max_iterations and damping < DAMPING_END:
@@ -196,15 +207,15 @@ def ascend(theta, spectra: Spectra, kinds, prior: NoisePrior, max_iterations: in
         release(theta, score, lowest, highest, free)
         free &= fitted
         newton = damped_step(information, score, 0.0, free)
-        if not np.isnan(newton[0]) and abs(newton @ score) < TOLERANCE:
+        if not np.isnan(newton[0]) and abs(newton @ score) < tolerance:
             converged = True
             break
         step = step_within(theta, score, information, damping, free, lowest, highest)
-        trial = np.clip(theta + step, lowest, highest)
         if np.isnan(step).any():
             damping *= DAMPING_UP
             continue
-        found = penalised(trial, spectra, fitted, prior)
+        trial = np.clip(theta + step, lowest, highest)
+        found = slopes(trial)
         if found[0] <= deviance:
             theta, (deviance, score, information) = trial, found
             damping *= DAMPING_DOWN
@@ -212,6 +223,16 @@ def ascend(theta, spectra: Spectra, kinds, prior: NoisePrior, max_iterations: in
             damping *= DAMPING_UP
     release(theta, score, lowest, highest, free)
     return theta, deviance, information, free & fitted, iterations, converged
+
+
+def ascend(theta, spectra: Spectra, kinds, prior: NoisePrior, max_iterations: int):
+    """`climb_within` with some kinds of noise in the model."""
+    fitted = fitted_parameters(len(theta), kinds)
+    prior = prior.of(fitted[N_SHARED:N_COMMON])
+    return climb_within(
+        theta, lambda at: penalised(likelihood(at, spectra), at, prior), fitted,
+        _limits(spectra), max_iterations, TOLERANCE,
+    )  # fmt: skip
 
 
 def maximise(theta, spectra: Spectra, kinds, prior: NoisePrior, moments) -> NoisyMaximum:

@@ -7,7 +7,7 @@ import numpy as np
 from pixelcal.charge.spe import likelihood as without_noise
 from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED
-from pixelcal.charge.spe.noise.late_charges import DECAY, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import N_NOISE
 from pixelcal.charge.spe.noise.priors import DECAY_PRIOR
 from pixelcal.charge.spe.noise.spectrum import noise_slopes
 
@@ -53,11 +53,14 @@ def noise_evidence(clean, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
         # Against what is expected: the mean is then 0 however good the slopes are.
         score[at] += slope @ (spectra.counts[run] - total * probability)
         information[np.ix_(at, at)] += total * (slope @ by.T)
-    return _profiled(score, information, n_clean)
+    return profiled(score, information, n_clean)
 
 
-def _profiled(score, information, n_clean: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the first `n_clean` parameters leave of score and information of the others."""
+def profiled(score, information, n_clean: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the first `n_clean` parameters leave of score and information of the others.
+
+    0 where they leave nothing, as of what changes nothing: the decay where there is no noise.
+    """
     scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
     information = information / np.outer(scale, scale)
     score = score / scale
@@ -65,8 +68,7 @@ def _profiled(score, information, n_clean: int) -> tuple[np.ndarray, np.ndarray]
     explained = np.linalg.lstsq(information[:n_clean, :n_clean], cross, rcond=1e-10)[0]
     left = information[n_clean:, n_clean:] - explained.T @ cross
     pull = score[n_clean:] - explained.T @ score[:n_clean]
-    seen = (np.diag(left) > LEAST_LEFT) & (np.arange(len(pull)) != DECAY)
-    kept = scale[n_clean:] * seen
+    kept = scale[n_clean:] * (np.diag(left) > LEAST_LEFT)
     return pull * kept, left * np.outer(kept, kept)
 
 

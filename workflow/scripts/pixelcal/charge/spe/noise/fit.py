@@ -21,6 +21,7 @@ from pixelcal.charge.spe.noise.priors import (
     DECAY_PRIOR,
     KINDS,
     CameraNoise,
+    asked_and_possible,
     general_prior,
     linear,
 )
@@ -65,8 +66,7 @@ def explain(
     camera : CameraNoise, optional
         What all pixels have. A pixel that it does not explain is fitted as if nothing were known.
     """
-    asked = tuple(kind for kind in KINDS if allowed.get(kind))
-    possible = tuple(kind for kind in KINDS if allowed.get(kind) is not False)
+    asked, possible = asked_and_possible(allowed)
     spectra = regrouped(counts, start, width, clean)
     usual = None if camera is None else fit_with(camera, spectra, clean, asked, moments)
     if usual is not None and not _is_doubtful(usual):
@@ -88,8 +88,7 @@ def explain_at_once(
     """
     if not clean.converged or is_at_limit(clean) or clean.at_limit[N_SHARED:].any():
         return None
-    asked = tuple(kind for kind in KINDS if allowed.get(kind))
-    possible = tuple(kind for kind in KINDS if allowed.get(kind) is not False)
+    asked, possible = asked_and_possible(allowed)
     spectra = regrouped(counts, start, width, clean.theta)
     flashes = spectra.counts.sum(axis=1)
     if camera is not None:

@@ -25,6 +25,17 @@ where charges say as little about delayed crosstalk as for pulses that are much 
 window; the error of a clear measurement is a tenth of it."""
 
 
+def asked_and_possible(allowed, kinds=tuple(KINDS)) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which of some kinds the user wants in the model, and which may be in it.
+
+    `allowed` says of each whether it is in the model; None: the spectra decide.
+    """
+    return (
+        tuple(kind for kind in kinds if allowed.get(kind)),
+        tuple(kind for kind in kinds if allowed.get(kind) is not False),
+    )
+
+
 class NoisePrior(NamedTuple):
     """A normal prior of the noise of a pixel: of `logarithmic` noise, the decay by its logarithm.
 
