@@ -14,7 +14,6 @@ from helpers.synthetic import run_script
 from pixelcal.charge.history.alarms import find_alarms, write_lines
 from pixelcal.charge.history.epochs import name_of_set, read_epochs
 from pixelcal.charge.history.history import make_history
-from pixelcal.charge.history.product import jumps
 from pixelcal.charge.runs.dates import mjd_of, utc_of_mjd
 from pixelcal.charge.runs.pixel_map import read_pixel_map
 from pixelcal.energy.history import epochs as energy_epochs
@@ -86,7 +85,7 @@ def test_what_changed_is_told(history):
     assert not any(kind == "pixel jump" and number != 40 for kind, number in found)
     lines = write_lines(alarms).splitlines()
     assert lines[0][12:].startswith("camera") and len(lines) == len(alarms)
-    assert jumps(history)[40, 4] & 1
+    assert history.drift.jumps()[40, 4] & 1
 
 
 @pytest.mark.parametrize("n_sets", [2, 6, 12])

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
 from pixelcal.charge.history.history import GAIN, History, step_percent
 from pixelcal.charge.runs.dates import utc_of_mjd
+from pixelcal.numerics.motion.alarms import Alarm, in_words, most_serious_first, whose
 
 KINDS = ("camera jump", "camera", "module jump", "module", "pixel jump", "pixel")
 """The most serious first."""
 CLEAR_SIGMA = 5.0
 """A change is told where it is beyond its limit, and by so many of its errors."""
-MOST_PIXEL_LINES = 200
-"""Of one kind; how many more there are stands in the last of them."""
 NO_ALARM = "no alarm"
 
 
-class Alarm(NamedTuple):
-    """One line of alarms.txt.
-
-    date : UTC of the epoch; kind, of `KINDS`; number of the module or the pixel, -1 for the camera;
-    size, by which alarms of a kind are sorted; text.
-    """
-
-    date: str
-    kind: str
-    number: int
-    size: float
-    text: str
-
-    def line(self) -> str:
-        """Date, kind and text in columns."""
-        return f"{self.date[:10]}  {self.kind:<12} {self.text}"
-
-
-def in_words(value: float, sigma: float) -> str:
-    """A signed change with its error (%), both to two digits of the error: "+2.40 ± 0.12 %"."""
-    digits = 2 if not sigma > 0 else int(np.clip(1 - np.floor(np.log10(sigma)), 1, 4))
-    sign = "−" if value < 0 else "+"
-    return f"{sign}{abs(value):.{digits}f} ± {sigma:.{digits}f} %"
+def _in_words(value, sigma) -> str:
+    return in_words(float(value), float(sigma), "%", 2)
 
 
 def find_alarms(history: History, limits_percent: Mapping[str, float]) -> list[Alarm]:
@@ -55,27 +32,12 @@ def find_alarms(history: History, limits_percent: Mapping[str, float]) -> list[A
         the last one (%); of modules against the camera, of pixels against their module.
     """
     alarms = [*_jumps(history), *_beyond(history, limits_percent)]
-    rank = {kind: place for place, kind in enumerate(KINDS)}
-    alarms.sort(key=lambda one: (rank[one.kind], -one.size, one.number, one.date))
-    return _shortened(alarms)
+    return most_serious_first(alarms, KINDS)
 
 
 def write_lines(alarms: list[Alarm]) -> str:
     """The text of alarms.txt; it says so where there is none."""
     return "\n".join([alarm.line() for alarm in alarms] or [NO_ALARM]) + "\n"
-
-
-def _shortened(alarms: list[Alarm]) -> list[Alarm]:
-    """The same with at most `MOST_PIXEL_LINES` of a kind; the last says how many are left out."""
-    result: list[Alarm] = []
-    for kind in KINDS:
-        same = [alarm for alarm in alarms if alarm.kind == kind]
-        result += same[:MOST_PIXEL_LINES]
-        if len(same) > MOST_PIXEL_LINES:
-            more = len(same) - MOST_PIXEL_LINES
-            last = result[-1]
-            result[-1] = last._replace(text=f"{last.text}; and {more} more: see history.fits")
-    return result
 
 
 def _levels(history: History):
@@ -88,10 +50,6 @@ def _levels(history: History):
     )
 
 
-def _who(kind: str, number: int) -> str:
-    return "" if kind == "camera" else f"{kind} {number}: "
-
-
 def _jumps(history: History) -> list[Alarm]:
     """A line for each accepted change of the camera, a module or a pixel."""
     alarms = []
@@ -101,7 +59,7 @@ def _jumps(history: History) -> list[Alarm]:
             step = float(step_percent(y[epoch - 1], y[epoch]))
             sigma = float(np.sqrt(r[epoch] + r[epoch - 1]))
             text = (
-                f"{_who(kind, numbers[row])}gain {in_words(step, sigma)} from one set to the next"
+                f"{whose(kind, numbers[row])}gain {_in_words(step, sigma)} from one set to the next"
                 f" (chi-square {series.jump[row, epoch]:.0f}, with crosstalk; set"
                 f" {history.epochs.names[epoch]})"
             )
@@ -129,7 +87,7 @@ def _beyond(history: History, limits_percent: Mapping[str, float]) -> list[Alarm
             against = {"module": " against the camera", "pixel": " against the others"}
             against = against.get(kind, "") if len(history.epochs.pixel) > 1 else ""
             text = (
-                f"{_who(kind, numbers[row])}gain {in_words(off[row], error[row])}{against} since"
+                f"{whose(kind, numbers[row])}gain {_in_words(off[row], error[row])}{against} since"
                 f" {utc_of_mjd(history.epochs.start[first[row]])[:10]}, more than"
                 f" {limits_percent[kind]:g} %"
             )

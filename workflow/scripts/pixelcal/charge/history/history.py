@@ -48,9 +48,7 @@ class History:
     @property
     def modules(self) -> np.ndarray:
         """Numbers (g,) of the modules that have a motion of theirs."""
-        group = self.drift.group
-        rows = [np.flatnonzero(group == number)[0] for number in range(group.max(initial=-1) + 1)]
-        return self.module[rows]
+        return self.drift.numbers(self.module)
 
     def best(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Best gain (n, t) with its error, and best crosstalk with its error."""

@@ -7,11 +7,12 @@ from datetime import UTC
 import numpy as np
 from astropy.table import Table
 
-from pixelcal.charge.history.alarms import CLEAR_SIGMA, Alarm
+from pixelcal.charge.history.alarms import CLEAR_SIGMA
 from pixelcal.charge.history.history import CROSSTALK, GAIN, History
-from pixelcal.charge.history.product import counted, jumps
+from pixelcal.charge.history.product import counted
 from pixelcal.charge.runs.dates import DAY_S, ZERO, utc_of_mjd
 from pixelcal.charge.runs.pixel_grid import PixelGrid
+from pixelcal.numerics.motion.alarms import Alarm
 from pixelcal.numerics.statistics import medians
 from pixelcal.report.camera_map import broken_lines
 from pixelcal.report.frame import compact_json, decimals, packed
@@ -172,7 +173,7 @@ def _pixels(history: History, shown: slice) -> dict:
         columns |= {"dark": epochs.values["DARK"], "dark_err": epochs.errors["DARK"]}
     content = {name: packed(values[:, shown], "f4") for name, values in columns.items()}
     status = CHARGE_WORDS.dominant(epochs.status.ravel()).reshape(epochs.status.shape)
-    flags = {"status": status, "jump": jumps(history), "used": counted(history)}
+    flags = {"status": status, "jump": history.drift.jumps(), "used": counted(history)}
     content |= {name: packed(values[:, shown], "u1") for name, values in flags.items()}
     content["number"] = packed(epochs.pixel, "u2")
     content["module"] = packed(history.module, "u2")

@@ -13,8 +13,6 @@ from pixelcal.io.tables import as_rows, table_hdu
 from pixelcal.numerics.statistics import medians
 
 EXTENSION, EPOCHS, CAMERA, MODULES, PIXELS = "HISTORY", "EPOCHS", "CAMERA", "MODULES", "PIXELS"
-PIXEL_JUMP, MODULE_JUMP, CAMERA_JUMP, WILD = 1, 2, 4, 8
-"""Bits of JUMP."""
 QUANTITIES = ("PE", "OPCT", "DARK", "EPED")
 CHARGES = (
     "PE", "PE_ERR", "EPED", "EPED_ERR", "BEST_PE", "BEST_PE_ERR", "REF_PE", "MEDIAN_PE",
@@ -22,18 +20,6 @@ CHARGES = (
 )  # fmt: skip
 """Columns in the unit of a charge."""
 LONGEST_NAME = 64
-
-
-def jumps(history: History) -> np.ndarray:
-    """Bits (n, t) of what changed with the epoch, or that the epoch is a wild one."""
-    drift = history.drift
-    bits = np.where(drift.pixels.opened, PIXEL_JUMP, 0) | np.where(drift.pixels.wild, WILD, 0)
-    if len(drift.modules.jump):
-        has = (drift.group >= 0)[:, None]
-        bits |= np.where(has & drift.modules.opened[drift.group], MODULE_JUMP, 0)
-    if len(drift.camera.jump):
-        bits |= np.where(drift.camera.opened, CAMERA_JUMP, 0)
-    return bits.astype(np.uint8)
 
 
 def counted(history: History) -> np.ndarray:
@@ -93,7 +79,7 @@ def _pixel_rows(history: History) -> np.ndarray:
     columns |= {
         "STATUS": epochs.status.ravel().astype("i4"),
         "USED": counted(history).ravel().astype("u1"),
-        "JUMP": jumps(history).ravel(),
+        "JUMP": history.drift.jumps().ravel(),
         **{name: v.ravel() for name, v in zip(names, history.best(), strict=True)},
         "CHANGE": change.ravel().astype("f4"),
         "SIGMA": sigma.ravel().astype("f4"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from pixelcal.energy.history.energies import at_energy
 from pixelcal.energy.history.epochs import utc
 from pixelcal.energy.history.history import History
 from pixelcal.instrument import Requirement
+from pixelcal.numerics.motion.alarms import Alarm, in_words, most_serious_first, whose
 
 KINDS = (
     "requirement",
@@ -25,41 +25,9 @@ KINDS = (
 )
 """The most serious first. The last says which file is in force, and is no alarm."""
 
-MOST_PIXEL_LINES = 200
-"""Of one kind; the last of them says how many more there are."""
 
-
-class Alarm(NamedTuple):
-    """One line of alarms.txt.
-
-    Attributes
-    ----------
-    date : str
-        UTC of the first moment of the epoch.
-    kind : str, of `KINDS`
-    number : int
-        Of the module or the pixel; -1 for the camera.
-    size : float
-        By which alarms of a kind are sorted, the largest first.
-    text : str
-    """
-
-    date: str
-    kind: str
-    number: int
-    size: float
-    text: str
-
-    def line(self) -> str:
-        """Date, kind and text in columns."""
-        return f"{self.date[:10]}  {self.kind:<12} {self.text}"
-
-
-def in_words(value: float, sigma: float) -> str:
-    """A signed energy with its error, both to two digits of the error: "+0.403 ± 0.012 keV"."""
-    digits = 3 if not sigma > 0 else int(np.clip(1 - np.floor(np.log10(sigma)), 1, 4))
-    sign = "−" if value < 0 else "+"
-    return f"{sign}{abs(value):.{digits}f} ± {sigma:.{digits}f} keV"
+def _in_words(value, sigma) -> str:
+    return in_words(float(value), float(sigma), "keV", 3)
 
 
 def find_alarms(
@@ -89,9 +57,7 @@ def find_alarms(
     if known_before is not None:
         name, gain, offset = known_before
         alarms += _requirement(history, name, gain, offset, requirement)
-    rank = {kind: place for place, kind in enumerate(KINDS)}
-    alarms.sort(key=lambda one: (rank[one.kind], -one.size, one.number, one.date))
-    return _shortened(alarms)
+    return most_serious_first(alarms, KINDS)
 
 
 def write_lines(alarms: list[Alarm]) -> str:
@@ -100,19 +66,6 @@ def write_lines(alarms: list[Alarm]) -> str:
     if all(alarm.kind == "file" for alarm in alarms):
         lines = ["no alarm", *lines]
     return "\n".join(lines) + "\n"
-
-
-def _shortened(alarms: list[Alarm]) -> list[Alarm]:
-    """The same with at most `MOST_PIXEL_LINES` of a kind; the last says how many are left out."""
-    result: list[Alarm] = []
-    for kind in KINDS:
-        same = [alarm for alarm in alarms if alarm.kind == kind]
-        result += same[:MOST_PIXEL_LINES]
-        if len(same) > MOST_PIXEL_LINES:
-            last = result[-1]
-            more = len(same) - MOST_PIXEL_LINES
-            result[-1] = last._replace(text=f"{last.text}; and {more} more: see history.fits")
-    return result
 
 
 def _date(history: History, epoch: int) -> str:
@@ -134,9 +87,8 @@ def _jumps(history: History) -> list[Alarm]:
             both = series.covariance[row, epoch] + series.covariance[row, epoch - 1]
             size, sigma = at_energy(step, both, energy, pivots)
             number = numbers[row]
-            who = {"camera": "", "module": f"module {number}: ", "pixel": f"pixel {number}: "}
             text = (
-                f"{who[kind.split()[0]]}{in_words(float(size), float(sigma))} at {energy:g} keV"
+                f"{whose(kind.split()[0], number)}{_in_words(size, sigma)} at {energy:g} keV"
                 f" (chi-square {series.jump[row, epoch]:.0f}, epoch"
                 f" {history.epochs.names[epoch]})"
             )
@@ -160,10 +112,9 @@ def _beyond(history, in_force, names, limits_keV) -> list[Alarm]:
         off, sigma, energy = _largest(history, series, last, int(in_force[last]))
         clear = np.abs(off) > publication.CLEAR_SIGMA * sigma
         for row in np.flatnonzero(clear & (np.abs(off) > limits_keV[kind])).tolist():
-            who = "" if kind == "camera" else f"{kind} {numbers[row]}: "
             text = (
-                f"{who}{in_words(off[row], sigma[row])} at {energy[row]:g} keV against {file},"
-                f" more than {limits_keV[kind]:g} keV"
+                f"{whose(kind, numbers[row])}{_in_words(off[row], sigma[row])} at"
+                f" {energy[row]:g} keV against {file}, more than {limits_keV[kind]:g} keV"
             )
             alarms.append(Alarm(date, kind, numbers[row], abs(off[row]), text))
     return alarms

@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from pixelcal.camera import rows_of
-from pixelcal.energy.history.alarms import Alarm, find_alarms
+from pixelcal.energy.history.alarms import find_alarms
 from pixelcal.energy.history.epochs import Epochs
 from pixelcal.energy.history.history import History, make_history, without_measurements
 from pixelcal.energy.history.housekeeping import of_epochs, read_housekeeping, respond
@@ -18,6 +18,7 @@ from pixelcal.energy.history.product import history_hdus, housekeeping_hdu
 from pixelcal.energy.history.publication import file_names, publish
 from pixelcal.instrument import UNKNOWN, Instrument
 from pixelcal.io.provenance import provenance_cards
+from pixelcal.numerics.motion.alarms import Alarm
 
 
 class Assembled(NamedTuple):

@@ -15,7 +15,6 @@ from pixelcal.energy.history.energies import (
     usable,
 )
 from pixelcal.energy.history.epochs import Epochs
-from pixelcal.energy.history.tables import CAMERA_JUMP, MODULE_JUMP, PIXEL_JUMP, WILD
 from pixelcal.energy.requirement import inner_energies_keV
 from pixelcal.instrument import Requirement
 from pixelcal.numerics.motion.drift import Drift, analyse
@@ -47,9 +46,7 @@ class History:
     @property
     def modules(self) -> np.ndarray:
         """Numbers (g,) of the modules that have a motion of theirs."""
-        group = self.drift.group
-        rows = [np.flatnonzero(group == number)[0] for number in range(group.max(initial=-1) + 1)]
-        return self.module[rows]
+        return self.drift.numbers(self.module)
 
     def best(self, energy_keV: float, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Best energy (n,) at the place of `energy_keV`, minus that, and its error, keV."""
@@ -71,18 +68,6 @@ class History:
             drift.covariance[:, chosen].astype(float),
             self.reference,
         )
-
-    def jumps(self) -> np.ndarray:
-        """Bits (n, t) of what changed with the epoch, or that the epoch is a wild one."""
-        drift = self.drift
-        bits = np.where(drift.pixels.opened, PIXEL_JUMP, 0)
-        bits |= np.where(drift.pixels.wild, WILD, 0)
-        if len(drift.modules.jump):
-            has = (drift.group >= 0)[:, None]
-            bits |= np.where(has & drift.modules.opened[drift.group], MODULE_JUMP, 0)
-        if len(drift.camera.jump):
-            bits |= np.where(drift.camera.opened, CAMERA_JUMP, 0)
-        return bits.astype(np.uint8)
 
 
 def make_history(

@@ -12,19 +12,16 @@ from pixelcal.energy.history.epochs import utc
 from pixelcal.energy.history.history import History
 from pixelcal.energy.history.tables import (
     CAMERA,
-    CAMERA_JUMP,
     EPOCHS,
     EXTENSION,
     HOUSEKEEPING,
-    MODULE_JUMP,
     MODULES,
-    PIXEL_JUMP,
     PIXELS,
-    WILD,
     energy_columns,
 )
 from pixelcal.energy.results.merge import status_comments
 from pixelcal.io.tables import as_rows, table_hdu
+from pixelcal.numerics.motion.drift import CAMERA_JUMP, MODULE_JUMP, PIXEL_JUMP, WILD
 from pixelcal.numerics.statistics import medians
 
 RELATION_UNITS = {
@@ -116,7 +113,7 @@ def _pixel_rows(history: History, cards) -> fits.BinTableHDU:
     rows["GAIN_OFFSET_COV"] = epochs.covariance[:, :, 1]
     rows["STATUS"] = epochs.status
     rows["USED"] = history.counts & ~history.drift.pixels.wild
-    rows["JUMP"] = history.jumps()
+    rows["JUMP"] = history.drift.jumps()
     for epoch in range(n_epochs):
         part = rows[:, epoch]
         gain, offset, covariance = (values[:, 0] for values in history.relation(epoch))

@@ -14,9 +14,6 @@ from pixelcal.io.tables import read_columns
 EXTENSION, EPOCHS, CAMERA, MODULES, PIXELS = "HISTORY", "EPOCHS", "CAMERA", "MODULES", "PIXELS"
 HOUSEKEEPING = "HOUSEKEEPING"
 
-PIXEL_JUMP, MODULE_JUMP, CAMERA_JUMP, WILD = 1, 2, 4, 8
-"""Bits of JUMP."""
-
 
 class HistoryTables(NamedTuple):
     """The extensions of history.fits; `rows` has a row for each of n pixels and t epochs."""

@@ -17,6 +17,9 @@ from pixelcal.numerics.motion.levels import Level
 from pixelcal.numerics.motion.mobility import GATE, Walk, learn_walk, still
 from pixelcal.numerics.motion.walk import find_changes, smooth
 
+PIXEL_JUMP, MODULE_JUMP, CAMERA_JUMP, WILD = 1, 2, 4, 8
+"""Bits of `Drift.jumps`."""
+
 TURNS = 3
 """Of finding jumps, and what moves without them. The first has medians for common motions."""
 
@@ -72,6 +75,22 @@ class Drift(NamedTuple):
     group: np.ndarray
     best: np.ndarray
     covariance: np.ndarray
+
+    def jumps(self) -> np.ndarray:
+        """Bits (n, t) of what changed with the epoch, or that the epoch is a wild one."""
+        bits = np.where(self.pixels.opened, PIXEL_JUMP, 0)
+        bits |= np.where(self.pixels.wild, WILD, 0)
+        if len(self.modules.jump):
+            has = (self.group >= 0)[:, None]
+            bits |= np.where(has & self.modules.opened[self.group], MODULE_JUMP, 0)
+        if len(self.camera.jump):
+            bits |= np.where(self.camera.opened, CAMERA_JUMP, 0)
+        return bits.astype(np.uint8)
+
+    def numbers(self, module: np.ndarray) -> np.ndarray:
+        """Numbers (g,) of the modules with a motion of theirs, from those (n,) of the pixels."""
+        groups = range(self.group.max(initial=-1) + 1)
+        return module[[np.flatnonzero(self.group == number)[0] for number in groups]]
 
 
 def analyse(

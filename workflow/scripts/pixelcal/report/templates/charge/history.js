@@ -1,15 +1,7 @@
-// The gains against time: what is known, what the reader chooses, the map and the tables.
+// The gains against time, and what the map shows of them.
 
-function unpack_all(group) {
-  return Object.fromEntries(Object.entries(group).map(([key, value]) => [key, value?.data !== undefined ? unpack(value) : value]));
-}
-
-const pixels = unpack_all(data.pixels), modules = unpack_all(data.modules), place = unpack_all(data.map);
-const T = data.epochs.ms.length, N = pixels.number.length, TIMES = [...Array(T).keys()];
-const row_of = new Map(Array.from(pixels.number, (number, row) => [number, row]));
-const dark = window.matchMedia("screen and (prefers-color-scheme: dark)");
+const TIMES = [...Array(T).keys()];
 const or_nan = value => value ?? NaN;
-let chosen = 0;  // row of the pixel that is looked at
 
 // What can be drawn: `of` gives value and error of a pixel at a set; `best` where there is one.
 const QUANTITIES = [
@@ -112,108 +104,7 @@ function changes() {
   });
 }
 
-const LIGHT = [[0, 103, 165], [247, 247, 247], [179, 71, 0]], DARK = [[92, 184, 255], [32, 38, 44], [255, 154, 61]];
+const mapped = () => ({what: "of the gain", since: "set", unit: "%", digits: 2});
 
-function colour(value, largest) {
-  if (!Number.isFinite(value)) return dark.matches ? "#59636d" : "#a6aeb5";
-  const [low, middle, high] = dark.matches ? DARK : LIGHT, part = Math.max(-1, Math.min(1, value / largest));
-  const end = part < 0 ? low : high;
-  return `rgb(${middle.map((from, i) => Math.round(from + Math.abs(part) * (end[i] - from))).join(",")})`;
-}
-
-const column_of = row => place.x[row] - data.map.left, row_from_top = row => data.map.height - 1 - (place.y[row] - data.map.low);
-
-function draw_map() {
-  const canvas = element("map"), {width, height, borders, left, low} = data.map, values = changes();
-  const size = Math.max(2, Math.floor(1120 / Math.max(width, height)));
-  canvas.width = Math.ceil(width * size);
-  canvas.height = Math.ceil(height * size);
-  canvas.style.aspectRatio = `${width} / ${height}`;
-  const brush = canvas.getContext("2d"), style = getComputedStyle(document.documentElement);
-  brush.fillStyle = style.getPropertyValue("--panel");
-  brush.fillRect(0, 0, canvas.width, canvas.height);
-  const known = Array.from(values, Math.abs).filter(Number.isFinite).sort((a, b) => a - b);
-  const largest = known[Math.floor(.99 * (known.length - 1))] || .01;
-  values.forEach((value, row) => {
-    brush.fillStyle = colour(value, largest);
-    brush.fillRect(column_of(row) * size, row_from_top(row) * size, size, size);
-  });
-  brush.strokeStyle = style.getPropertyValue("--soft");
-  brush.lineWidth = 1;
-  brush.beginPath();
-  borders.x.forEach((x, i) => {
-    if (x === null) return;
-    const point = [(x + .5 - left) * size, (height - .5 - (borders.y[i] - low)) * size];
-    if (i === 0 || borders.x[i - 1] === null) brush.moveTo(...point);
-    else brush.lineTo(...point);
-  });
-  brush.stroke();
-  brush.strokeStyle = style.getPropertyValue("--ink");
-  brush.lineWidth = 3;
-  brush.strokeRect(column_of(chosen) * size - 2, row_from_top(chosen) * size - 2, size + 4, size + 4);
-  const t = Number(element("epoch").value);
-  element("epoch-name").textContent = `${data.epochs.name[t]}, ${data.epochs.date[t]}`;
-  element("scale").textContent = `Change of the gain since the first set${element("without-camera").checked ? ", minus that of the camera" : ""}, in the set chosen above. Blue: −${largest.toFixed(2)} % or less; orange: +${largest.toFixed(2)} % or more. Grey: not known.`;
-}
-
-function choose(row) {
-  chosen = row;
-  element("pixel").value = pixels.number[row];
-  element("said").textContent = "";
-  draw_pixel();
-  draw_map();
-}
-
-function draw_all() {
-  draw_camera();
-  draw_module();
-  draw_pixel();
-  draw_map();
-}
-
-function listen() {
-  QUANTITIES.forEach(({key, label}) => element("quantity").append(new Option(label, key)));
-  Array.from(modules.number).forEach((number, row) => element("module").append(new Option(number, row)));
-  element("epoch").max = T - 1;
-  element("epoch").value = T - 1;
-  element("quantity").addEventListener("change", draw_all);
-  element("module").addEventListener("change", draw_module);
-  for (const id of ["epoch", "without-camera"]) element(id).addEventListener("input", draw_map);
-  element("pixel").addEventListener("change", () => {
-    const text = element("pixel").value.trim(), row = /^\d+$/.test(text) ? row_of.get(Number(text)) : undefined;
-    if (row !== undefined) return choose(row);
-    element("said").textContent = `There is no pixel ${text}.`;
-  });
-  element("map").addEventListener("click", event => {
-    const box = element("map").getBoundingClientRect(), {width, height} = data.map;
-    const x = (event.clientX - box.left) / box.width * width, y = (event.clientY - box.top) / box.height * height;
-    const inside = row => x >= column_of(row) && x < column_of(row) + 1 && y >= row_from_top(row) && y < row_from_top(row) + 1;
-    const row = Array.from(place.x).findIndex((_, i) => inside(i));
-    if (row >= 0) choose(row);
-  });
-  dark.addEventListener("change", draw_all);
-  let width = window.innerWidth;
-  window.addEventListener("resize", () => {
-    if (window.innerWidth !== width) draw_all();
-    width = window.innerWidth;
-  });
-}
-
-// history.html#pixel=1234
-function follow_address() {
-  const asked = new URLSearchParams(window.location.hash.slice(1)).get("pixel");
-  if (asked === null) return;
-  const row = row_of.get(Number(asked));
-  if (row === undefined) element("said").textContent = `There is no pixel ${asked}.`;
-  else choose(row);
-  element("one-pixel").scrollIntoView();
-}
-
-listen();
-// A pixel that jumped is worth a look before any other.
-const jumping = Array.from(pixels.jump).findIndex(flags => flags & 1);
-choose(jumping < 0 ? 0 : Math.floor(jumping / T));
-draw_camera();
-draw_module();
-follow_address();
-window.addEventListener("hashchange", follow_address);
+QUANTITIES.forEach(({key, label}) => element("quantity").append(new Option(label, key)));
+begin("quantity", pixels.jump);

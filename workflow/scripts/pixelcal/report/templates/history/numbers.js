@@ -2,14 +2,6 @@
 
 const NOTHING = -32768;
 
-function unpack_all(group) {
-  return Object.fromEntries(Object.entries(group).map(([key, value]) => [key, value?.data !== undefined ? unpack(value) : value]));
-}
-
-const pixels = unpack_all(data.pixels), modules = unpack_all(data.modules), place = unpack_all(data.map);
-const T = data.epochs.ms.length, N = pixels.number.length;
-const row_of = new Map(Array.from(pixels.number, (number, row) => [number, row]));
-
 const energy_of = (steps, step = data.step) => steps === NOTHING ? NaN : steps * step;
 const sigma_of = steps => steps ? data.sigma[0] * Math.exp(steps * data.sigma[1]) : NaN;
 const far_of = steps => steps ? Math.sinh((steps - 128) / data.far) : NaN;
