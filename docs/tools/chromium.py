@@ -175,10 +175,14 @@ class Chromium:
             time.sleep(0.05)
 
     def show(self, identifier: str) -> None:
-        """Scroll to an element, as a reader does, and wait until it is drawn or says why not."""
+        """Scroll to an element, as a reader does, and wait until it is drawn or says why not.
+
+        The page must know that it is in sight: what is chosen after that is drawn at once.
+        """
         place = f"document.getElementById({identifier!r})"
         self.run(f"{place}.scrollIntoView({{block: 'center'}})")
-        self.wait(f"!!{place}.querySelector('.main-svg, .empty') && !stale.has({identifier!r})")
+        drawn = f"!!{place}.querySelector('.main-svg, .empty') && !stale.has({identifier!r})"
+        self.wait(f"visible.has({identifier!r}) && {drawn}")
 
     def press(self, x: float, y: float) -> None:
         """Move the mouse to a place in the window and click."""
