@@ -244,19 +244,37 @@ def lose_all(rows):
     rows["STATUS"] = ChargeStatus.NOT_CONVERGED
 
 
+def test_peaks_on_a_dark_run_add_up_to_the_model(browser, tmp_path):
+    """Dark counts make the pedestal skew, and so each peak: normal ones would be 20 % off."""
+    from helpers.sstcam_pages import make_products, write_page
+
+    paths = make_products(tmp_path, pixel=range(8), light=(0.0, 0.8, 2.0), dark=0.2, flashes=3000)
+    browser.open(write_page(tmp_path, paths))
+    browser.show("fit")
+    traces = "document.getElementById('fit').data"
+    for run in range(3):
+        axis = "x" if run == 0 else f"x{run + 1}"
+        of_run = f"{traces}.filter(trace => trace.xaxis === '{axis}' && trace.name"
+        peaks = np.array(browser.run(f"{of_run} === 'one peak').map(trace => trace.y)"))
+        model = np.array(browser.run(f"{of_run} === 'model').map(trace => trace.y)"))[0]
+        # Those with less than 0.001 of the flashes are left out, and ends hold what lies beyond.
+        assert np.abs(peaks.sum(axis=0) - model)[1:-1].max() < 0.01 * model.max()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"scan": False}, {}),
         ({"truth": False}, {}),
         ({"light": (1.0,)}, {}),
+        ({"light": (0.0, 0.8, 2.0), "dark": 0.1, "flashes": 5000}, {}),
         ({"pixel": (17,)}, {}),
         (
             {"change": lose_all},
             {"histograms": "No pixel", "together": "no good pixel", "resolution": "can judge"},
         ),
     ],
-    ids=["no scan", "no truth", "one run", "one pixel", "all bad"],
+    ids=["no scan", "no truth", "one run", "dark run", "one pixel", "all bad"],
 )
 def test_unusual_runs(browser, tmp_path, options, said):
     from helpers.sstcam_pages import make_products, write_page

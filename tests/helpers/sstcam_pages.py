@@ -23,6 +23,7 @@ from pixelcal.charge.runs.pixel_map import read_pixel_map
 from pixelcal.charge.simulation.flashes import make_pixels
 from pixelcal.charge.simulation.truth import truth_table
 from pixelcal.charge.spe.columns import SPE_EXTENSION, SPECTRA_EXTENSION, run_cards
+from pixelcal.charge.spe.dark_run.rows import fit_pixels_with_dark_runs
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 from pixelcal.charge.spe.merge import complete_status
 from pixelcal.charge.spe.spectra import bin_widths, fill_run, spectra_rows
@@ -49,16 +50,24 @@ LIGHT = (0.6, 1.2, 2.4)
 PDE = 0.46
 
 
-def spectra_of(charges, pixel) -> np.ndarray:
-    """Rows of the table SPECTRA of the charges of each run, (n, n_events) of step 1."""
-    width = bin_widths(charges[0], 1.0)
-    return spectra_rows(pixel, width, [fill_run(run, 1.0, width) for run in charges])
+def spectra_of(charges, pixel, dark=None) -> np.ndarray:
+    """Rows of the table SPECTRA of the charges of each run, (n, n_events) of step 1.
+
+    `dark` (R,) tells which runs are without light; None: none.
+    """
+    dark = [False] * len(charges) if dark is None else list(dark)
+    width = bin_widths(charges[dark.index(False)], 1.0)
+    filled = [fill_run(run, 1.0, width, of) for run, of in zip(charges, dark, strict=True)]
+    return spectra_rows(pixel, width, filled)
 
 
-def fit_spectra(spectra, **options) -> np.ndarray:
+def fit_spectra(spectra, dark=(), **options) -> np.ndarray:
     """Fits of all pixels, as the rule has them."""
     names = ("COUNTS", "START", "WIDTH", "PIXEL")
-    return fit_pixels(*(spectra[name] for name in names), SpeOptions(**options))
+    given = (spectra[name] for name in names)
+    if any(dark):
+        return fit_pixels_with_dark_runs(*given, dark, SpeOptions(**options))
+    return fit_pixels(*given, SpeOptions(**options))
 
 
 def make_products(
@@ -75,7 +84,7 @@ def make_products(
     """Paths of all products by the names of the rule's input.
 
     `change(rows)` spoils the fits before they are merged; `bad` pixels are masked; `dark` is the
-    mean number of dark counts in a window.
+    mean number of dark counts in a window. A run of `light` 0 is a dark run.
     """
     folder, pixel = Path(folder), np.asarray(pixel)
     pixels, n = make_pixels(pixel, SIMULATION), len(pixel)
@@ -101,14 +110,15 @@ def make_products(
         cards = run_header("spe", f"spe_{number:02d}", {"n_ph": pe / PDE})
         paths["charges"].append(write_charges(folder, charges[-1][:, :2], peaks, cards))
     names = [f"spe_{number:02d}" for number in range(len(light))]
-    spectra = spectra_of(charges, pixel)
-    rows = fit_spectra(spectra)
+    without = [pe == 0 for pe in light]
+    spectra = spectra_of(charges, pixel, without)
+    rows = fit_spectra(spectra, without)
     if change is not None:
         change(rows)
     rows = complete_status(rows, np.asarray(bad, int), none)
     pixel_map = read_pixel_map(SSTCAM_MAP)
     places = (np.asarray(coordinate)[pixel] for coordinate in (pixel_map.x, pixel_map.y))
-    head = [*option_cards(CHARGES), ("UNITSAMP", "adu"), ("STEP", 1.0), *run_cards(names)]
+    head = [*option_cards(CHARGES), ("UNITSAMP", "adu"), ("STEP", 1.0), *run_cards(names, without)]
     made = [("CREATOR", "pixelcal merge_spe"), ("SOFTVERS", "0"), ("CONFHASH", "0" * 64)]
     paths["spe"], paths["spectra"] = folder / "spe.fits", folder / "spectra.fits"
     table = placed_rows(rows, *places)

@@ -244,7 +244,8 @@ rule write_truth:
     What: what the fits of the simulated pixels should find, in the window that charges are summed
         in; validation and report compare with it. Only where no folder of runs is configured.
     Physics: the part of the pulse that is in the window of the pixel; noise and rounding of all
-        samples that are summed; the light of a run times the efficiency of the pixel.
+        samples that are summed; the light of a run times the efficiency of the pixel. With a dark
+        run, mean and scatter of the night sky are part of the pedestal (Campbell's theorem).
     Wildcards: none.
     """
     input:
@@ -267,6 +268,7 @@ rule write_truth:
         charges=charge_settings(),
         light=[run.light["n_ph"] * SSTCAM["simulation"]["pde"] for run in RUNS["spe"]],
         fwhm_ns=SSTCAM["simulation"]["fwhm_ns"],
+        nsb_per_ns=SSTCAM["simulation"]["nsb_per_ns"],
         library=library("charge/write_truth"),
     script:
         "../../scripts/charge/write_truth.py"

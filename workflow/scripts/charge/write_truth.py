@@ -2,7 +2,8 @@
 
 input: pixels, peaks
 output: truth
-params: charges (options of the extraction), light (mean photoelectrons of each run), fwhm_ns
+params: charges (options of the extraction), light (mean photoelectrons of each run), fwhm_ns,
+    nsb_per_ns
 """
 
 import _path  # noqa: F401
@@ -17,5 +18,5 @@ with running(snakemake):
     given, params = snakemake.input, snakemake.params
     pixels, (peaks, _) = read_table(given.pixels), read_peaks(given.peaks)
     window = window_of(params.charges)
-    truth = truth_table(pixels, peaks.peak, window, params.light, params.fwhm_ns)
+    truth = truth_table(pixels, peaks.peak, window, params.light, params.fwhm_ns, params.nsb_per_ns)
     write_ecsv(snakemake.output.truth, truth)

@@ -86,7 +86,7 @@ def pull_numbers(error: np.ndarray, sigma: np.ndarray) -> dict:
 
     The errors of width and coverage are those of normal pulls.
     """
-    known = np.isfinite(error) & np.isfinite(sigma)
+    known = np.isfinite(error) & (sigma > 0)  # what is fixed has neither error nor pull
     pull = error[known] / sigma[known]
     n = len(pull)
     return {

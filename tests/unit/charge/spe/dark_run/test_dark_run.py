@@ -17,7 +17,12 @@ from pixelcal.charge.spe.dark_run.spectrum import (
 )
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 from pixelcal.charge.spe.likelihood import Spectra
-from pixelcal.charge.spe.model_spectra import expected_counts, noise_of, run_parameters
+from pixelcal.charge.spe.model_spectra import (
+    expected_counts,
+    noise_of,
+    peak_curves,
+    run_parameters,
+)
 from pixelcal.charge.spe.noise.late_charges import N_NOISE
 from pixelcal.charge.spe.spectra import bin_widths, fill_run, spectra_rows
 from pixelcal.errors import InputError
@@ -122,6 +127,24 @@ def test_what_is_drawn_is_what_was_fitted(night):
             use = model > 20
             chi.append(((counts[i, run] - model)[use] ** 2 / model[use]).mean())
     assert 0.8 < np.mean(chi) < 1.02
+
+
+def test_peaks_that_are_drawn_add_up_to_the_model(night):
+    """Each has the skew form of the pedestal: normal peaks of its width would be 5 % off."""
+    _, runs, fits = night
+    counts, start, width, _ = spectra_of(runs)
+    row = next(row for row in fits if row["STATUS"] == 0 and not np.any(row["NOISE"]))
+    i, tops = int(row["PIXEL"]), []
+    for run, parameters in enumerate(run_parameters(row)):
+        n = counts.shape[2]
+        model = expected_counts(parameters, start[i, run], width[i], n, 1.0, noise_of(row))
+        middle = start[i, run] + width[i] * (np.arange(n) + 0.5)
+        together = peak_curves(row, run, middle).sum(axis=0) * width[i]
+        # The ends of the model hold what lies beyond; peaks of less than 0.001 are left out, each
+        # no higher than the pedestal of the dark run, which is the first.
+        tops.append(model.max())
+        assert np.abs(together - model)[1:-1].max() < 1.5e-3 * tops[0]
+        assert together.sum() == pytest.approx(1.0, abs=6e-3)
 
 
 def test_no_dark_run_changes_nothing():

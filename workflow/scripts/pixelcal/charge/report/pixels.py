@@ -9,7 +9,13 @@ from pixelcal.charge.report.validation import QUANTITIES
 from pixelcal.charge.spe.checks.outliers import COMPARED, deviations, furthest
 from pixelcal.charge.spe.columns import SHARED
 from pixelcal.charge.spe.fit import PE_ERROR_LIMIT
-from pixelcal.charge.spe.model_spectra import peak_fractions, pixel_views
+from pixelcal.charge.spe.model_spectra import (
+    RunView,
+    peak_curves,
+    peak_fractions,
+    pixel_views,
+    stands_on_dark_run,
+)
 from pixelcal.report.frame import packed, scaled
 from pixelcal.report.numbers import ABSENT, number, pvalue
 from pixelcal.status import CHARGE_WORDS, ChargeStatus
@@ -201,11 +207,19 @@ def fits(products: Products, rows: np.ndarray) -> dict[str, dict]:
             }
             if np.isfinite(view.model).all():
                 run["model"] = scaled(view.model)
-                fractions = peak_fractions(spe, run_row)
-                run["fractions"] = [float(f"{fraction:.5g}") for fraction in fractions]
+                run |= _peaks(spe, run_row, view)
             runs.append(run)
         content[str(int(products.pixel[row]))] = {
             "runs": runs,
             "model": all("model" in run for run in runs),
         }
     return content
+
+
+def _peaks(spe, run: int, view: RunView) -> dict:
+    """Peaks one by one: what is in each, which are normal, or `curves` on the bins of the view."""
+    if stands_on_dark_run(spe):
+        middle = 0.5 * (view.edges[1:] + view.edges[:-1])
+        expected = view.counts.sum() * view.width * peak_curves(spe, run, middle)
+        return {"curves": [scaled(np.maximum(curve, 0.0)) for curve in expected]}
+    return {"fractions": [float(f"{fraction:.5g}") for fraction in peak_fractions(spe, run)]}

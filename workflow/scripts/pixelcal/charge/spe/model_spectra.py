@@ -23,6 +23,7 @@ from pixelcal.charge.spe.model import (
     V_PED,
     avalanche_terms,
 )
+from pixelcal.charge.spe.noise.late_charges import N_NOISE
 
 BINS_PER_PE = 15
 """Bins that are drawn in one photoelectron: enough for a pedestal of 0.1 photoelectrons."""
@@ -87,9 +88,14 @@ def noise_of(row) -> np.ndarray | DarkNoise | None:
     With the pedestal of a dark run a DarkNoise.
     """
     noise = np.asarray(row["NOISE"], float)
-    if "PED_RATE" in row.dtype.names and np.isfinite(row["PED_NOISE"]):
+    if stands_on_dark_run(row):
         return DarkNoise(noise, pedestal_of(row))
     return noise if np.isfinite(noise).all() and noise.any() else None
+
+
+def stands_on_dark_run(row) -> bool:
+    """Whether a row of SPE was fitted with the pedestal of a dark run."""
+    return "PED_RATE" in row.dtype.names and bool(np.isfinite(row["PED_NOISE"]))
 
 
 def pedestal_of(row) -> Pedestal:
@@ -147,14 +153,32 @@ def pixel_views(spectrum, row, bins_per_pe: int = BINS_PER_PE) -> list[RunView]:
 def peak_curves(row, run: int, charges: np.ndarray) -> np.ndarray:
     """Density (k, m) of each number of avalanches at `charges` (m,), 1/adu.
 
-    Those with less than LEAST_FRACTION of the flashes are left out at the far end.
+    `charges` are evenly spaced. Peaks with less than LEAST_FRACTION of the flashes are left out at
+    the far end.
     """
+    charges = np.asarray(charges, float)
     v_ped, pe, v_pe, _, eped, _ = run_parameters(row)[run]
     weight = peak_fractions(row, run)
     k = np.arange(len(weight))
+    if stands_on_dark_run(row):
+        shapes = [_shifted(pedestal_of(row), eped + i * pe, i * v_pe, charges) for i in k]
+        return weight[:, None] * np.array(shapes)
     variance = (v_ped + k * v_pe)[:, None]
-    z2 = (np.asarray(charges, float) - (eped + k * pe)[:, None]) ** 2 / variance
+    z2 = (charges - (eped + k * pe)[:, None]) ** 2 / variance
     return weight[:, None] * np.exp(-0.5 * z2) / np.sqrt(2 * np.pi * variance)
+
+
+def _shifted(pedestal: Pedestal, mean: float, added: float, charges) -> np.ndarray:
+    """Density (m,) of a pedestal with another mean and a normal law of variance `added` on it."""
+    width = charges[1] - charges[0]
+    # The transform is periodic: a peak beyond the last charge must have its place there.
+    n = len(charges) + max(int((mean - charges[-1]) / width), 0) + MARGIN_BINS
+    bins = Spectra(np.zeros((1, n + 1)), charges[:1] - 1.5 * width, width)
+    wider = pedestal._replace(variance_of_noise=pedestal.variance_of_noise + added)
+    parameters = np.zeros((1, N_PARAMETERS))
+    parameters[0, [PE, EPED]] = width, mean
+    probability, _ = model_runs(parameters, DarkNoise(np.zeros(N_NOISE), wider), bins)
+    return probability[0, 1 : len(charges) + 1] / width
 
 
 def peak_fractions(row, run: int) -> np.ndarray:

@@ -2,10 +2,12 @@
 
 const ROW_PX = 250, MOST_PEAKS = 12;
 
+const middle_of = edges => edges.slice(1).map((edge, k) => (edges[k] + edge) / 2);
+
 // One run: data as steps, the model through the middles, peaks one by one, residuals below.
 function run_traces(run, n, m, showlegend) {
   const {ink, soft, main, second, grid} = theme(), steps = values => [...values, values.at(-1)];
-  const middle = run.counts.map((_, k) => (run.edges[k] + run.edges[k + 1]) / 2), place = {xaxis: `x${n}`, yaxis: `y${n}`};
+  const middle = middle_of(run.edges), place = {xaxis: `x${n}`, yaxis: `y${n}`};
   const traces = [curve(run.edges, steps(run.counts), "data", {color: soft, width: 1, shape: "hv"},
     {...place, showlegend, fill: "tozeroy", fillcolor: grid})];
   if (!run.model) return traces;
@@ -47,7 +49,9 @@ function draw_runs(id, heading, runs, x_title, logarithmic) {
 }
 
 // Peaks of a run of the chosen pixel: the page has the fraction in each, the fit their positions.
-function peaks_of(exposure, run, fractions, flashes, width) {
+// On the pedestal of a dark run they have its form: the page has them as they are.
+function peaks_of(exposure, run, {fractions, curves, width}, flashes, middle) {
+  if (curves) return curves.slice(0, MOST_PEAKS).map(peak => ({x: middle, y: Array.from(unpack(peak))}));
   const [pe, sigma_ped, sigma_pe, eped] = ["pe", "sigma_ped", "sigma_pe", `eped_${run}`].map(key => column(exposure, key)[selected]);
   return fractions.slice(0, MOST_PEAKS).map((fraction, k) => {
     const sigma = Math.hypot(sigma_ped, Math.sqrt(k) * sigma_pe), centre = eped + k * pe;
@@ -78,7 +82,7 @@ function draw_fit() {
     if (run.model) {
       drawn.model = Array.from(unpack(run.model));
       drawn.residuals = counts.map((n, k) => signed_deviance(n, drawn.model[k]));
-      drawn.peaks = peaks_of(exposure, i, run.fractions, flashes, run.width);
+      drawn.peaks = peaks_of(exposure, i, run, flashes, middle_of(edges));
       const light = column(exposure, `lambda_${i}`)[selected];
       drawn.title += `, λ = ${fixed(light, 3)}`;
     }
