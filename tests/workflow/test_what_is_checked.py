@@ -26,7 +26,7 @@ from pixelcal.energy.fit import (
     start,
 )
 from pixelcal.energy.fit import columns as fit_columns
-from pixelcal.energy.fit.checks import consistency
+from pixelcal.energy.fit.checks import consistency, missing_lines
 from pixelcal.energy.report import verdict
 from pixelcal.energy.response import energy_scale, scale_tests, tables
 from pixelcal.energy.results import adequacy, lineage, outliers
@@ -112,7 +112,8 @@ SAID = {
         "windows of {}, {} and {} channels".format(*consistency.WINDOWS),
         f"or lack, by {doubts.EXCESS_SIGMA:g} standard deviations",
         f"more than {doubts.BRIGHTER}, and by {doubts.BRIGHTER_SIGMA} standard deviations",
-        f"less than {joint.MISSING_FRACTION} of it, by {joint.MISSING_SIGNIFICANCE:g} standard",
+        f"less than {missing_lines.MISSING_FRACTION} of it, by"
+        f" {missing_lines.MISSING_SIGNIFICANCE:g} standard",
         f"| {fit_columns.BEND_KEV} keV in the middle, and {fit_columns.BEND_SIGMA} robust",
         f"(here beyond {doubts.MENDED_TENSION} standard errors)",
         f"than belong there, by {doubts.LEAST_SURPLUS:g} standard deviations",

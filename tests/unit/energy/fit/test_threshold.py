@@ -12,6 +12,7 @@ from pixelcal.energy.fit import model
 from pixelcal.energy.fit.checks import threshold
 from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.response.population import N_OF_SHAPE
 from pixelcal.energy.response.tables import make_templates
 
 RELATION = cameras.NOMINAL_GAIN, cameras.NOMINAL_OFFSET
@@ -101,15 +102,45 @@ def test_a_line_that_is_missing_is_no_threshold():
     assert not fit(spectra(200, part=part))["LOWEST_CHANNEL"].any()
 
 
+@pytest.mark.parametrize("factor", [0.4, 1.0, 2.0])
+@pytest.mark.parametrize("at_keV", [6.5, 6.75, 6.95])
+def test_a_soft_threshold_spoils_no_fit_however_bright_the_line(at_keV, factor):
+    """Its flank takes a part of few channels, and where the block begins the fit has to find."""
+    copper = cameras.element_spectrum("Cu", *RELATION, 1.0, 1.0, SECONDS)
+    whole = cameras.expected_spectrum(*RELATION, SECONDS)
+    part = behind_threshold(at_keV, 0.3) * (1.0 + (factor - 1.0) * copper / np.maximum(whole, 1e-9))
+    rng = np.random.default_rng(8)
+    counts = rng.poisson(part * whole, (N, 1024)).astype(np.int32)
+    start = RELATION[0] * (1.0 + 0.003 * rng.standard_normal(N)), np.full(N, RELATION[1] - 0.2)
+    wide = templates().population_scale.copy()
+    wide[N_OF_SHAPE:] = 0.3
+    known = templates()._replace(population_scale=wide)
+    rows = fit_joint(counts, np.arange(N), *start, known, cameras.OPTIONS)[0]
+    # Of p-values one in 10 000 is below the limit.
+    assert np.sum(rows["STATUS"] != 0) <= 1
+    pull = energy_error(8.0, rows["GAIN"], rows["OFFSET"], *RELATION)
+    pull /= energy_sigma(8.0, *relation_columns(rows))
+    assert abs(pull.std() - 1.0) < 4 / np.sqrt(2 * N) + 0.05
+    # What is left of the threshold pulls by a fraction of an error.
+    assert abs(pull.mean()) < 4 / np.sqrt(N) + 0.2
+
+
 @pytest.mark.parametrize("n_cut", [1, 4, 11])
 def test_a_hard_threshold_is_where_it_is(n_cut):
-    """Counts as expected, none below the threshold."""
-    expected = np.full(20, 100.0)
-    seen = np.where(np.arange(20) < n_cut, 0.0, expected)
-    assert threshold.cut_by_threshold(seen, 20, expected, 1e6) == n_cut
-    assert threshold.cut_by_threshold(expected, 20, expected, 1e6) == 0
-    # One count in each channel is lost in the noise.
-    assert threshold.cut_by_threshold(seen / 100, 20, expected / 100, 1e6) == 0
+    """Counts as expected, none below the threshold; the pixel has twice the camera's level."""
+    n_local = model.N_SHARED + 1
+    level = np.full((20, n_local), 1000.0)
+
+    def cut(seen):
+        return threshold.cut_by_threshold(seen.astype(np.int32), level[:, 0], level, n_local)
+
+    expected = np.full(20, 2000)
+    seen = np.where(np.arange(20) < n_cut, 0, expected)
+    assert cut(seen) == n_cut
+    assert cut(expected) == 0
+    # Two counts in each channel are lost in the noise.
+    level /= 1000.0
+    assert cut(seen // 1000) == 0
 
 
 def test_noise_that_rises_at_the_edge_is_seen():

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.stats import t
 
 from pixelcal.energy.fit.checks.consistency import Consistency
+from pixelcal.energy.fit.checks.missing_lines import is_missing
 from pixelcal.energy.fit.checks.residuals import empty_residuals
 from pixelcal.energy.fit.columns import CHANGE_KEV, empty_fits
 from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
@@ -26,7 +27,7 @@ from pixelcal.energy.fit.model import (
     RESOLUTION,
     TAIL,
 )
-from pixelcal.energy.response.misfit import Misfit
+from pixelcal.energy.response.misfit import Misfit, dispersion
 from pixelcal.energy.response.population import N_OF_SHAPE, STUDENT_T_DOF
 from pixelcal.energy.response.tables import Templates
 from pixelcal.instrument import Window
@@ -36,12 +37,6 @@ from pixelcal.status import EnergyStatus, has_valid_fit
 CHANGE_PVALUE = 1e-5
 """A pixel changes within the exposure where its halves differ by `CHANGE_KEV`, and by chance so
 rarely: one false flag in 100 000 pixels, and none for a drift that does not matter."""
-
-MISSING_FRACTION = 0.3
-MISSING_SIGNIFICANCE = 4.0
-"""A line group is missing where it has less than this fraction of the camera's, error and all, and
-less than that of the camera by so many sigma."""
-
 
 LEAST_OF_COUNTS = 0.01
 """Where the counts bring less of what is known of a width, they cannot tell it."""
@@ -100,12 +95,16 @@ class JointOptions:
         How far around the prior relation lines are looked for.
     energies_keV : tuple of float
         Energies at which two relations of a pixel are compared.
+    lines_scatter : bool
+        Whether a line group is missing only where how much the pixels of the camera scatter does
+        not explain it. While the response is learnt it must not: noisy pixels would teach.
     """
 
     min_counts: int
     pvalue_limit: float
     search: Window
     energies_keV: tuple[float, ...] = ()
+    lines_scatter: bool = True
 
 
 def fit_joint(
@@ -217,19 +216,27 @@ def _filled(rows, results: list[PixelFit], templates: Templates, options: JointO
     rows["TAIL"], rows["TAIL_ERR"] = theta[:, TAIL], np.sqrt(covariance[:, TAIL, TAIL])
     _fill_consistency(rows, [Consistency(*result.consistency) for result in results])
     _fill_goodness(rows, results, templates.misfit)
-    group = slice(N_SHARED + len(templates.limits), None)
-    line, line_err = theta[:, group], np.sqrt(np.diagonal(covariance, 0, 1, 2)[:, group])
-    clear = 1.0 - line > MISSING_SIGNIFICANCE * line_err
-    missing = (line + line_err < MISSING_FRACTION) & clear
+    missing = _lines_missing(results, theta, covariance, templates, options)
     lowest, highest = LOG_RESOLUTION_LIMITS[0] + 1e-6, LOG_RESOLUTION_LIMITS[1] - 1e-6
     for bit, is_set in (
-        (EnergyStatus.LINE_MISSING, missing.any(axis=1)),
+        (EnergyStatus.LINE_MISSING, missing),
         (EnergyStatus.AT_LIMIT, ~((lowest < log_resolution) & (log_resolution < highest))),
         (EnergyStatus.POOR_FIT, rows["PVALUE_CAMERA"] < options.pvalue_limit),
         (EnergyStatus.CHANGED, is_change(rows["DRIFT"], rows["DRIFT_PVALUE"])),
     ):
         rows["STATUS"] |= np.where(is_set, int(bit), 0).astype(np.int32)
     return rows
+
+
+def _lines_missing(results, theta, covariance, templates: Templates, options: JointOptions):
+    """Pixels (n,) that lack a line group, with the typical misfit of its block in the error."""
+    group = slice(N_SHARED + len(templates.limits), None)
+    line, variance = theta[:, group], np.diagonal(covariance, 0, 1, 2)[:, group]
+    goodness = np.array([result.goodness for result in results])
+    of_block = dispersion(templates.misfit, goodness[:, :, 3], goodness[:, :, 2])
+    error = np.sqrt(variance * of_block[:, templates.group_block])
+    scatter = templates.population_scale[N_OF_SHAPE + len(templates.limits) :]
+    return is_missing(line, error, scatter if options.lines_scatter else 0.0).any(axis=1)
 
 
 def _fill_goodness(rows, results: list[PixelFit], misfit: Misfit) -> None:

@@ -134,7 +134,7 @@ def learn_camera(
     Response
         With hardly any counts, one whose strengths are zero: no pixel then gets a valid fit.
     """
-    options = JointOptions(min_counts, PVALUE_LIMIT, search)
+    options = JointOptions(min_counts, PVALUE_LIMIT, search, lines_scatter=False)
     gain, offset = nearer_prior(counts, gain, offset, table, expected, search)
     gain, offset = find_starts(counts, gain, offset, table, expected, search)
     data = counts, gain, offset, table, options

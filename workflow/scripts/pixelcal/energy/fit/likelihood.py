@@ -14,7 +14,7 @@ import numpy as np
 from pixelcal.energy.fit.checks.consistency import check_pixel, not_checked
 from pixelcal.energy.fit.checks.goodness import fill_goodness
 from pixelcal.energy.fit.checks.residuals import binned_residuals, empty_residuals
-from pixelcal.energy.fit.checks.threshold import lowest_believed
+from pixelcal.energy.fit.checks.threshold import lowest_after_fit, lowest_believed
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
     N_SHARED,
@@ -155,6 +155,14 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
         expected = expected_total(first, last, theta, templates, work)
     spectrum = Spectrum(counts, first, last, used / expected, lowest)
     converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
+    if converged:
+        # Where the lines are now, the lowest block may begin below the threshold.
+        lowest = lowest_after_fit(spectrum, templates, work)
+        if lowest > 0:
+            spectrum = Spectrum(counts, first, last, spectrum.scale, lowest)
+            _choose_again(spectrum, theta, templates)
+            converged, more, mu = _minimise(spectrum, theta, templates, work, covariance)
+            iterations += more
     used, n_channels = _counts_in(counts, first, last)
     status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
     residuals = empty_residuals(templates.limits)

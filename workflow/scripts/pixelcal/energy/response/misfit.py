@@ -110,11 +110,12 @@ def beyond_counting(
     return (float(middle) if abs(middle) > LEAST_SIGMA * error else 0.0), float(scatter)
 
 
-def worst_dispersion(misfit: Misfit, counts, variance) -> np.ndarray:
-    """Typical deviance of the camera's pixels per channel, (n,): of the block where it is largest.
+def dispersion(misfit: Misfit, counts, variance) -> np.ndarray:
+    """Typical deviance of the camera's pixels per channel in each block, (n, n_blocks).
 
-    It is 1 where the model is exact. Differences of deviances mean less by this factor
-    (quasi-likelihood: McCullagh & Nelder 1989, Generalized Linear Models, ch. 9).
+    It is 1 where the model is exact. Differences of deviances mean less by this factor, and
+    variances are larger by it (quasi-likelihood: McCullagh & Nelder 1989, Generalized Linear
+    Models, ch. 9).
 
     Parameters
     ----------
@@ -125,4 +126,9 @@ def worst_dispersion(misfit: Misfit, counts, variance) -> np.ndarray:
     # The variance of a deviance is twice its expectation.
     with np.errstate(divide="ignore", invalid="ignore"):
         more = misfit.excess * counts / (variance / 2.0)
-    return 1.0 + np.nan_to_num(more).max(axis=1)
+    return 1.0 + np.nan_to_num(more)
+
+
+def worst_dispersion(misfit: Misfit, counts, variance) -> np.ndarray:
+    """The `dispersion` of the block where it is largest, (n,)."""
+    return dispersion(misfit, counts, variance).max(axis=1)

@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelcal.energy.fit.model import block_model
+from pixelcal.energy.fit.model import N_SHARED, block_model, groups_of_block, rows_of_block
+from pixelcal.energy.response.population import WIDE_NORMALISATION
 from pixelcal.numerics.jit import njit
+from pixelcal.numerics.linalg import cholesky, dot, solve
 
 LOWEST = 0
 """Blocks stand by rising energy."""
 
-THRESHOLD_SIGMA, THRESHOLD_PART = 4.0, 0.75
-"""A threshold takes away so many sigma, and at the edge of the block leaves no more than this."""
+THRESHOLD_SIGMA, THRESHOLD_PART = 4.0, 0.9
+"""A threshold takes away so many sigma, and at the edge of the block leaves no more than this: a
+continuum that is not quite the camera's lacks a few per cent of itself."""
+
+FEWEST_LEFT = 4
+"""One in so many channels of the block, at its upper end, is above any threshold within it."""
+
+PRIOR_SIGMA = WIDE_NORMALISATION
+"""Continuum and lines of a pixel differ from the camera's by so much before its counts are seen."""
 
 RISE = 1.3
 """Noise makes the low edge of a block so many times brighter."""
-
-UNCLEAR_SIGMA = 2.0
-"""Channels at the upper end of what lacks that together lack less than this are not cut off: where
-the level of the block is known by few counts, half of all channels seem to lack some."""
 
 MARGIN = 2
 """Channels above the last one that clearly lacks counts which are left out as well."""
@@ -48,9 +53,25 @@ def lowest_believed(counts, first, last, theta, scale, templates, work):
     start, n = first[LOWEST], last[LOWEST] - first[LOWEST]
     if n < 2:
         return 0
-    block_model(theta, LOWEST, start, n, scale, templates, work)
-    _level(counts, start, n, work)
-    cut = cut_by_threshold(work.below[0], n, work.below[1], work.below[2, 0])
+    n_local, _ = block_model(theta, LOWEST, start, n, scale, templates, work)
+    return _lowest_by_model(counts, start, n, n_local, work)
+
+
+@njit
+def lowest_after_fit(spectrum, templates, work):
+    """As `lowest_believed`, by the model that a fit has left in the `work`; 0: none, or no news."""
+    start, n = spectrum.first[LOWEST], spectrum.last[LOWEST] - spectrum.first[LOWEST]
+    first_group, last_group = groups_of_block(templates.group_block, LOWEST)
+    n_local = N_SHARED + 1 + last_group - first_group
+    return _lowest_by_model(spectrum.counts, start, n, n_local, rows_of_block(work, start))
+
+
+@njit
+def _lowest_by_model(counts, start, n, n_local, rows):
+    """The lowest believed of `n` channels from `start` on, whose model is in the `rows`."""
+    if n < 2:
+        return 0
+    cut = cut_by_threshold(counts[start : start + n], rows.mu, rows.jacobian, n_local)
     return start + min(cut + MARGIN, n) if cut > 0 else 0
 
 
@@ -89,32 +110,63 @@ def _level(counts, start, n, work):
 
 
 @njit
-def cut_by_threshold(seen, n, mus, level):
-    """How many of the `n` channels, from the lowest on, a threshold takes counts from; 0, none.
+def cut_by_threshold(seen, mus, jacobian, n_local):
+    """How many of the channels, from the lowest on, a threshold takes counts from; 0, none.
 
-    `level` are the counts that the level of the model `mus` is known by.
+    A pixel may have more or less of the continuum and of each line than the camera. So for each
+    place of a threshold these are fitted to the channels above it, by least squares with a wide
+    prior around the camera's, and continued below. The place is where the channels below lack the
+    most, in sigma of counts and continuation together; they must lack it at the very edge already:
+    a line that is missing leaves the continuum there.
 
-    Those that together lack the most, where they lack it at the very edge already: a line that is
-    missing leaves the continuum there.
+    Parameters
+    ----------
+    seen : (n,) int32
+    mus : (n,) float
+        The model, whose counts are the variances.
+    jacobian : (n, at least n_local) float
+        Counts of each component for a normalisation of 1, in the columns from N_SHARED on.
+    n_local : int
     """
-    most, lacking, total, cut = 0.0, 0.0, 0.0, 0
+    n, n_parts = seen.shape[0], n_local - N_SHARED
+    matrix, vector = np.zeros((n_parts, n_parts)), np.zeros(n_parts)
+    below, at_edge = np.zeros(n_parts), np.zeros(n_parts)
+    lost, edge = 0.0, 0.0
+    for p in range(n_parts):
+        matrix[p, p] = 1.0 / PRIOR_SIGMA**2
+        vector[p] = 1.0 / PRIOR_SIGMA**2
     for i in range(n):
-        lacking += mus[i] - seen[i]
-        if lacking > most:
-            most, cut = lacking, i + 1
-    lacking = 0.0
-    for i in range(cut - 1, -1, -1):
-        lacking += mus[i] - seen[i]
-        total += mus[i]
-        if lacking > UNCLEAR_SIGMA * np.sqrt(total + total**2 / level):
-            break
-        cut = i
-        most -= mus[i] - seen[i]
-    at_edge, expected_at_edge, total = 0.0, 0.0, 0.0
-    for i in range(cut):
-        total += mus[i]
-        if 3 * i < cut:
-            at_edge += seen[i]
-            expected_at_edge += mus[i]
-    is_clear = most > THRESHOLD_SIGMA * np.sqrt(total + total**2 / level)
-    return cut if is_clear and at_edge < THRESHOLD_PART * expected_at_edge else 0
+        lost += seen[i]
+        for p in range(n_parts):
+            below[p] += jacobian[i, N_SHARED + p]
+    highest = n - max(n // FEWEST_LEFT, 1)
+    largest, cut = THRESHOLD_SIGMA, 0
+    for k in range(n - 1, 0, -1):
+        # Channel k joins those above the threshold, which is below it.
+        lost -= seen[k]
+        for p in range(n_parts):
+            by_p = jacobian[k, N_SHARED + p]
+            below[p] -= by_p
+            vector[p] += by_p * seen[k] / mus[k]
+            for q in range(n_parts):
+                matrix[p, q] += by_p * jacobian[k, N_SHARED + q] / mus[k]
+        if k > highest:
+            continue
+        factor = cholesky(matrix)
+        found = solve(factor, vector)
+        expected = dot(found, below)
+        if not expected > lost:
+            continue
+        variance = expected + dot(below, solve(factor, below))
+        sigma = (expected - lost) / np.sqrt(variance)
+        if sigma > largest:
+            edge = 0.0
+            for p in range(n_parts):
+                at_edge[p] = 0.0
+            for i in range(max((k + 2) // 3, 1)):
+                edge += seen[i]
+                for p in range(n_parts):
+                    at_edge[p] += jacobian[i, N_SHARED + p]
+            if edge < THRESHOLD_PART * dot(found, at_edge):
+                largest, cut = sigma, k
+    return cut
