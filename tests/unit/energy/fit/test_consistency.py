@@ -39,10 +39,10 @@ def templates():
 def check(counts, first_half):
     """Consistency of each pixel (n, 1024), fitted from the nominal relation."""
     moments, found = moment_table(), []
+    unknown = np.full(len(templates().population_scale), np.nan)
     for whole, early in zip(counts, first_half, strict=True):
-        fit = likelihood.PixelFit(
-            *likelihood.fit_pixel(whole, early[:0], 0.145, 3.0, templates(), moments, 200.0, False)
-        )
+        known = whole, early[:0], 0.145, 3.0, unknown, templates(), moments, 200.0, False, False
+        fit = likelihood.PixelFit(*likelihood.fit_pixel(*known))
         assert fit.status == 0
         channels = model.choose_channels(fit.theta, templates(), len(whole))
         work = model.make_workspace(len(whole), templates())

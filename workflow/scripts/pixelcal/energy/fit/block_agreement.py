@@ -82,6 +82,7 @@ def compare_blocks(
     table: LineTable,
     response: Response,
     options: JointOptions,
+    nearby: np.ndarray | None = None,
 ) -> BlockAgreement:
     """Compare the blocks over the pixels with a valid fit, POOR_FIT or not.
 
@@ -94,11 +95,14 @@ def compare_blocks(
     response : Response
         Learnt with the same table.
     options : JointOptions
+    nearby : (n, 2 + n_blocks + n_groups) float, optional
+        Where they start beside that, as `fit_joint` takes it.
     """
     chosen = evenly(len(counts), MOST_PIXELS)
     templates = make_templates(response, table)
     data = counts[chosen], chosen, gain[chosen], offset[chosen], templates, options
-    fits, found = fit_joint(*data, checked=True)
+    start = {"nearby": None if nearby is None else nearby[chosen], "added_up": False}
+    fits, found = fit_joint(*data, checked=True, **start)
     valid = has_valid_fit(fits["STATUS"])
     shift, shift_err = np.full((2, table.n_blocks), np.nan)
     lever = np.zeros((table.n_blocks, 2))

@@ -76,6 +76,12 @@ class Deviations(NamedTuple):
     block_counts: np.ndarray
     residuals: np.ndarray
 
+    @property
+    def nearby(self) -> np.ndarray:
+        """Parameters (n, 2 + n_blocks + n_groups) from which a fit of the same pixel starts near:
+        the logarithm of the factor on the resolution, the factor on the tail, normalisations."""
+        return np.column_stack([self.value[:, 0], self.value[:, 1] + 1.0, self.normalisation])
+
 
 CHECKED = ("block_shift", "block_shift_err", "block_pull", "block_excess")
 """Fields that `Deviations` and `Consistency` have in common."""
@@ -116,6 +122,9 @@ def fit_joint(
     options: JointOptions,
     first_half: np.ndarray | None = None,
     checked: bool = False,
+    *,
+    nearby: np.ndarray | None = None,
+    added_up: bool = True,
 ) -> tuple[np.ndarray, Deviations]:
     """Fit gain and offset of many pixels, each from a start that is near.
 
@@ -132,6 +141,10 @@ def fit_joint(
         consistency, neither of their halves nor of their blocks.
     checked : bool
         Whether blocks are held against each other without `first_half` too.
+    nearby : (n, 2 + n_blocks + n_groups) float, optional
+        `Deviations.nearby` of fits that were near: they start there. NaN of those without one.
+    added_up : bool
+        Whether residuals are wanted.
 
     Returns
     -------
@@ -143,16 +156,20 @@ def fit_joint(
     found = _nothing_found(len(counts), templates)
     moments, no_half = moment_table(), np.empty(0, np.int32)
     results = []
+    if nearby is None:
+        nearby = np.full((len(counts), len(templates.population_scale)), np.nan)
     for i in range(len(counts)):
         result = fit_pixel(
             np.ascontiguousarray(counts[i], dtype=np.int32),
             no_half if first_half is None else np.ascontiguousarray(first_half[i], np.int32),
             float(gain[i]),
             float(offset[i]),
+            nearby[i],
             templates,
             moments,
             float(options.min_counts),
             checked or first_half is not None,
+            added_up,
         )
         results.append(PixelFit(*result))
     fits["STATUS"] = [result.status for result in results]

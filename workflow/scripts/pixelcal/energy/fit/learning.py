@@ -31,7 +31,11 @@ from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.response.learn import solve_stack, with_score_tests
 from pixelcal.energy.response.line_shape import LineShape, prior_sigma
 from pixelcal.energy.response.model import Response, empty_response
-from pixelcal.energy.response.population import N_OF_SHAPE, learn_population_scale
+from pixelcal.energy.response.population import (
+    N_OF_SHAPE,
+    learn_population_scale,
+    wide_population_scale,
+)
 from pixelcal.energy.response.scale_tests import told
 from pixelcal.energy.response.stack import stack_blocks, stack_edges
 from pixelcal.energy.response.stack_fit import Terms
@@ -138,8 +142,11 @@ def learn_camera(
     gain, offset = nearer_prior(counts, gain, offset, table, expected, search)
     gain, offset = find_starts(counts, gain, offset, table, expected, search)
     data = counts, gain, offset, table, options
-    response, finished = _alternate(*data, expected, terms, max_iterations, progress)
-    return _with_agreement(response, *data) if finished and agreement else response
+    given = expected, terms, max_iterations, progress
+    response, nearby = _alternate(*data, *given)
+    if nearby is None or not agreement:
+        return response
+    return _with_agreement(response, *data, nearby)
 
 
 class _Learner:
@@ -155,6 +162,9 @@ class _Learner:
         self._counts, self._gain, self._offset = counts, gain, offset
         self._table, self._options, self._expected = table, options, expected
         self._used, self._covariance, self._solved = np.arange(len(counts)), None, None
+        n_parameters = len(wide_population_scale(table))
+        self.nearby = np.full((len(counts), n_parameters), np.nan)
+        """Where the next fit of each pixel starts beside its relation: where the last one ended."""
 
     def learn(self, response: Response, terms: Terms) -> Response | None:
         """The response by the pixels that were aligned last; None where they hold too few counts.
@@ -168,7 +178,9 @@ class _Learner:
             return None
         start, scale = response.shape, response.population_scale
         data = stacks, self._table, float(pixels[1].mean()), len(used)
-        self._solved = solve_stack(*data, start, scale, self._expected, terms)
+        again = self._solved is not None and self._solved.fit.terms == terms
+        known = self._solved.nuisances if again else None
+        self._solved = solve_stack(*data, start, scale, self._expected, terms, known)
         return self._solved.response
 
     def tested(self, response: Response) -> Response:
@@ -182,8 +194,10 @@ class _Learner:
         """
         templates = make_templates(response, self._table)
         data = self._counts[chosen], chosen, self._gain[chosen], self._offset[chosen]
-        fits, found = fit_joint(*data, templates, self._options)
+        start = {"nearby": self.nearby[chosen], "added_up": False}
+        fits, found = fit_joint(*data, templates, self._options, **start)
         good = _teaches(fits, found)
+        self.nearby[chosen[good]] = found.nearby[good]
         self._used, self._covariance = chosen[good], relation_covariance(fits[good])
         self._gain[self._used], self._offset[self._used] = fits["GAIN"][good], fits["OFFSET"][good]
         before = response.population_scale
@@ -199,7 +213,8 @@ def _alternate(counts, gain, offset, table, options, expected, terms, max_iterat
     little all pixels differ from those. Trapping by depth is in the shape from where the stack of a
     shape that has converged is clearly better described with it.
 
-    Returns the response, and whether there were counts and pixels to learn from to the end.
+    Returns the response, and where fits of the pixels may start (`_Learner.nearby`); None where
+    there were no counts or pixels to learn from to the end.
     """
     learner = _Learner(counts, gain, offset, table, options, expected)
     few = evenly(len(counts), MOST_PIXELS)
@@ -211,7 +226,7 @@ def _alternate(counts, gain, offset, table, options, expected, terms, max_iterat
         learnt = learner.learn(response, terms)
         if learnt is None:
             logger.warning(NONE_ALIGNED if iteration else TOO_FEW)
-            return learner.tested(response) if iteration else response, False
+            return learner.tested(response) if iteration else response, None
         iteration, change = iteration + 1, _change(response.shape, learnt.shape)
         converged = iteration >= MIN_EM_ITERATIONS and change < CONVERGENCE_TOLERANCE
         if converged or iteration == max_iterations:
@@ -231,7 +246,7 @@ def _alternate(counts, gain, offset, table, options, expected, terms, max_iterat
         learnt = learner.tested(learner.learn(before, terms))
         response = replace(learnt, iterations=iteration + 1, converged=response.converged)
         _log(response, _change(before.shape, response.shape))
-    return response, True
+    return response, learner.nearby
 
 
 def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Response, terms: Terms):
@@ -254,9 +269,9 @@ def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Respons
     return terms, learnt
 
 
-def _with_agreement(response: Response, counts, gain, offset, table, options) -> Response:
+def _with_agreement(response: Response, counts, gain, offset, table, options, nearby) -> Response:
     """The response with how its blocks agree, and with what they do not agree on as systematic."""
-    found = compare_blocks(counts, gain, offset, table, response, options)
+    found = compare_blocks(counts, gain, offset, table, response, options, nearby)
     for name, shift, error in zip(table.block_names, found.shift, found.shift_err, strict=True):
         if abs(shift) > max(WARN_KEV, WARN_SIGMA * error):
             logger.warning(BLOCKS_DISAGREE, name, shift, error)

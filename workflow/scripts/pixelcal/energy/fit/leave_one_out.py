@@ -70,6 +70,7 @@ def leave_blocks_out(
             known["OFFSET"],
             without_block(templates, block),
             options,
+            added_up=False,
         )
         for name in (*RELATION_COLUMNS, "STATUS"):
             column = rows[name]

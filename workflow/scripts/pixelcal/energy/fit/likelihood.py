@@ -87,7 +87,7 @@ class PixelFit(NamedTuple):
     consistency : tuple
         The fields of `consistency.Consistency`; NaN where the pixel was not checked.
     residuals : (n_bins, 3) float
-        What `residuals.binned_residuals` returns; zeros without a valid fit.
+        What `residuals.binned_residuals` returns; zeros without a valid fit, or where not asked.
     """
 
     status: int
@@ -126,11 +126,15 @@ _NOT_CONVERGED = int(EnergyStatus.NOT_CONVERGED)
 
 
 @njit
-def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, checked):
+def fit_pixel(
+    counts, first_half, gain, offset, nearby, templates, moments, min_counts, checked, added_up
+):
     """Fit one pixel: the fields of `PixelFit`, as a plain tuple.
 
     `first_half` are the counts of the first half of the exposure, (0,) where they are not known;
-    `checked` says whether the pixel is to be checked for consistency.
+    `nearby` the other parameters (n_free - 2,) of an earlier fit, with normalisations for a `scale`
+    of 1, NaN without one; `checked` says whether the pixel is to be checked for consistency,
+    `added_up` whether it gets residuals.
     """
     n_fitted = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
     theta = np.ones(n_fitted)
@@ -154,6 +158,7 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
         used, n_channels = _counts_in(counts, first, last)
         expected = expected_total(first, last, theta, templates, work)
     spectrum = Spectrum(counts, first, last, used / expected, lowest)
+    _start_nearby(theta, nearby, spectrum.scale, templates)
     converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
     if converged:
         # Where the lines are now, the lowest block may begin below the threshold.
@@ -168,7 +173,8 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
     residuals = empty_residuals(templates.limits)
     if status == 0:
         fill_goodness(spectrum, mu, moments, goodness)
-        residuals = binned_residuals(spectrum, mu, theta, covariance, templates, work)
+        if added_up:
+            residuals = binned_residuals(spectrum, mu, theta, covariance, templates, work)
     found = deviations(theta, covariance, templates.population_scale)
     consistency = not_checked(templates.limits.shape[0])
     if status == 0 and checked:
@@ -177,6 +183,16 @@ def fit_pixel(counts, first_half, gain, offset, templates, moments, min_counts, 
         consistency = check_pixel(counts, first_half, first, last, *point, templates, work)
     point = theta, covariance, spectrum.scale, goodness, n_channels
     return status, used, iterations, *point, found, spectrum.lowest, consistency, residuals
+
+
+@njit
+def _start_nearby(theta, nearby, scale, templates):
+    """Start from the parameters of an earlier fit, where they are known; in place."""
+    if np.isnan(nearby[0]):
+        return
+    for p in range(2, theta.shape[0]):
+        theta[p] = nearby[p - 2] if p < N_SHARED else nearby[p - 2] / scale
+    copy_into(theta, inside(theta, *_limits(theta.shape[0], templates)))
 
 
 @njit

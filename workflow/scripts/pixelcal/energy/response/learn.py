@@ -53,6 +53,11 @@ class Solved(NamedTuple):
     response: Response
     shape_error: np.ndarray
 
+    @property
+    def nuisances(self) -> np.ndarray:
+        """The bend, the energies of the elements and the bend at low energy, keV."""
+        return self.found.x[self.fit.bend :]
+
 
 def learn_response(*data, **options) -> Response:
     """The camera's response by the stacked spectra of its pixels, with its score tests.
@@ -83,6 +88,7 @@ def solve_stack(
     population_scale: np.ndarray,
     expected: LineShape,
     terms: Terms = Terms(),  # noqa: B008, a tuple
+    nuisances: np.ndarray | None = None,
 ) -> Solved:
     """Fit the camera's response to the stacked spectra of its pixels.
 
@@ -104,12 +110,15 @@ def solve_stack(
     expected : LineShape
         The middle of its prior.
     terms : Terms
+    nuisances : (1 + n_elements,) float, keV, optional
+        Where the bend, the energies of the elements and with `terms.low` the bend at low energy
+        start: `Solved.nuisances` of the same terms; 0 by default.
     """
     data = np.concatenate(stacks)
     free = np.arange(len(expected.vector))
     free = free if terms.trapping else np.delete(free, TRAPPING)
     fit = StackFit(table, stack_edges(table), data, gain**2 / 6.0, expected, free, terms)
-    found, strengths, model = _reweighted(fit, start)
+    found, strengths, model = _reweighted(fit, start, nuisances)
     theta, n_shape = found.x, fit.n_shape
     weights = _weights(model)
     # Of counting alone: with the bend and the energies of the elements as they are found.
@@ -135,12 +144,14 @@ def solve_stack(
     return Solved(fit, found, weights, response, error)
 
 
-def _reweighted(fit: StackFit, start: LineShape):
+def _reweighted(fit: StackFit, start: LineShape, nuisances=None):
     """The least squares of the stack, with the strengths and the model (n bins,) that it ends at.
 
     Each time the weights are those of the model before.
     """
     theta, limits, step = start_of(start, fit.free, fit.moves.shape[1] - 2)
+    if nuisances is not None:
+        theta[fit.bend :] = nuisances
     weights = 1.0 / np.sqrt(np.maximum(_smooth(fit.data), 0.5))
     for _ in range(REWEIGHTINGS):
         found = least_squares(

@@ -126,11 +126,14 @@ def learn_population_scale(deviation, variance, scale) -> np.ndarray:
     information = np.maximum(1.0 / variance - of_prior, LEAST_INFORMATION * of_prior)
     weighted = deviation / variance
     found = np.full(len(scale), SCALES[0])
-    undecided = np.ones(len(scale), bool)
+    undecided = np.arange(len(scale))
     for trial in SCALES[::-1]:
-        grows = _next_scale(information, weighted, trial) >= trial
-        found[undecided & grows] = trial
-        undecided &= ~grows
+        left = (values.take(undecided, axis=1) for values in (information, weighted))
+        grows = _next_scale(*left, trial) >= trial
+        found[undecided[grows]] = trial
+        undecided = undecided[~grows]
+        if not len(undecided):
+            break
     return found
 
 
