@@ -86,6 +86,29 @@ def prior_case(mistake, make=None, **options):
     return Case("Prior relation", mistake, make or (lambda: relation(**options)), settings, **own)
 
 
+def twice():
+    """An event file with every event twice, as of files that were merged and sorted by time."""
+    rng = np.random.default_rng(2)
+    once = N_EVENTS // 2
+    events(
+        TIME=("D", np.repeat(np.linspace(0, 1000, once, endpoint=False), 2)),
+        DETNUM=("I", np.repeat(rng.integers(0, N_PIXELS, once), 2)),
+        energy=("E", np.repeat(rng.uniform(5, 100, once), 2)),
+    )
+
+
+def relation_twice():
+    """A relation file that has the extension twice."""
+    relation()
+    with fits.open("prior.fits") as hdus:
+        write(Path("prior.fits"), hdus[1].copy(), hdus[1].copy())
+
+
+def csv_prior(*rows):
+    """A relation file of text."""
+    Path("prior.csv").write_text("\n".join(["DETNUM,GAIN,OFFSET", *rows, ""]))
+
+
 def line_case(mistake, *rows, text=None, by_snakemake=False):
     """A case with a line table: the rows under the header, or the bytes of the whole file."""
     content = "\n".join([",".join(COLUMNS), *rows, ""]).encode() if text is None else text
@@ -248,6 +271,11 @@ CASES = [
     ),
     Case(
         "Event file",
+        "two tables that may be meant",
+        make=lambda: events("events.fits", table("BAD", [("energy", "E", [1.0])]), name="GOOD"),
+    ),
+    Case(
+        "Event file",
         "no events",
         make=lambda: events(
             **{
@@ -326,10 +354,22 @@ CASES = [
         make=lambda: events(DETNUM=("E", np.full(N_EVENTS, 3.5))),
     ),
     Case(
+        "Values",
+        "multiplicities from 0",
+        make=lambda: events(effMult=("B", np.arange(N_EVENTS) % 4 // 3)),
+    ),
+    Case(
         "Values", "no event of the multiplicity", settings={"events": {"multiplicity": "multiple"}}
     ),
     Case("Times", "TSTART that is no number", make=lambda: events(header={"TSTART": "noon"})),
     Case("Times", "TSTART after TSTOP", make=lambda: events(header={"TSTART": 2000.0})),
+    Case(
+        "Times",
+        "times in ms that do not say so",
+        make=lambda: events(TIME=("D", np.linspace(0, 1e6, N_EVENTS, endpoint=False))),
+    ),
+    Case("Times", "all times equal", make=lambda: events(TIME=("D", np.full(N_EVENTS, 500.0)))),
+    Case("Times", "events that are there twice", make=twice),
     Case(
         "Times",
         "event files of different epochs",
@@ -420,6 +460,19 @@ CASES = [
     prior_case("a pixel missing", DETNUM=("I", [0, 1, 2, 3, 8, 5, 6, 7])),
     prior_case("a pixel without a value", GAIN=("E", [0.1, 0.1, np.nan, 0.1, 0.1, 0.1, 0.1, 0.1])),
     prior_case("a gain of zero", GAIN=("E", [0.1] * 7 + [0.0])),
+    prior_case("the extension twice", make=lambda: relation_twice()),
+    Case(
+        "Prior relation",
+        "a gap in a table of text",
+        make=lambda: csv_prior("0,0.145,", *(f"{k},0.145,3" for k in range(1, N_PIXELS))),
+        settings={"relation": {"file": "prior.csv"}},
+    ),
+    Case(
+        "Prior relation",
+        "columns without commas between them",
+        make=lambda: Path("prior.csv").write_text("DETNUM;GAIN;OFFSET\n0;0,145;3\n"),
+        settings={"relation": {"file": "prior.csv"}},
+    ),
     prior_case("in another unit", units={"GAIN": "chan/keV"}),
     prior_case(
         "of another camera, by its header", header={"INSTRUME": "SSTCAM"}, by_snakemake=True
@@ -445,6 +498,8 @@ CASES = [
         "without a column",
         text=b"element,transition,energy_keV,intensity,block\nCu,Ka1,8.05,0.5,copper\n",
     ),
+    line_case("a column twice", text=f"{','.join(COLUMNS)},energy_keV\n".encode()),
+    line_case("columns without commas between them", text=";".join(COLUMNS).encode()),
     line_case("a gap in a row", GOOD[0], "Cu,,8.9,0.1,copper,6.6,10.0,NIST", by_snakemake=True),
     line_case("a row that is too short", "Cu,Ka1,8.05"),
     line_case("a row that is too long", GOOD[0] + ",surplus"),
@@ -465,7 +520,14 @@ CASES = [
     line_case("a transition that FITS cannot hold", GOOD[0].replace("Ka1", "Kα1")),
     line_case("a block that FITS cannot hold", GOOD[0].replace("copper", "Kupferblöcke")),
     line_case("one line only", GOOD[0]),
-    line_case("two lines of one energy", GOOD[0], GOOD[0]),
+    line_case("a line twice", *GOOD, GOOD[0]),
+    line_case(
+        "an uncertainty in eV",
+        text="\n".join(
+            [f"{','.join(COLUMNS)},energy_err_keV", f"{GOOD[0]},5.0", f"{GOOD[1]},", ""]
+        ).encode(),
+    ),
+    line_case("two lines of one energy", GOOD[0], GOOD[0].replace("Cu", "Zn")),
     line_case("no line"),
     config_case("an unknown key", {"fit": {"methd": "joint"}}, by_snakemake=True),
     config_case("a wrong type", {"exposures": {"a": {"seconds": "9"}}}),
@@ -488,6 +550,9 @@ CASES = [
     config_case("empty", ""),
     config_case("a value that holds itself", "pixels: &a [*a]", by_snakemake=True),
     config_case("a date that there is not", "date: 2026-13-45"),
+    config_case("a date that the calendar does not have", {"date": "2026-02-31"}),
+    config_case("an octal number", "run: 010"),
+    config_case("a type that no key takes", "run: !!binary aGVsbG8="),
     config_case("code as a tag", "date: !!python/object/apply:os.mkdir [evil]"),
     config_case("code as a template", "__use_yte__: true\ndate: 2026-01-01"),
     Case(

@@ -83,6 +83,11 @@ def damaged_chunk():
     Path("lab/light.h5").write_bytes(content)
 
 
+def twice():
+    """A run whose events all occur a second time."""
+    return np.concatenate([samples(n_events=40)] * 2)
+
+
 def samples_without_light():
     """Noise alone."""
     return np.random.default_rng(1).integers(290, 310, (400, 5, 40)).astype(np.uint16)
@@ -121,6 +126,18 @@ CASES = [
         "a date that is none",
         rows("dark,0.5,March", "light,2.5,2026-03-01", header="name,n_ph,date"),
     ),
+    config("every run is dark", rows("dark,0", "light,0")),
+    config(
+        "a relative gain that is none",
+        rows("dark,0.5,1", "light,2.5,0", header="name,n_ph,relative_gain"),
+    ),
+    config(
+        "a relative gain in per cent",
+        rows("dark,0.5,1", "light,2.5,95", header="name,n_ph,relative_gain"),
+    ),
+    config("a column twice", rows("dark,0.5,5", header="name,n_ph,n_ph")),
+    config("columns without commas between them", rows("dark;0,5", header="name;n_ph")),
+    config("numbers instead of names of columns", rows("2,0.5", header="1,0.5")),
     config("a run that is not there", rows("dark,0.5", "bright,3")),
     config("a run without a name", rows(",0.5")),
     config("a run named twice", rows("dark,0.5", "dark.h5,2.5"), by_snakemake=True),
@@ -159,6 +176,9 @@ CASES = [
     Case("a run with fewer pixels than another", dark(samples(n_pixels=3))),
     Case("a run with shorter waveforms than another", dark(samples(n_samples=36))),
     Case("a run in another unit than another", dark(unit="mV")),
+    Case("a dark run with light", rows("dark,0", "light,2.5")),
+    Case("events that are there twice", dark(twice())),
+    Case("pixels that copy others", dark(np.repeat(samples(60, 1), 5, axis=1))),
     Case("no number in every event", not_finite),
     Case("a window longer than the waveform", settings={"charges": {"window": 41}}),
     Case(

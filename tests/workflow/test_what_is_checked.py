@@ -7,14 +7,15 @@ from helpers.instruments import ECLAIRS, JUDGED_KEV
 from helpers.paths import PROJECT
 
 from pixelcal import status
-from pixelcal.charge.extraction import charges, checks
+from pixelcal.charge.extraction import charges, checks, copies, dark_runs
 from pixelcal.charge.extraction import io as charge_io
 from pixelcal.charge.report import model as spe_model
+from pixelcal.charge.runs import run_table
 from pixelcal.charge.spe import fit as spe_fit
 from pixelcal.charge.spe.checks import cross_checks, run_checks, run_gains
 from pixelcal.charge.spe.checks import outliers as spe_outliers
 from pixelcal.charge.spe.noise import fit as noise_fit
-from pixelcal.energy.events import clock, intervals, losses, order, overlap
+from pixelcal.energy.events import clock, good_times, intervals, losses, order, overlap
 from pixelcal.energy.fit import (
     block_agreement,
     camera_prior,
@@ -27,6 +28,7 @@ from pixelcal.energy.fit import (
 )
 from pixelcal.energy.fit import columns as fit_columns
 from pixelcal.energy.fit.checks import consistency, missing_lines
+from pixelcal.energy.history import relation_checks
 from pixelcal.energy.report import verdict
 from pixelcal.energy.response import energy_scale, scale_tests, tables
 from pixelcal.energy.results import adequacy, lineage, outliers
@@ -64,6 +66,11 @@ FAR_GAINS = (
 )
 """The least and the largest that is tried, in units of the prior's."""
 
+HISTORY_GAINS = (
+    ECLAIRS.gain_range_keV[0] / relation_checks.BEYOND,
+    ECLAIRS.gain_range_keV[1] * relation_checks.BEYOND,
+)
+
 SAID = {
     "Reading": [
         "outside {} to {} keV/channel".format(*ECLAIRS.gain_range_keV),
@@ -73,11 +80,16 @@ SAID = {
         f"more than {overlap.MOST_COMPARED / 1e6:.0f} million events",
         f"from {overlap.FEWEST_WITHOUT_TIMES} events on",
         f"other than {', '.join(tiled_tables.ALGORITHMS)} |",
+        f"more than {per_cent(order.REPEATED_FRACTION)} of the events, {order.FEWEST_REPEATED} of",
     ],
     "Time": [
         f"more than {order.JITTER_S:g} s earlier",
         f"differ by more than {1e6 * clock.EPOCH_TOLERANCE_S:g} µs",
         f"by more than {scientific(intervals.SHORTFALL_TOLERANCE)} of it",
+        f"{per_cent(losses.WARN_FRACTION)} of its events are more than {good_times.SLACK_S:g} s",
+        f"where {losses.FEWEST_EXPECTED:g} are expected, is more than"
+        f" {per_cent(losses.WARN_FRACTION)} of the exposure",
+        f"times of 32 bits | it is more than {order.JITTER_S:g} s",
     ],
     "Pixels and numbers": [
         f"more than {per_cent(losses.WARN_FRACTION)} of the events",
@@ -87,6 +99,7 @@ SAID = {
         ),
         f"fewer than `fit.min_counts` ({FIT['min_counts']})",
         f"({per_cent(ECLAIRS.search.gain)} in gain, {ECLAIRS.search.offset_keV} keV in",
+        f"0 in more than {per_cent(losses.MOST_ZERO)}: it counts from 0",
     ],
     "Within the exposure": [
         f"p below {doubts.DOUBT_HALVES} | the halves",
@@ -164,7 +177,19 @@ SAID = {
         ),
     ],
     "Lineage": [f"differ by more than {per_cent(lineage._SHORTFALL)}"],
+    "Histories": [
+        "outside {:g} to {:g} keV/channel".format(*HISTORY_GAINS),
+        f"to {relation_checks.BEYOND * ECLAIRS.offset_range_keV[1]:g} keV |",
+    ],
     "Runs of the SSTCAM": [
+        f"more than {per_cent(copies.SAME_FRACTION)}, {copies.FEWEST_SAME} of them and"
+        f" {copies.ABOVE_CHANCE:g} times as many",
+        f"over {copies.FEWEST_EVENTS} flashes or more",
+        f"refused for more than {per_cent(copies.MOST_COPIES)} of the pixels",
+        f"more than {per_cent(charges.MOST_PIXELS)} of the pixels, {charges.FEWEST_PIXELS} at",
+        f"more than {per_cent(dark_runs.WARN_LIGHT)} of the pulse, by {dark_runs.SIGMA:g} standard",
+        f"| the same | more than {per_cent(dark_runs.MOST_LIGHT)} | refused",
+        f"above {run_table.MOST_PER_NS:g} p.e./ns, or below {run_table.LEAST_PER_NS * 1e6:g} kHz",
         f"more than {per_cent(checks.MANY_LOST)} of a run",
         f"more than {charges.FEW_NOT_FINITE} flashes and more than"
         f" {per_cent(charges.MANY_NOT_FINITE)}",

@@ -1,16 +1,16 @@
 """Helpers of the energy rules: exposures and files, and the leaves of the configuration used."""
 
-from pixelcal.energy.lines import read_lines
+from pixelcal.energy.lines import check_in_range, read_lines
 from pixelcal.io.chunks import parse_pixels
 from pixelcal.workflow.file_lists import gti_files
 from pixelcal.workflow.lineage import MEASURED, SIMULATED, check_energy, check_picture, check_prior
 from pixelcal.workflow.history_files import other_files
 
+INSTRUMENT = configuration.resolved_instrument(config)
 with configuration.mistakes_in_one_line():
     for path in configuration.line_tables(config):
-        read_lines(path)
+        check_in_range(path, read_lines(path)[1], *configuration.energy_range(config))
 
-INSTRUMENT = configuration.resolved_instrument(config)
 FOLDER = f"{RESULTS}/{configuration.instrument_folder(config)}"
 N_PIXELS = INSTRUMENT["camera"]["pixels"]
 PIXELS = list(parse_pixels(config["pixels"], N_PIXELS))

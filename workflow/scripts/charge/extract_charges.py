@@ -6,7 +6,6 @@ import _path  # noqa: F401
 
 from pixelcal.charge.extraction.charges import (
     blanked,
-    charge_step,
     extract_charges,
     first_samples,
     outside_waveform,
@@ -18,11 +17,19 @@ from pixelcal.charge.extraction.checks import (
     check_finite,
     check_same_kind,
     failing_rows,
+    in_steps,
     masked_pixels,
     rows_of,
     tell_lost_events,
     tell_outside_waveform,
 )
+from pixelcal.charge.extraction.copies import (
+    check_events_once,
+    copied_pixels,
+    events_of,
+    tell_copies,
+)
+from pixelcal.charge.extraction.dark_runs import check_dark_run
 from pixelcal.charge.extraction.io import (
     adc_cards,
     charge_hdus,
@@ -63,10 +70,18 @@ with running(snakemake) as progress:
             lambda n_read: progress(n_read, n_events),
             properties.adc_range,
         )
+        if is_dark(params.light):
+            limit = options["max_events"]
+            brightest = str(header["RUNNAME"])
+            check_dark_run(run, rows, peaks, live, limit, params.run, brightest)
     check_any_used(len(charges.event_id), charges.bad, given.run)
     check_finite(charges, peaks.pixel, live, params.run, given.run)
     tell_lost_events(charges.n_read, charges.bad, params.run)
-    charges = unknown(blanked(charges, useless), failing)
+    copies = copied_pixels(charges.charges, live)
+    tell_copies(copies, live, peaks.pixel, params.run)
+    check_events_once(events_of(charges.charges), params.run)
+    charges, step = in_steps(charges, properties.dtype, window)
+    charges = unknown(blanked(charges, useless), failing | copies)
     logging.getLogger("pixelcal").info(
         "%d of %d events used; left out: %s", len(charges.event_id), charges.n_read, charges.bad
     )
@@ -85,5 +100,4 @@ with running(snakemake) as progress:
     cards += provenance_cards(
         "extract_charges", inputs=inputs, settings=settings, code=params.get("library")
     )
-    step = charge_step(properties.dtype, window)
     write_fits(snakemake.output.charges, charge_hdus(charges, peaks, step, cards), params.date)

@@ -8,6 +8,7 @@ params: runs (names, in the same order), date
 import _path  # noqa: F401
 import numpy as np
 
+from pixelcal.charge.extraction.copies import check_different_runs, events_of
 from pixelcal.charge.extraction.io import is_dark_run, read_charges
 from pixelcal.charge.spe.columns import SPECTRA_EXTENSION, carried_options, run_cards
 from pixelcal.charge.spe.ready import SPECTRA_UNITS, charge_units
@@ -20,7 +21,7 @@ from pixelcal.workflow.script import listed, running
 with running(snakemake) as progress:
     given, params = snakemake.input, snakemake.params
     paths = listed(given.charges)
-    headers, spectra = [], []
+    headers, spectra, events = [], [], []
     # Bins are made for the darkest run that has light: they must hold photoelectrons.
     dark = [is_dark_run(path) for path in paths]
     with_light = dark.index(False) if False in dark else 0
@@ -38,9 +39,11 @@ with running(snakemake) as progress:
                 f"{path}: has charges in {run.header['UNITSAMP']}, but {paths[0]} in"
                 f" {headers[0]['UNITSAMP']}; take runs of one kind"
             )
+        events.append((params.runs[number], events_of(run.charges)))
         headers.append(run.header)
         spectra.append(fill_run(run.charges, run.step, width, dark[number]))
         progress(len(spectra), len(paths))
+    check_different_runs(events)
     cards = [
         *carried_options(headers[0]),
         *carried_cards(*headers),

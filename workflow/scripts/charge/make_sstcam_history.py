@@ -11,7 +11,7 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.charge.history.alarms import find_alarms, write_lines
-from pixelcal.charge.history.epochs import read_epochs
+from pixelcal.charge.history.epochs import check_on_map, read_epochs
 from pixelcal.charge.history.history import make_history
 from pixelcal.charge.history.page import page_content
 from pixelcal.charge.history.product import history_hdus, lab_cards
@@ -27,6 +27,7 @@ with running(snakemake) as progress:
     epochs = read_epochs(listed(given.sets))
     pixel_map = read_pixel_map(given.pixel_map)
     progress(1, 3)
+    check_on_map(epochs, len(pixel_map.pixel))
     module = np.asarray(pixel_map.module)[epochs.pixel]
     history = make_history(epochs, module, settings["false_alarms"])
     limits = {key.removesuffix("_percent"): value for key, value in settings["alarms"].items()}

@@ -11,7 +11,12 @@ from pixelcal.energy.events.clock import data_time_cards, epoch_cards
 from pixelcal.energy.events.good_times import good_time_of
 from pixelcal.energy.events.intervals import first_seconds, total_seconds
 from pixelcal.energy.events.layouts import value_key
-from pixelcal.energy.events.losses import check_lost
+from pixelcal.energy.events.losses import (
+    check_covered,
+    check_lost,
+    check_multiplicity,
+    check_spans,
+)
 from pixelcal.energy.events.numbering import check_numbers
 from pixelcal.energy.events.overlap import check_different, check_overlap
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
@@ -67,9 +72,12 @@ with running(snakemake) as progress:
     numbering = check_numbers(files, spectra.numbers, detnum, positions, instrument=instrument)
     for line in numbering:  # before what may follow from it
         logging.getLogger("pixelcal").warning(line)
+    spans = check_spans(spectra, files)
+    multiplicity = check_multiplicity(spectra, files)
     check_counted(spectra, files)
     overlaps = check_overlap(files, spectra.spans) if files[0].has_times else []
-    for line in check_lost(spectra, files) + overlaps:
+    covered = check_covered(spectra, files)
+    for line in spans + multiplicity + check_lost(spectra, files) + overlaps + covered:
         logging.getLogger("pixelcal").warning(line)
 
     cards = [

@@ -233,9 +233,11 @@ def test_a_background_in_hz(tmp_path):
 @pytest.mark.parametrize(
     ("nsb", "unit", "said"),
     [
-        ("1.25e8", "pe/ns", "nsb is 1.25e8, which cannot be in pe/ns; where it is in Hz, write Hz"),
-        ("0.125", "Hz", "nsb is 0.125, which cannot be in Hz; where it is in pe/ns, write pe/ns"),
-        ("0.125", "MHz", "line 2: nsb_unit is 'MHz'; allowed: pe/ns, Hz"),
+        ("1.25e8", "pe/ns", "nsb is 1.25e8, which cannot be in pe/ns; where it is in Hz, write it"),
+        ("125", "pe/ns", "nsb is 125, which cannot be in pe/ns; where it is in MHz, write it"),
+        ("125", "GHz", "nsb is 125, which cannot be in GHz; where it is in MHz, write it"),
+        ("0.125", "Hz", "nsb is 0.125, which cannot be in Hz; where it is in pe/ns or MHz, write"),
+        ("0.125", "kHz", "line 2: nsb_unit is 'kHz'; allowed: pe/ns, GHz, MHz, Hz"),
     ],
 )
 def test_a_background_that_must_be_in_another_unit(tmp_path, nsb, unit, said):

@@ -1,6 +1,7 @@
 """The response to a temperature, against generalised least squares and against the truth."""
 
 import datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from helpers.histories import (
     write_relations,
 )
 
+from pixelcal.energy.history.assembly import regressor_of
 from pixelcal.energy.history.housekeeping import (
     of_epochs,
     read_housekeeping,
@@ -128,6 +130,36 @@ def test_what_is_no_housekeeping_is_said(columns, words, tmp_path):
     Table(columns).write(path, format="ascii.ecsv")
     with pytest.raises(InputError, match=words):
         read_housekeeping(path, "T", "TIME")
+
+
+def test_times_are_read_in_the_unit_of_their_column(tmp_path):
+    table = Table({"TIME": [1.0, 2.0, 3.0], "T": [20.0, 21.0, 22.0]}, units={"TIME": "d"})
+    table.write(tmp_path / "table.ecsv")
+    seconds, _ = read_housekeeping(tmp_path / "table.ecsv", "T", "TIME")
+    assert seconds == pytest.approx(86400.0 * np.arange(1, 4))
+    table["TIME"].unit = "keV"
+    table.write(tmp_path / "other.ecsv")
+    with pytest.raises(InputError, match="not a unit of time"):
+        read_housekeeping(tmp_path / "other.ecsv", "T", "TIME")
+
+
+def test_rows_without_a_time_are_left_out(tmp_path):
+    """An empty cell of whole numbers was a time of 0 or 1 s."""
+    (tmp_path / "table.csv").write_text("TIME,T\n100,20\n,99\n300,22\n")
+    seconds, values = read_housekeeping(tmp_path / "table.csv", "T", "TIME")
+    assert seconds.tolist() == [100.0, 300.0] and values.tolist() == [20.0, 22.0]
+
+
+def test_housekeeping_of_another_time_is_refused(tmp_path, caplog):
+    (tmp_path / "table.csv").write_text("TIME,T\n60000,20\n60010,22\n")  # MJD, it seems
+    settings = {"file": tmp_path / "table.csv", "column": "T", "time": "TIME"}
+    epochs = SimpleNamespace(start_s=np.array([1e8, 2e8]), stop_s=np.array([1.1e8, 2.1e8]))
+    with pytest.raises(InputError, match="no value at the time of any epoch; check the unit"):
+        regressor_of(epochs, settings)
+    epochs = SimpleNamespace(start_s=np.array([60001.0, 2e8]), stop_s=np.array([60009.0, 2.1e8]))
+    _, found = regressor_of(epochs, settings)
+    assert found[0] == 21.0 and np.isnan(found[1])
+    assert "no value at the time of 1 of 2 epochs" in caplog.text
 
 
 def test_a_constant_tells_nothing():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelcal.errors import InputError
+from pixelcal.io.csv_rows import check_header, named_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,6 +110,8 @@ def read_lines(path: str | Path) -> tuple[list[dict], dict[str, tuple[float, flo
     if not numbered:
         raise InputError(f"line table {path}: is empty; expected the columns {', '.join(COLUMNS)}")
     header = [name.strip() for name in _fields(path, *numbered[0])]
+    check_header(header, f"line table {path}")
+    header = named_columns(header, (*COLUMNS, *OPTIONAL_COLUMNS), f"line table {path}")
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise InputError(
@@ -119,7 +122,21 @@ def read_lines(path: str | Path) -> tuple[list[dict], dict[str, tuple[float, flo
         _parse_row(path, number, header, _fields(path, number, line))
         for number, line in numbered[1:]
     ]
+    _check_once(path, rows, [number for number, _ in numbered[1:]])
     return _checked(path, rows)
+
+
+def _check_once(path: Path, rows: list[dict], numbers: list[int]) -> None:
+    """Raise InputError where a line is there twice: its intensity would count twice."""
+    first: dict[tuple, int] = {}
+    for row, number in zip(rows, numbers, strict=True):
+        line = row["element"], row["energy_keV"]
+        if line in first:
+            raise InputError(
+                f"line table {path}, line {number}: the line of {line[0]} at {line[1]:g} keV occurs"
+                f" twice (first in line {first[line]}); keep one"
+            )
+        first[line] = number
 
 
 def _fields(path: Path, number: int, line: str) -> list[str]:
@@ -166,6 +183,12 @@ def _parse_row(path: Path, number: int, header: list[str], fields: list[str]) ->
             f"{where}: the line at {parsed['energy_keV']} keV lies outside its block"
             f" {parsed['block']} ({low} to {high} keV); move it to its block, or widen that one"
         )
+    for name in OPTIONAL_COLUMNS:
+        if parsed[name] >= high - low:
+            raise InputError(
+                f"{where}: {name} is {row[name]}, but the block {parsed['block']} is only"
+                f" {high - low:g} keV wide; write it in keV"
+            )
     return parsed
 
 
@@ -213,6 +236,17 @@ def _checked(path: Path, rows: list[dict]) -> tuple[list[dict], dict[str, tuple[
             )
     rows = sorted(rows, key=lambda row: (names.index(row["block"]), row["energy_keV"]))
     return rows, {name: limits[name] for name in names}
+
+
+def check_in_range(path: str | Path, limits: dict, lowest_keV: float, highest_keV: float) -> None:
+    """Raise InputError where a block of lines lies beyond the energies of the camera's channels."""
+    for name, (low, high) in limits.items():
+        if high <= lowest_keV or low >= highest_keV:
+            raise InputError(
+                f"line table {path}: block {name} ({low:g} to {high:g} keV) lies outside of the"
+                f" camera's channels ({lowest_keV:g} to {highest_keV:g} keV); write energies in"
+                " keV, or leave the block out"
+            )
 
 
 def _arrays(rows: list[dict], limits: dict[str, tuple[float, float]]) -> LineTable:

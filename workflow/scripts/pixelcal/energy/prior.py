@@ -309,11 +309,9 @@ def _read_text(path) -> tuple[Table, dict[str, str], str]:
 
 def _numbers(column, where: str) -> np.ndarray:
     """The numbers (n,) of a column."""
-    if column.dtype.kind in "iuf":
-        values = np.ma.filled(column, np.nan if column.dtype.kind == "f" else -1)
-        values = np.asarray(values)
-    else:
-        values = np.asarray(column)
+    values = np.asarray(column)
+    if values.dtype.kind in "iuf":  # an empty cell is no value, also among whole numbers
+        values = np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
     if values.ndim != 1 or values.dtype.kind not in "iuf":
         raise InputError(
             f"{where}: column {column.name} does not hold one number per row; give a file as"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pixelcal.errors import InputError
+from pixelcal.io.columns import find_column
+
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
+"""What other programs put between the columns, and its name."""
 
 
 def read_cells(
@@ -30,6 +34,7 @@ def read_cells(
     except csv.Error as error:
         raise InputError(f"{path}: is not CSV ({error})") from None
     header = [name.strip() for name in cells[0]] if cells else []
+    check_header(header, str(path))
     rows = []
     for (number, _), values in zip(numbered[1:], cells[1:], strict=True):
         if len(values) != len(header):
@@ -40,9 +45,53 @@ def read_cells(
     return header, rows
 
 
-def read_csv_rows(path: Path, columns: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
-    """Rows of a CSV table with a header, each with the number of its line; # begins a comment."""
+def check_header(header: Sequence[str], where: str) -> None:
+    """Raise InputError where the names of the columns of a CSV table cannot be told apart: they are
+    not separated by commas, or a name is there twice. `where` names the table."""
+    for separator, name in OTHER_SEPARATORS.items():
+        if len(header) == 1 and separator in header[0]:
+            raise InputError(
+                f"{where}: separates its columns by {name}; separate them by commas, and write"
+                " numbers with a decimal point"
+            )
+    if header and all(_is_number(name) for name in header):
+        raise InputError(f"{where}: has numbers in its first line; write the names of the columns")
+    twice = [name for k, name in enumerate(header) if name and name in header[:k]]
+    if twice:
+        raise InputError(f"{where}: has the column {twice[0]} twice; keep one of them")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def named_columns(header: Sequence[str], columns: Iterable[str], where: str) -> list[str]:
+    """The names of a header, those of `columns` as these are written.
+
+    A column of exactly that name goes before one in other capital or small letters, as
+    `find_column`, which raises InputError where several could be meant.
+    """
+    names = list(header)
+    for wanted in columns:
+        place = find_column(header, wanted, where)
+        if place is not None:
+            names[place] = wanted
+    return names
+
+
+def read_csv_rows(
+    path: Path, columns: Iterable[str], optional: Iterable[str] = ()
+) -> list[tuple[int, dict[str, str]]]:
+    """Rows of a CSV table with a header, each with the number of its line; # begins a comment.
+
+    `columns` must be there, `optional` may; their capitals may be others.
+    """
     header, rows = read_cells(path, columns)
+    header = named_columns(header, (*columns, *optional), str(path))
     missing = [name for name in columns if name not in header]
     if missing:
         has = ", ".join(header) or "nothing"

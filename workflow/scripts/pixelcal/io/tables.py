@@ -6,6 +6,7 @@ it is complete, so a killed run never leaves half a product that the next run ta
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
@@ -24,6 +25,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from pixelcal.errors import InputError
 from pixelcal.io.atomic import atomic
 from pixelcal.io.checksums import check_sums
+from pixelcal.io.csv_rows import check_header
 from pixelcal.io.fits_files import NO_DATA, form_of, is_fits
 from pixelcal.io.tiled_tables import plain_table
 
@@ -172,9 +174,16 @@ def read_columns(path: str | Path, extension: str) -> Table:
         warnings.filterwarnings("error", message=".*(truncated|validating header)")
         try:
             with fits.open(path, memmap=False) as hdu_list:
-                if extension not in hdu_list:
-                    present = ", ".join(hdu.name or "(unnamed)" for hdu in hdu_list)
-                    raise InputError(f"{path}: has no extension {extension}; it has {present}")
+                names = [hdu.name or "(unnamed)" for hdu in hdu_list]
+                if extension not in names:
+                    raise InputError(
+                        f"{path}: has no extension {extension}; it has {', '.join(names)}"
+                    )
+                if names.count(extension) > 1:
+                    raise InputError(
+                        f"{path}: has {names.count(extension)} extensions {extension}, and nothing"
+                        " says which one is meant; keep one"
+                    )
                 for hdu in (hdu_list[0], hdu_list[extension]):
                     check_sums(path, hdu, "")
                 hdu = _plain_table(path, hdu_list[extension])
@@ -236,7 +245,27 @@ def _read_any(path: str | Path) -> Table:
             tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
             filled = [hdu for hdu in hdus if form_of(hdu) != NO_DATA]
             return Table.read(_plain_table(path, (tables or filled or hdus)[0]))
+    text = _text_of(path)
+    source = path if text is None else text
     try:
-        return Table.read(path)
+        return Table.read(source) if text is None else Table.read(source, format=_form(path, text))
     except IORegistryError:
         return Table.read(path, format="ascii")
+
+
+def _text_of(path: str | Path) -> str | None:
+    """The text of a CSV or ECSV file, without the mark that some programs begin UTF-8 with; None
+    for a file of another kind. The columns of CSV are checked: astropy renames one of two."""
+    if Path(path).suffix.lower() not in (".csv", ".ecsv"):
+        return None
+    text = Path(path).read_text(encoding="utf-8-sig")
+    if _form(path, text) == "ascii.csv":
+        rows = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+        header = next(csv.reader([next(rows, "")]), [])
+        check_header([name.strip() for name in header], str(path))
+    return text
+
+
+def _form(path: str | Path, text: str) -> str:
+    """Name of astropy's format of a text: ECSV says so in its first line."""
+    return "ascii.ecsv" if text.startswith("# %ECSV") else "ascii.csv"

@@ -197,6 +197,13 @@ def resolved_instrument(config: Mapping) -> dict:
     return settings
 
 
+def energy_range(config: Mapping) -> tuple[float, float]:
+    """Energies (keV) of the first and the last channel of a resolved configuration's camera."""
+    n_channels = instrument_settings(config["instrument"])["camera"]["channels"]
+    gain, offset = (config["relation"][key] for key in ("gain_keV", "offset_keV"))
+    return offset, offset + gain * n_channels
+
+
 def instrument_folder(config: Mapping) -> str:
     """Name of the folder that the products of the instrument go to."""
     return Path(config["instrument"]).stem
@@ -284,6 +291,11 @@ def _plain(value: object, where: str) -> object:
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where}: {value} is not a finite number")
+    if value is not None and not isinstance(value, str | int | float):
+        raise InputError(
+            f"{where}: is of a type of YAML ({type(value).__name__}) that no key takes; write text,"
+            " a number or a list"
+        )
     return value
 
 

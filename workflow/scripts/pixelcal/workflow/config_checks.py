@@ -14,6 +14,7 @@ from pathlib import Path
 from pixelcal.errors import InputError
 from pixelcal.instrument import SIMULATED_CRITERIA
 from pixelcal.io.resources import shipped_or_given
+from pixelcal.workflow.dates import parse_date
 from pixelcal.workflow.file_lists import gti_files
 from pixelcal.workflow.runs import RESERVED
 from pixelcal.workflow.schema_errors import meant, shown
@@ -68,7 +69,9 @@ def check_ready_spectra(config: Mapping, instrument: Mapping) -> None:
 
 
 def check_choices(config: Mapping, instrument: Mapping) -> None:
-    """What hangs together: files against simulation."""
+    """What hangs together: files against simulation; and that the date is one of the calendar."""
+    if config["date"] is not None:
+        parse_date(config["date"], "date")
     events, available = config["events"], config["simulation"]["good_seconds"]
     if events["files"]:
         return
@@ -189,9 +192,9 @@ def _check_twice(config: Mapping) -> None:
         ("events.files", config["events"]["files"], "its events would count twice; name it once"),
         ("events.gti.file", gti_files(config), "name it once"),
     ):
-        seen: dict[Path, str] = {}
+        seen: dict[str, str] = {}
         for path in paths:
-            first = seen.setdefault(Path(path).resolve(), path)
+            first = seen.setdefault(os.path.realpath(path), path)  # also of links in a circle
             if first is not path:
                 raise InputError(f"{key}: {path!r} is the same file as {first!r}; {what}")
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
 
 from pixelcal.errors import InputError
+
+OTHER_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-9]+)+(\.[0-9_]*)?)")
+"""A number with a zero in front, or with colons: YAML 1.1 takes 010 for 8, and 12:30 for 750."""
 
 
 def check_yaml(path: str | Path) -> None:
@@ -60,3 +64,10 @@ def _check_nodes(path: str | Path, node: yaml.Node, above: tuple[yaml.Node, ...]
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
             _check_nodes(path, item, above)
+    elif node.style is None and OTHER_NUMBER.fullmatch(str(node.value)):
+        value = yaml.safe_load(node.value)
+        if isinstance(value, int | float):
+            raise InputError(
+                f"{path}, line {line}: {node.value} means {value} in YAML, as an octal number or a"
+                " number of seconds; write it in quotes if it is text"
+            )

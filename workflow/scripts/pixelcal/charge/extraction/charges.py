@@ -31,6 +31,8 @@ UNKNOWN = -1
 
 FEW_NOT_FINITE, MANY_NOT_FINITE = 10, 0.01
 """More events, and a larger fraction of them, without a finite charge: it is the pixel's fault."""
+FEWEST_PIXELS, MOST_PIXELS = 4, 0.5
+"""Of so many pixels a larger fraction has no finite charge in an event: it is the event's fault."""
 MOST_OUTSIDE = 0.2
 """Fraction of the pixels whose windows may not fit: beyond it the window is at fault."""
 
@@ -280,9 +282,10 @@ def extract_charges(
     charges, clipped, highest = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
     flags = np.concatenate(flags)
     finite = np.isfinite(charges)
-    not_finite = (~finite).sum(axis=1)
-    lost = not_finite > many_not_finite(charges.shape[1])
-    events = finite[live & ~lost].all(axis=0)
+    whole = ~spoilt_events(finite, live)
+    not_finite = (~finite[:, whole]).sum(axis=1)
+    lost = not_finite > many_not_finite(np.count_nonzero(whole))
+    events = finite[live & ~lost].all(axis=0) & whole
     if lost.any():
         charges[lost] = np.nan
     flags = flags.copy()
@@ -312,6 +315,16 @@ def _clipped(clipped: np.ndarray, highest: np.ndarray, adc_range) -> np.ndarray 
         piled = piled_up(highest[beyond])
         found[beyond] = UNKNOWN if piled is None else piled
     return found
+
+
+def spoilt_events(finite: np.ndarray, live: np.ndarray) -> np.ndarray:
+    """Events (n_events,) bool in which most live pixels (n_pixels,) bool have no charge: the fault
+    is the event's, and is not to cost the pixels their run. `finite` (n_pixels, n_events)."""
+    n_live = np.count_nonzero(live)
+    if n_live < FEWEST_PIXELS:
+        return np.zeros(finite.shape[1], bool)
+    spoilt = (~finite[live]).sum(axis=0) > MOST_PIXELS * n_live
+    return spoilt & ~spoilt.all()
 
 
 def many_not_finite(n_events: int) -> float:

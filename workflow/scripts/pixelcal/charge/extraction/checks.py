@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from pixelcal.charge.extraction.charges import Charges
+from pixelcal.charge.extraction.charges import Charges, Window, charge_step
 from pixelcal.charge.runs.hdf5 import OpenRun
 from pixelcal.charge.runs.pixel_columns import HIGHEST_PIXEL, MOST_NAMED
 from pixelcal.charge.runs.waveforms import REASONS
@@ -16,6 +17,8 @@ from pixelcal.io.merge import read_bad_pixels
 
 LOGGER = logging.getLogger("pixelcal")
 NONE = np.array([], int)
+FEWEST_WHOLE, LARGEST_WHOLE = 100, 2**24
+"""So many events tell that charges are whole numbers; larger ones are not exact as float32."""
 MANY_LOST = 0.05
 """Fraction of the events from which on it is said that they are left out."""
 
@@ -120,6 +123,23 @@ def check_finite(
             " samples); the run is not used for this pixel (%d such pixels)",
             run, pixel[i], charges.not_finite[i], n_good, lost.sum(),
         )  # fmt: skip
+
+
+def in_steps(charges: Charges, dtype: np.dtype, window: Window) -> tuple[Charges, float]:
+    """The charges of samples of `dtype`, and the step of which they count whole numbers.
+
+    0 for float samples, unless all charges are whole numbers without a baseline: then the samples
+    are those of an ADC, and bins that ignore it would hold uneven numbers of them.
+    """
+    step, values = charge_step(dtype, window), charges.charges
+    if step or window.baseline_samples or values.shape[1] < FEWEST_WHOLE:
+        return charges, step
+    finite = values[np.isfinite(values)]
+    if not len(finite) or np.abs(finite).max() > LARGEST_WHOLE or (finite % 1).any():
+        return charges, 0.0
+    if len(finite) == values.size:
+        charges = replace(charges, charges=values.astype(np.int32))
+    return charges, 1.0
 
 
 def masked_pixels(path: object | None, pixel: np.ndarray) -> np.ndarray:

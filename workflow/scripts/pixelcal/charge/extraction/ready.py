@@ -8,7 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.extraction.charges import Charges, many_not_finite, piled_up
+from pixelcal.charge.extraction.charges import (
+    Charges,
+    many_not_finite,
+    piled_up,
+    spoilt_events,
+)
 from pixelcal.charge.extraction.checks import MANY_LOST
 from pixelcal.charge.runs.pixel_columns import MOST_NAMED
 from pixelcal.charge.runs.ready_charges import ReadyCharges
@@ -64,11 +69,12 @@ def take_charges(ready: ReadyCharges, rows: np.ndarray, live: np.ndarray, path: 
     values = ready.charges[rows][:, good]
     values, step = _in_steps(np.where(live[:, None], values, values.dtype.type(0)), ready, path)
     flags, finite = ready.flags.copy(), np.isfinite(values)
-    missing = (~finite).sum(axis=1)
-    few = missing <= many_not_finite(values.shape[1])
-    whole = finite[few].all(axis=0)
-    if (~whole).sum() > MANY_LOST * len(whole):
-        whole[:] = finite[live].any(axis=0)
+    present = ~spoilt_events(finite, live)
+    missing = (~finite[:, present]).sum(axis=1)
+    few = missing <= many_not_finite(np.count_nonzero(present))
+    whole = finite[few].all(axis=0) & present
+    if (present & ~whole).sum() > MANY_LOST * len(whole):
+        whole[:] = finite[live].any(axis=0) & present
     flags[np.flatnonzero(good)[~whole]] |= FLAGS["other"]
     values, finite = values[:, whole], finite[:, whole]
     if step and finite.all():

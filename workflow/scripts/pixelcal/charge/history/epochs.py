@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,14 @@ import numpy as np
 
 from pixelcal.charge.extraction.io import lab_values
 from pixelcal.charge.runs.dates import mjd_of, utc_of_mjd
+from pixelcal.charge.runs.pixel_columns import check_numbers, unique_numbers
 from pixelcal.charge.spe.columns import SHARED, SPE_EXTENSION
 from pixelcal.errors import InputError
 from pixelcal.io.provenance import file_sha256
 from pixelcal.io.tables import read_columns
 from pixelcal.status import ChargeStatus, has_valid_fit
+
+LOGGER = logging.getLogger("pixelcal")
 
 VALUES = ("PE", "OPCT", "DARK")
 """Quantities of a pixel, each with its error; EPED, of the darkest run, is one more."""
@@ -110,7 +114,23 @@ def read_epochs(paths: Sequence[str | Path]) -> Epochs:
                 " table.csv"
             )
         _check_alike(sets[0], after)
+    _check_different(sets)
     return _stacked(sets)
+
+
+def _check_different(sets: Sequence[dict]) -> None:
+    """Raise InputError where two sets hold the same fits, though their dates differ."""
+    seen: dict[bytes, str] = {}
+    for one in sets:
+        table = one["table"]
+        valid = has_valid_fit(np.asarray(table["STATUS"]))
+        content = np.ascontiguousarray(np.asarray(table["PE"], float)[valid]).tobytes()
+        if content and content in seen:
+            raise InputError(
+                f"sstcam.history: {seen[content]} and {one['path']} hold the same fits, though"
+                " their dates differ; name one of them"
+            )
+        seen[content] = one["path"]
 
 
 def _read_set(path: str) -> dict:
@@ -125,16 +145,41 @@ def _read_set(path: str) -> dict:
             ) from None
         raise
     header = table.meta
+    lacking = {"PIXEL", "STATUS", "COVARIANCE", "X", "Y", *VALUES} - {*table.colnames}
+    if lacking:
+        raise InputError(f"{path}: lacks the column(s) {', '.join(sorted(lacking))}")
+    where = f"sstcam.history: {path}"
+    check_numbers(np.asarray(table["PIXEL"], float), where, "PIXEL")
+    unique_numbers(np.asarray(table["PIXEL"]), where, "PIXEL")
+    _leave_out_impossible(table, where)
     if "DATE-OBS" not in header:
         raise InputError(
             f"{path}: does not say when its runs were taken; write a column date (UTC, as"
             " 2026-03-01T12:00:00) in the table.csv of its runs, and make it again"
         )
     try:
-        span = mjd_of(header["DATE-OBS"]), mjd_of(header.get("DATE-END", header["DATE-OBS"]))
+        dates = header["DATE-OBS"], header.get("DATE-END", header["DATE-OBS"])
+        span = mjd_of(str(dates[0])), mjd_of(str(dates[1]))
     except ValueError:
         raise InputError(f"{path}: DATE-OBS {header['DATE-OBS']!r} is no date (UTC)") from None
+    if span[1] < span[0]:
+        raise InputError(f"{path}: DATE-END {dates[1]} is before DATE-OBS {dates[0]}; correct them")
     return {"path": path, "table": table, "header": header, "span": span}
+
+
+def _leave_out_impossible(table, where: str) -> None:
+    """Without a valid fit are pixels of a set whose gain or its error is not above 0; told."""
+    valid = has_valid_fit(np.asarray(table["STATUS"]))
+    values = (np.asarray(table[name], float) for name in ("PE", "PE_ERR"))
+    with np.errstate(invalid="ignore"):
+        lost = valid & ~np.all([np.isfinite(each) & (each > 0) for each in values], axis=0)
+    if lost.any():
+        LOGGER.warning(
+            "%s: %d pixels with a valid fit by their STATUS have a gain or an error that no fit"
+            " gives, the first is pixel %d; they are left out",
+            where, lost.sum(), table["PIXEL"][lost][0],
+        )  # fmt: skip
+        table["STATUS"][lost] |= int(ChargeStatus.NOT_CONVERGED)
 
 
 def _check_alike(first: dict, other: dict) -> None:
@@ -146,6 +191,15 @@ def _check_alike(first: dict, other: dict) -> None:
                 f"sstcam.history: {first['path']} and {other['path']} have different {what}"
                 f" ({given[0]}, {given[1]}); their gains are not comparable, take sets of one kind"
             )
+
+
+def check_on_map(epochs: Epochs, n_pixels: int) -> None:
+    """Raise InputError where a set has a pixel that the map of the camera does not have."""
+    if epochs.pixel.max(initial=0) >= n_pixels:
+        raise InputError(
+            f"sstcam.history: a set has pixel {epochs.pixel.max()}, but the map of the camera has"
+            f" the pixels 0 to {n_pixels - 1}; name its map in sstcam.pixel_map"
+        )
 
 
 def name_of_set(path: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
+from pixelcal.charge.extraction.copies import Events, check_different_runs, events_of
 from pixelcal.charge.extraction.io import read_charges
 from pixelcal.charge.resolution.estimator import charge_edges
 from pixelcal.charge.resolution.measure import (
@@ -86,6 +87,7 @@ def scan_loader(files: Mapping[str, str | Path], spe: Table) -> Callable[[str], 
         From the function: where a run has no file, or one of other pixels or without events.
     """
     pixel = np.asarray(spe["PIXEL"])
+    seen: dict[str, Events] = {}
     fitted = {card.value for card in getattr(spe.meta, "cards", ()) if "INSHA" in card.keyword}
 
     def load(name: str) -> ScanCharges:
@@ -103,6 +105,9 @@ def scan_loader(files: Mapping[str, str | Path], spe: Table) -> Callable[[str], 
                 f"{where} has charges in {unit}, but the SPE fits are in {fitted_unit}; give both"
                 " in one unit"
             )
+        if name not in seen:
+            seen[name] = events_of(run.charges)
+            check_different_runs([*seen.items()])
         return ScanCharges(
             run.charges,
             run.step or 1.0,

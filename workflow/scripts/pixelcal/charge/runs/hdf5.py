@@ -62,7 +62,7 @@ class OpenRun(Hdf5File):
         self.attributes = self._texts(file)
         self.n_events, n_pixels, _ = self._waveforms.shape
         self._event_id = self._dataset(file, "event_ids", (self.n_events,), "iu")
-        self._flags = self._dataset(file, "event_flags", (self.n_events,), "u")
+        self._flags = self._dataset(file, "event_flags", (self.n_events,), "iu")
         self._true_pe = self._dataset(file, "true_pe", (self.n_events, n_pixels), "iu")
         self._type = self._types(file, self.n_events, event_types)
         self._wanted_types = wanted_types(event_types, self._types_of_dark_run(self._type, dark))
@@ -140,8 +140,7 @@ class OpenRun(Hdf5File):
 
     def _unit(self) -> str:
         unit = self._attribute(self._waveforms, "unit")
-        unit = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else unit
-        if unit not in UNITS:
+        if not isinstance(unit, str) or unit not in UNITS:
             said = "no unit" if unit is None else f"the unit {str(unit)!r}"
             raise InputError(
                 f"{self._where}: waveforms has {said}; its attribute unit is one of"

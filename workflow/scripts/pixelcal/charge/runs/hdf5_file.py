@@ -139,10 +139,13 @@ class Hdf5File:
         }
 
     def _attribute(self, data, name: str, default=None):
+        """An attribute; one of a single element, as MATLAB and IDL write them, is that element."""
         try:
-            return data.attrs.get(name, default)
+            value = data.attrs.get(name, default)
         except (OSError, RuntimeError) as error:
             raise self._damaged(error) from None
+        value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
     def _adc_range(self, data) -> tuple[float, float] | None:
         """Lowest and highest value of the ADC; None where the file does not say the highest."""

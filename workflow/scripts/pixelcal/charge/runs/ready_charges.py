@@ -197,7 +197,7 @@ class _ChargeDatasets(Hdf5File):
         return step
 
     def _flags(self, file, n_events: int, rows: slice, event_types, dark: bool) -> np.ndarray:
-        flags = self._dataset(file, "event_flags", (n_events,), "u")
+        flags = self._dataset(file, "event_flags", (n_events,), "iu")
         types = self._types(file, n_events, event_types)
         return event_flags(
             self._read(flags, rows, np.int64, rows.stop),

@@ -249,7 +249,6 @@ def unit_of(given, where: str, name: str) -> str:
     InputError
         Where it is no short text.
     """
-    given = given.decode("utf-8", "replace") if isinstance(given, bytes) else given
     if given is None:
         return UNSAID
     text = str(given).strip()

@@ -29,11 +29,12 @@ UNIT_COLUMN = "nsb_unit"
 DATE_COLUMN = "date"
 GAIN_COLUMN, HIGHEST_GAIN = "relative_gain", 2.0
 """Optional: gain of a run over that of the SPE runs; a larger number is a mistake."""
-PER_NS = {"pe/ns": 1.0, "Hz": 1e-9}
+OPTIONAL = (UNIT_COLUMN, DATE_COLUMN, GAIN_COLUMN)
+PER_NS = {"pe/ns": 1.0, "GHz": 1.0, "MHz": 1e-3, "Hz": 1e-9}
 """Units that the background may be given in, and each in photoelectrons per ns."""
-PARTING = 1000.0
-"""No camera sees 1000 photoelectrons per ns, none only 1000 per s: the number must be of the other
-unit."""
+LEAST_PER_NS, MOST_PER_NS = 1e-6, 50.0
+"""Background that a camera may see, in photoelectrons per ns: a number beyond is of another unit.
+A dark room gives more than the one; with the other 16 samples of the charge hold 800."""
 TABLE = "table.csv"
 WAVEFORMS = "waveforms"
 CTAPIPE_GROUPS = ("r0", "r1", "dl0", "dl1")
@@ -141,7 +142,7 @@ def read_run_table(folder: str | Path, which: str, form: str = "waveforms") -> l
     if not Path(folder).is_dir():
         raise InputError(f"{key}: {str(folder)!r} does not exist; allowed: an existing folder")
     path = Path(folder, TABLE)
-    rows = read_csv_rows(path, COLUMNS[which])
+    rows = read_csv_rows(path, COLUMNS[which], OPTIONAL)
     entries, lines = [], {}
     for number, row in rows:
         where = f"{path}, line {number}"
@@ -158,7 +159,17 @@ def read_run_table(folder: str | Path, which: str, form: str = "waveforms") -> l
         entries.append(RunEntry(name, file, light))
     if not entries:
         raise InputError(f"{path}: names no run; add a row for each")
+    _check_light(entries, which, str(path))
     return by_light(entries)
+
+
+def _check_light(entries: Iterable[RunEntry], which: str, where: str) -> None:
+    """Raise InputError where no run of single photoelectrons has light."""
+    if which == "spe" and all(is_dark(run.light) for run in entries):
+        raise InputError(
+            f"{where}: every run is dark (n_ph is 0); give at least one run with light, n_ph above"
+            " 0"
+        )
 
 
 def _other_numbers(row: Mapping[str, str]) -> dict[str, float]:
@@ -242,6 +253,7 @@ def simulated_runs(settings: Mapping, which: str, folder: str) -> list[RunEntry]
         entries.append(RunEntry(name, f"{folder}/{name}.h5", light))
     if len({run.light["n_ph"] for run in entries}) < len(entries):
         raise InputError(f"sstcam.simulation.{label}: two runs have the same light; keep one")
+    _check_light(entries, which, f"sstcam.simulation.{label}")
     return entries
 
 
@@ -270,7 +282,7 @@ def run_table(entries: Iterable[RunEntry], which: str) -> str:
 def _number(where: str, name: str, text: str) -> float:
     """A finite number that is not negative."""
     try:
-        value = float(text)
+        value = float(text) if "_" not in text else math.nan  # Python takes 0_5 for 5
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0.0):
@@ -283,13 +295,18 @@ def _per_ns(where: str, name: str, row: Mapping[str, str]) -> float:
     value, unit = float(row[name]), row.get(UNIT_COLUMN, "pe/ns")
     if unit not in PER_NS:
         raise InputError(f"{where}: {UNIT_COLUMN} is {unit!r}; allowed: {', '.join(PER_NS)}")
-    if value and (value < PARTING) != (unit == "pe/ns"):
-        (other,) = PER_NS.keys() - {unit}
+    if value and not _is_background(value, unit):
+        others = [other for other in ("pe/ns", "MHz", "Hz") if _is_background(value, other)]
         raise InputError(
-            f"{where}: {name} is {row[name]}, which cannot be in {unit}; where it is in {other},"
-            f" write {other} in a column {UNIT_COLUMN}"
+            f"{where}: {name} is {row[name]}, which cannot be in {unit}; where it is in"
+            f" {' or '.join(others) or 'another unit'}, write it in a column {UNIT_COLUMN}"
         )
     return value * PER_NS[unit]
+
+
+def _is_background(value: float, unit: str) -> bool:
+    """Whether a number can be a background in a unit of `PER_NS`."""
+    return LEAST_PER_NS <= value * PER_NS[unit] <= MOST_PER_NS
 
 
 def _find_run(

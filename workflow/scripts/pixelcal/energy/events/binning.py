@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.events.good_times import total_exposure
+from pixelcal.energy.events.good_times import header_limits, total_exposure
 from pixelcal.energy.events.intervals import intersect, time_after, total_seconds
 from pixelcal.energy.events.numbering import Ranges, add_numbers
+from pixelcal.energy.events.order import Repeats, add_repeats, check_repeats
 from pixelcal.energy.events.reader import BLOCK_BYTES, EventFile, stream
 from pixelcal.energy.events.tally import ADVICE, STAGES, TALLY, meaning
 from pixelcal.errors import InputError
@@ -204,6 +205,10 @@ class Spectra:
         With the keys of `TALLY`; its values add up to the number of events read.
     n_untimed : int
         Events without a finite time; they are among those of REJTIME.
+    n_outside : list of int
+        Events of each file outside of TSTART to TSTOP of its header.
+    n_multiplicity_0, n_no_multiplicity : int
+        Events whose multiplicity is 0, and negative or none; 0 where it does not matter.
     spans : list of (first, last), s
         Times of the first and the last event of each file; inf and -inf where there is none.
     numbers : list of Ranges
@@ -214,6 +219,9 @@ class Spectra:
     rate: Rate
     tally: dict[str, int]
     n_untimed: int = 0
+    n_outside: list[int] = field(default_factory=list)
+    n_multiplicity_0: int = 0
+    n_no_multiplicity: int = 0
     spans: list[tuple[float, float]] = field(default_factory=list)
     numbers: list[Ranges] = field(default_factory=list)
 
@@ -244,6 +252,8 @@ def bin_events(
 ) -> Spectra:
     """Spectra of the pixels `detnum` from event files, read one after the other.
 
+    Long because it names all that it keeps of a block.
+
     Parameters
     ----------
     files : list of EventFile
@@ -273,21 +283,27 @@ def bin_events(
     halves = np.zeros((2, len(detnum), instrument.n_channels), np.int32)
     tally = np.zeros(len(TALLY), np.int64)
     n_done, n_all, interval = 0, sum(file.n_events for file in files), 0
-    n_untimed, spans = 0, [(np.inf, -np.inf)] * len(files)
+    n_untimed, n_outside, spans = 0, [0] * len(files), [(np.inf, -np.inf)] * len(files)
+    limits = [header_limits(file) for file in files]
     numbers: list[Ranges] = [{} for _ in files]
+    multiplicities = np.zeros(2, np.int64)
     for number, block in _complete_blocks(
         files, keys, seed, instrument, detnum_of_position, block_bytes
     ):
         events = (block[key] for key in ("value", "pixel", "multiplicity", "time"))
         interval = add_events(halves, rate.counts, tally, *events, selection, interval)
         n_done += len(block["value"])
-        spans[number], n_infinite = _wider(spans[number], block["time"])
+        spans[number], n_infinite, n_beyond = _wider(spans[number], block["time"], *limits[number])
         n_untimed += n_infinite
+        n_outside[number] += n_beyond
+        multiplicities += _without_multiplicity(block["multiplicity"])
         add_numbers(numbers[number], block, files[number])
         if progress is not None:
             progress(n_done, n_all)
     by_reason = dict(zip(TALLY, tally.tolist(), strict=True))
-    return Spectra(halves, rate, by_reason, n_untimed, spans, numbers)
+    return Spectra(
+        halves, rate, by_reason, n_untimed, n_outside, *multiplicities.tolist(), spans, numbers
+    )
 
 
 def _selection(of_pixel, gain, offset, good_time, multiplicity, rate) -> Selection:
@@ -305,16 +321,28 @@ def _selection(of_pixel, gain, offset, good_time, multiplicity, rate) -> Selecti
 
 
 @njit
-def _wider(span, time):
-    """A span (first, last) with the finite times of a block in it, and how many are not finite."""
+def _wider(span, time, low, high):
+    """A span (first, last) with the finite times of a block in it; how many are not finite, and how
+    many are not between the times `low` and `high`."""
     first, last = span
-    n_infinite = 0
+    n_infinite, n_beyond = 0, 0
     for t in time:
         if np.isfinite(t):
             first, last = min(first, t), max(last, t)
+            n_beyond += not low <= t <= high
         else:
             n_infinite += 1
-    return (first, last), n_infinite
+    return (first, last), n_infinite, n_beyond
+
+
+@njit
+def _without_multiplicity(multiplicity):
+    """How many of the multiplicities of a block are 0, and how many are negative, (2,)."""
+    n_zero, n_negative = 0, 0
+    for number in multiplicity:
+        n_zero += number == 0
+        n_negative += number < 0
+    return np.array([n_zero, n_negative])
 
 
 def _complete_blocks(
@@ -329,13 +357,17 @@ def _complete_blocks(
     seconds = None if all(file.has_times for file in files) else total_exposure(files)
     not_asked = {"multiplicity": np.empty(0, np.int32)}
     for number, file in enumerate(files):
+        repeats = Repeats()
         for block in stream(file, keys, *how):
             n = len(block["value"])
+            if block["time"] is not None:
+                repeats = add_repeats(repeats, block)
             if block["pixel"] is None:
                 block["pixel"] = (pixel_draws.random(n) * instrument.n_pixels).astype(np.int32)
             if block["time"] is None:
                 block["time"] = time_draws.random(n) * seconds
             yield number, not_asked | block
+        check_repeats(repeats, file.path)
 
 
 def summary(spectra: Spectra) -> str:

@@ -23,6 +23,9 @@ from pixelcal.io.columns import column_names, find_column
 from pixelcal.io.fits_files import open_fits
 from pixelcal.io.tiled_tables import plain_table
 
+SLACK_S = 1.0
+"""How far events may lie beyond TSTART and TSTOP: headers may give whole seconds."""
+
 
 def read_good_time(
     path: str | Path, criteria: list[str], event_clock: Clock | None = None
@@ -169,6 +172,17 @@ def _header_span(file: EventFile) -> np.ndarray:
             f"event file {file.path}: TSTART {start} is after TSTOP {stop}; correct its header"
         )
     return np.array([[start, stop]], float) * file.clock.unit_s + file.clock.zero_s
+
+
+def header_limits(file: EventFile) -> tuple[float, float]:
+    """Times (s) between which the events of a file are by its header; infinite without a word.
+
+    `SLACK_S` is added at both ends.
+    """
+    span = _header_span(file)
+    if not len(span):
+        return -np.inf, np.inf
+    return float(span[0, 0]) - SLACK_S, float(span[0, 1]) + SLACK_S
 
 
 def _embedded_good_time(file: EventFile) -> np.ndarray:

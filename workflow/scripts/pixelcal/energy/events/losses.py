@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from pixelcal.energy.events.binning import Spectra
+from pixelcal.energy.events.good_times import SLACK_S, header_limits
+from pixelcal.energy.events.order import JITTER_S
 from pixelcal.energy.events.reader import EventFile
 from pixelcal.energy.events.tally import ADVICE, WARN_FRACTION, lost_out_of, meaning
 from pixelcal.errors import InputError
 
 REFUSE_FRACTION = 0.90
 """Fraction of the events, lost for one reason, above which there is an error."""
+
+MOST_ZERO = 0.5
+"""Most events are single ones: a larger fraction of multiplicity 0 is theirs."""
+
+FEWEST_EXPECTED = 20.0
+"""A stretch of good time is empty by chance with a probability of exp(-20)."""
 
 
 def check_lost(spectra: Spectra, files: list[EventFile]) -> list[str]:
@@ -54,3 +64,120 @@ def check_lost(spectra: Spectra, files: list[EventFile]) -> list[str]:
             raise InputError(line)
         told.append(line)
     return told
+
+
+def check_multiplicity(spectra: Spectra, files: list[EventFile]) -> list[str]:
+    """What to warn of where more than `WARN_FRACTION` of the events, which are chosen by their
+    multiplicity, have 0 or none.
+
+    Raises
+    ------
+    InputError
+        Where it is 0 in more than `MOST_ZERO` of the events: then it counts the pixels besides the
+        first, and 1 would be a double event. Where more than `REFUSE_FRACTION` have none.
+    """
+    n_read, column = spectra.n_read, files[0].columns.get("multiplicity")
+    if column is None or not n_read:
+        return []
+    where = f"event file {files[0].path}: column {column.name}"
+    zero, none = (n / n_read for n in (spectra.n_multiplicity_0, spectra.n_no_multiplicity))
+    told = [
+        (
+            zero,
+            MOST_ZERO,
+            f"{where} is 0 for {100 * zero:.1f} % of the events, but 1 is a single event; add 1"
+            " where it counts from 0, or name another column in events.columns.multiplicity",
+        ),
+        (
+            none,
+            REFUSE_FRACTION,
+            f"{where} says no multiplicity for {100 * none:.1f} % of the events (negative or no"
+            " whole number); they are left out; check events.columns.multiplicity",
+        ),
+    ]
+    for fraction, most, line in told:
+        if fraction > most:
+            raise InputError(line)
+    return [line for fraction, _, line in told if fraction > WARN_FRACTION]
+
+
+def check_spans(spectra: Spectra, files: list[EventFile]) -> list[str]:
+    """What to warn of where the times of a file do not agree with its header.
+
+    More than `WARN_FRACTION` of its events are not between TSTART and TSTOP, or 32 bits do not
+    resolve its times.
+
+    Raises
+    ------
+    InputError
+        Where more than `REFUSE_FRACTION` are not between them.
+    """
+    told = []
+    for file, n_outside, (first, last) in zip(files, spectra.n_outside, spectra.spans, strict=True):
+        if not file.has_times or not first <= last:
+            continue
+        fraction = n_outside / file.n_events
+        low, high = header_limits(file)
+        line = (
+            f"event file {file.path}: {100 * fraction:.1f} % of its events are not between its"
+            f" TSTART and TSTOP ({low + SLACK_S:g} to {high - SLACK_S:g} s; their times run from"
+            f" {first:g} to {last:g} s); check the unit of column {file.columns['time'].name}, or"
+            " correct the header"
+        )
+        if fraction > REFUSE_FRACTION:
+            raise InputError(line)
+        if fraction > WARN_FRACTION:
+            told.append(line)
+        step = _resolution_s(file, max(abs(first), abs(last)))
+        if step > JITTER_S:
+            told.append(
+                f"event file {file.path}: column {file.columns['time'].name} has 32 bits, which"
+                f" resolve {step:g} s at these times; write it with 64 bits"
+            )
+    return told
+
+
+def _resolution_s(file: EventFile, time: float) -> float:
+    """Step (s) between neighbouring times of 32 bits; 0 of others."""
+    column = file.columns["time"]
+    if file.row_dtype[column.field].kind != "f" or file.row_dtype[column.field].itemsize > 4:
+        return 0.0
+    stored = (time - column.zero) / column.scale
+    return float(np.spacing(np.float32(abs(stored)))) * abs(column.scale)
+
+
+def check_covered(spectra: Spectra, files: list[EventFile]) -> list[str]:
+    """What to warn of where no event is counted for more than `WARN_FRACTION` of the good time.
+
+    A stretch of the rate of the camera without an event counts where `FEWEST_EXPECTED` are expected
+    at the mean rate. The exposure is longer than the data then.
+
+    Raises
+    ------
+    InputError
+        Where it is more than `REFUSE_FRACTION` of it.
+    """
+    rate = spectra.rate
+    seconds, empty = rate.seconds, rate.counts == 0
+    total, n_counted = seconds.sum(), rate.counts.sum()
+    if not total > 0 or not n_counted:
+        return []
+    starts = np.flatnonzero(np.diff(np.concatenate([[False], empty, [False]]).astype(int)))
+    gaps = [
+        (first, stop)
+        for first, stop in starts.reshape(-1, 2)
+        if seconds[first:stop].sum() * n_counted / total > FEWEST_EXPECTED
+    ]
+    missing = sum(seconds[first:stop].sum() for first, stop in gaps)
+    if missing <= WARN_FRACTION * total:
+        return []
+    first, stop = max(gaps, key=lambda gap: seconds[gap[0] : gap[1]].sum())
+    line = (
+        f"event file {files[0].path}: no event is counted in {missing:.6g} of {total:.6g} s of good"
+        f" time, the longest stretch from {rate.edges[first]:.6g} to {rate.edges[stop]:.6g} s: the"
+        " exposure is longer than the data; give the good times in events.gti.file, or correct"
+        " TSTART and TSTOP"
+    )
+    if missing > REFUSE_FRACTION * total:
+        raise InputError(line)
+    return [line]

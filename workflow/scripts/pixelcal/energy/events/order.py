@@ -1,8 +1,10 @@
-"""The order of events in time: within a file, times rise but for the jitter of the electronics."""
+"""The order of events in a file: times rise but for the jitter of the electronics, and no event
+follows itself, as it does where files with common events were merged and sorted by time."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,3 +55,76 @@ def _step_back(time, last):
                 return i, last, t
             last = t
     return -1, last, last
+
+
+REPEATED_FRACTION = 0.01
+"""Fraction of the events of a file that may repeat the one before, beyond chance."""
+REPEATED_SIGMA = 5.0
+FEWEST_REPEATED = 10
+FAR = 5
+"""Of events that are there up to four times, one and the one so many before are different."""
+
+
+class Repeats(NamedTuple):
+    """How many events of a file are like the one before, and that one.
+
+    Attributes
+    ----------
+    n_events : int
+    n_all, n_time : int
+        Those of the same time, pixel and value as the one before; of the same time.
+    n_rest : int
+        Those of the same pixel and value as the one `FAR` before, which is another one.
+    time, value : float
+    pixel : int
+    """
+
+    n_events: int = 0
+    n_all: int = 0
+    n_time: int = 0
+    n_rest: int = 0
+    time: float = np.nan
+    value: float = np.nan
+    pixel: int = -1
+
+
+def add_repeats(before: Repeats, block: dict) -> Repeats:
+    """Go on to count with a block of events, as `reader.stream` yields it, that has times."""
+    value, time = block["value"], block["time"]
+    pixel = block["pixel"] if block["pixel"] is not None else np.zeros(len(time), np.int32)
+    if not len(time):
+        return before
+    found = _repeats(time, value, pixel, before.time, before.value, before.pixel)
+    counts = (old + new for old, new in zip(before[:4], (len(time), *found), strict=True))
+    return Repeats(*counts, float(time[-1]), float(value[-1]), int(pixel[-1]))
+
+
+def check_repeats(repeats: Repeats, path: Path) -> None:
+    """Raise InputError where a file holds events twice, next to each other.
+
+    By chance an event repeats the one before as often as times do, and pixel and value of events
+    that are not side by side.
+    """
+    n, n_all, n_time, n_rest = repeats[:4]
+    chance = n_time * n_rest / max(n, 1)
+    least = max(FEWEST_REPEATED, REPEATED_FRACTION * n, chance + REPEATED_SIGMA * chance**0.5)
+    if n_all > least:
+        raise InputError(
+            f"event file {path}: {n_all} of its {n} events repeat the one before (time, pixel and"
+            " energy), as in files that were merged with common events; give every event once"
+        )
+
+
+@njit
+def _repeats(time, value, pixel, last_time, last_value, last_pixel):
+    """How many events are like the one before in all, and in time; like the one `FAR` before in
+    pixel and value."""
+    n_all, n_time, n_rest = 0, 0, 0
+    for i in range(len(time)):
+        if time[i] == last_time:
+            n_time += 1
+            n_all += value[i] == last_value and pixel[i] == last_pixel
+        if i >= FAR:
+            n_rest += value[i] == value[i - FAR] and pixel[i] == pixel[i - FAR]
+        last_time, last_value, last_pixel = time[i], value[i], pixel[i]
+    return n_all, n_time, n_rest

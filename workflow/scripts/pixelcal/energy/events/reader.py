@@ -255,7 +255,7 @@ def _no_multiplicity(path: Path, multiplicity: str) -> str:
 
 
 def _find_table(path: Path, hdus, layout: Layout, needed: list[str]) -> fits.BinTableHDU:
-    """The first table that has the columns `needed`, the layout's extension before all others."""
+    """The table that has the columns `needed`, the layout's extension before all others."""
     where, advice = f"event file {path}", "give the events as a binary table, one number per column"
     named = [hdu for hdu in hdus if hdu.name.upper() == layout.extension.upper()]
     if len(named) > 1:
@@ -271,10 +271,19 @@ def _find_table(path: Path, hdus, layout: Layout, needed: list[str]) -> fits.Bin
                 f"{where}: holds no table; check whether it is the right file, and complete"
             )
         raise InputError(f"{where}: holds no binary table: {', '.join(others)}; {advice}")
-    for hdu in tables:
-        present = {name.upper() for name in column_names(hdu.header)}
-        if all(name.upper() in present for name in needed):
-            return hdu
+    fitting = [
+        hdu
+        for hdu in tables
+        if {name.upper() for name in needed} <= {name.upper() for name in column_names(hdu.header)}
+    ]
+    if len(fitting) > 1:
+        raise InputError(
+            f"{where}: has {len(fitting)} tables with the column(s) {', '.join(needed)}"
+            f" ({', '.join(hdu.name or 'unnamed' for hdu in fitting)}), and nothing says which one"
+            f" is meant; call it {layout.extension} (EXTNAME), or give a file for each"
+        )
+    if fitting:
+        return fitting[0]
     found = "; ".join(
         f"{hdu.name or 'unnamed'}: {', '.join(column_names(hdu.header))}" for hdu in tables
     )

@@ -209,18 +209,23 @@ def _read_fits_table(path: str | Path, layout: Layout, where: str) -> ReadySpect
     with open_fits(path, "spectra") as hdus:
         tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
         named = [hdu for hdu in tables if hdu.name.upper() == layout.extension.upper()]
-        for hdu in named or tables:
-            names = {name.upper(): name for name in hdu.columns.names}
-            if {"DETNUM", "COUNTS"} <= names.keys():
-                break
-        else:
-            raise InputError(f"{where}: no table holds DETNUM and COUNTS; see docs/event-files.md")
+        needed = ("DETNUM", "COUNTS")
+        fitting = [
+            hdu
+            for hdu in named or tables
+            if None not in [find_column(hdu.columns.names, name, where) for name in needed]
+        ]
+        if len(fitting) != 1:
+            held = f"{len(fitting)} tables hold" if fitting else "no table holds"
+            raise InputError(f"{where}: {held} DETNUM and COUNTS; see docs/event-files.md")
+        (hdu,) = fitting
         check_sums(path, hdu, "spectra")
         header = {**_kept(hdus[0].header, "EXPOSURE"), **dict(hdu.header)}
-        counts = np.asarray(hdu.data[names["COUNTS"]])
-        detnum = _whole(hdu.data[names["DETNUM"]], "DETNUM", where)
-        if "EXPOSURE" in names:
-            seconds = _one_exposure(hdu.data[names["EXPOSURE"]], where)
+        places = [find_column(hdu.columns.names, name, where) for name in (*needed, "EXPOSURE")]
+        detnum = _whole(hdu.data.field(places[0]), "DETNUM", where)
+        counts = np.asarray(hdu.data.field(places[1]))
+        if places[2] is not None:
+            seconds = _one_exposure(hdu.data.field(places[2]), where)
             header.setdefault("EXPOSURE", seconds)
     if counts.ndim != 2 or counts.dtype.kind not in "iuf":
         raise InputError(f"{where}: COUNTS does not hold a vector of channels in each row")

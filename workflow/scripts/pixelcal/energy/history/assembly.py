@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -16,9 +17,12 @@ from pixelcal.energy.history.history import History, make_history, without_measu
 from pixelcal.energy.history.housekeeping import of_epochs, read_housekeeping, respond
 from pixelcal.energy.history.product import history_hdus, housekeeping_hdu
 from pixelcal.energy.history.publication import file_names, publish
+from pixelcal.errors import InputError
 from pixelcal.instrument import UNKNOWN, Instrument
 from pixelcal.io.provenance import provenance_cards
 from pixelcal.numerics.motion.alarms import Alarm
+
+LOGGER = logging.getLogger("pixelcal")
 
 
 class Assembled(NamedTuple):
@@ -93,10 +97,22 @@ def regressor_of(epochs: Epochs, settings: Mapping) -> tuple[str, np.ndarray] | 
     Raises
     ------
     InputError
-        As `housekeeping.read_housekeeping`.
+        As `housekeeping.read_housekeeping`; where no epoch has a value.
     """
     if settings["file"] is None:
         return None
     column = settings["column"]
     seconds, values = read_housekeeping(settings["file"], column, settings["time"])
-    return column, of_epochs(seconds, values, epochs.start_s, epochs.stop_s)
+    found = of_epochs(seconds, values, epochs.start_s, epochs.stop_s)
+    n_known = np.count_nonzero(np.isfinite(found))
+    if not n_known:
+        raise InputError(
+            f"{settings['file']}: column {column} has no value at the time of any epoch; check the"
+            f" unit and the epoch of column {settings['time']}"
+        )
+    if n_known < len(found):
+        LOGGER.warning(
+            "%s: column %s has no value at the time of %d of %d epochs",
+            settings["file"], column, len(found) - n_known, len(found),
+        )  # fmt: skip
+    return column, found

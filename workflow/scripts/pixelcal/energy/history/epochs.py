@@ -15,6 +15,12 @@ from pixelcal.energy.events.clock import (
     mission_start,
     utc_of_seconds,
 )
+from pixelcal.energy.history.relation_checks import (
+    check_different,
+    check_pixels,
+    check_relations,
+    without_impossible,
+)
 from pixelcal.energy.relation import RELATION_COLUMNS, curve_of
 from pixelcal.energy.results.curves import straightened
 from pixelcal.energy.results.merge import RELATION_EXTENSION
@@ -110,10 +116,11 @@ def read_epochs(paths: Sequence[str | Path], instrument: Instrument) -> Epochs:
             raise InputError(f"{path}: lacks the column(s) {', '.join(sorted(lacking))}")
         spans.append(_span(table.meta, path))
         headers.append({key: table.meta.get(key) for key in _CARDS})
-        tables[path] = _needed(table, instrument)
+        tables[path] = _needed(table, path, instrument)
     order = _apart(list(map(str, paths)), np.array(spans))
     chosen = [str(paths[number]) for number in order]
     _check_alike(chosen, [headers[number] for number in order])
+    check_different(chosen, tables)
     epochs = _stacked([tables[path] for path in chosen], instrument)
     return replace(
         epochs,
@@ -150,6 +157,10 @@ def _span(header: Mapping, path: str) -> tuple[float, float]:
             f"{path}: does not say when its data were taken (no {' and '.join(missing)}); a history"
             " needs relations of events with times"
         )
+    for key in ("TSTART", "TSTOP"):
+        value = header[key]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"{path}: {key} is {value!r}, not a number; correct the header")
     start, remark = mission_start(header)
     stop, _ = mission_start(dict(header) | {"TSTART": header["TSTOP"]})
     if remark and "not convertible" in remark:
@@ -159,14 +170,17 @@ def _span(header: Mapping, path: str) -> tuple[float, float]:
     return start, stop
 
 
-def _needed(table, instrument: Instrument) -> dict[str, np.ndarray]:
-    """The columns of a relation that a history takes, numbers of pixels apart."""
+def _needed(table, path: str, instrument: Instrument) -> dict[str, np.ndarray]:
+    """The columns of a relation that a history takes, numbers of pixels apart, checked."""
+    check_pixels(np.asarray(table["DETNUM"], float), path, instrument)
     columns = {name: np.asarray(table[name], float) for name in RELATION_COLUMNS}
     if (curve := curve_of(table)) is not None:  # energies drift, and so do those of bent relations
         straight = straightened(columns["GAIN"], columns["OFFSET"], curve)
         columns["GAIN"], columns["OFFSET"], _ = straight
     columns["DETNUM"] = np.asarray(table["DETNUM"], int)
     columns["STATUS"] = np.asarray(table["STATUS"], int)
+    check_relations(columns, table.meta, path, instrument)
+    columns = without_impossible(columns, path)
     for energy in instrument.requirement.energies_keV:
         name = column_name(energy)
         known = name in table.colnames
@@ -227,11 +241,17 @@ def _check_alike(paths: list[str], headers: list[dict]) -> None:
         ):
             first = headers[0].get(key)
             if header.get(key) != first:
-                name = "LINETAB" if key == "LINESHA" else key
+                one, other = (_told(given, key) for given in (headers[0], header))
                 raise InputError(
-                    f"history: {paths[0]} and {path} are of different {what}"
-                    f" ({headers[0].get(name)}, {header.get(name)}); {advice}"
+                    f"history: {paths[0]} and {path} are of different {what} ({one}, {other});"
+                    f" {advice}"
                 )
+
+
+def _told(header: Mapping, key: str) -> str:
+    """What a header says of its instrument, or of the name and content of its line table."""
+    said = str(header.get(key) or "not said")
+    return f"{header.get('LINETAB')}, content {said[:8]}" if key == "LINESHA" else said
 
 
 def _stacked(tables: list[dict], instrument: Instrument) -> Epochs:

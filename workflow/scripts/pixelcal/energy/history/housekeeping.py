@@ -15,6 +15,7 @@ import numpy as np
 
 from pixelcal.energy.events.clock import mission_start
 from pixelcal.energy.history.query import mission_seconds
+from pixelcal.energy.units import unit_factor
 from pixelcal.errors import InputError
 from pixelcal.io.tables import read_table
 from pixelcal.numerics.jit import njit
@@ -48,8 +49,8 @@ def read_housekeeping(path: str | Path, column: str, time: str) -> tuple[np.ndar
     ----------
     path : CSV, ECSV or FITS
     column, time : str
-        Names of columns. Times are text (ISO, UTC), or seconds: since the epoch that the header
-        names (MJDREFI, MJDREFF, TIMESYS), or of mission time.
+        Names of columns. Times are text (ISO, UTC), or numbers, in s or the unit of the column:
+        since the epoch that the header names (MJDREFI, MJDREFF, TIMESYS), or of mission time.
 
     Raises
     ------
@@ -69,7 +70,9 @@ def read_housekeeping(path: str | Path, column: str, time: str) -> tuple[np.ndar
             raise InputError(f"{path}: column {time}: {error}") from None
     else:
         zero, _ = mission_start({"TSTART": 0.0, **_keywords(table.meta)})
-        seconds = np.asarray(table[time], float) + zero
+        unit = str(table[time].unit) if table[time].unit else None
+        factor = unit_factor(unit, "s", f"{path}: column {time}")
+        seconds = np.ma.filled(np.ma.asarray(table[time], float), np.nan) * factor + zero
     known = np.isfinite(values) & np.isfinite(seconds)
     order = np.argsort(seconds[known], kind="stable")
     return seconds[known][order], values[known][order]
