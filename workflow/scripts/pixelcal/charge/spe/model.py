@@ -18,6 +18,7 @@ import math
 import numpy as np
 
 from pixelcal.numerics.jit import njit
+from pixelcal.numerics.normal import normal_above
 
 N_SHARED, N_PER_RUN = 4, 2
 """Parameters that all runs of a pixel share, and those of each run."""
@@ -26,7 +27,9 @@ N_PARAMETERS = N_SHARED + N_PER_RUN
 V_PED, PE, V_PE, OPCT, EPED, LAMBDA = range(N_PARAMETERS)
 
 REACH = 7.5
-"""Widths of a peak that are followed to each side; 6e-14 of it lie beyond."""
+"""Widths of a peak that are followed to each side, at most; 6e-14 of it lie beyond. ..."""
+NEGLIGIBLE = 1e-14
+"""... A rare peak is followed until weight exp(-z^2 / 2) is this: a hundredth of FLOOR."""
 
 MAX_AVALANCHES = 400
 TAIL = 1e-12
@@ -103,8 +106,11 @@ def bin_probabilities(parameters, start, width, probability, gradient):
         left -= weight[k]
         left_by_mean -= by_mean[k]
         left_by_opct -= by_opct[k]
-        first = max(int(math.floor((centre - REACH * spread - start) / width)), 0)
-        last = int(math.floor((centre + REACH * spread - start) / width))
+        reach = math.sqrt(2.0 * math.log(max(weight[k] / NEGLIGIBLE, 1.0)))
+        reach = min(reach, REACH) * spread
+        # What lies above the last bin belongs to it.
+        first = min(max(int(math.floor((centre - reach - start) / width)), 0), n - 1)
+        last = int(math.floor((centre + reach - start) / width))
         if last >= n - 1:
             last = n - 1
         if last < 0:
@@ -134,8 +140,7 @@ def _add_peak(
         slope_before = 0.0
     else:
         z_before = z
-        tail_before = 0.5 * math.erfc(abs(z) * _SQRT_HALF)
-        density_before = _DENSITY * math.exp(-0.5 * z * z)
+        tail_before, density_before = normal_above(abs(z))
         slope_before = z * density_before
     for j in range(first, last + 1):
         z += step
@@ -143,8 +148,7 @@ def _add_peak(
             z_after, tail, density, slope = math.inf, 0.0, 0.0, 0.0
         else:
             z_after = z
-            tail = 0.5 * math.erfc(abs(z) * _SQRT_HALF)
-            density = _DENSITY * math.exp(-0.5 * z * z)
+            tail, density = normal_above(abs(z))
             slope = z * density
         if z_after < 0.0:
             fraction = tail - tail_before
@@ -164,7 +168,6 @@ def _add_peak(
         z_before, tail_before, density_before, slope_before = z_after, tail, density, slope
 
 
-_SQRT_HALF = math.sqrt(0.5)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 
 

@@ -58,6 +58,33 @@ def characteristic(counts, start, width, frequency):
 
 
 @njit
+def add_power(counts, start, width, frequency, power):
+    """Add |<exp(2 pi i f x)>|^2 of one spectrum (n,) at the frequencies (m,) to `power` (m,).
+
+    All frequencies go through the spectrum together, because a processor then turns several at
+    once. For one frequency, each turn would wait for the one before.
+    """
+    m = len(frequency)
+    turn_re, turn_im, re, im = np.empty(m), np.empty(m), np.empty(m), np.empty(m)
+    sum_re, sum_im, total = np.zeros(m), np.zeros(m), 0.0
+    for i in range(m):
+        angle = 2.0 * math.pi * frequency[i]
+        turn_re[i], turn_im[i] = math.cos(angle * width), math.sin(angle * width)
+        middle = angle * (start + 0.5 * width)
+        re[i], im[i] = math.cos(middle), math.sin(middle)
+    for count in counts:
+        total += count
+        for i in range(m):
+            sum_re[i] += count * re[i]
+            sum_im[i] += count * im[i]
+            turned = re[i] * turn_re[i] - im[i] * turn_im[i]
+            im[i] = re[i] * turn_im[i] + im[i] * turn_re[i]
+            re[i] = turned
+    for i in range(m):
+        power[i] += (sum_re[i] / total) ** 2 + (sum_im[i] / total) ** 2
+
+
+@njit
 def comb_maxima(spectra):
     """Spacings (N_MAXIMA,) of the highest maxima of the characteristic function; 0 beyond them."""
     n_runs = spectra.counts.shape[0]
@@ -66,24 +93,18 @@ def comb_maxima(spectra):
     _, _, spread = moments_of(counts, spectra.start[darkest], spectra.width)
     power = np.zeros(N_FREQUENCIES)
     ratio = (HIGHEST_FREQUENCY / LOWEST_FREQUENCY) ** (1.0 / (N_FREQUENCIES - 1))
+    frequency = np.empty(N_FREQUENCIES)
+    for i in range(N_FREQUENCIES):
+        frequency[i] = LOWEST_FREQUENCY / spread * ratio**i
     noise = 0.0
     for run in range(n_runs):
-        total = 0.0
-        for j in range(spectra.counts.shape[1]):
-            total += spectra.counts[run, j]
-        noise += NOISE / total
-        frequency = LOWEST_FREQUENCY / spread
-        for i in range(N_FREQUENCIES):
-            re, im = characteristic(
-                spectra.counts[run], spectra.start[run], spectra.width, frequency
-            )
-            power[i] += re * re + im * im
-            frequency *= ratio
+        add_power(spectra.counts[run], spectra.start[run], spectra.width, frequency, power)
+        noise += NOISE / spectra.counts[run].sum()
     found, height = np.zeros(N_MAXIMA), np.zeros(N_MAXIMA)
     for i in range(1, N_FREQUENCIES - 1):
         if power[i] < noise or power[i] <= power[i - 1] or power[i] < power[i + 1]:
             continue
-        value, spacing = power[i], spread / (LOWEST_FREQUENCY * ratio**i)
+        value, spacing = power[i], 1.0 / frequency[i]
         for k in range(N_MAXIMA):
             if value > height[k]:
                 value, height[k] = height[k], value

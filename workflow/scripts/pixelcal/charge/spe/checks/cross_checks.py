@@ -118,24 +118,28 @@ def comb_maximum(counts, width, first):
                 total += counts[run, j]
                 mean += counts[run, j] * j
             mean /= total
-            value, slope, bend = 0j, 0j, 0j
+            # From bin to bin the wave turns by the same angle: cheaper than an exponential each.
+            start = np.exp(-2j * math.pi * width * mean * frequency)
+            turn = np.exp(2j * math.pi * width * frequency)
+            wave, value, slope, bend = start, 0j, 0j, 0j
             for j in range(counts.shape[1]):
-                turn = 2j * math.pi * width * (j - mean)
-                wave = counts[run, j] / total * np.exp(turn * frequency)
-                value += wave
-                slope += turn * wave
-                bend += turn * turn * wave
+                part, off = counts[run, j] * wave, j - mean
+                value += part
+                slope += off * part
+                bend += off * off * part
+                wave *= turn
+            by = 2j * math.pi * width
+            value, slope, bend = value / total, by * slope / total, by * by * bend / total
             of_run = 2.0 * (value.conjugate() * slope).real
             gradient += of_run
             curvature += 2.0 * ((value.conjugate() * bend).real + abs(slope) ** 2)
             if step < NEWTON_STEPS - 1:
                 continue
-            scatter = 0.0
+            scatter, wave = 0.0, start
             for j in range(counts.shape[1]):
-                turn = 2j * math.pi * width * (j - mean)
-                wave = np.exp(turn * frequency)
-                one = 2.0 * (value.conjugate() * turn * wave + slope * wave.conjugate()).real
-                scatter += counts[run, j] * (one - 2.0 * of_run) ** 2
+                one = (value.conjugate() * by * (j - mean) * wave + slope * wave.conjugate()).real
+                scatter += counts[run, j] * (2.0 * one - 2.0 * of_run) ** 2
+                wave *= turn
             variance += scatter / total**2
         if not curvature < 0.0:
             return math.nan, math.nan
@@ -172,17 +176,25 @@ def gain_by_moments(spectra: Spectra, expected: np.ndarray, eped, v_ped: float) 
     return Check(float((weight * ratio).sum()), mean_error)
 
 
-def _transfer(spectra: Spectra, counts, eped, v_ped) -> tuple[np.ndarray, np.ndarray]:
+@njit
+def _transfer(spectra: Spectra, counts, eped, v_ped):
     """Variance over mean (R,) above the pedestal, and its standard error."""
-    n = counts.shape[1]
-    place = spectra.start[:, None] + spectra.width * (np.arange(n) + 0.5)
-    flashes = counts.sum(axis=1)
-    mean = (counts * place).sum(axis=1) / flashes
-    off = place - mean[:, None]
-    variance = (counts * off**2).sum(axis=1) / flashes
-    light = mean - np.asarray(eped)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = (variance - v_ped - spectra.width**2 / 12.0) / light
-        moved = (off**2 - variance[:, None] - slope[:, None] * off) / light[:, None]
-        error = np.sqrt((counts * moved**2).sum(axis=1)) / flashes
+    n_runs, n = counts.shape
+    slope, error = np.empty(n_runs), np.empty(n_runs)
+    for run in range(n_runs):
+        flashes, mean, variance = 0.0, 0.0, 0.0
+        for j in range(n):
+            flashes += counts[run, j]
+            mean += counts[run, j] * j
+        mean /= flashes
+        for j in range(n):
+            variance += counts[run, j] * (spectra.width * (j - mean)) ** 2
+        variance /= flashes
+        light = spectra.start[run] + spectra.width * (mean + 0.5) - eped[run]
+        slope[run] = (variance - v_ped - spectra.width**2 / 12.0) / light
+        scatter = 0.0
+        for j in range(n):
+            off = spectra.width * (j - mean)
+            scatter += counts[run, j] * ((off * off - variance - slope[run] * off) / light) ** 2
+        error[run] = math.sqrt(scatter) / flashes
     return slope, error
