@@ -27,8 +27,8 @@ from pixelcal.numerics.jit import njit
 
 ROUNDS, SMALL_STEP = 12, 1e-13
 """Newton steps for B, until they are smaller."""
-MOST_TERMS, SMALL_TERM = 28, 1e-11
-"""The power series of B is faster where that many terms do: crosstalk up to 0.3."""
+MOST_TERMS, SMALL_TERM = 90, 1e-11
+"""The power series of B is faster where that many terms do: crosstalk up to 0.5."""
 
 
 @njit
@@ -49,10 +49,9 @@ def borel_terms(opct):
 @njit
 def borel(z, opct, terms):
     """B(z) of |z| <= 1: generates the number of avalanches that one becomes by crosstalk."""
-    n = terms.shape[0]
-    if n > 0:
+    if terms.shape[0] > 0:
         total = 0j
-        for i in range(n - 1, -1, -1):
+        for i in range(terms.shape[0] - 1, -1, -1):
             total = (total + terms[i]) * z
         return total
     value = z * np.exp(opct * (z - 1.0))
@@ -63,6 +62,30 @@ def borel(z, opct, terms):
         if abs(step.real) + abs(step.imag) < SMALL_STEP:
             break
     return value
+
+
+@njit
+def borel_of_parts(part, mean, variance, opct, terms, value):
+    """B of avalanches of the relative charges `part` (n,), into `value` (n,).
+
+    Parameters
+    ----------
+    mean : complex
+        i s pe of a whole avalanche.
+    variance : float
+        -s^2 sigma_pe^2 / 2 of it.
+    """
+    n, n_terms = len(part), len(terms)
+    z = np.exp(mean * part + variance * part * part)
+    if n_terms == 0:
+        for j in range(n):
+            value[j] = borel(z[j], opct, terms)
+        return
+    # Term by term for all of them: a processor works at several at once, as none waits for another.
+    value[:] = terms[n_terms - 1] * z
+    for i in range(n_terms - 2, -1, -1):
+        for j in range(n):
+            value[j] = (value[j] + terms[i]) * z[j]
 
 
 @njit
@@ -93,16 +116,18 @@ def exponents(theta, noise, late, frequency, flash, flash_by, dark, dark_by):
     delayed = late.delayed @ noise[DELAYED : DELAYED + late.delayed.shape[1]]
     after = late.afterpulses @ noise[AFTERPULSE : AFTERPULSE + late.afterpulses.shape[1]]
     terms = borel_terms(opct)
+    of_inside, of_before = np.empty((2, late.dwell.shape[0]), np.complex128)
     flash_by[:] = 0.0
     dark_by[:] = 0.0
     for k in range(frequency.shape[0]):
         s = frequency[k]
         mean, blur = 1j * s * pe, -0.5 * s * s
+        borel_of_parts(late.inside, mean, blur * v_pe, opct, terms, of_inside)
+        borel_of_parts(late.before, mean, blur * v_pe, opct, terms, of_before)
         per_dwell, exponent = 0j, 0j
         for j in range(late.dwell.shape[0]):
             # A pulse that begins in the window: a dark count, or a delayed avalanche.
-            a = late.inside[j]
-            value = borel(np.exp(mean * a + blur * v_pe * a * a), opct, terms)
+            a, value = late.inside[j], of_inside[j]
             gain = 1.0 / (1.0 - opct * value)
             slope = value * gain
             fall = value - 1.0
@@ -126,8 +151,7 @@ def exponents(theta, noise, late, frequency, flash, flash_by, dark, dark_by):
             for i in range(late.delayed.shape[1]):
                 flash_by[n_shared + DELAYED + i, k] += late.delayed[j, i] * fall
             # A dark count that began before the window.
-            a = late.before[j]
-            value = borel(np.exp(mean * a + blur * v_pe * a * a), opct, terms)
+            a, value = late.before[j], of_before[j]
             slope = value / (1.0 - opct * value)
             fall = value - 1.0
             weight = rate * decay * late.dwell_before[j]

@@ -10,11 +10,12 @@ eped and lambda of each run.
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfftfreq
-from scipy.special import ndtr, xlogy
+from scipy.special import xlogy
 
 from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
@@ -22,6 +23,8 @@ from pixelcal.charge.spe.model import bin_probabilities as sum_of_peaks
 from pixelcal.charge.spe.noise.exponents import exponents
 from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, N_NOISE, late_charges
 from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
+from pixelcal.numerics.jit import njit
+from pixelcal.numerics.normal import normal_above
 
 N_COMMON = N_SHARED + N_NOISE
 
@@ -62,15 +65,18 @@ def bin_probabilities(theta, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
     frequency = frequency[0.5 * frequency**2 * theta[V_PED] < SMALL]
     n_nodes = NODES + int(frequency[-1] * theta[PE] / RADIANS_PER_NODE)
     avalanches = avalanche_exponents(theta, frequency, n_nodes)
-    probability = np.empty((n_runs, n))
-    gradient = np.empty((n_runs, N_COMMON + N_PER_RUN, n))
+    transform = np.zeros((n_runs, 1 + N_COMMON + N_PER_RUN, length // 2 + 1), complex)
     for run in range(n_runs):
-        at = parameters_of(run)
-        found = _run_bins(
-            theta[at], frequency, avalanches, spectra.start[run], spectra.width, n, length
+        _transform_run(
+            theta[parameters_of(run)], frequency, *avalanches, spectra.start[run], spectra.width,
+            transform[run],
+        )  # fmt: skip
+    found = irfft(transform, n=length, axis=2)
+    for run in range(n_runs):
+        _add_pedestal_peak(
+            theta[parameters_of(run)], spectra.start[run], spectra.width, n, found[run]
         )
-        probability[run], gradient[run] = np.maximum(found[0], 0.0) + FLOOR, found[1:]
-    return probability, gradient
+    return np.maximum(found[:, 0, :n], 0.0) + FLOOR, found[:, 1:, :n]
 
 
 def noise_slopes(theta, decay: float, spectra: Spectra) -> np.ndarray:
@@ -117,40 +123,76 @@ def avalanche_exponents(theta, frequency, n_nodes: int):
     return flash, flash_by, dark, dark_by
 
 
-def _run_bins(theta, frequency, avalanches, start, width, n, length) -> np.ndarray:
-    """Probability of n bins of a run, and its derivatives by theta, in rows (1 + p, n).
+@njit
+def _transform_run(theta, frequency, flash, flash_by, dark, dark_by, start, width, transform):
+    """What gives the bins of a run and their derivatives, without the pedestal peak.
 
-    `theta` (p,) holds the common parameters, eped and lambda of the run.
+    Parameters
+    ----------
+    theta : (N_COMMON + 2,) float
+        The common parameters, eped and lambda of the run.
+    frequency : (m,) float
+    flash, flash_by, dark, dark_by
+        As `exponents` gives them.
+    start, width : float
+        Lower edge of the first bin, and the width of all.
+    transform : (1 + N_COMMON + 2, length // 2 + 1) complex, its first m columns written
+        Conjugate, as the transform has exp(+ i s q) and numpy's inverse takes exp(- i s q).
     """
-    flash, flash_by, dark, dark_by = avalanches
-    m, (eped, mean) = len(frequency), theta[N_COMMON:]
-    phase = 1j * frequency * (eped - start - 0.5 * width)
-    bin_factor = np.sinc(0.5 * frequency * width / np.pi)
-    pedestal = bin_factor * np.exp(phase - 0.5 * frequency**2 * theta[V_PED])
-    whole = np.exp(mean * flash + dark)
-    empty = np.exp(-mean - theta[N_SHARED + DARK])
-    others = pedestal * (whole - empty)
-    transform = np.zeros((1 + len(theta), length // 2 + 1), complex)
-    transform[0, :m] = others
-    transform[1 : 1 + N_COMMON, :m] = (mean * flash_by + dark_by) * (whole * pedestal)
-    transform[1 + V_PED, :m] = -0.5 * frequency**2 * others
-    transform[1 + N_SHARED + DARK, :m] += empty * pedestal
-    transform[1 + N_COMMON, :m] = 1j * frequency * others
-    transform[2 + N_COMMON, :m] = (flash * whole + empty) * pedestal
-    # The transform has exp(+ i s q); numpy's inverse takes exp(- i s q) with the conjugate.
-    found = irfft(np.conj(transform), n=length, axis=1)[:, :n]
-    spread = np.sqrt(theta[V_PED])
-    z = (start + width * np.arange(n + 1) - eped) / spread
-    density = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
-    peak = empty * np.diff(ndtr(z))
-    found[0] += peak
-    found[1 + V_PED] -= empty * np.diff(z * density) / (2.0 * theta[V_PED])
-    found[1 + N_SHARED + DARK] -= peak
-    found[1 + N_COMMON] -= empty * np.diff(density) / spread
-    found[2 + N_COMMON] -= peak
-    found[0, -1] = 1.0 - found[0, :-1].sum()
-    found[1:, -1] = -found[1:, :-1].sum(axis=1)
-    return found
+    eped, mean = theta[N_COMMON], theta[N_COMMON + 1]
+    empty = math.exp(-mean - theta[N_SHARED + DARK])
+    for k in range(frequency.shape[0]):
+        s = frequency[k]
+        half = 0.5 * s * width
+        pedestal = np.exp(1j * s * (eped - start - 0.5 * width) - 0.5 * s * s * theta[V_PED])
+        if half > 0.0:
+            pedestal *= math.sin(half) / half
+        whole = np.exp(mean * flash[k] + dark[k])
+        others, all_charges = pedestal * (whole - empty), pedestal * whole
+        transform[0, k] = others.conjugate()
+        for i in range(N_COMMON):
+            by = (mean * flash_by[i, k] + dark_by[i, k]) * all_charges
+            if i == V_PED:
+                by = -0.5 * s * s * others
+            if i == N_SHARED + DARK:
+                by += empty * pedestal
+            transform[1 + i, k] = by.conjugate()
+        transform[1 + N_COMMON, k] = (1j * s * others).conjugate()
+        transform[2 + N_COMMON, k] = ((flash[k] * whole + empty) * pedestal).conjugate()
+
+
+@njit
+def _add_pedestal_peak(theta, start, width, n, found):
+    """Add the flashes without an avalanche to n bins of a run; the last has all that is left.
+
+    `found` (1 + N_COMMON + 2, n or more) holds the probabilities, and their derivatives by theta,
+    of all other flashes.
+    """
+    eped, spread = theta[N_COMMON], math.sqrt(theta[V_PED])
+    empty = math.exp(-theta[N_COMMON + 1] - theta[N_SHARED + DARK])
+    z = (start - eped) / spread
+    above, density = normal_above(abs(z))
+    for j in range(n):
+        z_before, above_before, density_before = z, above, density
+        z = (start + (j + 1) * width - eped) / spread
+        above, density = normal_above(abs(z))
+        if z < 0.0:
+            peak = empty * (above - above_before)
+        elif z_before >= 0.0:
+            peak = empty * (above_before - above)
+        else:
+            peak = empty * (1.0 - above - above_before)
+        by_variance = (z_before * density_before - z * density) / (2.0 * theta[V_PED])
+        found[0, j] += peak
+        found[1 + V_PED, j] += empty * by_variance
+        found[1 + N_SHARED + DARK, j] -= peak
+        found[1 + N_COMMON, j] += empty * (density_before - density) / spread
+        found[2 + N_COMMON, j] -= peak
+    for i in range(found.shape[0]):
+        total = 0.0
+        for j in range(n - 1):
+            total += found[i, j]
+        found[i, n - 1] = (1.0 if i == 0 else 0.0) - total
 
 
 def model_runs(parameters, noise, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
@@ -202,12 +244,13 @@ def likelihood(theta, spectra: Spectra) -> tuple[float, np.ndarray, np.ndarray]:
         at = parameters_of(run)
         slope = gradient[run] / probability[run]
         score[at] += slope @ counts[run]
-        information[np.ix_(at, at)] += total * (slope @ gradient[run].T)
+        information[at[:, None], at] += total * (slope @ gradient[run].T)
     return float(deviance), score, information
 
 
+@cache
 def parameters_of(run: int) -> np.ndarray:
-    """Places (N_COMMON + 2,) in theta of the parameters of one run."""
+    """Places (N_COMMON + 2,) in theta of the parameters of one run; not to be changed."""
     first = N_COMMON + N_PER_RUN * run
     return np.r_[0:N_COMMON, first : first + N_PER_RUN]
 
