@@ -19,7 +19,7 @@ from pixelcal.charge.spe.columns import fit_dtype
 from pixelcal.charge.spe.likelihood import is_at_limit
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT
 from pixelcal.charge.spe.noise.climb import NoisyMaximum, noise_total, regrouped, without_noise
-from pixelcal.charge.spe.noise.fit import explain, explain_at_once
+from pixelcal.charge.spe.noise.fit import FirstFits, explain_at_once, explain_further
 from pixelcal.charge.spe.noise.late_charges import DARK
 from pixelcal.charge.spe.noise.priors import KINDS
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
@@ -134,19 +134,19 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     given = counts, start, width
     allowed = {kind: getattr(options, kind) for kind in KINDS}
     found, evidence, convincing = first_fit(*given, options.pe_guess, moments)
+    begun = FirstFits(*given, found.theta, moments, allowed, camera)
     # Where noise explains the spectra at once, the other starts need not be tried without it.
-    noisy = None if convincing else explain_at_once(*given, found, moments, allowed, camera)
+    noisy = None if convincing else explain_at_once(begun, found)
     if noisy is None and not convincing:
         found, evidence = best_fit(*given, options.pe_guess, moments, found)
+        if (found.theta != begun.clean).any():
+            begun = FirstFits(*given, found.theta, moments, allowed, camera)
     row["NITER"] = found.iterations
     if not evidence >= LIGHT_EVIDENCE:
         row["STATUS"] = int(ChargeStatus.TOO_FEW)
         return
     if noisy is None:
-        noisy = explain(
-            *given, found.theta, lambda: other_starts(*given, options.pe_guess), moments, allowed,
-            camera,
-        )  # fmt: skip
+        noisy = explain_further(begun, lambda: other_starts(*given, options.pe_guess))
     common = None if noisy is None else noisy.systematic(camera)
     systematic = np.zeros_like(found.covariance)
     if noisy is not None:

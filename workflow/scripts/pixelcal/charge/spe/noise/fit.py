@@ -9,6 +9,7 @@ rise (Rao's test), all of them are fitted, and those that are not clear are left
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 
@@ -44,11 +45,8 @@ SETTLED_PEAK_VALLEY = 1.5
 """Peaks that rise over the valley by as much leave no doubt where they are."""
 
 
-def explain(
-    counts, start, width: float, clean, more_starts, moments, allowed,
-    camera: CameraNoise | None = None,
-) -> NoisyMaximum | None:  # fmt: skip
-    """The fit with the noise of the camera, or that the spectra show; None where they show none.
+class FirstFits:
+    """Fits with noise that begin at one fit without it, each made when it is first asked for.
 
     Parameters
     ----------
@@ -57,8 +55,6 @@ def explain(
     width : float
     clean : (4 + 2 R,) float
         The fit without noise.
-    more_starts : callable
-        Returns points (m, 4 + 2 R) to begin at where the fit without noise is at the wrong place.
     moments : (m, 2) float
         `goodness_of_fit.moment_table()`.
     allowed : mapping of str to bool or None
@@ -66,40 +62,70 @@ def explain(
     camera : CameraNoise, optional
         What all pixels have. A pixel that it does not explain is fitted as if nothing were known.
     """
-    asked, possible = asked_and_possible(allowed)
-    spectra = regrouped(counts, start, width, clean)
-    usual = None if camera is None else fit_with(camera, spectra, clean, asked, moments)
+
+    def __init__(self, counts, start, width: float, clean, moments, allowed, camera=None):
+        self.given, self.clean = (counts, start, width), clean
+        self.moments, self.camera = moments, camera
+        self.asked, self.possible = asked_and_possible(allowed)
+
+    @cached_property
+    def spectra(self) -> Spectra:
+        """In bins that suit the fit without noise."""
+        return regrouped(*self.given, self.clean)
+
+    @cached_property
+    def usual(self) -> NoisyMaximum | None:
+        """With the noise of the camera; None where it has none."""
+        if self.camera is None:
+            return None
+        return fit_with(self.camera, self.spectra, self.clean, self.asked, self.moments)
+
+    @cached_property
+    def alone(self) -> NoisyMaximum | None:
+        """With all that is possible; None where the spectra show no noise."""
+        possible = self.possible
+        if not possible or not (self.asked or is_noisy(self.clean, self.spectra, possible)):
+            return None
+        theta = _with_noise(self.clean, possible, DECAY_PRIOR)
+        return maximise(theta, self.spectra, possible, general_prior(), self.moments)
+
+
+def explain(
+    counts, start, width: float, clean, more_starts, moments, allowed, camera=None
+) -> NoisyMaximum | None:
+    """The fit with the noise of the camera, or that the spectra show; None where they show none.
+
+    Parameters are those of `FirstFits`, and `more_starts`: returns points (m, 4 + 2 R) to begin at
+    where the fit without noise is at the wrong place.
+    """
+    begun = FirstFits(counts, start, width, clean, moments, allowed, camera)
+    return explain_further(begun, more_starts)
+
+
+def explain_further(begun: FirstFits, more_starts) -> NoisyMaximum | None:
+    """As `explain`, with the fits that are made already."""
+    usual = begun.usual
     if usual is not None and not _is_doubtful(usual):
         return usual
-    found = _explain_alone(
-        counts, start, width, spectra, clean, more_starts, moments, asked, possible
-    )
+    found = _explain_alone(begun, more_starts)
     both = usual is not None and found is not None and usual.converged
     return usual if both and _excess(usual) <= _excess(found) else found
 
 
-def explain_at_once(
-    counts, start, width: float, clean: Maximum, moments, allowed, camera: CameraNoise | None
-) -> NoisyMaximum | None:
+def explain_at_once(begun: FirstFits, clean: Maximum) -> NoisyMaximum | None:
     """As `explain`, from one start; None where that does not settle it.
 
-    `clean` is a fit without noise that is not convincing. The fit with noise is, if its deviance is
-    that of chance and its peaks are resolved.
+    `clean` is the fit without noise of `begun`, and it is not convincing. The fit with noise is, if
+    its deviance is that of chance and its peaks are resolved.
     """
     if not clean.converged or is_at_limit(clean) or clean.at_limit[N_SHARED:].any():
         return None
-    asked, possible = asked_and_possible(allowed)
-    spectra = regrouped(counts, start, width, clean.theta)
-    flashes = spectra.counts.sum(axis=1)
-    if camera is not None:
-        found = fit_with(camera, spectra, clean.theta, asked, moments)
-        if _is_settled(found, flashes):
-            return found
-    if not possible or not (asked or is_noisy(clean.theta, spectra, possible)):
+    flashes = begun.spectra.counts.sum(axis=1)
+    if begun.usual is not None and _is_settled(begun.usual, flashes):
+        return begun.usual
+    if begun.alone is None or not _is_settled(begun.alone, flashes):
         return None
-    theta = _with_noise(clean.theta, possible, DECAY_PRIOR)
-    found = maximise(theta, spectra, possible, general_prior(), moments)
-    return _clear_noise(found, spectra, asked, moments) if _is_settled(found, flashes) else None
+    return _clear_noise(begun.alone, begun.spectra, begun.asked, begun.moments)
 
 
 def _is_settled(found: NoisyMaximum, flashes) -> bool:
@@ -119,23 +145,20 @@ def fit_with(camera: CameraNoise, spectra: Spectra, clean, asked, moments) -> No
     return maximise(theta, spectra, kinds, camera.prior, moments)
 
 
-def _explain_alone(
-    counts, start, width, spectra, clean, more_starts, moments, asked, possible
-) -> NoisyMaximum | None:
+def _explain_alone(begun: FirstFits, more_starts) -> NoisyMaximum | None:
     """The fit with the noise that the spectra of this pixel show, as `explain`."""
-    if not possible or not (asked or is_noisy(clean, spectra, possible)):
+    found, spectra = begun.alone, begun.spectra
+    if found is None:
         return None
-    prior = general_prior()
-    found = maximise(_with_noise(clean, possible, DECAY_PRIOR), spectra, possible, prior, moments)
     if _is_doubtful(found):
-        best = _best_start((clean, *more_starts()), spectra, possible)
-        spectra = regrouped(counts, start, width, _plain(best))
-        other = maximise(best, spectra, possible, prior, moments)
+        best = _best_start((begun.clean, *more_starts()), spectra, begun.possible)
+        spectra = regrouped(*begun.given, _plain(best))
+        other = maximise(best, spectra, begun.possible, general_prior(), begun.moments)
         found = other if other.converged and _excess(other) < _excess(found) else found
     if _is_doubtful(found):
         # No noise explains these spectra: as poor with it as without.
-        return found if found.converged or asked else None
-    return _clear_noise(found, spectra, asked, moments)
+        return found if found.converged or begun.asked else None
+    return _clear_noise(found, spectra, begun.asked, begun.moments)
 
 
 def _clear_noise(found: NoisyMaximum, spectra, asked, moments) -> NoisyMaximum | None:
