@@ -39,6 +39,14 @@ def test_the_gain_by_moments_has_no_bias_over_many_pixels():
     assert abs(ratio.mean()) < 4 * ratio.std() / math.sqrt(n)
 
 
+def test_the_comb_of_the_bins_is_not_taken_for_peaks():
+    """It is where few flashes have light; no estimate is better than the bound of the fit."""
+    fits = fit([Sipm(**TROUBLES["dim"])] * 12, 4)
+    known = np.isfinite(fits["PE_PEAKS_ERR"])
+    assert (fits["PE_PEAKS_ERR"][known] > 0.5 * fits["PE_ERR"][known]).all()
+    assert np.isfinite(fits["PE_MOMENTS_ERR"]).all()
+
+
 @pytest.mark.parametrize("name", ["saturates at 3 pe", "stray events"])
 def test_a_spectrum_of_another_width_is_noticed(name):
     assert (fit([Sipm(**TROUBLES[name])] * 3, 3)["STATUS"] & BIT != 0).all()

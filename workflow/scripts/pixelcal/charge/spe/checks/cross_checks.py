@@ -25,6 +25,8 @@ from pixelcal.numerics.jit import njit
 NEWTON_STEPS = 5
 SEARCH_STEP = math.log(25.0) / (N_FREQUENCIES - 1)
 """Of the logarithm of the frequency, in the search for the strongest maximum."""
+FEWEST_BINS = 2.0
+"""Of a spacing: with fewer, the strongest comb is that of the bins themselves."""
 CLEAR_SIGMA = 5.0
 """A check disagrees where it does by so many of its errors, ..."""
 PEAKS_DIFFER, MOMENTS_DIFFER = 0.03, 0.10
@@ -89,7 +91,7 @@ def gain_by_peaks(spectra: Spectra, expected: np.ndarray, pe: float) -> Check:
         Spacing of the fit, at which the comb of what it expects is sought.
     """
     spacing = strongest_spacing(spectra)
-    if not spacing > 0.0:
+    if not spacing > FEWEST_BINS * spectra.width:
         return NOTHING
     found, error = comb_maximum(spectra.counts, spectra.width, 1.0 / spacing)
     modelled, _ = comb_maximum(expected, spectra.width, 1.0 / pe)
