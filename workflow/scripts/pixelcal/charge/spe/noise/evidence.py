@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from pixelcal.charge.spe import likelihood as without_noise
@@ -42,18 +44,23 @@ def noise_evidence(clean, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
     information = np.zeros((len(score), len(score)))
     probability, gradient = np.empty(n), np.empty((N_PARAMETERS, n))
     parameters = np.empty(N_PARAMETERS)
-    beyond = np.arange(n_clean, len(score))
     for run in range(n_runs):
         total = without_noise.model_run(clean, spectra, run, parameters, probability, gradient)
-        first = N_SHARED + N_PER_RUN * run
-        at = np.r_[0:N_SHARED, first : first + N_PER_RUN, beyond]
+        at = _places_of(run, n_clean)
         by = np.concatenate([gradient, slopes[run]])
         # Where no flash is expected the slopes are those of a transform cut short: not used.
         slope = by / np.maximum(probability, LEAST_EXPECTED / total)
         # Against what is expected: the mean is then 0 however good the slopes are.
         score[at] += slope @ (spectra.counts[run] - total * probability)
-        information[np.ix_(at, at)] += total * (slope @ by.T)
+        information[at[:, None], at] += total * (slope @ by.T)
     return profiled(score, information, n_clean)
+
+
+@cache
+def _places_of(run: int, n_clean: int) -> np.ndarray:
+    """Places (6 + N_NOISE,) of what a run depends on: shared, its two, the noise."""
+    first = N_SHARED + N_PER_RUN * run
+    return np.r_[0:N_SHARED, first : first + N_PER_RUN, n_clean : n_clean + N_NOISE]
 
 
 def profiled(score, information, n_clean: int) -> tuple[np.ndarray, np.ndarray]:
