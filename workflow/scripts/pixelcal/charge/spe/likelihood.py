@@ -261,8 +261,10 @@ def release(theta, score, lowest, highest, free):
 
 
 @njit
-def climb(theta, spectra, max_iterations):
+def climb(theta, spectra, max_iterations, hopeless):
     """Climb from `theta` (p,) towards the maximum, at most `max_iterations` steps.
+
+    It ends after half of them where the deviance is still larger than `hopeless`.
 
     Returns
     -------
@@ -304,7 +306,8 @@ def climb(theta, spectra, max_iterations):
                 damping *= DAMPING_DOWN
             else:
                 damping *= DAMPING_UP
-        if damping > DAMPING_END:
+        too_slow = 2 * iterations >= max_iterations and deviance > hopeless
+        if damping > DAMPING_END or too_slow:
             break
     release(theta, score, lowest, highest, free)
     return theta, deviance, information, free, iterations, converged
@@ -325,7 +328,7 @@ def maximise(theta, spectra, group, moments):
         `goodness_of_fit.moment_table()`.
     """
     theta, deviance, information, free, iterations, converged = climb(
-        theta, spectra, MAX_ITERATIONS
+        theta, spectra, MAX_ITERATIONS, math.inf
     )
     uncertain = free.copy()
     uncertain[OPCT] = free[OPCT] or theta[OPCT] == 0.0
