@@ -144,6 +144,8 @@ def test_all_pixels_are_in_the_table_to_keep(page, camera):
         "DARK",
         "DARK_ERR",
         "DELAYED",
+        "CROSSTALK",
+        "CROSSTALK_ERR",
         "AP_DELAY",
         "LATE",
         "MISFIT",

@@ -13,8 +13,8 @@ import numpy as np
 
 from pixelcal.charge.report.products import Products
 from pixelcal.charge.spe.checks.cross_checks import MOMENTS_DIFFER, PEAKS_DIFFER, Check
-from pixelcal.charge.spe.columns import KINDS_OF_NUMBERS, NOISE
-from pixelcal.charge.spe.noise.late_charges import DECAY
+from pixelcal.charge.spe.columns import CROSSTALK, KINDS_OF_NUMBERS, NOISE
+from pixelcal.charge.spe.noise.late_charges import DECAY, DELAY
 from pixelcal.numerics.statistics import MEDIAN_ERROR, finite, median, robust_std
 from pixelcal.report.frame import packed
 from pixelcal.report.numbers import number, percent, with_error
@@ -140,9 +140,15 @@ def noise_rows(products: Products) -> list[list[str]]:
         has = use & (products.column("DARK") > 0)
         numbers = (rate * products.column(f"DARK{kind}")[has] for kind in KINDS_OF_NUMBERS)
         rows.insert(1, _noise_row("Dark counts (MHz)", *numbers))
+    if "DELAYED" in kinds:
+        has = use & (products.column("DELAYED") > 0)
+        numbers = (products.column(f"{CROSSTALK}{kind}")[has] for kind in KINDS_OF_NUMBERS)
+        rows.append(_noise_row("Crosstalk, prompt and delayed", *numbers))
     if kinds:
         none = np.array([math.nan])
+        delay = np.where(products.column("DELAYED") > 0, products.column("NOISE")[:, DELAY], 0.0)
         for words, values in (
+            ("Time constant of delayed crosstalk (windows)", delay),
             ("Delay of afterpulses (windows)", products.column("AP_DELAY")),
             ("Charge after an avalanche", products.column("LATE")),
             ("Decay of the pulse (windows)", products.column("NOISE")[:, DECAY]),
@@ -224,6 +230,6 @@ def values(products: Products) -> dict:
     """Packed columns (n,) of the page: both ways, the misfit, and the noise where there is any."""
     names = [f"{name}{kind}" for name in WAYS for kind in ("", "_ERR")]
     if shown_kinds(products):
-        names += [f"{name}{kind}" for name in NOISE for kind in ("", "_ERR")]
+        names += [f"{name}{kind}" for name in (*NOISE, CROSSTALK) for kind in ("", "_ERR")]
         names += ["AP_DELAY", "LATE"]
     return {name.lower(): packed(products.column(name), "f4") for name in [*names, "MISFIT"]}

@@ -13,6 +13,8 @@ SPECTRA_EXTENSION, FIT_EXTENSION, SPE_EXTENSION = "SPECTRA", "FIT", "SPE"
 
 SHARED = ("SIGMA_PED", "PE", "SIGMA_PE", "OPCT")
 NOISE = ("DARK", "AFTERPULSE", "DELAYED")
+CROSSTALK = "CROSSTALK"
+"""Prompt and delayed crosstalk together, which spectra tell better than either."""
 CROSS_CHECKS = ("PE_PEAKS", "PE_MOMENTS")
 PER_RUN = ("EPED", "LAMBDA")
 """What is fitted: quantities that all runs of a pixel share, the noise that the spectra show, the
@@ -62,7 +64,7 @@ def fit_dtype(n_runs: int, pedestal_nodes: int = 0) -> np.dtype:
         [
             ("PIXEL", "i2"),
             *shared,
-            *((f"{name}{kind}", "f8") for name in NOISE for kind in KINDS_OF_NUMBERS),
+            *((f"{name}{kind}", "f8") for name in (*NOISE, CROSSTALK) for kind in KINDS_OF_NUMBERS),
             ("AP_DELAY", "f8"),
             ("LATE", "f8"),
             ("NOISE", "f8", (N_NOISE,)),

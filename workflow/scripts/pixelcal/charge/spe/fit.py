@@ -157,7 +157,7 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
         return
     shape = 0.0 if noisy is None else _shape_error(noisy)
     fill_values(row, found.theta, found.covariance, systematic, shape)
-    fill_noise(row, noisy, common)
+    fill_noise(row, noisy, common, shape)
     row["STAT"], row["DOF"], row["PVALUE"], row["MISFIT"] = goodness(
         found, noisy, row["FLASHES"].sum()
     )

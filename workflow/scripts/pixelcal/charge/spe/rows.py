@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from pixelcal.charge.spe.columns import KINDS_OF_NUMBERS, NOISE, PER_RUN
+from pixelcal.charge.spe.columns import CROSSTALK, KINDS_OF_NUMBERS, NOISE, PER_RUN
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
-from pixelcal.charge.spe.noise.climb import noise_total
+from pixelcal.charge.spe.noise.climb import crosstalk_total, noise_total
 from pixelcal.charge.spe.noise.late_charges import (
     AFTERPULSE_DELAYS,
     late_charge,
@@ -64,8 +64,10 @@ def begin_row(row, counts, min_flashes: int) -> bool:
     return False
 
 
-def fill_noise(row, noisy, systematic) -> None:
+def fill_noise(row, noisy, systematic, shape_error: float) -> None:
     """Noise per window and per avalanche, with errors: 0 where there is none in the model.
+
+    All crosstalk, too, which is that of the flash alone where there is none.
 
     Parameters
     ----------
@@ -73,13 +75,20 @@ def fill_noise(row, noisy, systematic) -> None:
     noisy : NoisyMaximum, DarkRunFit, or None
     systematic : (p, p) float
         From the noise of the camera, in the parameters of `noisy`.
+    shape_error : float
+        As for `fill_values`, which comes first.
     """
     row["NOISE"], row["LATE"] = 0.0, 0.0
     for name in NOISE:
         for kind in KINDS_OF_NUMBERS:
             row[f"{name}{kind}"] = 0.0
+    for kind in KINDS_OF_NUMBERS:
+        row[f"{CROSSTALK}{kind}"] = row[f"OPCT{kind}"]
     if noisy is None:
         return
+    row[CROSSTALK], row[f"{CROSSTALK}_ERR"] = crosstalk_total(noisy.theta, noisy.covariance)
+    _, common = crosstalk_total(noisy.theta, systematic)
+    row[f"{CROSSTALK}_SYS"] = math.hypot(common, shape_error * row[CROSSTALK])
     row["NOISE"] = noisy.theta[N_SHARED:N_COMMON]
     for name, kind in zip(NOISE, KINDS, strict=True):
         row[name], row[f"{name}_ERR"] = noise_total(kind, noisy.theta, noisy.covariance)

@@ -144,6 +144,9 @@ def _take_off_lamp(rows: np.ndarray, checks: RunChecks) -> None:
         step = np.zeros(covariance.shape[:2])
         step[:, at_opct], step[:, at_light] = opct_change, light_change
         covariance += step[:, :, None] * step[:, None, :]
+    of_all = rows["CROSSTALK_ERR"][valid] ** 2 + sum(change**2 for change, _ in changes)
+    rows["CROSSTALK"][valid] += right[0] - opct
+    rows["CROSSTALK_ERR"][valid] = np.sqrt(of_all)
     error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     rows["OPCT"][valid], rows["LAMBDA"][valid] = right
     rows["OPCT_ERR"][valid], rows["LAMBDA_ERR"][valid] = error[:, at_opct], error[:, at_light]

@@ -21,12 +21,13 @@ from pixelcal.charge.spe.dark_run.spectrum import (
     likelihood,
 )
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, V_PE, V_PED
-from pixelcal.charge.spe.noise.climb import climb_within, penalised
+from pixelcal.charge.spe.noise.climb import climb_within, is_at_edge, penalised
 from pixelcal.charge.spe.noise.evidence import noise_pulls, profiled
 from pixelcal.charge.spe.noise.fit import DOUBTFUL_SIGMA, KEPT_SIGMA, START, TRIED_SIGMA
-from pixelcal.charge.spe.noise.late_charges import DECAY, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import DECAY, DELAY, N_NOISE
 from pixelcal.charge.spe.noise.priors import (
     DECAY_PRIOR,
+    DELAY_PRIOR,
     KINDS,
     asked_and_possible,
     general_prior,
@@ -83,8 +84,7 @@ class DarkRunFit(NamedTuple):
         """Whether some noise, or the decay of the pulse, is as large as it may be, or as small."""
         if not self.kinds:
             return False
-        value, inside = self.theta[N_SHARED:N_COMMON], self.free[N_SHARED:N_COMMON]
-        return not (inside[DECAY] and (inside | (value == 0.0)).all())
+        return is_at_edge(self.theta[N_SHARED:N_COMMON], self.free[N_SHARED:N_COMMON])
 
     @property
     def n_noise(self) -> int:
@@ -168,7 +168,7 @@ def _explain(problem: Problem, moments, allowed, more_starts) -> DarkRunFit:
     if not possible or not (asked or _is_followed(found, problem, possible)):
         return found
     theta = found.theta.copy()
-    theta[N_SHARED + DECAY] = DECAY_PRIOR
+    theta[N_SHARED + DECAY], theta[N_SHARED + DELAY] = DECAY_PRIOR, DELAY_PRIOR
     for kind in possible:
         theta[N_SHARED + np.array(KINDS[kind])] = START / len(KINDS[kind])
     more = _finish(_ascend(theta, problem, possible, MAX_ITERATIONS), problem, possible, moments)

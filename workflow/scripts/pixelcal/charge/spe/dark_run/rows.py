@@ -89,7 +89,7 @@ def _fit_row(row, counts, start, width, dark, options: SpeOptions, moments) -> N
         row["STATUS"] = int(ChargeStatus.NOT_CONVERGED)
         return
     fill_values(row, found.theta, found.covariance, np.zeros_like(found.covariance), 0.0)
-    fill_noise(row, fitted if fitted.kinds else None, np.zeros_like(fitted.covariance))
+    fill_noise(row, fitted if fitted.kinds else None, np.zeros_like(fitted.covariance), 0.0)
     _fill_pedestal(row, fitted)
     row["STAT"], row["DOF"], row["PVALUE"], row["MISFIT"] = goodness(
         found, fitted, row["FLASHES"].sum()

@@ -20,7 +20,7 @@ from scipy.special import xlogy
 from pixelcal.charge.spe.dark_run.pedestal import Pedestal
 from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
-from pixelcal.charge.spe.noise.late_charges import DECAY
+from pixelcal.charge.spe.noise.late_charges import DECAY, DELAY
 from pixelcal.charge.spe.noise.spectrum import (
     BINS_PER_PE,
     FLOOR,
@@ -173,7 +173,8 @@ def model_runs(parameters, noise, spectra: Spectra) -> tuple[np.ndarray, np.ndar
     shared[V_PED] = pedestal.variance_of_noise
     per_run[:, 0] -= pedestal.mean
     late = np.array(noise.late, float)
-    late[DECAY] = late[DECAY] or 1.0  # of no use without late avalanches, but a time
+    for time in (DECAY, DELAY):
+        late[time] = late[time] or 1.0  # of no use without late avalanches, but a time
     theta = np.concatenate([shared, late, pedestal.rate, per_run.ravel()])
     followed = bool(np.any(noise.late))
     probability, gradient = bin_probabilities(theta, bins, frequencies(bins, pedestal), followed)

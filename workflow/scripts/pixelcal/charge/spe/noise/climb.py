@@ -19,7 +19,7 @@ from pixelcal.charge.spe.likelihood import (
     release,
 )
 from pixelcal.charge.spe.model import N_SHARED, OPCT, PE, V_PED
-from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, DELAY, DELAYED, N_NOISE
 from pixelcal.charge.spe.noise.priors import (
     KINDS,
     CameraNoise,
@@ -35,8 +35,8 @@ have more than the third. With still fewer one sees what a Fourier transform lea
 MARGIN_BELOW, MARGIN_ABOVE = 6.0, 3.0
 """Empty bins around the data, in widths of the pedestal and in photoelectrons."""
 
-LOWEST = {DECAY: 0.02}
-HIGHEST = {DARK: 5.0, DECAY: 2.0}
+LOWEST = {DECAY: 0.02, DELAY: 0.02}
+HIGHEST = {DARK: 5.0, DECAY: 2.0, DELAY: 5.0}
 HIGHEST_FOLLOWING = 0.7
 """Of afterpulses and delayed avalanches of each time constant."""
 
@@ -65,8 +65,7 @@ class NoisyMaximum(NamedTuple):
     @property
     def is_at_edge(self) -> bool:
         """Whether some noise, or the decay of the pulse, is as large as it may be, or as small."""
-        value, inside = self.theta[N_SHARED:N_COMMON], ~self.at_limit[N_SHARED:N_COMMON]
-        return not (inside[DECAY] and (inside | (value == 0.0)).all())
+        return is_at_edge(self.theta[N_SHARED:N_COMMON], ~self.at_limit[N_SHARED:N_COMMON])
 
     @property
     def n_noise(self) -> int:
@@ -101,11 +100,28 @@ class NoisyMaximum(NamedTuple):
         )  # fmt: skip
 
 
+def is_at_edge(noise, inside) -> bool:
+    """Whether some noise (N_NOISE,), or the decay of the pulse, is not `inside` its limits.
+
+    There may be no noise, and any delay.
+    """
+    return not np.delete(inside | (noise == 0.0), DELAY).all()
+
+
 def noise_total(kind: str, theta, covariance) -> tuple[float, float]:
     """How much there is of a kind of noise, over all delays, and its error by a covariance."""
-    place = N_SHARED + np.array(KINDS[kind])
-    variance = covariance[np.ix_(place, place)].sum()
-    return float(theta[place].sum()), math.sqrt(max(variance, 0.0))
+    return sum_of(N_SHARED + np.array(KINDS[kind]), theta, covariance)
+
+
+def crosstalk_total(theta, covariance) -> tuple[float, float]:
+    """Prompt and delayed crosstalk together, and the error of the sum by a covariance."""
+    return sum_of(np.array([OPCT, N_SHARED + DELAYED]), theta, covariance)
+
+
+def sum_of(places, theta, covariance) -> tuple[float, float]:
+    """Sum of the parameters at some places, and its error by a covariance (p, p)."""
+    variance = covariance[np.ix_(places, places)].sum()
+    return float(theta[places].sum()), math.sqrt(max(variance, 0.0))
 
 
 def without_noise(values) -> np.ndarray:

@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 from pixelcal.charge.spe.model import OPCT, PE, V_PE
-from pixelcal.charge.spe.noise.late_charges import AFTERPULSE, DARK, DECAY, DELAYED
+from pixelcal.charge.spe.noise.late_charges import AFTERPULSE, DARK, DECAY, DELAY, DELAYED
 from pixelcal.numerics.jit import njit
 
 ROUNDS, SMALL_STEP = 12, 1e-13
@@ -113,7 +113,8 @@ def exponents(theta, noise, late, frequency, flash, flash_by, dark, dark_by):
     pe, v_pe, opct = theta[PE], theta[V_PE], theta[OPCT]
     n_shared = theta.shape[0]
     rate, decay = noise[DARK], noise[DECAY]
-    delayed = late.delayed @ noise[DELAYED : DELAYED + late.delayed.shape[1]]
+    delayed = late.delayed * noise[DELAYED]
+    delayed_by_delay = late.delayed_by_delay * noise[DELAYED]
     after = late.afterpulses @ noise[AFTERPULSE : AFTERPULSE + late.afterpulses.shape[1]]
     terms = borel_terms(opct)
     of_inside, of_before = np.empty((2, late.dwell.shape[0]), np.complex128)
@@ -148,8 +149,8 @@ def exponents(theta, noise, late, frequency, flash, flash_by, dark, dark_by):
             flash_by[V_PE, k] += weight * by_v_pe
             flash_by[OPCT, k] += weight * by_opct
             flash_by[n_shared + DECAY, k] += weight * by_decay
-            for i in range(late.delayed.shape[1]):
-                flash_by[n_shared + DELAYED + i, k] += late.delayed[j, i] * fall
+            flash_by[n_shared + DELAYED, k] += late.delayed[j] * fall
+            flash_by[n_shared + DELAY, k] += delayed_by_delay[j] * fall
             # A dark count that began before the window.
             a, value = late.before[j], of_before[j]
             slope = value / (1.0 - opct * value)

@@ -17,12 +17,14 @@ from pixelcal.charge.spe.likelihood import Maximum, Spectra, is_at_limit
 from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise.climb import NoisyMaximum, ascend, maximise, regrouped
 from pixelcal.charge.spe.noise.evidence import noise_evidence, noise_pulls
-from pixelcal.charge.spe.noise.late_charges import DECAY, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import DECAY, DELAY, N_NOISE
 from pixelcal.charge.spe.noise.priors import (
     DECAY_PRIOR,
+    DELAY_PRIOR,
     KINDS,
     CameraNoise,
     asked_and_possible,
+    fitted_noise,
     general_prior,
     linear,
 )
@@ -140,7 +142,7 @@ def fit_with(camera: CameraNoise, spectra: Spectra, clean, asked, moments) -> No
     """The fit of a pixel with the noise of its camera, and with what is `asked` for."""
     kinds = tuple(kind for kind in KINDS if kind in camera.kinds or kind in asked)
     theta = _with_noise(clean, kinds, DECAY_PRIOR)
-    typical = np.concatenate([KINDS[kind] for kind in camera.kinds] + [[DECAY]]).astype(int)
+    typical = np.flatnonzero(fitted_noise(camera.kinds))
     theta[N_SHARED + typical] = linear(camera.prior.centre)[typical]
     return maximise(theta, spectra, kinds, camera.prior, moments)
 
@@ -217,7 +219,7 @@ def _plain(theta) -> np.ndarray:
 def _with_noise(theta, kinds, decay: float) -> np.ndarray:
     """A start (N_COMMON + 2 R,) at a fit without noise (4 + 2 R,)."""
     noise = np.zeros(N_NOISE)
-    noise[DECAY] = decay
+    noise[DECAY], noise[DELAY] = decay, DELAY_PRIOR
     for kind in kinds:
         noise[KINDS[kind]] = START / len(KINDS[kind])
     return np.r_[theta[:N_SHARED], noise, theta[N_SHARED:]]

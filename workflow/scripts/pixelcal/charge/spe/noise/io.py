@@ -19,13 +19,13 @@ from pixelcal.io.tables import as_rows, read_columns, table_hdu, write_fits
 
 EXTENSION = "NOISE"
 CARDS = {"dark_counts": "HASDARK", "afterpulses": "HASAFTER", "delayed_crosstalk": "HASDELAY"}
-NAMES = ("DARK", "LOG_DECAY", "AFTERPULSE_FAST", "AFTERPULSE_SLOW", "DELAYED")
+NAMES = ("DARK", "LOG_DECAY", "AFTERPULSE_FAST", "AFTERPULSE_SLOW", "DELAYED", "LOG_DELAY")
 
 
 def write_noise(path: str | Path, learnt: LearntNoise, cards: list[tuple], date) -> None:
     """Write the noise of a camera: a row for each parameter, in the order of the fit.
 
-    Columns: NAME; MEAN of the camera (the natural logarithm for the decay of the pulse), its
+    Columns: NAME; MEAN of the camera (the natural logarithm for times), its
     MEAN_ERR and COVARIANCE; SPREAD, the standard deviation of the pixels; all 0 of noise that the
     pixels do not show. HASDARK, HASAFTER and HASDELAY say which kinds every pixel has.
     """

@@ -7,11 +7,14 @@ time constant `decay` and begins at t leaves, relative to a pulse of the flash,
     A(t) = exp(t / decay),                                            t < 0
 
 (charges of an exponential pulse in a gate; for SiPM charge spectra Rolph et al. 2023). Dark counts
-come at any time. Afterpulses and delayed crosstalk follow an avalanche of the flash by a delay
-whose density is a sum of exponentials of fixed time constants, each with its weight: however the
-delays are distributed, some sum is near, and the likelihood is smooth in all that is fitted. The
-cell of an afterpulse has recovered by 1 - exp(-delay / decay): it recharges as its pulse decays.
-Its charge is that fraction, and so is its crosstalk, which grows with the carriers.
+come at any time. Afterpulses follow an avalanche of the flash by a delay whose density is a sum of
+exponentials of fixed time constants, each with its weight: however the delays are distributed,
+some sum is near, and the likelihood is smooth in all that is fitted. The cell of an afterpulse has
+recovered by 1 - exp(-delay / decay): it recharges as its pulse decays. Its charge is that fraction,
+and so is its crosstalk, which grows with the carriers.
+
+Delayed crosstalk has one exponential, whose time constant is fitted: with a wrong one, half of the
+delayed crosstalk would pass for prompt.
 """
 
 from __future__ import annotations
@@ -23,18 +26,16 @@ import numpy as np
 
 AFTERPULSE_DELAYS = (0.1, 0.5)
 """Time constants of afterpulses: of fast and slow traps, against windows of different length."""
-DELAYED_DELAYS = (0.3,)
-"""Of delayed crosstalk. What comes earlier has nearly the whole charge: it is seen as crosstalk."""
-N_AFTERPULSE, N_DELAYED = len(AFTERPULSE_DELAYS), len(DELAYED_DELAYS)
+N_AFTERPULSE = len(AFTERPULSE_DELAYS)
 
 DARK, DECAY = 0, 1
 AFTERPULSE = 2
 DELAYED = AFTERPULSE + N_AFTERPULSE
-N_NOISE = DELAYED + N_DELAYED
+DELAY = DELAYED + 1
+N_NOISE = DELAY + 1
 """Parameters of the noise, in this order: mean number of dark counts that begin in a window; decay
-of the pulse; mean number of afterpulses, and of delayed avalanches, that an avalanche has within
-the window, one for each time constant."""
-
+of the pulse; mean number of afterpulses that an avalanche has within the window, one for each time
+constant; mean number of delayed avalanches, and their time constant."""
 
 N_NODES = 64
 """Of integrals of the relative charge itself."""
@@ -50,7 +51,7 @@ class LateCharges(NamedTuple):
     dwell : (n,) float, time in the window that a node stands for
     dwell_before : (n,) float, time before it, in units of `decay`
     afterpulses : (n, N_AFTERPULSE) float, fraction of the afterpulses of each time constant
-    delayed : (n, N_DELAYED) float
+    delayed, delayed_by_delay : (n,) float, fraction of the delayed avalanches, and its derivative
     """
 
     inside: np.ndarray
@@ -64,10 +65,14 @@ class LateCharges(NamedTuple):
     dwell_before: np.ndarray
     afterpulses: np.ndarray
     delayed: np.ndarray
+    delayed_by_delay: np.ndarray
 
 
-def late_charges(decay: float, n: int) -> LateCharges:
-    """The relative charges that late avalanches leave, at `n` nodes (Gauss and Legendre)."""
+def late_charges(decay: float, delay: float, n: int) -> LateCharges:
+    """The relative charges that late avalanches leave, at `n` nodes (Gauss and Legendre).
+
+    `decay` is that of the pulse, `delay` the time constant of delayed crosstalk.
+    """
     time, weight = nodes(n)
     whole = -np.expm1(-1.0 / decay)
     fraction = np.exp(-(1.0 - time) / decay)
@@ -77,6 +82,8 @@ def late_charges(decay: float, n: int) -> LateCharges:
     missing = np.exp(-time / decay)
     recovered = (1.0 - missing) * inside
     recovered_by_decay = (1.0 - missing) * inside_by_decay - missing * time / decay**2 * inside
+    delayed = delay_fractions(time, weight, (delay,))[:, 0]
+    by_delay = (time - delay + 1.0 / np.expm1(1.0 / delay)) / delay**2
     return LateCharges(
         inside,
         recovered,
@@ -88,7 +95,8 @@ def late_charges(decay: float, n: int) -> LateCharges:
         weight,
         weight / time,
         delay_fractions(time, weight, AFTERPULSE_DELAYS),
-        delay_fractions(time, weight, DELAYED_DELAYS),
+        delayed,
+        delayed * by_delay,
     )
 
 
@@ -123,8 +131,8 @@ def mean_delay(weights, constants) -> np.ndarray:
 
 def late_charge(noise, opct: float) -> float:
     """Mean charge of the afterpulses and delayed crosstalk of an avalanche, over its own."""
-    late = late_charges(float(noise[DECAY]), N_NODES)
+    late = late_charges(float(noise[DECAY]), float(noise[DELAY]), N_NODES)
     after = late.afterpulses @ noise[AFTERPULSE:DELAYED]
-    delayed = late.delayed @ noise[DELAYED:]
+    delayed = late.delayed * noise[DELAYED]
     whole = late.inside / (1.0 - opct)
     return float(after @ (late.recovered + opct * late.recovery * whole) + delayed @ whole)

@@ -16,7 +16,7 @@ from pixelcal.charge.spe.model import N_SHARED, V_PED
 from pixelcal.charge.spe.noise.climb import regrouped
 from pixelcal.charge.spe.noise.evidence import noise_evidence
 from pixelcal.charge.spe.noise.fit import DECAY_STARTS, START, TRIED_SIGMA, explain
-from pixelcal.charge.spe.noise.late_charges import DECAY, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import DECAY, DELAY, N_NOISE
 from pixelcal.charge.spe.noise.population import (
     MAX_ITERATIONS,
     UNUSUAL_SIGMA,
@@ -26,7 +26,14 @@ from pixelcal.charge.spe.noise.population import (
     gain_of,
     unusual,
 )
-from pixelcal.charge.spe.noise.priors import DECAY_PRIOR, KINDS, CameraNoise, linear, logarithmic
+from pixelcal.charge.spe.noise.priors import (
+    DECAY_PRIOR,
+    DELAY_PRIOR,
+    KINDS,
+    CameraNoise,
+    linear,
+    logarithmic,
+)
 from pixelcal.charge.spe.noise.spectrum import N_COMMON, goodness_of_fit
 from pixelcal.charge.spe.search import LIGHT_EVIDENCE, fit_pixel, other_starts
 from pixelcal.numerics.goodness_of_fit import moment_table
@@ -188,7 +195,7 @@ def _starts(teachers, allowed, moments) -> list[np.ndarray]:
         if noisy is not None and noisy.converged:
             found.append(logarithmic(noisy.theta[N_SHARED:N_COMMON]))
     little = np.full(N_NOISE, START)
-    little[DECAY] = DECAY_PRIOR
+    little[DECAY], little[DELAY] = DECAY_PRIOR, DELAY_PRIOR
     starts = [linear(np.median(found, axis=0))] if found else [little]
     for decay in DECAY_STARTS:
         starts.append(np.maximum(starts[0], 0.2 * little))

@@ -3,8 +3,8 @@
 First the noise m that all pixels share is fitted, each with a gain and light of its own: a climb
 as of one pixel, in which the other parameters of each pixel are eliminated (Schur complement).
 
-Then, of a pixel i whose noise is normal around m with variances D, the decay of the pulse by its
-logarithm, the likelihood near m is a parabola with score g_i and information S_i, and
+Then, of a pixel i whose noise is normal around m with variances D, times by their logarithms,
+the likelihood near m is a parabola with score g_i and information S_i, and
 
     u_i = (1 + S_i D)^-1 g_i,    W_i = S_i (1 + D S_i)^-1
 
@@ -29,9 +29,10 @@ from pixelcal.charge.spe.likelihood import (
 from pixelcal.charge.spe.likelihood import limits as clean_limits
 from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise.climb import noise_limits, step_within
-from pixelcal.charge.spe.noise.late_charges import DECAY, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import DELAY, N_NOISE
 from pixelcal.charge.spe.noise.priors import (
     KINDS,
+    LOGARITHMIC,
     CameraNoise,
     NoisePrior,
     fitted_noise,
@@ -230,19 +231,23 @@ def camera_noise(shared: Shared, kinds) -> CameraNoise:
     slope = slope_of_logarithm(shared.noise)
     score = shared.score / slope
     information = shared.information / np.outer(slope, slope)
-    variance = _variances(score, information, fitted)
+    # How crosstalk is delayed is a property of the kind of sensor: no scatter is fitted.
+    scatters = fitted & (np.arange(N_NOISE) != DELAY)
+    variance = _variances(score, information, scatters)
     _, left = _marginal(score, information, variance)
     inner = np.ix_(fitted, fitted)
     systematic = np.zeros((N_NOISE, N_NOISE))
     systematic[inner] = np.linalg.inv((left.sum(axis=0) + general.precision)[inner])
     centre = logarithmic(shared.noise)
-    least = (LEAST_SPREAD * np.where(np.arange(N_NOISE) == DECAY, 1.0, centre + START)) ** 2
+    least = (
+        LEAST_SPREAD * np.where(np.isin(np.arange(N_NOISE), LOGARITHMIC), 1.0, centre + START)
+    ) ** 2
     precision = np.where(fitted, 1.0 / np.maximum(variance, least), np.diag(general.precision))
     prior = NoisePrior(np.where(fitted, centre, general.centre), np.diag(precision))
     return CameraNoise(tuple(kinds), prior, systematic)
 
 
-def _variances(score, information, fitted) -> np.ndarray:
+def _variances(score, information, scatters) -> np.ndarray:
     """Variances (N_NOISE,) of the pixels, by Fisher scoring of their marginal likelihood."""
     variance = np.zeros(N_NOISE)
     for _ in range(MAX_VARIANCE_STEPS):
@@ -250,7 +255,7 @@ def _variances(score, information, fitted) -> np.ndarray:
         at = np.diagonal(left, axis1=1, axis2=2)
         excess, curvature = np.sum(pull**2 - at, axis=0), np.sum(at**2, axis=0)
         change = np.divide(excess, curvature, out=np.zeros(N_NOISE), where=curvature > 0)
-        variance = np.where(fitted, np.maximum(variance + 0.5 * change, 0.0), 0.0)
+        variance = np.where(scatters, np.maximum(variance + 0.5 * change, 0.0), 0.0)
     return variance
 
 

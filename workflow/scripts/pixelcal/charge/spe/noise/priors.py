@@ -7,18 +7,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.noise.late_charges import AFTERPULSE, DARK, DECAY, DELAYED, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import AFTERPULSE, DARK, DECAY, DELAY, DELAYED, N_NOISE
 
 KINDS = {
     "dark_counts": [DARK],
     "afterpulses": list(range(AFTERPULSE, DELAYED)),
-    "delayed_crosstalk": list(range(DELAYED, N_NOISE)),
+    "delayed_crosstalk": [DELAYED],
 }
-"""Parameters of each kind of noise."""
+"""How much there is of each kind of noise."""
+
+LOGARITHMIC = [DECAY, DELAY]
+"""Parameters whose logarithm has a normal prior: times."""
 
 DECAY_PRIOR, DECAY_SPREAD = 0.25, 0.7
 """Decay of the pulse: a log-normal prior, a factor of 2 to each side. Charges say little about it
 where there is little noise, and then little depends on it."""
+DELAY_PRIOR, DELAY_SPREAD = 0.3, 0.7
+"""Time constant of delayed crosstalk, likewise."""
 FOLLOWING_SCALE = {"afterpulses": 0.2, "delayed_crosstalk": 0.03}
 """Standard deviation of a normal prior of each weight, per avalanche: SiPMs have less. It decides
 where charges say as little about delayed crosstalk as for pulses that are much shorter than the
@@ -37,7 +42,7 @@ def asked_and_possible(allowed, kinds=tuple(KINDS)) -> tuple[tuple[str, ...], tu
 
 
 class NoisePrior(NamedTuple):
-    """A normal prior of the noise of a pixel: of `logarithmic` noise, the decay by its logarithm.
+    """A normal prior of the noise of a pixel: of `logarithmic` noise, times by their logarithm.
 
     centre : (N_NOISE,) float
     precision : (N_NOISE, N_NOISE) float, inverse of the covariance; 0 where nothing is known
@@ -72,23 +77,23 @@ class CameraNoise(NamedTuple):
 
 
 def logarithmic(noise) -> np.ndarray:
-    """Noise (..., N_NOISE) with the logarithm of the decay in place of the decay."""
+    """Noise (..., N_NOISE) with the logarithms of times in place of the times."""
     changed = np.array(noise, float)
-    changed[..., DECAY] = np.log(changed[..., DECAY])
+    changed[..., LOGARITHMIC] = np.log(changed[..., LOGARITHMIC])
     return changed
 
 
 def linear(noise) -> np.ndarray:
     """Inverse of `logarithmic`."""
     changed = np.array(noise, float)
-    changed[..., DECAY] = np.exp(changed[..., DECAY])
+    changed[..., LOGARITHMIC] = np.exp(changed[..., LOGARITHMIC])
     return changed
 
 
 def slope_of_logarithm(noise) -> np.ndarray:
     """Derivatives (N_NOISE,) of `logarithmic` by the noise."""
     slope = np.ones(N_NOISE)
-    slope[DECAY] = 1.0 / noise[DECAY]
+    slope[LOGARITHMIC] = 1.0 / noise[LOGARITHMIC]
     return slope
 
 
@@ -97,7 +102,7 @@ def fitted_noise(kinds) -> np.ndarray:
     fitted = np.zeros(N_NOISE, bool)
     for kind in kinds:
         fitted[KINDS[kind]] = True
-    fitted[DECAY] = bool(kinds)
+    fitted[DECAY], fitted[DELAY] = bool(kinds), "delayed_crosstalk" in kinds
     return fitted
 
 
@@ -105,6 +110,7 @@ def general_prior() -> NoisePrior:
     """Of any SiPM: the decay within a factor of 2, not more that follows than SiPMs have."""
     centre, precision = np.zeros(N_NOISE), np.zeros(N_NOISE)
     centre[DECAY], precision[DECAY] = math.log(DECAY_PRIOR), DECAY_SPREAD**-2
+    centre[DELAY], precision[DELAY] = math.log(DELAY_PRIOR), DELAY_SPREAD**-2
     for kind, scale in FOLLOWING_SCALE.items():
         precision[KINDS[kind]] = scale**-2
     return NoisePrior(centre, np.diag(precision))

@@ -3,6 +3,7 @@
 // Column and name of each.
 const WAYS = [["pe_peaks", "the peaks"], ["pe_moments", "mean and variance"]];
 const NOISE = [["dark", "Dark counts per window"], ["afterpulse", "Afterpulses per avalanche"], ["delayed", "Delayed crosstalk per avalanche"]];
+const ALL_CROSSTALK = "Crosstalk, prompt and delayed";
 const HAS_WAYS = element("ways") !== null, HAS_NOISE = "dark" in data.exposures[0].values;
 
 // In per cent of the gain of the fit.
@@ -21,6 +22,7 @@ const check_quantities = [
   ]) : []),
   ...(HAS_NOISE ? [
     ...NOISE.map(([key, label]) => ({key, group: "Noise", label, unit: "", digits: 3})),
+    {key: "crosstalk", group: "Noise", label: ALL_CROSSTALK, unit: "", digits: 4},
     {key: "late", group: "Noise", label: "Charge after an avalanche", unit: "", digits: 3},
   ] : []),
 ];
@@ -32,6 +34,7 @@ function check_rows(exposure, row) {
   if (!HAS_NOISE) return [ways, []];
   return [ways, [
     ...NOISE.filter(([key]) => value(key) > 0).map(([key, words]) => [words, pair(key, 3)]),
+    ...(value("delayed") > 0 ? [[ALL_CROSSTALK, pair("crosstalk", 4)]] : []),
     ...(value("afterpulse") > 0 ? [["Delay of afterpulses (windows)", fixed(value("ap_delay"), 2)]] : []),
     ...(value("late") > 0 ? [["Charge after an avalanche", fixed(value("late"), 4)]] : []),
   ]];
@@ -42,8 +45,9 @@ function check_columns(exposure) {
   const held = key => column(exposure, key), valid = held("pe"), zero = each(row => Number.isFinite(valid[row]) ? 0 : NaN);
   const noise = key => HAS_NOISE ? held(key) : key === "ap_delay" ? each(() => NaN) : zero;
   const both = (key, of) => [[key.toUpperCase(), of(key)], [`${key}_err`.toUpperCase(), of(`${key}_err`)]];
+  const crosstalk = key => held(HAS_NOISE ? key : key.replace("crosstalk", "opct"));
   return [
-    ...WAYS.flatMap(([key]) => both(key, held)), ...NOISE.flatMap(([key]) => both(key, noise)),
+    ...WAYS.flatMap(([key]) => both(key, held)), ...NOISE.flatMap(([key]) => both(key, noise)), ...both("crosstalk", crosstalk),
     ["AP_DELAY", noise("ap_delay")], ["LATE", noise("late")], ["MISFIT", held("misfit")],
   ];
 }
