@@ -27,8 +27,10 @@ from helpers.sstcam_runs import table, write_run
 
 from pixelcal.charge.history.epochs import check_on_map
 from pixelcal.charge.history.epochs import read_epochs as read_sets
+from pixelcal.charge.resolution.scan import scan_runs
 from pixelcal.charge.runs.run_table import read_run_table
 from pixelcal.energy.events.order import Repeats, add_repeats, check_repeats
+from pixelcal.energy.events.ready_spectra import read_ready_spectra
 from pixelcal.energy.history.epochs import read_epochs
 from pixelcal.energy.lines import COLUMNS, check_in_range, read_lines
 from pixelcal.energy.prior import read_prior
@@ -514,6 +516,19 @@ def test_a_column_that_may_be_two_is_refused(header, words, tmp_path):
         scan_of(tmp_path, "a,1,9,0.1,0.1,1", header=header)
 
 
+@pytest.mark.parametrize(
+    ("measured", "told"),
+    [((1.0, 2.1, 3.9), ""), ((1.0, 20.0, 4.0), "run b: n_ph_meas 20 for n_ph 2 is 10 times")],
+)
+def test_light_that_was_mistyped_is_told(measured, told, caplog):
+    """Ten times the light made the charge resolution of one run miss the requirement."""
+    scan_runs(
+        {"name": name, "n_ph": n_ph, "n_ph_meas": meas}
+        for name, n_ph, meas in zip("abc", (1.0, 2.0, 4.0), measured, strict=True)
+    )
+    assert told in caplog.text and bool(told) == bool(caplog.text)
+
+
 DARK, LIGHT = charge.LIGHTS
 
 
@@ -663,8 +678,8 @@ def test_two_units_are_one_line(tmp_path):
     [
         row("run: 010", "010 means 8", id="octal"),
         row("run: 12:30:00", "12:30:00 means 45000", id="sexagesimal"),
-        row("run: !!binary aGVsbG8=", "run: is of a type of YAML", id="binary"),
-        row("pixels: !!set {1, 2}", "pixels: is of a type of YAML", id="set"),
+        row("run: !!binary aGVsbG8=", "line 1: is of the YAML type binary", id="binary"),
+        row("pixels: !!set {1, 2}", "line 1: is of the YAML type set", id="set"),
         row("date: '2026-02-31'", "'2026-02-31' is not a date", id="31 February"),
         row("events: {files: [loop.fits]}", "'loop.fits' does not exist", id="a circle of links"),
     ],
@@ -690,3 +705,50 @@ def test_configurations_that_are_refused(text, words, tmp_path, monkeypatch):
 def test_configurations_that_look_alike_are_taken(text, tmp_path):
     (tmp_path / "own.yaml").write_text(text)
     configuration.check_yaml(tmp_path / "own.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("title: !!binary aGVsbG8=\n", "YAML type binary"), ("title: 2025-01-01\n", 'title: "2025')],
+)
+def test_instrument_files_of_other_types_are_refused(text, words, tmp_path):
+    (tmp_path / "my.yaml").write_text(text)
+    schema = configuration.read_schema(PROJECT / "workflow/schemas/config.schema.yaml")
+    with pytest.raises(InputError, match=words):
+        configuration.resolve({"instrument": str(tmp_path / "my.yaml")}, schema)
+
+
+# --- ready spectra --------------------------------------------------------------------------------
+
+
+def spectra_file(path, counts, detnum, names=("SPECTRA",)):
+    """Ready spectra: a table for each name."""
+    hdus = [fits.PrimaryHDU()]
+    for name in names:
+        columns = [fits.Column("DETNUM", "I", array=detnum)]
+        columns.append(fits.Column("COUNTS", f"{counts.shape[1]}J", array=counts))
+        hdus.append(fits.BinTableHDU.from_columns(columns, name=name))
+        hdus[-1].header["EXPOSURE"] = 1000.0
+    fits.HDUList(hdus).writeto(path)
+    return path
+
+
+def read_spectra(*paths):
+    return read_ready_spectra(paths, ECLAIRS.layouts["spectra"], ECLAIRS)
+
+
+def test_the_same_spectra_in_another_order_are_refused(tmp_path):
+    counts, pixel = np.random.default_rng(1).poisson(3, (4, 1024)), np.arange(4)
+    one = spectra_file(tmp_path / "a.fits", counts, pixel)
+    other = spectra_file(tmp_path / "b.fits", counts[::-1], pixel[::-1])
+    assert np.array_equal(read_spectra(other).counts, counts)
+    with pytest.raises(InputError, match="holds the same counts"):
+        read_spectra(one, other)
+
+
+@pytest.mark.parametrize("names", [("BAD", "GOOD"), ("SPECTRA", "SPECTRA")])
+def test_two_tables_of_spectra_are_refused(names, tmp_path):
+    counts = np.random.default_rng(1).poisson(3, (4, 1024))
+    path = spectra_file(tmp_path / "a.fits", counts, np.arange(4), names)
+    with pytest.raises(InputError, match="2 tables hold DETNUM and COUNTS"):
+        read_spectra(path)

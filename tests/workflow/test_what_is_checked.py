@@ -10,6 +10,7 @@ from pixelcal import status
 from pixelcal.charge.extraction import charges, checks, copies, dark_runs
 from pixelcal.charge.extraction import io as charge_io
 from pixelcal.charge.report import model as spe_model
+from pixelcal.charge.resolution import scan
 from pixelcal.charge.runs import run_table
 from pixelcal.charge.spe import fit as spe_fit
 from pixelcal.charge.spe.checks import cross_checks, run_checks, run_gains
@@ -189,6 +190,7 @@ SAID = {
         f"more than {per_cent(charges.MOST_PIXELS)} of the pixels, {charges.FEWEST_PIXELS} at",
         f"more than {per_cent(dark_runs.WARN_LIGHT)} of the pulse, by {dark_runs.SIGMA:g} standard",
         f"| the same | more than {per_cent(dark_runs.MOST_LIGHT)} | refused",
+        f"a factor of {scan.MOST_APART:g}, with {scan.FEWEST_RUNS} runs or more",
         f"above {run_table.MOST_PER_NS:g} p.e./ns, or below {run_table.LEAST_PER_NS * 1e6:g} kHz",
         f"more than {per_cent(checks.MANY_LOST)} of a run",
         f"more than {charges.FEW_NOT_FINITE} flashes and more than"

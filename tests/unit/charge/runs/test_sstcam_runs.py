@@ -211,12 +211,12 @@ def test_a_table_of_runs(tmp_path):
 
 def test_the_table_of_a_scan_is_ordered_by_what_was_measured(tmp_path):
     header = "nsb,name,n_ph,n_ph_meas,nsb_meas,remark"
-    folder = table(tmp_path / "lab", "0,a,10,12,0.1,x", "125,b,11,11.5,0.2,", header=header)
+    folder = table(tmp_path / "lab", "0,a,10,12,0.1,x", "0.125,b,11,11.5,0.2,", header=header)
     (folder / "a.h5").touch()
     (folder / "b.h5").touch()
     runs = read_run_table(folder, "scan")
     assert [run.name for run in runs] == ["b", "a"]
-    assert runs[0].light == {"n_ph": 11.0, "n_ph_meas": 11.5, "nsb": 125.0, "nsb_meas": 0.2}
+    assert runs[0].light == {"n_ph": 11.0, "n_ph_meas": 11.5, "nsb": 0.125, "nsb_meas": 0.2}
 
 
 def test_a_background_in_hz(tmp_path):

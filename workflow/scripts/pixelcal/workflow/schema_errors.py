@@ -135,7 +135,7 @@ def _listed(value: object) -> Iterable[str]:
 
 def shown(value: object) -> str:
     """A value as the file would have it, on one line and not too long."""
-    text = json.dumps(value)
+    text = json.dumps(value, default=str)
     return text if len(text) <= 80 else text[:77] + "..."
 
 

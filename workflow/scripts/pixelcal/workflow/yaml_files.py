@@ -9,6 +9,9 @@ import yaml
 
 from pixelcal.errors import InputError
 
+OWN_TAG, OTHER_TYPES = "tag:yaml.org,2002:", ("binary", "set", "omap", "pairs")
+"""Types that YAML has and a configuration does not."""
+
 OTHER_NUMBER = re.compile(r"[-+]?(0[0-9_]+|[0-9][0-9_]*(:[0-9]+)+(\.[0-9_]*)?)")
 """A number with a zero in front, or with colons: YAML 1.1 takes 010 for 8, and 12:30 for 750."""
 
@@ -48,6 +51,11 @@ def _check_nodes(path: str | Path, node: yaml.Node, above: tuple[yaml.Node, ...]
     line = node.start_mark.line + 1
     if any(node is outer for outer in above):
         raise InputError(f"{path}, line {line}: a value holds itself; write it out")
+    if node.tag.removeprefix(OWN_TAG) in OTHER_TYPES:
+        raise InputError(
+            f"{path}, line {line}: is of the YAML type {node.tag.removeprefix(OWN_TAG)}, which no"
+            " key takes; write text, a number or a list"
+        )
     above = (*above, node)
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntFlag
 from typing import NamedTuple
@@ -12,6 +13,11 @@ from pixelcal.errors import InputError
 from pixelcal.status import has_valid_fit
 
 LIGHT_KEYS = ("n_ph", "n_ph_meas", "nsb", "nsb_meas", "relative_gain")
+
+MOST_APART, FEWEST_RUNS = 3.0, 3
+"""Light as measured over light as set may differ by this factor from the median of the runs."""
+
+LOGGER = logging.getLogger("pixelcal")
 
 
 class Left(IntFlag):
@@ -89,7 +95,23 @@ def scan_runs(entries: Iterable[Mapping]) -> list[ScanRun]:
     ]
     if not runs:
         raise InputError("the dynamic-range scan has no run; add rows to its table.csv")
+    _tell_light(runs)
     return sorted(runs, key=lambda run: (run.photons, run.name))
+
+
+def _tell_light(runs: Sequence[ScanRun]) -> None:
+    """Warn of a run whose light as measured is not in proportion to that which was set."""
+    known = [run for run in runs if run.n_ph > 0 and run.n_ph_meas > 0]
+    if len(known) < FEWEST_RUNS:
+        return
+    ratio = np.array([run.n_ph_meas / run.n_ph for run in known])
+    for run, excess in zip(known, ratio / np.median(ratio), strict=True):
+        if not 1 / MOST_APART < excess < MOST_APART:
+            LOGGER.warning(
+                "run %s: n_ph_meas %g for n_ph %g is %.3g times what the other runs have; check"
+                " both in table.csv",
+                run.name, run.n_ph_meas, run.n_ph, excess,
+            )  # fmt: skip
 
 
 def calibrating_runs(

@@ -176,7 +176,8 @@ def _checked(part: ReadySpectra, rebin: int, instrument: Instrument, where: str)
     if not part.seconds > 0 or not np.isfinite(part.seconds):
         raise InputError(f"{where}: EXPOSURE is {part.seconds}; write the exposure in s")
     summed = counts.reshape(len(counts), -1, rebin).sum(axis=2).astype(np.int64)
-    return ReadySpectra(detnum, summed, part.seconds, part.keywords)
+    order = np.argsort(detnum)  # files with the same counts are the same in any order of rows
+    return ReadySpectra(detnum[order], summed[order], part.seconds, part.keywords)
 
 
 # --- our own form ---------------------------------------------------------------------------------
