@@ -11,7 +11,10 @@ from helpers.spe_flashes import TROUBLES, Sipm, as_spectra, draw_charges, draw_s
 from scipy import optimize, stats
 
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
-from pixelcal.charge.spe.likelihood import Spectra, likelihood
+from pixelcal.charge.spe.likelihood import Spectra, likelihood, maximise
+from pixelcal.charge.spe.search import SAME, _prepared, best_fit, first_fit
+from pixelcal.charge.spe.start import all_starts
+from pixelcal.numerics.goodness_of_fit import moment_table
 from pixelcal.status import ChargeStatus, has_valid_fit
 
 N_PIXELS = 150
@@ -122,6 +125,25 @@ def test_no_other_minimiser_finds_more(fits, healthy):
     )
     assert found.fun > at - 0.05  # in units of a likelihood: a thirtieth of an error
     assert np.abs(found.x - ours) == pytest.approx(0, abs=0.35 * error.max())
+
+
+def test_starts_that_are_given_up_lead_nowhere_better():
+    """Against climbing from every start to the end, with many flashes and so large deviances."""
+    pixel = Sipm(**TROUBLES["night sky 5"]).changed(flashes=200_000)
+    moments, improved = moment_table(), 0
+    for counts, start, width in zip(
+        *draw_spectra(np.random.default_rng(9), [pixel] * 4), strict=True
+    ):
+        given = counts.astype(float), start, width, math.nan
+        first, _, _ = first_fit(*given, moments)
+        best, _ = best_fit(*given, moments, first)
+        spectra, spacings, _, group = _prepared(*given)
+        all_ends = [
+            maximise(theta, spectra, group, moments) for theta in all_starts(spectra, spacings)
+        ]
+        assert best.deviance < min(end.deviance for end in all_ends) + SAME
+        improved += best.deviance < first.deviance - 1.0
+    assert improved > 0  # else nothing was decided
 
 
 @pytest.mark.parametrize("factor", [1 / 3, 3.0])
