@@ -170,9 +170,10 @@ def test_residuals_of_the_fits(folder, exposure):
     with fits.open(folder / "relation.fits") as hdus:
         relation = hdus["RELATION"].data
         camera, modules = hdus["RESIDUALS"].data, hdus["RESIDUALS_MODULES"].data
-        header = hdus["RESIDUALS"].header
+        header, channels = hdus["RESIDUALS"].header, hdus["RESIDUALS_CHANNELS"].data
     assert header["ADEQ_N"] == modules["NPIXELS"].sum() > 0.9 * N_PIXELS
     np.testing.assert_array_equal(modules["COUNTS"].sum(axis=0), camera["COUNTS"])
+    assert abs(channels["COUNTS"].sum() - camera["COUNTS"].sum()) < 1e-6 * camera["COUNTS"].sum()
     assert 0.9 < camera["COUNTS"].sum() / relation["COUNTS"].sum() <= 1.0
     assert np.all(camera["E_MAX"] > camera["E_MIN"]) and np.all(camera["VARIANCE"] > 0)
     found = json.loads((folder / "validation.json").read_text())["adequacy"]

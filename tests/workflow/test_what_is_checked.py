@@ -33,6 +33,7 @@ from pixelcal.energy.history import relation_checks
 from pixelcal.energy.report import verdict
 from pixelcal.energy.response import energy_scale, scale_tests, tables
 from pixelcal.energy.results import adequacy, lineage, outliers
+from pixelcal.energy.results.channels import widths
 from pixelcal.io import tiled_tables
 from pixelcal.workflow import config
 
@@ -152,6 +153,7 @@ SAID = {
         f"bins of {fit_columns.RESIDUAL_STEP_KEV} keV, in windows",
         "windows of {}, {}, {} and {} bins".format(*adequacy.WIDTHS),
         f"chance in {adequacy.CHANCE} of the cameras",
+        f"that by energy does, by {widths.CLEAR_SIGMA:g} standard deviations",
         f"more than {per_cent(adequacy.RELEVANT)} of the model",
         f"after {learning.MAX_EM_ITERATIONS} iterations still more than"
         f" {learning.CONVERGENCE_TOLERANCE} of",

@@ -4,14 +4,17 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.energy.fit.columns import (
+    CHANNEL_EXTENSION,
+    CHANNEL_UNITS,
     FIT_UNITS,
     LEAVE_OUT_EXTENSION,
     LEAVE_OUT_UNITS,
     RESIDUAL_EXTENSION,
     RESIDUAL_UNITS,
+    channel_rows,
     residual_rows,
 )
-from pixelcal.energy.kinds import fit_by_kind, kinds_of, of_kind
+from pixelcal.energy.kinds import fit_by_kind, in_order, kinds_of, of_kind
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
 from pixelcal.instrument import instrument_of
@@ -43,15 +46,18 @@ def fit_joint_chunk(counts, first_half, detnum, gain, offset, table, kinds, path
     def fit(kind, rows):
         half = None if first_half is None else first_half[rows]
         data = counts[rows], detnum[rows], gain[rows], offset[rows]
-        fitted, binned = fit_with_residuals(*data, table, of_kind(responses, kind), options, half)
+        known = table, of_kind(responses, kind), options, half
+        fitted, binned, expected = fit_with_residuals(*data, *known)
         parts.append((rows, residual_rows(detnum[rows], binned)))
+        parts_of_channels.append((rows, channel_rows(detnum[rows], expected)))
         return fitted
 
-    parts = []
+    parts, parts_of_channels = [], []
     fits = fit_by_kind(kinds, fit)
-    residuals = np.empty(len(fits), parts[0][1].dtype)
-    for rows, part in parts:
-        residuals[rows] = part
+    residuals = {
+        RESIDUAL_EXTENSION: (in_order(parts, len(fits)), RESIDUAL_UNITS),
+        CHANNEL_EXTENSION: (in_order(parts_of_channels, len(fits)), CHANNEL_UNITS),
+    }
     if not params.fit["leave_one_out"]:
         return fits, residuals, None
 
@@ -82,15 +88,14 @@ with running(snakemake) as progress:
         fits, residuals, left_out = fit_joint_chunk(counts, first_half, *data, kinds, path)
     else:
         fits = fit_two_step_chunk(counts, *data, params.fit, progress)
-        residuals = left_out = None
+        residuals, left_out = {}, None
     cards = [
         ("EXPNAME", params.exposure, "exposure"),
         ("METHOD", params.fit["method"], "method of the fit"),
         ("SPECSHA", file_sha256(snakemake.input.spectra), ""),
     ]
     hdus = [table_hdu(fits, "FIT", FIT_UNITS, cards)]
-    if residuals is not None:
-        hdus.append(table_hdu(residuals, RESIDUAL_EXTENSION, RESIDUAL_UNITS))
+    hdus += [table_hdu(rows, name, units) for name, (rows, units) in residuals.items()]
     if left_out is not None:
         hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
     write_fits(snakemake.output.fits, hdus, params.date)

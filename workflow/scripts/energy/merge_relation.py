@@ -15,6 +15,7 @@ import numpy as np
 from pixelcal.camera import read_pixel_map, rows_of
 from pixelcal.energy.events.clock import data_time_cards
 from pixelcal.energy.fit.columns import (
+    CHANNEL_EXTENSION,
     LEAVE_OUT_EXTENSION,
     LEAVE_OUT_UNITS,
     RESIDUAL_EXTENSION,
@@ -82,7 +83,9 @@ with running(snakemake):
         hdus.append(table_hdu(left_out, LEAVE_OUT_EXTENSION, LEAVE_OUT_UNITS))
     if has_extension(paths[0], RESIDUAL_EXTENSION):  # of the method joint
         residuals = merged(RESIDUAL_EXTENSION, paths, detnum)
-        hdus += residual_hdus(residuals, rows["STATUS"], module, table)
+        expected = merged(CHANNEL_EXTENSION, paths, detnum)["EXPECTED"]
+        channels = np.asarray(spectra["COUNTS"]), expected, rows["GAIN"], rows["OFFSET"]
+        hdus += residual_hdus(residuals, rows["STATUS"], module, table, channels)
     write_fits(made.relation, hdus, params.date)
 
     if instrument.mission_file:

@@ -12,7 +12,7 @@ import _path  # noqa: F401
 import numpy as np
 
 from pixelcal.energy.catalogue import read_catalogue
-from pixelcal.energy.fit.columns import RESIDUAL_EXTENSION
+from pixelcal.energy.fit.columns import CHANNEL_EXTENSION, RESIDUAL_EXTENSION
 from pixelcal.energy.kinds import kinds_of
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
@@ -51,11 +51,11 @@ with running(snakemake):
     }
     numbers["adequacy"] = None
     if has_extension(given.relation, RESIDUAL_EXTENSION):  # of the method joint
-        names = RESIDUAL_EXTENSION, MODULE_EXTENSION
-        residuals = [read_columns(given.relation, name) for name in names]
+        names = RESIDUAL_EXTENSION, MODULE_EXTENSION, CHANNEL_EXTENSION
+        *residuals, channels = (read_columns(given.relation, name) for name in names)
         known = table, read_catalogue(given.catalogue)
         shape, judged = expected_shape(instrument), instrument.requirement.energies_keV
-        found = adequacy_numbers(*residuals, *known, shape, judged)
+        found = adequacy_numbers(*residuals, *known, shape, judged, channels)
         numbers["adequacy"], logger = found, logging.getLogger("pixelcal")
         for words in found["warnings"]:
             logger.warning(words)

@@ -99,7 +99,12 @@ def of_kind(learnt: Mapping, kind: str):
 def fit_by_kind(kinds: np.ndarray, fit: Callable) -> np.ndarray:
     """Rows (n,) of what `fit`, a function of kind and rows (m,), returns for those of each kind."""
     parts = [(rows, fit(kind, rows)) for kind, rows in rows_by_kind(kinds).items()]
-    whole = np.empty(len(kinds), parts[0][1].dtype)
+    return in_order(parts, len(kinds))
+
+
+def in_order(parts: list[tuple[np.ndarray, np.ndarray]], n: int) -> np.ndarray:
+    """All `n` rows, from pairs of where rows belong (m,) and the rows (m,)."""
+    whole = np.empty(n, parts[0][1].dtype)
     for rows, part in parts:
         whole[rows] = part
     return whole

@@ -108,3 +108,21 @@ def inside(values, lowest, highest):
     for i in range(values.shape[0]):
         limited[i] = min(max(values[i], lowest[i]), highest[i])
     return limited
+
+
+@njit
+def cut_off(matrix, held):
+    """Cut the parameters `held` off from the others, in place."""
+    for p in range(held.shape[0]):
+        if held[p]:
+            diagonal = matrix[p, p]
+            for q in range(held.shape[0]):
+                matrix[p, q] = 0.0
+                matrix[q, p] = 0.0
+            matrix[p, p] = diagonal if diagonal > 0.0 else 1.0
+
+
+@njit
+def at_active_bound(value, gradient, lowest, highest):
+    """Whether a parameter is at a limit and what is minimised falls beyond it."""
+    return (value <= lowest and gradient > 0.0) or (value >= highest and gradient < 0.0)

@@ -80,6 +80,9 @@ RESIDUAL_EXTENSION = "RESIDUALS"
 RESIDUAL_UNITS = {"COUNTS": "count", "EXPECTED": "count", "VARIANCE": "count**2"}
 """Extension of the residuals in bins of energy, see `fit.checks.residuals`."""
 
+CHANNEL_EXTENSION, CHANNEL_UNITS = "RESIDUALS_CHANNELS", {"EXPECTED": "count"}
+"""Extension of the expected counts of the channels of pixels, and of their sums in a relation."""
+
 RESIDUAL_STEP_KEV = 0.5
 """Width of the bins, which a whole number of them in a block changes: a third of the FWHM."""
 
@@ -158,4 +161,18 @@ def residual_rows(detnum: np.ndarray, residuals: np.ndarray) -> np.ndarray:
     rows["DETNUM"] = detnum
     for k, (name, _) in enumerate(types):
         rows[name] = np.nan_to_num(residuals[:, :, k]) if name == "COUNTS" else residuals[:, :, k]
+    return rows
+
+
+def channel_rows(detnum: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Rows (n,) of the extension RESIDUALS_CHANNELS of a chunk.
+
+    Parameters
+    ----------
+    detnum : (n,) int
+    expected : (n, n_channels) float
+        0 outside of the blocks, NaN where there are no residuals.
+    """
+    rows = np.zeros(len(detnum), [("DETNUM", "i4"), ("EXPECTED", "f4", (expected.shape[1],))])
+    rows["DETNUM"], rows["EXPECTED"] = detnum, expected
     return rows

@@ -134,7 +134,8 @@ class Doubtful:
     def fit(self, rows, detnum, gain, offset, templates) -> tuple[np.ndarray, Deviations]:
         """Fit the pixels `rows` (m,) from the relations (m,)."""
         halves = self.first_half[rows]
-        return fit_joint(self.counts[rows], detnum, gain, offset, templates, self.options, halves)
+        pixels = self.counts[rows], detnum, gain, offset
+        return fit_joint(*pixels, templates, self.options, halves, added_up=False)
 
 
 def look_again(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
@@ -202,7 +203,7 @@ def _free_widths(fits: np.ndarray, data: Doubtful) -> None:
     scale[0] = FREE_WIDTH_SCALE
     templates = data.templates._replace(population_scale=scale)
     pixels = data.counts[rows], *(fits[name][rows] for name in ("DETNUM", "GAIN", "OFFSET"))
-    free, _ = fit_joint(*pixels, templates, data.options)
+    free, _ = fit_joint(*pixels, templates, data.options, added_up=False)
     valid = np.isfinite(free["WIDTH_RATIO"])
     for name in ("WIDTH_RATIO", "WIDTH_RATIO_ERR"):
         fits[name][rows[valid]] = free[name][valid]
@@ -213,7 +214,8 @@ def _fit_alone(counts, rows, fits, data: Doubtful) -> np.ndarray:
     known = fits["GAIN"][rows], fits["OFFSET"][rows]
     starts = find_starts(counts, *known, data.table, data.shape, data.options.search)
     half = replace(data.options, min_counts=data.options.min_counts // 2)
-    return fit_joint(counts, fits["DETNUM"][rows], *starts, data.templates, half)[0]
+    known = fits["DETNUM"][rows], *starts, data.templates, half
+    return fit_joint(counts, *known, added_up=False)[0]
 
 
 def _in_doubt(fits: np.ndarray, found: Deviations, templates: Templates) -> np.ndarray:

@@ -62,6 +62,8 @@ class Deviations(NamedTuple):
     residuals : (n, n_bins, 3) float
         Counts, expected counts and variance of their difference in the bins of
         `columns.residual_edges`.
+    expected : (n, n_channels) float
+        Expected counts of the channels that residuals are taken from, 0 outside of the blocks.
     """
 
     value: np.ndarray
@@ -75,6 +77,7 @@ class Deviations(NamedTuple):
     block_variance: np.ndarray
     block_counts: np.ndarray
     residuals: np.ndarray
+    expected: np.ndarray
 
     @property
     def nearby(self) -> np.ndarray:
@@ -153,11 +156,31 @@ def fit_joint(
     deviations : Deviations
     """
     fits = empty_fits(detnum)
-    found = _nothing_found(len(counts), templates)
+    n_channels = np.shape(counts)[-1] if added_up else 0
+    found = _nothing_found(len(counts), templates, n_channels)
+    start = np.asarray(gain, float), np.asarray(offset, float), nearby
+    results = _results(counts, first_half, *start, templates, options, (checked, added_up))
+    fits["STATUS"] = [result.status for result in results]
+    fits["COUNTS"] = [result.used for result in results]
+    fits["NITER"] = [result.iterations for result in results]
+    rows = np.flatnonzero(has_valid_fit(fits["STATUS"]))
+    if len(rows):
+        valid = [results[row] for row in rows]
+        fits[rows] = _filled(fits[rows], valid, templates, options)
+        for row, result in zip(rows, valid, strict=True):
+            _keep(found, row, result)
+    return fits, found
+
+
+def _results(
+    counts, first_half, gain, offset, nearby, templates: Templates, options: JointOptions, wanted
+) -> list[PixelFit]:
+    """The fit of each pixel; `wanted` says whether they are checked, and have residuals."""
     moments, no_half = moment_table(), np.empty(0, np.int32)
-    results = []
+    checked, added_up = wanted
     if nearby is None:
         nearby = np.full((len(counts), len(templates.population_scale)), np.nan)
+    results = []
     for i in range(len(counts)):
         result = fit_pixel(
             np.ascontiguousarray(counts[i], dtype=np.int32),
@@ -172,25 +195,17 @@ def fit_joint(
             added_up,
         )
         results.append(PixelFit(*result))
-    fits["STATUS"] = [result.status for result in results]
-    fits["COUNTS"] = [result.used for result in results]
-    fits["NITER"] = [result.iterations for result in results]
-    rows = np.flatnonzero(has_valid_fit(fits["STATUS"]))
-    if len(rows):
-        valid = [results[row] for row in rows]
-        fits[rows] = _filled(fits[rows], valid, templates, options)
-        for row, result in zip(rows, valid, strict=True):
-            _keep(found, row, result)
-    return fits, found
+    return results
 
 
-def _nothing_found(n: int, templates: Templates) -> Deviations:
+def _nothing_found(n: int, templates: Templates, n_channels: int) -> Deviations:
     """`Deviations` of `n` pixels, NaN everywhere."""
     scales, blocks = (n, len(templates.population_scale)), (n, len(templates.limits))
     per_scale = scales, scales, (n, scales[1] - N_OF_SHAPE)
     per_block = blocks, blocks, (*blocks, 2), *[blocks] * 4
-    bins = (n, *empty_residuals(templates.limits).shape)
-    return Deviations(*(np.full(shape, np.nan) for shape in (*per_scale, *per_block, bins)))
+    bins, channels = (n, *empty_residuals(templates.limits).shape), (n, n_channels)
+    shapes = *per_scale, *per_block, bins, channels
+    return Deviations(*(np.full(shape, np.nan) for shape in shapes))
 
 
 def _keep(found: Deviations, row: int, result: PixelFit) -> None:
@@ -200,6 +215,7 @@ def _keep(found: Deviations, row: int, result: PixelFit) -> None:
     found.block_misfit[row] = result.goodness[:, 0] - result.goodness[:, 1]
     found.block_variance[row], found.block_counts[row] = result.goodness[:, 2:].T
     found.residuals[row] = result.residuals
+    found.expected[row] = result.expected
     consistency = Consistency(*result.consistency)
     for name in CHECKED:
         getattr(found, name)[row] = getattr(consistency, name)

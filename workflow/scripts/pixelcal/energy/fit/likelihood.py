@@ -34,8 +34,10 @@ from pixelcal.energy.fit.population_prior import add_population_prior, deviation
 from pixelcal.energy.response.population import LOWEST_CONTINUUM
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import (
+    at_active_bound,
     cholesky,
     copy_into,
+    cut_off,
     dot,
     inside,
     inverse,
@@ -87,7 +89,8 @@ class PixelFit(NamedTuple):
     consistency : tuple
         The fields of `consistency.Consistency`; NaN where the pixel was not checked.
     residuals : (n_bins, 3) float
-        What `residuals.binned_residuals` returns; zeros without a valid fit, or where not asked.
+    expected : (n_channels,) float
+        What `residuals.binned_residuals` returns; without a valid fit or unasked zeros, and (0,).
     """
 
     status: int
@@ -102,6 +105,7 @@ class PixelFit(NamedTuple):
     lowest: int
     consistency: tuple
     residuals: np.ndarray
+    expected: np.ndarray
 
 
 class Likelihood(NamedTuple):
@@ -131,10 +135,9 @@ def fit_pixel(
 ):
     """Fit one pixel: the fields of `PixelFit`, as a plain tuple.
 
-    `first_half` are the counts of the first half of the exposure, (0,) where they are not known;
-    `nearby` the other parameters (n_free - 2,) of an earlier fit, with normalisations for a `scale`
-    of 1, NaN without one; `checked` says whether the pixel is to be checked for consistency,
-    `added_up` whether it gets residuals.
+    `first_half` are the counts of the first half, (0,) where they are not known; `nearby` the other
+    parameters (n_free - 2,) of an earlier fit, with normalisations for a `scale` of 1, or NaN.
+    `checked` says whether the consistency is checked, `added_up` whether there are residuals.
     """
     n_fitted = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
     theta = np.ones(n_fitted)
@@ -149,9 +152,9 @@ def fit_pixel(
     if used < min_counts or not expected > 0.0:
         unknown = deviations(theta, covariance, templates.population_scale)
         unchecked = not_checked(templates.limits.shape[0])
-        known = theta, covariance, 0.0, goodness, n_channels
-        nothing = empty_residuals(templates.limits)
-        return (_TOO_FEW_COUNTS, used, 0, *known, unknown, 0, unchecked, nothing)
+        known, nothing = (theta, covariance, 0.0, goodness, n_channels), np.zeros(0)
+        binned = empty_residuals(templates.limits)
+        return (_TOO_FEW_COUNTS, used, 0, *known, unknown, 0, unchecked, binned, nothing)
     lowest = lowest_believed(counts, first, last, theta, used / expected, templates, work)
     if lowest > 0:
         first, last = choose_channels(theta, templates, counts.shape[0], lowest)
@@ -170,19 +173,20 @@ def fit_pixel(
             iterations += more
     used, n_channels = _counts_in(counts, first, last)
     status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
-    residuals = empty_residuals(templates.limits)
+    residuals, expected_counts = empty_residuals(templates.limits), np.zeros(0)
     if status == 0:
         fill_goodness(spectrum, mu, moments, goodness)
         if added_up:
-            residuals = binned_residuals(spectrum, mu, theta, covariance, templates, work)
+            model = spectrum, mu, theta, covariance, templates, work
+            residuals, expected_counts = binned_residuals(*model)
     found = deviations(theta, covariance, templates.population_scale)
     consistency = not_checked(templates.limits.shape[0])
+    point = theta, covariance, spectrum.scale
     if status == 0 and checked:
-        point = theta, covariance, spectrum.scale
         # The work holds the model one step before the end: what that leaves is of second order.
         consistency = check_pixel(counts, first_half, first, last, *point, templates, work)
-    point = theta, covariance, spectrum.scale, goodness, n_channels
-    return status, used, iterations, *point, found, spectrum.lowest, consistency, residuals
+    fit = status, used, iterations, *point, goodness, n_channels, found, spectrum.lowest
+    return *fit, consistency, residuals, expected_counts
 
 
 @njit
@@ -304,27 +308,15 @@ def _newton_system(spectrum, theta, templates, work, here, lowest, highest):
     n_fitted = theta.shape[0]
     held, downhill = np.empty(n_fitted, np.bool_), np.empty(n_fitted)
     for p in range(n_fitted):
-        held[p] = _at_active_bound(theta[p], here.gradient[p], lowest[p], highest[p])
+        held[p] = at_active_bound(theta[p], here.gradient[p], lowest[p], highest[p])
         downhill[p] = 0.0 if held[p] else -here.gradient[p]
-    _cut_off(here.curvature, held)
+    cut_off(here.curvature, held)
     factor = cholesky(here.curvature)
     if not is_positive(factor):
         likelihood(spectrum, theta, templates, 0.0, work, here)
-        _cut_off(here.curvature, held)
+        cut_off(here.curvature, held)
         factor = cholesky(here.curvature)
     return downhill, factor
-
-
-@njit
-def _cut_off(matrix, held):
-    """Cut the parameters `held` off from the others, in place."""
-    for p in range(held.shape[0]):
-        if held[p]:
-            diagonal = matrix[p, p]
-            for q in range(held.shape[0]):
-                matrix[p, q] = 0.0
-                matrix[q, p] = 0.0
-            matrix[p, p] = diagonal if diagonal > 0.0 else 1.0
 
 
 @njit
@@ -406,9 +398,3 @@ def _bounded(theta, step, lowest, highest):
     cut = min(cut, MAX_STEP_LOG_RESOLUTION / max(abs(step[RESOLUTION]), 1e-300))
     cut = min(cut, MAX_STEP_TAIL / max(abs(step[TAIL]), 1e-300))
     return inside(theta + cut * step, lowest, highest)
-
-
-@njit
-def _at_active_bound(value, gradient, lowest, highest):
-    """Whether a parameter is at a limit and the likelihood falls beyond it."""
-    return (value <= lowest and gradient > 0.0) or (value >= highest and gradient < 0.0)

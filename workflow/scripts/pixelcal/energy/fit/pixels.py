@@ -49,10 +49,8 @@ def fit_with_residuals(
     response: Response,
     options: JointOptions,
     first_half: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fit gain and offset of many pixels from matched-filter seeds.
-
-    Pixels that do not fit well are looked at again (`fit.doubts`), where they can be checked.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fit gain and offset of many pixels from matched-filter seeds, those in doubt again.
 
     Parameters
     ----------
@@ -76,6 +74,8 @@ def fit_with_residuals(
         Counts, expected counts and variance of the residuals in the bins of
         `fit.columns.residual_edges`; NaN without a valid fit, and of a pixel that the second look
         gave another one.
+    expected : (n, n_channels) float
+        Expected counts of the channels, 0 outside of the blocks; NaN as the residuals.
     """
     templates = make_templates(response, table)
     some = evenly(len(counts), ASKED)
@@ -83,17 +83,19 @@ def fit_with_residuals(
     def misfit(gain, offset):
         at = gain[some], offset[some]
         starts = find_starts(counts[some], *at, table, response.shape, options.search)
-        _, found = fit_joint(counts[some], detnum[some], *starts, templates, options)
+        data = counts[some], detnum[some], *starts, templates, options
+        _, found = fit_joint(*data, added_up=False)
         return np.nan_to_num(found.block_misfit, nan=NO_FIT).sum(axis=1)
 
     near = nearer_prior(counts, gain, offset, table, response.shape, options.search, misfit)
     starts = find_starts(counts, *near, table, response.shape, options.search)
     fits, found = fit_joint(counts, detnum, *starts, templates, options, first_half)
-    first_gain = fits["GAIN"].copy()
+    once = fits["GAIN"].copy()
     if first_half is not None:
         data = counts, first_half, *near, table, response.shape, templates, options
         look_again(fits, found, Doubtful(*data))
     outside = outside_search_window(fits["GAIN"], fits["OFFSET"], gain, offset, options.search)
     fits["STATUS"][outside] |= int(EnergyStatus.AT_LIMIT)
-    found.residuals[fits["GAIN"] != first_gain] = np.nan
-    return fits, found.residuals
+    for values in (found.residuals, found.expected):
+        values[fits["GAIN"] != once] = np.nan
+    return fits, found.residuals, found.expected

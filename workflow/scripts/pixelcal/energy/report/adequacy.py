@@ -7,6 +7,7 @@ import numpy as np
 from pixelcal.camera import rows_of
 from pixelcal.energy.report.products import Products
 from pixelcal.energy.results.adequacy import as_residuals
+from pixelcal.energy.results.channels.product import widths_words
 from pixelcal.report.camera_map import small_map
 from pixelcal.report.frame import decimals
 from pixelcal.report.numbers import number, pvalue
@@ -24,6 +25,9 @@ def sentence(exposure: Products) -> str:
         f"Residuals of {found['n_pixels']} pixels: chi-square {_chi_square(found)}; modules against"
         f" the camera: {_chi_square(found['modules'])}."
     )
+    widths = found.get("channel_widths")
+    if widths and widths["unequal"]:
+        text += f" {widths_words(widths)}."
     if not found["n_regions"]:
         return text + " No region of energy is off by more than chance."
     n, shown = found["n_regions"], len(found["regions"])

@@ -118,8 +118,13 @@ def solve_stack(
     free = np.arange(len(expected.vector))
     free = free if terms.trapping else np.delete(free, TRAPPING)
     fit = StackFit(table, stack_edges(table), data, gain**2 / 6.0, expected, free, terms)
-    found, strengths, model = _reweighted(fit, start, nuisances)
-    theta, n_shape = found.x, fit.n_shape
+    solution = _reweighted(fit, start, nuisances)
+    return _solved(fit, *solution, n_pixels, population_scale)
+
+
+def _solved(fit: StackFit, found, strengths, model, n_pixels: int, population_scale) -> Solved:
+    """What the least squares `found` say, with the strengths and the model that they end at."""
+    theta, n_shape, table, data = found.x, fit.n_shape, fit.table, fit.data
     weights = _weights(model)
     # Of counting alone: with the bend and the energies of the elements as they are found.
     counting = found.jac[:, : n_shape + 2]

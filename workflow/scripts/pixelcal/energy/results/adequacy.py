@@ -206,11 +206,12 @@ def _discrepancy(chi_square, dof, variance, expected) -> Discrepancy:
     return Discrepancy(chi_square, dof, np.where(dof > 0, pvalue, np.nan), fraction)
 
 
-def find_regions(bins: Bins, camera: Residuals) -> list[Region]:
+def find_regions(bins: Bins, camera: Residuals, by_widths=None) -> list[Region]:
     """Regions of energy that are off by more than chance, the most significant first.
 
     A window counts where one of its size does by chance, in all places together, as rarely as
-    `CHANCE`; bins of the same sign in such windows that touch are one region.
+    `CHANCE`; bins of the same sign in such windows that touch are one region. `by_widths` is the
+    covariance (n_bins, n_bins) by channels of unequal width, if any: what they make is no region.
     """
     n_bins = len(bins.low)
     limit = -ndtri(0.5 * CHANCE / (n_bins * len(WIDTHS)))
@@ -220,7 +221,7 @@ def find_regions(bins: Bins, camera: Residuals) -> list[Region]:
         for width in WIDTHS:
             for first in rows[: len(rows) - width + 1]:
                 window = slice(first, first + width)
-                sigma = _sigma(camera, window)
+                sigma = _sigma(camera, window, by_widths)
                 if abs(sigma) > limit:
                     same = np.sign(camera.excess[window]) == np.sign(sigma)
                     off[window][same] = np.sign(sigma)
@@ -228,18 +229,20 @@ def find_regions(bins: Bins, camera: Residuals) -> list[Region]:
     for k in range(1, n_bins + 1):
         if k == n_bins or off[k] != off[first] or bins.block[k] != bins.block[first]:
             if off[first]:
-                regions.append(_region(bins, camera, first, k))
+                regions.append(_region(bins, camera, first, k, by_widths))
             first = k
     return sorted(regions, key=lambda region: -abs(region.sigma))
 
 
-def _sigma(camera: Residuals, window: slice) -> float:
+def _sigma(camera: Residuals, window: slice, by_widths=None) -> float:
     """Excess of the bins of a window over its standard deviation; 0 where that is not known."""
     variance = camera.variance[window].sum()
+    if by_widths is not None:
+        variance += by_widths[window, window].sum()
     return float(camera.excess[window].sum() / np.sqrt(variance)) if variance > 0 else 0.0
 
 
-def _region(bins: Bins, camera: Residuals, first: int, last: int) -> Region:
+def _region(bins: Bins, camera: Residuals, first: int, last: int, by_widths) -> Region:
     window = slice(first, last)
     excess, expected = camera.excess[window].sum(), camera.expected[window].sum()
     return Region(
@@ -249,5 +252,5 @@ def _region(bins: Bins, camera: Residuals, first: int, last: int) -> Region:
         float(bins.high[last - 1]),
         float(excess),
         float(excess / expected),
-        _sigma(camera, window),
+        _sigma(camera, window, by_widths),
     )

@@ -26,6 +26,13 @@ from pixelcal.energy.results.adequacy import (
     summed,
     typical_pixels,
 )
+from pixelcal.energy.results.channels.product import (
+    BY_WIDTHS,
+    channel_hdu,
+    widths_numbers,
+    widths_words,
+)
+from pixelcal.energy.results.channels.widths import CLEAR_SIGMA, compare_channels
 from pixelcal.energy.results.foreign_lines import Candidate, Series, candidates
 from pixelcal.io.tables import table_hdu
 
@@ -50,9 +57,11 @@ NONE_EXPLAINS = (
 
 
 def residual_hdus(
-    rows: np.ndarray, status: np.ndarray, module: np.ndarray, table: LineTable
+    rows: np.ndarray, status: np.ndarray, module: np.ndarray, table: LineTable, channels=None
 ) -> list[fits.BinTableHDU]:
     """Extensions RESIDUALS, a row for each bin of energy, and RESIDUALS_MODULES, for each module.
+
+    With `channels` also RESIDUALS_CHANNELS, with a row for each channel.
 
     Parameters
     ----------
@@ -63,14 +72,22 @@ def residual_hdus(
     module : (n,) int
     table : LineTable
         That of the fits.
+    channels : tuple, optional
+        Counts and expected counts (n, n_channels), gain and offset (n,) of the pixels.
     """
     bins, of_pixels = bins_of(table.block_limits_keV), as_residuals(rows)
     chosen = typical_pixels(of_pixels, status)
     camera = summed(of_pixels, chosen)
     modules, of_modules = by_module(of_pixels, chosen, module)
     each, together = discrepancy_of_modules(of_modules, camera)
-    names = ("E_MIN", "E_MAX", *RESIDUAL_UNITS)
-    whole = np.zeros(len(bins.low), [("BLOCK", "i2"), *((name, "f8") for name in names)])
+    names, more = ("E_MIN", "E_MAX", *RESIDUAL_UNITS), []
+    columns = [("BLOCK", "i2"), *((name, "f8") for name in names)]
+    if channels is not None:
+        widths = compare_channels(*(part[chosen] for part in channels), module[chosen], bins)
+        more, columns = [channel_hdu(widths)], [*columns, (BY_WIDTHS, "f8", (len(bins.low),))]
+    whole = np.zeros(len(bins.low), columns)
+    if channels is not None:
+        whole[BY_WIDTHS] = widths.covariance
     for name, values in zip(names, (bins.low, bins.high, *camera), strict=True):
         whole[name] = values
     whole["BLOCK"] = bins.block
@@ -89,6 +106,7 @@ def residual_hdus(
     return [
         table_hdu(whole, RESIDUAL_EXTENSION, UNITS, cards),
         table_hdu(parts, MODULE_EXTENSION, counts),
+        *more,
     ]
 
 
@@ -109,23 +127,28 @@ def adequacy_numbers(
     catalogue: Sequence[Series],
     shape: LineShape,
     energies_keV: Sequence[float],
+    channels: Table | None = None,
 ) -> dict:
     """What the extensions RESIDUALS and RESIDUALS_MODULES say, for validation.json.
+
+    `channels` is RESIDUALS_CHANNELS; without it nothing is said of the widths of channels.
 
     Returns
     -------
     dict
         `n_pixels`; `chi_square`, `dof`, `pvalue` and `misfit` (relative) of the camera; the same of
         the `modules` together, how many there are, and those that deviate (`worst`);
+        `channel_widths`, as `channels.product.widths_numbers` gives them;
         `regions` of energy that are off with their candidates in words, and how many there are
         (`n_regions`); the `candidates`, with what the energies (`energies_keV`) change by were they
         included, and the rows of a line table that would do so; `warnings`, sentences on what is
         significant and matters.
     """
     bins = Bins(*(np.asarray(whole[name]) for name in ("E_MIN", "E_MAX", "BLOCK")))
-    camera = as_residuals(whole)
-    regions = find_regions(bins, camera)
-    named = candidates(regions, bins, camera, table, catalogue, shape)
+    camera, widths = as_residuals(whole), widths_numbers(channels)
+    by_widths = np.asarray(whole[BY_WIDTHS]) if BY_WIDTHS in whole.colnames else None
+    regions = find_regions(bins, camera, by_widths)
+    named = candidates(regions, bins, camera, table, catalogue, shape, by_widths)
     likely = _by_significance(named)
     of_camera, of_modules = _from_header(whole.meta, "ADEQ"), _from_header(whole.meta, "MODU")
     limit = CHANCE / max(len(modules), 1)
@@ -148,9 +171,17 @@ def adequacy_numbers(
         ],
         "n_regions": len(regions),
         "candidates": [_candidate_numbers(candidate, energies_keV) for candidate in likely],
-        "warnings": _warnings_of_camera(of_camera, regions, likely, energies_keV)
-        + _warnings_of_modules(of_modules, worst),
+        "channel_widths": widths,
+        "warnings": _warnings_of_widths(widths)
+        + _warnings_of_camera(of_camera, regions, likely, energies_keV, widths)
+        + _warnings_of_modules(of_modules, worst, widths),
     }
+
+
+def _warnings_of_widths(widths: dict | None) -> list[str]:
+    """A sentence where channels clearly differ in width, and by enough to matter."""
+    relevant = widths and widths["unequal"] and widths["width"] > RELEVANT
+    return [f"{widths_words(widths)}."] if relevant else []
 
 
 def _by_significance(named: Sequence[Sequence[Candidate]]) -> list[Candidate]:
@@ -183,15 +214,19 @@ def _numbers_of(region: Region, named: Sequence[Candidate]) -> dict:
     return numbers | {"candidates": [candidate.words for candidate in named]}
 
 
-def _warnings_of_camera(of_camera, regions, likely, energies_keV) -> list[str]:
-    """A sentence where the camera is off significantly, and by what matters."""
+def _warnings_of_camera(of_camera, regions, likely, energies_keV, widths) -> list[str]:
+    """A sentence where the camera is off significantly, and by what matters.
+
+    Chi-square alone says nothing more where channels differ in width.
+    """
     relevant = [region for region in regions if abs(region.fraction) > RELEVANT]
     if relevant:
         off = ", ".join(region_words(region) for region in relevant[:3])
         more = f" and {len(relevant) - 3} more" if len(relevant) > 3 else ""
         reason = _reason(likely, energies_keV)
         return [f"The model does not describe the spectra of all pixels: {off}{more}; {reason}."]
-    if of_camera["pvalue"] < CHANCE and of_camera["misfit"] > RELEVANT:
+    unequal = widths and widths["unequal"]
+    if not unequal and of_camera["pvalue"] < CHANCE and of_camera["misfit"] > RELEVANT:
         return [
             "The model does not describe the spectra of all pixels:"
             f" {_chi_square_words(of_camera)}, but no single region of energy is beyond chance."
@@ -215,17 +250,20 @@ def _reason(likely: Sequence[Candidate], energies_keV: Sequence[float]) -> str:
     )
 
 
-def _warnings_of_modules(of_modules, worst) -> list[str]:
+def _warnings_of_modules(of_modules, worst, widths) -> list[str]:
     """A sentence where modules deviate from the camera significantly, and by enough to matter."""
     if not (of_modules["pvalue"] < CHANCE and of_modules["misfit"] > RELEVANT):
         return []
     names = ", ".join(str(one["module"]) for one in worst[:5])
     more = f" and {len(worst) - 5} more" if len(worst) > 5 else ""
     which = f"; the worst: modules {names}{more}" if worst else ""
+    reason = "Channels of unequal width, or another line shape, would do that"
+    if widths:
+        told = widths["modules"]["sigma"] > CLEAR_SIGMA
+        reason = "Their channels differ in width" if told else "Another line shape would do that"
     return [
         "The spectra of modules differ from what the camera's model allows:"
-        f" {_chi_square_words(of_modules)}{which}. Channels of unequal width, or another line"
-        " shape, would do that."
+        f" {_chi_square_words(of_modules)}{which}. {reason}."
     ]
 
 

@@ -98,9 +98,15 @@ def candidates(
     table: LineTable,
     catalogue: Sequence[Series],
     shape: LineShape,
+    by_widths=None,
 ) -> list[list[Candidate]]:
-    """What could explain each of the regions, the best first; nothing where counts are missing."""
+    """What could explain each of the regions, the best first; nothing where counts are missing.
+
+    `by_widths` is as for `adequacy.find_regions`: its variances are added to those of the counts.
+    """
     mu = np.maximum(camera.expected, 1e-9)
+    if by_widths is not None:
+        mu = mu + np.diagonal(by_widths)
     residual, weight = camera.excess / np.sqrt(mu), 1.0 / np.sqrt(mu)
     design = _design(camera.counts, weight, bins, table, shape)
     size = np.linalg.norm(design, axis=0)

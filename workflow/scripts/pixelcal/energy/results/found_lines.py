@@ -25,6 +25,7 @@ from pixelcal.energy.results.adequacy import (
     summed,
     typical_pixels,
 )
+from pixelcal.energy.results.channels.widths import compare_channels
 from pixelcal.energy.results.foreign_lines import candidates, lines_in_blocks, not_in_table
 from pixelcal.numerics.statistics import evenly
 
@@ -76,10 +77,18 @@ def include_lines(
         if not response.line_strength.any():
             return table
         data = counts[chosen], chosen, gain[chosen], offset[chosen], table, response, options
-        fits, residuals = fit_with_residuals(*data)
+        fits, residuals, model = fit_with_residuals(*data)
         of_pixels, bins = Residuals(*np.moveaxis(residuals, 2, 0)), bins_of(table.block_limits_keV)
-        camera = summed(of_pixels, typical_pixels(of_pixels, fits["STATUS"]))
-        named = candidates(find_regions(bins, camera), bins, camera, table, catalogue, expected)
+        typical = typical_pixels(of_pixels, fits["STATUS"])
+        camera, relation = (
+            summed(of_pixels, typical),
+            (fits["GAIN"][typical], fits["OFFSET"][typical]),
+        )
+        alike = np.zeros(typical.sum(), int)
+        pixels = data[0][typical], model[typical], *relation, alike
+        by_widths = compare_channels(*pixels, bins).covariance
+        known = bins, camera, table, catalogue, expected, by_widths
+        named = candidates(find_regions(bins, camera, by_widths), *known)
         likely = [one for ones in named for one in ones if one.table_rows]
         best = max(likely, key=lambda one: one.sigma, default=None)
         if best is None or best.sigma < INCLUDED_SIGMA:

@@ -52,6 +52,8 @@ def empty_residuals(limits):
 def binned_residuals(spectrum, mu, theta, covariance, templates, work):
     """Counts, expected counts and variance of the residuals (n_bins, 3) of a pixel's fit.
 
+    Second are the expected counts of the channels (n_channels,), 0 outside of the blocks.
+
     Parameters
     ----------
     spectrum : Spectrum
@@ -62,7 +64,7 @@ def binned_residuals(spectrum, mu, theta, covariance, templates, work):
     work : Workspace
         With the derivatives of `mu`.
     """
-    out = empty_residuals(templates.limits)
+    out, expected = empty_residuals(templates.limits), np.zeros(mu.shape[0])
     gain, offset = relation_of(theta)
     n_blocks, start = templates.limits.shape[0], 0
     broader = _broadening(spectrum, mu, gain, covariance)
@@ -77,17 +79,18 @@ def binned_residuals(spectrum, mu, theta, covariance, templates, work):
             at = int((gain * (c + 0.5) + offset - low) / (high - low) * n_bins)
             at = min(max(at, 0), n_bins - 1)
             out[start + at, 0] += spectrum.counts[c]
-            out[start + at, 1] += mu[c] - broader[c]
-            out[start + at, 2] += mu[c]
+            expected[c] = mu[c] - broader[c]
             for p in range(n_local):
                 slope[at, p] += work.jacobian[c, p]
+                change = taken_up[parameter_index(p, b, k0, n_blocks)]
+                expected[c] += work.jacobian[c, p] * change
+            out[start + at, 1] += expected[c]
+            out[start + at, 2] += mu[c]
         for i in range(n_bins):
-            for p in range(n_local):
-                out[start + i, 1] += slope[i, p] * taken_up[parameter_index(p, b, k0, n_blocks)]
             out[start + i, 2] -= _variance_of(slope[i], theta, covariance, b, k0, n_blocks)
             out[start + i, 2] = max(out[start + i, 2], 0.0)
         start += n_bins
-    return out
+    return out, expected
 
 
 @njit
