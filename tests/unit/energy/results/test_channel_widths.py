@@ -26,7 +26,6 @@ CATALOGUE = read_catalogue(RESOURCES / "lines" / "materials.csv")
 N, N_CHANNELS, N_MODULES = 160, 1024, 5
 MODULE = np.arange(N) % N_MODULES
 ENERGIES_KEV = (4.0, 15.0, 50.0, 80.0, 150.0)
-NOBODY = np.zeros(N_CHANNELS)
 
 
 @lru_cache
@@ -42,10 +41,10 @@ def model(counts_per_channel=20.0):
     return gain, offset, energy, np.where(inside, counts_per_channel, 0.0)
 
 
-def compared(factor, seed, expected=None):
-    """What is found where the truth is `factor` (N, 1024) times the model."""
+def compared(factor, seed, brighter=1.0):
+    """What is found where the truth is `factor` (N, 1024) times the model, of brighter pixels."""
     gain, offset, _, known = model()
-    expected = known if expected is None else expected
+    expected = brighter * known
     counts = np.random.default_rng(seed).poisson(expected * factor)
     return compare_channels(counts, expected, gain, offset, MODULE, BINS)
 
@@ -91,6 +90,14 @@ def test_a_line_is_no_channel_width(energy_keV, part):
         found = compared(1.0 + part * line, 6)
         assert not found.are_unequal and not found.covariance.any()
         assert found.camera.by_energy > found.camera.by_channel or part < 0.1
+
+
+def test_a_strong_line_is_no_difference_between_modules():
+    """Modules have different mean gains: a line of all pixels is at other channels in each."""
+    line = norm.pdf((model()[2] - 75.0) / 0.64) / norm.pdf(0.0)
+    found = compared(1.0 + 0.3 * line, 6, brighter=100.0)
+    assert found.camera.by_energy > 1e4 and not found.are_unequal
+    assert abs(found.modules.sigma) < 3.0
 
 
 def test_the_covariance_is_that_of_random_widths():
