@@ -36,7 +36,7 @@ from pixelcal.energy.response.stack_fit import BENDS, terms_of
 from pixelcal.energy.results.found_lines import include_lines
 from pixelcal.energy.results.merge import complete_status
 from pixelcal.energy.results.systematics import Systematics
-from pixelcal.energy.simulation.imperfections import PRESETS, combine
+from pixelcal.energy.simulation.imperfections import PRESETS, Imperfections, combine
 from pixelcal.energy.simulation.real_camera import make_real_camera
 from pixelcal.energy.simulation.spectra import LINE_TABLE, prior
 from pixelcal.numerics.statistics import COVERAGE_1_SIGMA, robust_std
@@ -59,7 +59,7 @@ TITLES = ("pass", "mean eV", "quoted eV", "sys eV", "robust", "width", "stat onl
 
 
 def measure(
-    preset: str,
+    preset: str | Imperfections,
     n: int,
     seconds: float,
     seed: int = 1,
@@ -69,12 +69,13 @@ def measure(
     free=(),
     include: bool = False,
 ) -> dict:
-    """Learn and fit a camera with the imperfections of `preset`; numbers (5,) by energy.
+    """Learn and fit a camera with the imperfections of `preset`, or these; numbers (5,) by energy.
 
     `table` is the line table that is fitted with; `bend`, `free` and `include` are the keys of what
     is found with the response. "rows" are the fits with STATUS completed, "camera" is the truth.
     """
-    camera, table = make_real_camera(n, seconds, seed, combine(preset)), read_line_table(table)
+    imperfections = combine(preset) if isinstance(preset, str) else preset
+    camera, table = make_real_camera(n, seconds, seed, imperfections), read_line_table(table)
     gain, offset = prior(n)
     started = time.perf_counter()
     terms = terms_of(bend, free, table)

@@ -73,8 +73,9 @@ def widths_numbers(channels: Table | None) -> dict | None:
         excess = np.nan_to_num(pull / np.sqrt(expected))
     off, of_modules = _worst(np.abs(pull)), _worst(np.asarray(channels["MODULES"]))
     camera_off, modules_off = camera["sigma"] > CLEAR_SIGMA, modules["sigma"] > CLEAR_SIGMA
+    modules["width"] *= modules_off
     modules["channels"] = of_modules.tolist() if modules_off else []
-    width = max(camera["width"] * camera_off, modules["width"] * modules_off)
+    width = max(camera["width"] * camera_off, modules["width"])
     named = off.tolist() if camera_off else []
     return {
         **camera,
