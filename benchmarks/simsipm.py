@@ -47,12 +47,12 @@ def line(name, fits, settings, clean, seconds):
     text += f"  {pulls:5.2f}"
     if settings.crosstalk:
         opct, spread, shared = (fits[name][good] for name in ("OPCT", "OPCT_ERR", "OPCT_SYS"))
-        total = opct + fits["DELAYED"][good]
+        total, of_total = fits["CROSSTALK"][good], fits["CROSSTALK_SYS"][good]
         prompt = settings.crosstalk * (1 - settings.delayed_part)
         width = np.std((opct - opct.mean()) / spread)
         text += f"  {opct.mean():.4f}  {100 * (opct.mean() / prompt - 1):6.1f}"
         text += f"  {100 * (total.mean() / clean - 1):6.1f}  {width:5.2f}"
-        text += f"  {100 * shared.mean() / prompt:5.1f}"
+        text += f"  {100 * shared.mean() / prompt:5.1f}  {100 * of_total.mean() / clean:5.1f}"
     print(f"{text}  {1e3 * seconds / len(fits):6.1f}", flush=True)
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     given = parser.parse_args()
     print(f"{given.pixels} pixels, 3 x {given.flashes} flashes\n")
     print(f"{'':28s} {'good':>8s}  bias pe (%)  common (%)  pulls  OPCT  of set (%)"
-          "  with delayed, of clean (%)  pulls  common (%)  ms/pixel")  # fmt: skip
+          "  CROSSTALK, of clean (%)  pulls  common to OPCT, CROSSTALK (%)  ms/pixel")  # fmt: skip
     clean = np.nan
     for number, (name, settings) in enumerate(CAMERAS.items()):
         if given.only and given.only not in name and number:

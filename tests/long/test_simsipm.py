@@ -12,10 +12,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-from simsipm_charges import PE, Settings, draw_pixels
+from simsipm_charges import PE, PULSE_NS, WINDOW_NS, Settings, draw_pixels
 
 from pixelcal.charge.simulation.charges import as_spectra
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
+from pixelcal.charge.spe.noise.late_charges import DECAY
 from pixelcal.charge.spe.noise.learn import learn_camera_noise
 
 N_PIXELS, FLASHES, LIGHT = 16, 8_000, (0.6, 1.2, 2.4)
@@ -40,6 +41,10 @@ def test_gain_and_crosstalk_of_an_independent_simulator(settings):
     learnt = learn_camera_noise(*spectra, SpeOptions())
     assert learnt.camera is not None
     fits = fit_pixels(*spectra, np.arange(N_PIXELS), SpeOptions(), camera=learnt.camera)
+    if settings.dark_hz or settings.afterpulses:  # else nearly nothing tells the decay
+        decay = math.exp(learnt.camera.prior.centre[DECAY])
+        error = math.sqrt(learnt.camera.systematic[DECAY, DECAY])
+        assert abs(decay / (PULSE_NS / WINDOW_NS) - 1) < 0.05 + 3 * error
     good = fits["STATUS"] == 0
     assert good.sum() >= N_PIXELS - 2
     pe, error, common = (fits[name][good] for name in ("PE", "PE_ERR", "PE_SYS"))
@@ -47,8 +52,7 @@ def test_gain_and_crosstalk_of_an_independent_simulator(settings):
     assert abs(pe.mean() - PE) < 0.002 * PE + by_chance
     width = np.std((pe - pe.mean()) / error)
     assert abs(width - 1) < 4 / math.sqrt(2 * good.sum())
-    opct, error, common = (fits[name][good] for name in ("OPCT", "OPCT_ERR", "OPCT_SYS"))
-    total = opct + fits["DELAYED"][good]
+    total, error, common = (fits[f"CROSSTALK{kind}"][good] for kind in ("", "_ERR", "_SYS"))
     expected = CLEAN_OPCT if settings.crosstalk else 0.0
     by_chance = 3 * math.hypot(error.mean() / math.sqrt(good.sum()), common.mean())
     assert abs(total.mean() - expected) < by_chance + 0.005

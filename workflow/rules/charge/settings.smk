@@ -80,6 +80,7 @@ SPE_FIT = (
     "dark_counts",
     "afterpulses",
     "delayed_crosstalk",
+    "pulse_decay",
 )
 CHARGE_RESOLUTION = ("conversion", "convention", "pde", "nsb_per_ns", "calibrating_runs")
 

@@ -13,7 +13,12 @@ import numpy as np
 from pixelcal.charge.spe.columns import SPECTRA_EXTENSION, dark_runs
 from pixelcal.charge.spe.fit import options_of
 from pixelcal.charge.spe.noise.io import write_noise
-from pixelcal.charge.spe.noise.learn import LearntNoise, describe, learn_camera_noise
+from pixelcal.charge.spe.noise.learn import (
+    LearntNoise,
+    describe,
+    learn_camera_noise,
+    tell_adequacy,
+)
 from pixelcal.io.provenance import carried_cards, provenance_cards
 from pixelcal.io.tables import read_columns
 from pixelcal.workflow.script import running
@@ -28,6 +33,9 @@ with running(snakemake):
         learnt = learn_camera_noise(*given, options_of(params.fit))
         summary = describe(learnt)
     logging.getLogger("pixelcal").info(summary)
+    doubt = tell_adequacy(learnt, params.fit["misfit_limit"])
+    if doubt:
+        logging.getLogger("pixelcal").warning(doubt)
     cards = [
         *provenance_cards("learn_spe_noise", settings=dict(params.fit), code=params.get("library")),
         *carried_cards(spectra.meta),

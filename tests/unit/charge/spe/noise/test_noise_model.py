@@ -16,9 +16,9 @@ BINS = Spectra(np.zeros((2, 700)), np.array([-40.5, -38.5]), 1.0)
 RUNS = (0.3, 0.8, -0.2, 1.6)
 
 
-def theta_with(dark=0.0, decay=0.25, after=(0.0, 0.0), delayed=0.0, delay=0.3):
+def theta_with(dark=0.0, decay=0.25, after=(0.0, 0.0), delayed=0.0, delay=0.3, loss=1.0):
     """Parameters of two runs with some noise."""
-    return np.array([*SHARED, dark, decay, *after, delayed, delay, *RUNS])
+    return np.array([*SHARED, dark, decay, *after, delayed, delay, loss, *RUNS])
 
 
 def test_without_noise_it_is_the_sum_of_peaks():
@@ -39,7 +39,7 @@ def test_without_noise_it_is_the_sum_of_peaks():
     "noise",
     [
         dict(dark=0.3),
-        dict(after=(0.05, 0.1)),
+        dict(after=(0.05, 0.1), loss=0.7),
         dict(delayed=0.1, decay=0.6, delay=0.1),
         dict(dark=0.2, decay=0.1, after=(0.03, 0.05), delayed=0.02),
     ],
@@ -98,7 +98,7 @@ def test_the_charge_that_follows_an_avalanche_is_that_of_draws():
     part = -np.expm1(-(1.0 - after) / decay) / -np.expm1(-1.0 / decay)
     part *= -np.expm1(-after / decay)
     noise = np.zeros(late.N_NOISE)
-    noise[late.DECAY], noise[late.DELAY], noise[late.AFTERPULSE + 1] = decay, 0.3, 0.2
+    noise[[late.DECAY, late.DELAY, late.AFTERPULSE + 1, late.LOSS]] = decay, 0.3, 0.2, 1.0
     error = 0.2 * part.std() / np.sqrt(len(part))
     assert late.late_charge(noise, 0.0) == pytest.approx(0.2 * part.mean(), abs=4 * error)
     # The crosstalk of an afterpulse: Poisson in number, each with a progeny of mean 1 / (1 - opct).

@@ -20,11 +20,11 @@ from pixelcal.charge.spe.likelihood import is_at_limit
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT
 from pixelcal.charge.spe.noise.climb import NoisyMaximum, noise_total, regrouped, without_noise
 from pixelcal.charge.spe.noise.fit import FirstFits, explain_at_once, explain_further
-from pixelcal.charge.spe.noise.late_charges import DARK
-from pixelcal.charge.spe.noise.priors import KINDS
+from pixelcal.charge.spe.noise.late_charges import DARK, DELAYED
+from pixelcal.charge.spe.noise.priors import KINDS, general_prior
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
 from pixelcal.charge.spe.noise.spectrum import peak_to_valley as noisy_peak_to_valley
-from pixelcal.charge.spe.rows import begin_row, fill_noise, fill_values
+from pixelcal.charge.spe.rows import LawErrors, begin_row, fill_noise, fill_values
 from pixelcal.charge.spe.search import (
     LIGHT_EVIDENCE,
     best_fit,
@@ -48,6 +48,9 @@ parts of dark counts in the window are uniform, and not those of an exponential 
 FOLLOWING_ERROR = 0.8
 """The same for each afterpulse of an avalanche: by so much it is off where afterpulses have all the
 crosstalk of an avalanche, and afterpulses of their own (SimSiPM)."""
+SPLIT_ERROR = 1.3
+"""Uncertainty of what is delayed of the crosstalk, relative to it: in SimSiPM so much less is found
+to be delayed than is, where nothing is known of the pulse. It does not change the sum."""
 FEWEST_SIGMA = 5.0
 """By which the first peaks must stand over the valley in some run. Where they do not, a gain can
 still be had from mean and variance of the charges, but nothing shows that it is right."""
@@ -64,6 +67,7 @@ class SpeOptions:
     misfit_limit : a fit whose MISFIT is smaller is not poor, however small its p-value
     dark_counts, afterpulses, delayed_crosstalk : whether they are in the model; None: where the
         spectra show them
+    pulse_decay : decay time of the pulse (windows), where it is known; None: from the spectra
     """
 
     pe_guess: float = math.nan
@@ -74,6 +78,7 @@ class SpeOptions:
     dark_counts: bool | None = None
     afterpulses: bool | None = None
     delayed_crosstalk: bool | None = None
+    pulse_decay: float | None = None
 
 
 def options_of(settings: Mapping) -> SpeOptions:
@@ -133,14 +138,15 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     counts = counts.astype(float)
     given = counts, start, width
     allowed = {kind: getattr(options, kind) for kind in KINDS}
+    general = general_prior(options.pulse_decay)
     found, evidence, convincing = first_fit(*given, options.pe_guess, moments)
-    begun = FirstFits(*given, found.theta, moments, allowed, camera)
+    begun = FirstFits(*given, found.theta, moments, allowed, camera, general)
     # Where noise explains the spectra at once, the other starts need not be tried without it.
     noisy = None if convincing else explain_at_once(begun, found)
     if noisy is None and not convincing:
         found, evidence = best_fit(*given, options.pe_guess, moments, found)
         if (found.theta != begun.clean).any():
-            begun = FirstFits(*given, found.theta, moments, allowed, camera)
+            begun = FirstFits(*given, found.theta, moments, allowed, camera, general)
     row["NITER"] = found.iterations
     if not evidence >= LIGHT_EVIDENCE:
         row["STATUS"] = int(ChargeStatus.TOO_FEW)
@@ -155,9 +161,9 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     if not found.converged or not np.isfinite(found.covariance).all():
         row["STATUS"] = int(ChargeStatus.NOT_CONVERGED)
         return
-    shape = 0.0 if noisy is None else _shape_error(noisy)
-    fill_values(row, found.theta, found.covariance, systematic, shape)
-    fill_noise(row, noisy, common, shape)
+    law = LawErrors() if noisy is None else _law_errors(noisy)
+    fill_values(row, found.theta, found.covariance, systematic, law)
+    fill_noise(row, noisy, common, law)
     row["STAT"], row["DOF"], row["PVALUE"], row["MISFIT"] = goodness(
         found, noisy, row["FLASHES"].sum()
     )
@@ -174,10 +180,13 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     row["STATUS"] |= quality(row, ratio, excess, apart, options)
 
 
-def _shape_error(noisy: NoisyMaximum) -> float:
-    """Relative uncertainty of the crosstalk, because real noise is not quite that of the model."""
+def _law_errors(noisy: NoisyMaximum) -> LawErrors:
+    """Uncertainty of the crosstalk, because real noise is not quite that of the model."""
     after, _ = noise_total("afterpulses", noisy.theta, noisy.covariance)
-    return math.hypot(SHAPE_ERROR * noisy.theta[N_SHARED + DARK], FOLLOWING_ERROR * after)
+    opct, delayed = noisy.theta[[OPCT, N_SHARED + DELAYED]]
+    relative = math.hypot(SHAPE_ERROR * noisy.theta[N_SHARED + DARK], FOLLOWING_ERROR * after)
+    split = SPLIT_ERROR * delayed
+    return LawErrors(math.hypot(relative * opct, split), split, relative * (opct + delayed))
 
 
 def _noise_is_apart(noisy: NoisyMaximum, systematic) -> bool:

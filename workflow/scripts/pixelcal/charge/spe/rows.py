@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,18 @@ from pixelcal.charge.spe.noise.spectrum import N_COMMON
 from pixelcal.status import ChargeStatus
 
 
-def fill_values(row, theta, covariance, systematic, shape_error: float) -> None:
+class LawErrors(NamedTuple):
+    """Systematic uncertainties of all pixels, because real noise is not quite that of the model.
+
+    Of prompt crosstalk, of delayed crosstalk, and of both together.
+    """
+
+    opct: float = 0.0
+    delayed: float = 0.0
+    crosstalk: float = 0.0
+
+
+def fill_values(row, theta, covariance, systematic, law: LawErrors) -> None:
     """Values, errors and covariance of a fit, in widths instead of variances.
 
     Parameters
@@ -30,9 +42,7 @@ def fill_values(row, theta, covariance, systematic, shape_error: float) -> None:
     covariance : (4 + 2 R, 4 + 2 R) float
     systematic : (4 + 2 R, 4 + 2 R) float
         From the noise of the camera.
-    shape_error : float
-        Relative systematic uncertainty of the crosstalk, as real noise is not quite that of the
-        model.
+    law : LawErrors
     """
     jacobian = np.ones(len(theta))
     for i in (V_PED, V_PE):
@@ -42,7 +52,7 @@ def fill_values(row, theta, covariance, systematic, shape_error: float) -> None:
     values = theta.copy()
     values[[V_PED, V_PE]] = np.sqrt(theta[[V_PED, V_PE]])
     spread = np.sqrt(np.diag(systematic)) * jacobian
-    spread[OPCT] = math.hypot(spread[OPCT], shape_error * values[OPCT])
+    spread[OPCT] = math.hypot(spread[OPCT], law.opct)
     numbers = (values, np.sqrt(np.diag(covariance)), spread)
     for kind, number in zip(KINDS_OF_NUMBERS, numbers, strict=True):
         for name, i in (("SIGMA_PED", V_PED), ("PE", PE), ("SIGMA_PE", V_PE), ("OPCT", OPCT)):
@@ -64,7 +74,7 @@ def begin_row(row, counts, min_flashes: int) -> bool:
     return False
 
 
-def fill_noise(row, noisy, systematic, shape_error: float) -> None:
+def fill_noise(row, noisy, systematic, law: LawErrors) -> None:
     """Noise per window and per avalanche, with errors: 0 where there is none in the model.
 
     All crosstalk, too, which is that of the flash alone where there is none.
@@ -75,7 +85,7 @@ def fill_noise(row, noisy, systematic, shape_error: float) -> None:
     noisy : NoisyMaximum, DarkRunFit, or None
     systematic : (p, p) float
         From the noise of the camera, in the parameters of `noisy`.
-    shape_error : float
+    law : LawErrors
         As for `fill_values`, which comes first.
     """
     row["NOISE"], row["LATE"] = 0.0, 0.0
@@ -88,10 +98,11 @@ def fill_noise(row, noisy, systematic, shape_error: float) -> None:
         return
     row[CROSSTALK], row[f"{CROSSTALK}_ERR"] = crosstalk_total(noisy.theta, noisy.covariance)
     _, common = crosstalk_total(noisy.theta, systematic)
-    row[f"{CROSSTALK}_SYS"] = math.hypot(common, shape_error * row[CROSSTALK])
+    row[f"{CROSSTALK}_SYS"] = math.hypot(common, law.crosstalk)
     row["NOISE"] = noisy.theta[N_SHARED:N_COMMON]
     for name, kind in zip(NOISE, KINDS, strict=True):
         row[name], row[f"{name}_ERR"] = noise_total(kind, noisy.theta, noisy.covariance)
         _, row[f"{name}_SYS"] = noise_total(kind, noisy.theta, systematic)
+    row["DELAYED_SYS"] = math.hypot(row["DELAYED_SYS"], law.delayed)
     row["LATE"] = late_charge(row["NOISE"], row["OPCT"])
     row["AP_DELAY"] = mean_delay(row["NOISE"][KINDS["afterpulses"]], AFTERPULSE_DELAYS)

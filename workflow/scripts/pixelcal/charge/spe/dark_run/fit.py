@@ -24,13 +24,13 @@ from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, V_PE, V_PED
 from pixelcal.charge.spe.noise.climb import climb_within, is_at_edge, penalised
 from pixelcal.charge.spe.noise.evidence import noise_pulls, profiled
 from pixelcal.charge.spe.noise.fit import DOUBTFUL_SIGMA, KEPT_SIGMA, START, TRIED_SIGMA
-from pixelcal.charge.spe.noise.late_charges import DECAY, DELAY, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import LOSS, N_NOISE
 from pixelcal.charge.spe.noise.priors import (
-    DECAY_PRIOR,
-    DELAY_PRIOR,
     KINDS,
+    NoisePrior,
     asked_and_possible,
     general_prior,
+    no_noise,
 )
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
 
@@ -89,7 +89,8 @@ class DarkRunFit(NamedTuple):
     @property
     def n_noise(self) -> int:
         """Parameters beside those of `maximum` that were fitted and are not at a limit."""
-        return int(self.free[N_SHARED : N_COMMON + len(self.pedestal.node)].sum())
+        beside = self.free[N_SHARED : N_COMMON + len(self.pedestal.node)]
+        return int(np.delete(beside, LOSS).sum())
 
     def maximum(self) -> without_noise.Maximum:
         """The quantities of `spe.likelihood`; the pedestal is its mean and its variance."""
@@ -114,7 +115,7 @@ class DarkRunFit(NamedTuple):
 
 
 def explain_with_dark_run(
-    counts, start, width: float, dark, moments, allowed, more_starts=()
+    counts, start, width: float, dark, moments, allowed, more_starts=(), general=None
 ) -> DarkRunFit:
     """The fit of a pixel's runs with its dark runs.
 
@@ -132,11 +133,13 @@ def explain_with_dark_run(
         decide, by Rao's test as in `noise.fit`.
     more_starts : sequence of (4 + 2 L,) float
         Fits without noise of the L runs with light, to begin at as well.
+    general : NoisePrior, optional
+        Of any SiPM; without it `general_prior()`.
     """
     found = None
     for fraction in START_FRACTIONS:
         problem = _problem(counts, start, width, np.asarray(dark), more_starts, fraction)
-        other = _explain(problem, moments, allowed, more_starts)
+        other = _explain(problem, moments, allowed, more_starts, general or general_prior())
         if found is None or _excess(other) < _excess(found):
             found = other
         if _excess(found) < DOUBTFUL_SIGMA:
@@ -150,7 +153,7 @@ def _excess(found: DarkRunFit) -> float:
     return (deviance - mean) / math.sqrt(variance) if found.converged else math.inf
 
 
-def _explain(problem: Problem, moments, allowed, more_starts) -> DarkRunFit:
+def _explain(problem: Problem, moments, allowed, more_starts, general: NoisePrior) -> DarkRunFit:
     """The fit from one pedestal to begin with."""
     begun = [_ascend(theta, problem, (), TRIAL_ITERATIONS) for theta in starts(problem)]
     begun += [
@@ -168,10 +171,11 @@ def _explain(problem: Problem, moments, allowed, more_starts) -> DarkRunFit:
     if not possible or not (asked or _is_followed(found, problem, possible)):
         return found
     theta = found.theta.copy()
-    theta[N_SHARED + DECAY], theta[N_SHARED + DELAY] = DECAY_PRIOR, DELAY_PRIOR
+    theta[N_SHARED:N_COMMON] = no_noise()
     for kind in possible:
         theta[N_SHARED + np.array(KINDS[kind])] = START / len(KINDS[kind])
-    more = _finish(_ascend(theta, problem, possible, MAX_ITERATIONS), problem, possible, moments)
+    climbed = _ascend(theta, problem, possible, MAX_ITERATIONS, general)
+    more = _finish(climbed, problem, possible, moments)
     more = more._replace(dark_deviance=lightless[1])
     if not asked and not (more.converged and found.deviance - more.deviance >= KEPT_SIGMA**2):
         return found
@@ -197,10 +201,10 @@ def _problem(counts, start, width, dark, more_starts, fraction: float) -> Proble
     return Problem(*binned(counts, start, width, dark, pedestal, eped, more_starts))
 
 
-def _ascend(theta, problem: Problem, kinds, max_iterations: int):
+def _ascend(theta, problem: Problem, kinds, max_iterations: int, general: NoisePrior | None = None):
     """`noise.climb.climb_within` with some kinds of noise after the avalanches."""
     fitted = problem.fitted(kinds)
-    prior = general_prior().of(fitted[N_SHARED:N_COMMON])
+    prior = (general or general_prior()).of(fitted[N_SHARED:N_COMMON])
 
     def slopes(at):
         found = likelihood(at, problem.spectra, problem.at, bool(kinds))

@@ -13,8 +13,7 @@ from pixelcal.charge.spe.dark_run.spectrum import FEWEST_PER_WIDTH, Frequencies,
 from pixelcal.charge.spe.likelihood import Spectra, group_bins, moments_of
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
 from pixelcal.charge.spe.noise.climb import noise_limits
-from pixelcal.charge.spe.noise.late_charges import DECAY, DELAY
-from pixelcal.charge.spe.noise.priors import DECAY_PRIOR, DELAY_PRIOR, fitted_noise
+from pixelcal.charge.spe.noise.priors import fitted_noise, no_noise
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
 
 BINS_PER_WIDTH = 2.0
@@ -124,6 +123,6 @@ def theta_of(problem: Problem, shared, light) -> np.ndarray:
     common = np.zeros(N_COMMON)
     common[V_PED] = problem.pedestal.variance_of_noise
     common[[PE, V_PE, OPCT]] = shared
-    common[N_SHARED + DECAY], common[N_SHARED + DELAY] = DECAY_PRIOR, DELAY_PRIOR
+    common[N_SHARED:] = no_noise()
     per_run = np.column_stack([problem.eped, np.broadcast_to(light, len(problem.eped))])
     return np.concatenate([common, problem.pedestal.rate, per_run.ravel()])

@@ -20,7 +20,8 @@ from pixelcal.charge.spe.fit import (
 from pixelcal.charge.spe.likelihood import is_at_limit
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, V_PED
 from pixelcal.charge.spe.noise.climb import regrouped
-from pixelcal.charge.spe.rows import begin_row, fill_noise, fill_values
+from pixelcal.charge.spe.noise.priors import general_prior
+from pixelcal.charge.spe.rows import LawErrors, begin_row, fill_noise, fill_values
 from pixelcal.charge.spe.search import LIGHT_EVIDENCE, fit_pixel
 from pixelcal.errors import InputError
 from pixelcal.numerics.goodness_of_fit import moment_table
@@ -79,6 +80,7 @@ def _fit_row(row, counts, start, width, dark, options: SpeOptions, moments) -> N
         counts, start, width, dark, moments,
         {kind: getattr(options, kind) for kind in FOLLOWING},
         [plain.theta] if plain.converged else [],
+        general_prior(options.pulse_decay),
     )  # fmt: skip
     found = fitted.maximum()
     row["NITER"] = plain.iterations + found.iterations
@@ -88,8 +90,8 @@ def _fit_row(row, counts, start, width, dark, options: SpeOptions, moments) -> N
     if not found.converged or not np.isfinite(found.covariance).all():
         row["STATUS"] = int(ChargeStatus.NOT_CONVERGED)
         return
-    fill_values(row, found.theta, found.covariance, np.zeros_like(found.covariance), 0.0)
-    fill_noise(row, fitted if fitted.kinds else None, np.zeros_like(fitted.covariance), 0.0)
+    fill_values(row, found.theta, found.covariance, np.zeros_like(found.covariance), LawErrors())
+    fill_noise(row, fitted if fitted.kinds else None, np.zeros_like(fitted.covariance), LawErrors())
     _fill_pedestal(row, fitted)
     row["STAT"], row["DOF"], row["PVALUE"], row["MISFIT"] = goodness(
         found, fitted, row["FLASHES"].sum()

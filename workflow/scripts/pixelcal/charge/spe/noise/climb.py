@@ -19,7 +19,7 @@ from pixelcal.charge.spe.likelihood import (
     release,
 )
 from pixelcal.charge.spe.model import N_SHARED, OPCT, PE, V_PED
-from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, DELAY, DELAYED, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, DELAY, DELAYED, LOSS, N_NOISE
 from pixelcal.charge.spe.noise.priors import (
     KINDS,
     CameraNoise,
@@ -36,7 +36,7 @@ MARGIN_BELOW, MARGIN_ABOVE = 6.0, 3.0
 """Empty bins around the data, in widths of the pedestal and in photoelectrons."""
 
 LOWEST = {DECAY: 0.02, DELAY: 0.02}
-HIGHEST = {DARK: 5.0, DECAY: 2.0, DELAY: 5.0}
+HIGHEST = {DARK: 5.0, DECAY: 2.0, DELAY: 5.0, LOSS: 1.0}
 HIGHEST_FOLLOWING = 0.7
 """Of afterpulses and delayed avalanches of each time constant."""
 
@@ -71,7 +71,7 @@ class NoisyMaximum(NamedTuple):
     def n_noise(self) -> int:
         """Parameters of noise that were fitted and are not at a limit."""
         fitted = fitted_parameters(len(self.theta), self.kinds) & ~self.at_limit
-        return int(fitted[N_SHARED:N_COMMON].sum())
+        return int(np.delete(fitted[N_SHARED:N_COMMON], LOSS).sum())
 
     def systematic(self, camera: CameraNoise | None) -> np.ndarray:
         """Covariance (p, p) from the noise of the camera, that all its pixels have in common.
@@ -103,9 +103,9 @@ class NoisyMaximum(NamedTuple):
 def is_at_edge(noise, inside) -> bool:
     """Whether some noise (N_NOISE,), or the decay of the pulse, is not `inside` its limits.
 
-    There may be no noise, and any delay.
+    There may be no noise, any delay and any loss.
     """
-    return not np.delete(inside | (noise == 0.0), DELAY).all()
+    return not np.delete(inside | (noise == 0.0), [DELAY, LOSS]).all()
 
 
 def noise_total(kind: str, theta, covariance) -> tuple[float, float]:

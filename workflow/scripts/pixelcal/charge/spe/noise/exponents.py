@@ -11,8 +11,8 @@ avalanche of the flash has afterpulses and delayed avalanches, so that its own f
 
     phi = psi(1) exp(afterpulses + delayed),    a flash: exp(lambda (B(phi) - 1) + D)
 
-A cell that has recovered by r when its afterpulse comes has r of the carriers, and so of the
-crosstalk: exp(opct r (B - 1)) with the B of an avalanche at that time.
+An afterpulse has a fraction r of the crosstalk of an avalanche, since its cell has not recovered:
+exp(opct r (B - 1)) with the B of an avalanche at that time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 from pixelcal.charge.spe.model import OPCT, PE, V_PE
-from pixelcal.charge.spe.noise.late_charges import AFTERPULSE, DARK, DECAY, DELAY, DELAYED
+from pixelcal.charge.spe.noise.late_charges import AFTERPULSE, DARK, DECAY, DELAY, DELAYED, LOSS
 from pixelcal.numerics.jit import njit
 
 ROUNDS, SMALL_STEP = 12, 1e-13
@@ -162,7 +162,7 @@ def exponents(theta, noise, late, frequency, flash, flash_by, dark, dark_by):
             dark_by[OPCT, k] += weight * slope * fall
             dark_by[n_shared + DECAY, k] += rate * late.dwell_before[j] * fall
             # An afterpulse.
-            a, r = late.recovered[j], late.recovery[j]
+            a, r = late.recovered[j], late.crosstalk[j]
             value = np.exp(mean * a + blur * v_pe * a * a + opct * r * inner)
             weight = after[j]
             exponent += weight * (value - 1.0)
@@ -172,8 +172,9 @@ def exponents(theta, noise, late, frequency, flash, flash_by, dark, dark_by):
             flash_by[OPCT, k] += weight * r * (inner + opct * inner_by_opct)
             flash_by[n_shared + DECAY, k] += weight * (
                 (mean + 2.0 * blur * v_pe * a) * late.recovered_by_decay[j]
-                + opct * (r * inner_by_decay + late.recovery_by_decay[j] * inner)
+                + opct * (r * inner_by_decay + late.crosstalk_by_decay[j] * inner)
             )
+            flash_by[n_shared + LOSS, k] += weight * opct * late.crosstalk_by_loss[j] * inner
             for i in range(late.afterpulses.shape[1]):
                 flash_by[n_shared + AFTERPULSE + i, k] += late.afterpulses[j, i] * (value - 1.0)
         dark[k] = rate * per_dwell

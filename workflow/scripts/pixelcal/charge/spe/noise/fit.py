@@ -17,16 +17,17 @@ from pixelcal.charge.spe.likelihood import Maximum, Spectra, is_at_limit
 from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise.climb import NoisyMaximum, ascend, maximise, regrouped
 from pixelcal.charge.spe.noise.evidence import noise_evidence, noise_pulls
-from pixelcal.charge.spe.noise.late_charges import DECAY, DELAY, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import DECAY
 from pixelcal.charge.spe.noise.priors import (
     DECAY_PRIOR,
-    DELAY_PRIOR,
     KINDS,
     CameraNoise,
+    NoisePrior,
     asked_and_possible,
     fitted_noise,
     general_prior,
     linear,
+    no_noise,
 )
 from pixelcal.charge.spe.noise.spectrum import N_COMMON, peak_to_valley
 
@@ -63,11 +64,16 @@ class FirstFits:
         For each of `KINDS` whether it is in the model; None: the spectra decide.
     camera : CameraNoise, optional
         What all pixels have. A pixel that it does not explain is fitted as if nothing were known.
+    general : NoisePrior, optional
+        Of any SiPM; without it `general_prior()`.
     """
 
-    def __init__(self, counts, start, width: float, clean, moments, allowed, camera=None):
+    def __init__(
+        self, counts, start, width: float, clean, moments, allowed, camera=None, general=None
+    ):
         self.given, self.clean = (counts, start, width), clean
         self.moments, self.camera = moments, camera
+        self.general = general or general_prior()
         self.asked, self.possible = asked_and_possible(allowed)
 
     @cached_property
@@ -88,19 +94,27 @@ class FirstFits:
         possible = self.possible
         if not possible or not (self.asked or is_noisy(self.clean, self.spectra, possible)):
             return None
-        theta = _with_noise(self.clean, possible, DECAY_PRIOR)
-        return maximise(theta, self.spectra, possible, general_prior(), self.moments)
+        theta = _with_noise(self.clean, possible, linear(self.general.centre)[DECAY])
+        return maximise(theta, self.spectra, possible, self.general, self.moments)
 
 
 def explain(
-    counts, start, width: float, clean, more_starts, moments, allowed, camera=None
+    counts,
+    start,
+    width: float,
+    clean,
+    more_starts,
+    moments,
+    allowed,
+    camera=None,
+    general=None,
 ) -> NoisyMaximum | None:
     """The fit with the noise of the camera, or that the spectra show; None where they show none.
 
     Parameters are those of `FirstFits`, and `more_starts`: returns points (m, 4 + 2 R) to begin at
     where the fit without noise is at the wrong place.
     """
-    begun = FirstFits(counts, start, width, clean, moments, allowed, camera)
+    begun = FirstFits(counts, start, width, clean, moments, allowed, camera, general)
     return explain_further(begun, more_starts)
 
 
@@ -127,7 +141,7 @@ def explain_at_once(begun: FirstFits, clean: Maximum) -> NoisyMaximum | None:
         return begun.usual
     if begun.alone is None or not _is_settled(begun.alone, flashes):
         return None
-    return _clear_noise(begun.alone, begun.spectra, begun.asked, begun.moments)
+    return _clear_noise(begun.alone, begun, begun.spectra)
 
 
 def _is_settled(found: NoisyMaximum, flashes) -> bool:
@@ -153,51 +167,52 @@ def _explain_alone(begun: FirstFits, more_starts) -> NoisyMaximum | None:
     if found is None:
         return None
     if _is_doubtful(found):
-        best = _best_start((begun.clean, *more_starts()), spectra, begun.possible)
+        starts = (begun.clean, *more_starts())
+        best = _best_start(starts, spectra, begun.possible, begun.general)
         spectra = regrouped(*begun.given, _plain(best))
-        other = maximise(best, spectra, begun.possible, general_prior(), begun.moments)
+        other = maximise(best, spectra, begun.possible, begun.general, begun.moments)
         found = other if other.converged and _excess(other) < _excess(found) else found
     if _is_doubtful(found):
         # No noise explains these spectra: as poor with it as without.
         return found if found.converged or begun.asked else None
-    return _clear_noise(found, spectra, begun.asked, begun.moments)
+    return _clear_noise(found, begun, spectra)
 
 
-def _clear_noise(found: NoisyMaximum, spectra, asked, moments) -> NoisyMaximum | None:
+def _clear_noise(found: NoisyMaximum, begun: FirstFits, spectra) -> NoisyMaximum | None:
     """The fit without the noise that is not clear, if it was not asked for.
 
     Afterpulses and delayed crosstalk go together: where the spectra show one of them they do not
     say surely which, and the errors must know both.
     """
     for group in (("dark_counts",), ("afterpulses", "delayed_crosstalk")):
-        left_out = [kind for kind in group if kind in found.kinds and kind not in asked]
+        left_out = [kind for kind in group if kind in found.kinds and kind not in begun.asked]
         if not left_out or not found.converged:
             continue
         theta = found.theta.copy()
         for kind in left_out:
             theta[N_SHARED + np.array(KINDS[kind])] = 0.0
         kinds = tuple(kind for kind in found.kinds if kind not in left_out)
-        without = maximise(theta, spectra, kinds, general_prior(), moments)
+        without = maximise(theta, spectra, kinds, begun.general, begun.moments)
         if without.deviance - found.deviance < KEPT_SIGMA**2:
             found = without
     return found if found.kinds else None
 
 
-def _best_start(starts, spectra: Spectra, kinds) -> np.ndarray:
+def _best_start(starts, spectra: Spectra, kinds, prior: NoisePrior) -> np.ndarray:
     """Where some steps lead from the best of the starts (4 + 2 R,), with the best decay."""
     theta = _first_of(
-        (_with_noise(theta, kinds, DECAY_STARTS[0]) for theta in starts), spectra, kinds
+        (_with_noise(theta, kinds, DECAY_STARTS[0]) for theta in starts), spectra, kinds, prior
     )
     begun = []
     for decay in DECAY_STARTS:
         begun.append(theta.copy())
         begun[-1][N_SHARED + DECAY] = decay
-    return _first_of(begun, spectra, kinds)
+    return _first_of(begun, spectra, kinds, prior)
 
 
-def _first_of(starts, spectra: Spectra, kinds) -> np.ndarray:
+def _first_of(starts, spectra: Spectra, kinds, prior: NoisePrior) -> np.ndarray:
     """The best of the points to which some steps lead from the starts (p,)."""
-    begun = [ascend(theta, spectra, kinds, general_prior(), TRIAL_ITERATIONS) for theta in starts]
+    begun = [ascend(theta, spectra, kinds, prior, TRIAL_ITERATIONS) for theta in starts]
     return min(begun, key=lambda found: found[1])[0]
 
 
@@ -218,8 +233,7 @@ def _plain(theta) -> np.ndarray:
 
 def _with_noise(theta, kinds, decay: float) -> np.ndarray:
     """A start (N_COMMON + 2 R,) at a fit without noise (4 + 2 R,)."""
-    noise = np.zeros(N_NOISE)
-    noise[DECAY], noise[DELAY] = decay, DELAY_PRIOR
+    noise = no_noise(decay)
     for kind in kinds:
         noise[KINDS[kind]] = START / len(KINDS[kind])
     return np.r_[theta[:N_SHARED], noise, theta[N_SHARED:]]

@@ -19,7 +19,15 @@ from pixelcal.io.tables import as_rows, read_columns, table_hdu, write_fits
 
 EXTENSION = "NOISE"
 CARDS = {"dark_counts": "HASDARK", "afterpulses": "HASAFTER", "delayed_crosstalk": "HASDELAY"}
-NAMES = ("DARK", "LOG_DECAY", "AFTERPULSE_FAST", "AFTERPULSE_SLOW", "DELAYED", "LOG_DELAY")
+NAMES = (
+    "DARK",
+    "LOG_DECAY",
+    "AFTERPULSE_FAST",
+    "AFTERPULSE_SLOW",
+    "DELAYED",
+    "LOG_DELAY",
+    "AP_LOSS",
+)
 
 
 def write_noise(path: str | Path, learnt: LearntNoise, cards: list[tuple], date) -> None:
@@ -27,7 +35,8 @@ def write_noise(path: str | Path, learnt: LearntNoise, cards: list[tuple], date)
 
     Columns: NAME; MEAN of the camera (the natural logarithm for times), its
     MEAN_ERR and COVARIANCE; SPREAD, the standard deviation of the pixels; all 0 of noise that the
-    pixels do not show. HASDARK, HASAFTER and HASDELAY say which kinds every pixel has.
+    pixels do not show. HASDARK, HASAFTER and HASDELAY say which kinds every pixel has; STACKCHI,
+    STACKDOF and STACKMIS, whether the spectra are those of the model (`adequacy`).
     """
     mean, spread, covariance = np.zeros(N_NOISE), np.zeros(N_NOISE), np.zeros((N_NOISE, N_NOISE))
     camera = learnt.camera
@@ -49,6 +58,12 @@ def write_noise(path: str | Path, learnt: LearntNoise, cards: list[tuple], date)
         *((CARDS[kind], kind in found, f"{kind} in all pixels") for kind in KINDS),
         ("NTEACHER", learnt.n_teachers, "pixels that it was learnt from"),
     ]
+    if learnt.adequacy is not None:
+        cards += [
+            ("STACKCHI", learnt.adequacy.chi_square, "chi-square of residuals of these together"),
+            ("STACKDOF", learnt.adequacy.dof, "its degrees of freedom"),
+            ("STACKMIS", learnt.adequacy.misfit, "misfit of the model, relative rms"),
+        ]
     write_fits(path, [table_hdu(rows, EXTENSION, {}, cards)], date)
 
 

@@ -11,7 +11,8 @@ come at any time. Afterpulses follow an avalanche of the flash by a delay whose 
 exponentials of fixed time constants, each with its weight: however the delays are distributed,
 some sum is near, and the likelihood is smooth in all that is fitted. The cell of an afterpulse has
 recovered by 1 - exp(-delay / decay): it recharges as its pulse decays. Its charge is that fraction,
-and so is its crosstalk, which grows with the carriers.
+and so may be its crosstalk, which grows with the carriers: 1 - loss exp(-delay / decay) of that of
+an avalanche, where the loss is between 0 (all of it) and 1 (as its charge).
 
 Delayed crosstalk has one exponential, whose time constant is fitted: with a wrong one, half of the
 delayed crosstalk would pass for prompt.
@@ -31,11 +32,12 @@ N_AFTERPULSE = len(AFTERPULSE_DELAYS)
 DARK, DECAY = 0, 1
 AFTERPULSE = 2
 DELAYED = AFTERPULSE + N_AFTERPULSE
-DELAY = DELAYED + 1
-N_NOISE = DELAY + 1
+DELAY, LOSS = DELAYED + 1, DELAYED + 2
+N_NOISE = LOSS + 1
 """Parameters of the noise, in this order: mean number of dark counts that begin in a window; decay
 of the pulse; mean number of afterpulses that an avalanche has within the window, one for each time
-constant; mean number of delayed avalanches, and their time constant."""
+constant; mean number of delayed avalanches, and their time constant; what the crosstalk of an
+afterpulse lacks, of what its charge does."""
 
 N_NODES = 64
 """Of integrals of the relative charge itself."""
@@ -46,8 +48,9 @@ class LateCharges(NamedTuple):
 
     inside, recovered, before : (n,) float, relative charge of a pulse that begins in the window, of
         an afterpulse, and of a pulse that began before the window
-    recovery : (n,) float, fraction by which the cell of an afterpulse has recovered
-    inside_by_decay, recovered_by_decay, recovery_by_decay : (n,) float, derivatives
+    crosstalk : (n,) float, crosstalk of an afterpulse, over that of an avalanche
+    inside_by_decay, recovered_by_decay, crosstalk_by_decay, crosstalk_by_loss : (n,) float,
+        derivatives
     dwell : (n,) float, time in the window that a node stands for
     dwell_before : (n,) float, time before it, in units of `decay`
     afterpulses : (n, N_AFTERPULSE) float, fraction of the afterpulses of each time constant
@@ -57,10 +60,11 @@ class LateCharges(NamedTuple):
     inside: np.ndarray
     recovered: np.ndarray
     before: np.ndarray
-    recovery: np.ndarray
+    crosstalk: np.ndarray
     inside_by_decay: np.ndarray
     recovered_by_decay: np.ndarray
-    recovery_by_decay: np.ndarray
+    crosstalk_by_decay: np.ndarray
+    crosstalk_by_loss: np.ndarray
     dwell: np.ndarray
     dwell_before: np.ndarray
     afterpulses: np.ndarray
@@ -68,11 +72,12 @@ class LateCharges(NamedTuple):
     delayed_by_delay: np.ndarray
 
 
-def late_charges(decay: float, delay: float, n: int) -> LateCharges:
+def late_charges(noise, n: int) -> LateCharges:
     """The relative charges that late avalanches leave, at `n` nodes (Gauss and Legendre).
 
-    `decay` is that of the pulse, `delay` the time constant of delayed crosstalk.
+    `noise` (N_NOISE,), of which the times and the loss enter.
     """
+    decay, delay, loss = (float(noise[i]) for i in (DECAY, DELAY, LOSS))
     time, weight = nodes(n)
     whole = -np.expm1(-1.0 / decay)
     fraction = np.exp(-(1.0 - time) / decay)
@@ -88,10 +93,11 @@ def late_charges(decay: float, delay: float, n: int) -> LateCharges:
         inside,
         recovered,
         time,
-        1.0 - missing,
+        1.0 - loss * missing,
         inside_by_decay,
         recovered_by_decay,
-        -missing * time / decay**2,
+        -loss * missing * time / decay**2,
+        -missing,
         weight,
         weight / time,
         delay_fractions(time, weight, AFTERPULSE_DELAYS),
@@ -131,8 +137,8 @@ def mean_delay(weights, constants) -> np.ndarray:
 
 def late_charge(noise, opct: float) -> float:
     """Mean charge of the afterpulses and delayed crosstalk of an avalanche, over its own."""
-    late = late_charges(float(noise[DECAY]), float(noise[DELAY]), N_NODES)
+    late = late_charges(noise, N_NODES)
     after = late.afterpulses @ noise[AFTERPULSE:DELAYED]
     delayed = late.delayed * noise[DELAYED]
     whole = late.inside / (1.0 - opct)
-    return float(after @ (late.recovered + opct * late.recovery * whole) + delayed @ whole)
+    return float(after @ (late.recovered + opct * late.crosstalk * whole) + delayed @ whole)

@@ -6,6 +6,7 @@ them together, and is then in the model of each.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,11 @@ import numpy as np
 from pixelcal.charge.spe.fit import SpeOptions
 from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.charge.spe.model import N_SHARED, V_PED
+from pixelcal.charge.spe.noise.adequacy import Adequacy, adequacy_of
 from pixelcal.charge.spe.noise.climb import regrouped
 from pixelcal.charge.spe.noise.evidence import noise_evidence
 from pixelcal.charge.spe.noise.fit import DECAY_STARTS, START, TRIED_SIGMA, explain
-from pixelcal.charge.spe.noise.late_charges import DECAY, DELAY, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import DECAY, N_NOISE
 from pixelcal.charge.spe.noise.population import (
     MAX_ITERATIONS,
     UNUSUAL_SIGMA,
@@ -27,12 +29,14 @@ from pixelcal.charge.spe.noise.population import (
     unusual,
 )
 from pixelcal.charge.spe.noise.priors import (
-    DECAY_PRIOR,
-    DELAY_PRIOR,
     KINDS,
+    LOSS_SPREAD,
     CameraNoise,
+    NoisePrior,
+    general_prior,
     linear,
     logarithmic,
+    no_noise,
 )
 from pixelcal.charge.spe.noise.spectrum import N_COMMON, goodness_of_fit
 from pixelcal.charge.spe.search import LIGHT_EVIDENCE, fit_pixel, other_starts
@@ -44,7 +48,7 @@ a single pixel."""
 FEWEST_TEACHERS = 8
 N_EXPLAINED = 12
 """Pixels whose noise is found without any knowledge; the starts of the others are tried on them."""
-TRIAL_ITERATIONS = 12
+TRIAL_ITERATIONS, SETTLING_ITERATIONS = 12, 6
 SEEN_SIGMA = 5.0
 """Noise is fitted where the scores of all pixels together stand out by more. Charges of waveforms
 are not quite what the model says: a few sigma of many pixels are no noise yet."""
@@ -52,6 +56,8 @@ LEAST_GAIN = 0.02
 """By which the deviance of a pixel must be lower in the mean with some noise: less shifts no
 quantity by more than 0.14 of its error."""
 KEPT_SIGMA = 3.0
+KNOWN_DECAY = 0.1
+"""Relative error of the decay of a pulse that is known."""
 GROUPS = (("dark_counts",), ("afterpulses", "delayed_crosstalk"))
 """Kinds that are in the model together, since spectra hardly tell them apart."""
 OBVIOUS = 10.0
@@ -66,10 +72,13 @@ class LearntNoise(NamedTuple):
         None where the pixels show no noise.
     n_teachers : int
         Pixels that it was learnt from.
+    adequacy : Adequacy, or None
+        Whether their spectra are those of the model; None with fewer than `FEWEST_TEACHERS`.
     """
 
     camera: CameraNoise | None
     n_teachers: int
+    adequacy: Adequacy | None = None
 
 
 class Teacher(NamedTuple):
@@ -95,21 +104,36 @@ def learn_camera_noise(counts, start, width, options: SpeOptions) -> LearntNoise
     teachers = choose_teachers(counts, start, width, options, moments)
     allowed = {kind: getattr(options, kind) for kind in KINDS}
     kinds = tuple(kind for kind in KINDS if allowed[kind] is not False)
-    if len(teachers) < FEWEST_TEACHERS or not kinds or not _is_noisy(teachers, kinds):
+    if len(teachers) < FEWEST_TEACHERS:
         return LearntNoise(None, len(teachers))
-    shared, teachers = _fit_together(teachers, kinds, allowed, moments)
+    if not kinds or not _is_noisy(teachers, kinds):
+        return _without_noise(teachers)
+    general = general_prior(options.pulse_decay)
+    shared, teachers = _fit_together(teachers, kinds, allowed, moments, general)
     for group in GROUPS:
         left_out = [kind for kind in group if kind in kinds and not allowed[kind]]
         fewer = tuple(kind for kind in kinds if kind not in left_out)
         needed = max(KEPT_SIGMA**2, LEAST_GAIN * len(teachers))
-        if not left_out or gain_of(shared, kinds, left_out) > OBVIOUS * needed:
+        if not left_out or gain_of(shared, kinds, left_out, general) > OBVIOUS * needed:
             continue
-        without = _climb(teachers, shared.clean, shared.noise, fewer)
+        without = _climb(teachers, shared.clean, shared.noise, fewer, general)
         if without.deviance - shared.deviance < needed:
             shared, kinds = without, fewer
     if not kinds or not shared.converged:
-        return LearntNoise(None, len(teachers))
-    return LearntNoise(camera_noise(shared, kinds), len(teachers))
+        return _without_noise(teachers)
+    shared, general = _with_loss(teachers, shared, kinds, general, options)
+    camera = camera_noise(shared, kinds, general)
+    spectra = [teacher.spectra for teacher in teachers]
+    adequacy = adequacy_of(spectra, shared.clean, shared.noise)
+    # As for measurements that scatter by more than their errors: these are too small by the same.
+    camera = camera._replace(systematic=adequacy.scale * camera.systematic)
+    return LearntNoise(camera, len(teachers), adequacy)
+
+
+def _without_noise(teachers: list[Teacher]) -> LearntNoise:
+    spectra = [teacher.spectra for teacher in teachers]
+    clean = np.array([teacher.clean for teacher in teachers])
+    return LearntNoise(None, len(teachers), adequacy_of(spectra, clean, no_noise()))
 
 
 def describe(learnt: LearntNoise) -> str:
@@ -126,6 +150,24 @@ def describe(learnt: LearntNoise) -> str:
     ]
     return (
         f"noise of {learnt.n_teachers} pixels: {', '.join(parts)}; decay {noise[DECAY]:.3f} windows"
+    )
+
+
+def tell_adequacy(learnt: LearntNoise, misfit_limit: float) -> str:
+    """What is to be said where the spectra are not quite those of the model; else ""."""
+    of = learnt.adequacy
+    if of is None or not of.is_clear or of.misfit <= misfit_limit:
+        return ""
+    wider = (
+        f"; the uncertainties _SYS from the noise are {math.sqrt(of.scale):.1f} times as large as"
+        " otherwise"
+        if learnt.camera is not None
+        else ""
+    )
+    return (
+        f"the spectra of {learnt.n_teachers} pixels together are not those of the model within"
+        f" counting errors (chi-square {of.chi_square:.0f} for {of.dof}, misfit"
+        f" {100 * of.misfit:.1f} %): crosstalk may be off by more than its error{wider}"
     )
 
 
@@ -159,29 +201,58 @@ def _is_noisy(teachers: list[Teacher], kinds) -> bool:
     return bool((pull > needed).any())
 
 
-def _fit_together(teachers, kinds, allowed, moments) -> tuple[Shared, list[Teacher]]:
-    """The noise that the teachers share, and those of them that share it."""
+def _with_loss(teachers, shared: Shared, kinds, general: NoisePrior, options: SpeOptions):
+    """What the crosstalk of afterpulses lacks as fitted, where spectra tell: fits and prior.
+
+    They do where the pulse is known, so that a charge tells how far its cell had recovered.
+    """
+    decay = camera_noise(shared, kinds, general).systematic[DECAY, DECAY]
+    if "afterpulses" not in kinds or decay > KNOWN_DECAY**2:
+        return shared, general
+    free = general_prior(options.pulse_decay, LOSS_SPREAD)
+    found = _climb(teachers, shared.clean, shared.noise, kinds, free)
+    if not found.converged or shared.deviance - found.deviance < KEPT_SIGMA**2:
+        return shared, general
+    return found, free
+
+
+def _fit_together(
+    teachers, kinds, allowed, moments, general: NoisePrior
+) -> tuple[Shared, list[Teacher]]:
+    """The noise that the teachers share, and those of them that share it.
+
+    Each start is tried twice: all at once, and the other parameters of the pixels first.
+    """
     clean = np.array([teacher.clean for teacher in teachers])
     some = slice(None, None, max(len(teachers) // N_EXPLAINED, 1))
-    begun = [
-        _climb(teachers[some], clean[some], noise, kinds, TRIAL_ITERATIONS)
-        for noise in _starts(teachers[some], allowed, moments)
-    ]
+    begun = []
+    for noise in _starts(teachers[some], allowed, moments, general):
+        settled = _climb(
+            teachers[some], clean[some], noise, kinds, general, SETTLING_ITERATIONS, frozen=True
+        )
+        begun += [
+            _climb(teachers[some], each, noise, kinds, general, TRIAL_ITERATIONS)
+            for each in (clean[some], settled.clean)
+        ]
     best = min(begun, key=lambda shared: shared.deviance)
-    shared = _climb(teachers, clean, best.noise, kinds)
+    # The noise is near its place: the other parameters follow first, or it would leave again.
+    settled = _climb(teachers, clean, best.noise, kinds, general, SETTLING_ITERATIONS, frozen=True)
+    shared = _climb(teachers, settled.clean, best.noise, kinds, general)
     strange = unusual(shared, kinds) | _fits_worse(teachers, shared, moments)
     if strange.any() and len(teachers) - strange.sum() >= FEWEST_TEACHERS:
         teachers = [each for each, left_out in zip(teachers, strange, strict=True) if not left_out]
-        shared = _climb(teachers, shared.clean[~strange], shared.noise, kinds)
+        shared = _climb(teachers, shared.clean[~strange], shared.noise, kinds, general)
     return shared, teachers
 
 
-def _climb(teachers, clean, noise, kinds, max_iterations: int = MAX_ITERATIONS) -> Shared:
+def _climb(
+    teachers, clean, noise, kinds, general, max_iterations: int = MAX_ITERATIONS, frozen=False
+) -> Shared:
     spectra = [teacher.spectra for teacher in teachers]
-    return climb_together(spectra, clean, noise, kinds, max_iterations)
+    return climb_together(spectra, clean, noise, kinds, max_iterations, frozen, general)
 
 
-def _starts(teachers, allowed, moments) -> list[np.ndarray]:
+def _starts(teachers, allowed, moments, general: NoisePrior) -> list[np.ndarray]:
     """Noise to begin with: what the pixels show by themselves, or a little, and other decays."""
     found = []
     for teacher in teachers:
@@ -190,12 +261,11 @@ def _starts(teachers, allowed, moments) -> list[np.ndarray]:
             lambda teacher=teacher: other_starts(
                 teacher.counts, teacher.start, teacher.width, np.nan
             ),
-            moments, allowed,
+            moments, allowed, general=general,
         )  # fmt: skip
         if noisy is not None and noisy.converged:
             found.append(logarithmic(noisy.theta[N_SHARED:N_COMMON]))
-    little = np.full(N_NOISE, START)
-    little[DECAY], little[DELAY] = DECAY_PRIOR, DELAY_PRIOR
+    little = np.where(no_noise() > 0.0, no_noise(), START)
     starts = [linear(np.median(found, axis=0))] if found else [little]
     for decay in DECAY_STARTS:
         starts.append(np.maximum(starts[0], 0.2 * little))

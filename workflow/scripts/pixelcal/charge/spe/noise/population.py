@@ -29,7 +29,7 @@ from pixelcal.charge.spe.likelihood import (
 from pixelcal.charge.spe.likelihood import limits as clean_limits
 from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise.climb import noise_limits, step_within
-from pixelcal.charge.spe.noise.late_charges import DELAY, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import DELAY, LOSS, N_NOISE
 from pixelcal.charge.spe.noise.priors import (
     KINDS,
     LOGARITHMIC,
@@ -99,7 +99,13 @@ class _Eliminated(NamedTuple):
 
 
 def climb_together(
-    spectra, clean, noise, kinds, max_iterations: int = MAX_ITERATIONS, frozen: bool = False
+    spectra,
+    clean,
+    noise,
+    kinds,
+    max_iterations: int = MAX_ITERATIONS,
+    frozen: bool = False,
+    general: NoisePrior | None = None,
 ) -> Shared:
     """The noise that n pixels share, by maximum likelihood.
 
@@ -114,9 +120,11 @@ def climb_together(
     max_iterations : int
     frozen : bool
         Whether the noise stays as it is, and only the other parameters move.
+    general : NoisePrior, optional
+        Of any SiPM; without it `general_prior()`.
     """
     fitted, (lowest, highest) = fitted_noise(kinds), noise_limits()
-    prior = general_prior().of(fitted)
+    prior = (general or general_prior()).of(fitted)
     bounds = np.array([clean_limits(each) for each in spectra])
     noise = np.clip(np.where(fitted, noise, linear(prior.centre)), lowest, highest)
     at = _slopes(spectra, clean, noise, prior)
@@ -189,7 +197,7 @@ def unusual(shared: Shared, kinds) -> np.ndarray:
 
     By the squared distance of each in its standard deviations, against the median of all.
     """
-    fitted = fitted_noise(kinds)
+    fitted = _scatters(kinds)
     inverse = np.linalg.pinv(shared.information[:, fitted][:, :, fitted], hermitian=True)
     score = shared.score[:, fitted]
     distance = np.einsum("ij,ijk,ik->i", score, inverse, score)
@@ -198,7 +206,7 @@ def unusual(shared: Shared, kinds) -> np.ndarray:
     return distance > scale * (n + UNUSUAL_SIGMA * np.sqrt(2.0 * n))
 
 
-def gain_of(shared: Shared, kinds, left_out) -> float:
+def gain_of(shared: Shared, kinds, left_out, general: NoisePrior) -> float:
     """By how much the deviance is lower with some kinds than without, by the parabola.
 
     Parameters
@@ -208,32 +216,34 @@ def gain_of(shared: Shared, kinds, left_out) -> float:
         Those in the model.
     left_out : list of str
         Some of them.
+    general : NoisePrior
+        Of any SiPM.
     """
     fitted = np.flatnonzero(fitted_noise(kinds))
     places = np.concatenate([KINDS[kind] for kind in left_out]).astype(int)
-    information = shared.information.sum(axis=0) + general_prior().penalty(shared.noise)[2]
+    information = shared.information.sum(axis=0) + general.penalty(shared.noise)[2]
     covariance = np.linalg.inv(information[np.ix_(fitted, fitted)])
     at = np.searchsorted(fitted, places)
     value = shared.noise[places]
     return float(value @ np.linalg.solve(covariance[np.ix_(at, at)], value))
 
 
-def camera_noise(shared: Shared, kinds) -> CameraNoise:
+def camera_noise(shared: Shared, kinds, general: NoisePrior) -> CameraNoise:
     """The mean of the camera, how much pixels differ from it, and how well it is known.
 
     Parameters
     ----------
     shared : Shared
     kinds : tuple of str
-        Those in the model; what is known of the others is general.
+        Those in the model.
+    general : NoisePrior
+        Of any SiPM: what is known of the others.
     """
-    fitted, general = fitted_noise(kinds), general_prior()
+    fitted = fitted_noise(kinds)
     slope = slope_of_logarithm(shared.noise)
     score = shared.score / slope
     information = shared.information / np.outer(slope, slope)
-    # How crosstalk is delayed is a property of the kind of sensor: no scatter is fitted.
-    scatters = fitted & (np.arange(N_NOISE) != DELAY)
-    variance = _variances(score, information, scatters)
+    variance = _variances(score, information, _scatters(kinds))
     _, left = _marginal(score, information, variance)
     inner = np.ix_(fitted, fitted)
     systematic = np.zeros((N_NOISE, N_NOISE))
@@ -245,6 +255,11 @@ def camera_noise(shared: Shared, kinds) -> CameraNoise:
     precision = np.where(fitted, 1.0 / np.maximum(variance, least), np.diag(general.precision))
     prior = NoisePrior(np.where(fitted, centre, general.centre), np.diag(precision))
     return CameraNoise(tuple(kinds), prior, systematic)
+
+
+def _scatters(kinds) -> np.ndarray:
+    """Noise (N_NOISE,) in which pixels differ: the physics of crosstalk is that of the sensor."""
+    return fitted_noise(kinds) & ~np.isin(np.arange(N_NOISE), [DELAY, LOSS])
 
 
 def _variances(score, information, scatters) -> np.ndarray:

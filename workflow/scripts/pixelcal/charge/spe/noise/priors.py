@@ -7,7 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.noise.late_charges import AFTERPULSE, DARK, DECAY, DELAY, DELAYED, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import (
+    AFTERPULSE,
+    DARK,
+    DECAY,
+    DELAY,
+    DELAYED,
+    LOSS,
+    N_NOISE,
+)
 
 KINDS = {
     "dark_counts": [DARK],
@@ -24,6 +32,10 @@ DECAY_PRIOR, DECAY_SPREAD = 0.25, 0.7
 where there is little noise, and then little depends on it."""
 DELAY_PRIOR, DELAY_SPREAD = 0.3, 0.7
 """Time constant of delayed crosstalk, likewise."""
+PULSE_SPREAD = 0.05
+"""Relative error of a decay that is known from elsewhere."""
+LOSS_PRIOR, LOSS_SPREAD, LOSS_FIXED = 1.0, 0.5, 1e-3
+"""What the crosstalk of an afterpulse lacks: as much as its charge; less where a camera says so."""
 FOLLOWING_SCALE = {"afterpulses": 0.2, "delayed_crosstalk": 0.03}
 """Standard deviation of a normal prior of each weight, per avalanche: SiPMs have less. It decides
 where charges say as little about delayed crosstalk as for pulses that are much shorter than the
@@ -103,14 +115,29 @@ def fitted_noise(kinds) -> np.ndarray:
     for kind in kinds:
         fitted[KINDS[kind]] = True
     fitted[DECAY], fitted[DELAY] = bool(kinds), "delayed_crosstalk" in kinds
+    fitted[LOSS] = "afterpulses" in kinds
     return fitted
 
 
-def general_prior() -> NoisePrior:
-    """Of any SiPM: the decay within a factor of 2, not more that follows than SiPMs have."""
+def no_noise(decay: float = DECAY_PRIOR) -> np.ndarray:
+    """Noise (N_NOISE,) of which there is none, with the times that some would have."""
+    noise = np.zeros(N_NOISE)
+    noise[DECAY], noise[DELAY], noise[LOSS] = decay, DELAY_PRIOR, LOSS_PRIOR
+    return noise
+
+
+def general_prior(pulse_decay: float | None = None, loss_spread: float = LOSS_FIXED) -> NoisePrior:
+    """Of any SiPM: the decay within a factor of 2, not more that follows than SiPMs have.
+
+    `pulse_decay`, in windows, is that of a pulse that is known; `loss_spread`, how far the loss of
+    crosstalk of afterpulses may be from `LOSS_PRIOR`.
+    """
     centre, precision = np.zeros(N_NOISE), np.zeros(N_NOISE)
     centre[DECAY], precision[DECAY] = math.log(DECAY_PRIOR), DECAY_SPREAD**-2
+    if pulse_decay is not None:
+        centre[DECAY], precision[DECAY] = math.log(pulse_decay), PULSE_SPREAD**-2
     centre[DELAY], precision[DELAY] = math.log(DELAY_PRIOR), DELAY_SPREAD**-2
+    centre[LOSS], precision[LOSS] = LOSS_PRIOR, loss_spread**-2
     for kind, scale in FOLLOWING_SCALE.items():
         precision[KINDS[kind]] = scale**-2
     return NoisePrior(centre, np.diag(precision))

@@ -21,8 +21,8 @@ from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
 from pixelcal.charge.spe.model import bin_probabilities as sum_of_peaks
 from pixelcal.charge.spe.noise.exponents import exponents
-from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, DELAY, N_NOISE, late_charges
-from pixelcal.charge.spe.noise.priors import DELAY_PRIOR
+from pixelcal.charge.spe.noise.late_charges import DARK, N_NOISE, late_charges
+from pixelcal.charge.spe.noise.priors import no_noise
 from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.normal import normal_above
@@ -97,9 +97,7 @@ def noise_slopes(theta, decay: float, spectra: Spectra) -> np.ndarray:
     length = transform_length(n)
     frequency = 2.0 * np.pi * rfftfreq(length, d=spectra.width)
     frequency = frequency[0.5 * frequency**2 * theta[V_PED] < SMALL_OF_SLOPES]
-    noise = np.zeros(N_NOISE)
-    noise[DECAY], noise[DELAY] = decay, DELAY_PRIOR
-    common = np.concatenate([theta[:N_SHARED], noise])
+    common = np.concatenate([theta[:N_SHARED], no_noise(decay)])
     n_nodes = NODES_OF_SLOPES + int(frequency[-1] * theta[PE] / RADIANS_PER_NODE / 2.0)
     flash, flash_by, _, dark_by = avalanche_exponents(common, frequency, n_nodes)
     transform = np.zeros((n_runs, N_NOISE, length // 2 + 1), complex)
@@ -116,7 +114,7 @@ def avalanche_exponents(theta, frequency, n_nodes: int):
     m = len(frequency)
     flash, dark = np.empty((2, m), complex)
     flash_by, dark_by = np.empty((2, N_COMMON, m), complex)
-    late = late_charges(float(theta[N_SHARED + DECAY]), float(theta[N_SHARED + DELAY]), n_nodes)
+    late = late_charges(theta[N_SHARED:N_COMMON], n_nodes)
     exponents(
         theta[:N_SHARED], theta[N_SHARED:N_COMMON], late, frequency,
         flash, flash_by, dark, dark_by,
