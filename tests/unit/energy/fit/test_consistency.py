@@ -10,6 +10,7 @@ from scipy import stats
 
 from pixelcal.energy.fit import likelihood, model
 from pixelcal.energy.fit.checks.consistency import Consistency, check_pixel, energies_at
+from pixelcal.energy.fit.checks.second_state import SecondState
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.numerics.goodness_of_fit import moment_table
@@ -50,7 +51,8 @@ def check(counts, first_half):
             rows = model.rows_of_block(work, first)
             model.block_model(fit.theta, b, first, last - first, fit.scale, templates(), rows)
         point = fit.theta, fit.covariance, fit.scale, templates(), work
-        found.append(Consistency(*check_pixel(whole, early, *channels, *point)))
+        one = Consistency(*check_pixel(whole, early, *channels, *point))
+        found.append(one._replace(second=SecondState(*one.second)))
     return found
 
 
@@ -145,7 +147,7 @@ def test_without_a_bend_or_a_second_state_their_numbers_are_chance():
     pull = np.array([one.bend / one.bend_err for one in found])
     assert abs(pull.std() - 1.0) < 4 / np.sqrt(2 * N)
     assert abs(pull.mean()) < 4 / np.sqrt(N)
-    sigma = np.array([one.second_sigma for one in found])
+    sigma = np.array([one.second.sigma for one in found])
     # With 48 independent looks the median would be 2.2 and 3.9 be exceeded by 0.002 of the pixels.
     assert np.median(sigma) < 2.2
     assert (sigma > 3.9).sum() <= 4
@@ -180,12 +182,32 @@ def test_a_short_step_is_found_in_the_half_that_it_is_in(stretch, part):
         counts.append(pure + mixed)
         first.append(mixed if part == 1 else pure)
     found = check(np.array(counts, np.int32), np.array(first, np.int32))
-    sigma = np.array([one.second_sigma for one in found])
+    sigma = np.array([one.second.sigma for one in found])
     assert np.mean(sigma > 3.9) > 0.9, np.sort(sigma)[:10]
-    parts = np.array([one.second_part for one in found])
+    parts = np.array([one.second.part for one in found])
     assert np.mean(parts == part) > 0.75
     assert not (parts == 3 - part).any()  # at most taken for one in both halves
-    assert abs(np.median([one.second_stretch for one in found]) - stretch) < 0.016
+    assert abs(np.median([one.second.stretch for one in found]) - stretch) < 0.016
+
+
+def test_a_late_step_that_the_fit_has_followed_is_found_with_its_mean_relation():
+    """Half of the second half at another gain: the fit is then between both, the score is not."""
+    random, counts, first = np.random.default_rng(37), [], []
+    stretch, exposure, n = -0.05, 6_000.0, 50
+    for gain, offset in zip(camera().gain_true[:n], camera().offset_true[:n], strict=True):
+        usual = cameras.expected_spectrum(gain, offset, exposure)
+        other = cameras.expected_spectrum(gain * (1 + stretch), offset, exposure)
+        first.append(random.poisson(0.5 * usual))
+        counts.append(first[-1] + random.poisson(0.25 * usual + 0.25 * other))
+    found = check(np.array(counts, np.int32), np.array(first, np.int32))
+    sigma = np.array([one.second.sigma for one in found])
+    assert np.mean(sigma > 3.9) > 0.9, np.sort(sigma)[:10]
+    clear = sigma > 3.9
+    mean = np.array([one.second.gain for one in found])[clear] / camera().gain_true[:n][clear] - 1
+    # The mean of a quarter at the other gain; a pixel knows it to some 0.003.
+    error = 1.2533 * mean.std() / np.sqrt(clear.sum())
+    assert abs(np.median(mean) - 0.25 * stretch) < 4 * error + 0.001
+    assert np.isnan([one.second.gain for one in found])[sigma < 2.3].all()
 
 
 def test_values_between_the_pivots_lie_on_a_straight_line():

@@ -137,6 +137,21 @@ def test_a_tail_that_is_none_of_the_cameras_excuses_no_second_state():
     assert find_second_states(sigma, tail, error)[:3].all()
 
 
+def test_a_longer_tail_that_counts_cannot_tell_or_that_few_pixels_have_excuses_nothing():
+    """Tails known worse than they scatter; and 2 % of sick pixels that alone have longer ones."""
+    rng = np.random.default_rng(10)
+    sigma = 1.6 + 0.6 * rng.standard_normal(4000)
+    tail = 1.0 + 0.05 * rng.standard_normal(4000)
+    sigma += 0.35 * (tail - 1.0) / 0.05
+    sigma[0], tail[0] = 4.6, 1.16
+    assert second_states(sigma, tail, 0.3)[0]
+    assert not second_states(sigma, tail, 0.001)[0]
+    sigma, tail = 1.6 + 0.6 * rng.standard_normal(4000), 1.0 + 0.05 * rng.standard_normal(4000)
+    tail[:80], sigma[:80] = 1.15, 5.0
+    tail[80:] = np.minimum(tail[80:], 1.05)
+    assert second_states(sigma, tail)[:80].all()
+
+
 def test_a_drift_that_all_pixels_have_is_that_of_the_camera():
     """Within four standard errors of a median; a tenth of the pixels changes on its own."""
     n, rng = 1000, np.random.default_rng(4)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.energy.curve import Curve
+from pixelcal.status import has_valid_fit
 
 RELATION_COLUMNS = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
 """A relation with its covariance, in the order in which `energy_sigma` takes them."""
@@ -73,3 +74,18 @@ def energy_sigma(energy_keV, gain, offset, gain_err, offset_err, gain_offset_cov
 def pivot_energy(gain, offset, gain_err, gain_offset_cov):
     """Energy (keV) at which gain and energy are uncorrelated, and sigma(E) is smallest."""
     return offset - gain * gain_offset_cov / gain_err**2
+
+
+def agree_within_errors(one, other, energies_keV) -> bool:
+    """Whether two relations of a pixel agree within twice the larger error at all energies (keV).
+
+    Each is a fit, (1,) rows of a relation; one that is not valid agrees with none.
+    """
+    if not (has_valid_fit(one["STATUS"])[0] and has_valid_fit(other["STATUS"])[0]):
+        return False
+    a, b = relation_columns(one), relation_columns(other)
+    return all(
+        np.abs(energy_error(energy, *a[:2], *b[:2])[0])
+        < 2.0 * max(energy_sigma(energy, *a)[0], energy_sigma(energy, *b)[0])
+        for energy in energies_keV
+    )

@@ -39,8 +39,13 @@ FIT_DTYPE = np.dtype(
         ("SECOND_STRETCH", "f8"),
         ("SECOND_PART", "i2"),
         ("SECOND_FRACTION", "f8"),
+        ("SECOND_GAIN", "f8"),
+        ("SECOND_OFFSET", "f8"),
     ]
 )
+SECOND_COLUMNS = tuple(name for name in FIT_DTYPE.names if name.startswith("SECOND_"))
+"""As `fit.checks.second_state.SecondState` has its fields."""
+
 """What every fit method returns: one row per pixel. Units as in `FIT_UNITS`.
 
 PVALUE_CAMERA is the p-value by what is typical of the camera, whose pixels may all be a little
@@ -56,7 +61,8 @@ WIDTH_RATIO is the width of the lines over the camera's by the counts of the pix
 FWHM_60 comes only with enough of them; BEND how far the energies lie above a straight relation in
 the middle of the lines, were they on a parabola; SECOND_SIGMA the significance of counts at another
 gain, SECOND_STRETCH that gain over GAIN minus 1, SECOND_PART the half that they are in: 1 or 2, 0
-for both, SECOND_FRACTION their fraction of the counts of that part, to first order."""
+for both, SECOND_FRACTION their fraction of the counts of that part, to first order; SECOND_GAIN and
+SECOND_OFFSET are the relation averaged over both gains, where they were fitted."""
 
 FIT_UNITS = {
     "GAIN": "keV/chan",
@@ -70,6 +76,8 @@ FIT_UNITS = {
     "BEND": "keV",
     "BEND_ERR": "keV",
     "COUNTS": "count",
+    "SECOND_GAIN": "keV/chan",
+    "SECOND_OFFSET": "keV",
 }
 
 LEAVE_OUT_EXTENSION = "LEAVEOUT"
@@ -86,9 +94,9 @@ CHANNEL_EXTENSION, CHANNEL_UNITS = "RESIDUALS_CHANNELS", {"EXPECTED": "count"}
 RESIDUAL_STEP_KEV = 0.5
 """Width of the bins, which a whole number of them in a block changes: a third of the FWHM."""
 
-SECOND_SIGMA = 3.9
+SECOND_SIGMA = 4.1
 """Counts at other gains are clear from here on, for the best of 16 stretches of three kinds: in
-some 8 of 10 000 healthy pixels."""
+some 4 of 10 000 healthy pixels."""
 
 CHANGE_KEV = 0.15
 """Halves of an exposure that differ by less agree as well as matters."""

@@ -14,24 +14,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pixelcal.energy.fit.checks.consistency import balance_of_block
 from pixelcal.energy.fit.columns import is_bent
 from pixelcal.energy.fit.joint import (
     Deviations,
     JointOptions,
+    balance_without,
     chance_of,
     fit_joint,
     is_change,
     larger_of,
 )
-from pixelcal.energy.fit.model import (
-    N_SHARED,
-    PIVOT_HIGH,
-    PIVOT_LOW,
-    RESOLUTION,
-    TAIL,
-    make_workspace,
-)
+from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.fit.start import (
     Filters,
     filters_without,
@@ -42,12 +35,7 @@ from pixelcal.energy.fit.start import (
     make_filters,
 )
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.relation import (
-    energy_error,
-    energy_sigma,
-    relation_columns,
-    relation_covariance,
-)
+from pixelcal.energy.relation import agree_within_errors, relation_covariance
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.misfit import worst_dispersion
 from pixelcal.energy.response.population import N_OF_SHAPE
@@ -150,11 +138,13 @@ def look_again(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     """
     rows = np.flatnonzero(_in_doubt(fits, found, data.templates))
     if len(rows):
-        filters = make_filters(data.table, data.shape, float(np.median(data.gain)))
-        far = _look_far(rows, fits, found, data, filters)
+        gain = float(np.median(data.gain))
+        filters = make_filters(data.table, data.shape, gain)
+        far_filters = make_far_filters(data.table, data.shape, gain)
+        far = _look_far(rows, fits, found, data, filters, far_filters)
         near = rows[~far]
         if len(near) and len(data.templates.limits) > FEWEST_BLOCKS:
-            _leave_blocks_out(near, fits, found, data, filters)
+            _leave_blocks_out(near, fits, found, data, filters, far_filters)
     _compare_halves(fits, data)
     _free_widths(fits, data)
 
@@ -279,27 +269,43 @@ def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
     return foreign
 
 
-def _look_far(rows, fits, found: Deviations, data: Doubtful, filters: Filters) -> np.ndarray:
+def _look_far(rows, fits, found: Deviations, data: Doubtful, filters: Filters, far_filters):
     """Fit those of the pixels `rows` (m,) again that are far from the prior; which, (m,) bool."""
     far = np.zeros(len(rows), bool)
-    far_filters = make_far_filters(data.table, data.shape, float(np.median(data.gain)))
     for k, row in enumerate(rows):
         known = data.counts[row], data.gain[row], data.offset[row]
         seeds, inside = find_far(*known, filters, far_filters, data.options.search)
         if not seeds or seeds[0][0] < inside + FAR_PREFERENCE:
             continue
-        start, at = np.array(seeds[0][1])[:, None], slice(row, row + 1)
-        again, found_again = data.fit(at, fits["DETNUM"][at], *start, data.templates)
-        before, after = found.block_misfit[at].sum(), found_again.block_misfit.sum()
-        if has_valid_fit(again["STATUS"])[0] and not after > before - LEAST_GAIN:
+        again, after = _fit_far(row, seeds[:1], fits, data)
+        if again is not None and not after > found.block_misfit[row].sum() - LEAST_GAIN:
             far[k] = True
-            fits[at] = again
-            fits["STATUS"][at] |= int(EnergyStatus.AT_LIMIT)
+            fits[row] = again
     return far
 
 
-def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Filters) -> None:
-    """Fit the pixels `rows` (m,) again without each block, and keep what is clearly better."""
+def _fit_far(row: int, seeds, fits, data: Doubtful) -> tuple[np.ndarray | None, float]:
+    """The best fit of a pixel from `seeds` far off, at a limit, and its deviance beyond chance.
+
+    Infinite without a valid fit.
+    """
+    best, least, at = None, np.inf, slice(row, row + 1)
+    for _, seed in seeds:
+        again, found = data.fit(at, fits["DETNUM"][at], *np.array(seed)[:, None], data.templates)
+        misfit = found.block_misfit.sum()
+        if has_valid_fit(again["STATUS"])[0] and misfit < least:
+            best, least = again[0], misfit
+            best["STATUS"] |= int(EnergyStatus.AT_LIMIT)
+    return best, least
+
+
+def _leave_blocks_out(
+    rows, fits, found: Deviations, data: Doubtful, filters: Filters, far_filters
+) -> None:
+    """Fit the pixels `rows` (m,) again without each block, and keep what is clearly better.
+
+    Where a relation far off explains all blocks better than this one the others, no block is wrong.
+    """
     n_blocks = len(data.templates.limits)
     alternatives = [_without(block, rows, fits, data, filters) for block in range(n_blocks)]
     lowered = np.column_stack(
@@ -309,7 +315,10 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
         ]
     )
     contradicts, foreign = _contradicts(found, data.templates), _foreign(found, data.templates)
-    balances = [_balance(b, rows, *one, data) for b, one in enumerate(alternatives)]
+    balances = [
+        balance_without(b, data.counts[rows], *one, data.templates)
+        for b, one in enumerate(alternatives)
+    ]
     lacking, surplus = (np.column_stack(parts) for parts in zip(*balances, strict=True))
     measured = found.block_counts[rows], found.block_variance[rows]
     dispersion = worst_dispersion(data.templates.misfit, *measured)
@@ -324,10 +333,16 @@ def _leave_blocks_out(rows, fits, found: Deviations, data: Doubtful, filters: Fi
         taken = alternatives[best][0][k : k + 1]
         other = alternatives[second][0][k : k + 1]
         enough = gains[k, best] > LEAST_GAIN
-        clear = gains[k, best] > max(gains[k, second], 0.0) + CLEARLY or _same(
+        clear = gains[k, best] > max(gains[k, second], 0.0) + CLEARLY or agree_within_errors(
             taken, other, data.options.energies_keV
         )
         if enough and clear and surplus[k, best] > LEAST_SURPLUS:
+            known = data.counts[row], data.gain[row], data.offset[row]
+            seeds, _ = find_far(*known, filters, far_filters, data.options.search)
+            elsewhere, misfit = _fit_far(row, seeds, fits, data)
+            if misfit < alternatives[best][1].block_misfit[k].sum():
+                fits[row] = elsewhere
+                continue
             fits[row] = taken[0]
             fits["BLOCKS_OUT"][row] = 1 << best
         elif (enough and (told[row] or dispersion[k] < EXACT)) or (
@@ -363,38 +378,3 @@ def _is_mended(block: int, again, found_again: Deviations, templates: Templates)
     with np.errstate(invalid="ignore"):
         steady = ~_bends(again, others) & ~(np.abs(shift / error) > MENDED_TENSION).any(axis=1)
     return (again["STATUS"] == 0) & ~_contradicts(found_again, others) & ~foreign & steady
-
-
-def _balance(block: int, rows, again, found_again: Deviations, data: Doubtful) -> tuple:
-    """What a block that was left out lacks, and what it has in excess, in sigma: two (m,).
-
-    What spoils a block adds counts; where it was another block that was wrong, lines are missing;
-    and where the lines of the block only stand elsewhere, it has as many as it should.
-    """
-    templates = data.templates
-    n_free = N_SHARED + templates.population_scale.size - N_OF_SHAPE
-    work = make_workspace(data.counts.shape[1], templates)
-    lacking, surplus = np.zeros((2, len(rows)))
-    for k in np.flatnonzero(has_valid_fit(again["STATUS"])):
-        gain, offset = again["GAIN"][k], again["OFFSET"][k]
-        theta = np.ones(n_free)
-        theta[:2] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
-        theta[RESOLUTION] = np.log(again["FWHM_60"][k] / templates.fwhm_60)
-        theta[TAIL] = again["TAIL"][k]
-        scale = float(np.median(found_again.normalisation[k]))
-        counts = np.ascontiguousarray(data.counts[rows[k]], np.int32)
-        point = theta, block, scale, templates, work
-        lacking[k], surplus[k] = balance_of_block(counts, *point)
-    return lacking, surplus
-
-
-def _same(one, other, energies_keV) -> bool:
-    """Whether the relations of two fits of a pixel agree within their errors at all energies."""
-    if not (has_valid_fit(one["STATUS"])[0] and has_valid_fit(other["STATUS"])[0]):
-        return False
-    a, b = relation_columns(one), relation_columns(other)
-    return all(
-        np.abs(energy_error(energy, *a[:2], *b[:2])[0])
-        < 2.0 * max(energy_sigma(energy, *a)[0], energy_sigma(energy, *b)[0])
-        for energy in energies_keV
-    )

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import t
 
-from pixelcal.energy.fit.checks.consistency import Consistency
+from pixelcal.energy.fit.checks.consistency import Consistency, balance_of_block
 from pixelcal.energy.fit.checks.missing_lines import is_missing
 from pixelcal.energy.fit.checks.residuals import empty_residuals
-from pixelcal.energy.fit.columns import CHANGE_KEV, empty_fits
+from pixelcal.energy.fit.columns import CHANGE_KEV, SECOND_COLUMNS, empty_fits
 from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
@@ -26,6 +26,7 @@ from pixelcal.energy.fit.model import (
     PIVOT_LOW,
     RESOLUTION,
     TAIL,
+    make_workspace,
 )
 from pixelcal.energy.response.misfit import Misfit, dispersion
 from pixelcal.energy.response.population import N_OF_SHAPE, STUDENT_T_DOF
@@ -330,10 +331,10 @@ def _fill_consistency(rows, found: list[Consistency]) -> None:
     rows["TENSION"] = np.where(known.any(axis=1), largest, np.nan)
     rows["BEND"] = [one.bend for one in found]
     rows["BEND_ERR"] = [one.bend_err for one in found]
-    rows["SECOND_SIGMA"] = [one.second_sigma for one in found]
-    rows["SECOND_STRETCH"] = [one.second_stretch for one in found]
-    rows["SECOND_PART"] = [one.second_part for one in found]
-    rows["SECOND_FRACTION"] = [one.second_fraction for one in found]
+    for name, values in zip(
+        SECOND_COLUMNS, zip(*(one.second for one in found), strict=True), strict=True
+    ):
+        rows[name] = values
 
 
 def larger_of(pairs: np.ndarray) -> np.ndarray:
@@ -349,3 +350,35 @@ def chance_of(difference: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     a, b = difference.T
     (aa, ab), (_, bb) = np.moveaxis(covariance, 0, -1)
     return np.exp(-0.5 * (bb * a**2 - 2.0 * ab * a * b + aa * b**2) / (aa * bb - ab**2))
+
+
+def balance_without(
+    block: int, counts: np.ndarray, fits: np.ndarray, found: Deviations, templates: Templates
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a block that was left out lacks, and what it has in excess, in sigma: two (n,).
+
+    What spoils a block adds counts; where it was another block that was wrong, lines are missing;
+    and where the lines of the block only stand elsewhere, it has as many as it should.
+
+    Parameters
+    ----------
+    block : int
+    counts : (n, n_channels) int
+    fits, found
+        Of these pixels without the block, as `fit_joint` returns them.
+    templates : Templates
+        Of all blocks.
+    """
+    n_free = N_SHARED + templates.population_scale.size - N_OF_SHAPE
+    work = make_workspace(counts.shape[1], templates)
+    lacking, surplus = np.zeros((2, len(counts)))
+    for k in np.flatnonzero(has_valid_fit(fits["STATUS"])):
+        gain, offset = fits["GAIN"][k], fits["OFFSET"][k]
+        theta = np.ones(n_free)
+        theta[:2] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
+        theta[RESOLUTION] = np.log(fits["FWHM_60"][k] / templates.fwhm_60)
+        theta[TAIL] = fits["TAIL"][k]
+        scale = float(np.median(found.normalisation[k]))
+        pixel = np.ascontiguousarray(counts[k], np.int32)
+        lacking[k], surplus[k] = balance_of_block(pixel, theta, block, scale, templates, work)
+    return lacking, surplus

@@ -23,6 +23,10 @@ CLEAR_TAIL_SIGMA, MOST_TAIL_SIGMA, CLEAR_SLOPE = 1.5, 4.0, 3.0
 """Robust standard deviations of the factor on the tail between which pixels tell how a longer tail
 looks, and standard errors from which on they do."""
 
+LEAST_OF_TAILS = 0.03
+"""Part of the pixels that must be there, half of what a normal scatter of the tails puts there:
+fewer are sick ones."""
+
 UNLIKE_TAIL_SIGMA = 4.5
 """A tail is none of the camera's where its logarithm is larger by so many: lines of a second gain
 below those of the first are taken for one."""
@@ -85,7 +89,16 @@ def find_bent(bend, bend_err) -> np.ndarray:
 
 
 def find_second_states(sigma, tail, tail_err) -> np.ndarray:
-    """Which pixels have counts at other gains, (n,) bool.
+    """Which pixels have counts at other gains, (n,) bool; parameters as `second_significance`."""
+    with np.errstate(invalid="ignore"):
+        return second_significance(sigma, tail, tail_err) > SECOND_SIGMA
+
+
+def second_significance(sigma, tail, tail_err) -> np.ndarray:
+    """How significant counts at other gains are beside those of the camera's pixels, (n,).
+
+    As in a camera that the response describes, where that of a healthy pixel is about
+    `USUAL_SECOND_SIGMA`; NaN where it is not known.
 
     Parameters
     ----------
@@ -99,13 +112,13 @@ def find_second_states(sigma, tail, tail_err) -> np.ndarray:
     """
     sigma, tail = np.asarray(sigma, float), np.asarray(tail, float)
     if np.isfinite(sigma).sum() < MIN_PIXELS:
-        return np.zeros(len(sigma), bool)
+        return np.full(len(sigma), np.nan)
     middle = max(np.nanmedian(sigma), USUAL_SECOND_SIGMA)
     wider = max(statistics.robust_std(sigma) / USUAL_SECOND_SCATTER, 1.0)
-    longer = _of_longer_tails(sigma - middle, tail)
-    longer[_unlike_tails(tail, np.asarray(tail_err, float))] = 0.0
-    with np.errstate(invalid="ignore"):
-        return sigma > middle + longer + (SECOND_SIGMA - USUAL_SECOND_SIGMA) * wider
+    tail_err = np.asarray(tail_err, float)
+    longer = _of_longer_tails(sigma - middle, tail, tail_err)
+    longer[_unlike_tails(tail, tail_err)] = 0.0
+    return USUAL_SECOND_SIGMA + (sigma - middle - longer) / wider
 
 
 def _unlike_tails(tail, tail_err) -> np.ndarray:
@@ -116,20 +129,21 @@ def _unlike_tails(tail, tail_err) -> np.ndarray:
         return unlike & (logarithm > np.nanmedian(logarithm)) if unlike.any() else unlike
 
 
-def _of_longer_tails(excess, tail) -> np.ndarray:
+def _of_longer_tails(excess, tail, tail_err) -> np.ndarray:
     """What is usual of `excess` (n,) in pixels with a factor on the tail of `tail` (n,).
 
     It rises in proportion to how far the factor is above that of the typical pixel, and only so far
-    as the camera's pixels go; by the median of the pixels there, where it is clear. It rises in a
-    right model too: a second gain that is none and a longer tail follow the same fluctuations.
+    as the camera's pixels go; by the median of the pixels there, where it is clear. Where the error
+    `tail_err` (n,) is larger than that distance, nothing says that the tail is longer: with few
+    counts a second gain moves the factor as chance does.
     """
     known = np.isfinite(tail) & np.isfinite(excess)
     spread = statistics.robust_std(tail[known])
     if not spread > 0.0:
         return np.zeros(len(tail))
-    z = np.nan_to_num((tail - np.median(tail[known])) / spread)
+    z = np.nan_to_num((tail - np.median(tail[known])) / np.hypot(spread, tail_err))
     there = known & (z > CLEAR_TAIL_SIGMA) & (z < MOST_TAIL_SIGMA)
-    if there.sum() < MIN_PIXELS:
+    if there.sum() < max(MIN_PIXELS, LEAST_OF_TAILS * known.sum()):
         return np.zeros(len(tail))
     slopes = excess[there] / z[there]
     slope = np.median(slopes)

@@ -5,6 +5,11 @@ energies of lines, a bend, blocks of lines that disagree. Part of it each pixel 
 (`fit.block_agreement.own_systematics`): its channels are not linear, or its response is not that of
 the camera. No statistical error contains either. Beyond the outermost lines nothing tells whether
 energies go on straight: an allowance that the instrument file states is added there.
+
+Counts of a pixel at another gain that are not clear enough to flag it may be there nonetheless. Its
+relation is then that of one gain where the mean over both is meant. The square of the difference
+times the probability that they are there is the variance of such a mixture (Hoeting et al. 1999,
+Statistical Science 14, 382: Bayesian model averaging).
 """
 
 from __future__ import annotations
@@ -17,10 +22,17 @@ from numpy.lib import recfunctions
 
 from pixelcal.energy.kinds import of_kind
 from pixelcal.energy.lines import LineTable
+from pixelcal.energy.relation import energy_error
 from pixelcal.energy.response.energy_scale import systematic_sigmas
 from pixelcal.energy.response.extensions import systematic_covariances
+from pixelcal.energy.results.outliers import second_significance
 from pixelcal.instrument import Instrument, Requirement
 from pixelcal.status import has_valid_fit
+
+SECOND_FRACTION, SECOND_RANGE = 0.01, 10.0
+HEALTHY_SECONDS = 1.6
+"""A pixel in a hundred is taken to have a second gain, of any significance up to this; of the
+others a part of `HEALTHY_SECONDS` exp(-z^2 / 2) exceeds z by chance, 4 in 10 000 at 4.1."""
 
 FORGOTTEN_KEV = 10.0
 """So far from a block of lines, channels that are not linear displace an energy independently."""
@@ -108,6 +120,28 @@ def systematics_of(
     return Systematics(common, individual, *beyond, between, table.block_limits_keV)
 
 
+def chance_of_second_state(significance: np.ndarray) -> np.ndarray:
+    """Probability (n,) that pixels have a second gain; 0 where its significance (n,) is NaN.
+
+    By Bayes' theorem from `SECOND_FRACTION`, with significances spread evenly where there is one.
+    """
+    z = np.maximum(np.nan_to_num(significance), 0.0)
+    by_chance = (1.0 - SECOND_FRACTION) * HEALTHY_SECONDS * z * np.exp(-0.5 * z**2)
+    real = np.where(z > 0.0, SECOND_FRACTION / SECOND_RANGE, 0.0)
+    return real / np.maximum(real + by_chance, 1e-300)
+
+
+def second_state_sigma(rows: np.ndarray, energy_keV: float) -> np.ndarray:
+    """Uncertainty (n,), keV, of an energy by a second gain of pixels that may be there.
+
+    `rows` are the fits of all pixels of a camera; 0 where no second gain was fitted.
+    """
+    known = (rows[name] for name in ("SECOND_SIGMA", "TAIL", "TAIL_ERR"))
+    chance = chance_of_second_state(second_significance(*known))
+    relations = (rows[name] for name in ("GAIN", "OFFSET", "SECOND_GAIN", "SECOND_OFFSET"))
+    return np.sqrt(chance) * np.abs(np.nan_to_num(energy_error(energy_keV, *relations)))
+
+
 def column_name(energy_keV: float) -> str:
     """Name of the column of an energy, as SYS_80."""
     return f"SYS_{energy_keV:g}"
@@ -123,6 +157,9 @@ def with_systematics(
     valid = has_valid_fit(rows["STATUS"])
     known = systematics or unknown_systematics(len(rows))
     energies = requirement.energies_keV
-    columns = [np.where(valid, known.sigma(energy), np.nan) for energy in energies]
+    of_all = [
+        np.hypot(known.sigma(energy), second_state_sigma(rows, energy)) for energy in energies
+    ]
+    columns = [np.where(valid, sigma, np.nan) for sigma in of_all]
     names = [column_name(energy) for energy in energies]
     return recfunctions.append_fields(rows, names, columns, usemask=False)

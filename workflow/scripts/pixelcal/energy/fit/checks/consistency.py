@@ -79,10 +79,8 @@ class Consistency(NamedTuple):
     bend, bend_err : float, keV
         How far the pixel's energies lie above a straight relation in the middle of the lines, were
         it a parabola; NaN where it cannot be told.
-    second_sigma, second_stretch : float
-    second_part : int
-    second_fraction : float
-        As `second_state.find_second_state` returns them.
+    second : tuple
+        The fields of `second_state.SecondState`.
     """
 
     drift: np.ndarray
@@ -94,10 +92,7 @@ class Consistency(NamedTuple):
     block_excess: np.ndarray
     bend: float
     bend_err: float
-    second_sigma: float
-    second_stretch: float
-    second_part: int
-    second_fraction: float
+    second: tuple
 
 
 @njit
@@ -106,7 +101,8 @@ def not_checked(n_blocks):
     nothing, unknown = np.full((2, 2), np.nan), np.full(n_blocks, np.nan)
     pull = np.full((n_blocks, 2), np.nan)
     of_blocks = unknown, unknown, pull, unknown
-    return nothing[0], nothing, np.nan, *of_blocks, np.nan, np.nan, np.nan, np.nan, 0, np.nan
+    second = np.nan, np.nan, 0, np.nan, np.nan, np.nan
+    return nothing[0], nothing, np.nan, *of_blocks, np.nan, np.nan, second
 
 
 @njit
@@ -164,25 +160,16 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
     expected = expected_covariance(information, covariance, theta, templates.population_scale)
     shifts = _shifts(of_blocks, shift_scores, places, n_locals, expected)
     drift, drift_covariance = np.full(2, np.nan), np.full((2, 2), np.nan)
-    second = np.nan, np.nan, 0, np.nan
+    second = np.nan, np.nan, 0, np.nan, np.nan, np.nan
     if has_halves and 0.0 < fraction < 1.0:
         _drift(information, score, fraction, drift, drift_covariance)
         halves = counts, first_half, fraction, score, information
-        second = find_second_state(
-            halves,
-            first,
-            last,
-            theta,
-            expected,
-            templates.group_block,
-            templates.second_state,
-            work,
-        )
+        second = find_second_state(halves, first, last, theta, expected, scale, templates, work)
     bend, bend_err = np.nan, np.nan
     left = bend_information - quadratic_form(expected, bend_by)
     if left > LEAST_LEFT * bend_information:
         bend, bend_err = bend_score / left, 1.0 / np.sqrt(left)
-    return drift, drift_covariance, fraction, *shifts, block_excess, bend, bend_err, *second
+    return drift, drift_covariance, fraction, *shifts, block_excess, bend, bend_err, second
 
 
 @njit

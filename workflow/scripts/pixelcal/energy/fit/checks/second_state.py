@@ -9,13 +9,30 @@ before or after its middle, or of all of them, for two gains at once.
 Of the score, what the parameters of the fit take up is taken out (Rao 1948), and of its difference
 between the halves what a background takes up that changes. That the sum of a few large weights is
 skewed is corrected to first order (Cornish and Fisher 1938).
+
+Where the score is clear enough, both states are fitted (`fit.checks.two_states`): the root of what
+that gains is the significance then, where it is larger.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from pixelcal.energy.fit.model import N_SHARED, groups_of_block, parameter_index, relation_of
+from pixelcal.energy.fit.checks.two_states import (
+    HOPELESS,
+    fit_two_states,
+    mean_relation,
+    one_state_value,
+)
+from pixelcal.energy.fit.model import (
+    N_SHARED,
+    groups_of_block,
+    make_workspace,
+    parameter_index,
+    relation_of,
+)
 from pixelcal.energy.response.tables import SECOND_STEP_KEV, STRETCHES
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import cholesky, inverse, is_positive, solve
@@ -26,10 +43,44 @@ LEAST_LEFT = 0.02
 BOTH, FIRST_HALF, SECOND_HALF = 0, 1, 2
 RIDGE = 1e-6
 
+DOUBT_SIGMA, DOUBT_PART_SIGMA = 2.3, 2.0
+"""Both states are fitted where the largest score is larger, in each part where its own is."""
+
+LEAST_FRACTION, MOST_FRACTION = 0.05, 0.6
+"""Where such a fit starts: a score far from its maximum says little about the fraction."""
+
+
+class SecondState(NamedTuple):
+    """The most significant second state of a pixel.
+
+    Attributes
+    ----------
+    sigma : float
+        Significance at the best stretch; the best of some twenty exceeds that of one.
+    stretch : float
+        Its gain over that of the fit, minus 1.
+    part : int
+        Whether its counts are in `BOTH` halves, in the `FIRST_HALF` or in the `SECOND_HALF`.
+    fraction : float
+        Of the counts of that part, to first order.
+    gain, offset : float, keV/channel and keV
+        The relation averaged over both states, where they were fitted; NaN elsewhere.
+    """
+
+    sigma: float
+    stretch: float
+    part: int
+    fraction: float
+    gain: float
+    offset: float
+
+
+NOT_LOOKED_FOR = SecondState(np.nan, np.nan, 0, np.nan, np.nan, np.nan)
+
 
 @njit
-def find_second_state(halves, first, last, theta, covariance, group_block, weights, work):
-    """The most significant second state of a pixel.
+def find_second_state(halves, first, last, theta, covariance, scale, templates, work):
+    """The fields of `SecondState` of a pixel, as a plain tuple.
 
     Parameters
     ----------
@@ -39,23 +90,14 @@ def find_second_state(halves, first, last, theta, covariance, group_block, weigh
     first, last : (n_blocks,) int
         First and one past the last channel of each block.
     theta, covariance : (n_free,) and (n_free, n_free) float
-    group_block : (n_groups,) int
-    weights : (n_energies, n_stretches) float
+    scale : float
+        Counts relative to the camera's mean pixel.
+    templates : Templates
     work : Workspace
-        Holds the model of all blocks.
-
-    Returns
-    -------
-    sigma : float
-        Significance at the best stretch; the best of some twenty exceeds that of one.
-    stretch : float
-        Its gain over that of the fit, minus 1.
-    part : int
-        Whether its counts are in `BOTH` halves, in the `FIRST_HALF` or in the `SECOND_HALF`.
-    fraction : float
-        Of the counts of that part, to first order.
+        Holds the model of all blocks; written over where both states are fitted.
     """
     counts, first_half, fraction, score, information = halves
+    group_block, weights = templates.group_block, templates.second_state
     sums, mixed = _sums(
         counts, first_half, fraction, first, last, theta, group_block, weights, work
     )
@@ -63,9 +105,10 @@ def find_second_state(halves, first, last, theta, covariance, group_block, weigh
     for p in range(norms.shape[0]):
         norms[p, p] += RIDGE * norms[p, p] + 1e-9
     factor = cholesky(norms)
-    best = 0.0, 0.0, BOTH, 0.0
+    in_both, in_first = (0.0, 0.0, BOTH, 0.0), (0.0, 0.0, FIRST_HALF, 0.0)
+    in_second = 0.0, 0.0, SECOND_HALF, 0.0
     if not is_positive(factor):
-        return best
+        return 0.0, 0.0, BOTH, 0.0, np.nan, np.nan
     by_norms = solve(factor, score[N_SHARED:].copy())
     taken = _quadratic_forms(covariance, mixed)
     taken_by_norms = _quadratic_forms(inverse(factor), mixed[N_SHARED:])
@@ -78,12 +121,40 @@ def find_second_state(halves, first, last, theta, covariance, group_block, weigh
         for p in range(norms.shape[0]):
             between -= mixed[N_SHARED + p, s] * by_norms[p]
         # The sum over the first half minus what the fit of both expects in it, over the fraction.
-        best = _better(best, total, left, third, STRETCHES[s], BOTH)
-        in_first, of_first = total + early * between, left + (early - 1.0) * steady
-        best = _better(best, in_first, of_first, third * early**2, STRETCHES[s], FIRST_HALF)
-        in_second, of_second = total - late * between, left + (late - 1.0) * steady
-        best = _better(best, in_second, of_second, third * late**2, STRETCHES[s], SECOND_HALF)
-    return best
+        in_both = _better(in_both, total, left, third, STRETCHES[s], BOTH)
+        value, variance = total + early * between, left + (early - 1.0) * steady
+        in_first = _better(in_first, value, variance, third * early**2, STRETCHES[s], FIRST_HALF)
+        value, variance = total - late * between, left + (late - 1.0) * steady
+        in_second = _better(in_second, value, variance, third * late**2, STRETCHES[s], SECOND_HALF)
+    data = counts, first_half, fraction
+    return _fitted((in_both, in_first, in_second), data, first, last, theta, scale, templates, work)
+
+
+@njit
+def _fitted(scores, data, first, last, theta, scale, templates, work):
+    """The best of the `scores` of the three parts, or what a fit of both states finds instead."""
+    best, fraction = scores[0], data[2]
+    for one in scores:
+        if one[0] > best[0]:
+            best = one
+    found = best[0], best[1], best[2], best[3], np.nan, np.nan
+    if not best[0] > DOUBT_SIGMA:
+        return found
+    whole, apart = one_state_value(data, first, last, theta, templates, work.mu)
+    works, most = (work, make_workspace(data[0].shape[0], templates)), HOPELESS
+    for sigma, stretch, part, of_part in scores:
+        if not sigma > DOUBT_PART_SIGMA:
+            continue
+        start = min(max(of_part, LEAST_FRACTION), MOST_FRACTION)
+        point = whole if part == BOTH else apart, stretch, start, part
+        gained, end = fit_two_states(data, first, last, theta, point, scale, templates, works)
+        if gained > most:
+            most = gained
+            gain, offset = mean_relation(end, part, fraction)
+            n = end.shape[0]
+            larger = max(np.sqrt(gained), best[0])
+            found = larger, end[n - 2], part, end[n - 1], gain, offset
+    return found
 
 
 @njit
