@@ -1,12 +1,16 @@
 """The lamp's fluctuations: found from covariances between pixels, and taken out of the fits."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from helpers.flashes import draw_charges, draw_photoelectrons
 from helpers.spe_flashes import as_spectra
 
 from pixelcal.charge.spe.checks import lamp
+from pixelcal.charge.spe.checks.run_checks import RunChecks, with_checks
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
+from pixelcal.status import ChargeStatus, has_valid_fit
 
 TRUTH = {"pe": 30.0, "sigma_pe": 3.0, "sigma_ped": 6.0, "opct": 0.15, "pedestal": 200.0}
 N_PIXELS, N_FLASHES = 16, 2000
@@ -161,3 +165,37 @@ def test_without_fluctuations_nothing_changes():
         assert np.array_equal(same[1], light)
     found, _ = lamp.without_lamp(opct, light, 0.04)
     assert found[0] < 0.2 and np.isnan(found[1]) and found[2] == 0
+
+
+def test_a_lamp_that_explains_all_crosstalk_leaves_a_number():
+    """Also where its variance is larger than all that the fit saw: 0, and the light is the mean."""
+    opct, light = np.array([0.1, 0.3, np.nan, 0.0]), np.full((4, 3), 2.0)
+    for variance in (0.5, 2.0, 20.0):
+        for found in (
+            lamp.by_moments(opct, light, np.full(3, variance)),
+            lamp.without_lamp(opct, light, np.full(3, variance))[0],
+        ):
+            assert np.isfinite(found[[0, 1, 3]]).all() and np.isnan(found[2])
+            assert (found[[0, 1, 3]] >= 0).all() and (found[[0, 1, 3]] <= opct[[0, 1, 3]]).all()
+    assert lamp.by_moments(opct, light, np.full(3, 20.0))[0] == 0
+
+
+def test_no_crosstalk_that_a_lamp_leaves_nothing_of_is_called_good():
+    """70 % of the events without light: every STATUS 0 has a finite OPCT above 0."""
+    random, runs = np.random.default_rng(3), []
+    for light in (0.6, 1.2, 2.4):
+        photoelectrons = draw_photoelectrons(random, np.full(6, light), 3000)
+        photoelectrons[:, random.random(3000) < 0.7] = 0
+        runs.append(draw_charges(random, photoelectrons, TRUTH))
+    spectra = as_spectra([[run[pixel] for run in runs] for pixel in range(6)])
+    rows = fit_pixels(*spectra, np.arange(6), SpeOptions())
+    found = RunChecks(np.zeros(6, bool), np.zeros(3, bool))
+    for charges in runs:
+        found.add(SimpleNamespace(charges=charges, step=1.0, saturated=np.zeros(6, bool)), rows)
+    done = with_checks(rows, found, SimpleNamespace(pixel_changes=np.zeros(6, bool)))
+    valid = has_valid_fit(done["STATUS"])
+    assert valid.any()
+    for name in ("OPCT", "OPCT_ERR", "LAMBDA", "LAMBDA_ERR", "CROSSTALK_ERR"):
+        assert np.isfinite(done[name][valid]).all()
+    taken = valid & (done["OPCT"] == 0) & (done["OPCT_FIT"] > 0)
+    assert (done["STATUS"][taken] & ChargeStatus.AT_LIMIT > 0).all()

@@ -8,7 +8,7 @@ from helpers.spe_flashes import Sipm, draw_charges, draw_spectra
 
 from pixelcal.charge.spe.columns import fit_dtype
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
-from pixelcal.charge.spe.merge import complete_status
+from pixelcal.charge.spe.merge import FINITE, complete_status
 from pixelcal.charge.spe.spectra import bin_widths, fill_run, spectra_rows
 from pixelcal.charge.spe.validation import validate
 from pixelcal.errors import InputError
@@ -132,11 +132,18 @@ def test_masked_pixels_outliers_and_invalid_fits(fits):
     assert (fits["STATUS"][[5, 11, 20]] == 0).all()  # the fits themselves are not touched
 
 
-def test_no_valid_fit_without_a_reason_is_a_fault(fits):
+@pytest.mark.parametrize("name", FINITE)
+def test_a_number_that_is_missing_has_a_bit(fits, name, caplog):
+    """With STATUS 0 every number is one; a fit that lacks one is NaN, and the log says of what."""
     silent = fits.copy()
-    silent["PE"][0] = np.nan
-    with pytest.raises(ValueError, match="STATUS does not say why"):
-        complete_status(silent, NONE, np.zeros(60, bool))
+    silent[name][0] = np.nan
+    with caplog.at_level("WARNING", logger="pixelcal"):
+        rows = complete_status(silent, NONE, np.zeros(60, bool))
+    assert rows["STATUS"][0] == ChargeStatus.NOT_CONVERGED
+    assert np.isnan(rows["PE"][0]) and np.isfinite(rows["PE"][1])
+    assert f"pixel 0: its fit has no number for {name} (1 such" in caplog.text
+    for column in FINITE:
+        assert np.isfinite(rows[column][rows["STATUS"] == 0]).all()
 
 
 def test_places_stand_beside_the_pixels(fits):

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from pixelcal.charge.spe.checks.outliers import find_outliers
-from pixelcal.status import ChargeStatus, bit_comments, blank_invalid
+from pixelcal.charge.spe.columns import CROSSTALK, PER_RUN, SHARED
+from pixelcal.status import ChargeStatus, bit_comments, blank_invalid, has_valid_fit
+
+FINITE = tuple(f"{name}{kind}" for name in (*SHARED, CROSSTALK, *PER_RUN) for kind in ("", "_ERR"))
+"""What a valid fit has as numbers: whoever reads STATUS 0 may use each of them."""
+
+LOGGER = logging.getLogger("pixelcal")
 
 
 def complete_status(rows: np.ndarray, bad: np.ndarray, off: np.ndarray) -> np.ndarray:
@@ -22,9 +30,26 @@ def complete_status(rows: np.ndarray, bad: np.ndarray, off: np.ndarray) -> np.nd
     rows = rows.copy()
     rows["STATUS"][off] |= int(ChargeStatus.MASKED)
     rows["STATUS"][np.isin(rows["PIXEL"], bad)] = int(ChargeStatus.MASKED)  # nothing else is known
+    _flag_not_finite(rows)
     blank_invalid(rows, ("PE",))
     rows["STATUS"] |= np.where(find_outliers(rows), ChargeStatus.OUTLIER, 0).astype(np.int32)
     return rows
+
+
+def _flag_not_finite(rows: np.ndarray) -> None:
+    """Call fits (n,) that lack a number of `FINITE` not converged, in place, and say so."""
+    lacking = {name: ~np.isfinite(rows[name]).reshape(len(rows), -1).all(axis=1) for name in FINITE}
+    without = has_valid_fit(rows["STATUS"]) & np.any(list(lacking.values()), axis=0)
+    if not without.any():
+        return
+    first = np.flatnonzero(without)[0]
+    names = ", ".join(name for name, where in lacking.items() if where[first])
+    LOGGER.warning(
+        "pixel %d: its fit has no number for %s (%d such pixels); they count as not converged"
+        " (STATUS 4) and are NaN",
+        rows["PIXEL"][first], names, without.sum(),
+    )  # fmt: skip
+    rows["STATUS"][without] |= int(ChargeStatus.NOT_CONVERGED)
 
 
 def status_comments() -> list[tuple]:

@@ -214,7 +214,8 @@ def by_moments(opct: np.ndarray, light: np.ndarray, variance: np.ndarray) -> np.
     mean = light / (1 - opct)[:, None]
     weight = light / (light + 2 * opct[:, None])
     excess = (weight * mean * variance).sum(axis=1) / weight.sum(axis=1)
-    return np.maximum(1 - (1 / (1 - opct) ** 2 - excess) ** -0.5, 0.0)
+    # Where the lamp has all of the variance beyond Poisson's, or more, nothing is left: 0, not NaN.
+    return 1 - np.maximum(1 / (1 - opct) ** 2 - excess, 1.0) ** -0.5
 
 
 def without_lamp(
@@ -236,7 +237,7 @@ def without_lamp(
     Returns
     -------
     opct : (n_pixels,) float
-        At least 0.
+        At least 0, which is where the lamp explains all of it.
     light : (n_pixels, n_runs) float
         The mean number of avalanches, light / (1 - opct), stays as it was fitted.
     """

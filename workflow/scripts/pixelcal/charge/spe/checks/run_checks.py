@@ -151,6 +151,10 @@ def _take_off_lamp(rows: np.ndarray, checks: RunChecks) -> None:
     rows["OPCT"][valid], rows["LAMBDA"][valid] = right
     rows["OPCT_ERR"][valid], rows["LAMBDA_ERR"][valid] = error[:, at_opct], error[:, at_light]
     rows["COVARIANCE"][valid] = covariance
+    # An unstable lamp that explains a clear crosstalk entirely leaves nothing to know it by.
+    taken = (right[0] <= 0) & (moves[0] != 0) & (np.max(variance) > UNSTABLE_JITTER**2)
+    status = rows["STATUS"][valid]
+    rows["STATUS"][valid] = status | np.where(taken, ChargeStatus.AT_LIMIT, 0).astype(np.int32)
 
 
 def check_cards(checks: RunChecks, gains: RunGains) -> list[tuple]:
