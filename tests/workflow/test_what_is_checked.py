@@ -13,7 +13,7 @@ from pixelcal.charge.report import model as spe_model
 from pixelcal.charge.resolution import scan
 from pixelcal.charge.runs import run_table
 from pixelcal.charge.spe import fit as spe_fit
-from pixelcal.charge.spe.checks import cross_checks, run_checks, run_gains
+from pixelcal.charge.spe.checks import cross_checks, halves, run_checks, run_gains
 from pixelcal.charge.spe.checks import outliers as spe_outliers
 from pixelcal.charge.spe.noise import fit as noise_fit
 from pixelcal.energy.events import clock, good_times, intervals, losses, order, overlap
@@ -210,6 +210,10 @@ SAID = {
         f"{spe_outliers.THRESHOLD_SIGMA:g} robust",
         f"{per_cent(run_gains.LEAST_CHANGE)} and {run_gains.CLEAR_SIGMA:g} standard errors",
         f"{per_cent(run_gains.LEAST_CHANGE_OF_A_PIXEL)} and {run_gains.CLEAR_SIGMA:g} standard",
+        f"{halves.CLEAR_SIGMA:g} standard errors, and {per_cent(halves.LEAST_CHANGE)} in the gain"
+        f" or {per_cent(halves.LEAST_PEDESTAL)} of a gain in the pedestal | bit"
+        f" {int(status.ChargeStatus.CHANGES)}",
+        f"{per_cent(halves.LEAST_CHANGE)}; {per_cent(halves.LEAST_PEDESTAL)} of a gain | bit",
         f"| {run_checks.CLEAR_SIGMA:g} standard errors | crosstalk",
         f"| {per_cent(run_checks.UNSTABLE_JITTER)} | warned",
         f"below {run_checks.NO_LIGHT_PE} photoelectrons",

@@ -59,7 +59,7 @@ with running(snakemake):
     off = np.isin(pixel, camera.off)
     checks = RunChecks(np.zeros(len(rows), bool), dark)
     for path in charges:
-        checks.add(read_charges(path), rows)
+        checks.add(read_charges(path), rows, np.asarray(spectra["WIDTH"]))
     of_set = set_cards([fits.getheader(path, "CHARGES") for path in charges])
     if not charges:
         of_set = cards_of_set(spectra.meta)

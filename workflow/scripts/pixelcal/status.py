@@ -149,7 +149,7 @@ CHARGE_WORDS = StatusWords(
         ChargeStatus.UNRESOLVED: "peaks not resolved",
         ChargeStatus.POOR_FIT: "poor fit",
         ChargeStatus.OUTLIER: "outlier",
-        ChargeStatus.CHANGES: "gain changes between runs",
+        ChargeStatus.CHANGES: "changes within or between runs",
         ChargeStatus.CLIPPED: "charges clipped",
         ChargeStatus.GAINS_DISAGREE: "gains disagree",
     },

@@ -191,7 +191,8 @@ def test_no_crosstalk_that_a_lamp_leaves_nothing_of_is_called_good():
     rows = fit_pixels(*spectra, np.arange(6), SpeOptions())
     found = RunChecks(np.zeros(6, bool), np.zeros(3, bool))
     for charges in runs:
-        found.add(SimpleNamespace(charges=charges, step=1.0, saturated=np.zeros(6, bool)), rows)
+        run = SimpleNamespace(charges=charges, step=1.0, saturated=np.zeros(6, bool))
+        found.add(run, rows, spectra[2])
     done = with_checks(rows, found, SimpleNamespace(pixel_changes=np.zeros(6, bool)))
     valid = has_valid_fit(done["STATUS"])
     assert valid.any()

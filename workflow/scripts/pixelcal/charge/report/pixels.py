@@ -46,7 +46,7 @@ ADVICE = {
     " run",
     ChargeStatus.POOR_FIT: "compare its residuals with those of all pixels; if only this pixel has"
     " large ones, look for drift or pick-up in it",
-    ChargeStatus.CHANGES: "check its bias voltage; do not use it with runs of another state",
+    ChargeStatus.CHANGES: "check its bias voltage and temperature; take runs in which it is steady",
     ChargeStatus.CLIPPED: "lower the light or the gain of the electronics; the end of the ADC cuts"
     " its charges off",
     ChargeStatus.GAINS_DISAGREE: "do not use it; its spectra show another spacing of the peaks, or"

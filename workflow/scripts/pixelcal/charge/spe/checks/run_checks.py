@@ -1,4 +1,4 @@
-"""What the charges of the runs say beyond the fits: the lamp, clipping, runs without light, gains.
+"""What the charges of the runs say beyond the fits: lamp, clipping, no light, gains, halves.
 
 A `RunChecks` is made of the charges of the runs, one after the other, and of the fits; the table of
 fits is completed with it, and the terminal is told what is of the camera and not of a pixel.
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pixelcal.charge.extraction.io import ChargeFile
+from pixelcal.charge.spe.checks.halves import HalfChanges, changes_within
 from pixelcal.charge.spe.checks.lamp import Lamp, common_noise, lamp_of, without_lamp
 from pixelcal.charge.spe.checks.run_gains import RunGains
 from pixelcal.charge.spe.columns import PER_RUN, SHARED
@@ -44,26 +45,38 @@ class RunChecks:
     clipped : (n_pixels,) bool, too many flashes at the end of the ADC in some run
     dark : (n_runs,) bool, runs without light, of which there is no lamp
     lamps : of each run
+    halves : of each run, the second half of its flashes against the first
     have_charges : whether there are charges, without which the lamps are not known
     """
 
     clipped: np.ndarray
     dark: np.ndarray
     lamps: list[Lamp] = field(default_factory=list)
+    halves: list[HalfChanges] = field(default_factory=list)
 
     have_charges: bool = True
 
-    def add(self, run: ChargeFile, rows: np.ndarray) -> None:
-        """The next run, with the fits (n_pixels,) of all runs."""
+    def add(self, run: ChargeFile, rows: np.ndarray, width: np.ndarray) -> None:
+        """The next run, with the fits (n_pixels,) of all runs, and the widths of their bins."""
         use = has_valid_fit(rows["STATUS"]) & ~run.saturated
         self.clipped |= run.saturated
         number = len(self.lamps)
-        self.lamps.append(NO_LAMP if self.dark[number] else _lamp_of_run(run, rows, number, use))
+        dark = bool(self.dark[number])
+        self.lamps.append(NO_LAMP if dark else _lamp_of_run(run, rows, number, use))
+        self.halves.append(changes_within(run, rows, width, number, dark, use))
 
     @classmethod
     def of_histograms(cls, n_pixels: int, dark: np.ndarray) -> RunChecks:
         """What is found where there are no charges: nothing about the lamps, no pixel clipped."""
-        return cls(np.zeros(n_pixels, bool), dark, [NO_LAMP] * len(dark), False)
+        return cls(np.zeros(n_pixels, bool), dark, [NO_LAMP] * len(dark), have_charges=False)
+
+    @property
+    def changing(self) -> np.ndarray:
+        """Pixels (n_pixels,) that change within a run."""
+        found = np.zeros(len(self.clipped), bool)
+        for halves in self.halves:
+            found |= halves.changes
+        return found
 
     @property
     def jitter_is_clear(self) -> np.ndarray:
@@ -99,7 +112,7 @@ def with_checks(rows: np.ndarray, checks: RunChecks, gains: RunGains) -> np.ndar
     _take_off_lamp(flagged, checks)
     for bit, where in (
         (ChargeStatus.CLIPPED, checks.clipped),
-        (ChargeStatus.CHANGES, gains.pixel_changes),
+        (ChargeStatus.CHANGES, gains.pixel_changes | checks.changing),
     ):
         flagged["STATUS"] |= np.where(where, bit, 0).astype(np.int32)
     dtype = np.dtype(
@@ -186,8 +199,9 @@ def tell(rows: np.ndarray, names: Sequence[str], checks: RunChecks, gains: RunGa
     clear, valid = checks.jitter_is_clear, has_valid_fit(rows["STATUS"])
     if not checks.have_charges:
         LOGGER.warning(
-            "the lamp is not checked, nor whether flashes are clipped: histograms do not say which"
-            " charges belong to one flash; crosstalk and light are as fitted"
+            "the lamp is not checked, nor whether flashes are clipped or pixels change within a"
+            " run: histograms do not say which charges belong to one flash, nor their order;"
+            " crosstalk and light are as fitted"
         )
     for run, (name, lamp) in enumerate(zip(names, checks.lamps, strict=True)):
         if not checks.dark[run] and median(rows["LAMBDA"][valid, run]) < NO_LIGHT_PE:
@@ -205,6 +219,8 @@ def tell(rows: np.ndarray, names: Sequence[str], checks: RunChecks, gains: RunGa
                 name, 100 * lamp.jitter, 100 * lamp.jitter_err,
                 100 * lamp.variance / (1 + lamp.variance),
             )  # fmt: skip
+    for name, halves in zip(names, checks.halves, strict=False):
+        _tell_halves(name, halves, rows["PIXEL"])
     if gains.camera_changes:
         said = ", ".join(
             f"{name} {100 * gain:+.2f} ± {100 * error:.2f} %"
@@ -223,3 +239,26 @@ def tell(rows: np.ndarray, names: Sequence[str], checks: RunChecks, gains: RunGa
             " the gain of the electronics",
             n_clipped, len(rows),
         )  # fmt: skip
+
+
+def _tell_halves(name: str, halves: HalfChanges, pixel: np.ndarray) -> None:
+    """Warn of pixels that change within a run, with the numbers of the first of them."""
+    changing = np.flatnonzero(halves.changes)
+    if not len(changing):
+        return
+    first = changing[0]
+    numbers = ", ".join(
+        f"{what} {100 * change[first]:+.1f} ± {100 * error[first]:.1f} %"
+        for what, change, error in (
+            ("gain", halves.gain, halves.gain_err),
+            ("pedestal", halves.pedestal, halves.pedestal_err),
+            ("mean charge", halves.mean, halves.mean_err),
+        )
+        if np.isfinite(change[first])
+    )
+    LOGGER.warning(
+        "run %s: %d of %d pixels change within the run (STATUS 128), from the first half of the"
+        " flashes to the second; pixel %d: %s, in units of its gain; take the run again at a steady"
+        " bias voltage and temperature",
+        name, len(changing), len(halves.changes), pixel[first], numbers,
+    )  # fmt: skip

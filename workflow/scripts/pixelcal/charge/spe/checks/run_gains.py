@@ -17,13 +17,14 @@ import numpy as np
 
 from pixelcal.charge.spe.dark_run.spectrum import model_runs
 from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, group_bins
-from pixelcal.charge.spe.model import N_PARAMETERS, PE, V_PE, V_PED
+from pixelcal.charge.spe.model import EPED, N_PARAMETERS, PE, V_PE, V_PED
 from pixelcal.charge.spe.model_spectra import noise_of, run_parameters
 from pixelcal.numerics.statistics import robust_std
 
 BINS_PER_WIDTH = 4.0
 """Bins in a width of the pedestal, as in the fit."""
 SHARED_WIDTHS = (V_PED, V_PE)
+CHANGING = (PE, EPED)
 LARGEST_ERROR = 0.1
 """A run whose gain is known worse, as one without light, says nothing."""
 FEWEST_PIXELS = 4
@@ -70,9 +71,10 @@ def run_gains(counts, start, width, rows, use: np.ndarray) -> RunGains:
     gain, error = np.full((2, n_pixels, n_runs), np.nan)
     parameters = run_parameters(rows)
     for i in np.flatnonzero(use):
-        gain[i], error[i] = _one_step(
+        change, change_err = one_step(
             counts[i], start[i], width[i], parameters[i], noise_of(rows[i])
         )
+        gain[i], error[i] = change[0], change_err[0]
     unclear = ~(error < LARGEST_ERROR)
     gain[unclear], error[unclear] = np.nan, np.nan
     camera, camera_err = np.array([_median(run) for run in gain.T]).reshape(-1, 2).T
@@ -106,10 +108,24 @@ def _largest_difference(values: np.ndarray, errors: np.ndarray) -> tuple[float, 
     return float(values[high] - values[low]), float(np.hypot(errors[high], errors[low]))
 
 
-def _one_step(counts, start, width, parameters, noise) -> tuple[np.ndarray, np.ndarray]:
-    """Relative change (R,) of the gain of each run, and its error; `parameters` (R, 6).
+def one_step(counts, start, width, parameters, noise) -> tuple[np.ndarray, np.ndarray]:
+    """Change of gain and pedestal of each run by itself, one step of Fisher scoring from a fit.
 
-    The `noise` (N_NOISE,), if there is any, stays as it is.
+    Parameters
+    ----------
+    counts : (R, n) int
+    start : (R,) float
+    width : float
+        Spectra of one pixel.
+    parameters : (R, 6) float
+        Of the fit, as `model_spectra.run_parameters` gives them.
+    noise : (N_NOISE,) float, DarkNoise, or None
+        Stays as it is.
+
+    Returns
+    -------
+    change, error : (2, R) float
+        Of the gain and of the pedestal, in units of the gain; NaN where nothing is known.
     """
     pedestal, pe = np.sqrt(parameters[0, V_PED]), parameters[0, PE]
     group = max(int(pedestal / (BINS_PER_WIDTH * width)), 1)
@@ -132,11 +148,12 @@ def _one_step(counts, start, width, parameters, noise) -> tuple[np.ndarray, np.n
     scale = np.sqrt(np.diag(information))
     scale = np.where(scale > 0, scale, 1.0)
     if not np.isfinite(information).all():
-        return np.full((2, n_runs), np.nan)
+        return np.full((2, len(CHANGING), n_runs), np.nan)
     covariance = np.linalg.pinv(information / np.outer(scale, scale), hermitian=True)
     step = covariance @ (score / scale) / scale
     error = np.sqrt(np.maximum(np.diag(covariance), 0.0)) / scale
-    at = n_shared + n_per_run * np.arange(n_runs) + per_run.index(PE)
+    first = n_shared + n_per_run * np.arange(n_runs)
+    at = np.array([first + per_run.index(name) for name in CHANGING])
     known = np.diag(information)[at] > 0
     return (
         np.where(known, step[at] / pe, np.nan),
