@@ -16,6 +16,7 @@ from helpers.charge_faults import (
     Fault,
     Run,
     clipped,
+    digitised,
     ends,
     flashes,
     good_is_right,
@@ -465,3 +466,40 @@ C9 = rows(
 @pytest.mark.parametrize("fault", C9)
 def test_a_run_that_calibrates_is_not_assessed(fault, tmp_path):
     fault.check(fault.make(tmp_path))
+
+
+# --- changes within a run -------------------------------------------------------------------------
+
+
+def stepped(waveforms, number):
+    """The gain of all pixels rises by 15 % half-way."""
+    factor = np.where(np.arange(len(waveforms)) < len(waveforms) // 2, 1.0, 1.15)
+    base = 300.0
+    return digitised(base + (waveforms - base) * factor[:, None, None])
+
+
+def test_a_gain_that_steps_within_the_runs(tmp_path):
+    """Every pixel has bit 128: STATUS 0 with pulls of 9 was what some had."""
+    result = spoilt(stepped)(tmp_path)
+    says(result, "16 of 16 pixels change within the run")
+    assert ((result.spe["STATUS"] & int(ChargeStatus.CHANGES)) > 0).all()
+
+
+def test_light_that_drifts_within_the_runs(tmp_path):
+    """The first halves have 70 %, the second 130 % of it: no pixel changes."""
+
+    def drifting(waveforms, number):
+        half, light = len(waveforms) // 2, (0.7, 2.0)[number]
+        parts = flashes(0.7 * light, seed=8), flashes(1.3 * light, seed=9)
+        return np.concatenate([part[:half] for part in parts])
+
+    result = spoilt(drifting)(tmp_path)
+    most_are_good(result)
+    assert not (result.spe["STATUS"] & int(ChargeStatus.CHANGES)).any()
+
+
+def test_a_dark_run_of_few_flashes(tmp_path):
+    """It would cost all pixels their fits: one line says so before any is fitted."""
+    short = Run("none", 0.0, flashes(1e-9, 5)[:30])
+    result = run_chain(tmp_path, [short, *two_runs()])
+    stops(result, "run none: this dark run has 30 events", r"min_flashes \(500\)", "table.csv")

@@ -897,3 +897,35 @@ def test_events_that_were_not_asked_for_are_not_lost(columns, settings, tmp_path
     path = write_events(tmp_path / "e.fits", columns)
     made = bin_spectra(tmp_path, path, **settings)
     assert not made.failed and not made.said
+
+
+# --- energies in steps ----------------------------------------------------------------------------
+
+
+def rounded(folder, step):
+    """A file with energies that are multiples of a step (keV)."""
+    columns = pira_columns()
+    energy = np.round(columns["energy"][1] / step) * step
+    return write_events(folder / "rounded.fits", columns | {"energy": ("E", energy)})
+
+
+@pytest.mark.parametrize("step", [0.25, 0.5, 1.0])
+def test_energies_in_steps_wider_than_a_channel(tmp_path, step):
+    words = (f"energies come in steps of {step:g} keV", "a channel is 0.1", "not rounded")
+    bin_spectra(tmp_path, rounded(tmp_path, step)).refuses(*words)
+
+
+def test_energies_in_steps_that_fill_channels_unevenly(tmp_path):
+    bin_spectra(tmp_path, rounded(tmp_path, 0.1)).warns("energies come in steps of 0.1 keV")
+
+
+@pytest.mark.parametrize("step", [1e-3, 0.01, faults.GAIN, faults.GAIN / 2])
+def test_energies_in_steps_that_do_no_harm(tmp_path, step):
+    """Fine ones, and those of a channel or of half of one."""
+    assert not bin_spectra(tmp_path, rounded(tmp_path, step)).said
+
+
+def test_few_energies_say_nothing_of_steps(tmp_path):
+    columns = pira_columns(n=900)
+    columns["energy"] = ("E", np.round(columns["energy"][1]))
+    assert "steps" not in bin_spectra(tmp_path, write_events(tmp_path / "e.fits", columns)).said

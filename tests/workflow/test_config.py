@@ -46,6 +46,7 @@ MISTAKES = {
     "events: {gti: {file: README.md}}": ("events.gti.file", "README.md", "events.files"),
     "relation: {gain_keV: 0}": ("relation.gain_keV", " 0 ", "more than 0"),
     "relation: {gain_keV: .nan}": ("relation.gain_keV", "nan", "finite"),
+    "sstcam: {source: {adc_range: [4095, 0]}}": ("sstcam.source.adc_range", "4095", "below 0"),
     "bad_pixels: none.csv": ("bad_pixels", "none.csv", "an existing file"),
     "lines: none.csv": ("lines", "none.csv", "an existing file"),
     "date: yesterday": ("date", "yesterday", "2026-01-31"),

@@ -82,6 +82,8 @@ SAID = {
         f"more than {overlap.MOST_COMPARED / 1e6:.0f} million events",
         f"from {overlap.FEWEST_WITHOUT_TIMES} events on",
         f"other than {', '.join(tiled_tables.ALGORITHMS)} |",
+        f"energies of {losses.FEWEST_ENERGIES} events or more",
+        f"wider than {losses.WARN_STEP:g} of a channel",
         f"more than {per_cent(order.REPEATED_FRACTION)} of the events, {order.FEWEST_REPEATED} of",
     ],
     "Time": [

@@ -10,7 +10,8 @@ import logging
 import _path  # noqa: F401
 import numpy as np
 
-from pixelcal.charge.spe.columns import SPECTRA_EXTENSION, dark_runs
+from pixelcal.charge.spe.columns import SPECTRA_EXTENSION, dark_runs, run_names
+from pixelcal.charge.spe.dark_run.rows import check_dark_flashes
 from pixelcal.charge.spe.fit import options_of
 from pixelcal.charge.spe.noise.io import write_noise
 from pixelcal.charge.spe.noise.learn import (
@@ -26,7 +27,10 @@ from pixelcal.workflow.script import running
 with running(snakemake):
     params = snakemake.params
     spectra = read_columns(snakemake.input.spectra, SPECTRA_EXTENSION)
-    if dark_runs(spectra.meta).any():
+    dark = dark_runs(spectra.meta)
+    if dark.any():
+        flashes = np.asarray(spectra["COUNTS"]).sum(axis=2)
+        check_dark_flashes(flashes, dark, run_names(spectra.meta), params.fit["min_flashes"])
         learnt, summary = LearntNoise(None, 0), "not needed: dark runs show the pedestal"
     else:
         given = (np.asarray(spectra[name]) for name in ("COUNTS", "START", "WIDTH"))

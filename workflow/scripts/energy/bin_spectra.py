@@ -16,6 +16,7 @@ from pixelcal.energy.events.losses import (
     check_lost,
     check_multiplicity,
     check_spans,
+    check_steps,
 )
 from pixelcal.energy.events.numbering import check_numbers
 from pixelcal.energy.events.overlap import check_different, check_overlap
@@ -50,6 +51,8 @@ with running(snakemake) as progress:
     if has_truth:
         known = read_prior(prior, detnum, **params.relation, tell=True, instrument=instrument)
         tell_beyond_search(params.injection, *instrument.search)
+        for line in check_steps(files, known[0]):
+            logging.getLogger("pixelcal").warning(line)
         relation = inject_errors(detnum, *known, **params.injection, exposure=params.exposure)
     else:  # channels as the camera assigned them, `rebin` of them in one
         rebin = instrument.layouts[params.layout].rebin

@@ -24,6 +24,7 @@ from pixelcal.io.chunks import parse_pixels
 from pixelcal.io.resources import shipped_or_given
 from pixelcal.io.schema_defaults import filled
 from pixelcal.workflow.config_checks import (
+    check_adc_range,
     check_choices,
     check_instrument,
     check_layout,
@@ -177,7 +178,7 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
     except InputError as error:
         mistakes.append(str(error))
     checks = [check_instrument, check_layout, check_multiplicity]
-    checks += [check_relation, check_choices, check_ready_spectra, check_learnt]
+    checks += [check_relation, check_choices, check_ready_spectra, check_learnt, check_adc_range]
     checks = [check_relation] if mistakes else checks
     n_pixels = instrument["camera"]["pixels"]
     mistakes += mistakes_of([lambda: parse_pixels(resolved["pixels"], n_pixels)])

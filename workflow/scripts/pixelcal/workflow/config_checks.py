@@ -153,6 +153,17 @@ def _check_simulated_criteria(criteria: Iterable[str]) -> None:
             )
 
 
+def check_adc_range(config: Mapping, instrument: Mapping) -> None:
+    """The ends of the ADC are in their order: reversed, every sample would be outside."""
+    given = config["sstcam"]["source"]["adc_range"]
+    if given is not None and not given[0] < given[1]:
+        low, high = given
+        raise InputError(
+            f"sstcam.source.adc_range: {low:g} is not below {high:g}; give the lowest value of a"
+            " sample, then the highest"
+        )
+
+
 def check_multiplicity(config: Mapping, instrument: Mapping) -> None:
     """Events without a multiplicity cannot be chosen by it."""
     events = config["events"]

@@ -1,4 +1,4 @@
-"""Events that are lost: left out, although no setting asks for it."""
+"""Events that are lost: left out, although no setting asks for it; energies that are rounded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from pixelcal.energy.events.binning import Spectra
 from pixelcal.energy.events.good_times import SLACK_S, header_limits
 from pixelcal.energy.events.order import JITTER_S
-from pixelcal.energy.events.reader import EventFile
+from pixelcal.energy.events.reader import EventFile, stream
 from pixelcal.energy.events.tally import ADVICE, WARN_FRACTION, lost_out_of, meaning
 from pixelcal.errors import InputError
 
@@ -19,6 +19,17 @@ MOST_ZERO = 0.5
 
 FEWEST_EXPECTED = 20.0
 """A stretch of good time is empty by chance with a probability of exp(-20)."""
+
+FEWEST_ENERGIES = 1000
+"""Energies that are no multiples lie closer than a channel by then, beyond any doubt."""
+STEP_BYTES = 2**20
+"""Of each file that is looked at: tens of thousands of events."""
+SAME_ENERGY = 1e-4
+"""Relative difference, of 32 bits, that is rounding."""
+MOST_STEP, WARN_STEP = 1.01, 0.25
+"""Steps, in channels, above which events are refused and warned of. Above one, channels stay empty
+between the steps, and lines are found by the steps. Above a quarter, neighbouring channels hold
+numbers of steps that differ by up to a third."""
 
 
 def check_lost(spectra: Spectra, files: list[EventFile]) -> list[str]:
@@ -181,3 +192,58 @@ def check_covered(spectra: Spectra, files: list[EventFile]) -> list[str]:
     if missing > REFUSE_FRACTION * total:
         raise InputError(line)
     return [line]
+
+
+# --- energies in steps ----------------------------------------------------------------------------
+
+
+def energy_step(energy: np.ndarray) -> float:
+    """Least distance (keV) of different energies (n,); 0 where there are too few to say.
+
+    Energies that differ by less than `SAME_ENERGY` of their size are the same.
+    """
+    known, times = np.unique(energy[np.isfinite(energy)], return_counts=True)
+    # The most frequent one may stand for no energy.
+    if times.sum() - times.max(initial=0) < FEWEST_ENERGIES:
+        return 0.0
+    distance = np.diff(known)
+    distance = distance[distance > SAME_ENERGY * np.abs(known[1:])]
+    return float(distance.min()) if len(distance) else 0.0
+
+
+def check_steps(files: list[EventFile], gain: np.ndarray) -> list[str]:
+    """What to warn of where energies come in steps, from the first block of each file.
+
+    Parameters
+    ----------
+    files : list of EventFile
+        With energies.
+    gain : (n_pixels,) float, keV/channel
+        Of the prior relation.
+
+    Raises
+    ------
+    InputError
+        Where steps are wider than a channel.
+    """
+    channel, told = float(np.median(gain)), []
+    for file in files:
+        block = next(stream(file, ("value",), block_bytes=STEP_BYTES), None)
+        step = 0.0 if block is None else energy_step(block["value"])
+        if not step > WARN_STEP * channel or _fills_channels(step, channel):
+            continue
+        line = (
+            f"event file {file.path}: energies come in steps of {step:.4g} keV, and a channel is"
+            f" {channel:.4g} keV wide; write energies that are not rounded, or give the"
+            " channels with events.columns.channel"
+        )
+        if step > MOST_STEP * channel:
+            raise InputError(line)
+        told.append(line)
+    return told
+
+
+def _fills_channels(step: float, channel: float) -> bool:
+    """Whether each channel holds the same number of steps, as where energies are of channels."""
+    number = channel / step
+    return abs(number - round(number)) < (MOST_STEP - 1) * number and round(number) > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pixelcal.charge.spe.columns import fit_dtype
@@ -29,6 +31,27 @@ from pixelcal.status import ChargeStatus
 
 PEDESTAL_NODES = MOST_NODES
 """Length of PED_NODE and PED_RATE; what a pixel does not use is 0."""
+
+
+def check_dark_flashes(
+    flashes: np.ndarray, dark: np.ndarray, names: Sequence[str], min_flashes: int
+) -> None:
+    """Raise InputError where a dark run alone would leave every pixel without a valid fit.
+
+    Parameters
+    ----------
+    flashes : (n_pixels, n_runs) int
+    dark : (n_runs,) bool
+    names : n_runs names
+    min_flashes : int
+    """
+    most = flashes.max(axis=0, initial=0)
+    for number in np.flatnonzero(dark & (most < min_flashes)):
+        raise InputError(
+            f"run {names[number]}: this dark run has {most[number]} events, fewer than"
+            f" sstcam.fit.min_flashes ({min_flashes}), and no pixel would have a valid fit; take"
+            " more, or leave the run out of table.csv"
+        )
 
 
 def fit_pixels_with_dark_runs(
