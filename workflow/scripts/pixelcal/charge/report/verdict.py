@@ -246,6 +246,11 @@ def what_to_do(products: Products, pooled: Sequence[Pooled], results: str = "res
             "The gains of the runs differ from each other: compare bias voltage and temperature in"
             " the table of runs, and fit runs of one state together."
         )
+    if flagged(ChargeStatus.CHANGES) > MANY:
+        advice.append(
+            "Many pixels change within a run or between runs: the log of merge_spe says in which;"
+            " take these again at a steady bias voltage and temperature."
+        )
     if flagged(ChargeStatus.CLIPPED) > MANY:
         advice.append(
             "Many pixels are clipped at the end of the ADC: lower the light, or the gain of the"
