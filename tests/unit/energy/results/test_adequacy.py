@@ -250,7 +250,9 @@ def test_a_pixel_that_was_fitted_again_has_no_residuals():
     assert np.array_equal(np.isnan(expected).any(axis=1), np.isnan(found).any(axis=(1, 2)))
     lost = ~np.isfinite(found).all(axis=(1, 2))
     assert lost.sum() <= 0.1 * N and fits["BLOCKS_OUT"][~lost].sum() == 0
-    np.testing.assert_array_equal(fits, fit_pixels(*data))
+    alone = fit_pixels(*data)
+    for name in alone.dtype.names:  # numpy compares NaN of plain columns only
+        np.testing.assert_array_equal(fits[name], alone[name])
 
 
 def test_of_nothing_comes_nothing():
