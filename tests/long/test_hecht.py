@@ -11,20 +11,39 @@ from pixelcal.energy.response.energy_scale import systematic_sigma
 from pixelcal.energy.simulation.imperfections import combine
 from pixelcal.energy.simulation.real_camera import make_real_camera
 
-N_PIXELS = 400
-SECONDS = 100_000
+ENERGIES = np.array(REFERENCE_ENERGIES_KEV)
+
+
+def fitted(preset, n_pixels, seconds, seed):
+    """A camera, its response as it is learnt, and the fits of its pixels."""
+    camera, known = make_real_camera(n_pixels, seconds, seed, combine(preset)), prior(n_pixels)
+    asked = {"expected": EXPECTED, "search": SEARCH}
+    table = line_table()
+    response = learn_camera(camera.counts, *known, table, MIN_COUNTS, **asked)
+    fits = fit_pixels(camera.counts, np.arange(n_pixels), *known, table, response, OPTIONS)
+    return camera, response, fits
+
+
+@pytest.mark.parametrize("preset", ["hecht", "hecht+bi10"])
+def test_strong_trapping_is_found_with_few_counts(preset):
+    """A tail that stands in for it puts lines at 80 keV 0.1 keV off, and nothing looks wrong.
+
+    Bismuth, which the line table lacks, makes the tail look better than it is.
+    """
+    n_pixels = 640
+    camera, response, fits = fitted(preset, n_pixels, 10_000, 2)
+    assert response.shape.trapping == pytest.approx(1 / 12, rel=0.2)
+    error = camera.energy_error(ENERGIES, fits["GAIN"], fits["OFFSET"])[:, fits["STATUS"] == 0]
+    sigma = systematic_sigma(ENERGIES, response.systematic_covariance)
+    assert (np.abs(error.mean(axis=1)) < 2.0 * sigma).all()
+    assert sigma[ENERGIES == 80] < 0.04
 
 
 @pytest.mark.parametrize("preset", ["hecht", "ideal"])
 def test_trapping_is_fitted_where_it_is(preset):
-    camera, known = make_real_camera(N_PIXELS, SECONDS, 4, combine(preset)), prior(N_PIXELS)
-    table = line_table()
-    asked = {"expected": EXPECTED, "search": SEARCH}
-    response = learn_camera(camera.counts, *known, table, MIN_COUNTS, **asked)
-    fits = fit_pixels(camera.counts, np.arange(N_PIXELS), *known, table, response, OPTIONS)
-    energies = np.array(REFERENCE_ENERGIES_KEV)
-    error = camera.energy_error(energies, fits["GAIN"], fits["OFFSET"])[:, fits["STATUS"] == 0]
-    sigma = systematic_sigma(energies, response.systematic_covariance)
+    camera, response, fits = fitted(preset, 400, 100_000, 4)
+    error = camera.energy_error(ENERGIES, fits["GAIN"], fits["OFFSET"])[:, fits["STATUS"] == 0]
+    sigma = systematic_sigma(ENERGIES, response.systematic_covariance)
     if preset == "ideal":
         assert response.shape.trapping == 0.0
     else:

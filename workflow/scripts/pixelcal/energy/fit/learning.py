@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import expit
 
 from pixelcal.energy.fit.block_agreement import (
     compare_blocks,
@@ -28,6 +29,7 @@ from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
 from pixelcal.energy.fit.start import find_starts
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
+from pixelcal.energy.response.energy_scale import line_ends
 from pixelcal.energy.response.learn import solve_stack, with_score_tests
 from pixelcal.energy.response.line_shape import LineShape, prior_sigma
 from pixelcal.energy.response.model import Response, empty_response
@@ -58,11 +60,15 @@ TRAPPING_GAIN = 25.0
 fitted, or by a fit that starts far away. It makes the shape dearer and less certain, and the tail
 does for a little of it."""
 
-FAR_TRAPPING, FAR_TAIL = 0.05, 0.02
-"""Trapping and fraction in the tail at 60 keV that strong trapping is looked for from."""
+FAR_STARTS = ((0.05, 0.02), (0.1, 0.02), (0.1, 0.1))
+"""Trapping, and fraction in the tail at 60 keV, that strong trapping is looked for from: each is
+the only one that finds it in some cameras."""
 
 MOST_TAIL_LEFT = 0.5
 """Strong trapping leaves at most this part of the tail that stood in for it."""
+
+MOST_LEFT = 0.5
+"""Of what lines in other places would lower chi-square by, where trapping explains their places."""
 
 MIN_STACK_COUNTS = 1000
 """Fewer counts in the stack teach nothing about a shape."""
@@ -161,10 +167,14 @@ class _Learner:
     def __init__(self, counts, gain, offset, table, options, expected):
         self._counts, self._gain, self._offset = counts, gain, offset
         self._table, self._options, self._expected = table, options, expected
-        self._used, self._covariance, self._solved = np.arange(len(counts)), None, None
+        self._used, self._covariance = np.arange(len(counts)), None
         n_parameters = len(wide_population_scale(table))
         self.nearby = np.full((len(counts), n_parameters), np.nan)
         """Where the next fit of each pixel starts beside its relation: where the last one ended."""
+        self.solved = None
+        """The fit of the stack that was learnt from last."""
+        self.not_excluded = np.zeros(2)
+        """Stretch and shift (keV) of all energies that strong trapping may cause."""
 
     def learn(self, response: Response, terms: Terms) -> Response | None:
         """The response by the pixels that were aligned last; None where they hold too few counts.
@@ -178,14 +188,21 @@ class _Learner:
             return None
         start, scale = response.shape, response.population_scale
         data = stacks, self._table, float(pixels[1].mean()), len(used)
-        again = self._solved is not None and self._solved.fit.terms == terms
-        known = self._solved.nuisances if again else None
-        self._solved = solve_stack(*data, start, scale, self._expected, terms, known)
-        return self._solved.response
+        again = self.solved is not None and self.solved.fit.terms == terms
+        known = self.solved.nuisances if again else None
+        self.solved = solve_stack(*data, start, scale, self._expected, terms, known)
+        return self.solved.response
 
     def tested(self, response: Response) -> Response:
         """A response that was learnt last, with the score tests of its stack."""
-        return with_score_tests(response, self._solved)
+        return self.with_not_excluded(with_score_tests(response, self.solved))
+
+    def with_not_excluded(self, response: Response) -> Response:
+        """A response whose `trapping_off` is at least what strong trapping may cause."""
+        off, top = response.trapping_off, np.array([line_ends(self._table)[1], 1.0])
+        if off is None or abs(off @ top) >= abs(self.not_excluded @ top):
+            return response
+        return replace(response, trapping_off=self.not_excluded)
 
     def align(self, response: Response, chosen: np.ndarray) -> Response:
         """The response with the population prior that the pixels `chosen` (m,) teach.
@@ -252,21 +269,41 @@ def _alternate(counts, gain, offset, table, options, expected, terms, max_iterat
 def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Response, terms: Terms):
     """The terms with trapping by depth where the stack asks for it, and the response to go on from.
 
-    By a score test; and where lines do not stand where they should, by a fit that starts from much
-    trapping and hardly any tail. An exponential tail that stands in for strong trapping puts lines
-    in the wrong places, and no small step leads from the one to the other. Trapping must then take
-    the place of most of the tail; beside a tail that stays, it stands in for something else.
+    By a score test; and by fits that start from much trapping and little tail. An exponential tail
+    that stands in for strong trapping puts lines in the wrong places, and no small step leads from
+    the one to the other. Such trapping is taken where it describes the stack better, clearly unless
+    lines do not stand where they should, and takes the place of most of the tail; beside a tail
+    that stays, it stands in for something else. Where it is not taken, what it would change is
+    uncertain, by how probable it is against the tail. With trapping that explains where lines stand
+    it is uncertain unless it describes the stack worse by more than they are displaced.
     """
     with_it = terms._replace(trapping=True)
     if learnt.trapping_gain > TRAPPING_GAIN:
         return with_it, learnt
-    if learnt.explanations and learnt.explanations[0].gain > TRAPPING_GAIN:
-        far = replace(learnt.shape, trapping=FAR_TRAPPING, tail_60=FAR_TAIL)
-        other = learner.learn(replace(before, shape=far), with_it)
-        gained = learnt.chi_square - other.chi_square > TRAPPING_GAIN
-        if gained and other.shape.tail_60 < MOST_TAIL_LEFT * learnt.shape.tail_60:
-            return with_it, other
-    return terms, learnt
+    displaced = _displaced(learnt)
+    without, found = learner.solved, []
+    for trapping, tail in FAR_STARTS:
+        far = replace(learnt.shape, trapping=trapping, tail_60=tail)
+        learner.learn(replace(before, shape=far), with_it)
+        found.append(learner.solved)
+    other = min(found, key=lambda solved: solved.penalised)
+    worse = other.penalised - without.penalised
+    displaced_clearly = displaced > TRAPPING_GAIN
+    better = worse < (0.0 if displaced_clearly else -TRAPPING_GAIN)
+    if better and other.response.shape.tail_60 < MOST_TAIL_LEFT * learnt.shape.tail_60:
+        learner.solved = other
+        return with_it, other.response
+    left = _displaced(with_score_tests(other.response, other))
+    explained = displaced_clearly and left < MOST_LEFT * displaced
+    probability = 1.0 if explained and worse < displaced else expit(-0.5 * worse)
+    learner.solved = without
+    learner.not_excluded = np.sqrt(probability) * (other.scale - without.scale)
+    return terms, learner.with_not_excluded(learnt)
+
+
+def _displaced(response: Response) -> float:
+    """By how much chi-square of the stack would be lower if lines stood elsewhere."""
+    return response.explanations[0].gain if response.explanations else 0.0
 
 
 def _with_agreement(response: Response, counts, gain, offset, table, options, nearby) -> Response:

@@ -54,6 +54,16 @@ class Solved(NamedTuple):
     shape_error: np.ndarray
 
     @property
+    def penalised(self) -> float:
+        """Chi-square of the stack and of the priors."""
+        return 2.0 * float(self.found.cost)
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Stretch minus 1 and shift (keV) of the lines."""
+        return self.found.x[self.fit.n_shape : self.fit.bend]
+
+    @property
     def nuisances(self) -> np.ndarray:
         """The bend, the energies of the elements and the bend at low energy, keV."""
         return self.found.x[self.fit.bend :]
