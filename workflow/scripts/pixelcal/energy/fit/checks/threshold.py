@@ -17,9 +17,9 @@ from pixelcal.numerics.linalg import cholesky, dot, solve
 LOWEST = 0
 """Blocks stand by rising energy."""
 
-THRESHOLD_SIGMA, THRESHOLD_PART = 4.0, 0.9
+THRESHOLD_SIGMA, THRESHOLD_PART = 4.0, 0.86
 """A threshold takes away so many sigma, and at the edge of the block leaves no more than this: a
-continuum that is not quite the camera's lacks a few per cent of itself."""
+continuum that is not quite the camera's lacks some per cent of itself."""
 
 FEWEST_LEFT = 4
 """One in so many channels of the block, at its upper end, is above any threshold within it."""
@@ -117,7 +117,8 @@ def cut_by_threshold(seen, mus, jacobian, n_local):
     place of a threshold these are fitted to the channels above it, by least squares with a wide
     prior around the camera's, and continued below. The place is where the channels below lack the
     most, in sigma of counts and continuation together; they must lack it at the very edge already:
-    a line that is missing leaves the continuum there.
+    a line that is missing leaves the continuum there. They must lack it there by the model itself,
+    too: with many counts lines whose shape is not exact, continued, hold more than there is.
 
     Parameters
     ----------
@@ -160,13 +161,14 @@ def cut_by_threshold(seen, mus, jacobian, n_local):
         variance = expected + dot(below, solve(factor, below))
         sigma = (expected - lost) / np.sqrt(variance)
         if sigma > largest:
-            edge = 0.0
+            edge, by_model = 0.0, 0.0
             for p in range(n_parts):
                 at_edge[p] = 0.0
             for i in range(max((k + 2) // 3, 1)):
                 edge += seen[i]
+                by_model += mus[i]
                 for p in range(n_parts):
                     at_edge[p] += jacobian[i, N_SHARED + p]
-            if edge < THRESHOLD_PART * dot(found, at_edge):
+            if edge < THRESHOLD_PART * min(dot(found, at_edge), by_model):
                 largest, cut = sigma, k
     return cut
