@@ -116,9 +116,8 @@ def cut_by_threshold(seen, mus, jacobian, n_local):
     A pixel may have more or less of the continuum and of each line than the camera. So for each
     place of a threshold these are fitted to the channels above it, by least squares with a wide
     prior around the camera's, and continued below. The place is where the channels below lack the
-    most, in sigma of counts and continuation together; they must lack it at the very edge already:
-    a line that is missing leaves the continuum there. They must lack it there by the model itself,
-    too: with many counts lines whose shape is not exact, continued, hold more than there is.
+    most, in sigma of counts and continuation together. At the very edge they must lack it already,
+    by the model too: a line that is missing leaves the continuum, one not exact promises too much.
 
     Parameters
     ----------
@@ -134,8 +133,7 @@ def cut_by_threshold(seen, mus, jacobian, n_local):
     below, at_edge = np.zeros(n_parts), np.zeros(n_parts)
     lost, edge = 0.0, 0.0
     for p in range(n_parts):
-        matrix[p, p] = 1.0 / PRIOR_SIGMA**2
-        vector[p] = 1.0 / PRIOR_SIGMA**2
+        matrix[p, p] = vector[p] = 1.0 / PRIOR_SIGMA**2
     for i in range(n):
         lost += seen[i]
         for p in range(n_parts):
