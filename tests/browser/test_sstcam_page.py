@@ -164,7 +164,7 @@ def test_every_quantity_and_run_can_be_chosen(page):
     options = page.run(
         "Array.from(document.querySelectorAll('#quantity option'), o => [o.value, o.text])"
     )
-    fit, truth, ways, noise = 5 + N_RUNS, 4 + N_RUNS, 4, 4
+    fit, truth, ways, noise = 5 + N_RUNS, 4 + N_RUNS, 4, 5
     assert len(options) == 4 + 2 * N_RUNS + 4 + N_RUNS + ways + noise + fit + truth
     for value, text in options:
         choose(page, "quantity", value)

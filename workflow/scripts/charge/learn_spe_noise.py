@@ -25,19 +25,19 @@ from pixelcal.io.tables import read_columns
 from pixelcal.workflow.script import running
 
 with running(snakemake):
-    params = snakemake.params
+    params, options = snakemake.params, options_of(snakemake.params.fit)
     spectra = read_columns(snakemake.input.spectra, SPECTRA_EXTENSION)
     dark = dark_runs(spectra.meta)
     if dark.any():
         flashes = np.asarray(spectra["COUNTS"]).sum(axis=2)
-        check_dark_flashes(flashes, dark, run_names(spectra.meta), params.fit["min_flashes"])
+        check_dark_flashes(flashes, dark, run_names(spectra.meta), options.min_flashes)
         learnt, summary = LearntNoise(None, 0), "not needed: dark runs show the pedestal"
     else:
         given = (np.asarray(spectra[name]) for name in ("COUNTS", "START", "WIDTH"))
-        learnt = learn_camera_noise(*given, options_of(params.fit))
+        learnt = learn_camera_noise(*given, options)
         summary = describe(learnt)
     logging.getLogger("pixelcal").info(summary)
-    doubt = tell_adequacy(learnt, params.fit["misfit_limit"])
+    doubt = tell_adequacy(learnt, options.misfit_limit)
     if doubt:
         logging.getLogger("pixelcal").warning(doubt)
     cards = [
