@@ -29,7 +29,7 @@ from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
 from pixelcal.energy.results.merge import complete_status
-from pixelcal.energy.results.systematics import Systematics, second_state_sigma
+from pixelcal.energy.results.systematics import Systematics, with_second_states
 from pixelcal.energy.simulation import spectra as cameras
 from pixelcal.status import is_published
 
@@ -90,12 +90,8 @@ def is_undetected(rows, camera: SickCamera, systematics: Systematics | None = No
     """
     error, pull = pulls(rows, camera.gain, camera.offset, camera.bend_keV)
     if systematics is not None:
-        of_all = np.array(
-            [
-                np.hypot(systematics.sigma(energy), second_state_sigma(rows, energy))
-                for energy in REQUIREMENT.energies_keV
-            ]
-        )
+        known = with_second_states(systematics, rows)
+        of_all = np.array([known.sigma(energy) for energy in REQUIREMENT.energies_keV])
         pull = error / np.hypot(error / pull, of_all)
     off = (np.abs(pull) > UNDETECTED_SIGMA) & (np.abs(error) > UNDETECTED_KEV)
     return off.any(axis=0) & (rows["STATUS"] == 0)

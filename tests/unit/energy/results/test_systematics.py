@@ -7,8 +7,9 @@ from pixelcal.energy.results.systematics import (
     HEALTHY_SECONDS,
     SECOND_FRACTION,
     SECOND_RANGE,
+    Systematics,
     chance_of_second_state,
-    second_state_sigma,
+    with_second_states,
 )
 
 
@@ -29,11 +30,12 @@ def test_no_second_gain_adds_nothing_and_a_clear_one_all_of_the_difference():
     rows, _ = make_fits(400, 2)
     rows["SECOND_SIGMA"] = np.random.default_rng(3).normal(1.5, 0.6, 400)
     rows["SECOND_GAIN"], rows["SECOND_OFFSET"] = np.nan, np.nan
-    assert (second_state_sigma(rows, 80.0) == 0.0).all()
+    none = Systematics(*np.zeros((2, 400, 3, 3)))
+    assert (with_second_states(none, rows).sigma(80.0) == 0.0).all()
     rows["SECOND_SIGMA"][:2] = 7.0, 3.4
     rows["SECOND_GAIN"][:2] = 0.99 * rows["GAIN"][:2]
     rows["SECOND_OFFSET"][:2] = rows["OFFSET"][:2]
-    sigma = second_state_sigma(rows, 80.0)
+    sigma = with_second_states(none, rows).sigma(80.0)
     off = (80.0 - rows["OFFSET"][:2]) * (1 / 0.99 - 1)
     assert abs(sigma[0] / off[0] - 1) < 0.01
     assert 0.1 * off[1] < sigma[1] < 0.4 * off[1]

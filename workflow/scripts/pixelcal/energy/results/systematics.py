@@ -22,7 +22,6 @@ from numpy.lib import recfunctions
 
 from pixelcal.energy.kinds import of_kind
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.relation import energy_error
 from pixelcal.energy.response.energy_scale import systematic_sigmas
 from pixelcal.energy.response.extensions import systematic_covariances
 from pixelcal.energy.results.outliers import second_significance
@@ -132,15 +131,21 @@ def chance_of_second_state(significance: np.ndarray) -> np.ndarray:
     return real / np.maximum(real + by_chance, 1e-300)
 
 
-def second_state_sigma(rows: np.ndarray, energy_keV: float) -> np.ndarray:
-    """Uncertainty (n,), keV, of an energy by a second gain of pixels that may be there.
+def with_second_states(systematics: Systematics, rows: np.ndarray) -> Systematics:
+    """The systematic uncertainties with what a second gain of each pixel that may be there adds.
 
-    `rows` are the fits of all pixels of a camera; 0 where no second gain was fitted.
+    `rows` (n,) are the fits of all pixels of a camera. The mean relation of both gains stretches
+    and shifts the energies; nothing is added where no second gain was fitted.
     """
     known = (rows[name] for name in ("SECOND_SIGMA", "TAIL", "TAIL_ERR"))
     chance = chance_of_second_state(second_significance(*known))
-    relations = (rows[name] for name in ("GAIN", "OFFSET", "SECOND_GAIN", "SECOND_OFFSET"))
-    return np.sqrt(chance) * np.abs(np.nan_to_num(energy_error(energy_keV, *relations)))
+    columns = ("GAIN", "OFFSET", "SECOND_GAIN", "SECOND_OFFSET")
+    gain, offset, mean_gain, mean_offset = (np.asarray(rows[name], float) for name in columns)
+    off = np.zeros((len(chance), 3))
+    off[:, 0] = gain / mean_gain - 1.0
+    off[:, 1] = offset - gain / mean_gain * mean_offset
+    off = np.sqrt(chance)[:, None] * np.nan_to_num(off)
+    return systematics._replace(individual=systematics.individual + off[:, :, None] * off[:, None])
 
 
 def column_name(energy_keV: float) -> str:
@@ -158,9 +163,6 @@ def with_systematics(
     valid = has_valid_fit(rows["STATUS"])
     known = systematics or unknown_systematics(len(rows))
     energies = requirement.energies_keV
-    of_all = [
-        np.hypot(known.sigma(energy), second_state_sigma(rows, energy)) for energy in energies
-    ]
-    columns = [np.where(valid, sigma, np.nan) for sigma in of_all]
+    columns = [np.where(valid, known.sigma(energy), np.nan) for energy in energies]
     names = [column_name(energy) for energy in energies]
     return recfunctions.append_fields(rows, names, columns, usemask=False)
