@@ -23,12 +23,7 @@ from pixelcal.charge.extraction.checks import (
     tell_lost_events,
     tell_outside_waveform,
 )
-from pixelcal.charge.extraction.copies import (
-    check_events_once,
-    copied_pixels,
-    events_of,
-    tell_copies,
-)
+from pixelcal.charge.extraction.copies import check_copies
 from pixelcal.charge.extraction.dark_runs import check_dark_run
 from pixelcal.charge.extraction.io import (
     adc_cards,
@@ -77,9 +72,7 @@ with running(snakemake) as progress:
     check_any_used(len(charges.event_id), charges.bad, given.run)
     check_finite(charges, peaks.pixel, live, params.run, given.run)
     tell_lost_events(charges.n_read, charges.bad, params.run)
-    copies = copied_pixels(charges.charges, live)
-    tell_copies(copies, live, peaks.pixel, params.run)
-    check_events_once(events_of(charges.charges), params.run)
+    copies = check_copies(charges.charges, live, peaks.pixel, params.run)
     charges, step = in_steps(charges, properties.dtype, window)
     charges = unknown(blanked(charges, useless), failing | copies)
     logging.getLogger("pixelcal").info(

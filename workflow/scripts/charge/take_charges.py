@@ -17,12 +17,7 @@ from pixelcal.charge.extraction.checks import (
     rows_of_pixels,
     tell_lost_events,
 )
-from pixelcal.charge.extraction.copies import (
-    check_events_once,
-    copied_pixels,
-    events_of,
-    tell_copies,
-)
+from pixelcal.charge.extraction.copies import check_copies
 from pixelcal.charge.extraction.io import adc_cards, charge_hdus, light_cards, source_cards
 from pixelcal.charge.extraction.peaks import Peaks
 from pixelcal.charge.extraction.ready import (
@@ -49,9 +44,7 @@ with running(snakemake):
     charges = taken.charges
     check_any_used(len(charges.event_id), charges.bad, given.run)
     check_any_finite(taken, live, given.run)
-    copies = copied_pixels(charges.charges, live)
-    tell_copies(copies, live, pixel, params.run)
-    check_events_once(events_of(charges.charges), params.run)
+    copies = check_copies(charges.charges, live, pixel, params.run)
     charges = unknown(charges, copies)
     tell_lost_events(charges.n_read, charges.bad, params.run)
     tell_missing(taken, pixel, live, params.run)

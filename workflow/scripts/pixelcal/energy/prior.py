@@ -221,7 +221,7 @@ def _read_relation(
     named = {name: table.colnames[place] for name, place in places.items()}
     columns = {name: _numbers(table[label], where) for name, label in named.items()}
     detnum = columns["DETNUM"]
-    _check_detnum(detnum, where, instrument)
+    check_detnum(detnum, where, instrument)
     texts = units.get(named["GAIN"]), units.get(named["OFFSET"])
     gain, offset = relation_in_keV(columns["GAIN"], columns["OFFSET"], texts, where)
     _check_range(detnum, gain, offset, texts, where, instrument)
@@ -229,7 +229,7 @@ def _read_relation(
     return detnum.astype(np.int64), gain, offset, silent
 
 
-def _check_detnum(detnum: np.ndarray, where: str, instrument: Instrument) -> None:
+def check_detnum(detnum: np.ndarray, where: str, instrument: Instrument) -> None:
     """Raise InputError where a number is not that of a pixel, or is there twice."""
     n_pixels = instrument.n_pixels
     outside = ~((detnum >= 0) & (detnum < n_pixels) & (detnum == np.floor(detnum)))

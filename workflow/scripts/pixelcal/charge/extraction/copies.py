@@ -105,6 +105,20 @@ def copied_pixels(charges: np.ndarray, live: np.ndarray) -> np.ndarray:
     return copies
 
 
+def check_copies(charges: np.ndarray, live: np.ndarray, pixel: np.ndarray, run: str) -> np.ndarray:
+    """The `copied_pixels` (n,) bool of the charges of a run, which are told.
+
+    Raises
+    ------
+    InputError
+        Where they are more than `MOST_COPIES` of the live ones, or events are there twice.
+    """
+    copies = copied_pixels(charges, live)
+    tell_copies(copies, live, pixel, run)
+    check_events_once(events_of(charges), run)
+    return copies
+
+
 def tell_copies(copies: np.ndarray, live: np.ndarray, pixel: np.ndarray, run: str) -> None:
     """Warn of the pixels `copies` (n,) bool.
 

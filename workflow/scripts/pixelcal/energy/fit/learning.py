@@ -293,9 +293,10 @@ def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Respons
     if better and other.response.shape.tail_60 < MOST_TAIL_LEFT * learnt.shape.tail_60:
         learner.solved = other
         return with_it, other.response
-    left = _displaced(with_score_tests(other.response, other))
-    explained = displaced_clearly and left < MOST_LEFT * displaced
-    probability = 1.0 if explained and worse < displaced else expit(-0.5 * worse)
+    probability = expit(-0.5 * worse)
+    if displaced_clearly and worse < displaced:
+        left = _displaced(with_score_tests(other.response, other))
+        probability = 1.0 if left < MOST_LEFT * displaced else probability
     learner.solved = without
     learner.not_excluded = np.sqrt(probability) * (other.scale - without.scale)
     return terms, learner.with_not_excluded(learnt)

@@ -17,10 +17,10 @@ from pixelcal.energy.events.clock import (
 )
 from pixelcal.energy.history.relation_checks import (
     check_different,
-    check_pixels,
     check_relations,
     without_impossible,
 )
+from pixelcal.energy.prior import check_detnum
 from pixelcal.energy.relation import RELATION_COLUMNS, curve_of
 from pixelcal.energy.results.curves import straightened
 from pixelcal.energy.results.merge import RELATION_EXTENSION
@@ -172,7 +172,7 @@ def _span(header: Mapping, path: str) -> tuple[float, float]:
 
 def _needed(table, path: str, instrument: Instrument) -> dict[str, np.ndarray]:
     """The columns of a relation that a history takes, numbers of pixels apart, checked."""
-    check_pixels(np.asarray(table["DETNUM"], float), path, instrument)
+    check_detnum(np.asarray(table["DETNUM"], float), f"history: {path}", instrument)
     columns = {name: np.asarray(table[name], float) for name in RELATION_COLUMNS}
     if (curve := curve_of(table)) is not None:  # energies drift, and so do those of bent relations
         straight = straightened(columns["GAIN"], columns["OFFSET"], curve)

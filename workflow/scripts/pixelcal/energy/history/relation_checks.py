@@ -21,21 +21,6 @@ OF_ERRORS = 1e-3
 LOGGER = logging.getLogger(__name__)
 
 
-def check_pixels(detnum: np.ndarray, path: str, instrument: Instrument) -> None:
-    """Raise InputError where a number (n,) is not that of a pixel, or is there twice."""
-    outside = ~((detnum >= 0) & (detnum < instrument.n_pixels) & (detnum == np.floor(detnum)))
-    if outside.any():
-        raise InputError(
-            f"history: {path}: DETNUM {detnum[outside][0]:g} is not a pixel of this camera (0 to"
-            f" {instrument.n_pixels - 1}); give a file of {instrument.title}"
-        )
-    numbers, times = np.unique(detnum, return_counts=True)
-    if (times > 1).any():
-        raise InputError(
-            f"history: {path}: pixel {numbers[times > 1][0]:g} occurs twice; keep one row per pixel"
-        )
-
-
 def check_relations(columns: Mapping, header, path: str, instrument: Instrument) -> None:
     """Raise InputError where relations are in other units, or ones that no pixel has.
 

@@ -80,10 +80,8 @@ def include_lines(
         fits, residuals, model = fit_with_residuals(*data)
         of_pixels, bins = Residuals(*np.moveaxis(residuals, 2, 0)), bins_of(table.block_limits_keV)
         typical = typical_pixels(of_pixels, fits["STATUS"])
-        camera, relation = (
-            summed(of_pixels, typical),
-            (fits["GAIN"][typical], fits["OFFSET"][typical]),
-        )
+        camera = summed(of_pixels, typical)
+        relation = fits["GAIN"][typical], fits["OFFSET"][typical]
         alike = np.zeros(typical.sum(), int)
         pixels = data[0][typical], model[typical], *relation, alike
         by_widths = compare_channels(*pixels, bins).covariance

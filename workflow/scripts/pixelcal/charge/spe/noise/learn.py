@@ -33,6 +33,7 @@ from pixelcal.charge.spe.noise.priors import (
     LOSS_SPREAD,
     CameraNoise,
     NoisePrior,
+    asked_and_possible,
     general_prior,
     linear,
     logarithmic,
@@ -103,7 +104,7 @@ def learn_camera_noise(counts, start, width, options: SpeOptions) -> LearntNoise
     moments = moment_table()
     teachers = choose_teachers(counts, start, width, options, moments)
     allowed = {kind: getattr(options, kind) for kind in KINDS}
-    kinds = tuple(kind for kind in KINDS if allowed[kind] is not False)
+    _, kinds = asked_and_possible(allowed)
     if len(teachers) < FEWEST_TEACHERS:
         return LearntNoise(None, len(teachers))
     if not kinds or not _is_noisy(teachers, kinds):

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.fit.checks.second_state import find_second_state
+from pixelcal.energy.fit.checks.second_state import NOT_LOOKED_FOR, find_second_state
 from pixelcal.energy.fit.checks.threshold import LOWEST, excess_at_edge
 from pixelcal.energy.fit.model import (
     N_SHARED,
@@ -101,8 +101,7 @@ def not_checked(n_blocks):
     nothing, unknown = np.full((2, 2), np.nan), np.full(n_blocks, np.nan)
     pull = np.full((n_blocks, 2), np.nan)
     of_blocks = unknown, unknown, pull, unknown
-    second = np.nan, np.nan, 0, np.nan, np.nan, np.nan
-    return nothing[0], nothing, np.nan, *of_blocks, np.nan, np.nan, second
+    return nothing[0], nothing, np.nan, *of_blocks, np.nan, np.nan, NOT_LOOKED_FOR
 
 
 @njit
@@ -160,7 +159,7 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
     expected = expected_covariance(information, covariance, theta, templates.population_scale)
     shifts = _shifts(of_blocks, shift_scores, places, n_locals, expected)
     drift, drift_covariance = np.full(2, np.nan), np.full((2, 2), np.nan)
-    second = np.nan, np.nan, 0, np.nan, np.nan, np.nan
+    second = NOT_LOOKED_FOR
     if has_halves and 0.0 < fraction < 1.0:
         _drift(information, score, fraction, drift, drift_covariance)
         halves = counts, first_half, fraction, score, information

@@ -75,7 +75,8 @@ class SecondState(NamedTuple):
     offset: float
 
 
-NOT_LOOKED_FOR = SecondState(np.nan, np.nan, 0, np.nan, np.nan, np.nan)
+NOT_LOOKED_FOR = np.nan, np.nan, 0, np.nan, np.nan, np.nan
+"""The fields of a pixel that cannot be checked."""
 
 
 @njit

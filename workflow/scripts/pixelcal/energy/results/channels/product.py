@@ -25,9 +25,7 @@ COMMENTS = {
     "SIG": "their difference over its standard deviation",
     "RMS": "relative rms of the widths of channels",
 }
-"""Of the cards CW_..., the camera, and CM_..., the modules."""
-
-NAMES = "by_channel", "by_energy", "sigma", "width"
+"""Of the cards CW_..., the camera, and CM_..., the modules: the fields of a `Comparison`."""
 
 
 def channel_hdu(widths: ChannelWidths) -> fits.BinTableHDU:
@@ -61,18 +59,17 @@ def widths_numbers(channels: Table | None) -> dict | None:
     """
     if channels is None:
         return None
-    camera, modules = (
-        {
-            name: float(channels.meta[f"{prefix}_{key}"])
-            for name, key in zip(NAMES, COMMENTS, strict=True)
-        }
+    found = [
+        Comparison(*(float(channels.meta[f"{prefix}_{key}"]) for key in COMMENTS))
         for prefix in ("CW", "CM")
+    ]
+    (camera, modules), (camera_off, modules_off) = zip(
+        *((one._asdict(), one.is_clear) for one in found), strict=True
     )
     pull, expected = np.asarray(channels["PULL"]), np.asarray(channels["EXPECTED"])
     with np.errstate(invalid="ignore", divide="ignore"):
         excess = np.nan_to_num(pull / np.sqrt(expected))
     off, of_modules = _worst(np.abs(pull)), _worst(np.asarray(channels["MODULES"]))
-    camera_off, modules_off = camera["sigma"] > CLEAR_SIGMA, modules["sigma"] > CLEAR_SIGMA
     modules["width"] *= modules_off
     modules["channels"] = of_modules.tolist() if modules_off else []
     width = max(camera["width"] * camera_off, modules["width"])
