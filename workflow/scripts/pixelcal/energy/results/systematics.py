@@ -54,6 +54,8 @@ class Systematics(NamedTuple):
         How far the energies of each pixel that no line is near may be displaced.
     blocks : (n_blocks, 2) float, keV
         Limits of the blocks of lines.
+    second : (n, 3, 3) float, or 0
+        The covariance by a second gain of a pixel that may be there.
     """
 
     common: np.ndarray
@@ -62,10 +64,11 @@ class Systematics(NamedTuple):
     nonlinearity: tuple[float, float] = (0.0, 0.0)
     between: np.ndarray | float = 0.0
     blocks: np.ndarray | None = None
+    second: np.ndarray | float = 0.0
 
     def sigma(self, energy_keV: float) -> np.ndarray:
         """Standard deviations (n,), keV, of an energy, by all of them together."""
-        covered = systematic_sigmas(energy_keV, self.common + self.individual)
+        covered = systematic_sigmas(energy_keV, self.common + self.individual + self.second)
         away = np.hypot(self.away(energy_keV), self.allowance(energy_keV))
         return np.hypot(covered, away)
 
@@ -145,7 +148,7 @@ def with_second_states(systematics: Systematics, rows: np.ndarray) -> Systematic
     off[:, 0] = gain / mean_gain - 1.0
     off[:, 1] = offset - gain / mean_gain * mean_offset
     off = np.sqrt(chance)[:, None] * np.nan_to_num(off)
-    return systematics._replace(individual=systematics.individual + off[:, :, None] * off[:, None])
+    return systematics._replace(second=off[:, :, None] * off[:, None])
 
 
 def column_name(energy_keV: float) -> str:
