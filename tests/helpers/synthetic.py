@@ -58,6 +58,7 @@ def make_fits(n_pixels=N_PIXELS, seed=7, pivot_keV=50.0, sigma_pivot_keV=0.05, s
     rows["SECOND_SIGMA"], rows["SECOND_STRETCH"], rows["SECOND_PART"] = 1.5, 0.02, 0
     rows["SECOND_FRACTION"] = 0.01
     rows["SECOND_GAIN"], rows["SECOND_OFFSET"] = rows["GAIN"], rows["OFFSET"]
+    rows["NOISE"] = 0.0
     rows["COUNTS"] = random.poisson(4500, n_pixels)
     rows["STAT"], rows["DOF"] = 300.0, 300
     rows["PVALUE"] = random.uniform(size=n_pixels)

@@ -12,13 +12,13 @@ from pixelcal.energy.fit.columns import empty_fits
 from pixelcal.energy.fit.fitted_blocks import two_step_blocks
 from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.fit.learning import learn_camera
-from pixelcal.energy.fit.likelihood import LOWEST_CONTINUUM
 from pixelcal.energy.fit.model import N_SHARED
 from pixelcal.energy.fit.model_spectra import LOWEST_CONTINUUM as OWN_LOWEST_CONTINUUM
 from pixelcal.energy.fit.model_spectra import fit_normalisations, pixel_blocks
 from pixelcal.energy.fit.two_step import fit_two_step
 from pixelcal.energy.lines import line_groups
 from pixelcal.energy.response.line_shape import escape_peaks, line_pdf
+from pixelcal.energy.response.population import LOWEST_CONTINUUM
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.status import EnergyStatus
 

@@ -41,6 +41,7 @@ FIT_DTYPE = np.dtype(
         ("SECOND_FRACTION", "f8"),
         ("SECOND_GAIN", "f8"),
         ("SECOND_OFFSET", "f8"),
+        ("NOISE", "f8"),
     ]
 )
 SECOND_COLUMNS = tuple(name for name in FIT_DTYPE.names if name.startswith("SECOND_"))
@@ -62,7 +63,8 @@ FWHM_60 comes only with enough of them; BEND how far the energies lie above a st
 the middle of the lines, were they on a parabola; SECOND_SIGMA the significance of counts at another
 gain, SECOND_STRETCH that gain over GAIN minus 1, SECOND_PART the half that they are in: 1 or 2, 0
 for both, SECOND_FRACTION their fraction of the counts of that part, to first order; SECOND_GAIN and
-SECOND_OFFSET are the relation averaged over both gains, where they were fitted."""
+SECOND_OFFSET are the relation averaged over both gains, where they were fitted; NOISE the counts of
+electronic noise in the lowest block, 0 where none is likely, NaN where a block was left out."""
 
 FIT_UNITS = {
     "GAIN": "keV/chan",
@@ -76,6 +78,7 @@ FIT_UNITS = {
     "BEND": "keV",
     "BEND_ERR": "keV",
     "COUNTS": "count",
+    "NOISE": "count",
     "SECOND_GAIN": "keV/chan",
     "SECOND_OFFSET": "keV",
 }

@@ -106,6 +106,7 @@ class Doubtful:
     Attributes
     ----------
     counts, first_half : (n, n_channels) int
+        The second may be None where nothing is looked at again.
     gain, offset : (n,) float, keV/channel and keV
         The prior relation.
     table : LineTable
@@ -161,7 +162,7 @@ def _compare_halves(fits: np.ndarray, data: Doubtful) -> None:
     """
     with np.errstate(invalid="ignore"):
         doubtful = fits["DRIFT_PVALUE"] < DOUBT_HALVES
-    rows = np.flatnonzero(doubtful & (fits["BLOCKS_OUT"] == 0))
+    rows = np.flatnonzero(doubtful & ~_is_mended_already(fits))
     if not len(rows):
         return
     early = data.first_half[rows]
@@ -181,6 +182,11 @@ def _compare_halves(fits: np.ndarray, data: Doubtful) -> None:
     fits["STATUS"][changed] |= int(EnergyStatus.CHANGED)
 
 
+def _is_mended_already(fits: np.ndarray) -> np.ndarray:
+    """Pixels (n,) without a block, or with noise in one: not to be fitted as the others are."""
+    return (fits["BLOCKS_OUT"] != 0) | (fits["NOISE"] > 0.0)
+
+
 def _free_widths(fits: np.ndarray, data: Doubtful) -> None:
     """Widths by the counts alone, from a fit of their own where they want to be larger.
 
@@ -190,7 +196,7 @@ def _free_widths(fits: np.ndarray, data: Doubtful) -> None:
         ratio = fits["WIDTH_RATIO"]
         off = np.log(ratio) * ratio / fits["WIDTH_RATIO_ERR"] > DOUBT_WIDTH_SIGMA
         doubtful = off & (ratio > DOUBT_WIDTH_RATIO)
-    rows = np.flatnonzero(doubtful & (fits["BLOCKS_OUT"] == 0))
+    rows = np.flatnonzero(doubtful & ~_is_mended_already(fits))
     if not len(rows):
         return
     scale = data.templates.population_scale.copy()

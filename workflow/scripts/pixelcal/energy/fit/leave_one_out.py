@@ -47,7 +47,8 @@ def leave_blocks_out(
     (n,) structured
         DETNUM; GAIN, OFFSET, their errors and covariance, and STATUS, each (n_blocks,): entry b
         without block b. NaN where the pixel has no valid fit with all blocks or without this
-        one; a pixel that had none keeps its STATUS.
+        one; a pixel that had none keeps its STATUS. Bit 4 where a block is left out already, or
+        noise was fitted in one: it would spoil these fits.
     """
     n_blocks = table.n_blocks
     types = [("DETNUM", "i4"), *((name, "f8", (n_blocks,)) for name in RELATION_COLUMNS)]
@@ -57,6 +58,9 @@ def leave_blocks_out(
         rows[name] = np.nan
     valid = has_valid_fit(fits["STATUS"])
     rows["STATUS"] = np.where(valid, 0, fits["STATUS"])[:, None]
+    spoilt = valid & ((fits["BLOCKS_OUT"] != 0) | (fits["NOISE"] > 0.0))
+    rows["STATUS"][spoilt] = int(EnergyStatus.NOT_CONVERGED)
+    valid &= ~spoilt
     if n_blocks <= MIN_BLOCKS:
         rows["STATUS"] |= int(EnergyStatus.NOT_CONVERGED)
         return rows

@@ -16,7 +16,6 @@ from pixelcal.energy.fit.checks.goodness import fill_goodness
 from pixelcal.energy.fit.checks.residuals import binned_residuals, empty_residuals
 from pixelcal.energy.fit.checks.threshold import lowest_after_fit, lowest_believed
 from pixelcal.energy.fit.model import (
-    LOG_RESOLUTION_LIMITS,
     N_SHARED,
     PIVOT_HIGH,
     PIVOT_LOW,
@@ -30,8 +29,11 @@ from pixelcal.energy.fit.model import (
     parameter_index,
     rows_of_block,
 )
-from pixelcal.energy.fit.population_prior import add_population_prior, deviations
-from pixelcal.energy.response.population import LOWEST_CONTINUUM
+from pixelcal.energy.fit.population_prior import (
+    add_population_prior,
+    deviations,
+    parameter_limits,
+)
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import (
     at_active_bound,
@@ -51,7 +53,8 @@ MAX_ITERATIONS = 100
 
 NEAR_DISTANCE = 0.01
 """Estimated distance of -ln L from its minimum (0.14 sigma) at which the channels of the blocks are
-chosen for the last time. To choose them until nothing moves can go in circles."""
+chosen for the last time, if the fit stays near. To choose them until nothing moves at all can go in
+circles."""
 
 LAST_STEP_DISTANCE = 1e-4
 """The same (0.014 sigma) for the last step: what it leaves is of second order."""
@@ -63,8 +66,12 @@ MAX_STEP_KEV = 0.6
 MAX_STEP_LOG_RESOLUTION = 0.25
 MAX_STEP_TAIL = 1.0
 
-LARGEST_SHIFT_KEV = 2.0
-"""How far the pivots may move before the channels of the blocks are chosen again."""
+LARGEST_SHIFT_KEV, SETTLED_SHIFT_KEV = 2.0, 0.3
+"""How far the pivots may move before the channels of the blocks are chosen again: on the way, and
+near the end. A fit that went further from there would leave out what contradicts it."""
+
+MOST_CHOICES = 8
+"""So often channels are chosen: a fit that asks for more goes in circles."""
 
 
 class PixelFit(NamedTuple):
@@ -196,7 +203,7 @@ def _start_nearby(theta, nearby, scale, templates):
         return
     for p in range(2, theta.shape[0]):
         theta[p] = nearby[p - 2] if p < N_SHARED else nearby[p - 2] / scale
-    copy_into(theta, inside(theta, *_limits(theta.shape[0], templates)))
+    copy_into(theta, inside(theta, *parameter_limits(theta.shape[0], templates)))
 
 
 @njit
@@ -287,18 +294,6 @@ def empty_likelihood(n_fitted, n_channels):
 
 
 @njit
-def _limits(n_fitted, templates):
-    """Lowest and highest values of the parameters: a count is never negative."""
-    lowest, highest = np.zeros(n_fitted), np.full(n_fitted, np.inf)
-    lowest[0] = lowest[1] = -np.inf
-    lowest[RESOLUTION], highest[RESOLUTION] = LOG_RESOLUTION_LIMITS
-    highest[TAIL] = templates.most_tail
-    for b in range(templates.limits.shape[0]):
-        lowest[N_SHARED + b] = LOWEST_CONTINUUM
-    return lowest, highest
-
-
-@njit
 def _newton_system(spectrum, theta, templates, work, here, lowest, highest):
     """The system of a Newton step at `theta`: the direction downhill and the factor of the matrix.
 
@@ -327,12 +322,12 @@ def _minimise(spectrum, theta, templates, work, covariance):
     expected counts of the channels). `work` is left with the model before the last step.
     """
     n_fitted = theta.shape[0]
-    lowest, highest = _limits(n_fitted, templates)
+    lowest, highest = parameter_limits(n_fitted, templates)
     n_channels = spectrum.counts.shape[0]
     here, there = empty_likelihood(n_fitted, n_channels), empty_likelihood(n_fitted, n_channels)
     chosen_low, chosen_high, settled = theta[0], theta[1], False
     value = likelihood(spectrum, theta, templates, 1.0, work, here)
-    damping, in_work = 0.0, True
+    damping, in_work, choices = 0.0, True, 0
     for iteration in range(1, MAX_ITERATIONS + 1):
         downhill, factor = _newton_system(spectrum, theta, templates, work, here, lowest, highest)
         step = solve(factor, downhill)
@@ -341,7 +336,11 @@ def _minimise(spectrum, theta, templates, work, covariance):
             return False, iteration, here.mu
         near = distance < NEAR_DISTANCE
         shift = max(abs(theta[0] - chosen_low), abs(theta[1] - chosen_high))
-        if (near and not settled) or shift > LARGEST_SHIFT_KEV:
+        most = SETTLED_SHIFT_KEV if settled else LARGEST_SHIFT_KEV
+        if (near and not settled) or shift > most:
+            choices += 1
+            if choices > MOST_CHOICES:
+                return False, iteration, here.mu
             chosen_low, chosen_high, settled = theta[0], theta[1], near
             if _choose_again(spectrum, theta, templates):
                 value = likelihood(spectrum, theta, templates, 1.0, work, here)

@@ -1,7 +1,7 @@
 """The joint fit of a camera's pixels from the prior relation on: the way of a chunk of pixels.
 
-Seeds (`fit.start`), the fit from them (`fit.joint`), and a second look at the pixels whose fit is
-in doubt (`fit.doubts`).
+Seeds (`fit.start`), the fit from them (`fit.joint`), that with noise of the pixels in which it may
+hide (`fit.noise`), and a second look at those whose fit is in doubt (`fit.doubts`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 from pixelcal.energy.fit.camera_prior import nearer_prior
 from pixelcal.energy.fit.doubts import Doubtful, look_again
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
+from pixelcal.energy.fit.second_look.noise import fit_noise
 from pixelcal.energy.fit.start import find_starts, outside_search_window
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.model import Response
@@ -81,21 +82,31 @@ def fit_with_residuals(
     some = evenly(len(counts), ASKED)
 
     def misfit(gain, offset):
-        at = gain[some], offset[some]
-        starts = find_starts(counts[some], *at, table, response.shape, options.search)
-        data = counts[some], detnum[some], *starts, templates, options
-        _, found = fit_joint(*data, added_up=False)
-        return np.nan_to_num(found.block_misfit, nan=NO_FIT).sum(axis=1)
+        near = gain[some], offset[some]
+        data = Doubtful(counts[some], None, *near, table, response.shape, templates, options)
+        return _misfit(data, detnum[some])
 
     near = nearer_prior(counts, gain, offset, table, response.shape, options.search, misfit)
     starts = find_starts(counts, *near, table, response.shape, options.search)
     fits, found = fit_joint(counts, detnum, *starts, templates, options, first_half)
     once = fits["GAIN"].copy()
+    data = Doubtful(counts, first_half, *near, table, response.shape, templates, options)
+    fit_noise(fits, found, data)
     if first_half is not None:
-        data = counts, first_half, *near, table, response.shape, templates, options
-        look_again(fits, found, Doubtful(*data))
+        look_again(fits, found, data)
     outside = outside_search_window(fits["GAIN"], fits["OFFSET"], gain, offset, options.search)
     fits["STATUS"][outside] |= int(EnergyStatus.AT_LIMIT)
     for values in (found.residuals, found.expected):
         values[fits["GAIN"] != once] = np.nan
     return fits, found.residuals, found.expected
+
+
+def _misfit(data: Doubtful, detnum: np.ndarray) -> np.ndarray:
+    """Deviance (n,) beyond its expectation of pixels whose prior relations are those of `data`."""
+    known = data.gain, data.offset, data.table, data.shape, data.options.search
+    starts = find_starts(data.counts, *known)
+    fits, found = fit_joint(
+        data.counts, detnum, *starts, data.templates, data.options, added_up=False
+    )
+    fit_noise(fits, found, data)
+    return np.nan_to_num(found.block_misfit, nan=NO_FIT).sum(axis=1)

@@ -1,7 +1,8 @@
 """The population prior in the likelihood of one pixel, compiled.
 
 The prior itself and how its scales are learnt stand in `response.population`. Here are its -ln L
-with the derivatives, and what a fit says of the deviations that the scales are learnt from.
+with the derivatives, what a fit says of the deviations that the scales are learnt from, and the
+limits of the parameters.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.fit.model import N_SHARED, TAIL
+from pixelcal.energy.fit.model import LOG_RESOLUTION_LIMITS, N_SHARED, RESOLUTION, TAIL
 from pixelcal.energy.response.population import (
+    LOWEST_CONTINUUM,
     N_OF_SHAPE,
     STUDENT_T_DOF,
     population_weight,
@@ -124,3 +126,15 @@ def expected_covariance(information, covariance, theta, population_scale):
     add_population_prior(theta, population_scale, total)
     factor = cholesky(total.curvature)
     return inverse(factor) if is_positive(factor) else covariance
+
+
+@njit
+def parameter_limits(n_fitted, templates):
+    """Lowest and highest values of the parameters: a count is never negative."""
+    lowest, highest = np.zeros(n_fitted), np.full(n_fitted, np.inf)
+    lowest[0] = lowest[1] = -np.inf
+    lowest[RESOLUTION], highest[RESOLUTION] = LOG_RESOLUTION_LIMITS
+    highest[TAIL] = templates.most_tail
+    for b in range(templates.limits.shape[0]):
+        lowest[N_SHARED + b] = LOWEST_CONTINUUM
+    return lowest, highest

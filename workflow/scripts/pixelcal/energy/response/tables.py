@@ -18,6 +18,7 @@ from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.response.line_shape import escape_peaks, line_cdf, line_pdf
 from pixelcal.energy.response.misfit import Misfit, misfit_without, no_misfit
 from pixelcal.energy.response.model import Response, continuum_functions, placed
+from pixelcal.energy.response.population import N_OF_SHAPE
 
 GRID_STEP_KEV = 0.05
 """Cubic Hermite interpolation on it is exact to 5e-6 of a line for FWHM above 0.5 keV, and to 1e-6
@@ -35,6 +36,9 @@ CONTINUUM_FLOOR = 0.02
 
 MOST_TAIL, ALL_TAIL = 5.0, 0.9
 """Largest factor on the tail, and largest fraction of events in it."""
+
+ANY_NOISE = 1e3
+"""Scale of the population prior of noise, in counts of the continuum."""
 
 _SIZES = np.array([0.01, 0.02, 0.03, 0.04, 0.055, 0.07, 0.085, 0.10])
 STRETCHES = np.concatenate([-_SIZES, _SIZES])
@@ -203,4 +207,43 @@ def without_block(templates: Templates, block: int) -> Templates:
         group=templates.group[groups],
         misfit=misfit_without(templates.misfit, block),
         population_scale=templates.population_scale[np.concatenate([[True, True], kept, groups])],
+    )
+
+
+def continuum_at_edge(templates: Templates, block: int) -> float:
+    """Density (counts/keV) of the continuum at the low limit of a block."""
+    start, limit = templates.grid_start[block], templates.limits[block, 0]
+    grid = start + GRID_STEP_KEV * np.arange(templates.continuum.shape[2])
+    return float(np.interp(limit, grid, templates.continuum[block, 1]))
+
+
+def continuum_counts(templates: Templates, block: int) -> float:
+    """Counts of the continuum of a block."""
+    grid = templates.grid_start[block] + GRID_STEP_KEV * np.arange(templates.continuum.shape[2])
+    low, high = np.interp(templates.limits[block], grid, templates.continuum[block, 0])
+    return float(high - low)
+
+
+def place_of_noise(templates: Templates, block: int) -> int:
+    """Index among the line groups of the noise that `with_noise` gives to a block."""
+    return int((templates.group_block <= block).sum()) - 1
+
+
+def with_noise(templates: Templates, block: int, scale_keV: float) -> Templates:
+    """The templates with noise, an exponential in energy, as the last line group of a block.
+
+    With a normalisation of 1 it has as many counts above the low limit as the continuum of the
+    block. Nothing is known of it: the population prior has a scale of `ANY_NOISE`.
+    """
+    start, limit = templates.grid_start[block], templates.limits[block, 0]
+    grid = start + GRID_STEP_KEV * np.arange(templates.continuum.shape[2])
+    below = np.exp((limit - grid) / scale_keV) * continuum_counts(templates, block)
+    noise = np.zeros((1, *templates.group.shape[1:]))
+    noise[0, :, 0], noise[0, :, 1] = below[0] - below, below / scale_keV
+    place = int((templates.group_block <= block).sum())
+    of_group = N_OF_SHAPE + len(templates.limits) + place
+    return templates._replace(
+        group_block=np.insert(templates.group_block, place, block),
+        group=np.insert(templates.group, [place], noise, axis=0),
+        population_scale=np.insert(templates.population_scale, of_group, ANY_NOISE),
     )
