@@ -81,7 +81,7 @@ def expected(paths, row):
     return (
         at[:, 0] + energy_error(at, *values, GAIN, OFFSET, curve)[:, row],
         energy_sigma(at, *values, *errors)[:, row],
-        energy_error(at, *values, *truth, curve)[:, row],
+        truth.error(at, *values, curve)[:, row],
     )
 
 

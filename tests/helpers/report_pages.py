@@ -20,7 +20,7 @@ from pixelcal.energy.response.io import write_response
 from pixelcal.energy.response.line_shape import escape_peaks, line_cdf
 from pixelcal.energy.response.model import CONTINUUM_ORDER, Response, continuum_functions
 from pixelcal.energy.response.population import wide_population_scale
-from pixelcal.io.tables import table_hdu, write_fits
+from pixelcal.io.tables import read_table, table_hdu, write_ecsv, write_fits
 
 TABLE = read_line_table(LINES)
 PER_EXPOSURE = ("relation", "validation", "truth", "response", "prediction")
@@ -140,6 +140,15 @@ def make_exposure(
     paths["prediction"] = folder / name / "observing_time.json"
     paths["prediction"].write_text(json.dumps(prediction or make_prediction()))
     return paths
+
+
+def displace(paths, sigma_keV=0.05):
+    """Add to the truth of an exposure what displaces energies: normal draws, another per energy."""
+    truth = read_table(paths["truth"])
+    random = np.random.default_rng(4)
+    for energy in REFERENCE_ENERGIES_KEV:
+        truth[f"SHIFT_{energy:g}"] = sigma_keV * random.standard_normal(len(truth))
+    write_ecsv(paths["truth"], truth)
 
 
 def make_camera(folder, n_pixels=6400, seconds=None, change=None, **options) -> dict[str, dict]:

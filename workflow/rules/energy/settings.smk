@@ -294,7 +294,9 @@ def event_inputs(wildcards):
     check_nothing_replaced()
     if EVENTS_SIMULATED:
         folder = f"{FOLDER}/events"
-        return {"events": [f"{folder}/events.fits"], "gti": f"{folder}/gti.fits"}
+        simulated = {"events": [f"{folder}/events.fits"], "gti": f"{folder}/gti.fits"}
+        # What displaces energies of the simulated camera is part of their truth.
+        return simulated | ({"pixels": f"{folder}/pixels.ecsv"} if HAS_TRUTH else {})
     files = EXPOSURE_FILES[wildcards.exposure]
     return {"events": files.events} | ({"gti": files.gti} if files.gti else {})
 

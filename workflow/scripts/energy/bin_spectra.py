@@ -26,10 +26,15 @@ from pixelcal.energy.events.windows import cut_to_dates
 from pixelcal.energy.fit.columns import detnum_dtype
 from pixelcal.energy.kinds import kinds_of_pixels
 from pixelcal.energy.prior import read_prior
-from pixelcal.energy.truth import inject_errors, tell_beyond_search, truth_table
+from pixelcal.energy.truth import (
+    displaced_by_camera,
+    inject_errors,
+    tell_beyond_search,
+    truth_table,
+)
 from pixelcal.instrument import UNKNOWN, instrument_of
 from pixelcal.io.provenance import provenance_cards
-from pixelcal.io.tables import write_ecsv, write_fits
+from pixelcal.io.tables import read_table, write_ecsv, write_fits
 from pixelcal.workflow.script import listed, running
 
 with running(snakemake) as progress:
@@ -112,4 +117,8 @@ with running(snakemake) as progress:
     )
     write_fits(made.spectra, spectra_hdus(detnum, spectra, cards, kinds), params.date)
     if made.get("truth"):
-        write_ecsv(made.truth, truth_table(detnum, relation if has_truth else None))
+        displaced = None
+        if has_truth and given.get("pixels"):
+            pixels = read_table(given.pixels, ["DETNUM"])
+            displaced = displaced_by_camera(pixels, detnum, good_time)
+        write_ecsv(made.truth, truth_table(detnum, relation if has_truth else None, displaced))

@@ -13,7 +13,7 @@ import numpy as np
 
 from pixelcal.camera import PixelPositions
 from pixelcal.energy.curve import Curve
-from pixelcal.energy.relation import curve_of, energy_error, energy_sigma, relation_columns
+from pixelcal.energy.relation import curve_of, energy_sigma, relation_columns
 from pixelcal.energy.requirement import inner_energies_keV
 from pixelcal.energy.results.changes import (
     BOTH_CHANGED,
@@ -24,6 +24,7 @@ from pixelcal.energy.results.changes import (
     Change,
     change_classes,
 )
+from pixelcal.energy.truth import Truth
 from pixelcal.instrument import Requirement
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO, STATUS_COLOURS
@@ -53,7 +54,7 @@ class FigureData:
     rows : table or structured array of n rows
         Columns of a relation.
     prior : gain (keV/channel) and offset (keV) known before, (n,) each
-    truth : gain and offset as injected, (n,) each, or None
+    truth : Truth, or gain and offset as injected, (n,) each, or None
     positions : PixelPositions
     title : str
         Camera and exposure.
@@ -87,7 +88,7 @@ class FigureData:
     @property
     def reference(self) -> tuple[tuple[np.ndarray, np.ndarray], str]:
         """What the fit is compared with, and its name: the truth, else the prior."""
-        return (self.truth, "true") if self.truth is not None else (self.prior, "prior")
+        return (self.truth[:2], "true") if self.truth is not None else (self.prior, "prior")
 
 
 def is_uniform(values: np.ndarray) -> bool:
@@ -114,7 +115,7 @@ def camera_figure(data: FigureData):
         ("Resolution (FWHM) at 60 keV", "keV", data.column("FWHM_60"), False),
     ]
     if data.truth is not None:
-        error = energy_error(energies[0], gain, offset, *data.truth, data.curve)
+        error = Truth(*data.truth).error(energies[0], gain, offset, data.curve)
         maps[3] = (f"Error against truth at {energies[0]:g} keV", "keV", error, True)
     for axes, (label, unit, values, signed) in zip(panels, maps, strict=False):
         plots.camera_map(figure, axes, values, data.positions, label, unit, signed)

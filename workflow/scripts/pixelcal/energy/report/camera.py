@@ -53,8 +53,11 @@ def values(exposure: Products) -> dict:
     if CURVE_COLUMNS[0] in exposure.relation.dtype.names:
         content |= {name.lower(): packed(exposure.column(name), "f4") for name in CURVE_COLUMNS}
     if exposure.truth is not None:
-        content["gain_true"] = packed(exposure.truth[0], "f4")
-        content["offset_true"] = packed(exposure.truth[1], "f4")
+        content["gain_true"] = packed(exposure.truth.gain, "f4")
+        content["offset_true"] = packed(exposure.truth.offset, "f4")
+        for k, displaced in enumerate(exposure.truth.at(exposure.energies_keV[:, None])):
+            if displaced.any():
+                content[f"displaced_{k}"] = packed(displaced, "f4")
     return content
 
 

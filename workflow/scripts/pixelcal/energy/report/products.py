@@ -14,7 +14,7 @@ from pixelcal.energy.relation import curve_of, energy_error, energy_sigma, relat
 from pixelcal.energy.requirement import fraction_of_requirement
 from pixelcal.energy.response.io import read_responses
 from pixelcal.energy.response.model import Response
-from pixelcal.energy.truth import read_truth
+from pixelcal.energy.truth import Truth, read_truth
 from pixelcal.instrument import Instrument, Requirement
 from pixelcal.io.tables import has_extension, read_columns, read_json
 from pixelcal.status import EnergyStatus, has_valid_fit
@@ -31,7 +31,7 @@ class Products:
     validation : content of validation.json
     spectra : table SPECTRA, its header as `meta`
     prior : gain and offset before the fit, (n,) each, keV/channel and keV
-    truth : gain and offset as injected, (n,) each, or None
+    truth : Truth, or None
     lines : LineTable
     responses : dict of kind of pixel to Response, empty where the method has none
     prediction : content of observing_time.json
@@ -45,7 +45,7 @@ class Products:
     validation: Mapping
     spectra: Table
     prior: tuple[np.ndarray, np.ndarray]
-    truth: tuple[np.ndarray, np.ndarray] | None
+    truth: Truth | None
     lines: LineTable
     responses: Mapping[str, Response]
     prediction: Mapping
@@ -112,16 +112,16 @@ class Products:
 
     def error(self, energies_keV=None) -> np.ndarray | None:
         """Signed error (m, n) of the energy against truth, keV; None where there is no truth."""
-        return None if self.truth is None else self._against(self.truth, energies_keV)
+        if self.truth is None:
+            return None
+        straight = self.column("GAIN"), self.column("OFFSET")
+        return self.truth.error(self._asked(energies_keV), *straight, curve_of(self.relation))
 
     def change(self, energies_keV=None) -> np.ndarray:
         """Change (m, n) of the energy against the relation known before, keV."""
-        return self._against(self.prior, energies_keV)
-
-    def _against(self, relation, energies_keV) -> np.ndarray:
-        energies = self._asked(energies_keV)
         straight = self.column("GAIN"), self.column("OFFSET")
-        return energy_error(energies, *straight, *relation, curve_of(self.relation))
+        known = *self.prior, curve_of(self.relation)
+        return energy_error(self._asked(energies_keV), *straight, *known)
 
     def _asked(self, energies_keV) -> np.ndarray:
         """The energies asked for, or the reference energies, (m, 1)."""

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.relation import curve_of, energy_error, energy_sigma, relation_columns
+from pixelcal.energy.relation import curve_of, energy_sigma, relation_columns
 from pixelcal.energy.requirement import fraction_of_requirement, requirement_keV
 from pixelcal.energy.results.changes import CHANGE_LABELS, Change, change_classes
+from pixelcal.energy.truth import Truth
 from pixelcal.instrument import Requirement
 from pixelcal.status import NO_VALID_FIT, EnergyStatus
 
@@ -113,13 +114,13 @@ def _spread_remark(name: str, change: Change, form: str) -> str:
 def over_requirement_list(rows: Mapping, truth, title: str, requirement: Requirement) -> str:
     """Pixels that miss the requirement at a reference energy.
 
-    With truth (gain and offset, (n,) each) by their measured error, without by the predicted
-    standard deviation.
+    With truth (`Truth`, or gain and offset, (n,) each) by their measured error, without by the
+    predicted standard deviation.
     """
     relation = relation_columns(rows)
     energies = np.array(requirement.energies_keV)
     if truth is not None:
-        values = energy_error(energies[:, None], *relation[:2], *truth, curve_of(rows))
+        values = Truth(*truth).error(energies[:, None], *relation[:2], curve_of(rows))
         prefix, form = "ERROR", "{:+.4f}"
         what = "error (fitted minus true energy)"
     else:

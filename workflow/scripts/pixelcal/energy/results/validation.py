@@ -17,6 +17,7 @@ from pixelcal.energy.requirement import (
     requirement_keV,
 )
 from pixelcal.energy.results.systematics import Systematics, unknown_systematics
+from pixelcal.energy.truth import Truth
 from pixelcal.instrument import Requirement
 from pixelcal.numerics import statistics
 from pixelcal.status import EnergyStatus, has_valid_fit, is_trusted
@@ -39,7 +40,7 @@ def validate(
     rows : table or structured array, (n,) in each column
         Columns of a relation: GAIN, OFFSET, GAIN_ERR, OFFSET_ERR, GAIN_OFFSET_COV, STATUS.
     prior : gain and offset before the fit, (n,) each, keV/channel and keV
-    truth : gain and offset as injected, (n,) each, or None
+    truth : Truth, or gain and offset as injected, (n,) each, or None
     systematics : Systematics, optional
     requirement : Requirement
 
@@ -63,7 +64,7 @@ def validate(
     for energy in requirement.energies_keV:
         sigma = energy_sigma(energy, gain, offset, *covariance)
         change = energy_error(energy, gain, offset, *prior, curve)
-        error = None if truth is None else energy_error(energy, gain, offset, *truth, curve)
+        error = None if truth is None else Truth(*truth).error(energy, gain, offset, curve)
         systematic = known.sigma(energy)
         data = sigma, change, float(requirement_keV(energy, requirement))
         of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error, systematic)

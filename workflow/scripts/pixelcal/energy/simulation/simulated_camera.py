@@ -157,6 +157,11 @@ def flight_camera(
     )
     truth = pixels.table(wanted)
     add_truth(truth, special, axis, lines.elements, energies_keV)
+    truth.meta["drift"] = {
+        **{"start": float(span[0]), "stop": float(span[1])},
+        **{"first": 1.0 - FLIGHT.drift, "last": 1.0 + FLIGHT.drift},
+        "offset_keV": float(np.median(axis.offset[wanted])),
+    }
     return SimulatedCamera(sampler, background, truth, (*PROCESSES, "NOISE"))
 
 

@@ -27,10 +27,13 @@ function bent(exposure) {
   };
 }
 
-// What the fitted relation says where another one puts `energy`, minus `energy`.
-function difference(exposure, energy, other_gain, other_offset) {
+// What the fitted relation says where another one puts `energy`, minus `energy`; photons may be displaced before.
+function difference(exposure, energy, other_gain, other_offset, displaced) {
   const [gain, offset] = columns(exposure, "gain", "offset"), energy_at = bent(exposure);
-  return each(row => energy_at(gain[row] * (energy - other_offset[row]) / other_gain[row] + offset[row], row) - energy);
+  return each(row => {
+    const place = (energy + (displaced ? displaced[row] : 0) - other_offset[row]) / other_gain[row];
+    return energy_at(gain[row] * place + offset[row], row) - energy;
+  });
 }
 
 // Systematic uncertainty at the reference energies; null where the page knows none.
@@ -73,7 +76,11 @@ function requirement_words(exposure, row) {
   return known ? `missed: ${times}` : `not sure to be met: 2 σ is ${times}`;
 }
 
-const error = (exposure, energy) => difference(exposure, energy, ...columns(exposure, "gain_true", "offset_true"));
+function error(exposure, energy) {
+  const key = `displaced_${data.energies.indexOf(energy)}`;
+  const [displaced] = key in exposure.values ? columns(exposure, key) : [];
+  return difference(exposure, energy, ...columns(exposure, "gain_true", "offset_true"), displaced);
+}
 const change = (exposure, energy) => difference(exposure, energy, prior.gain, prior.offset);
 
 // Change of gain and offset together in units of the fit's error: sqrt(d' C^-1 d).
