@@ -50,6 +50,11 @@ TRIED = 2.0 * np.log((1.0 - NOISY) / (NOISY / len(SCALES)))
 FEWEST_COUNTS = 0.5
 """Less noise is none."""
 
+REACH_FWHM = 6.0
+DARK_FRACTION = 0.01
+"""Noise from a threshold that is further below the block, in FWHM of the lowest line, does not
+reach it. A hundredth of the counts may be below the threshold."""
+
 BELOW_KEV = 1.0
 """Below the block, so far, counts tell a threshold and noise."""
 
@@ -105,12 +110,12 @@ def fit_noise(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     fits["NOISE"] = np.where(has_valid_fit(fits["STATUS"]), 0.0, np.nan)
     if len(data.templates.limits) < 2:
         return
-    rows = np.flatnonzero(may_hide_noise(fits, found, data))
+    fwhm_keV = FWHM_PER_SIGMA * float(data.shape.sigma(data.templates.ends[0]))
+    rows = np.flatnonzero(may_hide_noise(fits, found, data, fwhm_keV))
     if not len(rows):
         return
     plain = _without_noise(rows, fits, found, data)
     seeds = _seeds(rows, data)
-    fwhm_keV = FWHM_PER_SIGMA * float(data.shape.sigma(data.templates.ends[0]))
     scales = [with_noise(data.templates, LOWEST, part * fwhm_keV) for part in SCALES]
     likely = np.zeros(len(rows), bool)
     first = _from_both(rows, plain, seeds, scales[FIRST_SCALE], fwhm_keV, data)
@@ -128,15 +133,22 @@ def fit_noise(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     _keep_average(rows, plain, fitted, scales, fits, found, data)
 
 
-def may_hide_noise(fits: np.ndarray, found: Deviations, data: Doubtful) -> np.ndarray:
+def may_hide_noise(
+    fits: np.ndarray, found: Deviations, data: Doubtful, fwhm_keV: float
+) -> np.ndarray:
     """In which pixels (n,) noise may hide in the lowest block, bool.
 
     Whatever relation the noise has led to: a threshold is near to the lines then, or noise below
-    them. And pixels whose fit has a STATUS.
+    them. And pixels whose fit has a STATUS. `fwhm_keV` is that of the lowest line.
     """
-    gain, offset = (np.nan_to_num(fits[name], nan=1.0)[:, None] for name in ("GAIN", "OFFSET"))
+    valid = has_valid_fit(fits["STATUS"])
+    gain = np.where(valid, fits["GAIN"], data.gain)[:, None]
+    offset = np.where(valid, fits["OFFSET"], data.offset)[:, None]
     edge = data.templates.limits[LOWEST, 0]
     channel = np.arange(data.counts.shape[1])
+    summed = np.cumsum(data.counts, axis=1)
+    threshold = (summed <= DARK_FRACTION * summed[:, -1:]).sum(axis=1)
+    in_reach = gain[:, 0] * threshold + offset[:, 0] > edge - REACH_FWHM * fwhm_keV
     below = (channel >= np.ceil((edge - BELOW_KEV - offset) / gain)) & (
         channel < np.floor((edge - offset) / gain)
     )
@@ -146,7 +158,8 @@ def may_hide_noise(fits: np.ndarray, found: Deviations, data: Doubtful) -> np.nd
     sigma = more / np.hypot(np.sqrt(np.maximum(expected, 1.0)), CONTINUUM_SCATTER * expected)
     noisy = (sigma > EXCESS_SIGMA) & (more > (EXCESS - 1.0) * expected)
     suspect = (fits["LOWEST_CHANNEL"] > 0) | (sigma < -LACKING_SIGMA) | noisy
-    return (fits["COUNTS"] >= data.options.min_counts) & (suspect | (fits["STATUS"] != 0))
+    tried = in_reach & (fits["COUNTS"] >= data.options.min_counts)
+    return tried & (suspect | (fits["STATUS"] != 0))
 
 
 def _taken(one: Alternative, rows) -> Alternative:
