@@ -25,6 +25,7 @@ from pixelcal.energy.fit.block_agreement import (
     systematic_covariance,
 )
 from pixelcal.energy.fit.camera_prior import nearer_prior
+from pixelcal.energy.fit.checks.threshold import LOWEST, below_block
 from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
 from pixelcal.energy.fit.start import find_starts
 from pixelcal.energy.lines import LineTable
@@ -41,7 +42,7 @@ from pixelcal.energy.response.population import (
 from pixelcal.energy.response.scale_tests import told
 from pixelcal.energy.response.stack import stack_blocks, stack_edges
 from pixelcal.energy.response.stack_fit import Terms
-from pixelcal.energy.response.tables import make_templates
+from pixelcal.energy.response.tables import Templates, make_templates
 from pixelcal.instrument import Window
 from pixelcal.numerics.statistics import evenly, robust_outliers
 from pixelcal.status import EnergyStatus
@@ -214,6 +215,7 @@ class _Learner:
         start = {"nearby": self.nearby[chosen], "added_up": False}
         fits, found = fit_joint(*data, templates, self._options, **start)
         good = _teaches(fits, found)
+        good &= ~_spoilt_below(self._counts[chosen], fits, found, templates, good)
         self.nearby[chosen[good]] = found.nearby[good]
         self._used, self._covariance = chosen[good], relation_covariance(fits[good])
         self._gain[self._used], self._offset[self._used] = fits["GAIN"][good], fits["OFFSET"][good]
@@ -347,6 +349,18 @@ def _teaches(fits: np.ndarray, found: Deviations) -> np.ndarray:
     for value, its_variance in zip(found.value.T[:N_OF_SHAPE], found.variance.T, strict=False):
         unlike |= robust_outliers(value, its_variance, WORSE_SIGMA, MIN_PIXELS)
     return usable & ~unlike
+
+
+def _spoilt_below(counts, fits, found: Deviations, templates: Templates, good) -> np.ndarray:
+    """Which pixels (n,) do not teach because of a threshold, or noise, at the lowest block, bool.
+
+    A threshold takes counts that no test of a single pixel misses. None where they are half of the
+    `good` ones (n,), or more: it is the camera then.
+    """
+    level = found.normalisation[:, LOWEST]
+    lacking, noisy = below_block(counts, fits["GAIN"], fits["OFFSET"], level, templates)
+    spoilt = lacking | noisy | (fits["LOWEST_CHANNEL"] > 0)
+    return spoilt if 2 * (spoilt & good).sum() < good.sum() else np.zeros(len(counts), bool)
 
 
 def _log(response: Response, change: float) -> None:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.energy.fit.camera_prior import nearer_prior
+from pixelcal.energy.fit.checks.threshold import BELOW_KEV, LOWEST, below_block
+from pixelcal.energy.fit.columns import residual_edges
 from pixelcal.energy.fit.doubts import Doubtful, look_again
-from pixelcal.energy.fit.joint import JointOptions, fit_joint
+from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
 from pixelcal.energy.fit.second_look.noise import fit_noise
 from pixelcal.energy.fit.start import find_starts, outside_search_window
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.numerics.statistics import evenly
-from pixelcal.status import EnergyStatus
+from pixelcal.status import EnergyStatus, has_valid_fit
 
 ASKED = 16
 """Pixels that are fitted to decide whether the prior of all of them is far off."""
@@ -98,6 +100,7 @@ def fit_with_residuals(
     fits["STATUS"][outside] |= int(EnergyStatus.AT_LIMIT)
     for values in (found.residuals, found.expected):
         values[fits["GAIN"] != once] = np.nan
+    _leave_out_thresholds(fits, found, data)
     return fits, found.residuals, found.expected
 
 
@@ -110,3 +113,18 @@ def _misfit(data: Doubtful, detnum: np.ndarray) -> np.ndarray:
     )
     fit_noise(fits, found, data)
     return np.nan_to_num(found.block_misfit, nan=NO_FIT).sum(axis=1)
+
+
+def _leave_out_thresholds(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
+    """Take residuals out next to thresholds: they take counts, and say nothing of the model."""
+    level, valid = found.normalisation[:, LOWEST], has_valid_fit(fits["STATUS"])
+    gain, offset = (np.where(valid, fits[name], 1.0) for name in ("GAIN", "OFFSET"))
+    lacking, noisy = below_block(data.counts, gain, offset, level, data.templates)
+    spoilt = valid & (lacking | noisy | (fits["LOWEST_CHANNEL"] > 0))
+    reach = data.templates.limits[LOWEST, 0] + BELOW_KEV
+    edges = residual_edges(data.templates.limits)[LOWEST]
+    n_bins = int((edges[:-1] < reach - 1e-9).sum())
+    found.residuals[spoilt, :n_bins] *= 0.0  # what is not known remains so
+    channel = np.arange(found.expected.shape[1])
+    near = gain[:, None] * (channel + 0.5) + offset[:, None] < edges[n_bins]
+    found.expected[spoilt[:, None] & near] *= 0.0

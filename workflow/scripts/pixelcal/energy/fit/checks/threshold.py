@@ -11,6 +11,7 @@ import numpy as np
 
 from pixelcal.energy.fit.model import N_SHARED, block_model, groups_of_block, rows_of_block
 from pixelcal.energy.response.population import WIDE_NORMALISATION
+from pixelcal.energy.response.tables import Templates, continuum_at_edge
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import cholesky, dot, solve
 
@@ -30,8 +31,53 @@ PRIOR_SIGMA = WIDE_NORMALISATION
 RISE = 1.3
 """Noise makes the low edge of a block so many times brighter."""
 
+BELOW_KEV = 1.0
+LACKING_SIGMA, EXCESS_SIGMA, EXCESS, CONTINUUM_SCATTER = 2.5, 4.0, 1.5, 0.1
+"""A threshold is near where so far below the lowest block the continuum lacks so many sigma; noise
+where it exceeds the camera's by so many, and by this factor. By 0.1 of itself the continuum of a
+pixel may be another one there."""
+
+REACH_FWHM, DARK_FRACTION = 4.0, 0.01
+"""Neither is looked for where the threshold is further below the block, in FWHM at 60 keV: noise
+from there does not reach it. A hundredth of the counts may be below the threshold."""
+
 MARGIN = 2
 """Channels above the last one that clearly lacks counts which are left out as well."""
+
+
+def below_block(counts, gain, offset, level, templates: Templates):
+    """Whether counts just below the lowest block tell a threshold, and noise: (n,) bool each.
+
+    Parameters
+    ----------
+    counts : (n, n_channels) int
+    gain, offset : (n,) float, keV/channel and keV
+    level : (n,) float
+        Continuum of the block relative to that of the camera's mean pixel; NaN: not known.
+    templates : Templates
+    """
+    edge, channel = templates.limits[LOWEST, 0], np.arange(np.shape(counts)[1])
+    first = np.ceil((edge - BELOW_KEV - offset) / gain)
+    last = np.floor((edge - offset) / gain)
+    below = (channel >= first[:, None]) & (channel < last[:, None])
+    per_keV = continuum_at_edge(templates, LOWEST) * np.nan_to_num(level)
+    expected = per_keV * below.sum(axis=1) * gain
+    more = (counts * below).sum(axis=1) - expected
+    sigma = more / np.hypot(np.sqrt(np.maximum(expected, 1.0)), CONTINUUM_SCATTER * expected)
+    noisy = (sigma > EXCESS_SIGMA) & (more > (EXCESS - 1.0) * expected)
+    near = has_near_threshold(counts, gain, offset, templates)
+    return near & (sigma < -LACKING_SIGMA), near & noisy
+
+
+def has_near_threshold(counts, gain, offset, templates: Templates) -> np.ndarray:
+    """Whether the threshold of pixels is so near to the lowest block that noise reaches it; (n,).
+
+    Parameters as of `below_block`.
+    """
+    summed = np.cumsum(counts, axis=1)
+    threshold = (summed <= DARK_FRACTION * summed[:, -1:]).sum(axis=1)
+    reach = REACH_FWHM * templates.fwhm_60
+    return gain * threshold + offset > templates.limits[LOWEST, 0] - reach
 
 
 @njit

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.fit.checks.threshold import LOWEST
+from pixelcal.energy.fit.checks.threshold import LOWEST, below_block, has_near_threshold
 from pixelcal.energy.fit.doubts import Doubtful
 from pixelcal.energy.fit.joint import Deviations, fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
@@ -27,7 +27,6 @@ from pixelcal.energy.response.line_shape import FWHM_PER_SIGMA
 from pixelcal.energy.response.population import N_OF_SHAPE, STUDENT_T_DOF
 from pixelcal.energy.response.tables import (
     Templates,
-    continuum_at_edge,
     continuum_counts,
     place_of_noise,
     with_noise,
@@ -49,20 +48,6 @@ TRIED = 2.0 * np.log((1.0 - NOISY) / (NOISY / len(SCALES)))
 
 FEWEST_COUNTS = 0.5
 """Less noise is none."""
-
-REACH_FWHM = 6.0
-DARK_FRACTION = 0.01
-"""Noise from a threshold that is further below the block, in FWHM of the lowest line, does not
-reach it. A hundredth of the counts may be below the threshold."""
-
-BELOW_KEV = 1.0
-"""Below the block, so far, counts tell a threshold and noise."""
-
-LACKING_SIGMA, EXCESS_SIGMA, EXCESS = 2.5, 4.0, 1.5
-CONTINUUM_SCATTER = 0.1
-"""Noise may hide where the continuum below the block lacks so many sigma, by a threshold above
-which nothing says what it is; or exceeds the camera's by so many, and by this factor. By 0.1 of
-itself the continuum of a pixel may be another one there."""
 
 LEAST_GAIN = 2.0
 """Noise counts where it lowers -2 ln L by more: by less it is by chance, and moves nothing."""
@@ -111,7 +96,7 @@ def fit_noise(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     if len(data.templates.limits) < 2:
         return
     fwhm_keV = FWHM_PER_SIGMA * float(data.shape.sigma(data.templates.ends[0]))
-    rows = np.flatnonzero(may_hide_noise(fits, found, data, fwhm_keV))
+    rows = np.flatnonzero(may_hide_noise(fits, found, data))
     if not len(rows):
         return
     plain = _without_noise(rows, fits, found, data)
@@ -133,32 +118,20 @@ def fit_noise(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     _keep_average(rows, plain, fitted, scales, fits, found, data)
 
 
-def may_hide_noise(
-    fits: np.ndarray, found: Deviations, data: Doubtful, fwhm_keV: float
-) -> np.ndarray:
+def may_hide_noise(fits: np.ndarray, found: Deviations, data: Doubtful) -> np.ndarray:
     """In which pixels (n,) noise may hide in the lowest block, bool.
 
     Whatever relation the noise has led to: a threshold is near to the lines then, or noise below
-    them. And pixels whose fit has a STATUS. `fwhm_keV` is that of the lowest line.
+    them. And pixels whose fit has a STATUS.
     """
     valid = has_valid_fit(fits["STATUS"])
-    gain = np.where(valid, fits["GAIN"], data.gain)[:, None]
-    offset = np.where(valid, fits["OFFSET"], data.offset)[:, None]
-    edge = data.templates.limits[LOWEST, 0]
-    channel = np.arange(data.counts.shape[1])
-    summed = np.cumsum(data.counts, axis=1)
-    threshold = (summed <= DARK_FRACTION * summed[:, -1:]).sum(axis=1)
-    in_reach = gain[:, 0] * threshold + offset[:, 0] > edge - REACH_FWHM * fwhm_keV
-    below = (channel >= np.ceil((edge - BELOW_KEV - offset) / gain)) & (
-        channel < np.floor((edge - offset) / gain)
-    )
-    per_keV = continuum_at_edge(data.templates, LOWEST) * found.normalisation[:, LOWEST]
-    expected = np.nan_to_num(per_keV) * below.sum(axis=1) * gain[:, 0]
-    more = (data.counts * below).sum(axis=1) - expected
-    sigma = more / np.hypot(np.sqrt(np.maximum(expected, 1.0)), CONTINUUM_SCATTER * expected)
-    noisy = (sigma > EXCESS_SIGMA) & (more > (EXCESS - 1.0) * expected)
-    suspect = (fits["LOWEST_CHANNEL"] > 0) | (sigma < -LACKING_SIGMA) | noisy
-    tried = in_reach & (fits["COUNTS"] >= data.options.min_counts)
+    gain = np.where(valid, fits["GAIN"], data.gain)
+    offset = np.where(valid, fits["OFFSET"], data.offset)
+    level = found.normalisation[:, LOWEST]
+    lacking, noisy = below_block(data.counts, gain, offset, level, data.templates)
+    suspect = lacking | noisy | (fits["LOWEST_CHANNEL"] > 0)
+    tried = has_near_threshold(data.counts, gain, offset, data.templates)
+    tried &= fits["COUNTS"] >= data.options.min_counts
     return tried & (suspect | (fits["STATUS"] != 0))
 
 
