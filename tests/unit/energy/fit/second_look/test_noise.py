@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import cameras
 from helpers.nominal_stacks import learnt_from
-from scipy.special import ndtr
+from scipy.special import erfc, ndtr
 
 from pixelcal.energy.fit.model import block_model, make_workspace
 from pixelcal.energy.fit.pixels import fit_pixels
@@ -76,6 +76,37 @@ def test_noise_leads_no_relation_astray(seconds, per_s, scale_keV):
         assert not np.any((np.abs(pull) > 5.0) & (np.abs(error) > 0.3)), energy
         assert abs(pull.std() - 1.0) < 4.0 / np.sqrt(2 * len(rows)) + 0.15, energy
         assert abs(pull.mean()) < 4.0 / np.sqrt(len(rows)) + 0.1, energy
+
+
+OTHER_LAWS = {
+    "normal": lambda energy, scale: erfc(energy / scale) / erfc(4.0 / scale),
+    "two exponentials": lambda energy, _: (
+        0.7 * np.exp((4.0 - energy) / 0.4) + 0.3 * np.exp((4.0 - energy) / 1.2)
+    ),
+    "power": lambda energy, _: (energy / 4.0) ** -8.0,
+}
+"""Noise above an energy, relative to that above 4 keV; some have a scale (keV) per pixel."""
+
+
+@pytest.mark.parametrize("law", OTHER_LAWS)
+def test_nor_does_noise_of_another_law(law):
+    """As above; 0.25 of the errors for what an exponential leaves."""
+    seconds, random = 10e3, np.random.default_rng(11)
+    at, scale = random.uniform(4.5, 7.0, N)[:, None], random.uniform(1.7, 3.1, N)[:, None]
+    per_s = 10.0 ** random.uniform(-1.0, 0.7, N)[:, None]
+    above = OTHER_LAWS[law](np.maximum(EDGES_KEV, 0.5), scale) * np.ones_like(per_s)
+    expected = cameras.expected_spectrum(*RELATION, seconds) - per_s * seconds * np.diff(above)
+    rows = fit(ndtr((CENTRES_KEV - at) / 0.3) * expected, seed=12)
+    usable = rows["STATUS"] == 0
+    assert usable.mean() > 0.95
+    rows = rows[usable]
+    relation = relation_columns(rows)
+    for energy in (8.0, 15.0, 60.0):
+        error = energy_error(energy, *relation[:2], *RELATION)
+        pull = error / energy_sigma(energy, *relation)
+        assert not np.any((np.abs(pull) > 5.0) & (np.abs(error) > 0.3)), energy
+        assert abs(pull.std() - 1.0) < 4.0 / np.sqrt(2 * len(rows)) + 0.15, energy
+        assert abs(pull.mean()) < 4.0 / np.sqrt(len(rows)) + 0.25, energy
 
 
 def test_counts_of_noise_are_found():
