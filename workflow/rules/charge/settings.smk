@@ -81,6 +81,7 @@ SPE_FIT = (
     "afterpulses",
     "delayed_crosstalk",
     "pulse_decay",
+    "crosstalk_neighbours",
 )
 CHARGE_RESOLUTION = ("conversion", "convention", "pde", "nsb_per_ns", "calibrating_runs")
 

@@ -211,7 +211,7 @@ def test_derivatives_are_those_of_finite_differences():
     pedestal = Pedestal(np.array([-4.0, 5.0, 9.0]), 9.0, np.array([0.1, 0.5, 0.3]))
     spectra = Spectra(np.zeros((2, 150)), np.array([280.0, 280.0]), 1.0)
     at = frequencies(spectra, pedestal)
-    common = np.r_[9.0, 20.0, 4.0, 0.15, 0.0, 0.25, 0.03, 0.02, 0.04, 0.2, 0.6]
+    common = np.r_[9.0, 20.0, 4.0, 0.15, 0.0, 0.25, 0.03, 0.02, 0.04, 0.2, 0.6, 0.125]
     theta = np.concatenate([common, pedestal.rate, [305.0, 0.0, 306.0, 1.5]])
     _, gradient = bin_probabilities(theta, spectra, at)
     places = {1: [*range(len(common) + 3), -2, -1]}

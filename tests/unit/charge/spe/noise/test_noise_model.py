@@ -16,9 +16,9 @@ BINS = Spectra(np.zeros((2, 700)), np.array([-40.5, -38.5]), 1.0)
 RUNS = (0.3, 0.8, -0.2, 1.6)
 
 
-def theta_with(dark=0.0, decay=0.25, after=(0.0, 0.0), delayed=0.0, delay=0.3, loss=1.0):
+def theta_with(dark=0.0, decay=0.25, after=(0.0, 0.0), delayed=0.0, delay=0.3, loss=1.0, spent=0.0):
     """Parameters of two runs with some noise."""
-    return np.array([*SHARED, dark, decay, *after, delayed, delay, loss, *RUNS])
+    return np.array([*SHARED, dark, decay, *after, delayed, delay, loss, spent, *RUNS])
 
 
 def test_without_noise_it_is_the_sum_of_peaks():
@@ -42,6 +42,7 @@ def test_without_noise_it_is_the_sum_of_peaks():
         dict(after=(0.05, 0.1), loss=0.7),
         dict(delayed=0.1, decay=0.6, delay=0.1),
         dict(dark=0.2, decay=0.1, after=(0.03, 0.05), delayed=0.02),
+        dict(dark=0.2, after=(0.04, 0.05), delayed=0.05, delay=0.15, loss=0.3, spent=0.125),
     ],
     ids=str,
 )
@@ -65,8 +66,9 @@ def test_derivatives_are_those_of_differences(noise):
     "drawn, noise, delay",
     [
         (dict(dark=0.4), dict(dark=0.4), None),
-        (dict(afterpulses=0.3), dict(after=(0.0, 0.3)), 0.5),
-        (dict(delayed=0.3), dict(delayed=0.3), 0.3),
+        (dict(afterpulses=0.2), dict(after=(0.0, 0.2)), 0.5),
+        (dict(delayed=0.1), dict(delayed=0.1), 0.3),
+        (dict(dark=0.3, afterpulses=0.1), dict(dark=0.3, after=(0.0, 0.1)), 0.5),
     ],
     ids=str,
 )
@@ -90,21 +92,26 @@ def test_spectra_drawn_avalanche_by_avalanche_are_as_expected(drawn, noise, dela
     assert deviance < used + 5 * np.sqrt(2 * used)
 
 
-def test_the_charge_that_follows_an_avalanche_is_that_of_draws():
+@pytest.mark.parametrize("opct", [0.0, 0.1])
+def test_the_charge_that_follows_an_avalanche_is_that_of_draws(opct):
+    """Afterpulses with crosstalk and afterpulses of their own, and delayed crosstalk."""
     rng = np.random.default_rng(8)
     n, decay, delay = 400_000, 0.3, late.AFTERPULSE_DELAYS[1]
-    after = rng.exponential(delay, n)
-    after = after[after < 1.0]
-    part = -np.expm1(-(1.0 - after) / decay) / -np.expm1(-1.0 / decay)
-    part *= -np.expm1(-after / decay)
-    noise = np.zeros(late.N_NOISE)
-    noise[[late.DECAY, late.DELAY, late.AFTERPULSE + 1, late.LOSS]] = decay, 0.3, 0.2, 1.0
-    error = 0.2 * part.std() / np.sqrt(len(part))
-    assert late.late_charge(noise, 0.0) == pytest.approx(0.2 * part.mean(), abs=4 * error)
-    # The crosstalk of an afterpulse: Poisson in number, each with a progeny of mean 1 / (1 - opct).
-    caused = rng.poisson(0.1 * -np.expm1(-after / decay)) / (1.0 - 0.1)
-    part = part + caused * np.expm1(-(1.0 - after) / decay) / np.expm1(-1.0 / decay)
-    error = 0.2 * part.std() / np.sqrt(len(part))
-    assert late.late_charge(noise, 0.1) == pytest.approx(0.2 * part.mean(), abs=4 * error)
-    delays = late.mean_delay(noise[late.AFTERPULSE : late.DELAYED], late.AFTERPULSE_DELAYS)
-    assert delays == pytest.approx(after.mean(), abs=4 * after.std() / np.sqrt(len(after)))
+    noise, within = np.zeros(late.N_NOISE), -np.expm1(-1.0 / delay)
+    noise[[late.DECAY, late.DELAY, late.LOSS]] = decay, delay, 1.0
+    noise[[late.AFTERPULSE + 1, late.DELAYED]] = 0.1 * within, 0.03 * within
+    drawn = late_avalanches(afterpulses=0.1, delayed=0.03, decay=decay, delay=delay)
+    charge = drawn(rng, np.zeros(n), np.ones(n, int), Sipm(pe=1.0, sigma_pe=0.0, opct=opct))
+    error = charge.std() / np.sqrt(n)
+    assert late.late_charge(noise, opct) == pytest.approx(charge.mean(), abs=4 * error)
+
+
+def test_delays_are_a_sum_of_exponentials():
+    rng = np.random.default_rng(9)
+    delay = rng.exponential(rng.choice(late.AFTERPULSE_DELAYS, 400_000, p=[0.2, 0.8]))
+    # As many of each within the window: the weights count these.
+    inside = -np.expm1(-1.0 / np.array(late.AFTERPULSE_DELAYS))
+    weights = np.array([0.2, 0.8]) * inside
+    known = delay[delay < 1.0]
+    found = late.mean_delay(weights, late.AFTERPULSE_DELAYS)
+    assert found == pytest.approx(known.mean(), abs=4 * known.std() / np.sqrt(len(known)))

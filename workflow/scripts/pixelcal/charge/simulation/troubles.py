@@ -36,8 +36,8 @@ def late_avalanches(dark=0.0, afterpulses=0.0, delayed=0.0, decay=0.25, delay=0.
     """Dark counts, afterpulses and delayed crosstalk, each at its time.
 
     Pulses are exponential with the time constant `decay`, in units of the window, which begins with
-    the flash. Every late avalanche has prompt crosstalk, an afterpulse as far as its cell has
-    recovered.
+    the flash. Every late avalanche has prompt crosstalk, afterpulses and delayed crosstalk of its
+    own, an afterpulse as far as its cell has recovered.
 
     Parameters
     ----------
@@ -50,28 +50,42 @@ def late_avalanches(dark=0.0, afterpulses=0.0, delayed=0.0, decay=0.25, delay=0.
     """
 
     def measured(rng, charge, fired, pixel):
-        n, before = len(charge), 10.0 * decay
-        dark_of = np.repeat(np.arange(n), rng.poisson(dark * (1.0 + before), n))
-        delayed_of = np.repeat(np.arange(n), rng.poisson(delayed * fired))
-        after_of = np.repeat(np.arange(n), rng.poisson(afterpulses * fired))
-        after = rng.exponential(delay, len(after_of))
-        begun = rng.uniform(-before, 1.0, len(dark_of)), rng.exponential(delay, len(delayed_of))
-        recovery = -np.expm1(-after / decay)
-        # The crosstalk of an afterpulse is full avalanches, but it has fewer carriers to cause it.
-        caused = rng.poisson(pixel.opct * recovery)
-        whole_of = np.concatenate([dark_of, delayed_of, np.repeat(after_of, caused)])
-        whole = np.concatenate([*begun, np.repeat(after, caused)])
-        number = 1 + offspring(rng, np.ones(len(whole), int), pixel.opct)
-        part = np.concatenate(
-            [_part_in_window(whole, decay), recovery * _part_in_window(after, decay)]
-        )
-        number = np.concatenate([number, np.ones(len(after), int)])
-        size = number * pixel.pe
-        size = size + np.sqrt(number) * pixel.sigma_pe * rng.standard_normal(len(number))
-        owner = np.concatenate([whole_of, after_of])
-        return charge + np.bincount(owner, part * size, n)
+        n, before = len(charge), 10.0 * decay + 5.0 * delay * (afterpulses + delayed > 0.0)
+        # Of a generation: flash, time, number with prompt crosstalk, charge of the first.
+        owner = np.repeat(np.arange(n), rng.poisson(dark * (1.0 + before), n))
+        time = rng.uniform(-before, 1.0, len(owner))
+        number = 1 + offspring(rng, np.ones(len(owner), int), pixel.opct)
+        generation = [(owner, time, number, np.ones(len(owner)))]
+        total = charge + _charge(rng, *generation[0], n, decay, pixel)
+        generation.append((np.arange(n), np.zeros(n), fired, np.ones(n)))
+        while generation:
+            owner, time, number, first = map(np.concatenate, zip(*generation, strict=True))
+            # What causes others: whole avalanches, and as much of the first as has recovered.
+            cause = np.maximum(number - 1 + first, 0.0)
+            generation = []
+            for mean, recovers in ((afterpulses, True), (delayed, False)):
+                of = np.repeat(np.arange(len(owner)), rng.poisson(mean * cause))
+                wait = rng.exponential(delay, len(of))
+                part = -np.expm1(-wait / decay) if recovers else np.ones(len(of))
+                # The crosstalk of an afterpulse is full avalanches, but fewer carriers cause it.
+                caused = rng.poisson(pixel.opct * part)
+                caused += offspring(rng, caused, pixel.opct)
+                late = owner[of], time[of] + wait, 1 + caused, part
+                kept = late[1] < 1.0
+                if kept.any():
+                    generation.append(tuple(each[kept] for each in late))
+                    total += _charge(rng, *generation[-1], n, decay, pixel)
+        return total
 
     return measured
+
+
+def _charge(rng, owner, time, number, first, n, decay, pixel):
+    """Charge (n,) in the window of avalanches with their crosstalk, the first of them a part."""
+    whole = number - 1 + first
+    spread = np.sqrt(number - 1 + first**2) * pixel.sigma_pe
+    charge = whole * pixel.pe + spread * rng.standard_normal(len(owner))
+    return np.bincount(owner, _part_in_window(time, decay) * charge, n)
 
 
 def _part_in_window(time, decay):

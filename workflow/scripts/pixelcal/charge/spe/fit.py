@@ -21,7 +21,7 @@ from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT
 from pixelcal.charge.spe.noise.climb import NoisyMaximum, noise_total, regrouped, without_noise
 from pixelcal.charge.spe.noise.fit import FirstFits, explain_at_once, explain_further
 from pixelcal.charge.spe.noise.late_charges import DARK, DELAYED
-from pixelcal.charge.spe.noise.priors import KINDS, general_prior
+from pixelcal.charge.spe.noise.priors import KINDS, NEIGHBOURS, NoisePrior, general_prior
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
 from pixelcal.charge.spe.noise.spectrum import peak_to_valley as noisy_peak_to_valley
 from pixelcal.charge.spe.rows import LawErrors, begin_row, fill_noise, fill_values
@@ -45,9 +45,9 @@ unresolved: few flashes do not tell crosstalk from what comes late."""
 SHAPE_ERROR = 0.15
 """Relative error of the crosstalk for each dark count in the window: by so much it is off where the
 parts of dark counts in the window are uniform, and not those of an exponential pulse."""
-FOLLOWING_ERROR = 0.8
-"""The same for each afterpulse of an avalanche: by so much it is off where afterpulses have all the
-crosstalk of an avalanche, and afterpulses of their own (SimSiPM)."""
+FOLLOWING_ERROR = 0.2
+"""The same for each afterpulse of an avalanche: by so much it was off in SimSiPM, where cells that
+have not recovered are hit again."""
 SPLIT_ERROR = 1.3
 """Uncertainty of what is delayed of the crosstalk, relative to it: in SimSiPM so much less is found
 to be delayed than is, where nothing is known of the pulse. It does not change the sum."""
@@ -68,6 +68,8 @@ class SpeOptions:
     dark_counts, afterpulses, delayed_crosstalk : whether they are in the model; None: where the
         spectra show them
     pulse_decay : decay time of the pulse (windows), where it is known; None: from the spectra
+    crosstalk_neighbours : number of neighbours that an avalanche can fire, 0 where it is unlimited;
+        None: where the spectra of the camera show that it is limited, from them
     """
 
     pe_guess: float = math.nan
@@ -79,6 +81,20 @@ class SpeOptions:
     afterpulses: bool | None = None
     delayed_crosstalk: bool | None = None
     pulse_decay: float | None = None
+    crosstalk_neighbours: float | None = None
+
+    @property
+    def allowed(self) -> dict[str, bool | None]:
+        """For each of `KINDS`, and `NEIGHBOURS`, whether it is in the model, as `FirstFits`."""
+        neighbours = self.crosstalk_neighbours
+        return {kind: getattr(self, kind) for kind in KINDS} | {
+            NEIGHBOURS: None if neighbours is None else neighbours > 0
+        }
+
+    @property
+    def general(self) -> NoisePrior:
+        """What is known of the noise of any SiPM, and by the user of this one."""
+        return general_prior(self.pulse_decay, self.crosstalk_neighbours)
 
 
 def options_of(settings: Mapping) -> SpeOptions:
@@ -137,8 +153,7 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
         return
     counts = counts.astype(float)
     given = counts, start, width
-    allowed = {kind: getattr(options, kind) for kind in KINDS}
-    general = general_prior(options.pulse_decay)
+    allowed, general = options.allowed, options.general
     found, evidence, convincing = first_fit(*given, options.pe_guess, moments)
     begun = FirstFits(*given, found.theta, moments, allowed, camera, general)
     # Where noise explains the spectra at once, the other starts need not be tried without it.
@@ -153,7 +168,9 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
         return
     if noisy is None:
         noisy = explain_further(begun, lambda: other_starts(*given, options.pe_guess))
-    common = None if noisy is None else noisy.systematic(camera)
+    # A fit that knew nothing of the camera has nothing of its uncertainty either.
+    knew = camera if noisy is not None and noisy is begun.usual else None
+    common = None if noisy is None else noisy.systematic(knew)
     systematic = np.zeros_like(found.covariance)
     if noisy is not None:
         found, systematic = noisy.without_noise(), without_noise(common)

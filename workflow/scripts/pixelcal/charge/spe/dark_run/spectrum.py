@@ -85,8 +85,8 @@ def bin_probabilities(
     per_run = theta[N_COMMON + n_nodes :].reshape(n_runs, N_PER_RUN)
     size = int((0.5 * at.frequency**2 * theta[V_PED] < SMALL).sum())
     frequency, pulses = at.frequency[:size], at.pulses[:, :size]
-    n_times = NODES + int(frequency[-1] * theta[PE] / RADIANS_PER_NODE) if followed else 1
-    flash, flash_by, _, _ = avalanche_exponents(common, frequency, n_times)
+    nodes = (NODES, RADIANS_PER_NODE) if followed else (1, np.inf)
+    flash, flash_by, _, _ = avalanche_exponents(common, frequency, *nodes)
     middle = 0.5 * spectra.width
     dark = np.exp(rate @ pulses - 0.5 * frequency**2 * theta[V_PED])
     dark *= np.sinc(frequency * middle / np.pi)

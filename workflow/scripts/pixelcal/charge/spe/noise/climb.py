@@ -19,7 +19,15 @@ from pixelcal.charge.spe.likelihood import (
     release,
 )
 from pixelcal.charge.spe.model import N_SHARED, OPCT, PE, V_PED
-from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, DELAY, DELAYED, LOSS, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import (
+    DARK,
+    DECAY,
+    DELAY,
+    DELAYED,
+    LOSS,
+    N_NOISE,
+    SPENT,
+)
 from pixelcal.charge.spe.noise.priors import (
     KINDS,
     CameraNoise,
@@ -36,11 +44,12 @@ MARGIN_BELOW, MARGIN_ABOVE = 6.0, 3.0
 """Empty bins around the data, in widths of the pedestal and in photoelectrons."""
 
 LOWEST = {DECAY: 0.02, DELAY: 0.02}
-HIGHEST = {DARK: 5.0, DECAY: 2.0, DELAY: 5.0, LOSS: 1.0}
+HIGHEST = {DARK: 5.0, DECAY: 2.0, DELAY: 5.0, LOSS: 1.0, SPENT: 1.0 / 3.0}
+"""No lattice of cells has fewer neighbours than three."""
 HIGHEST_FOLLOWING = 0.7
 """Of afterpulses and delayed avalanches of each time constant."""
 
-MAX_ITERATIONS = 40
+MAX_ITERATIONS = 60
 TOLERANCE = 1e-3
 """Converged when the step would lower the deviance by less: 3 % of an error."""
 
@@ -71,7 +80,7 @@ class NoisyMaximum(NamedTuple):
     def n_noise(self) -> int:
         """Parameters of noise that were fitted and are not at a limit."""
         fitted = fitted_parameters(len(self.theta), self.kinds) & ~self.at_limit
-        return int(np.delete(fitted[N_SHARED:N_COMMON], LOSS).sum())
+        return int(np.delete(fitted[N_SHARED:N_COMMON], [LOSS, SPENT]).sum())
 
     def systematic(self, camera: CameraNoise | None) -> np.ndarray:
         """Covariance (p, p) from the noise of the camera, that all its pixels have in common.
@@ -103,9 +112,9 @@ class NoisyMaximum(NamedTuple):
 def is_at_edge(noise, inside) -> bool:
     """Whether some noise (N_NOISE,), or the decay of the pulse, is not `inside` its limits.
 
-    There may be no noise, any delay and any loss.
+    There may be no noise, any delay, any loss and any number of neighbours.
     """
-    return not np.delete(inside | (noise == 0.0), [DELAY, LOSS]).all()
+    return not np.delete(inside | (noise == 0.0), [DELAY, LOSS, SPENT]).all()
 
 
 def noise_total(kind: str, theta, covariance) -> tuple[float, float]:
@@ -195,6 +204,15 @@ def penalised(slopes, theta, prior: NoisePrior):
     return deviance + more, score, information
 
 
+def relaxed(gain: float) -> float:
+    """Factor on the damping after a step that gained this fraction of what was expected.
+
+    Where it gained less, the likelihood is more curved than the expected information says, and a
+    longer step would go too far (Nielsen 1999, IMM-REP-1999-05).
+    """
+    return max(DAMPING_DOWN, 1.0 - (2.0 * min(gain, 1.0) - 1.0) ** 3)
+
+
 def climb_within(theta, slopes, fitted, limits, max_iterations: int, tolerance: float):
     """Climb from `theta` (p,) towards the maximum, as `likelihood.climb` does.
 
@@ -233,8 +251,11 @@ def climb_within(theta, slopes, fitted, limits, max_iterations: int, tolerance: 
         trial = np.clip(theta + step, lowest, highest)
         found = slopes(trial)
         if found[0] <= deviance:
+            moved = trial - theta
+            expected = moved @ (2.0 * score - information @ moved)
+            gained = deviance - found[0]
+            damping *= relaxed(gained / expected if expected > gained else 1.0)
             theta, (deviance, score, information) = trial, found
-            damping *= DAMPING_DOWN
         else:
             damping *= DAMPING_UP
     release(theta, score, lowest, highest, free)

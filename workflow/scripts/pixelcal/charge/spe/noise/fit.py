@@ -17,10 +17,12 @@ from pixelcal.charge.spe.likelihood import Maximum, Spectra, is_at_limit
 from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise.climb import NoisyMaximum, ascend, maximise, regrouped
 from pixelcal.charge.spe.noise.evidence import noise_evidence, noise_pulls
-from pixelcal.charge.spe.noise.late_charges import DECAY
+from pixelcal.charge.spe.noise.late_charges import DECAY, SPENT
 from pixelcal.charge.spe.noise.priors import (
     DECAY_PRIOR,
     KINDS,
+    NEIGHBOURS,
+    PLACES,
     CameraNoise,
     NoisePrior,
     asked_and_possible,
@@ -61,7 +63,8 @@ class FirstFits:
     moments : (m, 2) float
         `goodness_of_fit.moment_table()`.
     allowed : mapping of str to bool or None
-        For each of `KINDS` whether it is in the model; None: the spectra decide.
+        For each of `KINDS` whether it is in the model; None: the spectra decide. That cells have a
+        limited number of neighbours (`NEIGHBOURS`) only a camera can show.
     camera : CameraNoise, optional
         What all pixels have. A pixel that it does not explain is fitted as if nothing were known.
     general : NoisePrior, optional
@@ -75,6 +78,8 @@ class FirstFits:
         self.moments, self.camera = moments, camera
         self.general = general or general_prior()
         self.asked, self.possible = asked_and_possible(allowed)
+        if allowed.get(NEIGHBOURS):
+            self.asked, self.possible = (*self.asked, NEIGHBOURS), (*self.possible, NEIGHBOURS)
 
     @cached_property
     def spectra(self) -> Spectra:
@@ -95,6 +100,7 @@ class FirstFits:
         if not possible or not (self.asked or is_noisy(self.clean, self.spectra, possible)):
             return None
         theta = _with_noise(self.clean, possible, linear(self.general.centre)[DECAY])
+        theta[N_SHARED + SPENT] = self.general.centre[SPENT]
         return maximise(theta, self.spectra, possible, self.general, self.moments)
 
 
@@ -154,7 +160,7 @@ def _is_settled(found: NoisyMaximum, flashes) -> bool:
 
 def fit_with(camera: CameraNoise, spectra: Spectra, clean, asked, moments) -> NoisyMaximum:
     """The fit of a pixel with the noise of its camera, and with what is `asked` for."""
-    kinds = tuple(kind for kind in KINDS if kind in camera.kinds or kind in asked)
+    kinds = tuple(kind for kind in PLACES if kind in camera.kinds or kind in asked)
     theta = _with_noise(clean, kinds, DECAY_PRIOR)
     typical = np.flatnonzero(fitted_noise(camera.kinds))
     theta[N_SHARED + typical] = linear(camera.prior.centre)[typical]
@@ -235,11 +241,12 @@ def _with_noise(theta, kinds, decay: float) -> np.ndarray:
     """A start (N_COMMON + 2 R,) at a fit without noise (4 + 2 R,)."""
     noise = no_noise(decay)
     for kind in kinds:
-        noise[KINDS[kind]] = START / len(KINDS[kind])
+        if kind in KINDS:
+            noise[KINDS[kind]] = START / len(KINDS[kind])
     return np.r_[theta[:N_SHARED], noise, theta[N_SHARED:]]
 
 
 def is_noisy(clean, spectra: Spectra, kinds) -> bool:
     """Whether the likelihood rises with some of the kinds, at the fit without any noise."""
-    places = np.concatenate([KINDS[kind] for kind in kinds]).astype(int)
+    places = np.concatenate([KINDS[kind] for kind in kinds if kind in KINDS]).astype(int)
     return bool((noise_pulls(*noise_evidence(clean, spectra))[places] > TRIED_SIGMA).any())

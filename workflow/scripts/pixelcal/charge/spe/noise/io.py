@@ -9,7 +9,6 @@ import numpy as np
 from pixelcal.charge.spe.noise.late_charges import N_NOISE
 from pixelcal.charge.spe.noise.learn import LearntNoise
 from pixelcal.charge.spe.noise.priors import (
-    KINDS,
     CameraNoise,
     NoisePrior,
     fitted_noise,
@@ -18,7 +17,12 @@ from pixelcal.charge.spe.noise.priors import (
 from pixelcal.io.tables import as_rows, read_columns, table_hdu, write_fits
 
 EXTENSION = "NOISE"
-CARDS = {"dark_counts": "HASDARK", "afterpulses": "HASAFTER", "delayed_crosstalk": "HASDELAY"}
+CARDS = {
+    "dark_counts": "HASDARK",
+    "afterpulses": "HASAFTER",
+    "delayed_crosstalk": "HASDELAY",
+    "neighbours": "HASNEIGH",
+}
 NAMES = (
     "DARK",
     "LOG_DECAY",
@@ -27,16 +31,18 @@ NAMES = (
     "DELAYED",
     "LOG_DELAY",
     "AP_LOSS",
+    "SPENT",
 )
 
 
 def write_noise(path: str | Path, learnt: LearntNoise, cards: list[tuple], date) -> None:
     """Write the noise of a camera: a row for each parameter, in the order of the fit.
 
-    Columns: NAME; MEAN of the camera (the natural logarithm for times), its
-    MEAN_ERR and COVARIANCE; SPREAD, the standard deviation of the pixels; all 0 of noise that the
-    pixels do not show. HASDARK, HASAFTER and HASDELAY say which kinds every pixel has; STACKCHI,
-    STACKDOF and STACKMIS, whether the spectra are those of the model (`adequacy`).
+    Columns: NAME; MEAN of the camera (the natural logarithm for times), its MEAN_ERR and
+    COVARIANCE; SPREAD, the standard deviation of the pixels; all 0 of noise that the pixels do not
+    show. HASDARK, HASAFTER and HASDELAY say which kinds every pixel has, HASNEIGH whether its cells
+    have a limited number of neighbours, SPENT one over it; STACKCHI, STACKDOF and STACKMIS, whether
+    the spectra are those of the model (`adequacy`).
     """
     mean, spread, covariance = np.zeros(N_NOISE), np.zeros(N_NOISE), np.zeros((N_NOISE, N_NOISE))
     camera = learnt.camera
@@ -55,7 +61,7 @@ def write_noise(path: str | Path, learnt: LearntNoise, cards: list[tuple], date)
     found = () if camera is None else camera.kinds
     cards = [
         *cards,
-        *((CARDS[kind], kind in found, f"{kind} in all pixels") for kind in KINDS),
+        *((card, kind in found, f"{kind} in all pixels") for kind, card in CARDS.items()),
         ("NTEACHER", learnt.n_teachers, "pixels that it was learnt from"),
     ]
     if learnt.adequacy is not None:
@@ -76,7 +82,7 @@ def read_noise(path: str | Path) -> CameraNoise | None:
         Where the file is not one of these.
     """
     table = read_columns(path, EXTENSION)
-    kinds = tuple(kind for kind in KINDS if table.meta[CARDS[kind]])
+    kinds = tuple(kind for kind, card in CARDS.items() if table.meta[card])
     if not kinds:
         return None
     fitted, general = fitted_noise(kinds), general_prior()

@@ -18,7 +18,7 @@ from pixelcal.charge.spe.noise.adequacy import Adequacy, adequacy_of
 from pixelcal.charge.spe.noise.climb import regrouped
 from pixelcal.charge.spe.noise.evidence import noise_evidence
 from pixelcal.charge.spe.noise.fit import DECAY_STARTS, START, TRIED_SIGMA, explain
-from pixelcal.charge.spe.noise.late_charges import DECAY, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import DECAY, LOSS, N_NOISE, SPENT
 from pixelcal.charge.spe.noise.population import (
     MAX_ITERATIONS,
     UNUSUAL_SIGMA,
@@ -31,6 +31,7 @@ from pixelcal.charge.spe.noise.population import (
 from pixelcal.charge.spe.noise.priors import (
     KINDS,
     LOSS_SPREAD,
+    NEIGHBOURS,
     CameraNoise,
     NoisePrior,
     asked_and_possible,
@@ -57,6 +58,8 @@ LEAST_GAIN = 0.02
 """By which the deviance of a pixel must be lower in the mean with some noise: less shifts no
 quantity by more than 0.14 of its error."""
 KEPT_SIGMA = 3.0
+FIRST_SPENT = 0.1
+"""One over the number of neighbours that the search begins with."""
 KNOWN_DECAY = 0.1
 """Relative error of the decay of a pulse that is known."""
 GROUPS = (("dark_counts",), ("afterpulses", "delayed_crosstalk"))
@@ -103,13 +106,15 @@ def learn_camera_noise(counts, start, width, options: SpeOptions) -> LearntNoise
     """
     moments = moment_table()
     teachers = choose_teachers(counts, start, width, options, moments)
-    allowed = {kind: getattr(options, kind) for kind in KINDS}
+    allowed, general = options.allowed, options.general
     _, kinds = asked_and_possible(allowed)
     if len(teachers) < FEWEST_TEACHERS:
         return LearntNoise(None, len(teachers))
-    if not kinds or not _is_noisy(teachers, kinds):
-        return _without_noise(teachers)
-    general = general_prior(options.pulse_decay)
+    pull = _pull_together(teachers)
+    if not kinds or not _is_noisy(pull, kinds, len(teachers)):
+        return _without_noise(teachers, pull, options)
+    if allowed[NEIGHBOURS]:
+        kinds = (*kinds, NEIGHBOURS)
     shared, teachers = _fit_together(teachers, kinds, allowed, moments, general)
     for group in GROUPS:
         left_out = [kind for kind in group if kind in kinds and not allowed[kind]]
@@ -120,9 +125,16 @@ def learn_camera_noise(counts, start, width, options: SpeOptions) -> LearntNoise
         without = _climb(teachers, shared.clean, shared.noise, fewer, general)
         if without.deviance - shared.deviance < needed:
             shared, kinds = without, fewer
-    if not kinds or not shared.converged:
-        return _without_noise(teachers)
+    if not any(kind in KINDS for kind in kinds) or not shared.converged:
+        return _without_noise(teachers, pull, options)
     shared, general = _with_loss(teachers, shared, kinds, general, options)
+    shared, kinds = _with_neighbours(teachers, shared, kinds, general, allowed)
+    # What the crosstalk of afterpulses lacks may be clear only beside the right law of crosstalk.
+    shared, general = _with_loss(teachers, shared, kinds, general, options)
+    return _learnt(teachers, shared, kinds, general)
+
+
+def _learnt(teachers: list[Teacher], shared: Shared, kinds, general: NoisePrior) -> LearntNoise:
     camera = camera_noise(shared, kinds, general)
     spectra = [teacher.spectra for teacher in teachers]
     adequacy = adequacy_of(spectra, shared.clean, shared.noise)
@@ -131,10 +143,30 @@ def learn_camera_noise(counts, start, width, options: SpeOptions) -> LearntNoise
     return LearntNoise(camera, len(teachers), adequacy)
 
 
-def _without_noise(teachers: list[Teacher]) -> LearntNoise:
+def _without_noise(teachers: list[Teacher], pull, options: SpeOptions) -> LearntNoise:
+    """What is learnt of a camera without noise: whether its cells have few neighbours."""
     spectra = [teacher.spectra for teacher in teachers]
-    clean = np.array([teacher.clean for teacher in teachers])
-    return LearntNoise(None, len(teachers), adequacy_of(spectra, clean, no_noise()))
+    clean, none = np.array([teacher.clean for teacher in teachers]), no_noise()
+    allowed, general = options.allowed, options.general
+    if allowed[NEIGHBOURS] or pull[SPENT] > _needed_pull(len(teachers)):
+        shared = _climb(teachers, clean, none, (), general)
+        shared, kinds = _with_neighbours(teachers, shared, (), general, allowed)
+        if kinds and shared.converged:
+            return _learnt(teachers, shared, kinds, general)
+    return LearntNoise(None, len(teachers), adequacy_of(spectra, clean, none))
+
+
+def _with_neighbours(teachers, shared: Shared, kinds, general: NoisePrior, allowed):
+    """The fits with a limited number of neighbours of a cell, where spectra show it; the kinds."""
+    if NEIGHBOURS in kinds or allowed[NEIGHBOURS] is False:
+        return shared, kinds
+    begin = shared.noise.copy()
+    begin[SPENT] = general.centre[SPENT] or FIRST_SPENT
+    more = (*kinds, NEIGHBOURS)
+    found = _climb(teachers, shared.clean, begin, more, general)
+    needed = max(KEPT_SIGMA**2, LEAST_GAIN * len(teachers))
+    clear = found.converged and shared.deviance - found.deviance > needed
+    return (found, more) if clear or allowed[NEIGHBOURS] else (shared, kinds)
 
 
 def describe(learnt: LearntNoise) -> str:
@@ -149,9 +181,11 @@ def describe(learnt: LearntNoise) -> str:
         )
         if kind in learnt.camera.kinds
     ]
-    return (
-        f"noise of {learnt.n_teachers} pixels: {', '.join(parts)}; decay {noise[DECAY]:.3f} windows"
-    )
+    if parts:
+        parts.append(f"decay {noise[DECAY]:.3f} windows")
+    if noise[SPENT] > 0.0:
+        parts.append(f"crosstalk to {1.0 / noise[SPENT]:.1f} neighbours")
+    return f"noise of {learnt.n_teachers} pixels: {', '.join(parts)}"
 
 
 def tell_adequacy(learnt: LearntNoise, misfit_limit: float) -> str:
@@ -187,9 +221,18 @@ def choose_teachers(counts, start, width, options: SpeOptions, moments) -> list[
     return teachers
 
 
-def _is_noisy(teachers: list[Teacher], kinds) -> bool:
+def _is_noisy(pull, kinds, n_teachers: int) -> bool:
     """Whether the pixels together show noise of some kind, and enough of it to matter."""
     places = np.concatenate([KINDS[kind] for kind in kinds]).astype(int)
+    return bool((pull[places] > _needed_pull(n_teachers)).any())
+
+
+def _needed_pull(n_teachers: int) -> float:
+    return max(SEEN_SIGMA, math.sqrt(LEAST_GAIN * n_teachers))
+
+
+def _pull_together(teachers: list[Teacher]) -> np.ndarray:
+    """Scores (N_NOISE,) of the noise in all pixels together, in standard deviations."""
     each = [noise_evidence(teacher.clean, teacher.spectra) for teacher in teachers]
     score = np.array([score for score, _ in each])
     variance = np.array([np.diag(information) for _, information in each])
@@ -197,9 +240,7 @@ def _is_noisy(teachers: list[Teacher], kinds) -> bool:
     weight = np.minimum(TRIED_SIGMA / np.maximum(np.abs(pull), 1e-12), 1.0)
     together = np.sum(weight * score, axis=0)
     deviation = np.sqrt(np.sum(weight**2 * variance, axis=0))
-    pull = np.divide(together, deviation, out=np.zeros(N_NOISE), where=deviation > 0)[places]
-    needed = max(SEEN_SIGMA, np.sqrt(LEAST_GAIN * len(teachers)))
-    return bool((pull > needed).any())
+    return np.divide(together, deviation, out=np.zeros(N_NOISE), where=deviation > 0)
 
 
 def _with_loss(teachers, shared: Shared, kinds, general: NoisePrior, options: SpeOptions):
@@ -208,9 +249,10 @@ def _with_loss(teachers, shared: Shared, kinds, general: NoisePrior, options: Sp
     They do where the pulse is known, so that a charge tells how far its cell had recovered.
     """
     decay = camera_noise(shared, kinds, general).systematic[DECAY, DECAY]
-    if "afterpulses" not in kinds or decay > KNOWN_DECAY**2:
+    fixed = general.precision[LOSS, LOSS] > LOSS_SPREAD**-2
+    if "afterpulses" not in kinds or decay > KNOWN_DECAY**2 or not fixed:
         return shared, general
-    free = general_prior(options.pulse_decay, LOSS_SPREAD)
+    free = general_prior(options.pulse_decay, options.crosstalk_neighbours, LOSS_SPREAD)
     found = _climb(teachers, shared.clean, shared.noise, kinds, free)
     if not found.converged or shared.deviance - found.deviance < KEPT_SIGMA**2:
         return shared, general

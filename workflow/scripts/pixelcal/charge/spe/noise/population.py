@@ -29,7 +29,7 @@ from pixelcal.charge.spe.likelihood import (
 from pixelcal.charge.spe.likelihood import limits as clean_limits
 from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise.climb import noise_limits, step_within
-from pixelcal.charge.spe.noise.late_charges import DELAY, LOSS, N_NOISE
+from pixelcal.charge.spe.noise.late_charges import DELAY, LOSS, N_NOISE, SPENT
 from pixelcal.charge.spe.noise.priors import (
     KINDS,
     LOGARITHMIC,
@@ -259,7 +259,7 @@ def camera_noise(shared: Shared, kinds, general: NoisePrior) -> CameraNoise:
 
 def _scatters(kinds) -> np.ndarray:
     """Noise (N_NOISE,) in which pixels differ: the physics of crosstalk is that of the sensor."""
-    return fitted_noise(kinds) & ~np.isin(np.arange(N_NOISE), [DELAY, LOSS])
+    return fitted_noise(kinds) & ~np.isin(np.arange(N_NOISE), [DELAY, LOSS, SPENT])
 
 
 def _variances(score, information, scatters) -> np.ndarray:

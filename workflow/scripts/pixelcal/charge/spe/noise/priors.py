@@ -15,6 +15,7 @@ from pixelcal.charge.spe.noise.late_charges import (
     DELAYED,
     LOSS,
     N_NOISE,
+    SPENT,
 )
 
 KINDS = {
@@ -23,6 +24,9 @@ KINDS = {
     "delayed_crosstalk": [DELAYED],
 }
 """How much there is of each kind of noise."""
+NEIGHBOURS = "neighbours"
+"""That cells have a limited number of neighbours, which is in the model like a kind of noise."""
+PLACES = {**KINDS, NEIGHBOURS: [SPENT]}
 
 LOGARITHMIC = [DECAY, DELAY]
 """Parameters whose logarithm has a normal prior: times."""
@@ -36,6 +40,8 @@ PULSE_SPREAD = 0.05
 """Relative error of a decay that is known from elsewhere."""
 LOSS_PRIOR, LOSS_SPREAD, LOSS_FIXED = 1.0, 0.5, 1e-3
 """What the crosstalk of an afterpulse lacks: as much as its charge; less where a camera says so."""
+SPENT_SPREAD, SPENT_FIXED = 0.25, 1e-4
+"""One over the number of neighbours: between that of four, and 0."""
 FOLLOWING_SCALE = {"afterpulses": 0.2, "delayed_crosstalk": 0.03}
 """Standard deviation of a normal prior of each weight, per avalanche: SiPMs have less. It decides
 where charges say as little about delayed crosstalk as for pulses that are much shorter than the
@@ -78,7 +84,7 @@ class NoisePrior(NamedTuple):
 class CameraNoise(NamedTuple):
     """Noise that all pixels of a camera have: what the fit of a pixel begins with.
 
-    kinds : those of `KINDS` that are in the model of every pixel
+    kinds : those of `PLACES` that are in the model of every pixel
     prior : of a pixel around the mean of the camera, as pixels differ
     systematic : (N_NOISE, N_NOISE) float, covariance of that mean, `logarithmic`
     """
@@ -110,11 +116,14 @@ def slope_of_logarithm(noise) -> np.ndarray:
 
 
 def fitted_noise(kinds) -> np.ndarray:
-    """Which noise (N_NOISE,) is fitted, with some of `KINDS` in the model."""
+    """Which noise (N_NOISE,) is fitted, with some of `PLACES` in the model."""
     fitted = np.zeros(N_NOISE, bool)
     for kind in kinds:
-        fitted[KINDS[kind]] = True
-    fitted[DECAY], fitted[DELAY] = bool(kinds), "delayed_crosstalk" in kinds
+        fitted[PLACES[kind]] = True
+    fitted[DECAY], fitted[DELAY] = (
+        any(kind in KINDS for kind in kinds),
+        "delayed_crosstalk" in kinds,
+    )
     fitted[LOSS] = "afterpulses" in kinds
     return fitted
 
@@ -126,11 +135,16 @@ def no_noise(decay: float = DECAY_PRIOR) -> np.ndarray:
     return noise
 
 
-def general_prior(pulse_decay: float | None = None, loss_spread: float = LOSS_FIXED) -> NoisePrior:
+def general_prior(
+    pulse_decay: float | None = None,
+    neighbours: float | None = None,
+    loss_spread: float = LOSS_FIXED,
+) -> NoisePrior:
     """Of any SiPM: the decay within a factor of 2, not more that follows than SiPMs have.
 
-    `pulse_decay`, in windows, is that of a pulse that is known; `loss_spread`, how far the loss of
-    crosstalk of afterpulses may be from `LOSS_PRIOR`.
+    `pulse_decay`, in windows, is that of a pulse that is known; `neighbours`, the number that a
+    cell can fire, where it is known; `loss_spread`, how far the loss of crosstalk of afterpulses
+    may be from `LOSS_PRIOR`.
     """
     centre, precision = np.zeros(N_NOISE), np.zeros(N_NOISE)
     centre[DECAY], precision[DECAY] = math.log(DECAY_PRIOR), DECAY_SPREAD**-2
@@ -138,6 +152,9 @@ def general_prior(pulse_decay: float | None = None, loss_spread: float = LOSS_FI
         centre[DECAY], precision[DECAY] = math.log(pulse_decay), PULSE_SPREAD**-2
     centre[DELAY], precision[DELAY] = math.log(DELAY_PRIOR), DELAY_SPREAD**-2
     centre[LOSS], precision[LOSS] = LOSS_PRIOR, loss_spread**-2
+    precision[SPENT] = SPENT_SPREAD**-2
+    if neighbours:
+        centre[SPENT], precision[SPENT] = 1.0 / neighbours, SPENT_FIXED**-2
     for kind, scale in FOLLOWING_SCALE.items():
         precision[KINDS[kind]] = scale**-2
     return NoisePrior(centre, np.diag(precision))

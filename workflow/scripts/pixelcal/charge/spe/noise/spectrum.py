@@ -21,7 +21,15 @@ from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
 from pixelcal.charge.spe.model import bin_probabilities as sum_of_peaks
 from pixelcal.charge.spe.noise.exponents import exponents
-from pixelcal.charge.spe.noise.late_charges import DARK, N_NOISE, late_charges
+from pixelcal.charge.spe.noise.late_charges import (
+    AFTERPULSE,
+    DARK,
+    DELAYED,
+    N_NOISE,
+    Followers,
+    followers,
+    late_charges,
+)
 from pixelcal.charge.spe.noise.priors import no_noise
 from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
 from pixelcal.numerics.jit import njit
@@ -64,8 +72,7 @@ def bin_probabilities(theta, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
     length = transform_length(n)
     frequency = 2.0 * np.pi * rfftfreq(length, d=spectra.width)
     frequency = frequency[0.5 * frequency**2 * theta[V_PED] < SMALL]
-    n_nodes = NODES + int(frequency[-1] * theta[PE] / RADIANS_PER_NODE)
-    avalanches = avalanche_exponents(theta, frequency, n_nodes)
+    avalanches = avalanche_exponents(theta, frequency)
     transform = np.zeros((n_runs, 1 + N_COMMON + N_PER_RUN, length // 2 + 1), complex)
     for run in range(n_runs):
         _transform_run(
@@ -98,8 +105,9 @@ def noise_slopes(theta, decay: float, spectra: Spectra) -> np.ndarray:
     frequency = 2.0 * np.pi * rfftfreq(length, d=spectra.width)
     frequency = frequency[0.5 * frequency**2 * theta[V_PED] < SMALL_OF_SLOPES]
     common = np.concatenate([theta[:N_SHARED], no_noise(decay)])
-    n_nodes = NODES_OF_SLOPES + int(frequency[-1] * theta[PE] / RADIANS_PER_NODE / 2.0)
-    flash, flash_by, _, dark_by = avalanche_exponents(common, frequency, n_nodes)
+    flash, flash_by, _, dark_by = avalanche_exponents(
+        common, frequency, NODES_OF_SLOPES, 2.0 * RADIANS_PER_NODE
+    )
     transform = np.zeros((n_runs, N_NOISE, length // 2 + 1), complex)
     for run in range(n_runs):
         eped, mean = theta[N_SHARED + N_PER_RUN * run :][:N_PER_RUN]
@@ -109,17 +117,30 @@ def noise_slopes(theta, decay: float, spectra: Spectra) -> np.ndarray:
     return irfft(np.conj(transform), n=length, axis=2)[:, :, :n]
 
 
-def avalanche_exponents(theta, frequency, n_nodes: int):
-    """What `exponents` gives at the frequencies (m,): flash, flash_by, dark, dark_by."""
+def avalanche_exponents(
+    theta, frequency, least: int = NODES, radians_per_node: float = RADIANS_PER_NODE
+):
+    """What `exponents` gives at the frequencies (m,): flash, flash_by, dark, dark_by.
+
+    `least` nodes of the integrals over time, and one more for each `radians_per_node`.
+    """
     m = len(frequency)
     flash, dark = np.empty((2, m), complex)
     flash_by, dark_by = np.empty((2, N_COMMON, m), complex)
-    late = late_charges(theta[N_SHARED:N_COMMON], n_nodes)
+    noise, n = theta[N_SHARED:N_COMMON], least + int(frequency[-1] * theta[PE] / radians_per_node)
+    none = not (noise[DARK] > 0.0 or noise[AFTERPULSE : DELAYED + 1].any())
+    more = unused_followers(n) if none else followers(noise, n)
     exponents(
-        theta[:N_SHARED], theta[N_SHARED:N_COMMON], late, frequency,
+        theta[:N_SHARED], noise, late_charges(noise, n), more, frequency,
         flash, flash_by, dark, dark_by,
     )  # fmt: skip
     return flash, flash_by, dark, dark_by
+
+
+@cache
+def unused_followers(n: int) -> Followers:
+    """Some, for `n` nodes, where there is nothing that they could follow."""
+    return followers(no_noise(), n)
 
 
 @njit
