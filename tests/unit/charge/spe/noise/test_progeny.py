@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from pixelcal.charge.spe.model import avalanche_terms
-from pixelcal.charge.spe.noise.progeny import by_crosstalk, mean_progeny, progeny, progeny_terms
+from pixelcal.charge.spe.noise.progeny import (
+    by_crosstalk,
+    mean_progeny,
+    opct_of_same_mean,
+    progeny,
+    progeny_terms,
+)
 
 
 def first_terms(opct, spent):
@@ -101,3 +107,14 @@ def test_slopes_are_those_of_differences(opct, spent):
         else z * (1.0 + np.expm1(-opct * spent) * (1.0 - found[4])) ** (1.0 / spent - 1.0),
         abs=1e-9,
     )
+
+
+def test_charges_are_converted_with_the_mean_number_of_avalanches():
+    """The generalised Poisson law with this crosstalk has as many; without a limit it is opct."""
+    opct, spent = np.array([0.15, 0.3, 0.15, np.nan]), np.array([0.125, 0.25, 0.0, 0.125])
+    found = opct_of_same_mean(opct, spent)
+    for value, *of in zip(found[:3], opct, spent, strict=False):
+        terms = first_terms(*of)
+        mean = np.sum(np.arange(1, len(terms) + 1) * terms)
+        assert 1.0 / (1.0 - value) == pytest.approx(mean, rel=1e-7)
+    assert found[2] == opct[2] and np.isnan(found[3])

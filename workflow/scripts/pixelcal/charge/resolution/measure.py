@@ -28,6 +28,8 @@ from pixelcal.charge.resolution.transfer import (
     measure_transfer,
     pedestal_of_fits,
 )
+from pixelcal.charge.spe.noise.late_charges import SPENT
+from pixelcal.charge.spe.noise.progeny import opct_of_same_mean
 from pixelcal.errors import InputError
 from pixelcal.numerics import statistics
 from pixelcal.status import has_valid_fit
@@ -281,6 +283,7 @@ def _conversion(runs, calibrate, load, spe, settings, progress) -> SpeConversion
         pe, opct, late = (
             np.where(valid, np.asarray(spe[name]), np.nan) for name in ("PE", "OPCT", "LATE")
         )
+        opct = opct_of_same_mean(opct, np.asarray(spe["NOISE"], float)[:, SPENT])
         # Afterpulses and delayed crosstalk make a photoelectron larger on average.
         return SpeConversion(np.where(valid, pedestal, np.nan), pe * (1 + late), opct)
     good = np.asarray(spe["STATUS"]) == 0

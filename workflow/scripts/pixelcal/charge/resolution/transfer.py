@@ -17,7 +17,8 @@ import numpy as np
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
 from scipy.optimize import isotonic_regression
 
-from pixelcal.charge.spe.noise.late_charges import DECAY
+from pixelcal.charge.spe.noise.late_charges import DECAY, SPENT
+from pixelcal.charge.spe.noise.progeny import opct_of_same_mean
 
 LEAST_SLOPE = 0.05
 """Of the transfer function at a knot, as a fraction of the gentler of its neighbouring secants."""
@@ -83,7 +84,8 @@ def pedestal_of_fits(spe) -> np.ndarray:
     if not noisy.any():
         return pedestal
     pe, opct = (np.asarray(spe[name], float)[noisy] for name in ("PE", "OPCT"))
-    decay = np.asarray(spe["NOISE"], float)[noisy, DECAY]
+    noise = np.asarray(spe["NOISE"], float)[noisy]
+    decay, opct = noise[:, DECAY], opct_of_same_mean(opct, noise[:, SPENT])
     pedestal[noisy] += dark[noisy] * pe / (1 - opct) / -np.expm1(-1 / decay)
     return pedestal
 

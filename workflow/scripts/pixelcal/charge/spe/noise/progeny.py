@@ -169,3 +169,19 @@ def fill_trees(part, inner, mean, variance, opct, spent, terms, tree):
             tree[0, j], tree[1, j], tree[2, j], tree[3, j],
             tree[4, j], tree[5, j], tree[6, j], tree[7, j],
         ) = progeny(value[j], opct, spent)  # fmt: skip
+
+
+def opct_of_same_mean(opct, spent) -> np.ndarray:
+    """Crosstalk (n,) with which the generalised Poisson law has as many avalanches in the mean.
+
+    The mean of that law is lambda / (1 - opct), which charges are converted with.
+
+    Parameters
+    ----------
+    opct, spent : (n,) float
+        NaN remains NaN.
+    """
+    opct, spent = np.asarray(opct, float), np.asarray(spent, float)
+    p = -np.expm1(-opct * spent)
+    several = np.where(spent > 0.0, p * (1.0 - spent) / np.where(spent > 0.0, spent, 1.0), opct)
+    return np.where(spent > 0.0, 1.0 - (1.0 - several) / (1.0 + p), opct)
