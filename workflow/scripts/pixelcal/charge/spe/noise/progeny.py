@@ -30,6 +30,9 @@ ROUNDS, SMALL_STEP = 12, 1e-13
 """Newton steps for C, until they are smaller."""
 MOST_TERMS, SMALL_TERM = 90, 1e-11
 """The power series of C is faster where that many terms do: crosstalk up to 0.5."""
+TOO_LARGE = 1.2
+"""No characteristic function is larger than 1. One that is interpolated may be, where an avalanche
+has more followers than one: its square is kept below this."""
 NEARLY_NONE = 1e-4
 """Smaller `spent` has the slope of none: differences would be rounding."""
 
@@ -155,6 +158,9 @@ def fill_trees(part, inner, mean, variance, opct, spent, terms, tree):
     z, value = np.empty((2, n), np.complex128)
     for j in range(n):
         z[j] = np.exp(mean * part[j] + variance * part[j] * part[j] + inner[j])
+        size = z[j].real ** 2 + z[j].imag ** 2
+        if size > TOO_LARGE:
+            z[j] /= math.sqrt(size)
     if n_terms == 0:
         for j in range(n):
             value[j] = by_crosstalk(z[j], opct, spent, terms)

@@ -45,6 +45,8 @@ avalanche turns at the highest frequency. One set for all frequencies, so that w
 error is smooth: 1e-7 of a unit of deviance."""
 SMALL_OF_SLOPES, NODES_OF_SLOPES = 6.0, 8
 """The same for the derivatives that only tell whether there is noise."""
+LARGEST_DARK = 1.0
+"""Of the real part of what dark counts add to the logarithm of the characteristic function."""
 ROOM = 1.3
 """Length of the transform, in spectra: what lies beyond the last bin must not come round again."""
 BINS_PER_PE, BELOW_PE, ABOVE_PE = 40, 3, 12
@@ -134,7 +136,9 @@ def avalanche_exponents(
         theta[:N_SHARED], noise, late_charges(noise, n), more, frequency,
         flash, flash_by, dark, dark_by,
     )  # fmt: skip
-    return flash, flash_by, dark, dark_by
+    # It cannot be above 0: but the long past of the dark counts is an approximation, which fails
+    # where an avalanche has more followers than one. There it must not overflow.
+    return flash, flash_by, np.minimum(dark.real, LARGEST_DARK) + 1j * dark.imag, dark_by
 
 
 @cache
