@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.stats import mad_std
 from helpers.instruments import JUDGED_KEV
 from helpers.synthetic import make_fits
 
@@ -26,9 +27,30 @@ def flags(rows):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_honest_scatter_is_not_flagged(seed):
-    # Expected over the five cameras of 6400: 32 000 * 2 energies * 2e-9 flags, that is none.
+    # At most 6400 * 2 energies * 6e-5 flags, 0.8: more than 6 have a probability of 1.4e-5.
     rows, _ = make_fits(seed=seed)
-    assert flags(rows).sum() == 0
+    assert flags(rows).sum() <= 6
+
+
+def with_one_off(n, by):
+    """Fits of `n` pixels, one of which is off by so many spreads at 80 keV, and its index."""
+    rows, _ = make_fits(n, seed=6)
+    one = n // 2
+    for name in NAMES:
+        rows[name][one] = np.median(rows[name])
+    place_80 = (80.0 - rows["OFFSET"][one]) / rows["GAIN"][one]
+    rows["GAIN"][one] += by * mad_std(rows["GAIN"] * place_80 + rows["OFFSET"]) / place_80
+    return rows, one
+
+
+def test_relations_that_scatter_may_have_heavy_tails_and_counts_may_not():
+    rows, one = with_one_off(6400, 5.0)
+    assert flags(rows)[one]
+    for name in NAMES[2:]:
+        rows[name] *= 0.1 if name.endswith("ERR") else 0.01
+    assert not flags(rows)[one]  # counting makes a hundredth of the variance, not all of it
+    rows, one = with_one_off(640, 5.0)
+    assert not flags(rows)[one]  # the spread of few pixels is not known well enough
 
 
 def test_a_small_run_of_honest_pixels_is_not_flagged():
@@ -44,12 +66,13 @@ def test_smooth_differences_over_the_camera_are_not_flagged():
     assert flags(rows).sum() == 0
 
 
-def test_pixels_moved_by_hand_are_found_and_nothing_else():
+def test_pixels_moved_by_hand_are_found_and_hardly_anything_else():
     rows, _ = make_fits(seed=4)
     moved = np.array([0, 79, 1234, 4000, 4001, 6399])  # corners, the middle, two side by side
     rows["OFFSET"][moved[:3]] += 5.0
     rows["GAIN"][moved[3:]] *= 1.08  # 6 keV at 80 keV, 1 keV at 15 keV
-    assert np.array_equal(np.flatnonzero(flags(rows)), moved)
+    found = flags(rows)
+    assert found[moved].all() and found.sum() <= len(moved) + 6  # as of honest scatter
 
 
 def test_a_pixel_may_be_as_far_out_as_its_own_error_allows():
