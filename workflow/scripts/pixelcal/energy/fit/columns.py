@@ -63,8 +63,9 @@ FWHM_60 comes only with enough of them; BEND how far the energies lie above a st
 the middle of the lines, were they on a parabola; SECOND_SIGMA the significance of counts at another
 gain, SECOND_STRETCH that gain over GAIN minus 1, SECOND_PART the half that they are in: 1 or 2, 0
 for both, SECOND_FRACTION their fraction of the counts of that part, to first order; SECOND_GAIN and
-SECOND_OFFSET are the relation averaged over both gains, where they were fitted; NOISE the counts of
-electronic noise in the lowest block, 0 where none is likely, NaN where a block was left out."""
+SECOND_OFFSET are the relation averaged over both gains, NaN where no score suggests two; NOISE the
+counts of electronic noise in the lowest block, 0 where none is likely, NaN where a block was left
+out."""
 
 FIT_UNITS = {
     "GAIN": "keV/chan",
