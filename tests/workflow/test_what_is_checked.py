@@ -106,7 +106,7 @@ SAID = {
         f"0 in more than {per_cent(losses.MOST_ZERO)}: it counts from 0",
     ],
     "Within the exposure": [
-        f"p below {doubts.DOUBT_HALVES} | the halves",
+        f"p below {pixels.DOUBT_HALVES} | the halves",
         f"more than {joint.CHANGE_KEV} keV at {pivot_keV(model.PIVOT_LOW)} or"
         f" {pivot_keV(model.PIVOT_HIGH)} keV, and p is below {scientific(joint.CHANGE_PVALUE)}",
         f"factor of {outliers.RATE_RATIO} and by {outliers.THRESHOLD_SIGMA:g} robust",
@@ -118,7 +118,7 @@ SAID = {
     ],
     "Width": [
         f"a factor of {outliers.WIDTH_RATIO}, and by {outliers.WIDTH_SIGMA} robust",
-        f"larger than 1 by {doubts.DOUBT_WIDTH_SIGMA} standard errors",
+        f"larger than 1 by {pixels.DOUBT_WIDTH_SIGMA} standard errors",
         "limit, {:.2f} or {:.2f}".format(*map(math.exp, model.LOG_RESOLUTION_LIMITS)),
         f"less than {per_cent(outliers.WIDTH_RATIO - 1)}, or by less than {outliers.WIDTH_SIGMA}",
         f"fewer than {outliers.MIN_PIXELS} pixels",
@@ -138,6 +138,11 @@ SAID = {
         f"{per_cent(ECLAIRS.search.gain)} in gain, {ECLAIRS.search.offset_keV} keV in",
         "at {:g} and {:g} keV against the".format(*JUDGED_KEV),
         f"the {outliers.WINDOW_PIXELS**2 - 1} neighbours | {outliers.THRESHOLD_SIGMA:g} robust",
+        f"{outliers.COUNTING_SIGMA:g} where counting makes {per_cent(outliers.COUNTING_PART)} of"
+        f" the variance and the camera has {outliers.COUNTING_PIXELS} pixels",
+        f"exceeds its expectation by {doubts.FAR_GAIN:g} | it falls by {doubts.FAR_GAIN:g} |",
+        f"all blocks better by {doubts.FAR_GAIN_OVER_MENDED:g} than the others",
+        f"describe them worse by less than {doubts.CLEARLY:g} |",
         f"p-value is below {doubts.DOUBT_PVALUE}, a block stands off by {doubts.DOUBT_SIGMA}"
         f" standard errors, counts gather by {doubts.DOUBT_EXCESS} standard deviations",
         "gains of {:.2f} to {:.2f} times".format(*FAR_GAINS),

@@ -9,7 +9,12 @@ from helpers.instruments import EXPECTED, SEARCH
 from scipy import stats
 
 from pixelcal.energy.fit import likelihood, model
-from pixelcal.energy.fit.checks.consistency import Consistency, check_pixel, energies_at
+from pixelcal.energy.fit.checks.consistency import (
+    NOT_CHECKED,
+    Consistency,
+    check_pixel,
+    energies_at,
+)
 from pixelcal.energy.fit.checks.second_state import SecondState
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.response.tables import make_templates
@@ -42,7 +47,8 @@ def check(counts, first_half):
     moments, found = moment_table(), []
     unknown = np.full(len(templates().population_scale), np.nan)
     for whole, early in zip(counts, first_half, strict=True):
-        known = whole, early[:0], 0.145, 3.0, unknown, templates(), moments, 200.0, False, False
+        wanted = NOT_CHECKED, False, likelihood.MAX_ITERATIONS
+        known = whole, early[:0], 0.145, 3.0, unknown, templates(), moments, 200.0, wanted
         fit = likelihood.PixelFit(*likelihood.fit_pixel(*known))
         assert fit.status == 0
         channels = model.choose_channels(fit.theta, templates(), len(whole))

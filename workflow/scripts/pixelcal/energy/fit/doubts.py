@@ -10,32 +10,37 @@ none of them is taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from pixelcal.energy.fit.checks.consistency import balance_of_block
 from pixelcal.energy.fit.columns import is_bent
 from pixelcal.energy.fit.joint import (
     Deviations,
     JointOptions,
-    balance_without,
-    chance_of,
     fit_joint,
-    is_change,
-    larger_of,
+    try_fit,
+    unlikeness,
 )
-from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
+from pixelcal.energy.fit.model import (
+    N_SHARED,
+    PIVOT_HIGH,
+    PIVOT_LOW,
+    RESOLUTION,
+    TAIL,
+    make_workspace,
+)
 from pixelcal.energy.fit.start import (
     Filters,
     filters_without,
     find_far,
     find_start,
-    find_starts,
     make_far_filters,
     make_filters,
 )
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.relation import agree_within_errors, relation_covariance
+from pixelcal.energy.relation import agree_within_errors
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.misfit import worst_dispersion
 from pixelcal.energy.response.population import N_OF_SHAPE
@@ -45,14 +50,6 @@ from pixelcal.status import EnergyStatus, has_valid_fit
 DOUBT_PVALUE, DOUBT_SIGMA, DOUBT_EXCESS = 0.001, 3.8, 4.5
 """A pixel is looked at again where its fit is worse than this, a block stands off by more, or
 counts gather somewhere by more: half a per cent of the pixels that nothing is wrong with."""
-
-DOUBT_HALVES = 0.01
-"""The halves of an exposure are fitted apart where they agree by chance so rarely."""
-
-DOUBT_WIDTH_SIGMA, DOUBT_WIDTH_RATIO = 1.3, 1.1
-FREE_WIDTH_SCALE = 0.5
-"""The width of a pixel is fitted almost without the population prior, which has this scale then,
-where its counts want it larger by so many sigma, and by this factor: less is no other width."""
 
 TENSION_SIGMA, LEAST_TENSION = 4.0, 10.0
 TENSION_KEV, REACH_KEV = 0.2, 4.0
@@ -72,9 +69,9 @@ LEAST_GAIN = 16.0
 """A block is left out where that lowers the deviance of the others by more, or takes away as much
 that its lines do not explain: 4 sigma."""
 
-FAR_GAIN = 40.0
-"""A relation far off is taken instead of one without a block where its deviance is lower by so
-much: `LEAST_GAIN`, and 2 ln(1e5), as it is the best of a thousand, and noise in a block is a
+FAR_GAIN, FAR_GAIN_OVER_MENDED = 30.0, 40.0
+"""A relation far off is taken where its deviance is lower by so much: `LEAST_GAIN`, and 2 ln(1e3),
+as it is the best of a thousand; instead of one without a block 2 ln(1e5), as noise in a block is a
 hundred times as frequent. By 34 noise made one better in 12 800 fits of a camera with noise."""
 
 MENDED_TENSION = 3.5
@@ -93,7 +90,8 @@ EXACT = 1.1
 alone does not say that a block is wrong: it must stand off, or hold what does not belong there."""
 
 CLEARLY = 10.0
-"""By how much leaving out one block must be better than leaving out another."""
+"""By how much leaving out one block must be better than leaving out another, or than a relation far
+off that explains all of them."""
 
 FEWEST_BLOCKS = 3
 """Blocks that must be left to say that it was the other one that was wrong."""
@@ -125,18 +123,14 @@ class Doubtful:
     templates: Templates
     options: JointOptions
 
-    def fit(self, rows, detnum, gain, offset, templates) -> tuple[np.ndarray, Deviations]:
-        """Fit the pixels `rows` (m,) from the relations (m,)."""
-        halves = self.first_half[rows]
-        pixels = self.counts[rows], detnum, gain, offset
-        return fit_joint(*pixels, templates, self.options, halves, added_up=False)
+    def fit(self, rows, detnum, gain, offset, templates, seconds=True):
+        """Fits and `Deviations` of the pixels `rows` (m,) from the relations (m,)."""
+        known = self.counts[rows], detnum, gain, offset, templates, self.options
+        return fit_joint(*known, self.first_half[rows], added_up=False, seconds=seconds)
 
 
 def look_again(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     """Look again at the pixels in doubt; replaces rows of `fits` (n,), and sets bits of STATUS.
-
-    Widths by the counts alone get a better value. Bit 128 (CHANGED) where the halves of the
-    exposure, each fitted by itself, do not agree.
 
     Bit 8 (AT_LIMIT) where the lines stand outside the search window; bit 16 (LINE_MISSING) where
     blocks contradict each other and it cannot be told which of them is wrong; bit 32 (POOR_FIT)
@@ -147,75 +141,10 @@ def look_again(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
         filters = make_filters(data.table, data.shape, float(np.median(data.gain)))
         far, seeds = _look_far(rows, fits, found, data, filters)
         near = np.flatnonzero(~far)
+        elsewhere = [seeds[k] for k in near]
         if len(near) and len(data.templates.limits) > FEWEST_BLOCKS:
-            elsewhere = [seeds[k] for k in near]
             _leave_blocks_out(rows[near], elsewhere, fits, found, data, filters)
-    _compare_halves(fits, data)
-    _free_widths(fits, data)
-
-
-def _compare_halves(fits: np.ndarray, data: Doubtful) -> None:
-    """Fit the halves of the exposure apart where the score test doubts that they agree.
-
-    The score sees small changes best. By a large one lines jump out of their own flanks. Where a
-    block was left out the score alone must do: the block spoils both halves.
-    """
-    with np.errstate(invalid="ignore"):
-        doubtful = fits["DRIFT_PVALUE"] < DOUBT_HALVES
-    rows = np.flatnonzero(doubtful & ~_is_mended_already(fits))
-    if not len(rows):
-        return
-    early = data.first_half[rows]
-    halves = [_fit_alone(counts, rows, fits, data) for counts in (early, data.counts[rows] - early)]
-    both = np.all([has_valid_fit(half["STATUS"]) for half in halves], axis=0)
-    rows, halves = rows[both], [half[both] for half in halves]
-    pivots = np.array([PIVOT_LOW, PIVOT_HIGH])
-    to_energy = np.column_stack([pivots, np.ones(2)])
-    first, second = (half["GAIN"][:, None] * pivots + half["OFFSET"][:, None] for half in halves)
-    drift = first - second
-    covariance = sum(to_energy @ relation_covariance(half) @ to_energy.T for half in halves)
-    pvalue = chance_of(drift, covariance)
-    clearer = pvalue < fits["DRIFT_PVALUE"][rows]
-    fits["DRIFT"][rows[clearer]] = larger_of(drift[clearer])
-    fits["DRIFT_PVALUE"][rows[clearer]] = pvalue[clearer]
-    changed = rows[is_change(fits["DRIFT"][rows], fits["DRIFT_PVALUE"][rows])]
-    fits["STATUS"][changed] |= int(EnergyStatus.CHANGED)
-
-
-def _is_mended_already(fits: np.ndarray) -> np.ndarray:
-    """Pixels (n,) without a block, or with noise in one: not to be fitted as the others are."""
-    return (fits["BLOCKS_OUT"] != 0) | (fits["NOISE"] > 0.0)
-
-
-def _free_widths(fits: np.ndarray, data: Doubtful) -> None:
-    """Widths by the counts alone, from a fit of their own where they want to be larger.
-
-    Two gains in a pixel make two lines of one; the prior then holds the fit at one of them.
-    """
-    with np.errstate(invalid="ignore"):
-        ratio = fits["WIDTH_RATIO"]
-        off = np.log(ratio) * ratio / fits["WIDTH_RATIO_ERR"] > DOUBT_WIDTH_SIGMA
-        doubtful = off & (ratio > DOUBT_WIDTH_RATIO)
-    rows = np.flatnonzero(doubtful & ~_is_mended_already(fits))
-    if not len(rows):
-        return
-    scale = data.templates.population_scale.copy()
-    scale[0] = FREE_WIDTH_SCALE
-    templates = data.templates._replace(population_scale=scale)
-    pixels = data.counts[rows], *(fits[name][rows] for name in ("DETNUM", "GAIN", "OFFSET"))
-    free, _ = fit_joint(*pixels, templates, data.options, added_up=False)
-    valid = np.isfinite(free["WIDTH_RATIO"])
-    for name in ("WIDTH_RATIO", "WIDTH_RATIO_ERR"):
-        fits[name][rows[valid]] = free[name][valid]
-
-
-def _fit_alone(counts, rows, fits, data: Doubtful) -> np.ndarray:
-    """Fits (m,) of a half of the exposure of the pixels `rows`, `counts` (m, n_channels)."""
-    known = fits["GAIN"][rows], fits["OFFSET"][rows]
-    starts = find_starts(counts, *known, data.table, data.shape, data.options.search)
-    half = replace(data.options, min_counts=data.options.min_counts // 2)
-    known = fits["DETNUM"][rows], *starts, data.templates, half
-    return fit_joint(counts, *known, added_up=False)[0]
+        _look_far_at_last(rows[near], elsewhere, fits, found, data)
 
 
 def _in_doubt(fits: np.ndarray, found: Deviations, templates: Templates) -> np.ndarray:
@@ -292,26 +221,55 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful, filters: Filters):
         of_pixels.append(seeds)
         if not seeds or seeds[0][0] < inside + FAR_PREFERENCE:
             continue
-        again, after = _fit_far(row, seeds[:1], fits, data)
-        if again is not None and not after > found.block_misfit[row].sum() - LEAST_GAIN:
+        seed, after, _ = _best_far(row, seeds[:1], data)
+        if seed is not None and not after > found.block_misfit[row].sum() - LEAST_GAIN:
             far[k] = True
-            fits[row] = again
+            _take_far(row, seed, fits, data)
     return far, of_pixels
 
 
-def _fit_far(row: int, seeds, fits, data: Doubtful) -> tuple[np.ndarray | None, float]:
-    """The best fit of a pixel from `seeds` far off, at a limit, and its deviance beyond chance.
+def _look_far_at_last(rows, far_seeds, fits, found: Deviations, data: Doubtful) -> None:
+    """Try the `far_seeds` of those of the pixels `rows` (m,) that nothing else was found wrong in.
 
-    Infinite without a valid fit.
+    Where lines stand at the wrong places by chance, a seed far off may collect less than the best
+    one within the search window: only the fits tell. What is brighter or fainter than in the camera
+    counts too: a relation finds room for misplaced lines there.
     """
-    best, least, at = None, np.inf, slice(row, row + 1)
+    silent = (fits["STATUS"][rows] == 0) & (fits["BLOCKS_OUT"][rows] == 0)
+    cost = found.block_misfit[rows].sum(axis=1)
+    cost += unlikeness(found.value[rows], data.templates.population_scale)
+    dispersion = _worst_dispersion(rows, found, data.templates)
+    for k in np.flatnonzero(silent & (cost > FAR_GAIN * dispersion)):
+        seed, misfit, unlike = _best_far(rows[k], far_seeds[k], data)
+        if misfit + unlike < cost[k] - FAR_GAIN * dispersion[k]:
+            _take_far(rows[k], seed, fits, data)
+
+
+def _worst_dispersion(rows, found: Deviations, templates: Templates) -> np.ndarray:
+    """Typical deviance per channel of the pixels `rows` (m,), in the block where it is largest."""
+    measured = found.block_counts[rows], found.block_variance[rows]
+    return worst_dispersion(templates.misfit, *measured)
+
+
+def _best_far(row: int, seeds, data: Doubtful):
+    """The seed far off that leads to the best fit of a pixel; its deviance, and its unlikeness.
+
+    As `try_fit` gives them; None and infinite without a valid fit.
+    """
+    best, least, its = None, np.inf, np.inf
     for _, seed in seeds:
-        again, found = data.fit(at, fits["DETNUM"][at], *np.array(seed)[:, None], data.templates)
-        misfit = found.block_misfit.sum()
-        if has_valid_fit(again["STATUS"])[0] and misfit < least:
-            best, least = again[0], misfit
-            best["STATUS"] |= int(EnergyStatus.AT_LIMIT)
-    return best, least
+        misfit, unlike = try_fit(data.counts[row], *seed, data.templates, data.options)
+        if misfit < least:
+            best, least, its = seed, misfit, unlike
+    return best, least, its
+
+
+def _take_far(row: int, seed, fits, data: Doubtful) -> None:
+    """Give a pixel the relation far off that a seed leads to, at a limit."""
+    at = slice(row, row + 1)
+    again, _ = data.fit(at, fits["DETNUM"][at], *np.array(seed)[:, None], data.templates)
+    again["STATUS"] |= int(EnergyStatus.AT_LIMIT)
+    fits[at] = again
 
 
 def _leave_blocks_out(
@@ -320,10 +278,11 @@ def _leave_blocks_out(
     """Fit the pixels `rows` (m,) again without each block, and keep what is clearly better.
 
     Where a relation far off, from the `far_seeds` of each pixel, explains all blocks far better
-    than this one the others, no block is wrong.
+    than this one the others, no block is wrong; where it does so about as well, it cannot be told.
     """
     n_blocks = len(data.templates.limits)
-    alternatives = [_without(block, rows, fits, data, filters) for block in range(n_blocks)]
+    starts = [_starts_without(block, rows, data, filters) for block in range(n_blocks)]
+    alternatives = [_without(b, rows, starts[b], fits, data) for b in range(n_blocks)]
     lowered = np.column_stack(
         [
             _lowered(b, rows, fits, found, found_again)
@@ -332,12 +291,11 @@ def _leave_blocks_out(
     )
     contradicts, foreign = _contradicts(found, data.templates), _foreign(found, data.templates)
     balances = [
-        balance_without(b, data.counts[rows], *one, data.templates)
+        _balance_without(b, data.counts[rows], *one, data.templates)
         for b, one in enumerate(alternatives)
     ]
     lacking, surplus = (np.column_stack(parts) for parts in zip(*balances, strict=True))
-    measured = found.block_counts[rows], found.block_variance[rows]
-    dispersion = worst_dispersion(data.templates.misfit, *measured)
+    dispersion = _worst_dispersion(rows, found, data.templates)
     lowered = np.minimum(lowered, MOST_GAIN) / dispersion[:, None]
     told, bent = contradicts | foreign.any(axis=1), _bends(fits, data.templates)
     gains = lowered + foreign[rows] - lacking**2
@@ -353,12 +311,17 @@ def _leave_blocks_out(
             taken, other, data.options.energies_keV
         )
         if enough and clear and surplus[k, best] > LEAST_SURPLUS:
-            elsewhere, misfit = _fit_far(row, far_seeds[k], fits, data)
-            if misfit < alternatives[best][1].block_misfit[k].sum() - FAR_GAIN:
-                fits[row] = elsewhere
-                continue
-            fits[row] = taken[0]
-            fits["BLOCKS_OUT"][row] = 1 << best
+            seed, misfit, _ = _best_far(row, far_seeds[k], data)
+            better = alternatives[best][1].block_misfit[k].sum() - misfit
+            if better > FAR_GAIN_OVER_MENDED:
+                _take_far(row, seed, fits, data)
+            elif better > -CLEARLY:
+                fits["STATUS"][row] |= int(EnergyStatus.LINE_MISSING)
+            else:
+                at = slice(row, row + 1)
+                known = starts[best][k : k + 1], fits, data
+                fits[at] = _without(best, at, *known, seconds=True)[0]
+                fits["BLOCKS_OUT"][row] = 1 << best
         elif (enough and (told[row] or dispersion[k] < EXACT)) or (
             contradicts[row] and (np.nanmax(lowered[k]) > LEAST_TENSION or bent[row])
         ):
@@ -367,13 +330,17 @@ def _leave_blocks_out(
             fits["STATUS"][row] |= int(EnergyStatus.POOR_FIT)
 
 
-def _without(block: int, rows, fits, data: Doubtful, filters: Filters):
-    """Fits (m,) of the pixels without a block, from seeds that do not know it."""
+def _starts_without(block: int, rows, data: Doubtful, filters: Filters) -> np.ndarray:
+    """Gain and offset (m, 2) near which fits of pixels start, from seeds that ignore a block."""
     others = filters_without(filters, block)
     known = zip(data.counts[rows], data.gain[rows], data.offset[rows], strict=True)
-    starts = [find_start(*pixel, others, data.options.search) for pixel in known]
+    return np.array([find_start(*pixel, others, data.options.search) for pixel in known])
+
+
+def _without(block: int, rows, starts, fits, data: Doubtful, seconds: bool = False):
+    """Fits (m,) of the pixels `rows` without a block from `starts` (m, 2), and `Deviations`."""
     templates = without_block(data.templates, block)
-    return data.fit(rows, fits["DETNUM"][rows], *np.array(starts).T, templates)
+    return data.fit(rows, fits["DETNUM"][rows], *starts.T, templates, seconds=seconds)
 
 
 def _lowered(block: int, rows, fits, found: Deviations, found_again: Deviations) -> np.ndarray:
@@ -392,3 +359,35 @@ def _is_mended(block: int, again, found_again: Deviations, templates: Templates)
     with np.errstate(invalid="ignore"):
         steady = ~_bends(again, others) & ~(np.abs(shift / error) > MENDED_TENSION).any(axis=1)
     return (again["STATUS"] == 0) & ~_contradicts(found_again, others) & ~foreign & steady
+
+
+def _balance_without(
+    block: int, counts: np.ndarray, fits: np.ndarray, found: Deviations, templates: Templates
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a block that was left out lacks, and what it has in excess, in sigma: two (n,).
+
+    What spoils a block adds counts; where it was another block that was wrong, lines are missing;
+    and where the lines of the block only stand elsewhere, it has as many as it should.
+
+    Parameters
+    ----------
+    block : int
+    counts : (n, n_channels) int
+    fits, found
+        Of these pixels without the block, as `fit_joint` returns them.
+    templates : Templates
+        Of all blocks.
+    """
+    n_free = N_SHARED + templates.population_scale.size - N_OF_SHAPE
+    work = make_workspace(counts.shape[1], templates)
+    lacking, surplus = np.zeros((2, len(counts)))
+    for k in np.flatnonzero(has_valid_fit(fits["STATUS"])):
+        gain, offset = fits["GAIN"][k], fits["OFFSET"][k]
+        theta = np.ones(n_free)
+        theta[:2] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
+        theta[RESOLUTION] = np.log(fits["FWHM_60"][k] / templates.fwhm_60)
+        theta[TAIL] = fits["TAIL"][k]
+        scale = float(np.median(found.normalisation[k]))
+        pixel = np.ascontiguousarray(counts[k], np.int32)
+        lacking[k], surplus[k] = balance_of_block(pixel, theta, block, scale, templates, work)
+    return lacking, surplus

@@ -14,11 +14,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import t
 
-from pixelcal.energy.fit.checks.consistency import Consistency, balance_of_block
+from pixelcal.energy.fit.checks.consistency import (
+    CHECKED_ALL,
+    CHECKED_BLOCKS,
+    NOT_CHECKED,
+    Consistency,
+)
 from pixelcal.energy.fit.checks.missing_lines import is_missing
 from pixelcal.energy.fit.checks.residuals import empty_residuals
 from pixelcal.energy.fit.columns import CHANGE_KEV, SECOND_COLUMNS, empty_fits
-from pixelcal.energy.fit.likelihood import PixelFit, fit_pixel
+from pixelcal.energy.fit.likelihood import MAX_ITERATIONS, PixelFit, fit_pixel
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
     N_SHARED,
@@ -26,7 +31,6 @@ from pixelcal.energy.fit.model import (
     PIVOT_LOW,
     RESOLUTION,
     TAIL,
-    make_workspace,
 )
 from pixelcal.energy.response.misfit import Misfit, dispersion
 from pixelcal.energy.response.population import N_OF_SHAPE, STUDENT_T_DOF
@@ -38,6 +42,9 @@ from pixelcal.status import EnergyStatus, has_valid_fit
 CHANGE_PVALUE = 1e-5
 """A pixel changes within the exposure where its halves differ by `CHANGE_KEV`, and by chance so
 rarely: one false flag in 100 000 pixels, and none for a drift that does not matter."""
+
+TRIED_STEPS = 30
+"""A fit from a seed far off that takes more steps goes nowhere; one near its minimum takes 10."""
 
 LEAST_OF_COUNTS = 0.01
 """Where the counts bring less of what is known of a width, they cannot tell it."""
@@ -129,6 +136,7 @@ def fit_joint(
     *,
     nearby: np.ndarray | None = None,
     added_up: bool = True,
+    seconds: bool = True,
 ) -> tuple[np.ndarray, Deviations]:
     """Fit gain and offset of many pixels, each from a start that is near.
 
@@ -149,6 +157,8 @@ def fit_joint(
         `Deviations.nearby` of fits that were near: they start there. NaN of those without one.
     added_up : bool
         Whether residuals are wanted.
+    seconds : bool
+        Whether a second gain is looked for in pixels that are checked, which is dear in bad fits.
 
     Returns
     -------
@@ -160,7 +170,10 @@ def fit_joint(
     n_channels = np.shape(counts)[-1] if added_up else 0
     found = _nothing_found(len(counts), templates, n_channels)
     start = np.asarray(gain, float), np.asarray(offset, float), nearby
-    results = _results(counts, first_half, *start, templates, options, (checked, added_up))
+    level = CHECKED_ALL if seconds else CHECKED_BLOCKS
+    level = level if checked or first_half is not None else NOT_CHECKED
+    wanted = level, added_up, MAX_ITERATIONS
+    results = _results(counts, first_half, *start, templates, options, wanted)
     fits["STATUS"] = [result.status for result in results]
     fits["COUNTS"] = [result.used for result in results]
     fits["NITER"] = [result.iterations for result in results]
@@ -173,12 +186,36 @@ def fit_joint(
     return fits, found
 
 
+def try_fit(
+    counts: np.ndarray, gain: float, offset: float, templates: Templates, options: JointOptions
+) -> tuple[float, float]:
+    """Deviance of a pixel beyond its expectation, fitted from a relation that may lead nowhere.
+
+    Nothing is checked, and after `TRIED_STEPS` it is given up: both are dear in fits that are
+    wrong. Second is how unlike the camera the pixel is then, as `unlikeness`. NaN where there is no
+    fit. Parameters as in `fit_joint`, of one pixel.
+    """
+    wanted = NOT_CHECKED, False, TRIED_STEPS
+    start = np.array([gain]), np.array([offset]), None
+    (result,) = _results(counts[None], None, *start, templates, options, wanted)
+    if not has_valid_fit(result.status):
+        return np.nan, np.nan
+    deviance, expected = result.goodness[:, :2].T
+    unlike = unlikeness(result.deviations[0], templates.population_scale)
+    return float((deviance - expected).sum()), float(unlike)
+
+
+def unlikeness(value: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """-2 ln of the population prior of deviations (..., k) over that at 0, for its scales (k,)."""
+    squares = (value / scale) ** 2
+    return (STUDENT_T_DOF + 1.0) * np.log1p(squares / STUDENT_T_DOF).sum(axis=-1)
+
+
 def _results(
     counts, first_half, gain, offset, nearby, templates: Templates, options: JointOptions, wanted
 ) -> list[PixelFit]:
-    """The fit of each pixel; `wanted` says whether they are checked, and have residuals."""
+    """The fit of each pixel, which is `wanted` as `fit_pixel` takes it."""
     moments, no_half = moment_table(), np.empty(0, np.int32)
-    checked, added_up = wanted
     if nearby is None:
         nearby = np.full((len(counts), len(templates.population_scale)), np.nan)
     results = []
@@ -192,8 +229,7 @@ def _results(
             templates,
             moments,
             float(options.min_counts),
-            checked or first_half is not None,
-            added_up,
+            wanted,
         )
         results.append(PixelFit(*result))
     return results
@@ -350,35 +386,3 @@ def chance_of(difference: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     a, b = difference.T
     (aa, ab), (_, bb) = np.moveaxis(covariance, 0, -1)
     return np.exp(-0.5 * (bb * a**2 - 2.0 * ab * a * b + aa * b**2) / (aa * bb - ab**2))
-
-
-def balance_without(
-    block: int, counts: np.ndarray, fits: np.ndarray, found: Deviations, templates: Templates
-) -> tuple[np.ndarray, np.ndarray]:
-    """What a block that was left out lacks, and what it has in excess, in sigma: two (n,).
-
-    What spoils a block adds counts; where it was another block that was wrong, lines are missing;
-    and where the lines of the block only stand elsewhere, it has as many as it should.
-
-    Parameters
-    ----------
-    block : int
-    counts : (n, n_channels) int
-    fits, found
-        Of these pixels without the block, as `fit_joint` returns them.
-    templates : Templates
-        Of all blocks.
-    """
-    n_free = N_SHARED + templates.population_scale.size - N_OF_SHAPE
-    work = make_workspace(counts.shape[1], templates)
-    lacking, surplus = np.zeros((2, len(counts)))
-    for k in np.flatnonzero(has_valid_fit(fits["STATUS"])):
-        gain, offset = fits["GAIN"][k], fits["OFFSET"][k]
-        theta = np.ones(n_free)
-        theta[:2] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
-        theta[RESOLUTION] = np.log(fits["FWHM_60"][k] / templates.fwhm_60)
-        theta[TAIL] = fits["TAIL"][k]
-        scale = float(np.median(found.normalisation[k]))
-        pixel = np.ascontiguousarray(counts[k], np.int32)
-        lacking[k], surplus[k] = balance_of_block(pixel, theta, block, scale, templates, work)
-    return lacking, surplus

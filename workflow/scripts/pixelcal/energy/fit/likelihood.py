@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.fit.checks.consistency import check_pixel, not_checked
+from pixelcal.energy.fit.checks.consistency import CHECKED_BLOCKS, check_pixel, not_checked
 from pixelcal.energy.fit.checks.goodness import fill_goodness
 from pixelcal.energy.fit.checks.residuals import binned_residuals, empty_residuals
 from pixelcal.energy.fit.checks.threshold import lowest_after_fit, lowest_believed
@@ -137,20 +137,18 @@ _NOT_CONVERGED = int(EnergyStatus.NOT_CONVERGED)
 
 
 @njit
-def fit_pixel(
-    counts, first_half, gain, offset, nearby, templates, moments, min_counts, checked, added_up
-):
+def fit_pixel(counts, first_half, gain, offset, nearby, templates, moments, min_counts, wanted):
     """Fit one pixel: the fields of `PixelFit`, as a plain tuple.
 
-    `first_half` are the counts of the first half, (0,) where they are not known; `nearby` the other
-    parameters (n_free - 2,) of an earlier fit, with normalisations for a `scale` of 1, or NaN.
-    `checked` says whether the consistency is checked, `added_up` whether there are residuals.
+    `first_half`: counts of the first half, or (0,); `nearby`: the other parameters (n_free - 2,) of
+    an earlier fit, with normalisations for a `scale` of 1, or NaN; `wanted`: how much is checked,
+    as `CHECKED_BLOCKS`, whether there are residuals, and the most steps.
     """
+    checked, added_up, most_steps = wanted
     n_fitted = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
-    theta = np.ones(n_fitted)
+    theta, covariance = np.ones(n_fitted), np.full((n_fitted, n_fitted), np.nan)
     theta[0], theta[1] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
     theta[RESOLUTION] = 0.0
-    covariance = np.full((n_fitted, n_fitted), np.nan)
     goodness = np.zeros((templates.limits.shape[0], 4))
     first, last = choose_channels(theta, templates, counts.shape[0])
     work = make_workspace(counts.shape[0], templates)
@@ -169,14 +167,15 @@ def fit_pixel(
         expected = expected_total(first, last, theta, templates, work)
     spectrum = Spectrum(counts, first, last, used / expected, lowest)
     _start_nearby(theta, nearby, spectrum.scale, templates)
-    converged, iterations, mu = _minimise(spectrum, theta, templates, work, covariance)
+    known = theta, templates, work, covariance, most_steps
+    converged, iterations, mu = _minimise(spectrum, *known)
     if converged:
         # Where the lines are now, the lowest block may begin below the threshold.
         lowest = lowest_after_fit(spectrum, templates, work)
         if lowest > 0:
             spectrum = Spectrum(counts, first, last, spectrum.scale, lowest)
             _choose_again(spectrum, theta, templates)
-            converged, more, mu = _minimise(spectrum, theta, templates, work, covariance)
+            converged, more, mu = _minimise(spectrum, *known)
             iterations += more
     used, n_channels = _counts_in(counts, first, last)
     status = 0 if converged and covariance[0, 0] > 0.0 else _NOT_CONVERGED
@@ -191,7 +190,8 @@ def fit_pixel(
     point = theta, covariance, spectrum.scale
     if status == 0 and checked:
         # The work holds the model one step before the end: what that leaves is of second order.
-        consistency = check_pixel(counts, first_half, first, last, *point, templates, work)
+        how = *point, templates, work, checked > CHECKED_BLOCKS
+        consistency = check_pixel(counts, first_half, first, last, *how)
     fit = status, used, iterations, *point, goodness, n_channels, found, spectrum.lowest
     return *fit, consistency, residuals, expected_counts
 
@@ -315,7 +315,7 @@ def _newton_system(spectrum, theta, templates, work, here, lowest, highest):
 
 
 @njit
-def _minimise(spectrum, theta, templates, work, covariance):
+def _minimise(spectrum, theta, templates, work, covariance, most_steps):
     """Newton's method from `theta`, in place; the covariance where it ends.
 
     Chooses the channels of `spectrum` again as the relation moves. Returns (converged, iterations,
@@ -328,7 +328,7 @@ def _minimise(spectrum, theta, templates, work, covariance):
     chosen_low, chosen_high, settled = theta[0], theta[1], False
     value = likelihood(spectrum, theta, templates, 1.0, work, here)
     damping, in_work, choices = 0.0, True, 0
-    for iteration in range(1, MAX_ITERATIONS + 1):
+    for iteration in range(1, most_steps + 1):
         downhill, factor = _newton_system(spectrum, theta, templates, work, here, lowest, highest)
         step = solve(factor, downhill)
         distance = 0.5 * dot(step, downhill)
@@ -374,7 +374,7 @@ def _minimise(spectrum, theta, templates, work, covariance):
             here, there = there, here
         elif damping > 1e9:
             return False, iteration, here.mu
-    return False, MAX_ITERATIONS, here.mu
+    return False, most_steps, here.mu
 
 
 @njit

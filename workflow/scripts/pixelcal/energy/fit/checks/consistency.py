@@ -41,6 +41,9 @@ from pixelcal.energy.response.population import N_OF_SHAPE
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import cholesky, copy_into, inverse, is_positive, quadratic_form
 
+NOT_CHECKED, CHECKED_BLOCKS, CHECKED_ALL = 0, 1, 2
+"""How much of the consistency is checked: nothing, halves and blocks, a second gain too."""
+
 WINDOWS = (6, 14, 24)
 """Widths of the windows in channels: a narrow line, one as at 60 keV, a small block."""
 
@@ -105,7 +108,9 @@ def not_checked(n_blocks):
 
 
 @njit
-def check_pixel(counts, first_half, first, last, theta, covariance, scale, templates, work):
+def check_pixel(
+    counts, first_half, first, last, theta, covariance, scale, templates, work, seconds=True
+):
     """The fields of `Consistency` for one fitted pixel, as a plain tuple.
 
     Long because all sums come from one pass over the blocks.
@@ -123,6 +128,8 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
     templates : Templates
     work : Workspace
         Holds the model of all blocks at the maximum, each in the rows of its channels.
+    seconds : bool
+        Whether counts at another gain are looked for.
     """
     n_free, n_blocks = theta.shape[0], templates.limits.shape[0]
     has_halves = first_half.shape[0] > 0
@@ -162,8 +169,9 @@ def check_pixel(counts, first_half, first, last, theta, covariance, scale, templ
     second = NOT_LOOKED_FOR
     if has_halves and 0.0 < fraction < 1.0:
         _drift(information, score, fraction, drift, drift_covariance)
-        halves = counts, first_half, fraction, score, information
-        second = find_second_state(halves, first, last, theta, expected, scale, templates, work)
+        if seconds:
+            halves = counts, first_half, fraction, score, information
+            second = find_second_state(halves, first, last, theta, expected, scale, templates, work)
     bend, bend_err = np.nan, np.nan
     left = bend_information - quadratic_form(expected, bend_by)
     if left > LEAST_LEFT * bend_information:
