@@ -31,8 +31,8 @@ from pixelcal.status import has_valid_fit
 SECOND_FRACTION, SECOND_RANGE = 0.01, 10.0
 HEALTHY_SECONDS = 1.6
 """A pixel in a hundred is taken to have a second gain, of any significance up to this; of the
-others a part of `HEALTHY_SECONDS` exp(-z^2 / 2) exceeds z by chance, 4 in 10 000 at 4.1 (7 were
-counted in eight cameras drawn later)."""
+others a part of `HEALTHY_SECONDS` exp(-z^2 / 2) exceeds z by chance, 4 in 10 000 at 4.1 (as many
+were counted in 27 cameras of 3, 10 and 30 ks)."""
 
 FORGOTTEN_KEV = 10.0
 """So far from a block of lines, channels that are not linear displace an energy independently."""
