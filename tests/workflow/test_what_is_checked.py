@@ -20,7 +20,6 @@ from pixelcal.energy.events import clock, good_times, intervals, losses, order, 
 from pixelcal.energy.fit import (
     block_agreement,
     camera_prior,
-    doubts,
     joint,
     learning,
     model,
@@ -29,6 +28,9 @@ from pixelcal.energy.fit import (
 )
 from pixelcal.energy.fit import columns as fit_columns
 from pixelcal.energy.fit.checks import consistency, missing_lines
+from pixelcal.energy.fit.second_look import doubts
+from pixelcal.energy.fit.second_look import halves as fit_halves
+from pixelcal.energy.fit.second_look import widths as fit_widths
 from pixelcal.energy.history import relation_checks
 from pixelcal.energy.report import verdict
 from pixelcal.energy.response import energy_scale, scale_tests, tables
@@ -106,7 +108,7 @@ SAID = {
         f"0 in more than {per_cent(losses.MOST_ZERO)}: it counts from 0",
     ],
     "Within the exposure": [
-        f"p below {pixels.DOUBT_HALVES} | the halves",
+        f"p below {fit_halves.DOUBT_HALVES} | the halves",
         f"more than {joint.CHANGE_KEV} keV at {pivot_keV(model.PIVOT_LOW)} or"
         f" {pivot_keV(model.PIVOT_HIGH)} keV, and p is below {scientific(joint.CHANGE_PVALUE)}",
         f"factor of {outliers.RATE_RATIO} and by {outliers.THRESHOLD_SIGMA:g} robust",
@@ -118,7 +120,7 @@ SAID = {
     ],
     "Width": [
         f"a factor of {outliers.WIDTH_RATIO}, and by {outliers.WIDTH_SIGMA} robust",
-        f"larger than 1 by {pixels.DOUBT_WIDTH_SIGMA} standard errors",
+        f"larger than 1 by {fit_widths.DOUBT_WIDTH_SIGMA} standard errors",
         "limit, {:.2f} or {:.2f}".format(*map(math.exp, model.LOG_RESOLUTION_LIMITS)),
         f"less than {per_cent(outliers.WIDTH_RATIO - 1)}, or by less than {outliers.WIDTH_SIGMA}",
         f"fewer than {outliers.MIN_PIXELS} pixels",

@@ -135,6 +135,11 @@ def empty_fits(detnum: np.ndarray) -> np.ndarray:
     return rows
 
 
+def is_mended(fits) -> np.ndarray:
+    """Pixels (n,) without a block, or with noise in one: not to be fitted as the others are."""
+    return (fits["BLOCKS_OUT"] != 0) | (fits["NOISE"] > 0.0)
+
+
 def has_second_state(rows) -> np.ndarray:
     """Whether some of the counts of pixels are clearly at other gains, (n,) bool."""
     with np.errstate(invalid="ignore"):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pixelcal.energy.fit.columns import is_mended
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import RELATION_COLUMNS
@@ -58,7 +59,7 @@ def leave_blocks_out(
         rows[name] = np.nan
     valid = has_valid_fit(fits["STATUS"])
     rows["STATUS"] = np.where(valid, 0, fits["STATUS"])[:, None]
-    spoilt = valid & ((fits["BLOCKS_OUT"] != 0) | (fits["NOISE"] > 0.0))
+    spoilt = valid & is_mended(fits)
     rows["STATUS"][spoilt] = int(EnergyStatus.NOT_CONVERGED)
     valid &= ~spoilt
     if n_blocks <= MIN_BLOCKS:
