@@ -120,7 +120,7 @@ def _misfit(data: Doubtful, detnum: np.ndarray) -> np.ndarray:
 
 
 def _check(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
-    """What is fitted again where a fit is in doubt; replaces rows of `fits`, sets bits of STATUS."""
+    """What is fitted again where there is doubt; replaces rows of `fits`, sets bits of STATUS."""
     look_again(fits, found, data)
     compare_halves(fits, data)
     free_widths(fits, data)
