@@ -187,15 +187,20 @@ def fit_joint(
 
 
 def try_fit(
-    counts: np.ndarray, gain: float, offset: float, templates: Templates, options: JointOptions
+    counts: np.ndarray,
+    gain: float,
+    offset: float,
+    templates: Templates,
+    options: JointOptions,
+    most_steps: int = TRIED_STEPS,
 ) -> tuple[float, float]:
     """Deviance of a pixel beyond its expectation, fitted from a relation that may lead nowhere.
 
-    Nothing is checked, and after `TRIED_STEPS` it is given up: both are dear in fits that are
+    Nothing is checked, and after `most_steps` it is given up: both are dear in fits that are
     wrong. Second is how unlike the camera the pixel is then, as `unlikeness`. NaN where there is no
     fit. Parameters as in `fit_joint`, of one pixel.
     """
-    wanted = NOT_CHECKED, False, TRIED_STEPS
+    wanted = NOT_CHECKED, False, most_steps
     start = np.array([gain]), np.array([offset]), None
     (result,) = _results(counts[None], None, *start, templates, options, wanted)
     if not has_valid_fit(result.status):

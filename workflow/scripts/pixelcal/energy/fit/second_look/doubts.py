@@ -17,12 +17,14 @@ import numpy as np
 from pixelcal.energy.fit.checks.consistency import balance_of_block
 from pixelcal.energy.fit.columns import is_bent
 from pixelcal.energy.fit.joint import (
+    TRIED_STEPS,
     Deviations,
     JointOptions,
     fit_joint,
     try_fit,
     unlikeness,
 )
+from pixelcal.energy.fit.likelihood import MAX_ITERATIONS
 from pixelcal.energy.fit.model import (
     N_SHARED,
     PIVOT_HIGH,
@@ -221,7 +223,7 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful, filters: Filters):
         of_pixels.append(seeds)
         if not seeds or seeds[0][0] < inside + FAR_PREFERENCE:
             continue
-        seed, after, _ = _best_far(row, seeds[:1], data)
+        seed, after, _ = _best_far(row, seeds[:1], data, MAX_ITERATIONS)
         if seed is not None and not after > found.block_misfit[row].sum() - LEAST_GAIN:
             far[k] = True
             _take_far(row, seed, fits, data)
@@ -229,13 +231,14 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful, filters: Filters):
 
 
 def _look_far_at_last(rows, far_seeds, fits, found: Deviations, data: Doubtful) -> None:
-    """Try the `far_seeds` of those of the pixels `rows` (m,) that nothing else was found wrong in.
+    """Try the `far_seeds` of those of the pixels `rows` (m,) that at most fit poorly by now.
 
     Where lines stand at the wrong places by chance, a seed far off may collect less than the best
     one within the search window: only the fits tell. What is brighter or fainter than in the camera
     counts too: a relation finds room for misplaced lines there.
     """
-    silent = (fits["STATUS"][rows] == 0) & (fits["BLOCKS_OUT"][rows] == 0)
+    at_most_poor = (fits["STATUS"][rows] & ~int(EnergyStatus.POOR_FIT)) == 0
+    silent = at_most_poor & (fits["BLOCKS_OUT"][rows] == 0)
     cost = found.block_misfit[rows].sum(axis=1)
     cost += unlikeness(found.value[rows], data.templates.population_scale)
     dispersion = _worst_dispersion(rows, found, data.templates)
@@ -251,14 +254,14 @@ def _worst_dispersion(rows, found: Deviations, templates: Templates) -> np.ndarr
     return worst_dispersion(templates.misfit, *measured)
 
 
-def _best_far(row: int, seeds, data: Doubtful):
+def _best_far(row: int, seeds, data: Doubtful, most_steps: int = TRIED_STEPS):
     """The seed far off that leads to the best fit of a pixel; its deviance, and its unlikeness.
 
     As `try_fit` gives them; None and infinite without a valid fit.
     """
     best, least, its = None, np.inf, np.inf
     for _, seed in seeds:
-        misfit, unlike = try_fit(data.counts[row], *seed, data.templates, data.options)
+        misfit, unlike = try_fit(data.counts[row], *seed, data.templates, data.options, most_steps)
         if misfit < least:
             best, least, its = seed, misfit, unlike
     return best, least, its
