@@ -67,7 +67,7 @@ def test_noise_leads_no_relation_astray(seconds, per_s, scale_keV):
     """
     rows = fit(noisy_spectra(seconds, per_s, scale_keV, seed=4), seed=5)
     usable = rows["STATUS"] == 0
-    assert usable.mean() > 0.95
+    assert usable.mean() > 0.9
     rows = rows[usable]
     relation = relation_columns(rows)
     for energy in (8.0, 15.0, 60.0):
@@ -98,7 +98,7 @@ def test_nor_does_noise_of_another_law(law):
     expected = cameras.expected_spectrum(*RELATION, seconds) - per_s * seconds * np.diff(above)
     rows = fit(ndtr((CENTRES_KEV - at) / 0.3) * expected, seed=12)
     usable = rows["STATUS"] == 0
-    assert usable.mean() > 0.95
+    assert usable.mean() > 0.9
     rows = rows[usable]
     relation = relation_columns(rows)
     for energy in (8.0, 15.0, 60.0):

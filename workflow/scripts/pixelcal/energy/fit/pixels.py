@@ -13,7 +13,8 @@ from pixelcal.energy.fit.camera_prior import nearer_prior
 from pixelcal.energy.fit.checks.threshold import BELOW_KEV, LOWEST, below_block
 from pixelcal.energy.fit.columns import residual_edges
 from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
-from pixelcal.energy.fit.second_look.doubts import Doubtful, look_again
+from pixelcal.energy.fit.second_look.doubtful import Doubtful
+from pixelcal.energy.fit.second_look.doubts import look_again
 from pixelcal.energy.fit.second_look.halves import compare_halves
 from pixelcal.energy.fit.second_look.noise import fit_noise
 from pixelcal.energy.fit.second_look.widths import free_widths

@@ -10,8 +10,6 @@ none of them is taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from pixelcal.energy.fit.checks.consistency import balance_of_block
@@ -19,8 +17,6 @@ from pixelcal.energy.fit.columns import is_bent
 from pixelcal.energy.fit.joint import (
     TRIED_STEPS,
     Deviations,
-    JointOptions,
-    fit_joint,
     try_fit,
     unlikeness,
 )
@@ -33,6 +29,7 @@ from pixelcal.energy.fit.model import (
     TAIL,
     make_workspace,
 )
+from pixelcal.energy.fit.second_look.doubtful import Doubtful
 from pixelcal.energy.fit.start import (
     Filters,
     filters_without,
@@ -41,9 +38,7 @@ from pixelcal.energy.fit.start import (
     make_far_filters,
     make_filters,
 )
-from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import agree_within_errors
-from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.misfit import worst_dispersion
 from pixelcal.energy.response.population import N_OF_SHAPE
 from pixelcal.energy.response.tables import Templates, without_block
@@ -97,38 +92,6 @@ off that explains all of them."""
 
 FEWEST_BLOCKS = 3
 """Blocks that must be left to say that it was the other one that was wrong."""
-
-
-@dataclass(frozen=True)
-class Doubtful:
-    """What a second look needs.
-
-    Attributes
-    ----------
-    counts, first_half : (n, n_channels) int
-        The second may be None where nothing is looked at again.
-    gain, offset : (n,) float, keV/channel and keV
-        The prior relation.
-    table : LineTable
-    shape : LineShape
-        Learnt.
-    templates : Templates
-    options : JointOptions
-    """
-
-    counts: np.ndarray
-    first_half: np.ndarray
-    gain: np.ndarray
-    offset: np.ndarray
-    table: LineTable
-    shape: LineShape
-    templates: Templates
-    options: JointOptions
-
-    def fit(self, rows, detnum, gain, offset, templates, seconds=True):
-        """Fits and `Deviations` of the pixels `rows` (m,) from the relations (m,)."""
-        known = self.counts[rows], detnum, gain, offset, templates, self.options
-        return fit_joint(*known, self.first_half[rows], added_up=False, seconds=seconds)
 
 
 def look_again(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
@@ -235,17 +198,22 @@ def _look_far_at_last(rows, far_seeds, fits, found: Deviations, data: Doubtful) 
 
     Where lines stand at the wrong places by chance, a seed far off may collect less than the best
     one within the search window: only the fits tell. What is brighter or fainter than in the camera
-    counts too: a relation finds room for misplaced lines there.
+    counts too: a relation finds room for misplaced lines there. Noise finds room for what is left
+    of them: with it, a relation far off that is clearly better makes it uncertain.
     """
     at_most_poor = (fits["STATUS"][rows] & ~int(EnergyStatus.POOR_FIT)) == 0
     silent = at_most_poor & (fits["BLOCKS_OUT"][rows] == 0)
     cost = found.block_misfit[rows].sum(axis=1)
     cost += unlikeness(found.value[rows], data.templates.population_scale)
     dispersion = _worst_dispersion(rows, found, data.templates)
-    for k in np.flatnonzero(silent & (cost > FAR_GAIN * dispersion)):
+    noisy = fits["NOISE"][rows] > 0.0
+    for k in np.flatnonzero(silent & (noisy | (cost > FAR_GAIN * dispersion))):
         seed, misfit, unlike = _best_far(rows[k], far_seeds[k], data)
-        if misfit + unlike < cost[k] - FAR_GAIN * dispersion[k]:
+        better = (cost[k] - misfit - unlike) / dispersion[k]
+        if better > FAR_GAIN:
             _take_far(rows[k], seed, fits, data)
+        elif noisy[k] and better > CLEARLY:
+            fits["STATUS"][rows[k]] |= int(EnergyStatus.LINE_MISSING)
 
 
 def _worst_dispersion(rows, found: Deviations, templates: Templates) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from pixelcal.energy.fit.columns import is_mended
 from pixelcal.energy.fit.joint import chance_of, fit_joint, is_change, larger_of
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
-from pixelcal.energy.fit.second_look.doubts import Doubtful
+from pixelcal.energy.fit.second_look.doubtful import Doubtful
 from pixelcal.energy.fit.start import find_starts
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.status import EnergyStatus, has_valid_fit

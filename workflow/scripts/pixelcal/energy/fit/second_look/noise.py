@@ -20,7 +20,7 @@ import numpy as np
 from pixelcal.energy.fit.checks.threshold import LOWEST, below_block, has_near_threshold
 from pixelcal.energy.fit.joint import Deviations, fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
-from pixelcal.energy.fit.second_look.doubts import Doubtful
+from pixelcal.energy.fit.second_look.doubtful import Doubtful
 from pixelcal.energy.fit.start import filters_without, find_start, make_filters
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.energy.response.line_shape import FWHM_PER_SIGMA

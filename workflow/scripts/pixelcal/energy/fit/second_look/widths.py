@@ -8,7 +8,7 @@ from scipy.stats import norm
 from pixelcal.energy.fit.columns import is_mended
 from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH
-from pixelcal.energy.fit.second_look.doubts import Doubtful
+from pixelcal.energy.fit.second_look.doubtful import Doubtful
 from pixelcal.energy.relation import relation_covariance
 
 DOUBT_WIDTH_SIGMA, DOUBT_WIDTH_RATIO = 1.3, 1.1
