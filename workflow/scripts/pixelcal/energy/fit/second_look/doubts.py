@@ -67,9 +67,10 @@ LEAST_GAIN = 16.0
 that its lines do not explain: 4 sigma."""
 
 FAR_GAIN, FAR_GAIN_OVER_MENDED = 30.0, 40.0
-"""A relation far off is taken where its deviance is lower by so much: `LEAST_GAIN`, and 2 ln(1e3),
-as it is the best of a thousand; instead of one without a block 2 ln(1e5), as noise in a block is a
-hundred times as frequent. By 34 noise made one better in 12 800 fits of a camera with noise."""
+"""A relation far off makes one near uncertain where its deviance is lower by so much: `LEAST_GAIN`,
+and 2 ln(1e3), as it is the best of a thousand. It is taken instead of one without a block by 2
+ln(1e5) more than `LEAST_GAIN`, as noise in a block is a hundred times as frequent. By 34 noise
+made one better in 12 800 fits of a camera with noise."""
 
 MENDED_TENSION = 3.5
 """Blocks that are left must agree better than those of a pixel that nothing was done to."""
@@ -198,8 +199,9 @@ def _look_far_at_last(rows, far_seeds, fits, found: Deviations, data: Doubtful) 
 
     Where lines stand at the wrong places by chance, a seed far off may collect less than the best
     one within the search window: only the fits tell. What is brighter or fainter than in the camera
-    counts too: a relation finds room for misplaced lines there. Noise finds room for what is left
-    of them: with it, a relation far off that is clearly better makes it uncertain.
+    counts too: a relation finds room for misplaced lines there, and noise for what is left of them.
+    No relation is replaced by another here: far off it has other channels, and a healthy pixel in
+    whose own channels chance is large fits better there. Which is right cannot be told.
     """
     at_most_poor = (fits["STATUS"][rows] & ~int(EnergyStatus.POOR_FIT)) == 0
     silent = at_most_poor & (fits["BLOCKS_OUT"][rows] == 0)
@@ -208,11 +210,9 @@ def _look_far_at_last(rows, far_seeds, fits, found: Deviations, data: Doubtful) 
     dispersion = _worst_dispersion(rows, found, data.templates)
     noisy = fits["NOISE"][rows] > 0.0
     for k in np.flatnonzero(silent & (noisy | (cost > FAR_GAIN * dispersion))):
-        seed, misfit, unlike = _best_far(rows[k], far_seeds[k], data)
+        _, misfit, unlike = _best_far(rows[k], far_seeds[k], data)
         better = (cost[k] - misfit - unlike) / dispersion[k]
-        if better > FAR_GAIN:
-            _take_far(rows[k], seed, fits, data)
-        elif noisy[k] and better > CLEARLY:
+        if better > (CLEARLY if noisy[k] else FAR_GAIN):
             fits["STATUS"][rows[k]] |= int(EnergyStatus.LINE_MISSING)
 
 
