@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from astropy.table import Table
 
 from helpers.instruments import N_PIXELS, SETTINGS
 from helpers.paths import LINES, PIXEL_MAP, SCRIPTS
 from pixelcal.energy.fit.columns import empty_fits
+from pixelcal.energy.truth import Truth, truth_table
 from pixelcal.io.tables import table_hdu, write_ecsv, write_fits
 from pixelcal.status import EnergyStatus
 
@@ -30,7 +30,7 @@ def make_fits(n_pixels=N_PIXELS, seed=7, pivot_keV=50.0, sigma_pivot_keV=0.05, s
     Returns
     -------
     rows : (n_pixels,) structured array of FIT_DTYPE
-    truth : gain and offset, (n_pixels,) each
+    truth : Truth
     """
     random = np.random.default_rng(seed)
     gain_true = GAIN * (1 + 0.003 * random.standard_normal(n_pixels))
@@ -65,7 +65,7 @@ def make_fits(n_pixels=N_PIXELS, seed=7, pivot_keV=50.0, sigma_pivot_keV=0.05, s
     rows["PVALUE_CAMERA"] = rows["PVALUE"]
     rows["TAIL"], rows["TAIL_ERR"] = 1.0, 0.1
     rows["NITER"] = 6
-    return rows, (gain_true, offset_true)
+    return rows, Truth(gain_true, offset_true)
 
 
 def silence(rows, detnum, bit: EnergyStatus):
@@ -133,7 +133,7 @@ def write_exposure(folder, exposure, seconds, rows, truth, date=None, with_truth
         write_fits(path, [table_hdu(part, "FIT")])
     if with_truth:
         paths["truth"] = folder / "truth.ecsv"
-        write_ecsv(paths["truth"], Table([detnum, *truth], names=("DETNUM", "GAIN", "OFFSET")))
+        write_ecsv(paths["truth"], truth_table(detnum, truth[:2]))
     given = {name: paths[name] for name in ("chunks", "spectra")}
     nominal = {"gain_keV": GAIN, "offset_keV": OFFSET}
     run_script(

@@ -11,6 +11,7 @@ from pixelcal.energy.relation import curve_of, energy_error
 from pixelcal.energy.relation_table import Relation
 from pixelcal.energy.results.curves import nearest_lines, straightened, with_curve
 from pixelcal.energy.results.validation import validate
+from pixelcal.energy.truth import Truth
 
 ENDS = (8.0, 87.0)
 CURVE = Curve(0.12, -0.2, ENDS)
@@ -58,8 +59,8 @@ def test_errors_of_energies_are_those_of_the_curve():
     error = energy_error(AT_KEV, 0.15, 1.0, 0.15, 1.0, curve_of(rows))
     expected = [brentq(lambda e, s=s: e - CURVE.added(e) - s, s - 3, s + 3) - s for s in AT_KEV]
     assert error == pytest.approx(expected, abs=1e-8)
-    truth = np.array([0.15]), np.array([1.0])
-    numbers = validate(rows, truth, truth, requirement=REQUIREMENT)["energies"]
+    truth = Truth(np.array([0.15]), np.array([1.0]))
+    numbers = validate(rows, truth[:2], truth, requirement=REQUIREMENT)["energies"]
     assert [numbers[f"{e:g}"]["bias_keV"] for e in AT_KEV] == pytest.approx(expected, abs=1e-8)
 
 

@@ -28,11 +28,7 @@ from pixelcal.energy.results.adequacy_files import residual_hdus
 from pixelcal.energy.results.curves import curve_of_pixels, nearest_lines, with_curve
 from pixelcal.energy.results.lineage import check_chunks, check_spectra
 from pixelcal.energy.results.mission_file import mission_hdus, previous_relation
-from pixelcal.energy.results.systematics import (
-    systematics_of,
-    with_second_states,
-    with_systematics,
-)
+from pixelcal.energy.results.systematics import systematics_of, with_systematics
 from pixelcal.instrument import instrument_of
 from pixelcal.io.merge import merge_chunks, read_bad_pixels, refuse_all_bad
 from pixelcal.io.tables import has_extension, read_columns, table_hdu, write_fits
@@ -76,8 +72,7 @@ with running(snakemake):
     kinds = kinds_of(spectra) if "KIND" in spectra.colnames else None
     systematics = curve = None
     if given.get("response"):
-        systematics = systematics_of(given.response, kinds_of(spectra), table, instrument)
-        systematics = with_second_states(systematics, rows)
+        systematics = systematics_of(given.response, rows, kinds_of(spectra), table, instrument)
         curve = curve_of_pixels(given.response, kinds_of(spectra), table)
     full = with_systematics(rows, systematics, instrument.requirement)
     full, ends = with_curve(full, curve)

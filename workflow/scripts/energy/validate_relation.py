@@ -18,7 +18,7 @@ from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.response.line_shape import expected_shape
 from pixelcal.energy.results.adequacy_files import MODULE_EXTENSION, adequacy_numbers
-from pixelcal.energy.results.systematics import systematics_of, with_second_states
+from pixelcal.energy.results.systematics import systematics_of
 from pixelcal.energy.results.validation import validate
 from pixelcal.energy.truth import read_truth
 from pixelcal.instrument import instrument_of
@@ -35,8 +35,8 @@ with running(snakemake):
     table = read_line_table(given.lines) if given.get("lines") else None
     systematics = None
     if given.get("response"):
-        systematics = systematics_of(given.response, kinds_of(relation), table, instrument)
-        systematics = with_second_states(systematics, relation)
+        kinds = kinds_of(relation)
+        systematics = systematics_of(given.response, relation, kinds, table, instrument)
     numbers = validate(
         relation,
         prior,

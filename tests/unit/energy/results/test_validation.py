@@ -96,7 +96,7 @@ def test_the_requirement_changes_after_80_kev():
 
 def test_who_counts_and_who_does_not():
     rows, truth = make_fits(1000, seed=15)
-    rows["GAIN"], rows["OFFSET"] = truth
+    rows["GAIN"], rows["OFFSET"] = truth.gain, truth.offset
     silence(rows, np.arange(100), EnergyStatus.MASKED)
     silence(rows, np.arange(100, 130), EnergyStatus.TOO_FEW_COUNTS)
     silence(rows, np.arange(120, 190), EnergyStatus.NOT_CONVERGED)

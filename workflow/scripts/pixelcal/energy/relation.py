@@ -62,6 +62,12 @@ def relation_covariance(rows) -> np.ndarray:
     return np.moveaxis(covariance, 2, 0)
 
 
+def put_covariance(rows: np.ndarray, at: np.ndarray, covariance: np.ndarray) -> None:
+    """Put covariances (m, 2, 2) of gain and offset in the columns of some rows `at` (m,)."""
+    rows["GAIN_ERR"][at], rows["OFFSET_ERR"][at] = np.sqrt(np.diagonal(covariance, 0, 1, 2)).T
+    rows["GAIN_OFFSET_COV"][at] = covariance[:, 0, 1]
+
+
 def energy_sigma(energy_keV, gain, offset, gain_err, offset_err, gain_offset_cov):
     """Standard deviation (keV) of the energy at `energy_keV` from the full covariance.
 

@@ -14,7 +14,6 @@ from pixelcal.energy.requirement import (
     predicted_pass_fraction,
     requirement_keV,
 )
-from pixelcal.energy.truth import Truth
 from pixelcal.plotting import plots
 from pixelcal.plotting.colours import OKABE_ITO
 from pixelcal.status import EnergyStatus
@@ -37,7 +36,7 @@ def pass_fractions(data: FigureData, energies_keV) -> tuple[np.ndarray, np.ndarr
     predicted = np.array(list(map(predicted_pass_fraction, sigma, limits)))
     if data.truth is None:
         return np.full(len(energies), np.nan), predicted
-    error = Truth(*data.truth).error(energies[:, None], *data.relation[:2], data.curve)[:, wanted]
+    error = data.truth.error(energies[:, None], *data.relation[:2], data.curve)[:, wanted]
     return np.array(list(map(pass_fraction, error, limits))), predicted
 
 
@@ -94,7 +93,7 @@ def energy_error_figure(data: FigureData):
     sigma = energy_sigma(energies[:, None], *data.relation)
     error = None
     if has_truth:
-        error = Truth(*data.truth).error(energies[:, None], *data.relation[:2], data.curve)
+        error = data.truth.error(energies[:, None], *data.relation[:2], data.curve)
         good = np.asarray(data.rows["STATUS"]) == 0
         with np.errstate(invalid="ignore", divide="ignore"):
             _draw_pulls(panels[2], (error / sigma)[:, good], data)

@@ -54,7 +54,7 @@ class FigureData:
     rows : table or structured array of n rows
         Columns of a relation.
     prior : gain (keV/channel) and offset (keV) known before, (n,) each
-    truth : Truth, or gain and offset as injected, (n,) each, or None
+    truth : Truth, or None
     positions : PixelPositions
     title : str
         Camera and exposure.
@@ -65,7 +65,7 @@ class FigureData:
 
     rows: Mapping
     prior: tuple[np.ndarray, np.ndarray]
-    truth: tuple[np.ndarray, np.ndarray] | None
+    truth: Truth | None
     positions: PixelPositions
     title: str
     method: str
@@ -115,7 +115,7 @@ def camera_figure(data: FigureData):
         ("Resolution (FWHM) at 60 keV", "keV", data.column("FWHM_60"), False),
     ]
     if data.truth is not None:
-        error = Truth(*data.truth).error(energies[0], gain, offset, data.curve)
+        error = data.truth.error(energies[0], gain, offset, data.curve)
         maps[3] = (f"Error against truth at {energies[0]:g} keV", "keV", error, True)
     for axes, (label, unit, values, signed) in zip(panels, maps, strict=False):
         plots.camera_map(figure, axes, values, data.positions, label, unit, signed)

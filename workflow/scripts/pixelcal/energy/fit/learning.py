@@ -25,7 +25,7 @@ from pixelcal.energy.fit.block_agreement import (
     systematic_covariance,
 )
 from pixelcal.energy.fit.camera_prior import nearer_prior
-from pixelcal.energy.fit.checks.threshold import LOWEST, below_block
+from pixelcal.energy.fit.checks.threshold import LOWEST, has_spoilt_edge
 from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
 from pixelcal.energy.fit.start import find_starts
 from pixelcal.energy.lines import LineTable
@@ -357,9 +357,8 @@ def _spoilt_below(counts, fits, found: Deviations, templates: Templates, good) -
     A threshold takes counts that no test of a single pixel misses. None where they are half of the
     `good` ones (n,), or more: it is the camera then.
     """
-    level = found.normalisation[:, LOWEST]
-    lacking, noisy = below_block(counts, fits["GAIN"], fits["OFFSET"], level, templates)
-    spoilt = lacking | noisy | (fits["LOWEST_CHANNEL"] > 0)
+    known = (fits[name] for name in ("GAIN", "OFFSET", "LOWEST_CHANNEL"))
+    spoilt = has_spoilt_edge(counts, *known, found.normalisation[:, LOWEST], templates)
     return spoilt if 2 * (spoilt & good).sum() < good.sum() else np.zeros(len(counts), bool)
 
 

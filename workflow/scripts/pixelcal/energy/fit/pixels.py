@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.energy.fit.camera_prior import nearer_prior
-from pixelcal.energy.fit.checks.threshold import BELOW_KEV, LOWEST, below_block
+from pixelcal.energy.fit.checks.threshold import BELOW_KEV, LOWEST, has_spoilt_edge
 from pixelcal.energy.fit.columns import residual_edges
 from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
 from pixelcal.energy.fit.second_look.doubtful import Doubtful
@@ -23,7 +23,7 @@ from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.numerics.statistics import evenly
-from pixelcal.status import EnergyStatus, has_valid_fit
+from pixelcal.status import EnergyStatus
 
 ASKED = 16
 """Pixels that are fitted to decide whether the prior of all of them is far off."""
@@ -129,10 +129,9 @@ def _check(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
 
 def _leave_out_thresholds(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     """Take residuals out next to thresholds: they take counts, and say nothing of the model."""
-    level, valid = found.normalisation[:, LOWEST], has_valid_fit(fits["STATUS"])
-    gain, offset = (np.where(valid, fits[name], 1.0) for name in ("GAIN", "OFFSET"))
-    lacking, noisy = below_block(data.counts, gain, offset, level, data.templates)
-    spoilt = valid & (lacking | noisy | (fits["LOWEST_CHANNEL"] > 0))
+    gain, offset, lowest = (fits[name] for name in ("GAIN", "OFFSET", "LOWEST_CHANNEL"))
+    level = found.normalisation[:, LOWEST]
+    spoilt = has_spoilt_edge(data.counts, gain, offset, lowest, level, data.templates)
     reach = data.templates.limits[LOWEST, 0] + BELOW_KEV
     edges = residual_edges(data.templates.limits)[LOWEST]
     n_bins = int((edges[:-1] < reach - 1e-9).sum())

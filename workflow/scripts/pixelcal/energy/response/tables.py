@@ -210,17 +210,21 @@ def without_block(templates: Templates, block: int) -> Templates:
     )
 
 
+def _grid(templates: Templates, block: int) -> np.ndarray:
+    """Nodes (n_grid,), keV, of a block."""
+    return templates.grid_start[block] + GRID_STEP_KEV * np.arange(templates.continuum.shape[2])
+
+
 def continuum_at_edge(templates: Templates, block: int) -> float:
     """Density (counts/keV) of the continuum at the low limit of a block."""
-    start, limit = templates.grid_start[block], templates.limits[block, 0]
-    grid = start + GRID_STEP_KEV * np.arange(templates.continuum.shape[2])
-    return float(np.interp(limit, grid, templates.continuum[block, 1]))
+    limit, density = templates.limits[block, 0], templates.continuum[block, 1]
+    return float(np.interp(limit, _grid(templates, block), density))
 
 
 def continuum_counts(templates: Templates, block: int) -> float:
     """Counts of the continuum of a block."""
-    grid = templates.grid_start[block] + GRID_STEP_KEV * np.arange(templates.continuum.shape[2])
-    low, high = np.interp(templates.limits[block], grid, templates.continuum[block, 0])
+    limits, cumulative = templates.limits[block], templates.continuum[block, 0]
+    low, high = np.interp(limits, _grid(templates, block), cumulative)
     return float(high - low)
 
 
@@ -235,9 +239,8 @@ def with_noise(templates: Templates, block: int, scale_keV: float) -> Templates:
     With a normalisation of 1 it has as many counts above the low limit as the continuum of the
     block. Nothing is known of it: the population prior has a scale of `ANY_NOISE`.
     """
-    start, limit = templates.grid_start[block], templates.limits[block, 0]
-    grid = start + GRID_STEP_KEV * np.arange(templates.continuum.shape[2])
-    below = np.exp((limit - grid) / scale_keV) * continuum_counts(templates, block)
+    above_limit = _grid(templates, block) - templates.limits[block, 0]
+    below = np.exp(-above_limit / scale_keV) * continuum_counts(templates, block)
     noise = np.zeros((1, *templates.group.shape[1:]))
     noise[0, :, 0], noise[0, :, 1] = below[0] - below, below / scale_keV
     place = int((templates.group_block <= block).sum())

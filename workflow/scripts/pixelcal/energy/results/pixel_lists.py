@@ -111,16 +111,17 @@ def _spread_remark(name: str, change: Change, form: str) -> str:
     return f"{name}: mean change {mean}, standard deviation {spread} (sigma-clipped)"
 
 
-def over_requirement_list(rows: Mapping, truth, title: str, requirement: Requirement) -> str:
+def over_requirement_list(
+    rows: Mapping, truth: Truth | None, title: str, requirement: Requirement
+) -> str:
     """Pixels that miss the requirement at a reference energy.
 
-    With truth (`Truth`, or gain and offset, (n,) each) by their measured error, without by the
-    predicted standard deviation.
+    With truth by their measured error, without by the predicted standard deviation.
     """
     relation = relation_columns(rows)
     energies = np.array(requirement.energies_keV)
     if truth is not None:
-        values = Truth(*truth).error(energies[:, None], *relation[:2], curve_of(rows))
+        values = truth.error(energies[:, None], *relation[:2], curve_of(rows))
         prefix, form = "ERROR", "{:+.4f}"
         what = "error (fitted minus true energy)"
     else:

@@ -106,11 +106,16 @@ def unknown_systematics(n: int) -> Systematics:
 
 
 def systematics_of(
-    response: str | Path, kinds: np.ndarray, table: LineTable, instrument: Instrument
+    response: str | Path,
+    rows: np.ndarray,
+    kinds: np.ndarray,
+    table: LineTable,
+    instrument: Instrument,
 ) -> Systematics:
     """The systematic uncertainties of pixels of some kinds (n,).
 
-    From the learnt `response` (a path), and from where the lines of `table` end.
+    From the learnt `response` (a path), from where the lines of `table` end, and from second gains
+    that the fits `rows` (n,) of all pixels of the camera do not exclude.
     """
     known = systematic_covariances(response)
     of_pixels = [of_kind(known, str(kind)) for kind in kinds]
@@ -120,7 +125,8 @@ def systematics_of(
     between = np.array([one[2] for one in of_pixels])
     ends = float(table.energy_keV.min()), float(table.energy_keV.max())
     beyond = ends, instrument.nonlinearity
-    return Systematics(common, individual, *beyond, between, table.block_limits_keV)
+    found = Systematics(common, individual, *beyond, between, table.block_limits_keV)
+    return with_second_states(found, rows)
 
 
 def chance_of_second_state(significance: np.ndarray) -> np.ndarray:

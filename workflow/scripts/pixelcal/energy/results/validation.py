@@ -28,7 +28,7 @@ PASS_FRACTIONS = ("pass_fraction", "predicted_pass_fraction", "predicted_pass_fr
 def validate(
     rows: Mapping,
     prior: tuple[np.ndarray, np.ndarray],
-    truth: tuple[np.ndarray, np.ndarray] | None = None,
+    truth: Truth | None = None,
     systematics: Systematics | None = None,
     *,
     requirement: Requirement,
@@ -40,7 +40,7 @@ def validate(
     rows : table or structured array, (n,) in each column
         Columns of a relation: GAIN, OFFSET, GAIN_ERR, OFFSET_ERR, GAIN_OFFSET_COV, STATUS.
     prior : gain and offset before the fit, (n,) each, keV/channel and keV
-    truth : Truth, or gain and offset as injected, (n,) each, or None
+    truth : Truth, or None
     systematics : Systematics, optional
     requirement : Requirement
 
@@ -64,7 +64,7 @@ def validate(
     for energy in requirement.energies_keV:
         sigma = energy_sigma(energy, gain, offset, *covariance)
         change = energy_error(energy, gain, offset, *prior, curve)
-        error = None if truth is None else Truth(*truth).error(energy, gain, offset, curve)
+        error = None if truth is None else truth.error(energy, gain, offset, curve)
         systematic = known.sigma(energy)
         data = sigma, change, float(requirement_keV(energy, requirement))
         of_trusted = energy_numbers(*data, trusted | (wanted & ~valid), error, systematic)

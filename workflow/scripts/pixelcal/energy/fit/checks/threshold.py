@@ -45,13 +45,18 @@ MARGIN = 2
 """Channels above the last one that clearly lacks counts which are left out as well."""
 
 
-def below_block(counts, gain, offset, level, templates: Templates):
-    """Whether counts just below the lowest block tell a threshold, and noise: (n,) bool each.
+def has_spoilt_edge(counts, gain, offset, lowest, level, templates: Templates) -> np.ndarray:
+    """Whether a threshold or noise is at the low edge of the lowest block of pixels, (n,) bool.
+
+    By the threshold that a fit has found, or by the counts just below the block.
 
     Parameters
     ----------
     counts : (n, n_channels) int
     gain, offset : (n,) float, keV/channel and keV
+        NaN: nothing is told below the block.
+    lowest : (n,) int
+        Lowest channels that are believed, as `lowest_believed` gives them.
     level : (n,) float
         Continuum of the block relative to that of the camera's mean pixel; NaN: not known.
     templates : Templates
@@ -66,13 +71,13 @@ def below_block(counts, gain, offset, level, templates: Templates):
     sigma = more / np.hypot(np.sqrt(np.maximum(expected, 1.0)), CONTINUUM_SCATTER * expected)
     noisy = (sigma > EXCESS_SIGMA) & (more > (EXCESS - 1.0) * expected)
     near = has_near_threshold(counts, gain, offset, templates)
-    return near & (sigma < -LACKING_SIGMA), near & noisy
+    return (near & ((sigma < -LACKING_SIGMA) | noisy)) | (lowest > 0)
 
 
 def has_near_threshold(counts, gain, offset, templates: Templates) -> np.ndarray:
     """Whether the threshold of pixels is so near to the lowest block that noise reaches it; (n,).
 
-    Parameters as of `below_block`.
+    Parameters as of `has_spoilt_edge`.
     """
     summed = np.cumsum(counts, axis=1)
     threshold = (summed <= DARK_FRACTION * summed[:, -1:]).sum(axis=1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
+from pixelcal.energy.fit.start import Filters, filters_without, find_start, make_filters
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.tables import Templates
@@ -30,7 +32,7 @@ class Doubtful:
     """
 
     counts: np.ndarray
-    first_half: np.ndarray
+    first_half: np.ndarray | None
     gain: np.ndarray
     offset: np.ndarray
     table: LineTable
@@ -38,7 +40,19 @@ class Doubtful:
     templates: Templates
     options: JointOptions
 
-    def fit(self, rows, detnum, gain, offset, templates, seconds=True):
+    @cached_property
+    def filters(self) -> Filters:
+        """Those that seeds within the search window are found with."""
+        return make_filters(self.table, self.shape, float(np.median(self.gain)))
+
+    def starts_without(self, block: int, rows) -> np.ndarray:
+        """Gain and offset (m, 2) near which fits start, from seeds that ignore a block."""
+        others = filters_without(self.filters, block)
+        known = zip(self.counts[rows], self.gain[rows], self.offset[rows], strict=True)
+        return np.array([find_start(*pixel, others, self.options.search) for pixel in known])
+
+    def fit(self, rows, detnum, gain, offset, templates, *, nearby=None, seconds=True):
         """Fits and `Deviations` of the pixels `rows` (m,) from the relations (m,)."""
-        known = self.counts[rows], detnum, gain, offset, templates, self.options
-        return fit_joint(*known, self.first_half[rows], added_up=False, seconds=seconds)
+        halves = None if self.first_half is None else self.first_half[rows]
+        known = self.counts[rows], detnum, gain, offset, templates, self.options, halves
+        return fit_joint(*known, nearby=nearby, added_up=False, seconds=seconds)

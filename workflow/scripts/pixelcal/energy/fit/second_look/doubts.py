@@ -31,12 +31,8 @@ from pixelcal.energy.fit.model import (
 )
 from pixelcal.energy.fit.second_look.doubtful import Doubtful
 from pixelcal.energy.fit.start import (
-    Filters,
-    filters_without,
     find_far,
-    find_start,
     make_far_filters,
-    make_filters,
 )
 from pixelcal.energy.relation import agree_within_errors
 from pixelcal.energy.response.misfit import worst_dispersion
@@ -104,12 +100,11 @@ def look_again(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     """
     rows = np.flatnonzero(_in_doubt(fits, found, data.templates))
     if len(rows):
-        filters = make_filters(data.table, data.shape, float(np.median(data.gain)))
-        far, seeds = _look_far(rows, fits, found, data, filters)
+        far, seeds = _look_far(rows, fits, found, data)
         near = np.flatnonzero(~far)
         elsewhere = [seeds[k] for k in near]
         if len(near) and len(data.templates.limits) > FEWEST_BLOCKS:
-            _leave_blocks_out(rows[near], elsewhere, fits, found, data, filters)
+            _leave_blocks_out(rows[near], elsewhere, fits, found, data)
         _look_far_at_last(rows[near], elsewhere, fits, found, data)
 
 
@@ -174,7 +169,7 @@ def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
     return foreign
 
 
-def _look_far(rows, fits, found: Deviations, data: Doubtful, filters: Filters):
+def _look_far(rows, fits, found: Deviations, data: Doubtful):
     """Fit those of the pixels `rows` (m,) again that are far from the prior.
 
     Returns which, (m,) bool, and the far seeds of each pixel, as `find_far` gives them.
@@ -183,7 +178,7 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful, filters: Filters):
     far_filters = make_far_filters(data.table, data.shape, float(np.median(data.gain)))
     for k, row in enumerate(rows):
         known = data.counts[row], data.gain[row], data.offset[row]
-        seeds, inside = find_far(*known, filters, far_filters, data.options.search)
+        seeds, inside = find_far(*known, data.filters, far_filters, data.options.search)
         of_pixels.append(seeds)
         if not seeds or seeds[0][0] < inside + FAR_PREFERENCE:
             continue
@@ -243,16 +238,14 @@ def _take_far(row: int, seed, fits, data: Doubtful) -> None:
     fits[at] = again
 
 
-def _leave_blocks_out(
-    rows, far_seeds, fits, found: Deviations, data: Doubtful, filters: Filters
-) -> None:
+def _leave_blocks_out(rows, far_seeds, fits, found: Deviations, data: Doubtful) -> None:
     """Fit the pixels `rows` (m,) again without each block, and keep what is clearly better.
 
     Where a relation far off, from the `far_seeds` of each pixel, explains all blocks far better
     than this one the others, no block is wrong; where it does so about as well, it cannot be told.
     """
     n_blocks = len(data.templates.limits)
-    starts = [_starts_without(block, rows, data, filters) for block in range(n_blocks)]
+    starts = [data.starts_without(block, rows) for block in range(n_blocks)]
     alternatives = [_without(b, rows, starts[b], fits, data) for b in range(n_blocks)]
     lowered = np.column_stack(
         [
@@ -299,13 +292,6 @@ def _leave_blocks_out(
             fits["STATUS"][row] |= int(EnergyStatus.LINE_MISSING)
         elif foreign[row].any():
             fits["STATUS"][row] |= int(EnergyStatus.POOR_FIT)
-
-
-def _starts_without(block: int, rows, data: Doubtful, filters: Filters) -> np.ndarray:
-    """Gain and offset (m, 2) near which fits of pixels start, from seeds that ignore a block."""
-    others = filters_without(filters, block)
-    known = zip(data.counts[rows], data.gain[rows], data.offset[rows], strict=True)
-    return np.array([find_start(*pixel, others, data.options.search) for pixel in known])
 
 
 def _without(block: int, rows, starts, fits, data: Doubtful, seconds: bool = False):

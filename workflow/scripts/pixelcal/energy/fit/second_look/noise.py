@@ -17,14 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.fit.checks.threshold import LOWEST, below_block, has_near_threshold
-from pixelcal.energy.fit.joint import Deviations, fit_joint
+from pixelcal.energy.fit.checks.threshold import LOWEST, has_near_threshold, has_spoilt_edge
+from pixelcal.energy.fit.joint import Deviations, fit_joint, unlikeness
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.fit.second_look.doubtful import Doubtful
-from pixelcal.energy.fit.start import filters_without, find_start, make_filters
-from pixelcal.energy.relation import relation_covariance
+from pixelcal.energy.relation import put_covariance, relation_covariance
 from pixelcal.energy.response.line_shape import FWHM_PER_SIGMA
-from pixelcal.energy.response.population import N_OF_SHAPE, STUDENT_T_DOF
+from pixelcal.energy.response.population import N_OF_SHAPE
 from pixelcal.energy.response.tables import (
     Templates,
     continuum_counts,
@@ -100,7 +99,7 @@ def fit_noise(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     if not len(rows):
         return
     plain = _without_noise(rows, fits, found, data)
-    seeds = _seeds(rows, data)
+    seeds = data.starts_without(LOWEST, rows)
     scales = [with_noise(data.templates, LOWEST, part * fwhm_keV) for part in SCALES]
     likely = np.zeros(len(rows), bool)
     first = _from_both(rows, plain, seeds, scales[FIRST_SCALE], fwhm_keV, data)
@@ -127,9 +126,8 @@ def may_hide_noise(fits: np.ndarray, found: Deviations, data: Doubtful) -> np.nd
     valid = has_valid_fit(fits["STATUS"])
     gain = np.where(valid, fits["GAIN"], data.gain)
     offset = np.where(valid, fits["OFFSET"], data.offset)
-    level = found.normalisation[:, LOWEST]
-    lacking, noisy = below_block(data.counts, gain, offset, level, data.templates)
-    suspect = lacking | noisy | (fits["LOWEST_CHANNEL"] > 0)
+    lowest, level = fits["LOWEST_CHANNEL"], found.normalisation[:, LOWEST]
+    suspect = has_spoilt_edge(data.counts, gain, offset, lowest, level, data.templates)
     tried = has_near_threshold(data.counts, gain, offset, data.templates)
     tried &= fits["COUNTS"] >= data.options.min_counts
     return tried & (suspect | (fits["STATUS"] != 0))
@@ -145,8 +143,7 @@ def _badness(fits, found: Deviations, scale: np.ndarray) -> np.ndarray:
 
     What is expected of a deviance is taken off: a threshold may leave out other channels.
     """
-    prior = (STUDENT_T_DOF + 1.0) * np.log1p((found.value / scale) ** 2 / STUDENT_T_DOF)
-    total = found.block_misfit.sum(axis=1) + prior.sum(axis=1)
+    total = found.block_misfit.sum(axis=1) + unlikeness(found.value, scale)
     return np.where(has_valid_fit(fits["STATUS"]), total, np.inf)
 
 
@@ -158,14 +155,6 @@ def _without_noise(rows, fits, found: Deviations, data: Doubtful) -> Alternative
     return Alternative(
         relation, relation_covariance(fits), found.nearby, np.zeros(len(fits)), badness
     )
-
-
-def _seeds(rows, data: Doubtful) -> np.ndarray:
-    """Gain and offset (m, 2) of seeds that do not know the lowest block."""
-    filters = make_filters(data.table, data.shape, float(np.median(data.gain)))
-    others = filters_without(filters, LOWEST)
-    known = zip(data.counts[rows], data.gain[rows], data.offset[rows], strict=True)
-    return np.array([find_start(*pixel, others, data.options.search) for pixel in known])
 
 
 def _from_both(rows, plain: Alternative, seeds, templates: Templates, fwhm_keV: float, data):
@@ -231,9 +220,7 @@ def _keep_average(rows, plain, fitted, scales, fits, found: Deviations, data: Do
     of_each = [one.covariance for one in alternatives]
     covariance = _averaged(weights, of_each) + _averaged(weights, scatter)
     fits["GAIN"][rows], fits["OFFSET"][rows] = relation.T
-    fits["GAIN_ERR"][rows] = np.sqrt(covariance[:, 0, 0])
-    fits["OFFSET_ERR"][rows] = np.sqrt(covariance[:, 1, 1])
-    fits["GAIN_OFFSET_COV"][rows] = covariance[:, 0, 1]
+    put_covariance(fits, rows, covariance)
 
 
 def _averaged(weights: np.ndarray, values: list[np.ndarray]) -> np.ndarray:
@@ -245,10 +232,8 @@ def _averaged(weights: np.ndarray, values: list[np.ndarray]) -> np.ndarray:
 def _fit_again(rows, known: Alternative, templates, fits, found: Deviations, data) -> None:
     """Replace the rows by fits that are checked, from a known one."""
     place = len(templates.limits) + place_of_noise(templates, LOWEST)
-    pixels = data.counts[rows], fits["DETNUM"][rows], *known.relation.T, templates, data.options
-    halves = None if data.first_half is None else data.first_half[rows]
-    again = {"nearby": known.nearby, "added_up": False}
-    fits[rows], deviations = fit_joint(*pixels, halves, **again)
+    pixels = rows, fits["DETNUM"][rows], *known.relation.T, templates
+    fits[rows], deviations = data.fit(*pixels, nearby=known.nearby)
     deviations = deviations._replace(
         value=np.delete(deviations.value, N_OF_SHAPE + place, axis=1),
         variance=np.delete(deviations.variance, N_OF_SHAPE + place, axis=1),

@@ -9,7 +9,7 @@ from pixelcal.energy.fit.columns import is_mended
 from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH
 from pixelcal.energy.fit.second_look.doubtful import Doubtful
-from pixelcal.energy.relation import relation_covariance
+from pixelcal.energy.relation import put_covariance, relation_covariance
 
 DOUBT_WIDTH_SIGMA, DOUBT_WIDTH_RATIO = 1.3, 1.1
 FREE_WIDTH_SCALE = 0.5
@@ -70,5 +70,4 @@ def _mix_errors(rows, fits: np.ndarray, free: np.ndarray, chance: np.ndarray) ->
     size, axes = np.linalg.eigh(np.where(np.isfinite(more), more, 0.0) * units)
     more = (axes * np.maximum(size, 0.0)[:, None]) @ axes.swapaxes(1, 2)
     mixed = known + chance[:, None, None] * more / units
-    fits["GAIN_ERR"][rows], fits["OFFSET_ERR"][rows] = np.sqrt(np.diagonal(mixed, 0, 1, 2)).T
-    fits["GAIN_OFFSET_COV"][rows] = mixed[:, 0, 1]
+    put_covariance(fits, rows, mixed)
