@@ -177,12 +177,18 @@ class Chromium:
     def show(self, identifier: str) -> None:
         """Scroll to an element, as a reader does, and wait until it is drawn or says why not.
 
-        The page must know that it is in sight: what is chosen after that is drawn at once.
+        The page must know that it is in sight: what is chosen after that is drawn at once. Plots
+        that are drawn above it push it away, which the page notices a frame later: it is in sight
+        where it still is after two, and is scrolled to again where it is not.
         """
         place = f"document.getElementById({identifier!r})"
-        self.run(f"{place}.scrollIntoView({{block: 'center'}})")
+        scroll = f"{place}.scrollIntoView({{block: 'center'}})"
         drawn = f"!!{place}.querySelector('.main-svg, .empty') && !stale.has({identifier!r})"
-        self.wait(f"visible.has({identifier!r}) && {drawn}")
+        shown = f"visible.has({identifier!r}) && {drawn}"
+        later = f"requestAnimationFrame(() => requestAnimationFrame(() => settle({shown})))"
+        self.run(scroll)
+        in_sight = f"(visible.has({identifier!r}) || {scroll}) && {drawn}"
+        self.wait(f"{in_sight} && new Promise(settle => {later})")
 
     def press(self, x: float, y: float) -> None:
         """Move the mouse to a place in the window and click."""
