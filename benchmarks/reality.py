@@ -29,6 +29,7 @@ from pixelcal.energy.catalogue import read_catalogue
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.own_deviation import deviations_of_pixels
 from pixelcal.energy.relation import energy_sigma, relation_columns
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.scale_tests import told
@@ -94,10 +95,9 @@ def measure(
     )
     fitted = time.perf_counter()
     rows = complete_status(rows, camera.x, camera.y, np.zeros(0, int), REQUIREMENT, camera.module)
-    covariances = response.systematic_covariance, response.own_covariance
-    covariances = (np.zeros((1, 3, 3)) if c is None else c[None] for c in covariances)
-    away = {"between": response.own_between, "blocks": table.block_limits_keV}
-    numbers = assess(rows, camera, Systematics(*covariances, **away), response.curve)
+    each = deviations_of_pixels([response.own_deviation])
+    systematics = Systematics(response.systematic_covariance[None], each)
+    numbers = assess(rows, camera, systematics, response.curve)
     numbers |= {"learn s": learnt - started, "fit s": fitted - learnt}
     return numbers | {"rows": rows, "camera": camera, "response": response}
 

@@ -27,7 +27,9 @@ from sick_pixels import KINDS, bend
 
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
+from pixelcal.energy.own_deviation import deviations_of_pixels
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
+from pixelcal.energy.response.energy_scale import line_ends
 from pixelcal.energy.results.merge import complete_status
 from pixelcal.energy.results.systematics import Systematics, with_second_states
 from pixelcal.energy.simulation import spectra as cameras
@@ -107,10 +109,9 @@ def fit_camera(counts, first_half=None):
     response = learn_camera(counts, gain, offset, table, MIN_COUNTS, **KNOWN)
     detnum = np.arange(len(counts))
     rows = fit_pixels(counts, detnum, gain, offset, table, response, OPTIONS, first_half)
-    covariances = response.systematic_covariance[None], response.own_covariance[None]
-    ends = float(table.energy_keV.min()), float(table.energy_keV.max())
-    beyond = ends, ECLAIRS.nonlinearity, response.own_between, table.block_limits_keV
-    systematics = Systematics(*covariances, *beyond)
+    each = deviations_of_pixels([response.own_deviation])
+    beyond = line_ends(table), ECLAIRS.nonlinearity
+    systematics = Systematics(response.systematic_covariance[None], each, *beyond)
     if first_half is None:
         return rows, systematics
     y, x = np.divmod(detnum, ECLAIRS.n_columns)

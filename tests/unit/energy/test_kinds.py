@@ -24,9 +24,10 @@ from pixelcal.energy.kinds import (
     of_kind,
     rows_by_kind,
 )
+from pixelcal.energy.own_deviation import no_deviation
 from pixelcal.energy.relation import energy_error, energy_sigma, relation_columns
-from pixelcal.energy.response.energy_scale import common_covariance
-from pixelcal.energy.response.extensions import systematic_covariances
+from pixelcal.energy.response.energy_scale import common_covariance, line_ends
+from pixelcal.energy.response.extensions import systematics_by_kind
 from pixelcal.energy.response.io import (
     read_response,
     read_responses,
@@ -155,8 +156,9 @@ def two_in_a_file(tmp_path):
             response,
             line_strength=np.linspace(tail, 1.0, table.n_lines),
             scale_covariance=np.diag([variance, 2 * variance]),
-            own_covariance=np.diag([variance, 3 * variance, 5 * variance]),
-            own_between=4.0 * variance,
+            own_deviation=no_deviation(
+                np.full((table.n_blocks, 2), tail), np.arange(table.n_blocks), line_ends(table)
+            )._replace(walk=np.array(tail), bend=np.array(0.5 * tail)),
             dof=int(100 * tail),
             bend=tail,
             bend_err=0.01,
@@ -192,24 +194,24 @@ def test_one_kind_is_read_alone(two_in_a_file):
 def test_systematic_errors_are_those_of_each_kind(two_in_a_file):
     """What pixels have in common, and what each has by itself, which an older file does not say."""
     path, responses = two_in_a_file
-    found = systematic_covariances(path)
+    found = systematics_by_kind(path)
     assert list(found) == ["large", "small"]
     for number, kind in enumerate(found):
         header = fits.getheader(path, ("LINES", "LINES_2")[number])
-        (common, own, between), known = found[kind], common_covariance(header)
-        assert between == responses[kind].own_between
+        (common, deviation), known = found[kind], common_covariance(header)
         np.testing.assert_allclose(common, np.pad(known, (0, 1)))
-        np.testing.assert_allclose(own, responses[kind].own_covariance)
-    for large, small in zip(found["large"], found["small"], strict=True):
-        np.testing.assert_allclose(4 * large, small)
+        written = responses[kind].own_deviation
+        for values, same in zip(deviation, written, strict=True):
+            np.testing.assert_array_equal(values, same)
+        assert deviation.sigma(50.0) == written.sigma(50.0) > 0.0
+    np.testing.assert_allclose(4 * found["large"][0], found["small"][0])
 
 
 def test_what_nobody_looked_for_is_no_own_error(tmp_path):
     response = empty_response(cameras.line_table(), EXPECTED)
     write_responses(tmp_path / "r.fits", {"": response}, cameras.line_table(), [], None)
-    _, own, between = systematic_covariances(tmp_path / "r.fits")[""]
-    assert between == 0.0
-    np.testing.assert_array_equal(own, np.zeros((3, 3)))
+    _, deviation = systematics_by_kind(tmp_path / "r.fits")[""]
+    assert deviation.sigma(50.0) == 0.0 and deviation.sigma(150.0) == 0.0
 
 
 # --- two kinds with two tails ---------------------------------------------------------------------

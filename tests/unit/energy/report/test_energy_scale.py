@@ -63,14 +63,14 @@ def test_what_nobody_measured_is_not_told():
 def test_the_systematic_uncertainty_stands_beside_the_statistical(part):
     """A stretch of 0.1 % and a shift of 30 eV without correlation: 3, 4, 5 at 40 keV."""
     rows, truth = make_fits(64)
-    common, own = np.zeros((64, 3, 3)), np.zeros((64, 3, 3))
+    common = np.zeros((64, 3, 3))
     common[:] = np.diag([1e-6, 9e-4, 0.0])
     prior = np.full(64, GAIN), np.full(64, OFFSET)
     numbers = validate(
         rows,
         prior,
         truth,
-        Systematics(common, own),
+        Systematics(common),
         requirement=replace(REQUIREMENT, energies_keV=(40.0, 4.0)),
     )
     headings = [heading for heading, *_ in COLUMNS]

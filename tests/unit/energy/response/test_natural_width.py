@@ -117,7 +117,7 @@ def test_lead_known_to_40_eV_makes_80_keV_less_certain():
         scale_covariance=np.diag([1e-10, 1e-6]),
     )
     lever = np.array([[-4e-3, 0.5], [-8e-3, 0.6], [2e-3, -0.1], [6e-3, -0.3], [3e-3, -0.2]])
-    agreement = BlockAgreement(np.zeros(5), np.ones(5), lever, no_misfit(5), np.ones(5), 1.0)
+    agreement = BlockAgreement(np.zeros(5), np.ones(5), lever, no_misfit(5), *np.ones((2, 1, 5)))
     off_at_80 = {
         name: lever[[table.block_names.index(b) for b in blocks]].sum(axis=0) @ [80.0, 1.0]
         for name, blocks in {"Pb": ("lead-alpha", "lead-beta"), "Cu": ("copper",)}.items()

@@ -9,6 +9,7 @@ from helpers.instruments import EXPECTED
 from helpers.paths import LINES
 
 from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.own_deviation import OwnDeviation
 from pixelcal.energy.response.io import read_response, write_response
 from pixelcal.energy.response.misfit import Misfit
 from pixelcal.energy.response.model import empty_response
@@ -38,7 +39,13 @@ def written(table, tmp_path):
         population_scale=np.arange(empty.population_scale.size) / 11,
         scale_covariance=np.array([[2e-9, -3e-8], [-3e-8, 5e-6]]),
         systematic_covariance=symmetric(0),
-        own_covariance=symmetric(6),
+        own_deviation=OwnDeviation(
+            np.array(0.012),
+            np.array(0.034),
+            np.arange(2.0 * table.n_blocks).reshape(-1, 2) / 19,
+            np.arange(table.n_blocks) / 23,
+            np.array([table.energy_keV.min(), table.energy_keV.max()]),
+        ),
         misfit=Misfit(*np.arange(4 * table.n_blocks).reshape(4, -1) / 13, [0.2], [0.3]),
         shape=replace(
             EXPECTED, width_bend=-0.37, tail_slope=0.83, loss_slope=1.21, trapping=0.0421
@@ -62,7 +69,8 @@ def test_it_reads_back(written, table):
     np.testing.assert_array_equal(again.population_scale, response.population_scale)
     np.testing.assert_array_equal(again.scale_covariance, response.scale_covariance)
     np.testing.assert_array_equal(again.systematic_covariance, response.systematic_covariance)
-    np.testing.assert_array_equal(again.own_covariance, response.own_covariance)
+    for name, values in response.own_deviation._asdict().items():
+        np.testing.assert_array_equal(getattr(again.own_deviation, name), values)
     for name, values in response.misfit._asdict().items():
         np.testing.assert_array_equal(getattr(again.misfit, name), values)
     np.testing.assert_array_equal(fits.getdata(path, "LINES")["INTENSITY"], table.intensity)
@@ -72,7 +80,7 @@ def test_what_nobody_looked_for_is_not_in_the_file(table, tmp_path):
     path = tmp_path / "response.fits"
     write_response(path, empty_response(table, shape=EXPECTED), table, [], None)
     again = read_response(path, table)
-    assert again.misfit is None and again.own_covariance is None
+    assert again.misfit is None and again.own_deviation is None
     assert again.systematic_covariance is None and again.shape.trapping == 0.0
 
 

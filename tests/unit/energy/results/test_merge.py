@@ -22,6 +22,7 @@ from helpers.synthetic import (
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.fit.columns import FIT_DTYPE, FIT_UNITS
 from pixelcal.energy.lines import read_line_table
+from pixelcal.energy.own_deviation import deviations_of_pixels, no_deviation
 from pixelcal.energy.prior import read_prior
 from pixelcal.energy.response.io import write_response
 from pixelcal.energy.response.model import empty_response
@@ -377,12 +378,13 @@ def test_systematic_uncertainty_of_each_kind_as_columns():
     rows["STATUS"][1] = EnergyStatus.TOO_FEW_COUNTS
     large, small = np.diag([1e-3**2, 0.02**2, 0.0]), np.diag([2e-3**2, 0.0, 0.0])
     common = np.array([large, large, small, small])
-    # What the last pixel has by itself as well makes 3, 4, 5 of the stretches.
-    individual = np.zeros((4, 3, 3))
-    individual[3] = np.diag([1.5e-3**2, 0.0, 0.0])
-    full = with_systematics(rows, Systematics(common, individual), REQUIREMENT)
+    # The last pixel has a bend by itself as well, that no fit follows.
+    none = no_deviation(np.zeros((1, 2)), np.zeros(1), (-100.0, 100.0))
+    each = deviations_of_pixels([none, none, none, none._replace(bend=np.array(0.1))])
+    full = with_systematics(rows, Systematics(common, each), REQUIREMENT)
     for energy in REQUIREMENT.energies_keV:
-        expected = [np.hypot(1e-3 * energy, 0.02), np.nan, 2e-3 * energy, 2.5e-3 * energy]
+        bent = np.hypot(2e-3 * energy, 0.1 * (1.0 - (energy / 100.0) ** 2))
+        expected = [np.hypot(1e-3 * energy, 0.02), np.nan, 2e-3 * energy, bent]
         np.testing.assert_allclose(full[f"SYS_{energy:g}"], expected)
     assert full.dtype.names[: len(rows.dtype.names)] == rows.dtype.names
     unknown = with_systematics(rows, None, REQUIREMENT)

@@ -30,7 +30,7 @@ def test_no_second_gain_adds_nothing_and_a_clear_one_all_of_the_difference():
     rows, _ = make_fits(400, 2)
     rows["SECOND_SIGMA"] = np.random.default_rng(3).normal(1.5, 0.6, 400)
     rows["SECOND_GAIN"], rows["SECOND_OFFSET"] = np.nan, np.nan
-    none = Systematics(*np.zeros((2, 400, 3, 3)))
+    none = Systematics(np.zeros((400, 3, 3)))
     assert (with_second_states(none, rows).sigma(80.0) == 0.0).all()
     rows["SECOND_SIGMA"][:2] = 7.0, 3.4
     rows["SECOND_GAIN"][:2] = 0.99 * rows["GAIN"][:2]

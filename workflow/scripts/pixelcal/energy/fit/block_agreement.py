@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.stats import mad_std
-from scipy.optimize import nnls
 
 from pixelcal.energy.curve import falling
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.lines import LineTable, elements_of
+from pixelcal.energy.own_deviation import OwnDeviation, measure_own_deviation
 from pixelcal.energy.response.energy_scale import (
     bend_coefficients,
     bend_function,
@@ -27,7 +27,7 @@ from pixelcal.energy.response.energy_scale import (
 from pixelcal.energy.response.misfit import Misfit, measure_misfit
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
-from pixelcal.numerics.statistics import evenly, median, medians
+from pixelcal.numerics.statistics import evenly
 from pixelcal.status import has_valid_fit
 
 MOST_PIXELS = 2000
@@ -39,12 +39,6 @@ MOST_SIGMA = 6.0
 
 MIN_PIXELS = 8
 """Fewer do not tell how much pixels scatter."""
-
-MOST_STRAIGHT = 3
-"""Of so few blocks a straight relation and a parabola leave nothing to hold them against."""
-
-LEAST_LEFT = 0.02
-"""Where the fit leaves less of a block's displacement to be seen, blocks cannot be compared."""
 
 PIVOTS = (PIVOT_LOW, PIVOT_HIGH)
 
@@ -61,18 +55,16 @@ class BlockAgreement(NamedTuple):
         1 keV higher.
     misfit : Misfit
         How far the pixels are from the model.
-    pixel_err : (n_blocks,) float, keV
-        Error by counting, of a typical pixel, of where the lines of a block stand.
-    bend_err : float, keV
-        Error by counting, of a typical pixel, of how far its relation bends.
+    pixel_shift, pixel_shift_err : (n, n_blocks) float, keV
+        The same of single pixels with a valid fit; NaN where it cannot be told.
     """
 
     shift: np.ndarray
     shift_err: np.ndarray
     lever: np.ndarray
     misfit: Misfit
-    pixel_err: np.ndarray
-    bend_err: float
+    pixel_shift: np.ndarray
+    pixel_shift_err: np.ndarray
 
 
 def compare_blocks(
@@ -118,11 +110,10 @@ def compare_blocks(
         shift[block] = shifts[typical].mean()
         shift_err[block] = shifts[typical].std(ddof=1) / np.sqrt(typical.sum())
     data = found.block_misfit, found.block_variance, found.block_counts
-    shifts = found.block_shift, found.block_shift_err
-    bends = fits["BEND"], fits["BEND_ERR"]
-    misfit = measure_misfit(*(values[valid] for values in (*data, *shifts, *bends)))
-    counting = medians(found.block_shift_err[valid]), median(fits["BEND_ERR"][valid])
-    return BlockAgreement(shift, shift_err, lever, misfit, *counting)
+    data = (*data, found.block_shift, found.block_shift_err, fits["BEND"], fits["BEND_ERR"])
+    data = tuple(values[valid] for values in data)
+    of_pixels = found.block_shift[valid], found.block_shift_err[valid]
+    return BlockAgreement(shift, shift_err, lever, measure_misfit(*data), *of_pixels)
 
 
 def systematic_covariance(
@@ -167,40 +158,10 @@ def systematic_covariance(
     return covariance
 
 
-def own_systematics(agreement: BlockAgreement, table: LineTable) -> tuple[np.ndarray, float]:
-    """What each pixel has by itself: covariance (3, 3) of stretch, shift (keV) and bend (keV), and
-    how far (keV) energies that no line is near may be displaced.
-
-    Lines of a pixel stand off from a straight relation by more than counting where its channels are
-    not linear or its response is not the camera's. How much is seen in how its blocks disagree, and
-    in how it bends, beyond counting. Both are explained together, with variances that are never
-    negative, by displacements of the blocks, independent of each other, and by a parabola, which
-    goes on beyond the outermost lines. With the displacements d of the blocks, the fit moves by
-    `lever` @ d, which is H d at the blocks, and leaving out a block shows it at
-
-        s_b = (d_b - (H d)_b) / (1 - H_bb)
-
-    An energy between the blocks is displaced as the lines are, and no line tells by how much: the
-    median of the blocks' variances says how far.
-    """
-    lever, n_blocks = agreement.lever, table.n_blocks
-    centre = _centres(table)
-    hat = np.outer(centre, lever[:, 0]) + lever[:, 1]
-    left = 1.0 - np.diag(hat)
-    if not (left > LEAST_LEFT).all() or n_blocks <= MOST_STRAIGHT:
-        # One block alone decides, or no bend can be told: nothing is known of how they disagree.
-        return np.zeros((3, 3)), 0.0
-    parabola = -4.0 * bend_function(centre, table)
-    seen = (np.eye(n_blocks) - hat) / left[:, None]
-    weight = 1.0 / (agreement.pixel_err**2 * left)
-    design = np.column_stack([np.ones(n_blocks), centre, parabola])
-    to_bend = np.linalg.solve((design.T * weight) @ design, design.T * weight)[2]
-    squares = np.vstack([np.column_stack([seen, seen @ parabola]), np.append(to_bend, 1.0)]) ** 2
-    found = np.append(agreement.misfit.shift_scatter, agreement.misfit.bend_scatter)
-    error = np.append(agreement.pixel_err, agreement.bend_err)
-    variance, _ = nnls(squares / error[:, None] ** 2, (found / error) ** 2)
-    moves = np.vstack([np.column_stack([lever, np.zeros(n_blocks)]), 4.0 * _of_bend(lever, table)])
-    return (moves.T * variance) @ moves, float(np.sqrt(np.median(variance[:-1])))
+def own_deviation(agreement: BlockAgreement, table: LineTable) -> OwnDeviation:
+    """What each pixel deviates by itself, from how its blocks disagree beyond counting."""
+    of_pixels = agreement.pixel_shift, agreement.pixel_shift_err
+    return measure_own_deviation(*of_pixels, agreement.lever, _centres(table), line_ends(table))
 
 
 def _of_elements(lever: np.ndarray, response: Response, table: LineTable) -> np.ndarray:

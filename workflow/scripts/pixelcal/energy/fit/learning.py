@@ -21,7 +21,7 @@ from scipy.special import expit
 
 from pixelcal.energy.fit.block_agreement import (
     compare_blocks,
-    own_systematics,
+    own_deviation,
     systematic_covariance,
 )
 from pixelcal.energy.fit.camera_prior import nearer_prior
@@ -319,12 +319,10 @@ def _with_agreement(response: Response, counts, gain, offset, table, options, ne
         logger.info(FITTED_BEND, response.curve.middle, response.bend_err / 4, response.curve.low)
     if words := told(response.explanations):
         logger.warning(words)
-    covariance, between = own_systematics(found, table)
     return replace(
         response,
         systematic_covariance=systematic_covariance(found, response, table),
-        own_covariance=covariance,
-        own_between=between,
+        own_deviation=own_deviation(found, table),
         block_shift=found.shift,
         block_shift_err=found.shift_err,
         misfit=found.misfit,

@@ -40,17 +40,6 @@ SYSTEMATIC_KEYWORDS = (
     ("SYSSHIBD", "[keV2] systematic covariance, shift and bend"),
     ("SYSBND2", "[keV2] systematic variance, bend at 80 keV"),
 )
-OWN_KEYWORDS = (
-    ("OWNSTR2", "own variance of the stretch of a pixel"),
-    ("OWNSTRSH", "[keV] own covariance, stretch and shift"),
-    ("OWNSTRBD", "[keV] own covariance, stretch and bend"),
-    ("OWNSHI2", "[keV2] own variance of the shift"),
-    ("OWNSHIBD", "[keV2] own covariance, shift and bend"),
-    ("OWNBND2", "[keV2] own variance, bend at 80 keV"),
-)
-
-OWN_BETWEEN = "OWNBTWN"
-"""Keyword of how far energies of a pixel that no line is near may be displaced, keV."""
 
 
 def scale_cards(covariance: np.ndarray, keywords=SCALE_KEYWORDS) -> list[tuple]:
@@ -82,11 +71,6 @@ def common_covariance(header: Mapping) -> np.ndarray:
     """
     covariance = scale_covariance(header, SYSTEMATIC_KEYWORDS)
     return covariance if np.isfinite(covariance).all() else scale_covariance(header)
-
-
-def own_covariance(header: Mapping) -> np.ndarray:
-    """The covariance (3, 3) that a header says each pixel has by itself; 0 where nobody looked."""
-    return np.nan_to_num(scale_covariance(header, OWN_KEYWORDS))
 
 
 def systematic_sigma(energy_keV, covariance):

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Table
 
 from pixelcal.energy.curve import Curve
-from pixelcal.energy.response.energy_scale import OWN_BETWEEN, common_covariance, own_covariance
+from pixelcal.energy.own_deviation import OwnDeviation, no_deviation
+from pixelcal.energy.response.energy_scale import common_covariance
 from pixelcal.io.tables import has_extension, read_columns
 
 
@@ -47,15 +49,45 @@ def curves(path: str | Path, ends: tuple[float, float]) -> dict[str, Curve]:
     return {kind: curve for kind, curve in found.items() if curve is not None}
 
 
-def systematic_covariances(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray, float]]:
-    """Covariances (3, 3) that pixels have in common, and that each has by itself, by their kind;
-    and how far (keV) energies that no line is near may be displaced beside."""
+def own_cards(deviation: OwnDeviation) -> list[tuple]:
+    """Header cards of LINES of how far single pixels are from straight relations."""
+    return [
+        ("OWNWALK", float(deviation.walk), "[sqrt(keV)] own random walk of energies"),
+        ("OWNBEND", float(deviation.bend), "[keV] own bend in the middle of the lines"),
+    ]
+
+
+def own_columns(deviation: OwnDeviation | None) -> dict[str, np.ndarray]:
+    """Columns (n_blocks,) of CONTINUUM that belong to them; none where nobody looked."""
+    if deviation is None:
+        return {}
+    stretch, shift = deviation.lever.T
+    return {"CENTRE": deviation.centre, "LEVER_STRETCH": stretch, "LEVER_SHIFT": shift}
+
+
+def own_deviation_in(lines: Table, continuum: Table) -> OwnDeviation | None:
+    """How far single pixels are from straight relations; None where nobody looked."""
+    if "OWNWALK" not in lines.meta:
+        return None
+    energy = np.asarray(lines["ENERGY"], float)
+    lever = np.column_stack([continuum["LEVER_STRETCH"], continuum["LEVER_SHIFT"]]).astype(float)
+    centre = np.asarray(continuum["CENTRE"], float)
+    none = no_deviation(lever, centre, (energy.min(), energy.max()))
+    walk, bend = (np.array(float(lines.meta[keyword])) for keyword in ("OWNWALK", "OWNBEND"))
+    return none._replace(walk=walk, bend=bend)
+
+
+def systematics_by_kind(path: str | Path) -> dict[str, tuple[np.ndarray, OwnDeviation]]:
+    """The covariance (3, 3) that pixels have in common, and what each has by itself, by kind."""
     found = {}
     for ending in suffixes(path):
-        header = read_columns(path, f"LINES{ending}").meta
-        known = common_covariance(header)
+        lines, continuum = (
+            read_columns(path, f"{name}{ending}") for name in ("LINES", "CONTINUUM")
+        )
+        known = common_covariance(lines.meta)
         # One of counting alone has no bend in it.
-        between = float(header.get(OWN_BETWEEN, 0.0))
         common = np.pad(known, (0, 3 - len(known)))
-        found[kind_in(header)] = common, own_covariance(header), between
+        n_blocks = len(continuum)
+        none = no_deviation(np.zeros((n_blocks, 2)), np.zeros(n_blocks), (0.0, 1.0))
+        found[kind_in(lines.meta)] = common, own_deviation_in(lines, continuum) or none
     return found

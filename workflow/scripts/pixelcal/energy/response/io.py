@@ -11,14 +11,20 @@ from astropy.io import fits
 from pixelcal.energy.kinds import of_kind
 from pixelcal.energy.lines import LineTable, elements_of, line_groups
 from pixelcal.energy.response.energy_scale import (
-    OWN_BETWEEN,
-    OWN_KEYWORDS,
     SYSTEMATIC_KEYWORDS,
     line_ends,
     scale_cards,
     scale_covariance,
 )
-from pixelcal.energy.response.extensions import curve_in, kind_in, suffix, suffixes
+from pixelcal.energy.response.extensions import (
+    curve_in,
+    kind_in,
+    own_cards,
+    own_columns,
+    own_deviation_in,
+    suffix,
+    suffixes,
+)
 from pixelcal.energy.response.line_shape import LineShape, shape_of
 from pixelcal.energy.response.materials import MATERIALS, Material
 from pixelcal.energy.response.misfit import Misfit, no_misfit
@@ -50,6 +56,8 @@ CONTINUUM_UNITS = {
     "SHIFT_ERR": "keV",
     "MISFIT_SHIFT": "keV",
     "MISFIT_SHIFT_SCATTER": "keV",
+    "CENTRE": "keV",
+    "LEVER_STRETCH": "keV-1",
 }
 
 
@@ -125,6 +133,7 @@ def _response_hdus(
         SHIFT=_known(response.block_shift, table.n_blocks),
         SHIFT_ERR=_known(response.block_shift_err, table.n_blocks),
         **dict(zip(MISFIT_COLUMNS, response.misfit or no_misfit(table.n_blocks), strict=False)),
+        **own_columns(response.own_deviation),
     )
     blocks = [table.block_names[block] for block, _ in line_groups(table)]
     population = as_rows(
@@ -133,13 +142,17 @@ def _response_hdus(
         SPREAD=response.population_scale,
     )
     shape = _shape_cards(response)
-    units = {name: unit for name, unit in LINES_UNITS.items() if name in lines.dtype.names}
     return [
-        table_hdu(lines, f"LINES{ending}", units, [*cards, *shape]),
-        table_hdu(continuum, f"CONTINUUM{ending}", CONTINUUM_UNITS),
+        table_hdu(lines, f"LINES{ending}", _units(LINES_UNITS, lines), [*cards, *shape]),
+        table_hdu(continuum, f"CONTINUUM{ending}", _units(CONTINUUM_UNITS, continuum)),
         table_hdu(population, f"SPREAD{ending}", {}),
         *_position_hdus(response, ending),
     ]
+
+
+def _units(units: Mapping[str, str], rows: np.ndarray) -> dict[str, str]:
+    """The units of the columns that are there."""
+    return {name: unit for name, unit in units.items() if name in rows.dtype.names}
 
 
 def _position_hdus(response: Response, ending: str) -> list[fits.BinTableHDU]:
@@ -164,9 +177,8 @@ def _shape_cards(response: Response) -> list[tuple]:
     shape += scale_cards(response.scale_covariance)
     if response.systematic_covariance is not None:
         shape += scale_cards(response.systematic_covariance, SYSTEMATIC_KEYWORDS)
-    if response.own_covariance is not None:
-        shape += scale_cards(response.own_covariance, OWN_KEYWORDS)
-        shape.append((OWN_BETWEEN, response.own_between, "[keV] own, where no line is near"))
+    if response.own_deviation is not None:
+        shape += own_cards(response.own_deviation)
     if np.isfinite(response.bend):
         shape += [
             ("BEND", response.bend, "[keV] bend of all relations, 4 x at mid range"),
@@ -257,8 +269,7 @@ def _read_response(path: str | Path, table: LineTable, ending: str) -> tuple[str
         population_scale=np.asarray(population["SPREAD"], float),
         scale_covariance=scale_covariance(header),
         systematic_covariance=_known_covariance(header, SYSTEMATIC_KEYWORDS),
-        own_covariance=_known_covariance(header, OWN_KEYWORDS),
-        own_between=float(header.get(OWN_BETWEEN, 0.0)),
+        own_deviation=own_deviation_in(lines, continuum),
         bend=float(header.get("BEND", np.nan)),
         bend_err=float(header.get("BENDERR", np.nan)),
         block_shift=_column(continuum, "SHIFT"),

@@ -14,6 +14,7 @@ from scipy.special import ndtr
 
 from pixelcal.energy.curve import Curve
 from pixelcal.energy.lines import LineTable
+from pixelcal.energy.own_deviation import OwnDeviation
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.misfit import Misfit
 from pixelcal.energy.response.population import wide_population_scale
@@ -66,11 +67,9 @@ class Response:
         The same of stretch, shift and bend (`response.energy_scale`), with what the line energies,
         straight relations and the blocks of lines that disagree leave uncertain; None where nobody
         looked.
-    own_covariance : (3, 3) float, or None
-        The same of what each pixel has by itself beyond counting: its channels are not linear, or
-        its response is not that of the camera.
-    own_between : float, keV
-        How far energies of a pixel that no line is near may be displaced, beside that.
+    own_deviation : OwnDeviation, or None
+        What each pixel has by itself beyond counting: its channels are not linear, or its response
+        is not that of the camera; None where nobody looked.
     bend, bend_err : float, keV
         How the relations of all pixels bend (`energy_scale.bend_function`); NaN where not known.
     element_shift : (n_elements,) float, keV, or None
@@ -121,8 +120,7 @@ class Response:
     iterations: int = 0
     converged: bool | None = None
     systematic_covariance: np.ndarray | None = None
-    own_covariance: np.ndarray | None = None
-    own_between: float = 0.0
+    own_deviation: OwnDeviation | None = None
     bend: float = np.nan
     bend_err: float = np.nan
     element_shift: np.ndarray | None = None

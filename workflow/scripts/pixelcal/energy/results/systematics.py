@@ -2,9 +2,9 @@
 
 Part of it is common to the pixels of a kind (`response.energy_scale`): counting of the stack,
 energies of lines, a bend, blocks of lines that disagree. Part of it each pixel has by itself
-(`fit.block_agreement.own_systematics`): its channels are not linear, or its response is not that of
-the camera. No statistical error contains either. Beyond the outermost lines nothing tells whether
-energies go on straight: an allowance that the instrument file states is added there.
+(`energy.own_deviation`): its channels are not linear, or its response is not that of the camera.
+No statistical error contains either. Beyond the outermost lines nothing tells whether energies go
+on straight: an allowance that the instrument file states is added there.
 
 Counts of a pixel at another gain that are not clear enough to flag it may be there nonetheless. Its
 relation is then that of one gain where the mean over both is meant. The square of the difference
@@ -22,8 +22,9 @@ from numpy.lib import recfunctions
 
 from pixelcal.energy.kinds import of_kind
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.response.energy_scale import systematic_sigmas
-from pixelcal.energy.response.extensions import systematic_covariances
+from pixelcal.energy.own_deviation import OwnDeviation, deviations_of_pixels
+from pixelcal.energy.response.energy_scale import line_ends, systematic_sigmas
+from pixelcal.energy.response.extensions import systematics_by_kind
 from pixelcal.energy.results.outliers import second_significance
 from pixelcal.instrument import Instrument, Requirement
 from pixelcal.status import has_valid_fit
@@ -34,43 +35,35 @@ HEALTHY_SECONDS = 1.6
 others a part of `HEALTHY_SECONDS` exp(-z^2 / 2) exceeds z by chance, 4 in 10 000 at 4.1 (as many
 were counted in 27 cameras of 3, 10 and 30 ks)."""
 
-FORGOTTEN_KEV = 10.0
-"""So far from a block of lines, channels that are not linear displace an energy independently."""
-
 
 class Systematics(NamedTuple):
     """What is uncertain in the energies of pixels beside counting.
 
     Attributes
     ----------
-    common, individual : (n, 3, 3) float
-        Covariances of stretch, shift (keV) and bend (keV), as `energy_scale.systematic_sigma` takes
-        them: that common to the pixels of a kind, and that of each pixel alone.
+    common : (n, 3, 3) float
+        Covariance of stretch, shift (keV) and bend (keV), as `energy_scale.systematic_sigma` takes
+        it, that is common to the pixels of a kind.
+    deviation : OwnDeviation, or None
+        What each pixel has by itself, with pixels in front; None for nothing.
     ends_keV : (2,) float
         Lowest and highest line.
     nonlinearity : (2,) float, keV/keV
         Allowance below and above them, `Instrument.nonlinearity`.
-    between : (n,) float, keV, or 0
-        How far the energies of each pixel that no line is near may be displaced.
-    blocks : (n_blocks, 2) float, keV
-        Limits of the blocks of lines.
     second : (n, 3, 3) float, or 0
         The covariance by a second gain of a pixel that may be there.
     """
 
     common: np.ndarray
-    individual: np.ndarray
+    deviation: OwnDeviation | None = None
     ends_keV: tuple[float, float] = (-np.inf, np.inf)
     nonlinearity: tuple[float, float] = (0.0, 0.0)
-    between: np.ndarray | float = 0.0
-    blocks: np.ndarray | None = None
     second: np.ndarray | float = 0.0
 
     def sigma(self, energy_keV: float) -> np.ndarray:
         """Standard deviations (n,), keV, of an energy, by all of them together."""
-        covered = systematic_sigmas(energy_keV, self.common + self.individual + self.second)
-        away = np.hypot(self.away(energy_keV), self.allowance(energy_keV))
-        return np.hypot(covered, away)
+        covered = systematic_sigmas(energy_keV, self.common + self.second)
+        return np.hypot(np.hypot(covered, self.own_sigma(energy_keV)), self.allowance(energy_keV))
 
     def common_sigma(self, energy_keV: float) -> np.ndarray:
         """Standard deviations (n,), keV, of the systematic uncertainty common to all pixels."""
@@ -79,20 +72,9 @@ class Systematics(NamedTuple):
 
     def own_sigma(self, energy_keV: float) -> np.ndarray:
         """Standard deviations (n,), keV, of the systematic uncertainty of each pixel alone."""
-        covered = systematic_sigmas(energy_keV, self.individual)
-        return np.hypot(covered, self.away(energy_keV))
-
-    def away(self, energy_keV: float) -> np.ndarray:
-        """How far (n,), keV, an energy may be displaced that no line is near.
-
-        As a random walk from the nearest block on, which has forgotten it after `FORGOTTEN_KEV`.
-        """
-        distance = 0.0
-        if self.blocks is not None:
-            low, high = np.asarray(self.blocks).T
-            distance = np.maximum(np.maximum(low - energy_keV, energy_keV - high), 0.0).min()
-        part = min(float(distance) / FORGOTTEN_KEV, 1.0)
-        return np.asarray(self.between) * np.sqrt(part)
+        if self.deviation is None:
+            return 0.0 * self.common[:, 0, 0]  # NaN where nothing is known
+        return self.deviation.sigma(energy_keV)
 
     def allowance(self, energy_keV: float) -> float:
         """What energies (keV) beyond the outermost lines may be off, keV."""
@@ -102,7 +84,7 @@ class Systematics(NamedTuple):
 
 def unknown_systematics(n: int) -> Systematics:
     """Those of `n` pixels where it is not known: NaN."""
-    return Systematics(*np.full((2, n, 3, 3), np.nan))
+    return Systematics(np.full((n, 3, 3), np.nan))
 
 
 def systematics_of(
@@ -117,15 +99,12 @@ def systematics_of(
     From the learnt `response` (a path), from where the lines of `table` end, and from second gains
     that the fits `rows` (n,) of all pixels of the camera do not exclude.
     """
-    known = systematic_covariances(response)
+    known = systematics_by_kind(response)
     of_pixels = [of_kind(known, str(kind)) for kind in kinds]
-    common, individual = (
-        np.array([one[k] for one in of_pixels]).reshape(-1, 3, 3) for k in range(2)
-    )
-    between = np.array([one[2] for one in of_pixels])
-    ends = float(table.energy_keV.min()), float(table.energy_keV.max())
-    beyond = ends, instrument.nonlinearity
-    found = Systematics(common, individual, *beyond, between, table.block_limits_keV)
+    common = np.array([covariance for covariance, _ in of_pixels]).reshape(-1, 3, 3)
+    deviations = [deviation for _, deviation in of_pixels]
+    each = deviations_of_pixels(deviations) if deviations else None
+    found = Systematics(common, each, line_ends(table), instrument.nonlinearity)
     return with_second_states(found, rows)
 
 

@@ -1,0 +1,202 @@
+"""How far energies of single pixels are from their straight relations, beyond counting.
+
+Channels of a pixel are not quite linear, and its response is not quite that of the camera. Its
+lines are then displaced by a function d(E) of its own, the straight line that is fitted to them
+moves by h(E) . d(E_blocks), and an energy is off by d(E) minus that. What pixels of a kind have of
+it is described by two variances:
+
+    a random walk,   <(d(E) - d(E'))^2> = WALK^2 |E - E'|,   as edges of unequal channels make it;
+    a parabola,      d(E) = BEND (1 - ((E - middle) / half)^2),   0 at the outermost lines.
+
+Lines say it only by what is left of them beside a straight line: contrasts of the blocks, of which
+a table of n blocks has n - 2. Their variances and covariances over many pixels, beyond those of
+counting, determine both by maximum likelihood (variance components: Harville 1977, J. Am. Stat.
+Assoc. 72, 320).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import null_space
+from scipy.optimize import minimize
+from scipy.stats import chi2
+
+from pixelcal.energy.curve import parabola
+
+MIN_PIXELS = 20
+"""Fewer do not tell how much pixels deviate."""
+
+LEAST_LEFT = 0.02
+"""Where the fit leaves less of a block's displacement to be seen, blocks cannot be compared."""
+
+LEAST_STRAIGHT, LEAST_BENT = 3, 4
+"""Blocks from which on a walk can be told from chance, and a parabola from a walk."""
+
+SICK_PVALUE = 1e-3
+"""A pixel whose contrasts are less probable does not count: it is sick, not typical."""
+
+MOST_ROUNDS = 20
+
+
+class OwnDeviation(NamedTuple):
+    """What the pixels of a kind deviate by themselves; arrays may have pixels in front.
+
+    Attributes
+    ----------
+    walk : (...) float, sqrt(keV)
+        Standard deviation, keV, of the change of d per square root of energy.
+    bend : (...) float, keV
+        Standard deviation of the height of the parabola in the middle of the lines.
+    lever : (..., n_blocks, 2) float
+        Stretch (per keV) and shift (keV per keV) of the relation where the lines of a block stand
+        1 keV higher.
+    centre : (..., n_blocks) float, keV
+        Where the lines of each block are.
+    ends : (..., 2) float, keV
+        Lowest and highest line.
+    """
+
+    walk: np.ndarray
+    bend: np.ndarray
+    lever: np.ndarray
+    centre: np.ndarray
+    ends: np.ndarray
+
+    def sigma(self, energy_keV: float) -> np.ndarray:
+        """Standard deviation (...), keV, of an energy.
+
+        With h = stretch E + shift of each block, which sum to 1 where the fit is of straight lines,
+
+            variance = WALK^2 (sum_b h_b |E - E_b| - 1/2 sum_bc h_b h_c |E_b - E_c|)
+                       + BEND^2 (p(E) - sum_b h_b p(E_b))^2
+        """
+        weight = self.lever[..., 0] * energy_keV + self.lever[..., 1]
+        away = (weight * np.abs(energy_keV - self.centre)).sum(axis=-1)
+        apart = np.abs(self.centre[..., :, None] - self.centre[..., None, :])
+        walked = away - 0.5 * np.einsum("...b,...bc,...c->...", weight, apart, weight)
+        low, high = self.ends[..., 0], self.ends[..., 1]
+        of_lines = _height(self.centre, (low[..., None], high[..., None]))
+        bent = _height(energy_keV, (low, high)) - (weight * of_lines).sum(axis=-1)
+        return np.sqrt(self.walk**2 * np.maximum(walked, 0.0) + self.bend**2 * bent**2)
+
+
+def no_deviation(lever: np.ndarray, centre: np.ndarray, ends) -> OwnDeviation:
+    """That of pixels whose relations are straight; parameters as the fields of OwnDeviation."""
+    return OwnDeviation(np.array(0.0), np.array(0.0), lever, centre, np.asarray(ends, float))
+
+
+def deviations_of_pixels(of_pixels: list[OwnDeviation]) -> OwnDeviation:
+    """Those of pixels, one after the other, as one with pixels in front."""
+    return OwnDeviation(*(np.array(values) for values in zip(*of_pixels, strict=True)))
+
+
+def measure_own_deviation(shift, shift_err, lever, centre, ends) -> OwnDeviation:
+    """What the pixels of a kind deviate by themselves, from where their blocks stand.
+
+    With the displacements d of the blocks, the fit without a block b shows it at
+
+        s_b = (d_b - (H d)_b) / (1 - H_bb),   H_ab = (E_a, 1) . l_b
+
+    H d is a straight line at the blocks, so that contrasts which no straight line has take it out
+    of (1 - H_bb) s_b: what is left is that of d alone. Divided by the errors sqrt(1 - H_bb) err_b
+    of the blocks alone, their covariance by counting is 1.
+
+    Parameters
+    ----------
+    shift, shift_err : (n, n_blocks) float, keV
+        Where the lines of each block stand by the relation of the others, and its error by
+        counting; NaN where not known.
+    lever, centre, ends :
+        As the fields of OwnDeviation, without pixels in front. A block with a lever of 0 is not
+        compared.
+
+    Returns
+    -------
+    OwnDeviation
+        Without deviations where blocks cannot be compared: with fewer than `LEAST_STRAIGHT` of
+        them, with one that alone decides on the relation, with fewer than `MIN_PIXELS` pixels.
+    """
+    lever, centre = np.asarray(lever, float), np.asarray(centre, float)
+    none = no_deviation(lever, centre, ends)
+    left = 1.0 - (centre * lever[:, 0] + lever[:, 1])
+    compared = (lever != 0.0).any(axis=1)
+    if compared.sum() < LEAST_STRAIGHT or not (left[compared] > LEAST_LEFT).all():
+        return none
+    shift, shift_err = (np.asarray(values)[:, compared] for values in (shift, shift_err))
+    known = np.isfinite(shift).all(axis=1) & np.isfinite(shift_err).all(axis=1)
+    if known.sum() < MIN_PIXELS:
+        return none
+    left, centre = left[compared], centre[compared]
+    shift = shift[known] - np.median(shift[known], axis=0)
+    typical = np.median(shift_err[known], axis=0)
+    counting = ((shift_err[known] / typical) ** 2).mean(axis=1)
+    error = np.sqrt(left) * typical
+    straight = np.column_stack([np.ones(len(centre)), centre]) / error[:, None]
+    contrasts = null_space(straight.T).T / error
+    seen = (left * shift) @ contrasts.T
+    of_walk = contrasts @ (-0.5 * np.abs(centre[:, None] - centre)) @ contrasts.T
+    of_bend = contrasts @ _height(centre, ends)
+    components = [of_walk, np.outer(of_bend, of_bend)]
+    variances = _typical_components(seen, counting, components[: len(centre) - LEAST_STRAIGHT + 1])
+    walk, bend = np.sqrt(np.pad(variances, (0, 2 - len(variances))))
+    return none._replace(walk=walk, bend=bend)
+
+
+def _height(energy_keV, ends):
+    """The parabola d(E) of the module's docstring, of height 1 in the middle; broadcasts."""
+    return -4.0 * parabola(energy_keV, ends)
+
+
+def _typical_components(seen, counting, components) -> np.ndarray:
+    """Variance components (k,) of the `seen` (n, m) of typical pixels, by maximum likelihood.
+
+    Their covariances are counting (n,) times the unit matrix, plus a non-negative sum of the
+    `components`, k of (m, m). Sick pixels are those improbable by what is found without them.
+    """
+    n, m = seen.shape
+    limit = chi2.isf(SICK_PVALUE, m)
+    distance = (seen**2).sum(axis=1) / counting
+    typical = distance / max(np.median(distance) / chi2.median(m), 1.0) < limit
+    found = np.zeros(len(components))
+    for _ in range(MOST_ROUNDS):
+        found = _variance_components(seen[typical], counting[typical], components)
+        inverse = np.linalg.inv(_covariances(counting, found, components))
+        now = np.einsum("ni,nij,nj->n", seen, inverse, seen) < limit
+        if (now == typical).all():
+            break
+        typical = now
+    return found
+
+
+def _variance_components(seen, counting, components) -> np.ndarray:
+    """Variance components (k,) that maximise the likelihood; parameters as above.
+
+    The gradient of -ln L by a variance with the matrix A is
+
+        1/2 sum over pixels (tr(S^-1 A) - x^T S^-1 A S^-1 x)
+    """
+    size = np.array([np.trace(matrix) for matrix in components]) / seen.shape[1]
+    matrices = [matrix / scale for matrix, scale in zip(components, size, strict=True)]
+
+    def minus_log_likelihood(variances):
+        covariances = _covariances(counting, variances, matrices)
+        inverse = np.linalg.inv(covariances)
+        pulled = np.einsum("nij,nj->ni", inverse, seen)
+        value = np.linalg.slogdet(covariances)[1].sum() + (pulled * seen).sum()
+        slopes = [
+            (inverse * matrix).sum() - np.einsum("ni,ij,nj->", pulled, matrix, pulled)
+            for matrix in matrices
+        ]
+        return value / 2.0, np.array(slopes) / 2.0
+
+    start = np.full(len(matrices), 0.1 * np.median(counting))
+    limits = [(0.0, None)] * len(matrices)
+    return minimize(minus_log_likelihood, start, jac=True, bounds=limits).x / size
+
+
+def _covariances(counting, variances, matrices) -> np.ndarray:
+    """Covariances (n, m, m) of pixels."""
+    unit = np.eye(len(matrices[0]))
+    return counting[:, None, None] * unit + np.tensordot(variances, matrices, 1)
