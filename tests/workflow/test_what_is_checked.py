@@ -133,7 +133,8 @@ SAID = {
         f"more than {doubts.BRIGHTER}, and by {doubts.BRIGHTER_SIGMA} standard deviations",
         f"less than {missing_lines.MISSING_FRACTION} of it, by"
         f" {missing_lines.MISSING_SIGNIFICANCE:g} standard",
-        f"| {fit_columns.BEND_KEV} keV in the middle, and {fit_columns.BEND_SIGMA} robust",
+        f"| {fit_columns.BEND_KEV} keV in the middle, and {fit_columns.BEND_SIGMA} standard errors",
+        f"and {fit_columns.POPULATION_SIGMA:g} standard deviations of the scatter between pixels",
         f"(here beyond {doubts.MENDED_TENSION} standard errors)",
         f"than belong there, by {doubts.LEAST_SURPLUS:g} standard deviations",
         f"`fit.pvalue_limit` ({scientific(FIT['pvalue_limit'])})",

@@ -114,6 +114,16 @@ def test_a_small_bend_does_not_matter_and_an_unknown_one_is_none():
     assert np.flatnonzero(find_bent(bend, error)).tolist() == [1]
 
 
+def test_a_bend_within_the_scatter_of_the_cameras_pixels_is_none():
+    """Beyond 5 sigma of a normal scatter: 0.004 of 6400 pixels, where 3.5 sigma of it are 3."""
+    random = np.random.default_rng(11)
+    bend, error = 0.08 * random.standard_normal(6400), np.full(6400, 0.02)
+    bend[:2] = 0.5, 0.35
+    error[1] = 0.15  # its counts do not tell it from those of the others
+    assert (np.abs(bend) > 3.5 * 0.083).sum() > 2
+    assert np.flatnonzero(find_bent(bend, error)).tolist() == [0]
+
+
 def second_states(sigma, tail, error=0.01):
     return find_second_states(sigma, tail, np.full(len(tail), error))
 
@@ -144,6 +154,20 @@ def test_what_longer_tails_look_like_is_no_second_state():
     alike[:100], sigma = 1.6, np.full(2000, 1.6)
     sigma[:100] = 4.5
     assert second_states(sigma, alike)[:100].all()
+
+
+def test_with_many_counts_pixels_differ_by_more_than_chance():
+    """A camera whose response is not quite right at 1 Ms: all pixels seem to have a second gain,
+    those with longer tails more and more differently so. Two clear ones are found."""
+    rng = np.random.default_rng(12)
+    tail = np.exp(0.2 * rng.standard_normal(6400))
+    longer = np.maximum(np.log(tail) / 0.2 - 1.5, 0.0)
+    sigma = 5.5 + 1.3 * rng.standard_normal(6400)
+    sigma += longer * (5.0 + 2.0 * rng.standard_normal(6400))
+    assert second_states(sigma, np.ones(6400)).mean() > 0.003
+    sigma[:2], tail[:2] = (15.0, 35.0), (1.0, 1.8)
+    found = second_states(sigma, tail)
+    assert found[:2].all() and found[2:].mean() < 0.001
 
 
 def test_a_tail_that_is_none_of_the_cameras_excuses_no_second_state():

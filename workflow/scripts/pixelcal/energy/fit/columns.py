@@ -109,6 +109,10 @@ BEND_SIGMA, BEND_KEV = 3.5, 0.15
 """A relation is bent where its bend is so clear and so large: 5 of 10 000 healthy pixels, and none
 whose counts tell a bend that does not matter."""
 
+POPULATION_SIGMA = 5.0
+"""A pixel is none of the camera's where it is further off than so many standard deviations of the
+true differences between its pixels. What is by chance is rarer than what pixels do: from 3.5 on."""
+
 
 def detnum_dtype(n_pixels: int) -> np.dtype:
     """The smallest of the usual integers that holds the numbers of the pixels of a camera."""

@@ -19,6 +19,14 @@ LEAST_SIGMA = 3.0
 LOWER_SIGMA = 15.87
 """Percentile of a normal distribution at one standard deviation below its middle."""
 
+BELOW_EXPECTATION = 5.0 / 3.0
+"""So much below its expectation is the median deviance of a block of an exact model: 2/3 by the
+skewness of a chi-square, and 1 by what is fitted, a relation, resolution and tail to all blocks."""
+
+LEAST_SCATTER = 1.0 / 3.0
+"""Misfits of pixels scatter by at least this part of the typical one: so they do where counts tell
+it, and what makes them is no more alike where they do not."""
+
 MIN_PIXELS = 8
 """Fewer do not tell how much pixels scatter: the model is then taken for exact."""
 
@@ -78,8 +86,10 @@ def measure_misfit(deviance, variance, counts, shift, shift_err, bend, bend_err)
         some = counts[:, block] > 0
         share = counts[some, block]
         of_counting = variance[some, block] / share**2
-        middle, scatter = beyond_counting(deviance[some, block] / share, of_counting, True)
-        found.excess[block], found.excess_scatter[block] = max(middle, 0.0), scatter
+        beyond = (deviance[some, block] + BELOW_EXPECTATION) / share
+        middle, scatter = beyond_counting(beyond, of_counting, True)
+        found.excess[block] = max(middle, 0.0)
+        found.excess_scatter[block] = max(scatter, LEAST_SCATTER * found.excess[block])
         known = np.isfinite(shift[:, block]) & np.isfinite(shift_err[:, block])
         middle, scatter = beyond_counting(shift[known, block], shift_err[known, block] ** 2)
         found.shift[block], found.shift_scatter[block] = middle, scatter

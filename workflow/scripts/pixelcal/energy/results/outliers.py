@@ -9,7 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.camera import to_image
-from pixelcal.energy.fit.columns import BEND_KEV, BEND_SIGMA, CHANGE_KEV, SECOND_SIGMA
+from pixelcal.energy.fit.columns import (
+    BEND_KEV,
+    BEND_SIGMA,
+    CHANGE_KEV,
+    POPULATION_SIGMA,
+    SECOND_SIGMA,
+)
 from pixelcal.numerics import statistics
 from pixelcal.numerics.statistics import robust_outliers
 
@@ -19,9 +25,12 @@ WINDOW_PIXELS = 5
 USUAL_SECOND_SIGMA, USUAL_SECOND_SCATTER = 1.6, 0.7
 """Median of the largest significance of a second state in healthy pixels, and its scatter."""
 
-CLEAR_TAIL_SIGMA, MOST_TAIL_SIGMA, CLEAR_SLOPE = 1.5, 4.0, 3.0
-"""Robust standard deviations of the factor on the tail between which pixels tell how a longer tail
-looks, and standard errors from which on they do."""
+BY_SICK_ONES = 1.2
+"""A scatter that is larger by this factor is one by chance, with sick pixels among the others."""
+
+CLEAR_TAIL_SIGMA, CLEAR_SLOPE = 1.5, 3.0
+"""Robust standard deviations of the logarithm of the factor on the tail from which on pixels tell
+how a longer tail looks, and standard errors from which on they do."""
 
 LEAST_OF_TAILS = 0.03
 """Part of the pixels that must be there, half of what a normal scatter of the tails puts there:
@@ -87,11 +96,14 @@ def find_bent(bend, bend_err) -> np.ndarray:
     bend, bend_err : (n,) float, keV
         NaN where it is not known. A bend that all pixels share is not one of a pixel.
     """
-    bend = np.asarray(bend, float)
-    differs = robust_outliers(bend, np.asarray(bend_err, float) ** 2, BEND_SIGMA, MIN_PIXELS)
-    if not differs.any():
-        return differs
-    return differs & (np.abs(bend - np.nanmedian(bend)) > BEND_KEV)
+    bend, error = np.asarray(bend, float), np.asarray(bend_err, float)
+    known = np.isfinite(bend)
+    if known.sum() < MIN_PIXELS:
+        return np.zeros(len(bend), bool)
+    off = bend - np.median(bend[known])
+    between_pixels = max(statistics.robust_std(bend) ** 2 - np.nanmedian(error[known]) ** 2, 0.0)
+    limit = np.hypot(BEND_SIGMA * np.nan_to_num(error), POPULATION_SIGMA * np.sqrt(between_pixels))
+    return known & (np.abs(np.nan_to_num(off)) > np.maximum(limit, BEND_KEV))
 
 
 def find_second_states(sigma, tail, tail_err) -> np.ndarray:
@@ -122,40 +134,52 @@ def second_significance(sigma, tail, tail_err) -> np.ndarray:
     middle = max(np.nanmedian(sigma), USUAL_SECOND_SIGMA)
     wider = max(statistics.robust_std(sigma) / USUAL_SECOND_SCATTER, 1.0)
     tail_err = np.asarray(tail_err, float)
-    longer = _of_longer_tails(sigma - middle, tail, tail_err)
-    longer[_unlike_tails(tail, tail_err)] = 0.0
-    return USUAL_SECOND_SIGMA + (sigma - middle - longer) / wider
+    longer, wider = _of_longer_tails(sigma - middle, wider, tail, tail_err)
+    between_pixels = USUAL_SECOND_SCATTER * np.sqrt(np.maximum(wider**2 - BY_SICK_ONES**2, 0.0))
+    by_chance = SECOND_SIGMA - USUAL_SECOND_SIGMA
+    limit = np.hypot(by_chance * np.minimum(wider, BY_SICK_ONES), POPULATION_SIGMA * between_pixels)
+    return USUAL_SECOND_SIGMA + (sigma - middle - longer) * by_chance / limit
 
 
-def _unlike_tails(tail, tail_err) -> np.ndarray:
-    """Which tails are longer than any of the camera's population, (n,) bool."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        logarithm = np.where(tail > 0.0, np.log(tail), np.nan)
-        unlike = robust_outliers(logarithm, (tail_err / tail) ** 2, UNLIKE_TAIL_SIGMA, MIN_PIXELS)
-        return unlike & (logarithm > np.nanmedian(logarithm)) if unlike.any() else unlike
+def _of_longer_tails(excess, wider, tail, tail_err) -> tuple[np.ndarray, np.ndarray]:
+    """What is usual of `excess` (n,) in pixels with a factor on the tail of `tail` (n,), and how
+    many times as wide as by chance its scatter is, (n,), `wider` in the typical pixel.
 
-
-def _of_longer_tails(excess, tail, tail_err) -> np.ndarray:
-    """What is usual of `excess` (n,) in pixels with a factor on the tail of `tail` (n,).
-
-    It rises in proportion to how far the factor is above that of the typical pixel, and only so far
-    as the camera's pixels go; by the median of the pixels there, where it is clear. Where the error
-    `tail_err` (n,) is larger than that distance, nothing says that the tail is longer: with few
-    counts a second gain moves the factor as chance does.
+    Both rise with the logarithm of the factor from `CLEAR_TAIL_SIGMA` on, in proportion: by least
+    absolute deviations of the pixels there, where it is clear. Where the error `tail_err` (n,) is
+    larger than that distance, nothing says that the tail is longer: with few counts a second gain
+    moves the factor as chance does. A pixel whose tail is none of the camera's has nothing in
+    common with them.
     """
-    known = np.isfinite(tail) & np.isfinite(excess)
-    spread = statistics.robust_std(tail[known])
+    longer, scatter = np.zeros(len(tail)), np.full(len(tail), wider)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logarithm, error = np.where(tail > 0.0, np.log(tail), np.nan), tail_err / tail
+    known = np.isfinite(logarithm) & np.isfinite(excess)
+    spread = statistics.robust_std(logarithm[known])
     if not spread > 0.0:
-        return np.zeros(len(tail))
-    z = np.nan_to_num((tail - np.median(tail[known])) / np.hypot(spread, tail_err))
-    there = known & (z > CLEAR_TAIL_SIGMA) & (z < MOST_TAIL_SIGMA)
+        return longer, scatter
+    z = np.nan_to_num((logarithm - np.median(logarithm[known])) / np.hypot(spread, error))
+    unlike = robust_outliers(logarithm, error**2, UNLIKE_TAIL_SIGMA, MIN_PIXELS)
+    beyond = np.where(unlike, 0.0, np.maximum(z - CLEAR_TAIL_SIGMA, 0.0))
+    there = known & (beyond > 0.0)
     if there.sum() < max(MIN_PIXELS, LEAST_OF_TAILS * known.sum()):
-        return np.zeros(len(tail))
-    slopes = excess[there] / z[there]
-    slope = np.median(slopes)
-    error = statistics.MEDIAN_ERROR * statistics.robust_std(slopes) / np.sqrt(there.sum())
-    more = np.clip(z, 0.0, MOST_TAIL_SIGMA)
-    return slope * more if slope > CLEAR_SLOPE * error else np.zeros(len(tail))
+        return longer, scatter
+    slope = _least_absolute_slope(beyond[there], excess[there])
+    left = excess[there] - slope * beyond[there]
+    noise = statistics.robust_std(left) / np.sqrt((beyond[there] ** 2).sum())
+    if slope > CLEAR_SLOPE * statistics.MEDIAN_ERROR * noise:
+        longer = slope * beyond
+        # The mean of the size of a normal value is sqrt(2 / pi) of its standard deviation.
+        size = np.abs(left) * np.sqrt(np.pi / 2.0) / USUAL_SECOND_SCATTER - wider
+        scatter = wider + max(_least_absolute_slope(beyond[there], size), 0.0) * beyond
+    return longer, scatter
+
+
+def _least_absolute_slope(x: np.ndarray, y: np.ndarray) -> float:
+    """The a for which sum |y - a x| is least, x > 0: the median of y / x weighted by x."""
+    order = np.argsort(y / x, kind="stable")
+    half = np.cumsum(x[order]) >= 0.5 * x.sum()
+    return float((y / x)[order][half][0])
 
 
 def camera_drift(drift_keV) -> float:

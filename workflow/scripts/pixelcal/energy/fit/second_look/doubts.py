@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcal.energy.fit.checks.consistency import balance_of_block
-from pixelcal.energy.fit.columns import is_bent
+from pixelcal.energy.fit.columns import POPULATION_SIGMA, is_bent
 from pixelcal.energy.fit.joint import (
     TRIED_STEPS,
     Deviations,
@@ -137,12 +137,12 @@ def _bends(fits: np.ndarray, templates: Templates) -> np.ndarray:
 
 def _contradicts(found: Deviations, templates: Templates) -> np.ndarray:
     """Pixels with a block that contradicts the others, (n,) bool."""
+    misfit = templates.misfit
     with np.errstate(invalid="ignore"):
-        shift, error = _own_shift(found, templates)
-        shift = np.abs(shift)
-        pull = shift / error
-        in_reach = (shift > TENSION_KEV) & (shift < REACH_KEV)
-        return ((pull > TENSION_SIGMA) & in_reach).any(axis=1)
+        shift = np.abs(found.block_shift - misfit.shift)
+        by_chance = TENSION_SIGMA * found.block_shift_err
+        limit = np.hypot(by_chance, POPULATION_SIGMA * misfit.shift_scatter)
+        return ((shift > np.maximum(limit, TENSION_KEV)) & (shift < REACH_KEV)).any(axis=1)
 
 
 def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
