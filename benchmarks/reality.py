@@ -34,7 +34,7 @@ from pixelcal.energy.relation import energy_sigma, relation_columns
 from pixelcal.energy.requirement import requirement_keV
 from pixelcal.energy.response.scale_tests import told
 from pixelcal.energy.response.stack_fit import BENDS, terms_of
-from pixelcal.energy.results.found_lines import include_lines
+from pixelcal.energy.results.found_lines import by_unlisted_lines, include_lines
 from pixelcal.energy.results.merge import complete_status
 from pixelcal.energy.results.systematics import Systematics
 from pixelcal.energy.simulation.imperfections import PRESETS, Imperfections, combine
@@ -79,14 +79,15 @@ def measure(
     camera, table = make_real_camera(n, seconds, seed, imperfections), read_line_table(table)
     gain, offset = prior(n)
     started = time.perf_counter()
-    terms = terms_of(bend, free, table)
+    terms, catalogue = terms_of(bend, free, table), read_catalogue(CATALOGUE)
 
     def learn(table, chosen, agreement=False):
         data = camera.counts[chosen], gain[chosen], offset[chosen], table, MIN_COUNTS
-        return learn_camera(*data, **KNOWN, terms=terms, agreement=agreement)
+        unlisted = by_unlisted_lines(table, catalogue, KNOWN["expected"])
+        return learn_camera(*data, **KNOWN, terms=terms, agreement=agreement, unlisted=unlisted)
 
     if include:
-        known = read_catalogue(CATALOGUE), OPTIONS, KNOWN["expected"]
+        known = catalogue, OPTIONS, KNOWN["expected"]
         table = include_lines(learn, camera.counts, gain, offset, table, *known)
     response = learn(table, np.arange(n), agreement=True)
     learnt = time.perf_counter()

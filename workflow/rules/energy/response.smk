@@ -9,11 +9,11 @@ rule learn_response:
     Wildcards: exposure, a name under `exposures` in the configuration.
     """
     input:
-        unpack(catalogue_input),
         **prior_input(),
         **bad_pixels_input(),
         spectra=f"{FOLDER}/{{exposure}}/spectra.fits",
         lines=given_line_table,
+        catalogue=CATALOGUE,
     output:
         response=f"{FOLDER}/{{exposure}}/response.fits",
         lines=f"{FOLDER}/{{exposure}}/lines.csv",

@@ -215,8 +215,7 @@ def event_contents(wildcards):
 
 def response_contents(wildcards):
     """Checksums of the tables that the response of the camera is learnt from."""
-    catalogue = catalogue_input(wildcards).values()
-    return contents(given_line_table(wildcards), config["bad_pixels"], *catalogue)
+    return contents(given_line_table(wildcards), config["bad_pixels"], CATALOGUE)
 
 
 def fit_contents(wildcards):
@@ -306,12 +305,6 @@ def prior_input(exposure="{exposure}"):
     if LAYOUT["form"] != "events":
         return {"prior": f"{FOLDER}/{exposure}/prior.ecsv"}
     return optional(prior=config["relation"]["file"])
-
-
-def catalogue_input(wildcards):
-    """The catalogue that lines are found in, where the exposure includes them."""
-    includes = EXPOSURES[wildcards.exposure]["fit"]["include_lines"]
-    return {"catalogue": CATALOGUE} if includes else {}
 
 
 def bad_pixels_input():

@@ -12,7 +12,7 @@ from pixelcal.energy.prior import read_prior
 from pixelcal.energy.response.io import write_responses
 from pixelcal.energy.response.line_shape import expected_shape
 from pixelcal.energy.response.stack_fit import terms_of
-from pixelcal.energy.results.found_lines import include_lines
+from pixelcal.energy.results.found_lines import by_unlisted_lines, include_lines
 from pixelcal.instrument import instrument_of
 from pixelcal.io.merge import read_bad_pixels
 from pixelcal.io.tables import read_columns, write_text
@@ -37,21 +37,26 @@ with running(snakemake) as progress:
     rows, min_counts = np.flatnonzero(used), params.fit["min_counts"]
     kinds = kinds_of(spectra)[rows]
 
-    def learn(table, chosen, agreement=True):
+    catalogue = read_catalogue(snakemake.input.catalogue)
+
+    def learn(table, chosen, **asked):
         data = counts[rows[chosen]], gain[rows[chosen]], offset[rows[chosen]]
-        return learn_camera(*data, table, min_counts, progress, **known, agreement=agreement)
+        return learn_camera(*data, table, min_counts, progress, **known, **asked)
 
     if params.fit["include_lines"]:  # by the most frequent kind of pixel
         first = next(iter(rows_by_kind(kinds).values()))
         data = counts[rows[first]], gain[rows[first]], offset[rows[first]]
         options = JointOptions(min_counts, PVALUE_LIMIT, instrument.search)
-        known_lines = read_catalogue(snakemake.input.catalogue), options, known["expected"]
+        known_lines = catalogue, options, known["expected"]
 
         def try_with(table, chosen):
             return learn(table, first[chosen], agreement=False)
 
         table = include_lines(try_with, *data, table, *known_lines)
-    responses, borrowed = learn_by_kind(kinds, lambda chosen: learn(table, chosen))
+    unlisted = by_unlisted_lines(table, catalogue, known["expected"])
+    responses, borrowed = learn_by_kind(
+        kinds, lambda chosen: learn(table, chosen, unlisted=unlisted)
+    )
     cards = [
         ("EXPNAME", params.exposure, "exposure"),
         ("EXPOSURE", spectra.meta["EXPOSURE"], "[s] good time"),

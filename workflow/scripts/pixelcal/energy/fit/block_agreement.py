@@ -8,13 +8,14 @@ lines of a block stand by the relation of the other blocks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from astropy.stats import mad_std
 
 from pixelcal.energy.curve import falling
-from pixelcal.energy.fit.joint import JointOptions, fit_joint
+from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.lines import LineTable, elements_of
 from pixelcal.energy.own_deviation import OwnDeviation, measure_own_deviation
@@ -43,6 +44,12 @@ MIN_PIXELS = 8
 PIVOTS = (PIVOT_LOW, PIVOT_HIGH)
 
 
+Unlisted = Callable[[np.ndarray, np.ndarray, Deviations], np.ndarray]
+"""Covariance (3, 3) of stretch, shift (keV) and bend (keV) of all energies, by lines that the line
+table lacks and the residuals show: of the counts (n, n_channels) of pixels, their fits (n,) and
+`Deviations`."""
+
+
 class BlockAgreement(NamedTuple):
     """How the blocks agree, as means over pixels; NaN where it cannot be told.
 
@@ -57,6 +64,8 @@ class BlockAgreement(NamedTuple):
         How far the pixels are from the model.
     pixel_shift, pixel_shift_err : (n, n_blocks) float, keV
         The same of single pixels with a valid fit; NaN where it cannot be told.
+    by_unlisted : (3, 3) float, or 0
+        As `Unlisted` gives it.
     """
 
     shift: np.ndarray
@@ -65,6 +74,7 @@ class BlockAgreement(NamedTuple):
     misfit: Misfit
     pixel_shift: np.ndarray
     pixel_shift_err: np.ndarray
+    by_unlisted: np.ndarray | float = 0.0
 
 
 def compare_blocks(
@@ -75,6 +85,7 @@ def compare_blocks(
     response: Response,
     options: JointOptions,
     nearby: np.ndarray | None = None,
+    unlisted: Unlisted | None = None,
 ) -> BlockAgreement:
     """Compare the blocks over the pixels with a valid fit, POOR_FIT or not.
 
@@ -89,12 +100,14 @@ def compare_blocks(
     options : JointOptions
     nearby : (n, 2 + n_blocks + n_groups) float, optional
         Where they start beside that, as `fit_joint` takes it.
+    unlisted : Unlisted, optional
     """
     chosen = evenly(len(counts), MOST_PIXELS)
     templates = make_templates(response, table)
     data = counts[chosen], chosen, gain[chosen], offset[chosen], templates, options
-    start = {"nearby": None if nearby is None else nearby[chosen], "added_up": False}
-    fits, found = fit_joint(*data, checked=True, **start)
+    start = None if nearby is None else nearby[chosen]
+    added_up = unlisted is not None
+    fits, found = fit_joint(*data, checked=True, nearby=start, added_up=added_up, seconds=False)
     valid = has_valid_fit(fits["STATUS"])
     shift, shift_err = np.full((2, table.n_blocks), np.nan)
     lever = np.zeros((table.n_blocks, 2))
@@ -113,7 +126,8 @@ def compare_blocks(
     data = (*data, found.block_shift, found.block_shift_err, fits["BEND"], fits["BEND_ERR"])
     data = tuple(values[valid] for values in data)
     of_pixels = found.block_shift[valid], found.block_shift_err[valid]
-    return BlockAgreement(shift, shift_err, lever, measure_misfit(*data), *of_pixels)
+    by_unlisted = 0.0 if unlisted is None else unlisted(counts[chosen], fits, found)
+    return BlockAgreement(shift, shift_err, lever, measure_misfit(*data), *of_pixels, by_unlisted)
 
 
 def systematic_covariance(
@@ -123,12 +137,13 @@ def systematic_covariance(
 
     The counts of the stack, and trapping that they do not exclude; the energies of each element's
     lines, known to `element_energy_sigma`, and how far they are found off; the bend of straight
-    relations, as large as it is found, and its error; and what the blocks disagree on beyond
-    chance, by what leaving each of them out does. Where the bend or the energies of elements are
-    fitted, what the stack leaves open of all of these together is in the place of their priors.
+    relations, as large as it is found, and its error; what the blocks disagree on beyond chance, by
+    what leaving each of them out does; and lines that the table lacks. Where the bend or the
+    energies of elements are fitted, what the stack leaves open of all of these together is in the
+    place of their priors.
     """
-    covariance = np.zeros((3, 3))
-    covariance[:2, :2] = response.scale_covariance
+    covariance = np.zeros((3, 3)) + agreement.by_unlisted
+    covariance[:2, :2] += response.scale_covariance
     if response.trapping_off is not None:
         covariance[:2, :2] += np.outer(response.trapping_off, response.trapping_off)
     lever, of_elements = agreement.lever, _of_elements(agreement.lever, response, table)

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import expit
 
 from pixelcal.energy.fit.block_agreement import (
+    Unlisted,
     compare_blocks,
     own_deviation,
     systematic_covariance,
@@ -116,6 +117,7 @@ def learn_camera(
     search: Window,
     terms: Terms = Terms(),  # noqa: B008, a tuple
     agreement: bool = True,
+    unlisted: Unlisted | None = None,
 ) -> Response:
     """The response of a camera from the spectra of its pixels.
 
@@ -139,6 +141,8 @@ def learn_camera(
     agreement : bool
         Whether blocks are compared, for the systematic uncertainty and for warnings; a trial needs
         neither.
+    unlisted : Unlisted, optional
+        What lines that the table lacks do to the energies, for the systematic uncertainty.
 
     Returns
     -------
@@ -153,7 +157,7 @@ def learn_camera(
     response, nearby = _alternate(*data, *given)
     if nearby is None or not agreement:
         return response
-    return _with_agreement(response, *data, nearby)
+    return _with_agreement(response, *data, nearby, unlisted)
 
 
 class _Learner:
@@ -309,9 +313,12 @@ def _displaced(response: Response) -> float:
     return response.explanations[0].gain if response.explanations else 0.0
 
 
-def _with_agreement(response: Response, counts, gain, offset, table, options, nearby) -> Response:
+def _with_agreement(
+    response: Response, counts, gain, offset, table, options, nearby, unlisted
+) -> Response:
     """The response with how its blocks agree, and with what they do not agree on as systematic."""
-    found = compare_blocks(counts, gain, offset, table, response, options, nearby)
+    data = counts, gain, offset, table, response, options
+    found = compare_blocks(*data, nearby, unlisted)
     for name, shift, error in zip(table.block_names, found.shift, found.shift_err, strict=True):
         if abs(shift) > max(WARN_KEV, WARN_SIGMA * error):
             logger.warning(BLOCKS_DISAGREE, name, shift, error)

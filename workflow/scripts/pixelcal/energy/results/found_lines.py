@@ -1,7 +1,8 @@
-"""Lines that the table lacks, included where the residuals of all pixels ask for them.
+"""Lines that the table lacks, where the residuals of all pixels ask for them.
 
-Only where the configuration says so (`fit.include_lines`): a catalogue knows many lines, and which
-of them shine is better known to who built the camera.
+They are included only where the configuration says so (`fit.include_lines`): a catalogue knows many
+lines, and which of them shine is better known to who built the camera. What those that are not do
+to the energies is a systematic uncertainty.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from pixelcal.energy.catalogue import Series
+from pixelcal.energy.fit.block_agreement import Unlisted
 from pixelcal.energy.fit.joint import JointOptions
 from pixelcal.energy.fit.pixels import fit_with_residuals
 from pixelcal.energy.lines import LineTable
@@ -26,7 +28,12 @@ from pixelcal.energy.results.adequacy import (
     typical_pixels,
 )
 from pixelcal.energy.results.channels.widths import compare_channels
-from pixelcal.energy.results.foreign_lines import candidates, lines_in_blocks, not_in_table
+from pixelcal.energy.results.foreign_lines import (
+    Candidate,
+    candidates,
+    lines_in_blocks,
+    not_in_table,
+)
 from pixelcal.numerics.statistics import evenly
 
 MOST_PIXELS = 2000
@@ -77,16 +84,7 @@ def include_lines(
         if not response.line_strength.any():
             return table
         data = counts[chosen], chosen, gain[chosen], offset[chosen], table, response, options
-        fits, residuals, model = fit_with_residuals(*data)
-        of_pixels, bins = Residuals(*np.moveaxis(residuals, 2, 0)), bins_of(table.block_limits_keV)
-        typical = typical_pixels(of_pixels, fits["STATUS"])
-        camera = summed(of_pixels, typical)
-        relation = fits["GAIN"][typical], fits["OFFSET"][typical]
-        alike = np.zeros(typical.sum(), int)
-        pixels = data[0][typical], model[typical], *relation, alike
-        by_widths = compare_channels(*pixels, bins).covariance
-        known = bins, camera, table, catalogue, expected, by_widths
-        named = candidates(find_regions(bins, camera, by_widths), *known)
+        named = _named(data[0], *fit_with_residuals(*data), table, catalogue, expected)
         likely = [one for ones in named for one in ones if one.table_rows]
         best = max(likely, key=lambda one: one.sigma, default=None)
         if best is None or best.sigma < INCLUDED_SIGMA:
@@ -95,6 +93,41 @@ def include_lines(
         new = {series.name: series for series in not_in_table(catalogue, table)}
         table = with_series(table, new[best.name])
     return table
+
+
+def by_unlisted_lines(
+    table: LineTable, catalogue: Sequence[Series], expected: LineShape
+) -> Unlisted:
+    """What lines of a catalogue that a line table lacks do to energies, where residuals show them.
+
+    To first order, each with all that it does: it is there and not fitted. The best of each region
+    counts, once.
+    """
+
+    def covariance(counts, fits, found):
+        named = _named(counts, fits, found.residuals, found.expected, table, catalogue, expected)
+        best = {ones[0].name: ones[0] for ones in named if ones}
+        moved = [np.array([one.stretch, one.shift_keV, 0.0]) for one in best.values()]
+        return sum((np.outer(one, one) for one in moved), np.zeros((3, 3)))
+
+    return covariance
+
+
+def _named(counts, fits, residuals, model, table, catalogue, expected) -> list[list[Candidate]]:
+    """Lines that could explain what is left of all pixels (n,), of each region the best first.
+
+    `residuals` (n, n_bins, 3) and `model` (n, n_channels) as `fit_with_residuals` gives them.
+    """
+    of_pixels, bins = Residuals(*np.moveaxis(residuals, 2, 0)), bins_of(table.block_limits_keV)
+    typical = typical_pixels(of_pixels, fits["STATUS"])
+    if not typical.any():
+        return []
+    camera = summed(of_pixels, typical)
+    relation = fits["GAIN"][typical], fits["OFFSET"][typical]
+    alike = np.zeros(typical.sum(), int)
+    by_widths = compare_channels(counts[typical], model[typical], *relation, alike, bins).covariance
+    known = bins, camera, table, catalogue, expected, by_widths
+    return candidates(find_regions(bins, camera, by_widths), *known)
 
 
 def with_series(table: LineTable, series: Series) -> LineTable:
