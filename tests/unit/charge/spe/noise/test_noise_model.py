@@ -115,3 +115,32 @@ def test_delays_are_a_sum_of_exponentials():
     known = delay[delay < 1.0]
     found = late.mean_delay(weights, late.AFTERPULSE_DELAYS)
     assert found == pytest.approx(known.mean(), abs=4 * known.std() / np.sqrt(len(known)))
+
+
+def test_memory_that_is_used_again_changes_nothing():
+    """The same bytes whatever was computed before, with more frequencies or with fewer."""
+    theta = theta_with(dark=0.2, after=(0.04, 0.05), delayed=0.05, spent=0.125)
+    first = bin_probabilities(theta, BINS)
+    for n in (200, 2500):
+        bin_probabilities(theta_with(dark=0.4), BINS._replace(counts=np.zeros((2, n))))
+    for found, known in zip(bin_probabilities(theta, BINS), first, strict=True):
+        assert found.tobytes() == known.tobytes()
+
+
+@pytest.mark.parametrize(
+    "noise, kinds",
+    [
+        (dict(dark=0.2), [late.DARK, late.DECAY]),
+        (dict(after=(0.04, 0.05)), [late.AFTERPULSE, late.DECAY, late.LOSS]),
+        (dict(delayed=0.05, spent=0.1), [late.DELAYED, late.DELAY, late.SPENT]),
+        (dict(), [late.SPENT]),
+    ],
+    ids=str,
+)
+def test_derivatives_that_are_not_needed_change_no_other(noise, kinds):
+    theta, fitted = theta_with(**noise), np.zeros(late.N_NOISE, bool)
+    fitted[kinds] = True
+    whole, part = bin_probabilities(theta, BINS), bin_probabilities(theta, BINS, fitted)
+    assert part[0].tobytes() == whole[0].tobytes()
+    needed = np.r_[0:4, 4 + np.array(kinds), N_COMMON : N_COMMON + 2]
+    assert part[1][:, needed].tobytes() == whole[1][:, needed].tobytes()

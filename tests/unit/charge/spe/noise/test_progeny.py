@@ -5,6 +5,9 @@ import pytest
 
 from pixelcal.charge.spe.model import avalanche_terms
 from pixelcal.charge.spe.noise.progeny import (
+    FALL,
+    LATER,
+    N_ROWS,
     by_crosstalk,
     mean_progeny,
     opct_of_same_mean,
@@ -90,8 +93,10 @@ def test_slopes_are_those_of_differences(opct, spent):
     z, step = 0.8 * np.exp(1.3j), 1e-5
 
     def at(z, opct, spent):
+        rows = np.empty((N_ROWS, 1), complex)
         terms = progeny_terms(opct, spent)
-        return np.array(progeny(by_crosstalk(z, opct, spent, terms), opct, spent))
+        progeny(np.array([by_crosstalk(z, opct, spent, terms)]), opct, spent, rows)
+        return rows[:, 0]
 
     found, below = at(z, opct, spent), step * (spent > 0.0)
     slopes = (
@@ -101,10 +106,11 @@ def test_slopes_are_those_of_differences(opct, spent):
     )
     for i, slope in enumerate(slopes, start=1):
         assert abs(found[i] - slope[0]) < 1e-4 and abs(found[4 + i] - slope[4]) < 1e-4
-    assert found[4] == pytest.approx(
-        z * np.exp(opct * (found[4] - 1.0))
+    fall = found[LATER + FALL]
+    assert fall + 1.0 == pytest.approx(
+        z * np.exp(opct * fall)
         if spent == 0.0
-        else z * (1.0 + np.expm1(-opct * spent) * (1.0 - found[4])) ** (1.0 / spent - 1.0),
+        else z * (1.0 - np.expm1(-opct * spent) * fall) ** (1.0 / spent - 1.0),
         abs=1e-9,
     )
 

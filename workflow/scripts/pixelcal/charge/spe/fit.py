@@ -23,7 +23,6 @@ from pixelcal.charge.spe.noise.fit import FirstFits, explain_at_once, explain_fu
 from pixelcal.charge.spe.noise.late_charges import DARK, DELAYED
 from pixelcal.charge.spe.noise.priors import KINDS, NEIGHBOURS, NoisePrior, general_prior
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
-from pixelcal.charge.spe.noise.spectrum import peak_to_valley as noisy_peak_to_valley
 from pixelcal.charge.spe.rows import LawErrors, begin_row, fill_noise, fill_values
 from pixelcal.charge.spe.search import (
     LIGHT_EVIDENCE,
@@ -189,7 +188,7 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     if noisy is None:
         ratio, excess = peak_to_valley(found.theta, row["FLASHES"])
     else:
-        ratio, excess = noisy_peak_to_valley(noisy.theta, row["FLASHES"])
+        ratio, excess = begun.peak_to_valley(noisy)
     row["PEAK_VALLEY"] = ratio
     noise = None if noisy is None else noisy.theta[N_SHARED:N_COMMON]
     cross_check(row, regrouped(counts, start, width, found.theta), found, noise)

@@ -35,7 +35,12 @@ from pixelcal.charge.spe.noise.priors import (
     fitted_noise,
     slope_of_logarithm,
 )
-from pixelcal.charge.spe.noise.spectrum import N_COMMON, goodness_of_fit, likelihood
+from pixelcal.charge.spe.noise.spectrum import (
+    N_COMMON,
+    bin_probabilities,
+    goodness_of,
+    likelihood_of,
+)
 
 BINS_PER_WIDTH, FEWEST_PER_WIDTH, BINS_PER_PE = 3.0, 1.6, 40.0
 """Bins in a width of the pedestal; fewer, down to the second number, where a photoelectron would
@@ -263,18 +268,30 @@ def climb_within(theta, slopes, fitted, limits, max_iterations: int, tolerance: 
 
 
 def ascend(theta, spectra: Spectra, kinds, prior: NoisePrior, max_iterations: int):
-    """`climb_within` with some kinds of noise in the model."""
+    """`climb_within` with some kinds of noise in the model.
+
+    Returns what that does, and the probabilities (R, n) of the bins at the end.
+    """
     fitted = fitted_parameters(len(theta), kinds)
-    prior = prior.of(fitted[N_SHARED:N_COMMON])
-    return climb_within(
-        theta, lambda at: penalised(likelihood(at, spectra), at, prior), fitted,
-        _limits(spectra), max_iterations, TOLERANCE,
-    )  # fmt: skip
+    of_noise = fitted[N_SHARED:N_COMMON]
+    prior = prior.of(of_noise)
+    lowest, best = math.inf, None
+
+    def slopes(at):
+        nonlocal lowest, best
+        probability, gradient = bin_probabilities(at, spectra, of_noise)
+        found = penalised(likelihood_of(probability, gradient, spectra), at, prior)
+        if best is None or found[0] <= lowest:  # the climb goes there
+            lowest, best = found[0], probability
+        return found
+
+    found = climb_within(theta, slopes, fitted, _limits(spectra), max_iterations, TOLERANCE)
+    return *found, best
 
 
 def maximise(theta, spectra: Spectra, kinds, prior: NoisePrior, moments) -> NoisyMaximum:
     """Climb from `theta` to the maximum."""
-    theta, deviance, information, free, iterations, converged = ascend(
+    theta, deviance, information, free, iterations, converged, probability = ascend(
         theta, spectra, kinds, prior, MAX_ITERATIONS
     )
     # Noise that is found to be 0 may be more: what goes with it is as uncertain as beside it.
@@ -283,7 +300,7 @@ def maximise(theta, spectra: Spectra, kinds, prior: NoisePrior, moments) -> Nois
     uncertain[N_SHARED:N_COMMON] = fitted_parameters(len(theta), kinds)[N_SHARED:N_COMMON]
     covariance = clean.covariance_of(information, uncertain)
     group = max(int(math.sqrt(theta[V_PED]) / spectra.width), 1)
-    goodness = goodness_of_fit(theta, spectra, group, moments)
+    goodness = goodness_of(probability, spectra.counts, group, moments)
     at_limit = fitted_parameters(len(theta), kinds) & ~free
     return NoisyMaximum(
         theta, covariance, at_limit, kinds, deviance, goodness, iterations, converged

@@ -19,157 +19,91 @@ the product of three small numbers.
 
 from __future__ import annotations
 
+import math
+import threading
+from typing import NamedTuple
+
 import numpy as np
 
-from pixelcal.charge.spe.model import OPCT, PE, V_PE
+from pixelcal.charge.spe.model import N_SHARED, OPCT, PE, V_PE
 from pixelcal.charge.spe.noise.late_charges import (
     AFTERPULSE,
     DARK,
     DECAY,
     DELAY,
     DELAYED,
-    LOSS,
     N_AFTERPULSE,
     N_EARLY,
     SPENT,
+)
+from pixelcal.charge.spe.noise.late_sums import (
+    BY_AFTER,
+    GROWN,
+    N_AFTER,
+    N_SUMS,
+    add_avalanches,
+    add_combined,
+    add_derivatives,
+    add_followers,
+    add_product,
+    add_scaled_product,
+    add_to,
+    afterpulses_at,
+    fill_afterpulses,
+    part_of,
 )
 from pixelcal.charge.spe.noise.progeny import (
     BY_LOG,
     BY_OPCT,
     BY_SPENT,
-    LATER,
+    FALL,
     N_ROWS,
-    VALUE,
-    by_crosstalk,
     fill_trees,
     mean_progeny,
-    progeny,
     progeny_terms,
 )
 from pixelcal.numerics.jit import njit
+from pixelcal.numerics.linalg import any_of
 
-N_SHARED = 4
-
-
-@njit
-def add_to(out, factor, values):
-    """Add `factor` times the values (n,) to `out` (n,)."""
-    for i in range(out.shape[0]):
-        out[i] += factor * values[i]
+BLOCK = 128
+"""Frequencies at a time, at most: all of them are then in the memory near the processor."""
 
 
-@njit
-def add_followers(late, first, last, s, theta, noise, weights, tree, inner, by, pull):
-    """What follows an avalanche, in the exponent, by the nodes `first` to `last`.
+class Room(NamedTuple):
+    """Where trees and afterpulses are kept, for `size` frequencies at a time.
 
-    Long because each node gives the value and all derivatives of two kinds of late charges at once:
-    the exponentials, which take the time, are shared.
-
-    Parameters
-    ----------
-    late : LateCharges
-    s : float
-        Frequency, in radians per unit of charge.
-    theta, noise
-        As for `exponents`.
-    weights : (N_AFTERPULSE + 1,) float
-        How many follow: afterpulses of each time constant, delayed avalanches.
-    tree : (N_ROWS, n) complex
-        As `fill_trees` gives it for `late.inside`.
-    inner : (n,) complex
-        What follows those that begin at the nodes.
-    by : (4 + N_NOISE,) complex, added to
-        The derivatives at fixed `inner`.
-    pull : (n,) complex, written
-        Those by `inner`.
+    tree, early : (n, N_ROWS, size) complex, of the nodes in the window and before it
+    after : (n, N_AFTER, size) complex
+    later_tree : (k, N_ROWS, size), later_after : (k, N_AFTER, size) complex, of `Followers`
     """
-    pe, v_pe, opct = theta[PE], theta[V_PE], theta[OPCT]
-    mean, blur, turn = 1j * s * pe, -0.5 * s * s, 1j * s
-    exponent = 0j
-    for j in range(first, last):
-        a, fall = late.inside[j], tree[VALUE, j] - 1.0
-        by_decay = (mean + 2.0 * blur * v_pe * a) * late.inside_by_decay[j]
-        weight = weights[N_AFTERPULSE] * late.delayed[j]
-        exponent += weight * fall
-        slope = weight * tree[BY_LOG, j]
-        pull[j] = slope
-        by[PE] += slope * turn * a
-        by[V_PE] += slope * blur * a * a
-        by[OPCT] += weight * tree[BY_OPCT, j]
-        by[N_SHARED + SPENT] += weight * tree[BY_SPENT, j]
-        by[N_SHARED + DECAY] += slope * by_decay
-        by[N_SHARED + DELAYED] += late.delayed[j] * fall
-        by[N_SHARED + DELAY] += weights[N_AFTERPULSE] * late.delayed_by_delay[j] * fall
-        # An afterpulse.
-        recovered, r = late.recovered[j], late.crosstalk[j]
-        fall = tree[LATER + VALUE, j] - 1.0
-        follows = opct * fall + inner[j]
-        part = mean * recovered + blur * v_pe * recovered * recovered
-        value = np.exp(part + r * follows)
-        weight = 0.0
-        for i in range(N_AFTERPULSE):
-            weight += weights[i] * late.afterpulses[j, i]
-            by[N_SHARED + AFTERPULSE + i] += late.afterpulses[j, i] * (value - 1.0)
-        exponent += weight * (value - 1.0)
-        slope = weight * value
-        crosstalk = r * opct * tree[LATER + BY_LOG, j]
-        pull[j] += slope * (r + crosstalk)
-        by[PE] += slope * turn * (recovered + crosstalk * a)
-        by[V_PE] += slope * blur * (recovered * recovered + crosstalk * a * a)
-        by[OPCT] += slope * r * (fall + opct * tree[LATER + BY_OPCT, j])
-        by[N_SHARED + SPENT] += slope * r * opct * tree[LATER + BY_SPENT, j]
-        by[N_SHARED + DECAY] += slope * (
-            (mean + 2.0 * blur * v_pe * recovered) * late.recovered_by_decay[j]
-            + crosstalk * by_decay
-            + late.crosstalk_by_decay[j] * follows
-        )
-        by[N_SHARED + LOSS] += slope * late.crosstalk_by_loss[j] * follows
-    return exponent
+
+    tree: np.ndarray
+    early: np.ndarray
+    after: np.ndarray
+    later_tree: np.ndarray
+    later_after: np.ndarray
 
 
-@njit
-def add_dark_counts(
-    late, more, rate, s, theta, noise, tree, early, inner_early, by, pull, early_pull
-):
-    """What dark counts add per unit of their `rate`, as `add_followers`.
+_kept = threading.local()
 
-    `tree` is that of those that begin in the window, `early` with `inner_early` that of those
-    before it. What follows the latter when nothing of them is left, their mean number of
-    avalanches times `inner_early`, is left out (`add_long_ago`). What follows them before the
-    window is as many more of them (`Followers.earlier`).
+
+def room_for(n: int, n_later: int, m: int) -> Room:
+    """Room for n nodes, `n_later` of followers, and m frequencies in blocks of about one size.
+
+    The memory is used again by the next call in this thread: to get megabytes from the system each
+    time costs as much as a third of the work that is done in them.
     """
-    pe, v_pe, decay = theta[PE], theta[V_PE], noise[DECAY]
-    number, by_opct, by_spent = mean_progeny(theta[OPCT], noise[SPENT])
-    mean, blur, turn = 1j * s * pe, -0.5 * s * s, 1j * s
-    total, before = 0j, 0j
-    many = 1.0 + number * more.earlier[0]
-    for j in range(late.dwell.shape[0]):
-        a, dwell = late.inside[j], late.dwell[j]
-        total += dwell * (tree[VALUE, j] - 1.0)
-        weight = rate * dwell
-        slope = weight * tree[BY_LOG, j]
-        pull[j] = slope
-        by[PE] += slope * turn * a
-        by[V_PE] += slope * blur * a * a
-        by[OPCT] += weight * tree[BY_OPCT, j]
-        by[N_SHARED + SPENT] += weight * tree[BY_SPENT, j]
-        by[N_SHARED + DECAY] += slope * (mean + 2.0 * blur * v_pe * a) * late.inside_by_decay[j]
-        a, after = late.before[j], inner_early[j]
-        fall = early[VALUE, j] - 1.0 - number * after
-        dwell = decay * late.dwell_before[j]
-        before += dwell * fall
-        weight = rate * dwell * many
-        slope = weight * early[BY_LOG, j]
-        early_pull[j] = slope - weight * number
-        by[PE] += slope * turn * a
-        by[V_PE] += slope * blur * a * a
-        by[OPCT] += weight * (early[BY_OPCT, j] - by_opct * after)
-        by[N_SHARED + SPENT] += weight * (early[BY_SPENT, j] - by_spent * after)
-    by[N_SHARED + DECAY] += rate * many * before / decay
-    add_to(by[N_SHARED:], rate * number * before, more.earlier_by)
-    by[OPCT] += rate * by_opct * more.earlier[0] * before
-    by[N_SHARED + SPENT] += rate * by_spent * more.earlier[0] * before
-    return total + many * before
+    size = -(-m // -(-m // BLOCK))
+    shapes = [(n, N_ROWS), (n, N_ROWS), (n, N_AFTER), (n_later, N_ROWS), (n_later, N_AFTER)]
+    needed = size * sum(math.prod(shape) for shape in shapes)
+    if getattr(_kept, "memory", np.empty(0)).size < needed:
+        _kept.memory = np.empty(needed, complex)
+    parts, left = [], _kept.memory
+    for shape in shapes:
+        taken = size * math.prod(shape)
+        parts.append(left[:taken].reshape(*shape, size))
+        left = left[taken:]
+    return Room(*parts)
 
 
 @njit
@@ -179,113 +113,179 @@ def number_of(kind):
 
 
 @njit
-def add_long_ago(rate, theta, noise, more, of_kind, by_kind, by):
-    """What follows the dark counts before the window, in the mean, per unit of their `rate`."""
-    number, by_opct, by_spent = mean_progeny(theta[OPCT], noise[SPENT])
-    total = 0j
-    for i in range(N_EARLY):
-        place = number_of(i)
-        weight = noise[place]
-        add_to(by, rate * number * more.area[i] * weight, by_kind[i])
-        by[N_SHARED + place] += rate * number * more.area[i] * of_kind[i]
-        by[N_SHARED + DECAY] += rate * number * more.area_by_decay[i] * weight * of_kind[i]
-        if place == DELAYED:
-            by[N_SHARED + DELAY] += rate * number * weight * of_kind[i]
-        total += more.area[i] * weight * of_kind[i]
-    by[OPCT] += rate * by_opct * total
-    by[N_SHARED + SPENT] += rate * by_spent * total
-    return number * total
-
-
-@njit
-def add_recovered(late, last, kind, s, theta, tree, by):
-    """Afterpulses of a cell that has recovered, as `add_followers`: they are as any avalanche."""
-    mean, blur = 1j * s * theta[PE], -0.5 * s * s
-    total = 0j
-    for j in range(last):
-        a, weight = late.inside[j], late.afterpulses[j, kind]
-        total += weight * (tree[VALUE, j] - 1.0)
-        slope = weight * tree[BY_LOG, j]
-        by[PE] += slope * 1j * s * a
-        by[V_PE] += slope * blur * a * a
-        by[OPCT] += weight * tree[BY_OPCT, j]
-        by[N_SHARED + SPENT] += weight * tree[BY_SPENT, j]
-        by[N_SHARED + DECAY] += (
-            slope * (mean + 2.0 * blur * theta[V_PE] * a) * late.inside_by_decay[j]
-        )
-    return total
-
-
-@njit
-def later_exponents(s, theta, noise, more, terms, tree, room, of_kind, by_kind, of_time, by_time):
+def later_exponents(
+    s, theta, noise, more, terms, nothing, tree, after, of_kind, by_kind, of_time, by_time
+):
     """What follows avalanches at the times of `more`, with nothing that follows later.
 
     Parameters
     ----------
-    s : float
-    theta, noise, terms
-        As for `exponents`.
-    more : Followers
-    tree : (N_ROWS, n) complex
-    room : (2, n) complex, the first row 0
-        Room to work in, as `tree`.
-    of_kind : (N_EARLY,) complex, written
+    s, theta, noise, more, terms
+        As for `exponents` and `fill_trees`.
+    nothing : (n, m) complex, 0
+    tree, after : (n, N_ROWS, m) and (n, N_AFTER, m) complex
+        Room to work in.
+    of_kind : (N_EARLY, m) complex, written
         What follows at time 0, of one of each kind.
-    by_kind : (N_EARLY, 4 + N_NOISE) complex, written
+    by_kind : (N_EARLY, 4 + N_NOISE, m) complex, written
         Its derivatives, without those by the numbers.
-    of_time, by_time : (N_TIMES,) and (N_TIMES, 4 + N_NOISE) complex, written
+    of_time, by_time : (N_TIMES, m) and (N_TIMES, 4 + N_NOISE, m) complex, written
         What follows at each time, and its derivatives.
     """
-    mean, variance = 1j * s * theta[PE], -0.5 * s * s * theta[V_PE]
-    number, n_times = N_SHARED + AFTERPULSE, of_time.shape[0]
-    per_time = more.late.dwell.shape[0] // n_times
-    nothing, unused = room[0], room[1]
-    weights, one = noise[AFTERPULSE : DELAYED + 1], np.zeros(N_AFTERPULSE + 1)
-    fill_trees(more.late.inside, nothing, mean, variance, theta[OPCT], noise[SPENT], terms, tree)
-    by_kind[:] = 0.0
-    by_time[:] = 0.0
-    of_time[0] = 0.0
-    for i in range(weights.shape[0]):
+    late, n_times = more.late, of_time.shape[0]
+    n, m = late.inside.shape[0], s.shape[0]
+    per_time, number = n // n_times, N_SHARED + AFTERPULSE
+    numbers, one = noise[AFTERPULSE : DELAYED + 1], np.zeros(N_AFTERPULSE + 1)
+    fill_trees(late.inside, nothing, s, theta, noise[SPENT], terms, tree)
+    fill_afterpulses(late, nothing, s, theta, tree, after)
+    of_kind.fill(0.0)
+    by_kind.fill(0.0)
+    of_time.fill(0.0)
+    by_time.fill(0.0)
+    now = part_of(late, np.int64(0), per_time)
+    for i in range(numbers.shape[0]):
         one[i] = 1.0
-        of_kind[i] = add_followers(
-            more.late, 0, per_time, s, theta, noise, one, tree, nothing, by_kind[i], unused
-        )
+        add_followers(now, s, theta, one, tree[:per_time], after[:per_time], of_kind[i], by_kind[i])
         one[i] = 0.0
-        by_kind[i, number : number + weights.shape[0]] = 0.0
-        of_time[0] += weights[i] * of_kind[i]
-        add_to(by_time[0], weights[i], by_kind[i])
-        by_time[0, number + i] = of_kind[i]
-    for i in range(N_AFTERPULSE):
-        kind = N_AFTERPULSE + 1 + i
-        of_kind[kind] = add_recovered(more.late, per_time, i, s, theta, tree, by_kind[kind])
+        for other in range(numbers.shape[0]):
+            by_kind[i, number + other].fill(0.0)
+        add_to(of_time[0], numbers[i], of_kind[i])
+        for p in range(by_time.shape[1]):
+            add_to(by_time[0, p], numbers[i], by_kind[i, p])
+        add_to(by_time[0, number + i], 1.0, of_kind[i])
+    for i in range(N_AFTERPULSE):  # of cells that have recovered: as any avalanche
+        sums, kind = np.zeros((N_SUMS, m), np.complex128), N_AFTERPULSE + 1 + i
+        weight = now.afterpulses[:, i].copy()
+        add_avalanches(weight, now.inside, now.inside_by_decay, tree[:per_time], sums)
+        add_to(of_kind[kind], 1.0, sums[0])
+        add_derivatives(sums, s, theta, by_kind[kind])
     for i in range(1, n_times):
-        of_time[i] = add_followers(
-            more.late, i * per_time, (i + 1) * per_time, s, theta, noise, weights, tree, nothing,
-            by_time[i], unused,
+        first, last = i * per_time, (i + 1) * per_time
+        add_followers(
+            part_of(late, first, last), s, theta, numbers, tree[first:last], after[first:last],
+            of_time[i], by_time[i],
         )  # fmt: skip
 
 
 @njit
-def combine(matrix, values, out):
-    """Product of a matrix (n, m) and complex values (m,), into `out` (n,)."""
-    for j in range(matrix.shape[0]):
-        total = 0j
-        for i in range(matrix.shape[1]):
-            total += matrix[j, i] * values[i]
-        out[j] = total
+def add_through_inner(pull, by_time, by):
+    """The derivatives by what follows late avalanches: `pull` (N_TIMES, m) of each `by_time`."""
+    for i in range(pull.shape[0]):
+        for p in range(by.shape[0]):
+            add_product(by[p], pull[i], by_time[i, p])
 
 
 @njit
-def drawn(pull, factor):
-    """Sum of the products of complex and real values (n,)."""
-    total = 0j
-    for j in range(pull.shape[0]):
-        total += pull[j] * factor[j]
-    return total
+def pull_of_followers(late, at_node, numbers, opct, tree, after):
+    """The derivatives (N_TIMES, m) of `add_followers` by what follows at each time."""
+    n, n_times = at_node.shape
+    pull = np.zeros((n_times, tree.shape[2]), np.complex128)
+    delayed = numbers[N_AFTERPULSE] * late.delayed
+    later = afterpulses_at(late, numbers) * late.crosstalk
+    for i in range(n_times):
+        at = at_node[:, i].copy()
+        if numbers[N_AFTERPULSE] != 0.0:
+            add_combined(at * delayed, tree, BY_LOG, pull[i])
+        if any_of(numbers[:N_AFTERPULSE] != 0.0):
+            add_combined(at * later, after, GROWN, pull[i])
+            add_combined(opct * at * later, after, BY_AFTER, pull[i])
+    return pull
 
 
 @njit
-def exponents(theta, noise, late, more, frequency, flash, flash_by, dark, dark_by):
+def add_dark_counts(late, at_node, s, theta, tree, by_time, total, by):
+    """What the dark counts in the window add per unit of their rate, as `add_followers`."""
+    sums = np.zeros((N_SUMS, s.shape[0]), np.complex128)
+    add_avalanches(late.dwell, late.inside, late.inside_by_decay, tree, sums)
+    add_to(total, 1.0, sums[0])
+    add_derivatives(sums, s, theta, by)
+    pull = np.zeros((at_node.shape[1], s.shape[0]), np.complex128)
+    for i in range(at_node.shape[1]):
+        add_combined(at_node[:, i] * late.dwell, tree, BY_LOG, pull[i])
+    add_through_inner(pull, by_time, by)
+
+
+@njit
+def add_early_dark_counts(late, more, s, theta, noise, early, of_kind, by_kind, total, by):
+    """What the dark counts before the window add per unit of their rate, as `add_followers`.
+
+    `early` is the tree of these, and `of_kind`, `by_kind` are of `later_exponents`. What follows
+    them when nothing of them is left, their mean number of avalanches times `inner`, is added as
+    the mean over all times (`Followers.area`). What follows them before the window is as many more
+    of them (`Followers.earlier`).
+
+    Long because all that reaches them does so by the kinds, and so do its derivatives.
+    """
+    n, m = late.before.shape[0], s.shape[0]
+    number, by_opct, by_spent = mean_progeny(theta[OPCT], noise[SPENT])
+    decay, many = noise[DECAY], 1.0 + number * more.earlier[0]
+    weight = decay * late.dwell_before
+    sums = np.zeros((N_SUMS, m), np.complex128)
+    add_avalanches(weight, late.before, np.zeros(n), early, sums)
+    after = np.zeros(m, np.complex128)  # the mean number of what follows, for each of the progeny
+    for i in range(N_EARLY):
+        part = weight * more.fall[:, i]
+        add_to(after, part.sum() * noise[number_of(i)], of_kind[i])
+    before = sums[0]
+    add_to(before, -number, after)
+    add_to(total, many, before)
+    add_to(sums[5], -by_opct, after)
+    add_to(sums[6], -by_spent, after)
+    derivatives = np.zeros(by.shape, np.complex128)
+    add_derivatives(sums, s, theta, derivatives)
+    add_to(derivatives[N_SHARED + DECAY], 1.0 / decay, before)
+    for p in range(by.shape[0]):
+        add_to(by[p], many, derivatives[p])
+    for p in range(more.earlier_by.shape[0]):
+        add_to(by[N_SHARED + p], number * more.earlier_by[p], before)
+    add_to(by[OPCT], by_opct * more.earlier[0], before)
+    add_to(by[N_SHARED + SPENT], by_spent * more.earlier[0], before)
+    for i in range(N_EARLY):
+        place = number_of(i)
+        size, area = noise[place], more.area[i]
+        add_to(total, number * area * size, of_kind[i])
+        add_to(by[OPCT], by_opct * area * size, of_kind[i])
+        add_to(by[N_SHARED + SPENT], by_spent * area * size, of_kind[i])
+        slope = early_slope(many, weight * more.fall[:, i], number, area, early)
+        add_product(by[N_SHARED + place], slope, of_kind[i])
+        if size != 0.0:
+            for p in range(by.shape[0]):
+                add_scaled_product(by[p], size, slope, by_kind[i, p])
+        slope = early_slope(
+            many, weight * more.fall_by_decay[:, i], number, more.area_by_decay[i], early
+        )
+        add_scaled_product(by[N_SHARED + DECAY], size, slope, of_kind[i])
+    slope = early_slope(many, weight * more.fall_by_delay, number, 1.0, early)
+    add_scaled_product(by[N_SHARED + DELAY], noise[DELAYED], slope, of_kind[N_AFTERPULSE])
+
+
+@njit
+def early_slope(many, weight, number, area, early):
+    """The slope (m,) of early dark counts by what follows them, by its fall at the nodes."""
+    slope = np.zeros(early.shape[2], np.complex128)
+    add_combined(many * weight, early, BY_LOG, slope)
+    lacking = number * (area - many * weight.sum())
+    for k in range(slope.shape[0]):
+        slope[k] += lacking
+    return slope
+
+
+@njit
+def fill_inner(more, noise, of_time, of_kind, inner, inner_early):
+    """What follows those that begin at the nodes, by what `later_exponents` gives."""
+    for j in range(inner.shape[0]):
+        inner[j].fill(0.0)
+        inner_early[j].fill(0.0)
+        for i in range(of_time.shape[0]):
+            add_to(inner[j], more.at_node[j, i], of_time[i])
+        for i in range(N_EARLY):
+            add_to(inner_early[j], more.fall[j, i] * noise[number_of(i)], of_kind[i])
+
+
+@njit
+def exponents(
+    theta, noise, late, more, frequency, room, followed, with_dark, flash, flash_by, dark, dark_by
+):
     """What a flash and the dark counts add to the logarithm of the characteristic function.
 
     Long because what follows late avalanches reaches flash and dark counts through the values at
@@ -300,6 +300,11 @@ def exponents(theta, noise, late, more, frequency, flash, flash_by, dark, dark_b
     more : Followers
     frequency : (m,) float
         In radians per unit of charge.
+    room : Room
+        As `room_for` gives it.
+    followed, with_dark : bool
+        Whether what follows an avalanche, and dark counts, are in the model, or their derivatives
+        are needed. They are 0 otherwise.
     flash : (m,) complex, written
         B(phi) - 1 of an avalanche of the flash.
     flash_by : (4 + N_NOISE, m) complex, written
@@ -307,78 +312,63 @@ def exponents(theta, noise, late, more, frequency, flash, flash_by, dark, dark_b
     dark : (m,) complex, written
     dark_by : (4 + N_NOISE, m) complex, written
     """
-    pe, v_pe, opct, spent, rate = theta[PE], theta[V_PE], theta[OPCT], noise[SPENT], noise[DARK]
-    weights, terms = noise[AFTERPULSE : DELAYED + 1], progeny_terms(opct, spent)
-    n, n_by = late.dwell.shape[0], flash_by.shape[0]
+    spent, rate = noise[SPENT], noise[DARK]
+    numbers, terms = noise[AFTERPULSE : DELAYED + 1], progeny_terms(theta[OPCT], spent)
+    m, n, n_by = frequency.shape[0], late.dwell.shape[0], flash_by.shape[0]
     n_times, n_later = more.at_node.shape[1], more.late.dwell.shape[0]
     # Where no late avalanches follow others, what follows them changes nothing.
-    second = rate > 0.0 or weights.sum() > 0.0
-    tree, early = np.empty((2, N_ROWS, n), np.complex128)
-    inner, inner_early, pull, dark_pull, early_pull = np.zeros((5, n), np.complex128)
-    later_tree, room = (
-        np.empty((N_ROWS, n_later), np.complex128),
-        np.zeros((2, n_later), np.complex128),
-    )
-    of_time, by_time = np.zeros(n_times, np.complex128), np.zeros((n_times, n_by), np.complex128)
-    of_kind, by_kind = np.zeros(N_EARLY, np.complex128), np.zeros((N_EARLY, n_by), np.complex128)
-    by, by_rate = np.zeros((2, n_by), np.complex128)
-    sizes = np.zeros(N_EARLY, np.complex128)
-    for k in range(frequency.shape[0]):
-        s = frequency[k]
-        mean, variance = 1j * s * pe, -0.5 * s * s * v_pe
+    second = followed and (rate > 0.0 or numbers.sum() > 0.0)
+    tree, early, after = room.tree, room.early, room.after
+    size = tree.shape[2]
+    s, whole = np.empty(size), np.ones(1)
+    first_tree = np.empty((1, N_ROWS, size), np.complex128)
+    inner = np.zeros((n, size), np.complex128)
+    inner_early = np.zeros((n, size), np.complex128)
+    nothing = np.zeros((n_later, size), np.complex128)
+    of_time = np.zeros((n_times, size), np.complex128)
+    by_time = np.zeros((n_times, n_by, size), np.complex128)
+    of_kind = np.zeros((N_EARLY, size), np.complex128)
+    by_kind = np.zeros((N_EARLY, n_by, size), np.complex128)
+    by = np.empty((n_by, size), np.complex128)
+    by_rate = np.empty((n_by, size), np.complex128)
+    exponent = np.empty((1, size), np.complex128)
+    per_rate = np.empty(size, np.complex128)
+    for first in range(0, m, size):
+        for k in range(size):
+            s[k] = frequency[min(first + k, m - 1)]
+        by.fill(0.0)
+        by_rate.fill(0.0)
+        exponent.fill(0.0)
+        per_rate.fill(0.0)
         if second:
             later_exponents(
-                s, theta, noise, more, terms, later_tree, room, of_kind, by_kind, of_time, by_time
+                s, theta, noise, more, terms, nothing, room.later_tree, room.later_after,
+                of_kind, by_kind, of_time, by_time,
+            )  # fmt: skip
+            fill_inner(more, noise, of_time, of_kind, inner, inner_early)
+        if followed or with_dark:
+            fill_trees(late.inside, inner, s, theta, spent, terms, tree)
+        if followed:
+            fill_afterpulses(late, inner, s, theta, tree, after)
+            add_followers(late, s, theta, numbers, tree, after, exponent[0], by)
+            pull = pull_of_followers(late, more.at_node, numbers, theta[OPCT], tree, after)
+            add_through_inner(pull, by_time, by)
+        if with_dark:
+            add_dark_counts(late, more.at_node, s, theta, tree, by_time, per_rate, by_rate)
+            fill_trees(late.before, inner_early, s, theta, spent, terms, early)
+            add_early_dark_counts(
+                late, more, s, theta, noise, early, of_kind, by_kind, per_rate, by_rate
             )
-            combine(more.at_node, of_time, inner)
-            for i in range(N_EARLY):
-                sizes[i] = noise[number_of(i)] * of_kind[i]
-            combine(more.fall, sizes, inner_early)
-        fill_trees(late.inside, inner, mean, variance, opct, spent, terms, tree)
-        fill_trees(late.before, inner_early, mean, variance, opct, spent, terms, early)
-        by[:] = 0.0
-        by_rate[:] = 0.0
-        exponent = add_followers(late, 0, n, s, theta, noise, weights, tree, inner, by, pull)
-        per_rate = add_dark_counts(
-            late,
-            more,
-            rate,
-            s,
-            theta,
-            noise,
-            tree,
-            early,
-            inner_early,
-            by_rate,
-            dark_pull,
-            early_pull,
-        )
-        if second:
-            per_rate += add_long_ago(rate, theta, noise, more, of_kind, by_kind, by_rate)
-            for i in range(n_times):
-                at = more.at_node[:, i]
-                add_to(by, drawn(pull, at), by_time[i])
-                add_to(by_rate, drawn(dark_pull, at), by_time[i])
-            for i in range(N_EARLY):
-                slope, place = drawn(early_pull, more.fall[:, i]), number_of(i)
-                add_to(by_rate, slope * noise[place], by_kind[i])
-                by_rate[N_SHARED + place] += slope * of_kind[i]
-                slope = drawn(early_pull, more.fall_by_decay[:, i])
-                by_rate[N_SHARED + DECAY] += slope * sizes[i]
-            slope = drawn(early_pull, more.fall_by_delay)
-            by_rate[N_SHARED + DELAY] += slope * sizes[N_AFTERPULSE]
-        dark[k] = rate * per_rate
-        by_rate[N_SHARED + DARK] = per_rate
-        for i in range(n_by):
-            dark_by[i, k] = by_rate[i]
-        z = np.exp(mean + variance + exponent)
-        value, slope, by_opct, by_spent, _, _, _, _ = progeny(
-            by_crosstalk(z, opct, spent, terms), opct, spent
-        )
-        by[PE] += 1j * s
-        by[V_PE] += -0.5 * s * s
-        for i in range(n_by):
-            flash_by[i, k] = slope * by[i]
-        flash_by[OPCT, k] += by_opct
-        flash_by[N_SHARED + SPENT, k] += by_spent
-        flash[k] = value - 1.0
+        fill_trees(whole, exponent, s, theta, spent, terms, first_tree)
+        for k in range(min(size, m - first)):
+            dark[first + k] = rate * per_rate[k]
+            slope = first_tree[0, BY_LOG, k]
+            by[PE, k] += 1j * s[k]
+            by[V_PE, k] += -0.5 * s[k] * s[k]
+            for i in range(n_by):
+                dark_by[i, first + k] = rate * by_rate[i, k]
+                flash_by[i, first + k] = slope * by[i, k]
+            dark_by[N_SHARED + DARK, first + k] = per_rate[k]
+            flash_by[OPCT, first + k] += first_tree[0, BY_OPCT, k]
+            flash_by[N_SHARED + SPENT, first + k] += first_tree[0, BY_SPENT, k]
+            flash[first + k] = first_tree[0, FALL, k]

@@ -77,6 +77,7 @@ class FirstFits:
         self.given, self.clean = (counts, start, width), clean
         self.moments, self.camera = moments, camera
         self.general = general or general_prior()
+        self._peaks: dict[int, tuple[NoisyMaximum, tuple]] = {}
         self.asked, self.possible = asked_and_possible(allowed)
         if allowed.get(NEIGHBOURS):
             self.asked, self.possible = (*self.asked, NEIGHBOURS), (*self.possible, NEIGHBOURS)
@@ -102,6 +103,13 @@ class FirstFits:
         theta = _with_noise(self.clean, possible, linear(self.general.centre)[DECAY])
         theta[N_SHARED + SPENT] = self.general.centre[SPENT]
         return maximise(theta, self.spectra, possible, self.general, self.moments)
+
+    def peak_to_valley(self, found: NoisyMaximum) -> tuple[np.ndarray, np.ndarray]:
+        """`spectrum.peak_to_valley` of a fit of this pixel, computed once."""
+        if id(found) not in self._peaks:  # which is kept, so that its number is of no other
+            flashes = self.given[0].sum(axis=1)
+            self._peaks[id(found)] = found, peak_to_valley(found.theta, flashes)
+        return self._peaks[id(found)][1]
 
 
 def explain(
@@ -142,20 +150,16 @@ def explain_at_once(begun: FirstFits, clean: Maximum) -> NoisyMaximum | None:
     """
     if not clean.converged or is_at_limit(clean) or clean.at_limit[N_SHARED:].any():
         return None
-    flashes = begun.spectra.counts.sum(axis=1)
-    if begun.usual is not None and _is_settled(begun.usual, flashes):
+    if begun.usual is not None and _is_settled(begun.usual, begun):
         return begun.usual
-    if begun.alone is None or not _is_settled(begun.alone, flashes):
+    if begun.alone is None or not _is_settled(begun.alone, begun):
         return None
     return _clear_noise(begun.alone, begun, begun.spectra)
 
 
-def _is_settled(found: NoisyMaximum, flashes) -> bool:
+def _is_settled(found: NoisyMaximum, begun: FirstFits) -> bool:
     """Whether no other start needs to be tried."""
-    return (
-        not _is_doubtful(found)
-        and peak_to_valley(found.theta, flashes)[0].min() >= SETTLED_PEAK_VALLEY
-    )
+    return not _is_doubtful(found) and begun.peak_to_valley(found)[0].min() >= SETTLED_PEAK_VALLEY
 
 
 def fit_with(camera: CameraNoise, spectra: Spectra, clean, asked, moments) -> NoisyMaximum:

@@ -111,16 +111,17 @@ class Followers(NamedTuple):
     earlier_by: np.ndarray
 
 
-def late_charges(noise, n: int, start: float = 0.0) -> LateCharges:
+def late_charges(noise, n: int, start=(0.0,)) -> LateCharges:
     """The relative charges that late avalanches leave, at `n` nodes (Gauss and Legendre).
 
-    `noise` (N_NOISE,), of which the times and the loss enter; `start`, when the avalanche fired
-    that afterpulses and delayed crosstalk follow.
+    `noise` (N_NOISE,), of which the times and the loss enter; `start` (t,), when the avalanche
+    fired that afterpulses and delayed crosstalk follow: n nodes for each, after one another.
     """
     decay, delay, loss = (float(noise[i]) for i in (DECAY, DELAY, LOSS))
-    place, weight = nodes(n)
-    age, weight = (1.0 - start) * place, (1.0 - start) * weight
-    left = 1.0 - start - age
+    place, weight = (np.tile(each, len(start)) for each in nodes(n))
+    rest = np.repeat(1.0 - np.asarray(start), n)
+    age, weight = rest * place, rest * weight
+    left = rest - age
     whole = -np.expm1(-1.0 / decay)
     fraction = np.exp(-left / decay)
     inside = (1.0 - fraction) / whole
@@ -150,8 +151,7 @@ def late_charges(noise, n: int, start: float = 0.0) -> LateCharges:
 
 def followers(noise, n: int) -> Followers:
     """What is needed for what follows late avalanches, with `n` nodes of the flash."""
-    parts = [late_charges(noise, N_LATER, start) for start in later_times()[:-1]]
-    late = LateCharges(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    late = late_charges(noise, N_LATER, later_times()[:-1])
     decay, delay = float(noise[DECAY]), float(noise[DELAY])
     place, _ = nodes(n)
     constant = np.array([*AFTERPULSE_DELAYS, delay])

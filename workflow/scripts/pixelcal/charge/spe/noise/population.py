@@ -127,7 +127,7 @@ def climb_together(
     prior = (general or general_prior()).of(fitted)
     bounds = np.array([clean_limits(each) for each in spectra])
     noise = np.clip(np.where(fitted, noise, linear(prior.centre)), lowest, highest)
-    at = _slopes(spectra, clean, noise, prior)
+    at = _slopes(spectra, clean, noise, prior, fitted)
     damping, converged, free = DAMPING_START, False, np.ones(N_NOISE, bool)
     for _ in range(max_iterations):
         _, pull, precision = prior.penalty(noise)
@@ -147,7 +147,9 @@ def climb_together(
             damping, free, lowest, highest,
         )  # fmt: skip
         moved = np.clip(clean + damped.step - damped.by_noise @ step, bounds[:, 0], bounds[:, 1])
-        trial = None if np.isnan(step).any() else _slopes(spectra, moved, noise + step, prior)
+        trial = (
+            None if np.isnan(step).any() else _slopes(spectra, moved, noise + step, prior, fitted)
+        )
         if trial is not None and trial.deviance <= at.deviance:
             noise, clean, at = noise + step, moved, trial
             damping *= DAMPING_DOWN
@@ -157,7 +159,7 @@ def climb_together(
     return Shared(noise, clean, at.deviance, left.score, left.information, converged)
 
 
-def _slopes(spectra, clean, noise, prior: NoisePrior) -> _Slopes:
+def _slopes(spectra, clean, noise, prior: NoisePrior, fitted) -> _Slopes:
     n_clean = clean.shape[1]
     order = np.r_[0:N_SHARED, N_COMMON : n_clean + N_NOISE, N_SHARED:N_COMMON]
     total, _, _ = prior.penalty(noise)
@@ -165,7 +167,7 @@ def _slopes(spectra, clean, noise, prior: NoisePrior) -> _Slopes:
     information = np.empty((*score.shape, score.shape[1]))
     for i, each in enumerate(spectra):
         theta = np.concatenate([clean[i, :N_SHARED], noise, clean[i, N_SHARED:]])
-        deviance, by, twice = likelihood(theta, each)
+        deviance, by, twice = likelihood(theta, each, fitted)
         total += deviance
         score[i], information[i] = by[order], twice[np.ix_(order, order)]
     return _Slopes(total, score, information)

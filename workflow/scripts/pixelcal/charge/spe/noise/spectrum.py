@@ -20,7 +20,7 @@ from scipy.special import xlogy
 from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
 from pixelcal.charge.spe.model import bin_probabilities as sum_of_peaks
-from pixelcal.charge.spe.noise.exponents import exponents
+from pixelcal.charge.spe.noise.exponents import exponents, room_for
 from pixelcal.charge.spe.noise.late_charges import (
     AFTERPULSE,
     DARK,
@@ -55,7 +55,7 @@ FLOOR = 1e-10
 """Added to the probability of each bin: above the rounding of the transform."""
 
 
-def bin_probabilities(theta, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
+def bin_probabilities(theta, spectra: Spectra, fitted=None) -> tuple[np.ndarray, np.ndarray]:
     """Probability of each bin of all runs, and its derivatives.
 
     Parameters
@@ -63,6 +63,8 @@ def bin_probabilities(theta, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
     theta : (N_COMMON + 2 R,) float
     spectra : Spectra
         R runs of n bins; the ends hold all that lies beyond them.
+    fitted : (N_NOISE,) bool, optional
+        Noise whose derivatives are needed; others may be 0. Without it all are.
 
     Returns
     -------
@@ -74,7 +76,7 @@ def bin_probabilities(theta, spectra: Spectra) -> tuple[np.ndarray, np.ndarray]:
     length = transform_length(n)
     frequency = 2.0 * np.pi * rfftfreq(length, d=spectra.width)
     frequency = frequency[0.5 * frequency**2 * theta[V_PED] < SMALL]
-    avalanches = avalanche_exponents(theta, frequency)
+    avalanches = avalanche_exponents(theta, frequency, fitted=fitted)
     transform = np.zeros((n_runs, 1 + N_COMMON + N_PER_RUN, length // 2 + 1), complex)
     for run in range(n_runs):
         _transform_run(
@@ -120,20 +122,26 @@ def noise_slopes(theta, decay: float, spectra: Spectra) -> np.ndarray:
 
 
 def avalanche_exponents(
-    theta, frequency, least: int = NODES, radians_per_node: float = RADIANS_PER_NODE
+    theta, frequency, least: int = NODES, radians_per_node: float = RADIANS_PER_NODE, fitted=None
 ):
     """What `exponents` gives at the frequencies (m,): flash, flash_by, dark, dark_by.
 
-    `least` nodes of the integrals over time, and one more for each `radians_per_node`.
+    `least` nodes of the integrals over time, and one more for each `radians_per_node`. `fitted` is
+    that of `bin_probabilities`.
     """
     m = len(frequency)
     flash, dark = np.empty((2, m), complex)
     flash_by, dark_by = np.empty((2, N_COMMON, m), complex)
     noise, n = theta[N_SHARED:N_COMMON], least + int(frequency[-1] * theta[PE] / radians_per_node)
+    # Where there is some noise its derivatives are needed for those by the others.
+    wanted = noise != 0.0 if fitted is None else fitted | (noise != 0.0)
+    followed = fitted is None or wanted[AFTERPULSE : DELAYED + 1].any()
+    with_dark = fitted is None or wanted[DARK]
     none = not (noise[DARK] > 0.0 or noise[AFTERPULSE : DELAYED + 1].any())
     more = unused_followers(n) if none else followers(noise, n)
     exponents(
         theta[:N_SHARED], noise, late_charges(noise, n), more, frequency,
+        room_for(n, len(more.late.dwell), m), bool(followed), bool(with_dark),
         flash, flash_by, dark, dark_by,
     )  # fmt: skip
     # It cannot be above 0: but the long past of the dark counts is an approximation, which fails
@@ -257,13 +265,21 @@ def transform_length(n: int) -> int:
     return next_fast_len(int(ROOM * n) + 64, real=True)
 
 
-def likelihood(theta, spectra: Spectra) -> tuple[float, np.ndarray, np.ndarray]:
-    """Deviance, score (p,) and expected information (p, p) of all runs, as in `spe.likelihood`."""
-    probability, gradient = bin_probabilities(theta, spectra)
+def likelihood(theta, spectra: Spectra, fitted=None) -> tuple[float, np.ndarray, np.ndarray]:
+    """Deviance, score (p,) and expected information (p, p) of all runs, as in `spe.likelihood`.
+
+    `fitted` is that of `bin_probabilities`.
+    """
+    return likelihood_of(*bin_probabilities(theta, spectra, fitted), spectra)
+
+
+def likelihood_of(probability, gradient, spectra: Spectra) -> tuple[float, np.ndarray, np.ndarray]:
+    """`likelihood` of the bins, with what `bin_probabilities` gives."""
     counts = spectra.counts
     flashes = counts.sum(axis=1)
     deviance = 2.0 * xlogy(counts, counts / (flashes[:, None] * probability)).sum()
-    score, information = np.zeros(len(theta)), np.zeros((len(theta), len(theta)))
+    n_theta = N_COMMON + N_PER_RUN * len(counts)
+    score, information = np.zeros(n_theta), np.zeros((n_theta, n_theta))
     for run, total in enumerate(flashes):
         at = parameters_of(run)
         slope = gradient[run] / probability[run]
