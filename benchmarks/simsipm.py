@@ -45,7 +45,7 @@ def line(name, fits, settings, seconds):
     bias, pulls = 100 * (pe.mean() / PE - 1), np.std((pe - pe.mean()) / error)
     text = f"{name:28s} {good.sum():4d}/{len(fits)}  {bias:7.3f}  {100 * common.mean() / PE:6.3f}"
     text += f"  {pulls:5.2f}"
-    if settings.crosstalk:
+    if settings.crosstalk:  # without any, OPCT is at its limit, and pulls say nothing
         opct, spread, shared = (fits[name][good] for name in ("OPCT", "OPCT_ERR", "OPCT_SYS"))
         total, of_total = fits["CROSSTALK"][good], fits["CROSSTALK_SYS"][good]
         prompt = settings.crosstalk * (1 - settings.delayed_part)
@@ -64,7 +64,8 @@ def main() -> None:
     parser.add_argument("--flashes", type=int, default=31_667)
     parser.add_argument("--only", help="a part of the name of a camera")
     given = parser.parse_args()
-    print(f"{given.pixels} pixels, 3 x {given.flashes} flashes\n")
+    chance = 1 / np.sqrt(2 * given.pixels)
+    print(f"{given.pixels} pixels, 3 x {given.flashes} flashes; widths of pulls +- {chance:.3f}\n")
     print(f"{'':28s} {'good':>8s}  bias pe (%)  common (%)  pulls  OPCT  of set (%)"
           "  CROSSTALK, of set (%)  pulls  common to OPCT, CROSSTALK (%)  ms/pixel")  # fmt: skip
     for number, (name, settings) in enumerate(CAMERAS.items()):

@@ -8,11 +8,20 @@ from helpers.spe_flashes import Sipm, draw_spectra
 
 from pixelcal.charge.simulation.troubles import late_avalanches
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
+from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.charge.spe.noise import late_charges as late
 from pixelcal.charge.spe.noise.io import read_noise, write_noise
 from pixelcal.charge.spe.noise.learn import choose_teachers, learn_camera_noise
 from pixelcal.charge.spe.noise.population import climb_together, unusual
-from pixelcal.charge.spe.noise.priors import linear
+from pixelcal.charge.spe.noise.priors import (
+    CameraNoise,
+    NoisePrior,
+    general_prior,
+    linear,
+    logarithmic,
+    no_noise,
+)
+from pixelcal.charge.spe.noise.spectrum import bin_probabilities
 from pixelcal.numerics.goodness_of_fit import moment_table
 from pixelcal.status import ChargeStatus
 
@@ -54,6 +63,34 @@ def test_noise_that_no_pixel_shows_is_learnt_from_all(faint):
         assert abs(width - 1) < 4 / math.sqrt(2 * N_PIXELS), name
     alone = fit(spectra, None)
     assert np.abs(fits["CROSSTALK"] / 0.15 - 1).max() < np.abs(alone["OPCT"] / 0.15 - 1).max()
+
+
+def test_pulls_of_pixels_that_differ_as_the_camera_says_have_a_width_of_one():
+    """Noise drawn from the prior of the camera, counts from the model."""
+    rng, n, places = np.random.default_rng(31), 120, [late.DARK, late.DECAY, late.AFTERPULSE + 1]
+    centre, spread = logarithmic(no_noise(0.3)), np.zeros(late.N_NOISE)
+    centre[places], spread[places] = (0.2, math.log(0.3), 0.08), (0.02, 0.05, 0.01)
+    precision = np.diag(general_prior().precision).copy()
+    precision[places] = spread[places] ** -2
+    kinds = ("dark_counts", "afterpulses")
+    prior = NoisePrior(centre, np.diag(precision))
+    camera = CameraNoise(kinds, prior, np.zeros((late.N_NOISE, late.N_NOISE)))
+    noise = linear(centre + spread * rng.standard_normal((n, late.N_NOISE)))
+    shared, runs = (2.4**2, 30.0, 1.2**2, 0.15), (0.0, 0.6, 0.0, 1.2, 0.0, 2.4)
+    bins = Spectra(np.zeros((3, 800)), np.full(3, -60.5), 1.0)
+    counts = np.empty((n, 3, 800), int)
+    for i in range(n):
+        probability, _ = bin_probabilities(np.array([*shared, *noise[i], *runs]), bins)
+        for run in range(3):
+            counts[i, run] = rng.multinomial(20_000, probability[run] / probability[run].sum())
+    options = SpeOptions(delayed_crosstalk=False)
+    start, width = np.tile(bins.start, (n, 1)), np.ones(n)
+    fits = fit_pixels(counts, start, width, np.arange(n), options, camera=camera)
+    dark = noise[:, late.DARK]
+    for name, true in (("PE", 30.0), ("OPCT", 0.15), ("SIGMA_PED", 2.4), ("DARK", dark)):
+        pull = (fits[name] - true) / fits[f"{name}_ERR"]
+        assert abs(pull.std() - 1.0) < 4 / math.sqrt(2 * n), name
+        assert abs(pull.mean()) < 4 / math.sqrt(n), name
 
 
 def test_without_delayed_crosstalk_pixels_with_faint_afterpulses_are_good(faint):
