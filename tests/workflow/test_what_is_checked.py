@@ -9,6 +9,7 @@ from helpers.paths import PROJECT
 from pixelcal import status
 from pixelcal.charge.extraction import charges, checks, copies, dark_runs
 from pixelcal.charge.extraction import io as charge_io
+from pixelcal.charge.report import adequacy as spe_adequacy
 from pixelcal.charge.report import model as spe_model
 from pixelcal.charge.resolution import scan
 from pixelcal.charge.runs import run_table
@@ -228,6 +229,11 @@ SAID = {
         f"| {per_cent(run_checks.UNSTABLE_JITTER)} | warned",
         f"below {run_checks.NO_LIGHT_PE} photoelectrons",
         f"misfit of {per_cent(spe_model.MISFIT_LIMIT)}",
+        f"{spe_model.CLEAR_SIGMA:g} standard deviations and {per_cent(spe_model.RELEVANT)} of the"
+        " flashes",
+        "ranges of charge in it, windows of {}, {}, {} and {} bins | more than chance in {}".format(
+            *spe_adequacy.WIDTHS, spe_adequacy.CHANCE
+        ),
         f"need {run_gains.FEWEST_PIXELS} pixels",
     ],
 }

@@ -30,6 +30,7 @@ from pixelcal.charge.figures.spe import (
     parameters_figure,
     spectrum_figure,
 )
+from pixelcal.charge.report import adequacy as report_adequacy
 from pixelcal.charge.report import checks as report_checks
 from pixelcal.charge.report import pixels as report_pixels
 from pixelcal.charge.report import resolution as report_resolution
@@ -182,6 +183,8 @@ def test_the_verdict_counts_and_says_why(products, page):
     assert centre == np.median(pe)
     assert spread == pytest.approx(SIMULATION["spread"]["gain"], rel=0.4)  # 3 sigma of 60 pixels
     assert error == np.median(products.column("PE_ERR")[products.good] / pe)
+    told = report_adequacy.sentence(pool(products.spectra, products.spe), products.runs)
+    assert told in words_of(page)
 
 
 def test_the_verdict_of_the_charge_resolution_is_that_of_its_product(products, page):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pixelcal.charge.report import adequacy as report_adequacy
 from pixelcal.charge.report import camera as report_camera
 from pixelcal.charge.report import checks as report_checks
 from pixelcal.charge.report import model as report_model
@@ -71,6 +72,9 @@ def page_content(products: Products, versions: Mapping[str, str], results: str =
         **report_checks.content(products),
         "model_headings": report_model.HEADINGS,
         "model_rows": report_model.table(pooled, products.runs) if pooled else [],
+        "adequacy_text": report_adequacy.sentence(pooled, products.runs),
+        "adequacy_headings": report_adequacy.HEADINGS,
+        "adequacy_rows": report_adequacy.rows(pooled, products.runs),
         "scan": scan is not None,
         "scan_text": _scan_text(products),
         "scan_headings": headings,

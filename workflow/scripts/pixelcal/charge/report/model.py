@@ -25,6 +25,7 @@ from pixelcal.charge.spe.model_spectra import expected_counts, noise_of, run_par
 from pixelcal.numerics.jit import njit
 from pixelcal.report.frame import decimals
 from pixelcal.report.numbers import number
+from pixelcal.status import ChargeStatus
 
 BIN_PE = 0.05
 LOWEST_PE, HIGHEST_PE = -3.0, 20.0
@@ -33,6 +34,9 @@ N_BINS = round((HIGHEST_PE - LOWEST_PE) / BIN_PE)
 
 LEAST_COUNTS = 25.0
 """Neighbouring bins are added up until the model expects so many: their residuals are normal."""
+
+RELEVANT = 0.001
+"""Of the flashes of a run: what fewer are missing, or too many, does not make a model wrong."""
 
 MISFIT_LIMIT = 0.01
 """From this misfit on the model is called wrong, ..."""
@@ -86,39 +90,58 @@ class Pooled(NamedTuple):
         return bool(self.misfit > MISFIT_LIMIT and clear)
 
 
+def _excess(run: Pooled, ranges) -> tuple[float, float]:
+    """Flashes beyond the model in some ranges of charge, and those of the model."""
+    middle = (run.edges[1:] + run.edges[:-1]) / 2
+    inside = np.any([(middle >= low) & (middle < high) for low, high in ranges], axis=0)
+    expected = run.model[inside].sum()
+    return float(run.counts[inside].sum() - expected), float(expected)
+
+
 def in_valleys(run: Pooled) -> tuple[float, float]:
     """(data - model) / sqrt(model) in the first valley, and in the next two together."""
-    middle = (run.edges[1:] + run.edges[:-1]) / 2
-    numbers = []
-    for ranges in ((FIRST_VALLEY,), NEXT_VALLEYS):
-        inside = np.any([(middle >= low) & (middle < high) for low, high in ranges], axis=0)
-        expected = run.model[inside].sum()
-        excess = run.counts[inside].sum() - expected
-        numbers.append(float(excess / np.sqrt(expected)) if expected > 0 else 0.0)
-    return numbers[0], numbers[1]
+    found = [_excess(run, ranges) for ranges in ((FIRST_VALLEY,), NEXT_VALLEYS)]
+    first, later = (
+        excess / np.sqrt(expected) if expected > 0 else 0.0 for excess, expected in found
+    )
+    return float(first), float(later)
 
 
 def likely_cause(pooled: Sequence[Pooled]) -> Cause | None:
-    """What the pattern of the darkest run points to; None where the model holds."""
+    """What the pattern of the darkest run points to; None where the model holds.
+
+    Patterns of fewer flashes than `RELEVANT` are none: with enough flashes all is significant.
+    """
     if not pooled:
         return None
     first, later = in_valleys(pooled[0])
-    if first > CLEAR_SIGMA:
-        return Cause.LIGHT_AT_ANY_TIME
-    if first < -CLEAR_SIGMA and later > SUPPORTING_SIGMA:
-        return Cause.AFTERPULSES
+    most = max(abs(_excess(pooled[0], each)[0]) for each in ((FIRST_VALLEY,), NEXT_VALLEYS))
+    if most > RELEVANT * pooled[0].n_flashes:
+        if first > CLEAR_SIGMA:
+            return Cause.LIGHT_AT_ANY_TIME
+        if first < -CLEAR_SIGMA and later > SUPPORTING_SIGMA:
+            return Cause.AFTERPULSES
     return Cause.UNKNOWN if any(run.is_wrong for run in pooled) else None
 
 
+def chosen_pixels(status: np.ndarray) -> np.ndarray:
+    """Which pixels (n,) are added up: the good ones; with many poor fits these too.
+
+    Where more fits are poor than good, the model is wrong and not the pixels.
+    """
+    good, poor = status == 0, status == int(ChargeStatus.POOR_FIT)
+    return good | poor if poor.sum() > good.sum() else good
+
+
 def pool(spectra, rows) -> list[Pooled]:
-    """Pooled spectra of the good pixels, run by run; empty without a good pixel.
+    """Pooled spectra of the `chosen_pixels`, run by run; empty without any.
 
     Parameters
     ----------
     spectra : table SPECTRA, n rows
     rows : table SPE, the same pixels
     """
-    good = np.flatnonzero(np.asarray(rows["STATUS"]) == 0)
+    good = np.flatnonzero(chosen_pixels(np.asarray(rows["STATUS"])))
     if not len(good):
         return []
     parameters = run_parameters(rows[good])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pixelcal.charge.report import adequacy as report_adequacy
 from pixelcal.charge.report import checks as report_checks
 from pixelcal.charge.report import resolution as report_resolution
 from pixelcal.charge.report.model import Cause, Pooled, likely_cause
@@ -137,8 +138,9 @@ def _model_card(products: Products, pooled: Sequence[Pooled]) -> dict:
         }
     cause = likely_cause(pooled)
     worst = max(run.misfit for run in pooled)
-    text = "does not describe the spectra of all good pixels" if cause else "describes the spectra"
+    text = "does not describe the spectra of all pixels" if cause else "describes the spectra"
     more = f"Largest misfit of a run: {percent(worst, 2)}."
+    more += f" {report_adequacy.sentence(pooled, products.runs)}"
     if cause:
         more += f" {PATTERNS[cause]}"
     noise = report_checks.noise_text(products)

@@ -17,10 +17,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
 
 from pixelcal.energy.fit.columns import residual_edges
 from pixelcal.numerics.goodness_of_fit import p_value
+from pixelcal.numerics.regions import find_off, limit_of
 from pixelcal.numerics.statistics import robust_outliers
 from pixelcal.status import EnergyStatus, has_valid_fit
 
@@ -213,24 +213,14 @@ def find_regions(bins: Bins, camera: Residuals, by_widths=None) -> list[Region]:
     `CHANCE`; bins of the same sign in such windows that touch are one region. `by_widths` is the
     covariance (n_bins, n_bins) by channels of unequal width, if any: what they make is no region.
     """
-    n_bins = len(bins.low)
-    limit = -ndtri(0.5 * CHANCE / (n_bins * len(WIDTHS)))
-    off = np.zeros(n_bins, int)
-    for block in np.unique(bins.block):
-        rows = np.flatnonzero(bins.block == block)
-        for width in WIDTHS:
-            for first in rows[: len(rows) - width + 1]:
-                window = slice(first, first + width)
-                sigma = _sigma(camera, window, by_widths)
-                if abs(sigma) > limit:
-                    same = np.sign(camera.excess[window]) == np.sign(sigma)
-                    off[window][same] = np.sign(sigma)
-    regions, first = [], 0
-    for k in range(1, n_bins + 1):
-        if k == n_bins or off[k] != off[first] or bins.block[k] != bins.block[first]:
-            if off[first]:
-                regions.append(_region(bins, camera, first, k, by_widths))
-            first = k
+    found = find_off(
+        camera.excess,
+        lambda window: _sigma(camera, window, by_widths),
+        bins.block,
+        WIDTHS,
+        limit_of(CHANCE, len(bins.low) * len(WIDTHS)),
+    )
+    regions = [_region(bins, camera, first, last, by_widths) for first, last in found]
     return sorted(regions, key=lambda region: -abs(region.sigma))
 
 
