@@ -53,16 +53,49 @@ def solve(lower, vector):
 
 @njit
 def inverse(lower):
-    """Inverse of the matrix with the factor `lower`, a column at a time."""
+    """Inverse of the matrix with the factor `lower`; NaN where it has none.
+
+    The inverse of the factor row by row, then its product with itself: rows are added to rows, so
+    that no sum waits for the one before.
+    """
     n = lower.shape[0]
-    inverse = np.empty((n, n))
-    for p in range(n):
-        unit = np.zeros(n)
-        unit[p] = 1.0
-        column = solve(lower, unit)
-        for i in range(n):
-            inverse[i, p] = column[i]
+    if np.isnan(lower[0, 0]):
+        return np.full((n, n), np.nan)
+    root, inverse = np.zeros((n, n)), np.zeros((n, n))
+    for i in range(n):
+        for k in range(i):
+            factor = lower[i, k]
+            for j in range(k + 1):
+                root[i, j] -= factor * root[k, j]
+        for j in range(i):
+            root[i, j] /= lower[i, i]
+        root[i, i] = 1.0 / lower[i, i]
+    for k in range(n):
+        for i in range(k + 1):
+            factor = root[k, i]
+            for j in range(i + 1):
+                inverse[i, j] += factor * root[k, j]
+    for i in range(n):
+        for j in range(i):
+            inverse[j, i] = inverse[i, j]
     return inverse
+
+
+@njit
+def inverse_forms(lower, columns):
+    """v^T A^-1 v (m,) of each of the columns v (n, m), with A that of the factor `lower`."""
+    n, m = columns.shape
+    rows, result = columns.copy(), np.zeros(m)
+    for i in range(n):
+        for k in range(i):
+            factor = lower[i, k]
+            for s in range(m):
+                rows[i, s] -= factor * rows[k, s]
+        factor = 1.0 / lower[i, i]
+        for s in range(m):
+            rows[i, s] *= factor
+            result[s] += rows[i, s] * rows[i, s]
+    return result
 
 
 @njit

@@ -54,8 +54,7 @@ class Spectrum(NamedTuple):
 class Workspace(NamedTuple):
     """Arrays that the model of a block is written to; made once per pixel.
 
-    The local parameters of a block are the shared ones, its continuum, and its line groups in
-    order.
+    The local parameters of a block are the shared ones, its continuum, its line groups in order.
 
     Attributes
     ----------
@@ -206,31 +205,33 @@ def _spline_weights(t):
 
 
 @njit
-def at_resolution(table, log_resolution, tail, low, high, out):
+def at_resolution(table, log_resolution, tail, low, high, out, n_orders=3):
     """Interpolate the nodes `low` to `high` of a group's tables to a resolution, with a tail.
 
-    Rows of `out`: cumulative and density; their first derivatives against the logarithm of the
-    resolution; their second derivatives; then the derivatives of all of these against the factor
-    `tail`.
+    Rows of `out`: cumulative and density; their first, and their second derivatives against the
+    logarithm of the resolution (`n_orders` of three); then the same of all against the `tail`.
     """
     u = (log_resolution - _LOG_RESOLUTION_START) / _LOG_RESOLUTION_STEP
     i = min(max(int(u) - 1, 0), _N_RESOLUTION - 4)
     weights = _spline_weights(u - i - 1.0)
     for row in range(2):
-        for order in range(3):
-            per_step = _LOG_RESOLUTION_STEP**-order
-            w0, w1 = weights[order, 0] * per_step, weights[order, 1] * per_step
-            w2, w3 = weights[order, 2] * per_step, weights[order, 3] * per_step
-            target = out[2 * order + row]
-            a, b, c, d = table[i, row], table[i + 1, row], table[i + 2, row], table[i + 3, row]
-            for k in range(low, high):
-                target[k] = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
-            of_tail = out[6 + 2 * order + row]
-            a, b = table[i, 2 + row], table[i + 1, 2 + row]
-            c, d = table[i + 2, 2 + row], table[i + 3, 2 + row]
-            for k in range(low, high):
-                of_tail[k] = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
+        for order in range(n_orders):
+            target, of_tail = out[2 * order + row, low:high], out[6 + 2 * order + row, low:high]
+            _mix_nodes(table, row, i, low, high, weights, order, target)
+            _mix_nodes(table, 2 + row, i, low, high, weights, order, of_tail)
+            for k in range(high - low):
                 target[k] += tail * of_tail[k]
+
+
+@njit
+def _mix_nodes(table, row, i, low, high, weights, order, target):
+    """Fill `target` (high - low,) from four nodes: from 0 on, it is compiled to vectors."""
+    w, scale = weights[order], _LOG_RESOLUTION_STEP**-order
+    w0, w1, w2, w3 = w[0] * scale, w[1] * scale, w[2] * scale, w[3] * scale
+    a, b = table[i, row, low:high], table[i + 1, row, low:high]
+    c, d = table[i + 2, row, low:high], table[i + 3, row, low:high]
+    for k in range(high - low):
+        target[k] = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
 
 
 @njit
@@ -253,7 +254,7 @@ def expected_total(first, last, theta, templates, work):
         cumulative, density = work.table[0], work.table[1]
         for k in range(k0, k1):
             shape = theta[RESOLUTION], theta[TAIL]
-            at_resolution(templates.group[k], *shape, low, high + 2, work.table)
+            at_resolution(templates.group[k], *shape, low, high + 2, work.table, 1)
             total += hermite(cumulative, density, high, t_high)[0]
             total -= hermite(cumulative, density, low, t_low)[0]
     return total

@@ -242,21 +242,23 @@ def _best_relation(counts, gain, offset, filters, window):
     """The relation on the grid with the largest sum of squares, or the prior."""
     squares = _squares(counts, gain, offset, filters, window)
     n_groups, n_channels = squares.shape
+    energy = filters.energy
     n_offset = int(window.offset_keV / gain)
     n_gain = int(window.gain * n_channels / 2.0)
     best, near, best_gain, best_offset = -1.0, -1.0, gain, offset
+    expected = (filters.energy - offset) / gain
     for a in range(-n_gain, n_gain + 1):
         trial_gain = gain * (1.0 + window.gain * a / n_gain)
         for b in range(-n_offset, n_offset + 1):
             trial_offset = offset + b * gain
             total, farthest = 0.0, 0.0
             for k in range(n_groups):
-                x = (filters.energy[k] - trial_offset) / trial_gain
+                x = (energy[k] - trial_offset) / trial_gain
                 # The middle channel covers x - 0.5 to x + 0.5.
                 centre = int(np.floor(x))
                 if 0 <= centre < n_channels:
                     total += squares[k, centre]
-                farthest = max(farthest, abs(x - (filters.energy[k] - offset) / gain))
+                farthest = max(farthest, abs(x - expected[k]))
             if total > best:
                 best, best_gain, best_offset = total, trial_gain, trial_offset
             if farthest <= NEAR_CHANNELS:

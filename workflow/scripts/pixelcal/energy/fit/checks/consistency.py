@@ -39,7 +39,7 @@ from pixelcal.energy.fit.model import (
 from pixelcal.energy.fit.population_prior import expected_covariance
 from pixelcal.energy.response.population import N_OF_SHAPE
 from pixelcal.numerics.jit import njit
-from pixelcal.numerics.linalg import cholesky, copy_into, inverse, is_positive, quadratic_form
+from pixelcal.numerics.linalg import cholesky, dot, is_positive, quadratic_form, solve
 
 NOT_CHECKED, CHECKED_BLOCKS, CHECKED_ALL = 0, 1, 2
 """How much of the consistency is checked: nothing, halves and blocks, a second gain too."""
@@ -374,13 +374,12 @@ def _drift(information, score, fraction, drift, covariance):
     factor = cholesky(matrix)
     if not is_positive(factor):
         return
-    inverted = inverse(factor)
     for k in range(2):
-        total = 0.0
-        for p in range(n_free):
-            total += inverted[k, p] * score[p]
-        drift[k] = total
-    copy_into(covariance, inverted[:2, :2].copy())
+        unit = np.zeros(n_free)
+        unit[k] = 1.0
+        row = solve(factor, unit)
+        drift[k] = dot(row, score)
+        covariance[k, 0], covariance[k, 1] = row[0], row[1]
 
 
 def energies_at(positions, pivots) -> np.ndarray:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.fit.checks.two_state_likelihood import make_room
 from pixelcal.energy.fit.checks.two_states import (
     HOPELESS,
     fit_two_states,
@@ -29,13 +30,12 @@ from pixelcal.energy.fit.checks.two_states import (
 from pixelcal.energy.fit.model import (
     N_SHARED,
     groups_of_block,
-    make_workspace,
     parameter_index,
     relation_of,
 )
 from pixelcal.energy.response.tables import SECOND_STEP_KEV, STRETCHES
 from pixelcal.numerics.jit import njit
-from pixelcal.numerics.linalg import cholesky, inverse, is_positive, solve
+from pixelcal.numerics.linalg import cholesky, inverse_forms, is_positive, solve
 
 LEAST_LEFT = 0.02
 """A stretch is not judged where the parameters leave less of its variance."""
@@ -100,7 +100,7 @@ def find_second_state(halves, first, last, theta, covariance, scale, templates, 
         Counts relative to the camera's mean pixel.
     templates : Templates
     work : Workspace
-        Holds the model of all blocks; written over where both states are fitted.
+        Holds the model of all blocks.
     """
     counts, first_half, fraction, score, information = halves
     group_block, weights = templates.group_block, templates.second_state
@@ -117,7 +117,7 @@ def find_second_state(halves, first, last, theta, covariance, scale, templates, 
         return 0.0, 0.0, BOTH, 0.0, np.nan, np.nan
     by_norms = solve(factor, score[N_SHARED:].copy())
     taken = _quadratic_forms(covariance, mixed)
-    taken_by_norms = _quadratic_forms(inverse(factor), mixed[N_SHARED:])
+    taken_by_norms = inverse_forms(factor, mixed[N_SHARED:])
     early, late = 1.0 / fraction, 1.0 / (1.0 - fraction)
     for s in range(weights.shape[1]):
         total, between, whole, third = sums[0, s], sums[1, s], sums[2, s], sums[3, s]
@@ -150,13 +150,13 @@ def _fitted(scores, data, first, last, theta, scale, templates, work):
     gain, offset = mean_relation(end, best[2], fraction)
     found = best[0], best[1], best[2], best[3], gain, offset
     whole, apart = one_state_value(data, first, last, theta, templates, work.mu)
-    works, most = (work, make_workspace(data[0].shape[0], templates)), HOPELESS
+    room, most = make_room(first, last, templates), HOPELESS
     for sigma, stretch, part, of_part in scores:
         if not sigma > DOUBT_PART_SIGMA:
             continue
         start = min(max(of_part, LEAST_FRACTION), MOST_FRACTION)
         point = whole if part == BOTH else apart, stretch, start, part
-        gained, end = fit_two_states(data, first, last, theta, point, scale, templates, works)
+        gained, end = fit_two_states(data, first, last, theta, point, scale, templates, room)
         if gained > most:
             most = gained
             gain, offset = mean_relation(end, part, fraction)

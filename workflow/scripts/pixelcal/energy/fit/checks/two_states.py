@@ -16,21 +16,19 @@ included, is what it gains (Wilks 1938); its root takes the place of the signifi
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
+from pixelcal.energy.fit.checks.two_state_likelihood import (
+    empty_point,
+    minus_log_likelihood,
+    minus_log_poisson,
+)
 from pixelcal.energy.fit.model import (
     LOG_RESOLUTION_LIMITS,
     N_SHARED,
-    PIVOT_HIGH,
-    PIVOT_LOW,
     RESOLUTION,
     TAIL,
-    block_model,
-    parameter_index,
     relation_of,
-    rows_of_block,
 )
 from pixelcal.energy.fit.population_prior import add_population_prior
 from pixelcal.energy.response.population import LOWEST_CONTINUUM
@@ -55,21 +53,8 @@ MOST_ITERATIONS = 25
 LEAST_DAMPING, MOST_DAMPING, DAMPED = 0.01, 1e3, 5.0
 
 
-class _Point(NamedTuple):
-    """-ln L at a point: its gradient (n,) and expected second derivatives (n, n)."""
-
-    gradient: np.ndarray
-    curvature: np.ndarray
-
-
 @njit
-def _empty_point(n):
-    """Room for a point of `n` parameters."""
-    return _Point(np.zeros(n), np.zeros((n, n)))
-
-
-@njit
-def fit_two_states(halves, first, last, theta, start, scale, templates, works):
+def fit_two_states(halves, first, last, theta, start, scale, templates, room):
     """The gain of two states over one, from one start.
 
     Parameters
@@ -86,8 +71,7 @@ def fit_two_states(halves, first, last, theta, start, scale, templates, works):
     scale : float
         Counts relative to the camera's mean pixel.
     templates : Templates
-    works : two of Workspace
-        Their models are written over.
+    room : Room
 
     Returns
     -------
@@ -103,9 +87,9 @@ def fit_two_states(halves, first, last, theta, start, scale, templates, works):
     end[:n_free] = theta
     end[n_free], end[n_free + 1] = stretch, fraction
     lowest, highest = _limits(n_free, templates)
-    here, there = _empty_point(n), _empty_point(n)
+    here, there = empty_point(n), empty_point(n)
     data = halves, first, last
-    value = _minus_log_likelihood(data, end, part, scale, templates, works, here)
+    value = minus_log_likelihood(data, end, part, scale, templates, room, here)
     damping = LEAST_DAMPING
     for _ in range(MOST_ITERATIONS):
         step, distance = _damped_step(end, here, lowest, highest, damping)
@@ -113,7 +97,7 @@ def fit_two_states(halves, first, last, theta, start, scale, templates, works):
         if not distance > SETTLED or 2.0 * (one_state - value + PROMISED * distance) < HOPELESS:
             break
         trial = _trial(end, step, lowest, highest)
-        new = _minus_log_likelihood(data, trial, part, scale, templates, works, there)
+        new = minus_log_likelihood(data, trial, part, scale, templates, room, there)
         if new < value:
             copy_into(end, trial)
             value, damping = new, damping / DAMPED
@@ -150,13 +134,13 @@ def one_state_value(halves, first, last, theta, templates, mus):
     """-ln L of one state, of all counts and of the halves; `mus` (n_channels,) are its counts."""
     counts, early, fraction = halves
     n_free = theta.shape[0]
-    whole = add_population_prior(theta, templates.population_scale, _empty_point(n_free))
+    whole = add_population_prior(theta, templates.population_scale, empty_point(n_free))
     apart = whole
     for b in range(first.shape[0]):
         for c in range(first[b], last[b]):
-            whole += _minus_log_poisson(counts[c], mus[c])
-            apart += _minus_log_poisson(early[c], fraction * mus[c])
-            apart += _minus_log_poisson(counts[c] - early[c], (1.0 - fraction) * mus[c])
+            whole += minus_log_poisson(counts[c], mus[c])
+            apart += minus_log_poisson(early[c], fraction * mus[c])
+            apart += minus_log_poisson(counts[c] - early[c], (1.0 - fraction) * mus[c])
     return whole, apart
 
 
@@ -169,14 +153,6 @@ def mean_relation(end, part, fraction):
         share = fraction if part == 1 else 1.0 - fraction
     n = end.shape[0]
     return gain * (1.0 + end[n - 2] * end[n - 1] * share), offset
-
-
-@njit
-def _minus_log_poisson(count, mu):
-    """-ln of the probability of a count, but for what does not depend on `mu`."""
-    if not mu > 0.0:
-        return np.inf
-    return mu - count * np.log(mu / count) - count if count > 0 else mu
 
 
 @njit
@@ -201,78 +177,3 @@ def _trial(end, step, lowest, highest):
     cut = min(cut, MOST_STEP_TAIL / max(abs(step[TAIL]), 1e-300))
     cut = min(cut, MOST_STEP_STRETCH / max(abs(step[n - 2]), 1e-300))
     return np.minimum(np.maximum(end + cut * step, lowest), highest)
-
-
-@njit
-def _minus_log_likelihood(data, end, part, scale, templates, works, out):
-    """-ln L at `end` (n_free + 2,), the population prior included; fills `out`.
-
-    Long because all sums come from one pass over the channels.
-    """
-    (counts, early, first_fraction), first, last = data
-    n_free, n_blocks = end.shape[0] - 2, first.shape[0]
-    theta, stretch, fraction = end[:n_free].copy(), end[n_free], end[n_free + 1]
-    of_one, of_other = works
-    gain, _ = relation_of(theta)
-    other, span = theta.copy(), PIVOT_HIGH - PIVOT_LOW
-    other[0] += stretch * gain * PIVOT_LOW
-    other[1] += stretch * gain * PIVOT_HIGH
-    low, high = stretch * PIVOT_LOW / span, stretch * PIVOT_HIGH / span
-    out.gradient[:] = 0.0
-    out.curvature[:] = 0.0
-    places, slope = np.empty(n_free + 2, np.int64), np.empty(n_free + 2)
-    total = 0.0
-    for b in range(n_blocks):
-        start, n = first[b], last[b] - first[b]
-        one, another = rows_of_block(of_one, start), rows_of_block(of_other, start)
-        n_local, first_group = block_model(theta, b, start, n, scale, templates, one)
-        block_model(other, b, start, n, scale, templates, another)
-        for p in range(n_local):
-            places[p] = parameter_index(p, b, first_group, n_blocks)
-        places[n_local], places[n_local + 1] = n_free, n_free + 1
-        mus, other_mus, jacobian, other_jacobian = (
-            one.mu,
-            another.mu,
-            one.jacobian,
-            another.jacobian,
-        )
-        for i in range(n):
-            by_low, by_high = other_jacobian[i, 0], other_jacobian[i, 1]
-            moved_low = by_low - low * by_low - high * by_high
-            moved_high = by_high + low * by_low + high * by_high
-            # With the second state in both halves they say the same: one sum for both.
-            for half in range(0 if part == 0 else 1, 1 if part == 0 else 3):
-                count, weight = counts[start + i], 1.0
-                if half == 1:
-                    count, weight = early[start + i], first_fraction
-                elif half == 2:
-                    count, weight = count - early[start + i], 1.0 - first_fraction
-                there = fraction if half == part else 0.0
-                mu = weight * ((1.0 - there) * mus[i] + there * other_mus[i])
-                if not mu > 0.0:
-                    return np.inf
-                total += _minus_log_poisson(count, mu)
-                here, there = weight * (1.0 - there), weight * there
-                slope[0] = here * jacobian[i, 0] + there * moved_low
-                slope[1] = here * jacobian[i, 1] + there * moved_high
-                for p in range(2, n_local):
-                    slope[p] = here * jacobian[i, p] + there * other_jacobian[i, p]
-                n_used = n_local
-                if half == part:
-                    slope[n_local] = there * gain * (PIVOT_LOW * by_low + PIVOT_HIGH * by_high)
-                    slope[n_local + 1] = weight * (other_mus[i] - mus[i])
-                    n_used += 2
-                excess = 1.0 - count / mu
-                for p in range(n_used):
-                    out.gradient[places[p]] += excess * slope[p]
-                    weighted = slope[p] / mu
-                    for q in range(p + 1):
-                        out.curvature[places[p], places[q]] += weighted * slope[q]
-    prior = _empty_point(n_free)
-    total += add_population_prior(theta, templates.population_scale, prior)
-    for p in range(n_free + 2):
-        for q in range(p):
-            out.curvature[q, p] = out.curvature[p, q]  # The places of a block rise.
-    out.gradient[:n_free] += prior.gradient
-    out.curvature[:n_free, :n_free] += prior.curvature
-    return total
