@@ -47,7 +47,7 @@ def check(counts, first_half):
     moments, found = moment_table(), []
     unknown = np.full(len(templates().population_scale), np.nan)
     for whole, early in zip(counts, first_half, strict=True):
-        wanted = NOT_CHECKED, False, likelihood.MAX_ITERATIONS
+        wanted = NOT_CHECKED, False, likelihood.MAX_ITERATIONS, np.inf
         known = whole, early[:0], 0.145, 3.0, unknown, templates(), moments, 200.0, wanted
         fit = likelihood.PixelFit(*likelihood.fit_pixel(*known))
         assert fit.status == 0

@@ -172,7 +172,7 @@ def fit_joint(
     start = np.asarray(gain, float), np.asarray(offset, float), nearby
     level = CHECKED_ALL if seconds else CHECKED_BLOCKS
     level = level if checked or first_half is not None else NOT_CHECKED
-    wanted = level, added_up, MAX_ITERATIONS
+    wanted = level, added_up, MAX_ITERATIONS, np.inf
     results = _results(counts, first_half, *start, templates, options, wanted)
     fits["STATUS"] = [result.status for result in results]
     fits["COUNTS"] = [result.used for result in results]
@@ -192,15 +192,16 @@ def try_fit(
     offset: float,
     templates: Templates,
     options: JointOptions,
+    most: float = np.inf,
     most_steps: int = TRIED_STEPS,
 ) -> tuple[float, float]:
     """Deviance of a pixel beyond its expectation, fitted from a relation that may lead nowhere.
 
-    Nothing is checked, and after `most_steps` it is given up: both are dear in fits that are
-    wrong. Second is how unlike the camera the pixel is then, as `unlikeness`. NaN where there is no
-    fit. Parameters as in `fit_joint`, of one pixel.
+    Nothing is checked, and it is given up after `most_steps`, or before where it will not come
+    below `most`: all are dear in fits that are wrong. Second is how unlike the camera the pixel is
+    then, as `unlikeness`. NaN where there is no fit. Parameters as in `fit_joint`, of one pixel.
     """
-    wanted = NOT_CHECKED, False, most_steps
+    wanted = NOT_CHECKED, False, most_steps, most
     start = np.array([gain]), np.array([offset]), None
     (result,) = _results(counts[None], None, *start, templates, options, wanted)
     if not has_valid_fit(result.status):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.fit.checks.consistency import CHECKED_BLOCKS, check_pixel, not_checked
-from pixelcal.energy.fit.checks.goodness import fill_goodness
+from pixelcal.energy.fit.checks.goodness import fill_goodness, is_hopeless
 from pixelcal.energy.fit.checks.residuals import binned_residuals, empty_residuals
 from pixelcal.energy.fit.checks.threshold import lowest_after_fit, lowest_believed
 from pixelcal.energy.fit.model import (
@@ -142,9 +142,9 @@ def fit_pixel(counts, first_half, gain, offset, nearby, templates, moments, min_
 
     `first_half`: counts of the first half, or (0,); `nearby`: the other parameters (n_free - 2,) of
     an earlier fit, with normalisations for a `scale` of 1, or NaN; `wanted`: how much is checked,
-    as `CHECKED_BLOCKS`, whether there are residuals, and the most steps.
+    as `CHECKED_BLOCKS`, whether there are residuals, the most steps, and the most deviance.
     """
-    checked, added_up, most_steps = wanted
+    checked, added_up, most_steps, limit = wanted
     n_fitted = N_SHARED + templates.limits.shape[0] + templates.group_block.shape[0]
     theta, covariance = np.ones(n_fitted), np.full((n_fitted, n_fitted), np.nan)
     theta[0], theta[1] = gain * PIVOT_LOW + offset, gain * PIVOT_HIGH + offset
@@ -167,7 +167,7 @@ def fit_pixel(counts, first_half, gain, offset, nearby, templates, moments, min_
         expected = expected_total(first, last, theta, templates, work)
     spectrum = Spectrum(counts, first, last, used / expected, lowest)
     _start_nearby(theta, nearby, spectrum.scale, templates)
-    known = theta, templates, work, covariance, most_steps
+    known = theta, templates, work, covariance, most_steps, limit
     converged, iterations, mu = _minimise(spectrum, *known)
     if converged:
         # Where the lines are now, the lowest block may begin below the threshold.
@@ -315,7 +315,7 @@ def _newton_system(spectrum, theta, templates, work, here, lowest, highest):
 
 
 @njit
-def _minimise(spectrum, theta, templates, work, covariance, most_steps):
+def _minimise(spectrum, theta, templates, work, covariance, most_steps, limit):
     """Newton's method from `theta`, in place; the covariance where it ends.
 
     Chooses the channels of `spectrum` again as the relation moves. Returns (converged, iterations,
@@ -332,7 +332,7 @@ def _minimise(spectrum, theta, templates, work, covariance, most_steps):
         downhill, factor = _newton_system(spectrum, theta, templates, work, here, lowest, highest)
         step = solve(factor, downhill)
         distance = 0.5 * dot(step, downhill)
-        if not np.isfinite(distance):
+        if not np.isfinite(distance) or is_hopeless(iteration, value, spectrum, limit):
             return False, iteration, here.mu
         near = distance < NEAR_DISTANCE
         shift = max(abs(theta[0] - chosen_low), abs(theta[1] - chosen_high))

@@ -7,6 +7,26 @@ import numpy as np
 from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
 from pixelcal.numerics.jit import njit
 
+DECIDING_STEPS, LEAST_PART, LEAST_MARGIN, MOST_EXPECTED = 8, 0.2, 20.0, 1.15
+"""A trial fit is given up after so many steps where this part of its deviance, less the most that a
+channel is expected to have, is by this margin above what it would have to come below. Of 1300 fits
+from seeds far off, none that changed a relation or a STATUS did so, but two that stayed wrong."""
+
+
+@njit
+def is_hopeless(step, value, spectrum, most):
+    """Whether a fit whose -ln L is `value` will not come below the deviance `most`.
+
+    By more than is expected of its channels; with `most` infinite never.
+    """
+    if step < DECIDING_STEPS or not most < np.inf:
+        return False
+    n_channels = 0
+    for b in range(spectrum.first.shape[0]):
+        n_channels += spectrum.last[b] - spectrum.first[b]
+    beyond = 2.0 * value - MOST_EXPECTED * n_channels
+    return LEAST_PART * beyond > max(most, 0.0) + LEAST_MARGIN
+
 
 @njit
 def fill_goodness(spectrum, expected, moments, out):

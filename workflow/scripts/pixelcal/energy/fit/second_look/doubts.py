@@ -182,8 +182,9 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful):
         of_pixels.append(seeds)
         if not seeds or seeds[0][0] < inside + FAR_PREFERENCE:
             continue
-        seed, after, _ = _best_far(row, seeds[:1], data, MAX_ITERATIONS)
-        if seed is not None and not after > found.block_misfit[row].sum() - LEAST_GAIN:
+        least = found.block_misfit[row].sum() - LEAST_GAIN
+        seed, after, _ = _best_far(row, seeds[:1], data, least, MAX_ITERATIONS)
+        if seed is not None and not after > least:
             far[k] = True
             _take_far(row, seed, fits, data)
     return far, of_pixels
@@ -205,9 +206,10 @@ def _look_far_at_last(rows, far_seeds, fits, found: Deviations, data: Doubtful) 
     dispersion = _worst_dispersion(rows, found, data.templates)
     noisy = fits["NOISE"][rows] > 0.0
     for k in np.flatnonzero(silent & (noisy | (cost > FAR_GAIN * dispersion))):
-        _, misfit, unlike = _best_far(rows[k], far_seeds[k], data)
-        better = (cost[k] - misfit - unlike) / dispersion[k]
-        if better > (CLEARLY if noisy[k] else FAR_GAIN):
+        enough = CLEARLY if noisy[k] else FAR_GAIN
+        least = cost[k] - enough * dispersion[k]
+        _, misfit, unlike = _best_far(rows[k], far_seeds[k], data, least)
+        if (cost[k] - misfit - unlike) / dispersion[k] > enough:
             fits["STATUS"][rows[k]] |= int(EnergyStatus.LINE_MISSING)
 
 
@@ -217,14 +219,16 @@ def _worst_dispersion(rows, found: Deviations, templates: Templates) -> np.ndarr
     return worst_dispersion(templates.misfit, *measured)
 
 
-def _best_far(row: int, seeds, data: Doubtful, most_steps: int = TRIED_STEPS):
+def _best_far(row: int, seeds, data: Doubtful, most: float, most_steps: int = TRIED_STEPS):
     """The seed far off that leads to the best fit of a pixel; its deviance, and its unlikeness.
 
-    As `try_fit` gives them; None and infinite without a valid fit.
+    As `try_fit` gives them; None and infinite without a valid fit whose deviance is below `most`.
     """
     best, least, its = None, np.inf, np.inf
+    most = most if np.isfinite(most) else np.inf
     for _, seed in seeds:
-        misfit, unlike = try_fit(data.counts[row], *seed, data.templates, data.options, most_steps)
+        known = data.counts[row], *seed, data.templates, data.options
+        misfit, unlike = try_fit(*known, min(most, least), most_steps)
         if misfit < least:
             best, least, its = seed, misfit, unlike
     return best, least, its
@@ -275,8 +279,9 @@ def _leave_blocks_out(rows, far_seeds, fits, found: Deviations, data: Doubtful) 
             taken, other, data.options.energies_keV
         )
         if enough and clear and surplus[k, best] > LEAST_SURPLUS:
-            seed, misfit, _ = _best_far(row, far_seeds[k], data)
-            better = alternatives[best][1].block_misfit[k].sum() - misfit
+            without = alternatives[best][1].block_misfit[k].sum()
+            seed, misfit, _ = _best_far(row, far_seeds[k], data, without + CLEARLY)
+            better = without - misfit
             if better > FAR_GAIN_OVER_MENDED:
                 _take_far(row, seed, fits, data)
             elif better > -CLEARLY:
