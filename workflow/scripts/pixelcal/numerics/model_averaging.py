@@ -1,4 +1,4 @@
-"""Bayesian model averaging: a parameter that may not be there at all."""
+"""Bayesian model averaging: what may not be there at all."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ def averaged_square(pull: float, sigma: float, prior: float) -> float:
     odds = np.log(2.0 * sigma / prior) + 0.5 * pull**2 + log_ndtr(pull)
     slope = np.exp(-0.5 * pull**2 - log_ndtr(pull)) / np.sqrt(2.0 * np.pi)
     return float(expit(odds) * sigma**2 * (pull**2 + 1.0 + pull * slope))
+
+
+def chance_of_being_there(z, by_chance, fraction: float, largest: float) -> np.ndarray:
+    """Probability (n,) that what is found with significances `z` (n,) is there, by Bayes' theorem.
+
+    Beforehand it is there in a `fraction` of all cases, with a significance anywhere from 0 to
+    `largest`, or beyond; in the others `by_chance` (n,) is the probability density of z.
+    """
+    real = np.where(np.asarray(z) > 0.0, fraction / largest, 0.0)
+    return real / np.maximum(real + (1.0 - fraction) * np.asarray(by_chance), 1e-300)

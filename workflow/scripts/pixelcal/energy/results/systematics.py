@@ -27,6 +27,7 @@ from pixelcal.energy.response.energy_scale import line_ends, systematic_sigmas
 from pixelcal.energy.response.extensions import systematics_by_kind
 from pixelcal.energy.results.outliers import second_significance
 from pixelcal.instrument import Instrument, Requirement
+from pixelcal.numerics.model_averaging import chance_of_being_there
 from pixelcal.status import has_valid_fit
 
 SECOND_FRACTION, SECOND_RANGE = 0.01, 10.0
@@ -111,12 +112,11 @@ def systematics_of(
 def chance_of_second_state(significance: np.ndarray) -> np.ndarray:
     """Probability (n,) that pixels have a second gain; 0 where its significance (n,) is NaN.
 
-    By Bayes' theorem from `SECOND_FRACTION`, with significances spread evenly where there is one.
+    A `SECOND_FRACTION` of them has, with a significance up to `SECOND_RANGE`.
     """
     z = np.maximum(np.nan_to_num(significance), 0.0)
-    by_chance = (1.0 - SECOND_FRACTION) * HEALTHY_SECONDS * z * np.exp(-0.5 * z**2)
-    real = np.where(z > 0.0, SECOND_FRACTION / SECOND_RANGE, 0.0)
-    return real / np.maximum(real + by_chance, 1e-300)
+    by_chance = HEALTHY_SECONDS * z * np.exp(-0.5 * z**2)
+    return chance_of_being_there(z, by_chance, SECOND_FRACTION, SECOND_RANGE)
 
 
 def with_second_states(systematics: Systematics, rows: np.ndarray) -> Systematics:

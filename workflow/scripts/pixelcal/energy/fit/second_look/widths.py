@@ -10,6 +10,7 @@ from pixelcal.energy.fit.joint import fit_joint
 from pixelcal.energy.fit.model import PIVOT_HIGH
 from pixelcal.energy.fit.second_look.doubtful import Doubtful
 from pixelcal.energy.relation import put_covariance, relation_covariance
+from pixelcal.numerics.model_averaging import chance_of_being_there
 
 DOUBT_WIDTH_SIGMA, DOUBT_WIDTH_RATIO = 1.3, 1.1
 FREE_WIDTH_SCALE = 0.5
@@ -49,12 +50,11 @@ def free_widths(fits: np.ndarray, data: Doubtful) -> None:
 def _chance_of_width(free: np.ndarray, scale: float) -> np.ndarray:
     """Probability (n,) that pixels have wider lines than a camera whose widths have this scale.
 
-    By Bayes' theorem from `WIDE_FRACTION`, with significances spread evenly where there are.
+    A `WIDE_FRACTION` of them has, with a significance up to `WIDE_RANGE`.
     """
     ratio = free["WIDTH_RATIO"]
     z = np.log(ratio) / np.hypot(free["WIDTH_RATIO_ERR"] / ratio, scale)
-    real = np.where(z > 0.0, WIDE_FRACTION / WIDE_RANGE, 0.0)
-    return real / (real + (1.0 - WIDE_FRACTION) * norm.pdf(z))
+    return chance_of_being_there(z, norm.pdf(z), WIDE_FRACTION, WIDE_RANGE)
 
 
 def _mix_errors(rows, fits: np.ndarray, free: np.ndarray, chance: np.ndarray) -> None:
