@@ -20,7 +20,7 @@ from scipy.special import xlogy
 from pixelcal.charge.spe.dark_run.pedestal import Pedestal
 from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
-from pixelcal.charge.spe.noise.late_charges import DECAY, DELAY
+from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, DELAY, N_NOISE
 from pixelcal.charge.spe.noise.spectrum import (
     BINS_PER_PE,
     FLOOR,
@@ -86,7 +86,9 @@ def bin_probabilities(
     size = int((0.5 * at.frequency**2 * theta[V_PED] < SMALL).sum())
     frequency, pulses = at.frequency[:size], at.pulses[:, :size]
     nodes = (NODES, RADIANS_PER_NODE) if followed else (1, np.inf)
-    flash, flash_by, _, _ = avalanche_exponents(common, frequency, *nodes)
+    needed = np.full(N_NOISE, followed)
+    needed[DARK] = False  # they are part of the pedestal
+    flash, flash_by, _, _ = avalanche_exponents(common, frequency, *nodes, needed)
     middle = 0.5 * spectra.width
     dark = np.exp(rate @ pulses - 0.5 * frequency**2 * theta[V_PED])
     dark *= np.sinc(frequency * middle / np.pi)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, PE
-from pixelcal.charge.spe.noise.spectrum import N_COMMON, bin_probabilities
+from pixelcal.charge.spe.noise.spectrum import N_COMMON, NO_NOISE_FITTED, bin_probabilities
 
 CELL, LOWEST, HIGHEST = 0.1, -1.0, 10.0
 """Cells in which residuals are added up, and their range around the pedestal (photoelectrons)."""
@@ -83,7 +83,7 @@ def adequacy_of(spectra, clean, noise) -> Adequacy:
 def _residuals(spectra, clean, noise) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Residuals (m,) of one pixel in the cells of its runs, expected counts, covariance (m, m)."""
     theta = np.concatenate([clean[:N_SHARED], noise, clean[N_SHARED:]])
-    probability, gradient = bin_probabilities(theta, spectra)
+    probability, gradient = bin_probabilities(theta, spectra, NO_NOISE_FITTED)
     n_runs, n = spectra.counts.shape
     n_cells = round((HIGHEST - LOWEST) / CELL)
     size = n_runs * n_cells

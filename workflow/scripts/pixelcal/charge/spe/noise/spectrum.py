@@ -51,6 +51,8 @@ ROOM = 1.3
 """Length of the transform, in spectra: what lies beyond the last bin must not come round again."""
 BINS_PER_PE, BELOW_PE, ABOVE_PE = 40, 3, 12
 """Of the spectrum in which peaks are held against the valley, and its reach around the pedestal."""
+NO_NOISE_FITTED = np.zeros(N_NOISE, bool)
+"""For `bin_probabilities` where no derivative by the noise is needed."""
 FLOOR = 1e-10
 """Added to the probability of each bin: above the rounding of the transform."""
 
@@ -248,7 +250,7 @@ def model_runs(parameters, noise, spectra: Spectra) -> tuple[np.ndarray, np.ndar
     n_runs, n = spectra.counts.shape
     if noise is not None:
         theta = np.concatenate([parameters[0, :N_SHARED], noise, parameters[:, N_SHARED:].ravel()])
-        probability, gradient = bin_probabilities(theta, spectra)
+        probability, gradient = bin_probabilities(theta, spectra, NO_NOISE_FITTED)
         return probability, gradient[:, np.r_[0:N_SHARED, N_COMMON : N_COMMON + N_PER_RUN]]
     probability, gradient = np.empty((n_runs, n)), np.empty((n_runs, N_PARAMETERS, n))
     for run in range(n_runs):
@@ -302,7 +304,7 @@ def goodness_of_fit(
 
     As `spe.likelihood.goodness_of_fit`.
     """
-    probability, _ = bin_probabilities(theta, spectra)
+    probability, _ = bin_probabilities(theta, spectra, NO_NOISE_FITTED)
     return goodness_of(probability, spectra.counts, group, moments)
 
 
@@ -328,7 +330,8 @@ def peak_to_valley(theta, flashes) -> tuple[np.ndarray, np.ndarray]:
     n = int((BELOW_PE + ABOVE_PE) * BINS_PER_PE)
     eped = theta[N_COMMON::N_PER_RUN]
     start = eped - BELOW_PE * pe
-    probability, _ = bin_probabilities(theta, Spectra(np.zeros((n_runs, n)), start, width))
+    bins = Spectra(np.zeros((n_runs, n)), start, width)
+    probability, _ = bin_probabilities(theta, bins, NO_NOISE_FITTED)
     at = (BELOW_PE + np.array([1.0, 1.5, 2.0])) * BINS_PER_PE - 0.5
     centre = np.arange(n)
     density = np.array([np.interp(at, centre, run) for run in probability]) / width
