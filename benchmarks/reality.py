@@ -7,7 +7,9 @@ Spectra are those of `simulation.real_camera`, in which the truth is known. Of t
 healthy (not noisy, sick, hot or off) a line for each energy tells: how many pass (the error is
 within the requirement), the mean error and the systematic uncertainty quoted for it; the robust and
 the plain width, and the 68 % coverage, of the error over the quoted total (statistical and
-systematic) uncertainty, and the robust width over the statistical one alone. Flags are by STATUS
+systematic) uncertainty, and the robust width over the statistical one alone. `--markdown` also has
+it over the statistical and the own systematic one: what pixels have in common makes none of them
+scatter, so that this one is 1 where what is said of single pixels is right. Flags are by STATUS
 bit; a pixel without a valid fit does not pass. What is told of where lines stand follows. `--bend`,
 `--free` and `--include` are the keys fit.bend, fit.free_elements and fit.include_lines.
 `--markdown` writes a row for each camera instead, as in docs/real-cameras.md.
@@ -49,10 +51,10 @@ SHOWN_KEV = (4, 50, 80, 150)
 """Energies of the rows in Markdown."""
 
 MARKDOWN = (
-    "| Camera | ks | over statistical | over total | inside 68 % | "
+    "| Camera | ks | over statistical | over own | over total | inside 68 % | "
     + " | ".join(f"{energy} keV" for energy in SHOWN_KEV)
     + " | flagged |\n"
-    + (7 + len(SHOWN_KEV) - 1) * "|---"
+    + (8 + len(SHOWN_KEV) - 1) * "|---"
     + "|"
 )
 
@@ -113,14 +115,14 @@ def assess(rows, camera, systematics, curve=None) -> dict:
     limit = requirement_keV(energies, REQUIREMENT)
     error = camera_error(rows, camera, curve)
     sigma = energy_sigma(energies[:, None], *relation_columns(rows))
-    common, total = (
+    common, each, total = (
         np.array([sigma(energy) for energy in energies]).reshape(-1, 1)
-        for sigma in (systematics.common_sigma, systematics.sigma)
+        for sigma in (systematics.common_sigma, systematics.own_sigma, systematics.sigma)
     )
     passed = np.abs(error) <= limit[:, None]
     healthy, status = camera.healthy, rows["STATUS"]
     judged = healthy & has_valid_fit(status)
-    pull = (error / np.hypot(sigma, total))[:, judged]
+    alone, pull = ((error / np.hypot(sigma, other))[:, judged] for other in (each, total))
     return {
         "pass": passed[:, healthy].mean(axis=1),
         "pass all": passed[:, camera.pixels.efficiency > 0].mean(axis=1),
@@ -130,6 +132,7 @@ def assess(rows, camera, systematics, curve=None) -> dict:
         "total": 1e3 * total[:, 0],
         "robust": np.array([robust_std(values) for values in pull]),
         "width": pull.std(axis=1),
+        "own": np.array([robust_std(values) for values in alone]),
         "stat": np.array([robust_std(values) for values in (error / sigma)[:, judged]]),
         "coverage": (np.abs(pull) < 1).mean(axis=1),
         "flagged": (status[healthy] != 0).mean(),
@@ -177,7 +180,7 @@ def show_row(preset: str, exposure: float, numbers: dict) -> None:
     """Print the numbers of a camera as a row in Markdown."""
     spans = [
         f"{numbers[name].min():.2f} to {numbers[name].max():.2f}"
-        for name in ("stat", "robust", "coverage")
+        for name in ("stat", "own", "robust", "coverage")
     ]
     places = [REQUIREMENT.energies_keV.index(energy) for energy in SHOWN_KEV]
     errors = [f"{numbers['mean'][k]:+.0f} / {numbers['common'][k]:.0f}" for k in places]
