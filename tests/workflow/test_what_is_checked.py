@@ -29,7 +29,7 @@ from pixelcal.energy.fit import (
 )
 from pixelcal.energy.fit import columns as fit_columns
 from pixelcal.energy.fit.checks import consistency, missing_lines
-from pixelcal.energy.fit.second_look import doubts
+from pixelcal.energy.fit.second_look import doubts, spoilt
 from pixelcal.energy.fit.second_look import halves as fit_halves
 from pixelcal.energy.fit.second_look import widths as fit_widths
 from pixelcal.energy.history import relation_checks
@@ -153,6 +153,7 @@ SAID = {
         f"better by {doubts.FAR_PREFERENCE:g}, and the deviance of the fit by"
         f" {doubts.LEAST_GAIN:g} |",
         f"what is won is above {doubts.LEAST_GAIN:g}, and {doubts.CLEARLY:g} more than",
+        f"the sum of their squares exceeds {spoilt.LEAST_SQUARES:g} |",
         f"both win more than {doubts.LEAST_GAIN:g}, by less than {doubts.CLEARLY:g} apart",
         {3: "more than three blocks"}[doubts.FEWEST_BLOCKS],
         f"better by {per_cent(round(camera_prior.FAR_RATIO - 1, 6))}, and at least"

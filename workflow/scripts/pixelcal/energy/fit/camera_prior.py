@@ -57,12 +57,18 @@ ASKED_OF_A_CAMERA, AS_GOOD = 64, 0.99
 
 
 def nearer_prior(
-    counts, gain, offset, table: LineTable, shape: LineShape, search: Window, misfit=None
+    counts,
+    gain,
+    offset,
+    table: LineTable,
+    shape: LineShape,
+    search: Window,
+    misfit=None,
+    filters=None,
 ):
     """The prior, or a relation nearer to where the lines of all pixels together stand.
 
-    A prior of another bias voltage or another unit is off for the whole camera. All pixels together
-    tell it, far more clearly than one of them.
+    A prior of another voltage or unit is off for the whole camera: all pixels together tell it.
 
     Parameters
     ----------
@@ -76,6 +82,8 @@ def nearer_prior(
     misfit : function of gain and offset (n,), optional
         Deviances (m,) of some pixels, which decide where the lines are nearly as well found outside
         as inside: they must fall for most pixels, not in the sum alone.
+    filters : tuple, optional
+        The filters of the median gain, and those far off, where they are known.
 
     Returns
     -------
@@ -87,34 +95,40 @@ def nearer_prior(
     if not len(counts):
         return prior
     at = tuple(float(np.median(values)) for values in prior)
-    filters = make_filters(table, shape, at[0]), make_far_filters(table, shape, at[0]), search
+    if filters is None:
+        filters = make_filters(table, shape, at[0]), make_far_filters(table, shape, at[0])
+    filters = *filters, search
 
     def moved(far):
         return prior[0] * far[0] / at[0], prior[1] + far[1] - at[1]
 
     if misfit is None:
-        seeds = []
-        for pixels in np.array_split(np.asarray(counts), min(len(counts), PARTS)):
-            part = _typical_sum(pixels)
-            seeds, known = find_far(part, *at, *filters)
-            if not seeds or seeds[0][0] < max(FAR_PREFERENCE, FAR_RATIO * known):
-                return prior
-            if not _finds_more(part, seeds[0][1], at, table, shape):
-                return prior
-        if not _is_sharp(counts, *prior, *filters):
-            return prior
-        best = moved(seeds[0][1])
+        far = _far_by_all_parts(counts, prior, at, filters, table, shape)
+        best = prior if far is None else moved(far)
     else:
         seeds, known = find_far(_typical_sum(counts), *at, *filters)
         tried = [moved(far) for collected, far in seeds if collected > NEARLY_RATIO * known]
         known = misfit(*prior) if tried else None
         better = [known - misfit(*relation) for relation in tried]
         sure = [gained.sum() * _is_clear(gained) for gained in better]
-        if max(sure, default=0.0) < FAR_PREFERENCE:
-            return prior
-        best = tried[int(np.argmax(sure))]
-    logger.warning(FAR_OFF, np.median(best[0]), np.median(best[1]), *at)
+        found = max(sure, default=0.0) >= FAR_PREFERENCE
+        best = tried[int(np.argmax(sure))] if found else prior
+    if best is not prior:
+        logger.warning(FAR_OFF, np.median(best[0]), np.median(best[1]), *at)
     return best
+
+
+def _far_by_all_parts(counts, prior, at, filters, table: LineTable, shape: LineShape):
+    """The relation outside the window that all parts of the camera find, or None."""
+    seeds = []
+    for pixels in np.array_split(np.asarray(counts), min(len(counts), PARTS)):
+        part = _typical_sum(pixels)
+        seeds, known = find_far(part, *at, *filters)
+        if not seeds or seeds[0][0] < max(FAR_PREFERENCE, FAR_RATIO * known):
+            return None
+        if not _finds_more(part, seeds[0][1], at, table, shape):
+            return None
+    return seeds[0][1] if _is_sharp(counts, *prior, *filters) else None
 
 
 def _typical_sum(counts) -> np.ndarray:

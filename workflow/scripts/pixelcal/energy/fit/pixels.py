@@ -2,10 +2,13 @@
 
 Seeds (`fit.start`), the fit from them (`fit.joint`), that with noise of the pixels in which it may
 hide (`fit.second_look.noise`), a second look at those whose fit is in doubt (`.doubts`), and fits
-of halves of the exposure and of widths where these are (`.halves`, `.widths`).
+of halves of the exposure, of widths and without a block where these are (`.halves`, `.widths`,
+`.spoilt`).
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +20,7 @@ from pixelcal.energy.fit.second_look.doubtful import Doubtful
 from pixelcal.energy.fit.second_look.doubts import look_again
 from pixelcal.energy.fit.second_look.halves import compare_halves
 from pixelcal.energy.fit.second_look.noise import fit_noise
+from pixelcal.energy.fit.second_look.spoilt import doubt_blocks
 from pixelcal.energy.fit.second_look.widths import free_widths
 from pixelcal.energy.fit.start import find_starts, outside_search_window
 from pixelcal.energy.lines import LineTable
@@ -86,18 +90,12 @@ def fit_with_residuals(
         Expected counts of the channels, 0 outside of the blocks; NaN as the residuals.
     """
     templates = make_templates(response, table)
-    some = evenly(len(counts), ASKED)
-
-    def misfit(gain, offset):
-        near = gain[some], offset[some]
-        data = Doubtful(counts[some], None, *near, table, response.shape, templates, options)
-        return _misfit(data, detnum[some])
-
-    near = nearer_prior(counts, gain, offset, table, response.shape, options.search, misfit)
+    data = Doubtful(counts, first_half, gain, offset, table, response.shape, templates, options)
+    data = _from_nearer_prior(data, detnum)
+    near = data.gain, data.offset
     starts = find_starts(counts, *near, table, response.shape, options.search)
     fits, found = fit_joint(counts, detnum, *starts, templates, options, first_half)
     once = fits["GAIN"].copy()
-    data = Doubtful(counts, first_half, *near, table, response.shape, templates, options)
     fit_noise(fits, found, data)
     if first_half is not None:
         _check(fits, found, data)
@@ -107,6 +105,23 @@ def fit_with_residuals(
         values[fits["GAIN"] != once] = np.nan
     _leave_out_thresholds(fits, found, data)
     return fits, found.residuals, found.expected
+
+
+def _from_nearer_prior(data: Doubtful, detnum: np.ndarray) -> Doubtful:
+    """The same pixels, with a prior relation that is nearer where that of all is far off."""
+    if not len(data.counts):
+        return data
+    some = evenly(len(data.counts), ASKED)
+
+    def misfit(gain, offset):
+        near = {"gain": gain[some], "offset": offset[some]}
+        few = replace(data, counts=data.counts[some], first_half=None, **near)
+        return _misfit(few, detnum[some])
+
+    known = data.counts, data.gain, data.offset, data.table, data.shape, data.options.search
+    near = nearer_prior(*known, misfit, (data.filters, data.far_filters))
+    same = np.array_equal(near[0], data.gain) and np.array_equal(near[1], data.offset)
+    return data if same else replace(data, gain=near[0], offset=near[1])
 
 
 def _misfit(data: Doubtful, detnum: np.ndarray) -> np.ndarray:
@@ -125,6 +140,7 @@ def _check(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     look_again(fits, found, data)
     compare_halves(fits, data)
     free_widths(fits, data)
+    doubt_blocks(fits, found, data)
 
 
 def _leave_out_thresholds(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:

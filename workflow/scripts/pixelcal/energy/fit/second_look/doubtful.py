@@ -8,7 +8,13 @@ from functools import cached_property
 import numpy as np
 
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
-from pixelcal.energy.fit.start import Filters, filters_without, find_start, make_filters
+from pixelcal.energy.fit.start import (
+    Filters,
+    filters_without,
+    find_start,
+    make_far_filters,
+    make_filters,
+)
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.tables import Templates
@@ -44,6 +50,11 @@ class Doubtful:
     def filters(self) -> Filters:
         """Those that seeds within the search window are found with."""
         return make_filters(self.table, self.shape, float(np.median(self.gain)))
+
+    @cached_property
+    def far_filters(self) -> list[Filters]:
+        """Those that seeds outside of it are found with."""
+        return make_far_filters(self.table, self.shape, float(np.median(self.gain)))
 
     def starts_without(self, block: int, rows) -> np.ndarray:
         """Gain and offset (m, 2) near which fits start, from seeds that ignore a block."""

@@ -30,10 +30,7 @@ from pixelcal.energy.fit.model import (
     make_workspace,
 )
 from pixelcal.energy.fit.second_look.doubtful import Doubtful
-from pixelcal.energy.fit.start import (
-    find_far,
-    make_far_filters,
-)
+from pixelcal.energy.fit.start import find_far
 from pixelcal.energy.relation import agree_within_errors
 from pixelcal.energy.response.misfit import worst_dispersion
 from pixelcal.energy.response.population import N_OF_SHAPE
@@ -175,10 +172,9 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful):
     Returns which, (m,) bool, and the far seeds of each pixel, as `find_far` gives them.
     """
     far, of_pixels = np.zeros(len(rows), bool), []
-    far_filters = make_far_filters(data.table, data.shape, float(np.median(data.gain)))
     for k, row in enumerate(rows):
         known = data.counts[row], data.gain[row], data.offset[row]
-        seeds, inside = find_far(*known, data.filters, far_filters, data.options.search)
+        seeds, inside = find_far(*known, data.filters, data.far_filters, data.options.search)
         of_pixels.append(seeds)
         if not seeds or seeds[0][0] < inside + FAR_PREFERENCE:
             continue

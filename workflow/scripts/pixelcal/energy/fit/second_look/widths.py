@@ -44,7 +44,7 @@ def free_widths(fits: np.ndarray, data: Doubtful) -> None:
     rows, free = rows[valid], free[valid]
     for name in ("WIDTH_RATIO", "WIDTH_RATIO_ERR"):
         fits[name][rows] = free[name]
-    _mix_errors(rows, fits, free, _chance_of_width(free, camera))
+    mix_errors(rows, fits, free, _chance_of_width(free, camera))
 
 
 def _chance_of_width(free: np.ndarray, scale: float) -> np.ndarray:
@@ -57,10 +57,19 @@ def _chance_of_width(free: np.ndarray, scale: float) -> np.ndarray:
     return chance_of_being_there(z, norm.pdf(z), WIDE_FRACTION, WIDE_RANGE)
 
 
-def _mix_errors(rows, fits: np.ndarray, free: np.ndarray, chance: np.ndarray) -> None:
+def mix_errors(rows, fits: np.ndarray, free: np.ndarray, chance: np.ndarray) -> None:
     """Give pixels `rows` (m,) the covariance of two relations, the other one with a `chance` (m,).
 
     That of a mixture about the relation that is kept; nothing becomes more certain by it.
+
+    Parameters
+    ----------
+    rows : (m,) int
+    fits : (n,) of `fit.columns.FIT_DTYPE`
+        The errors of its `rows` are replaced.
+    free : (m,) of the same
+        The other fits of these pixels.
+    chance : (m,) float
     """
     apart = np.column_stack([free[name] - fits[name][rows] for name in ("GAIN", "OFFSET")])
     known = relation_covariance(fits[rows])
