@@ -10,7 +10,7 @@ from pixelcal.energy.fit.columns import is_mended
 from pixelcal.energy.fit.joint import chance_of, fit_joint, is_change, larger_of
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.fit.second_look.doubtful import Doubtful
-from pixelcal.energy.fit.start import find_starts
+from pixelcal.energy.fit.start import find_start
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.status import EnergyStatus, has_valid_fit
 
@@ -50,8 +50,9 @@ def compare_halves(fits: np.ndarray, data: Doubtful) -> None:
 
 def _fit_alone(counts, rows, fits, data: Doubtful) -> np.ndarray:
     """Fits (m,) of a half of the exposure of the pixels `rows`, `counts` (m, n_channels)."""
-    known = fits["GAIN"][rows], fits["OFFSET"][rows]
-    starts = find_starts(counts, *known, data.table, data.shape, data.options.search)
+    # Not by filters of the median gain of these rows: it is that of whatever else is in doubt.
+    known = zip(counts, fits["GAIN"][rows], fits["OFFSET"][rows], strict=True)
+    starts = np.array([find_start(*pixel, data.filters, data.options.search) for pixel in known])
     half = replace(data.options, min_counts=data.options.min_counts // 2)
-    known = fits["DETNUM"][rows], *starts, data.templates, half
+    known = fits["DETNUM"][rows], *starts.T, data.templates, half
     return fit_joint(counts, *known, added_up=False)[0]
