@@ -15,6 +15,7 @@ from pixelcal.energy.fit.second_look.doubtful import Doubtful
 from pixelcal.energy.fit.second_look.widths import mix_errors
 from pixelcal.energy.response.misfit import worst_dispersion
 from pixelcal.energy.response.tables import Templates, without_block
+from pixelcal.numerics.model_averaging import chance_of_being_there
 
 FEWEST_BLOCKS = 3
 """With fewer blocks none is left out."""
@@ -80,9 +81,9 @@ def spoilt_squares(found: Deviations, templates: Templates) -> np.ndarray:
 def chance_of_spoilt(squares: np.ndarray) -> np.ndarray:
     """Probability (n,) that a block is spoilt, from its `spoilt_squares` above `LEAST_SQUARES`.
 
-    By Bayes' theorem from `SPOILT_FRACTION`, with roots spread evenly where one is.
+    A `SPOILT_FRACTION` of them is, with a root up to `SPOILT_RANGE`.
     """
-    by_chance = CHANCE * (0.5 * (squares - CHANCE_FROM) - 1.0) * np.exp(-0.5 * squares)
-    by_chance *= 2.0 * np.sqrt(squares) * (1.0 - SPOILT_FRACTION)
-    real = SPOILT_FRACTION / SPOILT_RANGE
-    return real / (real + by_chance)
+    root = np.sqrt(squares)
+    # Minus the slope of what healthy pixels exceed, per unit of the root.
+    by_chance = CHANCE * (0.5 * (squares - CHANCE_FROM) - 1.0) * np.exp(-0.5 * squares) * 2.0 * root
+    return chance_of_being_there(root, by_chance, SPOILT_FRACTION, SPOILT_RANGE)
