@@ -37,6 +37,10 @@ LEAST_STRAIGHT, LEAST_BENT = 3, 4
 SICK_PVALUE = 1e-3
 """A pixel whose contrasts are less probable does not count: it is sick, not typical."""
 
+WORTHWHILE = 1.0
+"""Gain of ln L by one more parameter from which on it describes better than it costs (Akaike 1974,
+IEEE Trans. Autom. Control 19, 716)."""
+
 MOST_ROUNDS = 20
 
 
@@ -138,8 +142,12 @@ def measure_own_deviation(shift, shift_err, lever, centre, ends) -> OwnDeviation
     seen = (left * shift) @ contrasts.T
     of_walk = contrasts @ (-0.5 * np.abs(centre[:, None] - centre)) @ contrasts.T
     of_bend = contrasts @ _height(centre, ends)
-    components = [of_walk, np.outer(of_bend, of_bend)]
-    variances = _typical_components(seen, counting, components[: len(centre) - LEAST_STRAIGHT + 1])
+    known = (
+        seen,
+        counting,
+        [of_walk, np.outer(of_bend, of_bend)][: len(centre) - LEAST_STRAIGHT + 1],
+    )
+    variances = _worthwhile_components(*known)
     walk, bend = np.sqrt(np.pad(variances, (0, 2 - len(variances))))
     return none._replace(walk=walk, bend=bend)
 
@@ -149,11 +157,28 @@ def _height(energy_keV, ends):
     return -4.0 * parabola(energy_keV, ends)
 
 
-def _typical_components(seen, counting, components) -> np.ndarray:
+def _worthwhile_components(seen, counting, components) -> np.ndarray:
+    """Variance components as `_typical_components` has them, (k,), or the first alone.
+
+    A parabola that goes on beyond the lines says much of energies there: by chance too much, where
+    the counts hardly tell it from a walk. It is left out where ln L gains less than `WORTHWHILE`.
+    """
+    alone, typical = _typical_components(seen, counting, components[:1])
+    if len(components) == 1:
+        return alone
+    pixels = seen[typical], counting[typical]
+    least = _variance_components(*pixels, components[:1])[1]
+    if least - _variance_components(*pixels, components)[1] < WORTHWHILE:
+        return alone
+    return _typical_components(seen, counting, components)[0]
+
+
+def _typical_components(seen, counting, components) -> tuple[np.ndarray, np.ndarray]:
     """Variance components (k,) of the `seen` (n, m) of typical pixels, by maximum likelihood.
 
     Their covariances are counting (n,) times the unit matrix, plus a non-negative sum of the
     `components`, k of (m, m). Sick pixels are those improbable by what is found without them.
+    Second is which pixels are typical, (n,) bool.
     """
     n, m = seen.shape
     limit = chi2.isf(SICK_PVALUE, m)
@@ -161,17 +186,17 @@ def _typical_components(seen, counting, components) -> np.ndarray:
     typical = distance / max(np.median(distance) / chi2.median(m), 1.0) < limit
     found = np.zeros(len(components))
     for _ in range(MOST_ROUNDS):
-        found = _variance_components(seen[typical], counting[typical], components)
+        found, _ = _variance_components(seen[typical], counting[typical], components)
         inverse = np.linalg.inv(_covariances(counting, found, components))
         now = np.einsum("ni,nij,nj->n", seen, inverse, seen) < limit
         if (now == typical).all():
             break
         typical = now
-    return found
+    return found, typical
 
 
-def _variance_components(seen, counting, components) -> np.ndarray:
-    """Variance components (k,) that maximise the likelihood; parameters as above.
+def _variance_components(seen, counting, components) -> tuple[np.ndarray, float]:
+    """Variance components (k,) that maximise the likelihood, and -ln L there; parameters as above.
 
     The gradient of -ln L by a variance with the matrix A is
 
@@ -193,7 +218,8 @@ def _variance_components(seen, counting, components) -> np.ndarray:
 
     start = np.full(len(matrices), 0.1 * np.median(counting))
     limits = [(0.0, None)] * len(matrices)
-    return minimize(minus_log_likelihood, start, jac=True, bounds=limits).x / size
+    best = minimize(minus_log_likelihood, start, jac=True, bounds=limits)
+    return best.x / size, float(best.fun)
 
 
 def _covariances(counting, variances, matrices) -> np.ndarray:
