@@ -1,7 +1,8 @@
 """The exponential of many complex numbers, compiled so that a processor works at several at once.
 
-The library's takes one after another. Polynomials after Cody and Waite's reduction (Software Manual
-for the Elementary Functions, 1980) are right to 1e-15 of the value, and a rounding of the argument.
+The library's takes one after another. Taylor's series after Cody and Waite's reduction (Software
+Manual for the Elementary Functions, 1980), up to the term below a rounding, are right to 1e-15 of
+the value, and a rounding of the argument.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pixelcal.numerics.jit import njit
 
 LN_2_HIGH, LN_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 QUARTER_HIGH, QUARTER_LOW = 1.57079632673412561417e00, 6.07710050650619224932e-11
-"""ln 2 and pi / 2 in two parts, so that a whole multiple of the first is exact (fdlibm)."""
+"""ln 2 and pi / 2 in two parts, the first with 33 bits: its whole multiples are exact."""
 FARTHEST = 700.0
 """Real parts beyond count as this, which is nothing, or far too much, for every purpose."""
 
@@ -52,18 +53,20 @@ def exponentials(power, out):
         turns = np.floor(power[i].imag * (2.0 / np.pi) + 0.5)
         r = (power[i].imag - turns * QUARTER_HIGH) - turns * QUARTER_LOW
         w = r * r
-        sine = 1.58969099521155010221e-10  # of fdlibm, as the cosine
-        sine = sine * w - 2.50507602534068634195e-08
-        sine = sine * w + 2.75573137070700676789e-06
-        sine = sine * w - 1.98412698298579493134e-04
-        sine = sine * w + 8.33333333332248946124e-03
-        sine = r + r * w * (sine * w - 1.66666666666666324348e-01)
-        cosine = -1.13596475577881948265e-11
-        cosine = cosine * w + 2.08757232129817482790e-09
-        cosine = cosine * w - 2.75573143513906633035e-07
-        cosine = cosine * w + 2.48015872894767294178e-05
-        cosine = cosine * w - 1.38888888888741095749e-03
-        cosine = 1.0 - 0.5 * w + w * w * (cosine * w + 4.16666666666666019037e-02)
+        sine = -1.0 / 1307674368000.0
+        sine = sine * w + 1.0 / 6227020800.0
+        sine = sine * w - 1.0 / 39916800.0
+        sine = sine * w + 1.0 / 362880.0
+        sine = sine * w - 1.0 / 5040.0
+        sine = sine * w + 1.0 / 120.0
+        sine = r + r * w * (sine * w - 1.0 / 6.0)
+        cosine = 1.0 / 20922789888000.0
+        cosine = cosine * w - 1.0 / 87178291200.0
+        cosine = cosine * w + 1.0 / 479001600.0
+        cosine = cosine * w - 1.0 / 3628800.0
+        cosine = cosine * w + 1.0 / 40320.0
+        cosine = cosine * w - 1.0 / 720.0
+        cosine = 1.0 - 0.5 * w + w * w * (cosine * w + 1.0 / 24.0)
         quarter = turns - 4.0 * np.floor(0.25 * turns)
         odd = (quarter == 1.0) | (quarter == 3.0)
         up, along = (cosine, sine) if odd else (sine, cosine)
