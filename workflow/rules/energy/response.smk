@@ -25,7 +25,7 @@ rule learn_response:
         "../../../envs/response.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1200 * attempt,
+        mem_mb=lambda wildcards, attempt: 1400 * attempt,
         runtime=30,
     params:
         relation=prior_relation(),

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from pixelcal.charge.spe.model import (
-    LAMBDA,
-    N_PARAMETERS,
-    avalanche_terms,
-    bin_probabilities,
-    density,
-)
+from pixelcal.charge.spe.model import avalanche_terms, bin_probabilities, density
+from pixelcal.charge.spe.parameters import LAMBDA, N_PARAMETERS
 
 #                      sigma_ped^2, pe, sigma_pe^2, opct, eped, lambda
 PARAMETERS = np.array([36.0, 30.0, 9.0, 0.2, 12.5, 1.7])

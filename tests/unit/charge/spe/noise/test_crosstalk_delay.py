@@ -9,13 +9,13 @@ from helpers.spe_flashes import Sipm, draw_spectra
 from pixelcal.charge.simulation.troubles import late_avalanches
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 from pixelcal.charge.spe.likelihood import Spectra, covariance_of
-from pixelcal.charge.spe.model import N_SHARED, OPCT
 from pixelcal.charge.spe.noise import late_charges as late
 from pixelcal.charge.spe.noise.climb import ascend, crosstalk_total, fitted_parameters
 from pixelcal.charge.spe.noise.learn import learn_camera_noise
 from pixelcal.charge.spe.noise.population import climb_together
 from pixelcal.charge.spe.noise.priors import LOSS_FIXED, LOSS_SPREAD, general_prior, no_noise
 from pixelcal.charge.spe.noise.spectrum import bin_probabilities
+from pixelcal.charge.spe.parameters import N_SHARED, OPCT
 
 N_PIXELS, PROMPT, DELAYED = 24, 0.15, 0.05
 CLEAR = dict(sigma_ped=3.0, sigma_pe=2.0, flashes=32_000, opct=PROMPT)

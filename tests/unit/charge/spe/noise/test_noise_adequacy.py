@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from pixelcal.charge.spe.likelihood import Spectra
-from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise import late_charges as late
 from pixelcal.charge.spe.noise.adequacy import Adequacy, adequacy_of
 from pixelcal.charge.spe.noise.learn import LearntNoise, tell_adequacy
 from pixelcal.charge.spe.noise.population import climb_together
 from pixelcal.charge.spe.noise.priors import no_noise
 from pixelcal.charge.spe.noise.spectrum import bin_probabilities
+from pixelcal.charge.spe.parameters import N_SHARED
 
 N_PIXELS, FLASHES = 24, 30_000
 KINDS = ("dark_counts",)

@@ -7,9 +7,9 @@ from helpers.spe_flashes import Sipm, draw_charges
 from pixelcal.charge.simulation.troubles import late_avalanches
 from pixelcal.charge.spe import model
 from pixelcal.charge.spe.likelihood import Spectra
-from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise import late_charges as late
 from pixelcal.charge.spe.noise.spectrum import N_COMMON, bin_probabilities, likelihood
+from pixelcal.charge.spe.parameters import N_SHARED
 
 SHARED = (36.0, 30.0, 9.0, 0.15)
 BINS = Spectra(np.zeros((2, 700)), np.array([-40.5, -38.5]), 1.0)

@@ -20,8 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, occupied
-from pixelcal.charge.spe.model import EPED, N_PARAMETERS, PE, V_PED, bin_probabilities
+from pixelcal.charge.spe.model import bin_probabilities
 from pixelcal.charge.spe.model_spectra import expected_counts, noise_of, run_parameters
+from pixelcal.charge.spe.parameters import EPED, N_PARAMETERS, PE, V_PED
 from pixelcal.numerics.jit import njit
 from pixelcal.report.frame import decimals
 from pixelcal.report.numbers import number

@@ -17,12 +17,12 @@ import numpy as np
 from pixelcal.charge.spe.checks.cross_checks import disagree, gains_beside
 from pixelcal.charge.spe.columns import fit_dtype
 from pixelcal.charge.spe.likelihood import is_at_limit
-from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT
 from pixelcal.charge.spe.noise.climb import NoisyMaximum, noise_total, regrouped, without_noise
 from pixelcal.charge.spe.noise.fit import FirstFits, explain_at_once, explain_further
 from pixelcal.charge.spe.noise.late_charges import DARK, DELAYED
 from pixelcal.charge.spe.noise.priors import KINDS, NEIGHBOURS, NoisePrior, general_prior
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
+from pixelcal.charge.spe.parameters import N_PER_RUN, N_SHARED, OPCT
 from pixelcal.charge.spe.rows import LawErrors, begin_row, fill_noise, fill_values
 from pixelcal.charge.spe.search import (
     LIGHT_EVIDENCE,

@@ -16,16 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.model import (
-    N_PARAMETERS,
-    N_PER_RUN,
-    N_SHARED,
-    OPCT,
-    PE,
-    V_PE,
-    V_PED,
-    bin_probabilities,
-)
+from pixelcal.charge.spe.model import bin_probabilities
+from pixelcal.charge.spe.parameters import N_PARAMETERS, N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
 from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import cholesky, dot, inside, inverse, is_positive, solve

@@ -17,14 +17,9 @@ import math
 
 import numpy as np
 
+from pixelcal.charge.spe.parameters import EPED, LAMBDA, N_PARAMETERS, OPCT, PE, V_PE, V_PED
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.normal import normal_above
-
-N_SHARED, N_PER_RUN = 4, 2
-"""Parameters that all runs of a pixel share, and those of each run."""
-
-N_PARAMETERS = N_SHARED + N_PER_RUN
-V_PED, PE, V_PE, OPCT, EPED, LAMBDA = range(N_PARAMETERS)
 
 REACH = 7.5
 """Widths of a peak that are followed to each side, at most; 6e-14 of it lie beyond. ..."""

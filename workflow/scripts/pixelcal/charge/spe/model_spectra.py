@@ -12,18 +12,9 @@ import numpy as np
 from pixelcal.charge.spe.dark_run.pedestal import Pedestal
 from pixelcal.charge.spe.dark_run.spectrum import DarkNoise, model_runs
 from pixelcal.charge.spe.likelihood import LOWEST_LAMBDA, Spectra, group_bins
-from pixelcal.charge.spe.model import (
-    EPED,
-    LAMBDA,
-    MAX_AVALANCHES,
-    N_PARAMETERS,
-    OPCT,
-    PE,
-    V_PE,
-    V_PED,
-    avalanche_terms,
-)
+from pixelcal.charge.spe.model import MAX_AVALANCHES, avalanche_terms
 from pixelcal.charge.spe.noise.late_charges import N_NOISE
+from pixelcal.charge.spe.parameters import EPED, LAMBDA, N_PARAMETERS, OPCT, PE, V_PE, V_PED
 
 BINS_PER_PE = 15
 """Bins that are drawn in one photoelectron: enough for a pedestal of 0.1 photoelectrons."""

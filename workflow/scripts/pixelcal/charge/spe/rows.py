@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.charge.spe.columns import CROSSTALK, KINDS_OF_NUMBERS, NOISE, PER_RUN
-from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
 from pixelcal.charge.spe.noise.climb import crosstalk_total, noise_total
 from pixelcal.charge.spe.noise.late_charges import (
     AFTERPULSE_DELAYS,
@@ -17,6 +16,7 @@ from pixelcal.charge.spe.noise.late_charges import (
 )
 from pixelcal.charge.spe.noise.priors import KINDS
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
+from pixelcal.charge.spe.parameters import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
 from pixelcal.status import ChargeStatus
 
 

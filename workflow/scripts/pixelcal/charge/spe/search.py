@@ -19,16 +19,8 @@ from pixelcal.charge.spe.likelihood import (
     maximise,
     pedestal_deviance,
 )
-from pixelcal.charge.spe.model import (
-    EPED,
-    N_PARAMETERS,
-    N_PER_RUN,
-    N_SHARED,
-    OPCT,
-    PE,
-    V_PED,
-    density,
-)
+from pixelcal.charge.spe.model import density
+from pixelcal.charge.spe.parameters import EPED, N_PARAMETERS, N_PER_RUN, N_SHARED, OPCT, PE, V_PED
 from pixelcal.charge.spe.start import (
     SHIFTS,
     WIDTHS_WITHOUT_COMB,

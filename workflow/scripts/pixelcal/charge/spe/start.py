@@ -15,7 +15,7 @@ import math
 import numpy as np
 
 from pixelcal.charge.spe.likelihood import moments_of
-from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
+from pixelcal.charge.spe.parameters import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import copy_into
 

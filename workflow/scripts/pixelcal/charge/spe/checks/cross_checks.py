@@ -18,7 +18,7 @@ import numpy as np
 
 from pixelcal.charge.spe.dark_run.spectrum import model_runs
 from pixelcal.charge.spe.likelihood import Spectra
-from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, PE, V_PED
+from pixelcal.charge.spe.parameters import N_PER_RUN, N_SHARED, PE, V_PED
 from pixelcal.charge.spe.start import N_FREQUENCIES, strongest_spacing
 from pixelcal.numerics.jit import njit
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from pixelcal.charge.spe.dark_run.spectrum import model_runs
 from pixelcal.charge.spe.likelihood import MARGIN_ABOVE, MARGIN_BELOW, group_bins
-from pixelcal.charge.spe.model import EPED, N_PARAMETERS, PE, V_PE, V_PED
 from pixelcal.charge.spe.model_spectra import noise_of, run_parameters
+from pixelcal.charge.spe.parameters import EPED, N_PARAMETERS, PE, V_PE, V_PED
 from pixelcal.numerics.statistics import robust_std
 
 BINS_PER_WIDTH = 4.0

@@ -20,7 +20,6 @@ from pixelcal.charge.spe.dark_run.spectrum import (
     goodness_of_fit,
     likelihood,
 )
-from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, V_PE, V_PED
 from pixelcal.charge.spe.noise.climb import climb_within, is_at_edge, penalised
 from pixelcal.charge.spe.noise.evidence import noise_pulls, profiled
 from pixelcal.charge.spe.noise.fit import DOUBTFUL_SIGMA, KEPT_SIGMA, START, TRIED_SIGMA
@@ -33,6 +32,7 @@ from pixelcal.charge.spe.noise.priors import (
     no_noise,
 )
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
+from pixelcal.charge.spe.parameters import N_PER_RUN, N_SHARED, OPCT, V_PE, V_PED
 
 START_FRACTIONS = (0.7, 0.45)
 """Of the narrowest width that the dark run shows: the noise that a fit begins with. The second is

@@ -11,10 +11,10 @@ from pixelcal.charge.spe import likelihood as without_noise
 from pixelcal.charge.spe.dark_run.pedestal import Pedestal
 from pixelcal.charge.spe.dark_run.spectrum import FEWEST_PER_WIDTH, Frequencies, frequencies
 from pixelcal.charge.spe.likelihood import Spectra, group_bins, moments_of
-from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
 from pixelcal.charge.spe.noise.climb import noise_limits
 from pixelcal.charge.spe.noise.priors import fitted_noise, no_noise
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
+from pixelcal.charge.spe.parameters import N_PER_RUN, N_SHARED, OPCT, PE, V_PE, V_PED
 
 BINS_PER_WIDTH = 2.0
 """Bins in the width of the noise: its transform is then e^-20 at the last frequency."""

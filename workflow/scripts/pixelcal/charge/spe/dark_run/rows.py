@@ -20,9 +20,9 @@ from pixelcal.charge.spe.fit import (
     quality,
 )
 from pixelcal.charge.spe.likelihood import is_at_limit
-from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, V_PED
 from pixelcal.charge.spe.noise.climb import regrouped
 from pixelcal.charge.spe.noise.priors import general_prior
+from pixelcal.charge.spe.parameters import N_PER_RUN, N_SHARED, V_PED
 from pixelcal.charge.spe.rows import LawErrors, begin_row, fill_noise, fill_values
 from pixelcal.charge.spe.search import LIGHT_EVIDENCE, fit_pixel
 from pixelcal.errors import InputError

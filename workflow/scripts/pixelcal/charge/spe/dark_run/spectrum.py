@@ -19,7 +19,6 @@ from scipy.special import xlogy
 
 from pixelcal.charge.spe.dark_run.pedestal import Pedestal
 from pixelcal.charge.spe.likelihood import Spectra
-from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
 from pixelcal.charge.spe.noise.late_charges import DARK, DECAY, DELAY, N_NOISE
 from pixelcal.charge.spe.noise.spectrum import (
     BINS_PER_PE,
@@ -33,6 +32,7 @@ from pixelcal.charge.spe.noise.spectrum import (
     transform_length,
 )
 from pixelcal.charge.spe.noise.spectrum import model_runs as plain_model_runs
+from pixelcal.charge.spe.parameters import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
 
 FEWEST_PER_WIDTH = 1.6
 """Bins in the width of the noise; with fewer one would see what the transform leaves out."""

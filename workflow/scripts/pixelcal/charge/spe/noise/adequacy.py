@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.model import N_PER_RUN, N_SHARED, PE
 from pixelcal.charge.spe.noise.spectrum import N_COMMON, NO_NOISE_FITTED, bin_probabilities
+from pixelcal.charge.spe.parameters import N_PER_RUN, N_SHARED, PE
 
 CELL, LOWEST, HIGHEST = 0.1, -1.0, 10.0
 """Cells in which residuals are added up, and their range around the pedestal (photoelectrons)."""

@@ -18,7 +18,6 @@ from pixelcal.charge.spe.likelihood import (
     group_bins,
     release,
 )
-from pixelcal.charge.spe.model import N_SHARED, OPCT, PE, V_PED
 from pixelcal.charge.spe.noise.late_charges import (
     DARK,
     DECAY,
@@ -41,6 +40,7 @@ from pixelcal.charge.spe.noise.spectrum import (
     goodness_of,
     likelihood_of,
 )
+from pixelcal.charge.spe.parameters import N_SHARED, OPCT, PE, V_PED
 
 BINS_PER_WIDTH, FEWEST_PER_WIDTH, BINS_PER_PE = 3.0, 1.6, 40.0
 """Bins in a width of the pedestal; fewer, down to the second number, where a photoelectron would

@@ -8,10 +8,10 @@ import numpy as np
 
 from pixelcal.charge.spe import likelihood as without_noise
 from pixelcal.charge.spe.likelihood import Spectra
-from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED
 from pixelcal.charge.spe.noise.late_charges import N_NOISE
 from pixelcal.charge.spe.noise.priors import DECAY_PRIOR
 from pixelcal.charge.spe.noise.spectrum import noise_slopes
+from pixelcal.charge.spe.parameters import N_PARAMETERS, N_PER_RUN, N_SHARED
 
 LEAST_EXPECTED = 0.3
 """Flashes in a bin; bins that expect fewer count as if they did, in the test for noise."""

@@ -25,7 +25,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.charge.spe.model import N_SHARED, OPCT, PE, V_PE
 from pixelcal.charge.spe.noise.late_charges import (
     AFTERPULSE,
     DARK,
@@ -62,6 +61,7 @@ from pixelcal.charge.spe.noise.progeny import (
     mean_progeny,
     progeny_terms,
 )
+from pixelcal.charge.spe.parameters import N_SHARED, OPCT, PE, V_PE
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import any_of
 

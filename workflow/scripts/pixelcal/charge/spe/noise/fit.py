@@ -14,7 +14,6 @@ from functools import cached_property
 import numpy as np
 
 from pixelcal.charge.spe.likelihood import Maximum, Spectra, is_at_limit
-from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise.climb import NoisyMaximum, ascend, maximise, regrouped
 from pixelcal.charge.spe.noise.evidence import noise_evidence, noise_pulls
 from pixelcal.charge.spe.noise.late_charges import DECAY, SPENT
@@ -32,6 +31,7 @@ from pixelcal.charge.spe.noise.priors import (
     no_noise,
 )
 from pixelcal.charge.spe.noise.spectrum import N_COMMON, peak_to_valley
+from pixelcal.charge.spe.parameters import N_SHARED
 
 TRIED_SIGMA = 3.5
 """Noise is fitted where the score of some kind stands out by more: in one of 1000 pixels by chance.

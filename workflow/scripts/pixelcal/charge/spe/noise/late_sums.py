@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelcal.charge.spe.model import N_SHARED, OPCT, PE, V_PE
 from pixelcal.charge.spe.noise.late_charges import (
     AFTERPULSE,
     DECAY,
@@ -30,6 +29,7 @@ from pixelcal.charge.spe.noise.progeny import (
     fill_product,
     scaled,
 )
+from pixelcal.charge.spe.parameters import N_SHARED, OPCT, PE, V_PE
 from pixelcal.numerics.complex_exp import exponentials
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import any_of

@@ -13,7 +13,6 @@ import numpy as np
 
 from pixelcal.charge.spe.fit import SpeOptions
 from pixelcal.charge.spe.likelihood import Spectra
-from pixelcal.charge.spe.model import N_SHARED, V_PED
 from pixelcal.charge.spe.noise.adequacy import Adequacy, adequacy_of
 from pixelcal.charge.spe.noise.climb import regrouped
 from pixelcal.charge.spe.noise.evidence import noise_evidence
@@ -41,6 +40,7 @@ from pixelcal.charge.spe.noise.priors import (
     no_noise,
 )
 from pixelcal.charge.spe.noise.spectrum import N_COMMON, goodness_of_fit
+from pixelcal.charge.spe.parameters import N_SHARED, V_PED
 from pixelcal.charge.spe.search import LIGHT_EVIDENCE, fit_pixel, other_starts
 from pixelcal.numerics.goodness_of_fit import moment_table
 

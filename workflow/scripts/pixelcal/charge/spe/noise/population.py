@@ -27,7 +27,6 @@ from pixelcal.charge.spe.likelihood import (
     release,
 )
 from pixelcal.charge.spe.likelihood import limits as clean_limits
-from pixelcal.charge.spe.model import N_SHARED
 from pixelcal.charge.spe.noise.climb import noise_limits, step_within
 from pixelcal.charge.spe.noise.late_charges import DELAY, LOSS, N_NOISE, SPENT
 from pixelcal.charge.spe.noise.priors import (
@@ -42,6 +41,7 @@ from pixelcal.charge.spe.noise.priors import (
     slope_of_logarithm,
 )
 from pixelcal.charge.spe.noise.spectrum import N_COMMON, likelihood
+from pixelcal.charge.spe.parameters import N_SHARED
 
 MAX_ITERATIONS = 60
 TOLERANCE = 1e-2

@@ -24,7 +24,7 @@ import math
 
 import numpy as np
 
-from pixelcal.charge.spe.model import OPCT, PE, V_PE
+from pixelcal.charge.spe.parameters import OPCT, PE, V_PE
 from pixelcal.numerics.complex_exp import exponentials
 from pixelcal.numerics.jit import njit
 

@@ -18,7 +18,6 @@ from scipy.fft import irfft, next_fast_len, rfftfreq
 from scipy.special import xlogy
 
 from pixelcal.charge.spe.likelihood import Spectra
-from pixelcal.charge.spe.model import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
 from pixelcal.charge.spe.model import bin_probabilities as sum_of_peaks
 from pixelcal.charge.spe.noise.exponents import exponents, room_for
 from pixelcal.charge.spe.noise.late_charges import (
@@ -31,6 +30,7 @@ from pixelcal.charge.spe.noise.late_charges import (
     late_charges,
 )
 from pixelcal.charge.spe.noise.priors import no_noise
+from pixelcal.charge.spe.parameters import N_PARAMETERS, N_PER_RUN, N_SHARED, PE, V_PED
 from pixelcal.numerics.goodness_of_fit import LOG_MU_START, LOG_MU_STEP
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.normal import normal_above
