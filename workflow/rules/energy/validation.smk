@@ -25,7 +25,7 @@ rule validate_relation:
         "../../../envs/relation.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        mem_mb=lambda wildcards, attempt: 600 * attempt,
         runtime=10,
     params:
         relation=prior_relation(),

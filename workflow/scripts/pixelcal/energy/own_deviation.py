@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import null_space
 from scipy.optimize import minimize
-from scipy.stats import chi2
+from scipy.special import gammainccinv
 
 from pixelcal.energy.curve import parabola
 
@@ -181,9 +181,10 @@ def _typical_components(seen, counting, components) -> tuple[np.ndarray, np.ndar
     Second is which pixels are typical, (n,) bool.
     """
     n, m = seen.shape
-    limit = chi2.isf(SICK_PVALUE, m)
+    # Quantiles of chi-square with m degrees of freedom, from above.
+    limit, middle = 2.0 * gammainccinv(0.5 * m, [SICK_PVALUE, 0.5])
     distance = (seen**2).sum(axis=1) / counting
-    typical = distance / max(np.median(distance) / chi2.median(m), 1.0) < limit
+    typical = distance / max(np.median(distance) / middle, 1.0) < limit
     found = np.zeros(len(components))
     for _ in range(MOST_ROUNDS):
         found, _ = _variance_components(seen[typical], counting[typical], components)
