@@ -27,8 +27,8 @@ class Settings:
     delayed_part: float = 0.0
 
 
-def sensor(settings: Settings, seed: int):
-    """A sensor of SimSiPM with a seed."""
+def sensor(settings: Settings):
+    """A sensor of SimSiPM. Its draws cannot be repeated: `rng()` is a copy, and seeding it nothing."""
     import SiPM  # noqa: PLC0415  (only where it is used: a package of the tests)
 
     of = SiPM.SiPMProperties()
@@ -57,9 +57,7 @@ def sensor(settings: Settings, seed: int):
     if settings.crosstalk:
         of.setDXtOn()
         of.setDXt(max(settings.delayed_part, 1e-9))
-    made = SiPM.SiPMSensor(of)
-    made.rng().seed(seed)
-    return made
+    return SiPM.SiPMSensor(of)
 
 
 def charge(of, photons: int) -> float:
@@ -73,15 +71,15 @@ def charge(of, photons: int) -> float:
             return float(found)
 
 
-def scale_of_pe(seed: int = 1, n: int = 4000) -> float:
+def scale_of_pe(n: int = 4000) -> float:
     """What a charge of the simulator is to be multiplied with for a photoelectron of `PE`."""
-    plain = sensor(Settings(), seed)
+    plain = sensor(Settings())
     return PE / float(np.mean([charge(plain, 1) for _ in range(n)]))
 
 
 def draw_pixels(settings: Settings, n_pixels: int, flashes: int, light, seed: int):
-    """Whole charges (flashes,) of each run of each pixel."""
-    rng, of, scale = np.random.default_rng(seed), sensor(settings, seed), scale_of_pe()
+    """Whole charges (flashes,) of each run of each pixel; the seed is that of light and pedestal."""
+    rng, of, scale = np.random.default_rng(seed), sensor(settings), scale_of_pe()
     pixels = []
     for _ in range(n_pixels):
         runs = []

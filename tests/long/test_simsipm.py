@@ -18,11 +18,20 @@ from pixelcal.charge.simulation.charges import as_spectra
 from pixelcal.charge.spe.fit import SpeOptions, fit_pixels
 from pixelcal.charge.spe.noise.late_charges import DECAY
 from pixelcal.charge.spe.noise.learn import learn_camera_noise
+from pixelcal.status import ChargeStatus
 
 N_PIXELS, FLASHES, LIGHT = 16, 8_000, (0.6, 1.2, 2.4)
 LEAST_ERROR = 0.008
 """Of crosstalk: by 0.007 it is too small where so few flashes do not show that a cell has eight
 neighbours (0.143 for 0.15)."""
+
+
+def learnt_and_fitted(settings):
+    """The noise of a camera that is drawn, and the fits of its pixels."""
+    spectra = as_spectra(draw_pixels(settings, N_PIXELS, FLASHES, LIGHT, 7))
+    learnt = learn_camera_noise(*spectra, SpeOptions())
+    assert learnt.camera is not None
+    return learnt, fit_pixels(*spectra, np.arange(N_PIXELS), SpeOptions(), camera=learnt.camera)
 
 
 @pytest.mark.parametrize(
@@ -36,11 +45,14 @@ neighbours (0.143 for 0.15)."""
     ids=["dark counts", "afterpulses", "delayed crosstalk", "all"],
 )
 def test_gain_and_crosstalk_of_an_independent_simulator(settings):
-    """pe within 0.2 %, crosstalk within the quoted uncertainties, pixels called good."""
-    spectra = as_spectra(draw_pixels(settings, N_PIXELS, FLASHES, LIGHT, 7))
-    learnt = learn_camera_noise(*spectra, SpeOptions())
-    assert learnt.camera is not None
-    fits = fit_pixels(*spectra, np.arange(N_PIXELS), SpeOptions(), camera=learnt.camera)
+    """pe within 0.2 %, crosstalk within the quoted uncertainties, pixels called good.
+
+    The simulator cannot be seeded. In one of some fifty draws 16 pixels do not tell delayed crosstalk
+    from other noise, and say so: two draws in a row are the fault of the fit.
+    """
+    learnt, fits = learnt_and_fitted(settings)
+    if (fits["STATUS"] == ChargeStatus.UNRESOLVED).all():
+        learnt, fits = learnt_and_fitted(settings)
     if settings.dark_hz or settings.afterpulses:  # else nearly nothing tells the decay
         decay = math.exp(learnt.camera.prior.centre[DECAY])
         error = math.sqrt(learnt.camera.systematic[DECAY, DECAY])
