@@ -28,7 +28,7 @@ class Settings:
 
 
 def sensor(settings: Settings):
-    """A sensor of SimSiPM. Its draws cannot be repeated: `rng()` is a copy, and seeding it nothing."""
+    """A sensor of SimSiPM. Its draws cannot be repeated: `rng()` is a copy, whose seed is no use."""
     import SiPM  # noqa: PLC0415  (only where it is used: a package of the tests)
 
     of = SiPM.SiPMProperties()
@@ -78,7 +78,7 @@ def scale_of_pe(n: int = 4000) -> float:
 
 
 def draw_pixels(settings: Settings, n_pixels: int, flashes: int, light, seed: int):
-    """Whole charges (flashes,) of each run of each pixel; the seed is that of light and pedestal."""
+    """Whole charges (flashes,) of each run of each pixel; `seed` is of the light and pedestals."""
     rng, of, scale = np.random.default_rng(seed), sensor(settings), scale_of_pe()
     pixels = []
     for _ in range(n_pixels):

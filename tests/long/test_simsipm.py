@@ -47,8 +47,8 @@ def learnt_and_fitted(settings):
 def test_gain_and_crosstalk_of_an_independent_simulator(settings):
     """pe within 0.2 %, crosstalk within the quoted uncertainties, pixels called good.
 
-    The simulator cannot be seeded. In one of some fifty draws 16 pixels do not tell delayed crosstalk
-    from other noise, and say so: two draws in a row are the fault of the fit.
+    The simulator cannot be seeded. In one of some fifty draws 16 pixels do not tell delayed
+    crosstalk from other noise, and say so: two draws in a row are the fault of the fit.
     """
     learnt, fits = learnt_and_fitted(settings)
     if (fits["STATUS"] == ChargeStatus.UNRESOLVED).all():
