@@ -28,7 +28,7 @@ class Settings:
 
 
 def sensor(settings: Settings):
-    """A sensor of SimSiPM. Its draws cannot be repeated: `rng()` is a copy, whose seed is no use."""
+    """A sensor of SimSiPM. Its draws cannot be repeated: seeding `rng()`, a copy, is no use."""
     import SiPM  # noqa: PLC0415  (only where it is used: a package of the tests)
 
     of = SiPM.SiPMProperties()
