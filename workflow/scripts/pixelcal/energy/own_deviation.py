@@ -31,8 +31,8 @@ MIN_PIXELS = 20
 LEAST_LEFT = 0.02
 """Where the fit leaves less of a block's displacement to be seen, blocks cannot be compared."""
 
-LEAST_STRAIGHT, LEAST_BENT = 3, 4
-"""Blocks from which on a walk can be told from chance, and a parabola from a walk."""
+LEAST_BLOCKS = 3
+"""Blocks from which on a walk can be told from chance; with one more a parabola from a walk."""
 
 SICK_PVALUE = 1e-3
 """A pixel whose contrasts are less probable does not count: it is sick, not typical."""
@@ -119,14 +119,14 @@ def measure_own_deviation(shift, shift_err, lever, centre, ends) -> OwnDeviation
     Returns
     -------
     OwnDeviation
-        Without deviations where blocks cannot be compared: with fewer than `LEAST_STRAIGHT` of
+        Without deviations where blocks cannot be compared: with fewer than `LEAST_BLOCKS` of
         them, with one that alone decides on the relation, with fewer than `MIN_PIXELS` pixels.
     """
     lever, centre = np.asarray(lever, float), np.asarray(centre, float)
     none = no_deviation(lever, centre, ends)
     left = 1.0 - (centre * lever[:, 0] + lever[:, 1])
     compared = (lever != 0.0).any(axis=1)
-    if compared.sum() < LEAST_STRAIGHT or not (left[compared] > LEAST_LEFT).all():
+    if compared.sum() < LEAST_BLOCKS or not (left[compared] > LEAST_LEFT).all():
         return none
     shift, shift_err = (np.asarray(values)[:, compared] for values in (shift, shift_err))
     known = np.isfinite(shift).all(axis=1) & np.isfinite(shift_err).all(axis=1)
@@ -142,12 +142,8 @@ def measure_own_deviation(shift, shift_err, lever, centre, ends) -> OwnDeviation
     seen = (left * shift) @ contrasts.T
     of_walk = contrasts @ (-0.5 * np.abs(centre[:, None] - centre)) @ contrasts.T
     of_bend = contrasts @ _height(centre, ends)
-    known = (
-        seen,
-        counting,
-        [of_walk, np.outer(of_bend, of_bend)][: len(centre) - LEAST_STRAIGHT + 1],
-    )
-    variances = _worthwhile_components(*known)
+    components = [of_walk, np.outer(of_bend, of_bend)][: len(centre) - LEAST_BLOCKS + 1]
+    variances = _worthwhile_components(seen, counting, components)
     walk, bend = np.sqrt(np.pad(variances, (0, 2 - len(variances))))
     return none._replace(walk=walk, bend=bend)
 
@@ -163,37 +159,35 @@ def _worthwhile_components(seen, counting, components) -> np.ndarray:
     A parabola that goes on beyond the lines says much of energies there: by chance too much, where
     the counts hardly tell it from a walk. It is left out where ln L gains less than `WORTHWHILE`.
     """
-    alone, typical = _typical_components(seen, counting, components[:1])
+    alone, least, typical = _typical_components(seen, counting, components[:1])
     if len(components) == 1:
         return alone
-    pixels = seen[typical], counting[typical]
-    least = _variance_components(*pixels, components[:1])[1]
-    if least - _variance_components(*pixels, components)[1] < WORTHWHILE:
+    _, with_all = _variance_components(seen[typical], counting[typical], components)
+    if least - with_all < WORTHWHILE:
         return alone
     return _typical_components(seen, counting, components)[0]
 
 
-def _typical_components(seen, counting, components) -> tuple[np.ndarray, np.ndarray]:
+def _typical_components(seen, counting, components) -> tuple[np.ndarray, float, np.ndarray]:
     """Variance components (k,) of the `seen` (n, m) of typical pixels, by maximum likelihood.
 
     Their covariances are counting (n,) times the unit matrix, plus a non-negative sum of the
     `components`, k of (m, m). Sick pixels are those improbable by what is found without them.
-    Second is which pixels are typical, (n,) bool.
+    Then -ln L of the typical pixels, and which these are, (n,) bool.
     """
     n, m = seen.shape
     # Quantiles of chi-square with m degrees of freedom, from above.
     limit, middle = 2.0 * gammainccinv(0.5 * m, [SICK_PVALUE, 0.5])
     distance = (seen**2).sum(axis=1) / counting
     typical = distance / max(np.median(distance) / middle, 1.0) < limit
-    found = np.zeros(len(components))
     for _ in range(MOST_ROUNDS):
-        found, _ = _variance_components(seen[typical], counting[typical], components)
+        used = typical
+        found, value = _variance_components(seen[used], counting[used], components)
         inverse = np.linalg.inv(_covariances(counting, found, components))
-        now = np.einsum("ni,nij,nj->n", seen, inverse, seen) < limit
-        if (now == typical).all():
+        typical = np.einsum("ni,nij,nj->n", seen, inverse, seen) < limit
+        if (typical == used).all():
             break
-        typical = now
-    return found, typical
+    return found, value, used
 
 
 def _variance_components(seen, counting, components) -> tuple[np.ndarray, float]:

@@ -67,6 +67,14 @@ def misfit_without(misfit: Misfit, block: int) -> Misfit:
     return Misfit(*of_blocks, misfit.bend, misfit.bend_scatter)
 
 
+def shift_beside_others(misfit: Misfit, shift, shift_err) -> tuple[np.ndarray, np.ndarray]:
+    """Where the lines of blocks stand beside those of the camera's pixels, (n, n_blocks), keV.
+
+    Second is its error, with the scatter between pixels. Parameters as of `measure_misfit`.
+    """
+    return shift - misfit.shift, np.hypot(shift_err, misfit.shift_scatter)
+
+
 def measure_misfit(deviance, variance, counts, shift, shift_err, bend, bend_err) -> Misfit:
     """The typical misfit of pixels.
 

@@ -32,7 +32,7 @@ from pixelcal.energy.fit.model import (
 from pixelcal.energy.fit.second_look.doubtful import Doubtful
 from pixelcal.energy.fit.start import find_far
 from pixelcal.energy.relation import agree_within_errors
-from pixelcal.energy.response.misfit import worst_dispersion
+from pixelcal.energy.response.misfit import shift_beside_others, worst_dispersion
 from pixelcal.energy.response.population import N_OF_SHAPE
 from pixelcal.energy.response.tables import Templates, without_block
 from pixelcal.status import EnergyStatus, has_valid_fit
@@ -110,7 +110,9 @@ def _in_doubt(fits: np.ndarray, found: Deviations, templates: Templates) -> np.n
     status = fits["STATUS"]
     valid = has_valid_fit(status)
     with np.errstate(invalid="ignore"):
-        shift, error = _own_shift(found, templates)
+        shift, error = shift_beside_others(
+            templates.misfit, found.block_shift, found.block_shift_err
+        )
         off = np.abs(shift / error) > DOUBT_SIGMA
         excess = np.abs(found.block_excess) > DOUBT_EXCESS
         poor = fits["PVALUE_CAMERA"] < DOUBT_PVALUE
@@ -118,12 +120,6 @@ def _in_doubt(fits: np.ndarray, found: Deviations, templates: Templates) -> np.n
     foreign = _foreign(found, templates).any(axis=1)
     suspect = off.any(axis=1) | excess.any(axis=1) | poor | foreign | ((status & doubtful) != 0)
     return (valid & suspect) | (status == int(EnergyStatus.NOT_CONVERGED))
-
-
-def _own_shift(found: Deviations, templates: Templates) -> tuple[np.ndarray, np.ndarray]:
-    """Shifts of the blocks of pixels beside those of all, and their errors, (n, n_blocks), keV."""
-    misfit = templates.misfit
-    return found.block_shift - misfit.shift, np.hypot(found.block_shift_err, misfit.shift_scatter)
 
 
 def _bends(fits: np.ndarray, templates: Templates) -> np.ndarray:
@@ -313,7 +309,8 @@ def _is_mended(block: int, again, found_again: Deviations, templates: Templates)
     """Whether nothing is wrong any more with the fits of pixels without a block, (m,) bool."""
     others = without_block(templates, block)
     foreign = _foreign(found_again, others).any(axis=1)
-    shift, error = _own_shift(found_again, others)
+    shifts = found_again.block_shift, found_again.block_shift_err
+    shift, error = shift_beside_others(others.misfit, *shifts)
     with np.errstate(invalid="ignore"):
         steady = ~_bends(again, others) & ~(np.abs(shift / error) > MENDED_TENSION).any(axis=1)
     return (again["STATUS"] == 0) & ~_contradicts(found_again, others) & ~foreign & steady

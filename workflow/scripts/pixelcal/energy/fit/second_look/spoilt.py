@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from pixelcal.energy.fit.columns import is_mended
 from pixelcal.energy.fit.joint import Deviations, fit_joint
 from pixelcal.energy.fit.second_look.doubtful import Doubtful
 from pixelcal.energy.fit.second_look.widths import mix_errors
-from pixelcal.energy.response.misfit import worst_dispersion
+from pixelcal.energy.response.misfit import shift_beside_others, worst_dispersion
 from pixelcal.energy.response.tables import Templates, without_block
 from pixelcal.numerics.model_averaging import chance_of_being_there
 
@@ -48,7 +49,7 @@ def doubt_blocks(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
     if len(data.templates.limits) < FEWEST_BLOCKS:
         return
     squares = spoilt_squares(found, data.templates)
-    clean = (fits["STATUS"] == 0) & (fits["BLOCKS_OUT"] == 0) & ~(fits["NOISE"] > 0.0)
+    clean = (fits["STATUS"] == 0) & ~is_mended(fits)
     worst, largest = squares.argmax(axis=1), squares.max(axis=1)
     doubtful = clean & (largest > LEAST_SQUARES)
     for block in np.unique(worst[doubtful]):
@@ -71,10 +72,8 @@ def spoilt_squares(found: Deviations, templates: Templates) -> np.ndarray:
     dispersion = worst_dispersion(misfit, found.block_counts, found.block_variance)
     excess = np.nan_to_num(found.block_excess)
     with np.errstate(invalid="ignore"):
-        shift = (found.block_shift - misfit.shift) / np.hypot(
-            found.block_shift_err, misfit.shift_scatter
-        )
-    squares = excess**2 / dispersion[:, None] + np.nan_to_num(shift) ** 2
+        shift, error = shift_beside_others(misfit, found.block_shift, found.block_shift_err)
+        squares = excess**2 / dispersion[:, None] + np.nan_to_num(shift / error) ** 2
     return np.where(excess > 0.0, squares, 0.0)
 
 
