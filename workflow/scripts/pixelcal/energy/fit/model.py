@@ -245,8 +245,8 @@ def expected_total(first, last, theta, templates, work):
     total = 0.0
     for b in range(n_blocks):
         start = templates.grid_start[b]
-        low, t_low = _locate((gain * first[b] + offset - start) / GRID_STEP_KEV, n_grid)
-        high, t_high = _locate((gain * last[b] + offset - start) / GRID_STEP_KEV, n_grid)
+        low, t_low = locate((gain * first[b] + offset - start) / GRID_STEP_KEV, n_grid)
+        high, t_high = locate((gain * last[b] + offset - start) / GRID_STEP_KEV, n_grid)
         cumulative, density = templates.continuum[b, 0], templates.continuum[b, 1]
         below = hermite(cumulative, density, low, t_low)[0]
         total += hermite(cumulative, density, high, t_high)[0] - below
@@ -261,7 +261,7 @@ def expected_total(first, last, theta, templates, work):
 
 
 @njit
-def _locate(u, n_grid):
+def locate(u, n_grid):
     """Node below the position `u` on a grid, and how far on to the next; at the ends the ends."""
     node = min(max(int(u), 0), n_grid - 2)
     return node, min(max(u - node, 0.0), 1.0)
@@ -286,7 +286,7 @@ def _place_edges(gain, offset, first, n, grid_start, n_grid, work):
     start = (gain * first + offset - grid_start) / GRID_STEP_KEV
     step = gain / GRID_STEP_KEV
     for i in range(n + 1):
-        work.node[i], work.fraction[i] = _locate(start + i * step, n_grid)
+        work.node[i], work.fraction[i] = locate(start + i * step, n_grid)
         work.low[i] = (PIVOT_HIGH - first - i) / span
         work.high[i] = 1.0 - work.low[i]
 

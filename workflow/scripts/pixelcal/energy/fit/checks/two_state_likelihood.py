@@ -19,6 +19,8 @@ from pixelcal.energy.fit.model import (
     TAIL,
     at_resolution,
     groups_of_block,
+    hermite,
+    locate,
     parameter_index,
     relation_of,
 )
@@ -26,7 +28,7 @@ from pixelcal.energy.fit.population_prior import add_population_prior
 from pixelcal.energy.response.tables import GRID_STEP_KEV
 from pixelcal.numerics.jit import njit
 
-PER_STEP, PER_SPAN = 1.0 / GRID_STEP_KEV, 1.0 / (PIVOT_HIGH - PIVOT_LOW)
+PER_SPAN = 1.0 / (PIVOT_HIGH - PIVOT_LOW)
 
 
 class Point(NamedTuple):
@@ -227,21 +229,19 @@ def _states_of_block(end, b, first, last, scale, templates, room):
 def _place(start, step, n, n_grid, node, fraction):
     """Where the `n` + 1 edges stand on the grid: the node below, and how far on to the next."""
     for i in range(n + 1):
-        u = start + i * step
-        node[i] = min(max(int(u), 0), n_grid - 2)
-        fraction[i] = min(max(u - node[i], 0.0), 1.0)
+        node[i], fraction[i] = locate(start + i * step, n_grid)
 
 
 @njit
 def _add_continuum(table, amplitude, local, first, n, scale, node, fraction, mu, jacobian):
     """Add the continuum of normalisation `amplitude`, the local parameter `local`, to a state."""
     cumulative, density, strength = table[0], table[1], amplitude * scale
-    value, slope = _value_and_slope(cumulative, density, node[0], fraction[0])
+    value, slope, _ = hermite(cumulative, density, node[0], fraction[0])
     above = (first - PIVOT_LOW) * PER_SPAN
     by_high = slope * above
     for i in range(n):
         above += PER_SPAN
-        next_value, next_slope = _value_and_slope(cumulative, density, node[i + 1], fraction[i + 1])
+        next_value, next_slope, _ = hermite(cumulative, density, node[i + 1], fraction[i + 1])
         next_by_high = next_slope * above
         inside, more = scale * (next_value - value), next_by_high - by_high
         mu[i] = amplitude * inside
@@ -258,17 +258,17 @@ def _add_lines(table, amplitude, local, first, n, scale, node, fraction, mu, jac
     """Add a line group of normalisation `amplitude`, the local parameter `local`, to a state."""
     cumulative, density, of_width, width_slope = table[0], table[1], table[2], table[3]
     of_tail, tail_slope, strength = table[6], table[7], amplitude * scale
-    value, slope = _value_and_slope(cumulative, density, node[0], fraction[0])
-    width = _value(of_width, width_slope, node[0], fraction[0])
-    tail = _value(of_tail, tail_slope, node[0], fraction[0])
+    value, slope, _ = hermite(cumulative, density, node[0], fraction[0])
+    width = hermite(of_width, width_slope, node[0], fraction[0])[0]
+    tail = hermite(of_tail, tail_slope, node[0], fraction[0])[0]
     above = (first - PIVOT_LOW) * PER_SPAN
     by_high = slope * above
     for i in range(n):
         above += PER_SPAN
         at, t = node[i + 1], fraction[i + 1]
-        next_value, next_slope = _value_and_slope(cumulative, density, at, t)
-        next_width = _value(of_width, width_slope, at, t)
-        next_tail = _value(of_tail, tail_slope, at, t)
+        next_value, next_slope, _ = hermite(cumulative, density, at, t)
+        next_width = hermite(of_width, width_slope, at, t)[0]
+        next_tail = hermite(of_tail, tail_slope, at, t)[0]
         next_by_high = next_slope * above
         inside, more = scale * (next_value - value), next_by_high - by_high
         mu[i] += amplitude * inside
@@ -279,22 +279,3 @@ def _add_lines(table, amplitude, local, first, n, scale, node, fraction, mu, jac
         jacobian[i, TAIL] += strength * (next_tail - tail)
         value, slope, by_high = next_value, next_slope, next_by_high
         width, tail = next_width, next_tail
-
-
-@njit
-def _value(values, slopes, i, t):
-    """Cubic interpolation at `t` between the nodes i and i + 1."""
-    h = GRID_STEP_KEV
-    a, p, q = values[i], slopes[i] * h, slopes[i + 1] * h
-    rise = values[i + 1] - a
-    return a + t * (p + t * (3.0 * rise - 2.0 * p - q + t * (p + q - 2.0 * rise)))
-
-
-@njit
-def _value_and_slope(values, slopes, i, t):
-    """As `_value`, and the derivative per keV."""
-    h = GRID_STEP_KEV
-    a, p, q = values[i], slopes[i] * h, slopes[i + 1] * h
-    rise = values[i + 1] - a
-    c2, c3 = 3.0 * rise - 2.0 * p - q, p + q - 2.0 * rise
-    return a + t * (p + t * (c2 + t * c3)), (p + t * (2.0 * c2 + 3.0 * t * c3)) * PER_STEP
