@@ -10,6 +10,7 @@ from scipy import stats
 from helpers.instruments import ESCAPES_KEV
 from pixelcal.energy.lines import line_groups
 from pixelcal.energy.response.model import CONTINUUM_INDEX
+from pixelcal.energy.response.tables import LEAST_REACH
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(5)
 STEPS = (1e-6, 1e-4, 1e-4, 1e-4)
@@ -35,6 +36,7 @@ class ExactPixel:
         self.relation = gain, offset
         limits = (table.block_limits_keV - offset) / gain
         self.channels = [(int(np.ceil(low)), int(np.floor(high))) for low, high in limits]
+        self.reaching = {group for group in line_groups(table) if self._reaches(*group)}
 
     def components(self, gain, offset, log_resolution=0.0, tail=1.0):
         """Counts (n_blocks + n_groups, n): continua, then line groups; channels block by block."""
@@ -48,12 +50,14 @@ class ExactPixel:
             rows[block, part] = self._continuum(block, edges[block])
         for row, (block, element) in zip(rows[len(edges) :], groups, strict=True):
             row[parts[block]] = self._lines(block, element, edges[block], log_resolution, tail)
+            if (block, element) in self.reaching:
+                row[parts[block - 1]] = self._lines(block, element, edges[block - 1], 0.0, tail)
         return rows
 
     def counts(self, scale=1.0, tail=1.0):
         """Expected counts (N_CHANNELS,) of a pixel with `scale` times the counts of the mean one.
 
-        `tail` is the factor on the tails of the lines of each block.
+        `tail` is the factor on the tails of the lines.
 
         None far from the blocks, where the fit does not look.
         """
@@ -65,8 +69,9 @@ class ExactPixel:
                 edges = gain * np.arange(channels.start, channels.stop + 1) + offset
                 mu[channels] = self._continuum(block, edges)
                 for of_block, element in line_groups(self.table):
-                    if of_block == block:
-                        mu[channels] += self._lines(block, element, edges, factor=tail)
+                    reaches = (of_block, element) in self.reaching and of_block == block + 1
+                    if of_block == block or reaches:
+                        mu[channels] += self._lines(of_block, element, edges, factor=tail)
         return scale * mu
 
     def information(self, scale=1.0):
@@ -82,6 +87,14 @@ class ExactPixel:
         parts = self.components(*at)
         jacobian = scale * np.concatenate([slopes, parts])
         return jacobian / (scale * parts.sum(axis=0)) @ jacobian.T
+
+    def _reaches(self, block, element):
+        """Whether lines leave counts in the block below that a pixel can tell."""
+        if block == 0:
+            return False
+        edges = np.linspace(*self.table.block_limits_keV[block - 1], 400)
+        inside = self._lines(block, element, edges).sum()
+        return inside > LEAST_REACH * self._smooth(block - 1, edges).sum()
 
     def _lines(self, block, element, edges, log_resolution=0.0, factor=1.0):
         """Counts between `edges` of the lines of an element that stand in a block."""
@@ -101,9 +114,28 @@ class ExactPixel:
 
         Beyond the block it goes on as it is at the limit.
         """
+        at, weights = self._nodes(block, edges)
+        density = np.zeros_like(at)
+        for line, strength in enumerate(self.response.line_strength):
+            energy = self.table.energy_keV[line]
+            group = int(self.table.block[line]), self.table.element[line]
+            reaches = group in self.reaching and group[0] == block + 1
+            if group[0] != block and not reaches:
+                density += strength * self._density(energy, at)
+            for position, fraction in self.shape.escapes(energy):
+                if fraction > 0:
+                    density += strength * fraction * self._density(position, at)
+        return self._smooth(block, edges) + (density * weights).sum(axis=1)
+
+    def _nodes(self, block, edges):
+        """Energies (n, 5) within each bin, and the weights of an integral over it."""
         width = np.diff(edges)[:, None]
-        low, high = self.table.block_limits_keV[block]
-        at = np.clip(edges[:-1, None] + width * (1.0 + NODES) / 2.0, low, high)
+        inside = edges[:-1, None] + width * (1.0 + NODES) / 2.0
+        return np.clip(inside, *self.table.block_limits_keV[block]), WEIGHTS / 2.0 * width
+
+    def _smooth(self, block, edges):
+        """Counts of the continuum itself."""
+        (low, high), (at, weights) = self.table.block_limits_keV[block], self._nodes(block, edges)
         middle, half = (low + high) / 2, (high - low) / 2
         *polynomial, step_cd, step_te = self.response.continuum[block]
         series = np.polynomial.legendre.Legendre(polynomial)
@@ -111,14 +143,7 @@ class ExactPixel:
         for (edge, _), size in zip(ESCAPES_KEV, (step_cd, step_te), strict=True):
             if low < edge < high:
                 density += size * stats.norm.cdf(at, edge, self.shape.sigma(edge))
-        for line, strength in enumerate(self.response.line_strength):
-            energy = self.table.energy_keV[line]
-            if self.table.block[line] != block:
-                density += strength * self._density(energy, at)
-            for position, fraction in self.shape.escapes(energy):
-                if fraction > 0:
-                    density += strength * fraction * self._density(position, at)
-        return (density * WEIGHTS / 2.0 * width).sum(axis=1)
+        return (density * weights).sum(axis=1)
 
     def _density(self, energy, at):
         """Density of a line at `energy`, per count."""

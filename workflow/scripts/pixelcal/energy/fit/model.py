@@ -14,6 +14,7 @@ import numpy as np
 
 from pixelcal.energy.response.tables import GRID_STEP_KEV, LOG_RESOLUTION_NODES
 from pixelcal.numerics.jit import njit
+from pixelcal.numerics.splines import spline_weights
 
 PIVOT_LOW = 100.0
 PIVOT_HIGH = 480.0
@@ -186,25 +187,6 @@ def hermite(values, slopes, i, t):
 
 
 @njit
-def _spline_weights(t):
-    """Weights of four coefficients of a cubic B-spline `t` after the second, and derivatives.
-
-    Rows: value, first and second derivative per step.
-    """
-    u = 1.0 - t
-    weights = np.empty((3, 4))
-    weights[0, 0], weights[0, 3] = u**3 / 6.0, t**3 / 6.0
-    weights[0, 1] = (3.0 * t**3 - 6.0 * t**2 + 4.0) / 6.0
-    weights[0, 2] = (3.0 * u**3 - 6.0 * u**2 + 4.0) / 6.0
-    weights[1, 0], weights[1, 3] = -(u**2) / 2.0, t**2 / 2.0
-    weights[1, 1] = (3.0 * t**2 - 4.0 * t) / 2.0
-    weights[1, 2] = -(3.0 * u**2 - 4.0 * u) / 2.0
-    weights[2, 0], weights[2, 3] = u, t
-    weights[2, 1], weights[2, 2] = 3.0 * t - 2.0, 3.0 * u - 2.0
-    return weights
-
-
-@njit
 def at_resolution(table, log_resolution, tail, low, high, out, n_orders=3):
     """Interpolate the nodes `low` to `high` of a group's tables to a resolution, with a tail.
 
@@ -213,7 +195,7 @@ def at_resolution(table, log_resolution, tail, low, high, out, n_orders=3):
     """
     u = (log_resolution - _LOG_RESOLUTION_START) / _LOG_RESOLUTION_STEP
     i = min(max(int(u) - 1, 0), _N_RESOLUTION - 4)
-    weights = _spline_weights(u - i - 1.0)
+    weights = spline_weights(u - i - 1.0)
     for row in range(2):
         for order in range(n_orders):
             target, of_tail = out[2 * order + row, low:high], out[6 + 2 * order + row, low:high]
@@ -221,6 +203,18 @@ def at_resolution(table, log_resolution, tail, low, high, out, n_orders=3):
             _mix_nodes(table, 2 + row, i, low, high, weights, order, of_tail)
             for k in range(high - low):
                 target[k] += tail * of_tail[k]
+
+
+@njit
+def with_tail(table, tail, low, high, out):
+    """Nodes `low` to `high` of what lines leave below their block, as rows 0, 1, 6 and 7 of `out`.
+
+    `table` is one of `Templates.reach`; so far from a line its resolution does not matter.
+    """
+    for row in range(2):
+        for node in range(low, high):
+            out[row, node] = table[row, node] + tail * table[2 + row, node]
+            out[6 + row, node] = table[2 + row, node]
 
 
 @njit
@@ -250,11 +244,14 @@ def expected_total(first, last, theta, templates, work):
         cumulative, density = templates.continuum[b, 0], templates.continuum[b, 1]
         below = hermite(cumulative, density, low, t_low)[0]
         total += hermite(cumulative, density, high, t_high)[0] - below
-        k0, k1 = groups_of_block(templates.group_block, b)
+        first_group, next_group, last_group = templates.groups[b]
         cumulative, density = work.table[0], work.table[1]
-        for k in range(k0, k1):
-            shape = theta[RESOLUTION], theta[TAIL]
-            at_resolution(templates.group[k], *shape, low, high + 2, work.table, 1)
+        for k in range(first_group, last_group):
+            if k < next_group:
+                shape = theta[RESOLUTION], theta[TAIL]
+                at_resolution(templates.group[k], *shape, low, high + 2, work.table, 1)
+            else:
+                with_tail(templates.reach[k], theta[TAIL], low, high + 2, work.table)
             total += hermite(cumulative, density, high, t_high)[0]
             total -= hermite(cumulative, density, low, t_low)[0]
     return total
@@ -265,18 +262,6 @@ def locate(u, n_grid):
     """Node below the position `u` on a grid, and how far on to the next; at the ends the ends."""
     node = min(max(int(u), 0), n_grid - 2)
     return node, min(max(u - node, 0.0), 1.0)
-
-
-@njit
-def groups_of_block(group_block, b):
-    """First and one past the last line group of a block."""
-    first = 0
-    while first < group_block.shape[0] and group_block[first] < b:
-        first += 1
-    last = first
-    while last < group_block.shape[0] and group_block[last] == b:
-        last += 1
-    return first, last
 
 
 @njit
@@ -299,7 +284,7 @@ def block_model(theta, b, first, n, scale, templates, work):
     """
     gain, offset = relation_of(theta)
     n_blocks = templates.limits.shape[0]
-    k0, k1 = groups_of_block(templates.group_block, b)
+    first_group, next_group, last_group = templates.groups[b]
     n_grid = templates.continuum.shape[2]
     _place_edges(gain, offset, first, n, templates.grid_start[b], n_grid, work)
     for i in range(n + 1):
@@ -310,21 +295,26 @@ def block_model(theta, b, first, n, scale, templates, work):
         for p in range(N_SHARED):
             work.jacobian[i, p] = 0.0
     low, high = work.node[0], work.node[n] + 2
-    n_local = N_SHARED + 1 + k1 - k0
+    n_local = N_SHARED + 1 + last_group - first_group
     for local in range(N_SHARED, n_local):
         if local == N_SHARED:
             amplitude = theta[N_SHARED + b]
             _below_edges(templates.continuum[b], amplitude * scale, n, work)
         else:
-            k = k0 + local - N_SHARED - 1
+            k = first_group + local - N_SHARED - 1
             amplitude = theta[N_SHARED + n_blocks + k]
-            shape = theta[RESOLUTION], theta[TAIL]
-            at_resolution(templates.group[k], *shape, low, high, work.table)
-            _below_edges(work.table, amplitude * scale, n, work)
-            _shape_below_edges(amplitude * scale, n, work)
+            if k < next_group:
+                shape = theta[RESOLUTION], theta[TAIL]
+                at_resolution(templates.group[k], *shape, low, high, work.table)
+                _below_edges(work.table, amplitude * scale, n, work)
+                _resolution_below_edges(amplitude * scale, n, work)
+            else:
+                with_tail(templates.reach[k], theta[TAIL], low, high, work.table)
+                _below_edges(work.table, amplitude * scale, n, work)
+            _tail_below_edges(amplitude * scale, n, work)
         _add_component(amplitude, local, n, scale, work)
     _bend_of_channels(n, work)
-    return n_local, k0
+    return n_local, first_group
 
 
 @njit
@@ -342,20 +332,27 @@ def _below_edges(table, strength, n, work):
 
 
 @njit
-def _shape_below_edges(strength, n, work):
-    """Derivatives of a line group below the edges that involve the resolution or the tail."""
+def _resolution_below_edges(strength, n, work):
+    """Derivatives of a line group below the edges that involve the resolution."""
     table, node, fraction = work.table, work.node, work.fraction
     first, first_slope, second, second_slope = table[2], table[3], table[4], table[5]
-    of_tail, tail_slope, both, both_slope = table[6], table[7], table[8], table[9]
-    width, tail = work.below[2], work.below[3]
-    tilt, bend, tail_tilt, mixed = work.second[1], work.second[2], work.second[3], work.second[4]
+    both, both_slope = table[8], table[9]
+    width, tilt, bend, mixed = work.below[2], work.second[1], work.second[2], work.second[4]
     for i in range(n + 1):
         width[i], slope, _ = hermite(first, first_slope, node[i], fraction[i])
         tilt[i] += strength * slope
         bend[i] += strength * hermite(second, second_slope, node[i], fraction[i])[0]
+        mixed[i] += strength * hermite(both, both_slope, node[i], fraction[i])[0]
+
+
+@njit
+def _tail_below_edges(strength, n, work):
+    """Derivatives of a line group below the edges against the tail, and the energy."""
+    node, fraction, of_tail, tail_slope = work.node, work.fraction, work.table[6], work.table[7]
+    tail, tail_tilt = work.below[3], work.second[3]
+    for i in range(n + 1):
         tail[i], slope, _ = hermite(of_tail, tail_slope, node[i], fraction[i])
         tail_tilt[i] += strength * slope
-        mixed[i] += strength * hermite(both, both_slope, node[i], fraction[i])[0]
 
 
 @njit

@@ -1,13 +1,13 @@
 """What the fit of one pixel looks like: data, model, continuum and lines of each block.
 
 The products keep the relation and the resolution of a pixel, not its normalisations. For the joint
-method those are found again: with relation and resolution held, the model is linear in them, and
-the blocks are independent of each other.
+method those are found again: with relation and resolution held, the model is linear in them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,30 +104,24 @@ def pixel_blocks(
     counts = np.asarray(counts)
     channels = block_channels(*relation, table, len(counts))
     edges = [channel_edges_keV(first, last, *relation) for first, last in channels]
-    designs = [
-        components(b, block_edges, *form, table, response, templates)
-        for b, block_edges in enumerate(edges)
-    ]
-    data = [counts[first:last] for first, last in channels]
+    design = components(edges, *form, table, response, templates)
+    observed = np.concatenate([counts[first:last] for first, last in channels])
     # Normalisations are relative to the camera times the counts of the pixel.
-    expected = sum(design.sum() for design in designs)
-    scale = sum(observed.sum() for observed in data) / expected if expected > 0 else 0.0
-    group_block = np.array([block for block, _ in line_groups(table)])
-    indices = [
-        np.append(b, table.n_blocks + np.flatnonzero(group_block == b)) for b in range(len(designs))
-    ]
-    norms, location = np.ones(table.n_blocks + len(group_block)), 1.0
-    prior_scale = response.population_scale[N_OF_SHAPE:]
-    # The blocks have the location of the normalisations in common, which hardly moves.
+    expected = design.sum()
+    scale = observed.sum() / expected if expected > 0 else 0.0
+    location, prior_scale = 1.0, response.population_scale[N_OF_SHAPE:]
     for _ in range(LOCATION_ITERATIONS):
-        for observed, design, at in zip(data, designs, indices, strict=True):
-            norms[at] = fit_normalisations(observed, scale * design, prior_scale[at], location)
+        known = prior_scale, location, table.n_blocks
+        norms = fit_normalisations(observed, scale * design, *known)
         location = robust_location(norms, prior_scale)
-    views = []
-    for b, (observed, design, at) in enumerate(zip(data, designs, indices, strict=True)):
-        parts = norms[at][:, None] * scale * design
-        first = int(channels[b][0])
-        views.append(block_view(b, first, edges[b], observed, parts.sum(axis=0), parts[0], table))
+    parts = norms[:, None] * scale * design
+    views, of_groups = [], parts[table.n_blocks :]
+    ends = np.cumsum([0, *(last - first for first, last in channels)])
+    for b, inside in enumerate(itertools.starmap(slice, itertools.pairwise(ends))):
+        lines = of_groups[templates.group_block == b][:, inside].sum(axis=0)
+        model = parts[:, inside].sum(axis=0)
+        known = b, int(channels[b][0]), edges[b], observed[inside]
+        views.append(block_view(*known, model, model - lines, table))
     return views
 
 
@@ -147,18 +141,22 @@ def data_blocks(counts: np.ndarray, table: LineTable, relation) -> list[BlockVie
 
 
 def fit_normalisations(
-    counts: np.ndarray, design: np.ndarray, scale: np.ndarray, location: float = 1.0
+    counts: np.ndarray,
+    design: np.ndarray,
+    scale: np.ndarray,
+    location: float = 1.0,
+    n_continua: int = 1,
 ) -> np.ndarray:
     """Normalisations (k,) of a linear model, by Poisson likelihood and population prior.
 
     Minimises sum(mu - N ln mu) and -ln of Student's t distribution of scale `scale` (k,) around
-    `location` over mu = norm @ design, with design (k, n) the continuum, then the line groups: the
-    likelihood of the joint fit in a block. Newton steps, cut where they do not go down; limits
+    `location` over mu = norm @ design, with design (k, n) the `n_continua` continua, then the line
+    groups: the likelihood of the joint fit. Newton steps, cut where they do not go down; limits
     kept by projection (Bertsekas 1982).
     """
     counts = np.asarray(counts, float)
     norms = np.ones(len(design))
-    lowest = np.where(np.arange(len(design)) == 0, LOWEST_CONTINUUM, 0.0)
+    lowest = np.where(np.arange(len(design)) < n_continua, LOWEST_CONTINUUM, 0.0)
     value = _minus_log_likelihood(counts, norms @ design, norms - location, scale)
     for _ in range(MAX_STEPS):
         mu = np.maximum(norms @ design, SMALLEST_MODEL)
@@ -225,28 +223,38 @@ def block_channels(gain, offset, table: LineTable, n_channels: int) -> np.ndarra
 
 
 def components(
-    block: int,
-    edges_keV: np.ndarray,
+    edges_keV: Sequence[np.ndarray],
     resolution: float,
     tail: float,
     table: LineTable,
     response: Response,
     templates: Templates,
 ) -> np.ndarray:
-    """Expected counts of the camera's mean pixel between `edges_keV` (n + 1,) in one block.
+    """Expected counts of the camera's mean pixel between the edges (n_b + 1,) of each block.
 
-    Returns (1 + groups of the block, n): the continuum, then the line groups in the order of
-    `lines.line_groups`. `resolution` and `tail` are factors on those of the camera.
+    Returns (n_blocks + n_groups, n): the continua, then the line groups in the order of
+    `lines.line_groups`, n the sum of the n_b. `resolution` and `tail` are factors on those of the
+    camera; what lines leave in the block below has its resolution.
     """
-    cumulative, density = templates.continuum[block]
-    grid = templates.grid_start[block] + GRID_STEP_KEV * np.arange(len(cumulative))
-    rows = [CubicHermiteSpline(grid, cumulative, density)(edges_keV)]
-    element = np.array(table.element)
-    for index, name in line_groups(table):
-        if index == block:
-            lines = (table.block == block) & (element == name)
-            energy, width = table.energy_keV[lines], table.width_keV[lines]
-            options = {"width": width, "tail": tail}
-            profiles = line_cdf(response.shape, energy, edges_keV, resolution, **options)
-            rows.append(response.line_strength[lines] @ profiles)
-    return np.diff(rows, axis=1)
+    groups, element = line_groups(table), np.array(table.element)
+    ends = np.cumsum([0, *(len(edges) - 1 for edges in edges_keV)])
+    inside = [slice(*pair) for pair in itertools.pairwise(ends)]
+    rows = np.zeros((table.n_blocks + len(groups), ends[-1]))
+
+    def between(block, cumulative, density):
+        grid = templates.grid_start[block] + GRID_STEP_KEV * np.arange(len(cumulative))
+        return np.diff(CubicHermiteSpline(grid, cumulative, density)(edges_keV[block]))
+
+    for block in range(table.n_blocks):
+        rows[block, inside[block]] = between(block, *templates.continuum[block])
+    for row, (block, name), reach in zip(
+        rows[table.n_blocks :], groups, templates.reach, strict=True
+    ):
+        lines = (table.block == block) & (element == name)
+        options = {"width": table.width_keV[lines], "tail": tail}
+        at = table.energy_keV[lines], edges_keV[block], resolution
+        profiles = line_cdf(response.shape, *at, **options)
+        row[inside[block]] = np.diff(response.line_strength[lines] @ profiles)
+        if reach.any():
+            row[inside[block - 1]] = between(block - 1, *(reach[:2] + tail * reach[2:]))
+    return rows

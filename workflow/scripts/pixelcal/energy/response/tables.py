@@ -17,7 +17,12 @@ from scipy.ndimage import spline_filter1d
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.response.line_shape import escape_peaks, line_cdf, line_pdf
 from pixelcal.energy.response.misfit import Misfit, misfit_without, no_misfit
-from pixelcal.energy.response.model import Response, continuum_functions, placed
+from pixelcal.energy.response.model import (
+    Response,
+    continuum_functions,
+    continuum_integrals,
+    placed,
+)
 from pixelcal.energy.response.population import N_OF_SHAPE
 
 GRID_STEP_KEV = 0.05
@@ -47,6 +52,10 @@ STRETCHES = np.concatenate([-_SIZES, _SIZES])
 TYPICAL_FRACTION = 0.15
 SECOND_STEP_KEV = 0.1
 
+LEAST_REACH = 0.005
+"""Lines of a block reach into the one below where the counts that they leave there are more than
+this part of its continuum: fewer no pixel tells."""
+
 
 class Templates(NamedTuple):
     """Tables of the components; a NamedTuple of arrays, which compiled code accepts.
@@ -60,15 +69,21 @@ class Templates(NamedTuple):
     grid_start : (n_blocks,) float, keV
         First node of each block's grid; nodes are GRID_STEP_KEV apart.
     continuum : (n_blocks, 2, n_grid) float
-        Cumulative counts and density (counts/keV) of the continuum, lines of other blocks and
-        escape peaks included.
+        Cumulative counts and density (counts/keV) of the continuum, escape peaks and those lines of
+        other blocks included that do not reach in.
     group_block : (n_groups,) int
         The block of each line group, not decreasing.
+    groups : (n_blocks, 3) int
+        First line group of a block, one past its last, and one past the last that has counts in it:
+        those of the next block may reach in.
     group : (n_groups, n_resolution, 4, n_grid) float
         Cumulative counts and density (counts/keV) without the low-energy tail, then what the tail
         adds to both: exactly linear in the factor on its strength. Against the factor on the
         resolution, as coefficients of a cubic B-spline on its nodes: smooth to the second
         derivative.
+    reach : (n_groups, 4, n_grid) float
+        The same on the grid of the block below, at the resolution of the camera; 0 of groups that
+        do not reach in.
     most_tail : float
         Largest factor on the tail: with it a line is nearly all tail at some energy.
     fwhm_60 : float, keV
@@ -86,7 +101,9 @@ class Templates(NamedTuple):
     grid_start: np.ndarray
     continuum: np.ndarray
     group_block: np.ndarray
+    groups: np.ndarray
     group: np.ndarray
+    reach: np.ndarray
     most_tail: float
     fwhm_60: float
     population_scale: np.ndarray
@@ -105,24 +122,23 @@ def make_templates(response: Response, table: LineTable) -> Templates:
     groups = line_groups(table)
     element = np.array(table.element)
     group_tables = np.empty((len(groups), len(LOG_RESOLUTION_NODES), 4, n_grid))
+    reach = np.zeros((len(groups), 4, n_grid))
+    reaching = reaching_lines(response, table)
     for k, (block, name) in enumerate(groups):
         lines = (table.block == block) & (element == name)
-        energy, strength = table.energy_keV[lines], response.line_strength[lines]
-        width = table.width_keV[lines]
         for j, factor in enumerate(np.exp(LOG_RESOLUTION_NODES)):
-            profile = response.shape, energy, grids[block]
-            for row, function in enumerate((line_cdf, line_pdf)):
-                core, whole = (
-                    strength @ function(*profile, resolution=factor, width=width, tail=tail)
-                    for tail in (0.0, 1.0)
-                )
-                group_tables[k, j, row], group_tables[k, j, 2 + row] = core, whole - core
-    continuum = np.array([_block_continuum(response, table, b, g) for b, g in enumerate(grids)])
+            group_tables[k, j] = _lines_on_grid(response, table, lines, grids[block], factor)
+        if reaching[lines].any():
+            reach[k] = _lines_on_grid(response, table, lines, grids[block - 1])
+    group_block = np.array([block for block, _ in groups])
+    continuum = [_block_continuum(response, table, b, g, reaching) for b, g in enumerate(grids)]
     return Templates(
         limits=limits,
         grid_start=start,
-        continuum=continuum,
-        group_block=np.array([block for block, _ in groups]),
+        continuum=np.array(continuum),
+        group_block=group_block,
+        groups=_groups_of_blocks(group_block, reach, len(limits)),
+        reach=reach,
         group=spline_filter1d(group_tables, order=3, axis=1, mode="mirror"),
         most_tail=_most_tail(response, table),
         fwhm_60=response.shape.fwhm_60,
@@ -131,6 +147,56 @@ def make_templates(response: Response, table: LineTable) -> Templates:
         misfit=response.misfit or no_misfit(table.n_blocks),
         second_state=second_state_weights(response, table),
     )
+
+
+def reaching_lines(response: Response, table: LineTable) -> np.ndarray:
+    """Which lines are of a group that reaches into the block below, (n_lines,) bool.
+
+    Lines stand where the `table` has them.
+    """
+    shape, strength, element = response.shape, response.line_strength, np.array(table.element)
+    reaching = np.zeros(table.n_lines, bool)
+    for block, name in line_groups(table):
+        if block == 0:
+            continue
+        limits = table.block_limits_keV[block - 1]
+        lines = (table.block == block) & (element == name)
+        profile = shape, table.energy_keV[lines], limits
+        low, high = strength[lines] @ line_cdf(*profile, width=table.width_keV[lines])
+        edges = np.linspace(*limits, 200)
+        smooth = continuum_integrals(limits, edges, shape).sum(axis=1)
+        reaching[lines] = high - low > LEAST_REACH * (response.continuum[block - 1] @ smooth)
+    return reaching
+
+
+def _lines_on_grid(response: Response, table: LineTable, lines, grid, resolution=1.0):
+    """Rows (4, n_grid) of `Templates.group` of some `lines` (n_lines,) bool, without splines."""
+    energy, strength = table.energy_keV[lines], response.line_strength[lines]
+    rows = np.empty((4, len(grid)))
+    for row, function in enumerate((line_cdf, line_pdf)):
+        core, whole = (
+            strength
+            @ function(
+                response.shape,
+                energy,
+                grid,
+                resolution=resolution,
+                width=table.width_keV[lines],
+                tail=tail,
+            )
+            for tail in (0.0, 1.0)
+        )
+        rows[row], rows[2 + row] = core, whole - core
+    return rows
+
+
+def _groups_of_blocks(group_block: np.ndarray, reach: np.ndarray, n_blocks: int) -> np.ndarray:
+    """`Templates.groups` of line groups in the blocks `group_block` (n_groups,)."""
+    first, last = (np.searchsorted(group_block, np.arange(n_blocks), s) for s in ("left", "right"))
+    reaching = last.copy()
+    for k in np.flatnonzero(reach.any(axis=(1, 2))):
+        reaching[group_block[k] - 1] = k + 1
+    return np.column_stack([first, last, reaching])
 
 
 def _most_tail(response: Response, table: LineTable) -> float:
@@ -166,10 +232,11 @@ def _density(response: Response, table: LineTable, energy_keV: np.ndarray) -> np
     There the continuum is interpolated linearly from block to block.
     """
     at, smooth, lines = [], [], np.zeros(len(energy_keV))
+    reaching = reaching_lines(response, table)
     for block, (low, high) in enumerate(table.block_limits_keV):
         inside = np.linspace(low, high, int((high - low) / GRID_STEP_KEV))
         at.append(inside)
-        smooth.append(_block_continuum(response, table, block, inside)[1])
+        smooth.append(_block_continuum(response, table, block, inside, reaching)[1])
         of_block = table.block == block
         lines += response.line_strength[of_block] @ line_pdf(
             response.shape, table.energy_keV[of_block], energy_keV
@@ -177,14 +244,17 @@ def _density(response: Response, table: LineTable, energy_keV: np.ndarray) -> np
     return np.interp(energy_keV, np.concatenate(at), np.concatenate(smooth)) + lines
 
 
-def _block_continuum(response: Response, table: LineTable, block: int, grid) -> np.ndarray:
-    """Cumulative counts and density of all that is not a line of the block, (2, n_grid)."""
+def _block_continuum(response: Response, table: LineTable, block: int, grid, reaching):
+    """Cumulative counts and density of what no line group has in the block, (2, n_grid).
+
+    `reaching` (n_lines,) are the lines that reach into the block below their own.
+    """
     shape = response.shape
     low, high = table.block_limits_keV[block]
     # Beyond the block nothing was learnt: the continuum goes on as it is at the limit.
     inside = np.clip(grid, low, high)
     density = response.continuum[block] @ continuum_functions((low, high), inside, shape)
-    other = table.block != block
+    other = (table.block != block) & ~(reaching & (table.block == block + 1))
     energy, width = table.energy_keV, table.width_keV
     density += response.line_strength[other] @ line_pdf(
         shape, energy[other], inside, width=width[other]
@@ -195,16 +265,24 @@ def _block_continuum(response: Response, table: LineTable, block: int, grid) -> 
 
 
 def without_block(templates: Templates, block: int) -> Templates:
-    """The templates of all other blocks."""
+    """The templates of all other blocks; what its lines leave in the one below is continuum."""
     kept = np.arange(len(templates.limits)) != block
-    groups = templates.group_block != block
+    groups, continuum, reach = templates.group_block != block, templates.continuum, templates.reach
     others = templates.group_block[groups]
+    others = others - (others > block)
+    if block > 0:
+        continuum, removed = continuum.copy(), reach[~groups]
+        continuum[block - 1] += (removed[:, :2] + removed[:, 2:]).sum(axis=0)
+    # Those that reached into this block are two blocks above the next one.
+    reach = np.where((templates.group_block == block + 1)[:, None, None], 0.0, reach)[groups]
     return templates._replace(
         limits=templates.limits[kept],
         grid_start=templates.grid_start[kept],
-        continuum=templates.continuum[kept],
-        group_block=others - (others > block),
+        continuum=continuum[kept],
+        group_block=others,
+        groups=_groups_of_blocks(others, reach, kept.sum()),
         group=templates.group[groups],
+        reach=reach,
         misfit=misfit_without(templates.misfit, block),
         population_scale=templates.population_scale[np.concatenate([[True, True], kept, groups])],
     )
@@ -245,8 +323,12 @@ def with_noise(templates: Templates, block: int, scale_keV: float) -> Templates:
     noise[0, :, 0], noise[0, :, 1] = below[0] - below, below / scale_keV
     place = int((templates.group_block <= block).sum())
     of_group = N_OF_SHAPE + len(templates.limits) + place
+    group_block = np.insert(templates.group_block, place, block)
+    reach = np.insert(templates.reach, place, 0.0, axis=0)
     return templates._replace(
-        group_block=np.insert(templates.group_block, place, block),
+        group_block=group_block,
+        groups=_groups_of_blocks(group_block, reach, len(templates.limits)),
         group=np.insert(templates.group, [place], noise, axis=0),
+        reach=reach,
         population_scale=np.insert(templates.population_scale, of_group, ANY_NOISE),
     )

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
-from scipy.linalg import block_diag
 
 from pixelcal.energy.fit.model_spectra import block_channels, components
 from pixelcal.energy.lines import LineTable
@@ -140,23 +139,22 @@ def expected_counts(response, table, templates, block_edges, log_resolution):
         Block by block, n the sum of n_b.
     slopes : (4 + n_blocks + n_groups, n) float
         Against an error of the energy at PIVOT_KEV (keV), one of the slope (keV/keV), the
-        logarithm of the resolution, the factor on the tail, and each normalisation, block by block.
+        logarithm of the resolution, the factor on the tail, and each normalisation.
     """
-    parts, shared = [], []
-    for block, edges in enumerate(block_edges):
+    edges = np.concatenate(block_edges)
+    cuts = np.cumsum([len(part) for part in block_edges])[:-1]
 
-        def model(edges=edges, change=0.0, tail=1.0, block=block):
-            resolution = np.exp(log_resolution + change)
-            return components(block, edges, resolution, tail, table, response, templates)
+    def model(moved=0.0, change=0.0, tail=1.0):
+        resolution, at = np.exp(log_resolution + change), np.split(edges + moved, cuts)
+        return components(at, resolution, tail, table, response, templates)
 
-        far = STEP_KEV * (edges / PIVOT_KEV - 1.0)
-        differences = (
-            (model(edges + STEP_KEV) - model(edges - STEP_KEV)) / (2 * STEP_KEV),
-            (model(edges + far) - model(edges - far)) * PIVOT_KEV / (2 * STEP_KEV),
-            (model(change=STEP_LOG) - model(change=-STEP_LOG)) / (2 * STEP_LOG),
-            model(tail=1.0) - model(tail=0.0),
-        )
-        parts.append(model())
-        shared.append(np.array([slope.sum(axis=0) for slope in differences]))
-    slopes = np.concatenate([np.concatenate(shared, axis=1), block_diag(*parts)])
-    return slopes[len(shared[0]) :].sum(axis=0), slopes
+    far = STEP_KEV * (edges / PIVOT_KEV - 1.0)
+    differences = (
+        (model(STEP_KEV) - model(-STEP_KEV)) / (2 * STEP_KEV),
+        (model(far) - model(-far)) * PIVOT_KEV / (2 * STEP_KEV),
+        (model(change=STEP_LOG) - model(change=-STEP_LOG)) / (2 * STEP_LOG),
+        model(tail=1.0) - model(tail=0.0),
+    )
+    parts = model()
+    slopes = np.vstack([*(slope.sum(axis=0) for slope in differences), parts])
+    return parts.sum(axis=0), slopes

@@ -29,8 +29,11 @@ BY_SICK_ONES = 1.2
 """A scatter that is larger by this factor is one by chance, with sick pixels among the others."""
 
 CLEAR_TAIL_SIGMA, CLEAR_SLOPE = 1.5, 3.0
-"""Robust standard deviations of the logarithm of the factor on the tail from which on pixels tell
-how a longer tail looks, and standard errors from which on they do."""
+"""Robust standard deviations of the logarithm of the factor on the tail beyond which there must be
+pixels to tell how a longer tail looks, and standard errors from which on they do."""
+
+TAIL_HINGES = (0.0, 0.5, 1.0, CLEAR_TAIL_SIGMA)
+"""From which of these on longer tails look different, the pixels say."""
 
 LEAST_OF_TAILS = 0.03
 """Part of the pixels that must be there, half of what a normal scatter of the tails puts there:
@@ -145,27 +148,29 @@ def _of_longer_tails(excess, wider, tail, tail_err) -> tuple[np.ndarray, np.ndar
     """What is usual of `excess` (n,) in pixels with a factor on the tail of `tail` (n,), and how
     many times as wide as by chance its scatter is, (n,), `wider` in the typical pixel.
 
-    Both rise with the logarithm of the factor from `CLEAR_TAIL_SIGMA` on, in proportion: by least
-    absolute deviations of the pixels there, where it is clear. Where the error `tail_err` (n,) is
-    larger than that distance, nothing says that the tail is longer: with few counts a second gain
-    moves the factor as chance does. A pixel whose tail is none of the camera's has nothing in
-    common with them.
+    Both rise with the logarithm of the factor from one of the `TAIL_HINGES` on, in proportion: by
+    least absolute deviations of the pixels there, where it is clear. Where the error `tail_err`
+    (n,) is larger than that distance, nothing says that the tail is longer: with few counts a
+    second gain moves the factor as chance does. A pixel whose tail is none of the camera's has
+    nothing in common with them.
     """
     longer, scatter = np.zeros(len(tail)), np.full(len(tail), wider)
     with np.errstate(invalid="ignore", divide="ignore"):
         logarithm, error = np.where(tail > 0.0, np.log(tail), np.nan), tail_err / tail
     known = np.isfinite(logarithm) & np.isfinite(excess)
+    n_known = known.sum()
     spread = statistics.robust_std(logarithm[known])
     if not spread > 0.0:
         return longer, scatter
     z = np.nan_to_num((logarithm - np.median(logarithm[known])) / np.hypot(spread, error))
     unlike = robust_outliers(logarithm, error**2, UNLIKE_TAIL_SIGMA, MIN_PIXELS)
-    beyond = np.where(unlike, 0.0, np.maximum(z - CLEAR_TAIL_SIGMA, 0.0))
-    there = known & (beyond > 0.0)
-    if there.sum() < max(MIN_PIXELS, LEAST_OF_TAILS * known.sum()):
+    known &= ~unlike & (z > 0.0)
+    if (z[known] > CLEAR_TAIL_SIGMA).sum() < max(MIN_PIXELS, LEAST_OF_TAILS * n_known):
         return longer, scatter
-    slope = _least_absolute_slope(beyond[there], excess[there])
-    left = excess[there] - slope * beyond[there]
+    fits = [_hinge(z[known], excess[known], hinge) for hinge in TAIL_HINGES]
+    slope, hinge, left = min(fits, key=lambda fit: np.abs(fit[2]).sum())
+    beyond = np.where(unlike, 0.0, np.maximum(z - hinge, 0.0))
+    there, left = known & (beyond > 0.0), left[z[known] > hinge]
     noise = statistics.robust_std(left) / np.sqrt((beyond[there] ** 2).sum())
     if slope > CLEAR_SLOPE * statistics.MEDIAN_ERROR * noise:
         longer = slope * beyond
@@ -173,6 +178,14 @@ def _of_longer_tails(excess, wider, tail, tail_err) -> tuple[np.ndarray, np.ndar
         size = np.abs(left) * np.sqrt(np.pi / 2.0) / USUAL_SECOND_SCATTER - wider
         scatter = wider + max(_least_absolute_slope(beyond[there], size), 0.0) * beyond
     return longer, scatter
+
+
+def _hinge(z: np.ndarray, excess: np.ndarray, hinge: float) -> tuple[float, float, np.ndarray]:
+    """The slope of `excess` (n,) against `z` (n,) from `hinge` on, with it, and what is left."""
+    beyond = np.maximum(z - hinge, 0.0)
+    there = beyond > 0.0
+    slope = _least_absolute_slope(beyond[there], excess[there])
+    return slope, hinge, excess - slope * beyond
 
 
 def _least_absolute_slope(x: np.ndarray, y: np.ndarray) -> float:

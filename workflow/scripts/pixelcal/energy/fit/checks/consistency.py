@@ -31,7 +31,6 @@ from pixelcal.energy.fit.model import (
     PIVOT_LOW,
     block_model,
     choose_channels,
-    groups_of_block,
     parameter_index,
     relation_of,
     rows_of_block,
@@ -144,7 +143,7 @@ def check_pixel(
     n_locals = np.empty(n_blocks, np.int64)
     for b in range(n_blocks):
         start, n = first[b], last[b] - first[b]
-        first_group, last_group = groups_of_block(templates.group_block, b)
+        first_group, _, last_group = templates.groups[b]
         n_local, rows = N_SHARED + 1 + last_group - first_group, rows_of_block(work, start)
         n_locals[b], local, local_score = n_local, of_blocks[b], room[: n_local + 1]
         bend_at = _bend_heights(start, n, theta, templates.ends)
@@ -335,8 +334,8 @@ def balance_of_block(counts, theta, b, scale, templates, work):
         # What is more than expected fills no gap elsewhere.
         work.below[0, i] = min(count, mu + 3.0 * np.sqrt(mu))
     scatter = 0.0
-    k0, k1 = groups_of_block(templates.group_block, b)
-    for k in range(k0, k1):
+    first_group, next_group, _ = templates.groups[b]
+    for k in range(first_group, next_group):
         scatter = max(scatter, templates.population_scale[N_OF_SHAPE + first.shape[0] + k])
     error = np.sqrt(expected + (scatter * expected) ** 2)
     surplus = (seen - expected) / error if error > 0.0 else 0.0

@@ -30,7 +30,6 @@ from pixelcal.energy.fit.model import (
     N_SHARED,
     PIVOT_HIGH,
     PIVOT_LOW,
-    groups_of_block,
     parameter_index,
     relation_of,
 )
@@ -72,7 +71,7 @@ def binned_residuals(spectrum, mu, theta, covariance, templates, work):
     for b in range(n_blocks):
         low, high = templates.limits[b]
         n_bins = _bins_of_block(low, high)
-        k0, k1 = groups_of_block(templates.group_block, b)
+        k0, _, k1 = templates.groups[b]
         n_local = N_SHARED + 1 + k1 - k0
         slope = np.zeros((n_bins, n_local))
         for c in range(spectrum.first[b], spectrum.last[b]):
@@ -117,7 +116,7 @@ def _taken_up(broader, spectrum, mu, covariance, templates, work):
     n_blocks = templates.limits.shape[0]
     score = np.zeros(covariance.shape[0])
     for b in range(n_blocks):
-        k0, k1 = groups_of_block(templates.group_block, b)
+        k0, _, k1 = templates.groups[b]
         for c in range(spectrum.first[b], spectrum.last[b]):
             for p in range(N_SHARED + 1 + k1 - k0):
                 at = parameter_index(p, b, k0, n_blocks)

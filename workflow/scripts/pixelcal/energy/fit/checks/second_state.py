@@ -29,7 +29,6 @@ from pixelcal.energy.fit.checks.two_states import (
 )
 from pixelcal.energy.fit.model import (
     N_SHARED,
-    groups_of_block,
     parameter_index,
     relation_of,
 )
@@ -103,10 +102,8 @@ def find_second_state(halves, first, last, theta, covariance, scale, templates, 
         Holds the model of all blocks.
     """
     counts, first_half, fraction, score, information = halves
-    group_block, weights = templates.group_block, templates.second_state
-    sums, mixed = _sums(
-        counts, first_half, fraction, first, last, theta, group_block, weights, work
-    )
+    groups, weights = templates.groups, templates.second_state
+    sums, mixed = _sums(counts, first_half, fraction, first, last, theta, groups, weights, work)
     norms = information[N_SHARED:, N_SHARED:].copy()
     for p in range(norms.shape[0]):
         norms[p, p] += RIDGE * norms[p, p] + 1e-9
@@ -197,7 +194,7 @@ def _quadratic_forms(matrix, columns):
 
 
 @njit
-def _sums(counts, first_half, fraction, first, last, theta, group_block, weights, work):
+def _sums(counts, first_half, fraction, first, last, theta, groups, weights, work):
     """Sums over all channels: (4, n_stretches) and mixed with the parameters (n_free, n_stretches).
 
     Weights times counts minus expected; times first half minus its fraction of all; squares and
@@ -209,7 +206,7 @@ def _sums(counts, first_half, fraction, first, last, theta, group_block, weights
     mus, jacobian = work.mu, work.jacobian
     n_blocks, places = first.shape[0], np.empty(theta.shape[0], np.int64)
     for b in range(n_blocks):
-        k0, k1 = groups_of_block(group_block, b)
+        k0, _, k1 = groups[b]
         n_local = N_SHARED + 1 + k1 - k0
         for p in range(n_local):
             places[p] = parameter_index(p, b, k0, n_blocks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelcal.energy.fit.model import N_SHARED, block_model, groups_of_block, rows_of_block
+from pixelcal.energy.fit.model import N_SHARED, block_model, rows_of_block
 from pixelcal.energy.response.population import WIDE_NORMALISATION
 from pixelcal.energy.response.tables import Templates, continuum_at_edge
 from pixelcal.numerics.jit import njit
@@ -112,7 +112,7 @@ def lowest_believed(counts, first, last, theta, scale, templates, work):
 def lowest_after_fit(spectrum, templates, work):
     """As `lowest_believed`, by the model that a fit has left in the `work`; 0: none, or no news."""
     start, n = spectrum.first[LOWEST], spectrum.last[LOWEST] - spectrum.first[LOWEST]
-    first_group, last_group = groups_of_block(templates.group_block, LOWEST)
+    first_group, _, last_group = templates.groups[LOWEST]
     n_local = N_SHARED + 1 + last_group - first_group
     return _lowest_by_model(spectrum.counts, start, n, n_local, rows_of_block(work, start))
 

@@ -18,11 +18,11 @@ from pixelcal.energy.fit.model import (
     RESOLUTION,
     TAIL,
     at_resolution,
-    groups_of_block,
     hermite,
     locate,
     parameter_index,
     relation_of,
+    with_tail,
 )
 from pixelcal.energy.fit.population_prior import add_population_prior
 from pixelcal.energy.response.tables import GRID_STEP_KEV
@@ -73,8 +73,7 @@ def make_room(first, last, templates):
     n, most_groups = 0, 0
     for b in range(first.shape[0]):
         n = max(n, last[b] - first[b])
-        k0, k1 = groups_of_block(templates.group_block, b)
-        most_groups = max(most_groups, k1 - k0)
+        most_groups = max(most_groups, templates.groups[b, 2] - templates.groups[b, 0])
     return Room(
         np.empty((12, templates.continuum.shape[2])),
         np.empty((2, n + 1), np.int64),
@@ -204,7 +203,7 @@ def _states_of_block(end, b, first, last, scale, templates, room):
     """Fill the `room` with both states of a block; number of local parameters, first line group."""
     n_free, n_blocks, n = end.shape[0] - 2, templates.limits.shape[0], last - first
     gain, offset = relation_of(end)
-    k0, k1 = groups_of_block(templates.group_block, b)
+    k0, next_group, k1 = templates.groups[b]
     n_local, n_grid = N_SHARED + 1 + k1 - k0, templates.continuum.shape[2]
     mus, slopes = room.mu, room.jacobian
     for state in range(2):
@@ -217,7 +216,11 @@ def _states_of_block(end, b, first, last, scale, templates, room):
     low = min(room.node[0, 0], room.node[1, 0])
     high = max(room.node[0, n], room.node[1, n]) + 2
     for k in range(k0, k1):
-        at_resolution(templates.group[k], end[RESOLUTION], end[TAIL], low, high, room.table, 2)
+        if k < next_group:
+            at_resolution(templates.group[k], end[RESOLUTION], end[TAIL], low, high, room.table, 2)
+        else:
+            with_tail(templates.reach[k], end[TAIL], low, high, room.table)
+            room.table[2:4, low:high] = 0.0
         what = end[N_SHARED + n_blocks + k], N_SHARED + 1 + k - k0, first, n, scale
         for state in range(2):
             node, fraction = room.node[state], room.fraction[state]

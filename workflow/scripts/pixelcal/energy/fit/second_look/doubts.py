@@ -155,8 +155,10 @@ def _foreign(found: Deviations, templates: Templates) -> np.ndarray:
     # Brightness scatters by factors: by as much of its logarithm up and down.
     times = np.maximum(1.0 + more, 0.1)
     error = np.sqrt(np.nan_to_num(found.variance[:, groups])) / times
-    pull = np.log(times) / np.hypot(error, templates.population_scale[groups])
-    bright = np.where((more > BRIGHTER) & (pull > BRIGHTER_SIGMA), pull, 0.0) ** 2
+    scatter, brightness = templates.population_scale[groups], np.log(times)
+    limit = np.hypot(BRIGHTER_SIGMA * error, POPULATION_SIGMA * scatter)
+    pull = brightness / np.hypot(error, scatter)
+    bright = np.where((more > BRIGHTER) & (brightness > limit), pull, 0.0) ** 2
     for group, block in enumerate(templates.group_block):
         foreign[:, block] = np.maximum(foreign[:, block], bright[:, group])
     return foreign
