@@ -16,7 +16,7 @@ from scipy.interpolate import CubicHermiteSpline
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.relation import position
 from pixelcal.energy.response.line_shape import line_cdf
-from pixelcal.energy.response.model import Response
+from pixelcal.energy.response.model import Response, placed
 from pixelcal.energy.response.population import (
     LOWEST_CONTINUUM,
     N_OF_SHAPE,
@@ -98,7 +98,7 @@ def pixel_blocks(
     """
     if has_no_valid_fit(row):
         return data_blocks(counts, table, prior)
-    templates = templates or make_templates(response, table)
+    templates, table = templates or make_templates(response, table), placed(table, response)
     relation = float(row["GAIN"]), float(row["OFFSET"])
     form = float(row["FWHM_60"]) / response.shape.fwhm_60, float(row["TAIL"])
     counts = np.asarray(counts)
@@ -234,7 +234,8 @@ def components(
 
     Returns (n_blocks + n_groups, n): the continua, then the line groups in the order of
     `lines.line_groups`, n the sum of the n_b. `resolution` and `tail` are factors on those of the
-    camera; what lines leave in the block below has its resolution.
+    camera; what lines leave in the block below has its resolution. `table` has the lines where they
+    stand (`response.model.placed`).
     """
     groups, element = line_groups(table), np.array(table.element)
     ends = np.cumsum([0, *(len(edges) - 1 for edges in edges_keV)])

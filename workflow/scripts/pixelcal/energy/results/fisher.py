@@ -15,7 +15,7 @@ from scipy.interpolate import RectBivariateSpline
 
 from pixelcal.energy.fit.model_spectra import block_channels, components
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.response.model import Response
+from pixelcal.energy.response.model import Response, placed
 from pixelcal.energy.response.population import prior_information
 from pixelcal.energy.response.tables import make_templates
 
@@ -84,7 +84,7 @@ def tabulate_information(
     None where the response holds no counts.
     """
     edges = channel_edges(table, gain, offset, n_channels)
-    templates = make_templates(response, table)
+    templates, table = make_templates(response, table), placed(table, response)
     values = np.empty((4, len(LOG_SCALES), len(LOG_RESOLUTIONS)))
     scales = np.exp(LOG_SCALES)
     for j, log_resolution in enumerate(LOG_RESOLUTIONS):
