@@ -59,7 +59,7 @@ def ratios(preset: str, n: int, seconds: float, seed: int, energies: bool = Fals
     error = camera_error(rows, camera, response.curve)[:, used]
     ends = float(table.energy_keV.min()), float(table.energy_keV.max())
     covariance = response.systematic_covariance[None]
-    quoted = Systematics(covariance, None, ends, ECLAIRS.nonlinearity)
+    quoted = Systematics(covariance, None, ends, ECLAIRS.nonlinearity, response.low_bend)
     common = np.array([quoted.common_sigma(energy)[0] for energy in energies])
     by_lines = quoted._replace(nonlinearity=(0.0, 0.0))
     without = np.array([by_lines.common_sigma(energy)[0] for energy in energies])

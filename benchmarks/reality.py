@@ -34,6 +34,7 @@ from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.own_deviation import deviations_of_pixels
 from pixelcal.energy.relation import energy_sigma, relation_columns
 from pixelcal.energy.requirement import requirement_keV
+from pixelcal.energy.response.energy_scale import line_ends
 from pixelcal.energy.response.scale_tests import told
 from pixelcal.energy.response.stack_fit import BENDS, terms_of
 from pixelcal.energy.results.found_lines import by_unlisted_lines, include_lines
@@ -99,7 +100,8 @@ def measure(
     fitted = time.perf_counter()
     rows = complete_status(rows, camera.x, camera.y, np.zeros(0, int), REQUIREMENT, camera.module)
     each = deviations_of_pixels([response.own_deviation])
-    systematics = Systematics(response.systematic_covariance[None], each)
+    known = response.systematic_covariance[None], each, line_ends(table)
+    systematics = Systematics(*known, low_bend=response.low_bend)
     numbers = assess(rows, camera, systematics, response.curve)
     numbers |= {"learn s": learnt - started, "fit s": fitted - learnt}
     return numbers | {"rows": rows, "camera": camera, "response": response}

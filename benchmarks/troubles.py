@@ -111,7 +111,8 @@ def fit_camera(counts, first_half=None):
     rows = fit_pixels(counts, detnum, gain, offset, table, response, OPTIONS, first_half)
     each = deviations_of_pixels([response.own_deviation])
     beyond = line_ends(table), ECLAIRS.nonlinearity
-    systematics = Systematics(response.systematic_covariance[None], each, *beyond)
+    known = response.systematic_covariance[None], each, *beyond, response.low_bend
+    systematics = Systematics(*known)
     if first_half is None:
         return rows, systematics
     y, x = np.divmod(detnum, ECLAIRS.n_columns)

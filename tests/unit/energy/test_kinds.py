@@ -198,7 +198,7 @@ def test_systematic_errors_are_those_of_each_kind(two_in_a_file):
     assert list(found) == ["large", "small"]
     for number, kind in enumerate(found):
         header = fits.getheader(path, ("LINES", "LINES_2")[number])
-        (common, deviation), known = found[kind], common_covariance(header)
+        (common, _, deviation), known = found[kind], common_covariance(header)
         np.testing.assert_allclose(common, np.pad(known, (0, 1)))
         written = responses[kind].own_deviation
         for values, same in zip(deviation, written, strict=True):
@@ -210,7 +210,8 @@ def test_systematic_errors_are_those_of_each_kind(two_in_a_file):
 def test_what_nobody_looked_for_is_no_own_error(tmp_path):
     response = empty_response(cameras.line_table(), EXPECTED)
     write_responses(tmp_path / "r.fits", {"": response}, cameras.line_table(), [], None)
-    _, deviation = systematics_by_kind(tmp_path / "r.fits")[""]
+    _, low, deviation = systematics_by_kind(tmp_path / "r.fits")[""]
+    assert low == 0.0
     assert deviation.sigma(50.0) == 0.0 and deviation.sigma(150.0) == 0.0
 
 

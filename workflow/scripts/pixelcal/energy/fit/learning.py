@@ -40,7 +40,7 @@ from pixelcal.energy.response.population import (
     learn_population_scale,
     wide_population_scale,
 )
-from pixelcal.energy.response.scale_tests import told
+from pixelcal.energy.response.scale_tests import low_bend, told
 from pixelcal.energy.response.stack import stack_blocks, stack_edges
 from pixelcal.energy.response.stack_fit import Terms
 from pixelcal.energy.response.tables import Templates, make_templates
@@ -328,6 +328,7 @@ def _with_agreement(
         logger.warning(words)
     return replace(
         response,
+        low_bend=low_bend(response, table),
         systematic_covariance=systematic_covariance(found, response, table),
         own_deviation=own_deviation(found, table),
         block_shift=found.shift,

@@ -27,6 +27,10 @@ prior to divide by, and no table of lines is better."""
 
 BEND_AT_KEV = 80.0
 
+LOW_PRIOR_SIGMA_KEV = 0.3
+"""How far (1 sigma) a bend of all relations at low energy may be expected from 0, at the lowest
+line."""
+
 SCALE_KEYWORDS = (
     ("STRETVAR", "variance of the common stretch of energies"),
     ("STRSHCOV", "[keV] covariance of stretch and shift"),

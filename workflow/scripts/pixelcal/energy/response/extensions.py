@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
@@ -77,8 +78,26 @@ def own_deviation_in(lines: Table, continuum: Table) -> OwnDeviation | None:
     return none._replace(walk=walk, bend=bend)
 
 
-def systematics_by_kind(path: str | Path) -> dict[str, tuple[np.ndarray, OwnDeviation]]:
-    """The covariance (3, 3) that pixels have in common, and what each has by itself, by kind."""
+class KindSystematics(NamedTuple):
+    """What is uncertain in the energies of a kind of pixels beside counting.
+
+    Attributes
+    ----------
+    common : (3, 3) float
+        Covariance of stretch, shift (keV) and bend (keV) that they have in common.
+    low_bend : float, keV
+        `Response.low_bend`.
+    deviation : OwnDeviation
+        What each has by itself.
+    """
+
+    common: np.ndarray
+    low_bend: float
+    deviation: OwnDeviation
+
+
+def systematics_by_kind(path: str | Path) -> dict[str, KindSystematics]:
+    """What is uncertain in the energies of the kinds of pixels of a response file, by kind."""
     found = {}
     for ending in suffixes(path):
         lines, continuum = (
@@ -89,5 +108,6 @@ def systematics_by_kind(path: str | Path) -> dict[str, tuple[np.ndarray, OwnDevi
         common = np.pad(known, (0, 3 - len(known)))
         n_blocks = len(continuum)
         none = no_deviation(np.zeros((n_blocks, 2)), np.zeros(n_blocks), (0.0, 1.0))
-        found[kind_in(lines.meta)] = common, own_deviation_in(lines, continuum) or none
+        deviation, low = own_deviation_in(lines, continuum) or none, lines.meta.get("LOWBEND", 0.0)
+        found[kind_in(lines.meta)] = KindSystematics(common, float(low), deviation)
     return found

@@ -70,6 +70,9 @@ class Response:
     own_deviation : OwnDeviation, or None
         What each pixel has by itself beyond counting: its channels are not linear, or its response
         is not that of the camera; None where nobody looked.
+    low_bend : float, keV
+        Root mean square of a bend of all relations at low energy that is not known, at the lowest
+        line (`response.scale_tests`).
     bend, bend_err : float, keV
         How the relations of all pixels bend (`energy_scale.bend_function`); NaN where not known.
     element_shift : (n_elements,) float, keV, or None
@@ -121,6 +124,7 @@ class Response:
     converged: bool | None = None
     systematic_covariance: np.ndarray | None = None
     own_deviation: OwnDeviation | None = None
+    low_bend: float = 0.0
     bend: float = np.nan
     bend_err: float = np.nan
     element_shift: np.ndarray | None = None

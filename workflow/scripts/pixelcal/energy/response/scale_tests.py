@@ -14,8 +14,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from pixelcal.energy.lines import elements_of
-from pixelcal.energy.response.model import Explanation
+from pixelcal.energy.lines import LineTable, elements_of
+from pixelcal.energy.response.energy_scale import LOW_PRIOR_SIGMA_KEV, element_energy_sigma
+from pixelcal.energy.response.model import Explanation, Response
+from pixelcal.numerics.model_averaging import averaged_square
 
 TOLD_GAIN, TOLD_KEV = 25.0, 0.025
 """What is told: chi-square would be lower by so much (5 sigma), and lines are off by so much, more
@@ -53,6 +55,26 @@ def _words(one: Explanation) -> str:
         if one.what in WORDS
         else OF_ELEMENT.format(one.what, size, one.what)
     )
+
+
+def low_bend(response: Response, table: LineTable) -> float:
+    """Bend of all relations at low energy that is not known: its root mean square (keV) at the
+    lowest line of the table; 0 where nobody looked.
+
+    The lowest lines stand where they do because relations bend, or because the table has them
+    there: their element is as uncertain as `element_energy_sigma` says. Both are equally probable
+    beforehand (Bayesian model averaging). Where the bend is fitted, it is the error of that.
+    """
+    elements, of_line = elements_of(table)
+    known = response.nuisance_covariance
+    if known is not None and len(known) > 1 + len(elements):
+        return float(np.sqrt(known[-1, -1]))
+    low = next((one for one in response.explanations if one.what == "low"), None)
+    if low is None:
+        return 0.0
+    of_lowest = element_energy_sigma(table)[of_line[np.argmin(table.energy_keV)]]
+    error = float(np.hypot(low.err, of_lowest))
+    return averaged_square(abs(low.value) / error, error, LOW_PRIOR_SIGMA_KEV) ** 0.5
 
 
 def explanations(fit, theta: np.ndarray, weights: np.ndarray) -> tuple[Explanation, ...]:

@@ -16,7 +16,12 @@ import numpy as np
 
 from pixelcal.energy.curve import Curve, falling
 from pixelcal.energy.lines import LineTable, elements_of
-from pixelcal.energy.response.energy_scale import bend_function, element_energy_sigma, line_ends
+from pixelcal.energy.response.energy_scale import (
+    LOW_PRIOR_SIGMA_KEV,
+    bend_function,
+    element_energy_sigma,
+    line_ends,
+)
 from pixelcal.energy.response.line_shape import (
     TRAPPING,
     LineShape,
@@ -45,9 +50,6 @@ BEND_PRIOR_SIGMA_KEV = 0.5
 
 SMALL_BEND_SIGMA_KEV = 0.02
 """The same where a bend at low energy alone is fitted."""
-
-LOW_PRIOR_SIGMA_KEV = 0.3
-"""The same of a bend at low energy, at the lowest line."""
 
 FREE_SIGMA_KEV = 0.5
 """How far (1 sigma) the lines of an element whose energies are fitted may be from the table."""

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib import recfunctions
 
+from pixelcal.energy.curve import falling
 from pixelcal.energy.kinds import of_kind
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.own_deviation import OwnDeviation, deviations_of_pixels
@@ -51,6 +52,8 @@ class Systematics(NamedTuple):
         Lowest and highest line.
     nonlinearity : (2,) float, keV/keV
         Allowance below and above them, `Instrument.nonlinearity`.
+    low_bend : (n,) float, keV, or 0
+        What a bend of all relations at low energy that is not known makes at the lowest line.
     second : (n, 3, 3) float, or 0
         The covariance by a second gain of a pixel that may be there.
     """
@@ -59,23 +62,29 @@ class Systematics(NamedTuple):
     deviation: OwnDeviation | None = None
     ends_keV: tuple[float, float] = (-np.inf, np.inf)
     nonlinearity: tuple[float, float] = (0.0, 0.0)
+    low_bend: np.ndarray | float = 0.0
     second: np.ndarray | float = 0.0
 
     def sigma(self, energy_keV: float) -> np.ndarray:
         """Standard deviations (n,), keV, of an energy, by all of them together."""
         covered = systematic_sigmas(energy_keV, self.common + self.second)
-        return np.hypot(np.hypot(covered, self.own_sigma(energy_keV)), self.allowance(energy_keV))
+        return np.hypot(np.hypot(covered, self.own_sigma(energy_keV)), self._curved(energy_keV))
 
     def common_sigma(self, energy_keV: float) -> np.ndarray:
         """Standard deviations (n,), keV, of the systematic uncertainty common to all pixels."""
         covered = systematic_sigmas(energy_keV, self.common)
-        return np.hypot(covered, self.allowance(energy_keV))
+        return np.hypot(covered, self._curved(energy_keV))
 
     def own_sigma(self, energy_keV: float) -> np.ndarray:
         """Standard deviations (n,), keV, of the systematic uncertainty of each pixel alone."""
         if self.deviation is None:
             return 0.0 * self.common[:, 0, 0]  # NaN where nothing is known
         return self.deviation.sigma(energy_keV)
+
+    def _curved(self, energy_keV: float):
+        """What no stretch, shift or parabola describes, (n,) or a number, keV."""
+        low = self.low_bend * falling(energy_keV, self.ends_keV)
+        return np.hypot(low, self.allowance(energy_keV))
 
     def allowance(self, energy_keV: float) -> float:
         """What energies (keV) beyond the outermost lines may be off, keV."""
@@ -102,10 +111,10 @@ def systematics_of(
     """
     known = systematics_by_kind(response)
     of_pixels = [of_kind(known, str(kind)) for kind in kinds]
-    common = np.array([covariance for covariance, _ in of_pixels]).reshape(-1, 3, 3)
-    deviations = [deviation for _, deviation in of_pixels]
-    each = deviations_of_pixels(deviations) if deviations else None
-    found = Systematics(common, each, line_ends(table), instrument.nonlinearity)
+    common = np.array([one.common for one in of_pixels]).reshape(-1, 3, 3)
+    each = deviations_of_pixels([one.deviation for one in of_pixels]) if of_pixels else None
+    low = np.array([one.low_bend for one in of_pixels])
+    found = Systematics(common, each, line_ends(table), instrument.nonlinearity, low)
     return with_second_states(found, rows)
 
 
