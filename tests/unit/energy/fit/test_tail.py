@@ -1,17 +1,22 @@
 """The factor on the low-energy tail of a pixel: its derivatives, and whether it is found."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pytest
 from helpers import cameras
 from helpers.exact_model import ExactPixel
+from helpers.instruments import EXPECTED, SEARCH
 from helpers.nominal_stacks import learnt_from
 
 from pixelcal.energy.fit import model
 from pixelcal.energy.fit.joint import fit_joint
+from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.response.tables import make_templates
 from pixelcal.energy.simulation.detector import Detector
+from pixelcal.energy.simulation.imperfections import combine
+from pixelcal.energy.simulation.real_camera import make_real_camera
 from pixelcal.numerics.statistics import MEDIAN_ERROR
 
 RELATION = cameras.NOMINAL_GAIN, cameras.NOMINAL_OFFSET
@@ -26,8 +31,8 @@ def response():
 
 
 @lru_cache
-def templates():
-    return make_templates(response(), cameras.line_table())
+def templates(losses=False):
+    return make_templates(replace(response(), losses_differ=losses), cameras.line_table())
 
 
 def parameters():
@@ -39,29 +44,33 @@ def parameters():
     return theta
 
 
-def of_block(theta, block):
+def of_block(theta, block, losses=False):
     """Counts (n,), first derivatives (n, n_local) and second ones, mixed and bent, of a block."""
-    first, last = model.choose_channels(parameters(), templates(), 1024)
-    work = model.make_workspace(1024, templates())
+    known = templates(losses)
+    first, last = model.choose_channels(parameters(), known, 1024)
+    work = model.make_workspace(1024, known)
     n = last[block] - first[block]
-    n_local, _ = model.block_model(theta, block, first[block], n, 2000.0, templates(), work)
+    n_local, _ = model.block_model(theta, block, first[block], n, 2000.0, known, work)
     return work.mu[:n], work.jacobian[:n, :n_local], work.mixed[:n, :n_local], work.bend[:n]
 
 
-def differences(block, parameter, step=STEP):
+def differences(theta, block, parameter, losses, step=STEP):
     """Central differences of counts and first derivatives against a shared parameter."""
-    up, down = parameters(), parameters()
+    up, down = theta.copy(), theta.copy()
     up[parameter] += step
     down[parameter] -= step
-    pairs = zip(of_block(up, block)[:2], of_block(down, block)[:2], strict=True)
+    pairs = zip(of_block(up, block, losses)[:2], of_block(down, block, losses)[:2], strict=True)
     return [(high - low) / (2 * step) for high, low in pairs]
 
 
 @pytest.mark.parametrize("block", range(5))
-def test_derivatives_against_the_tail(block):
+@pytest.mark.parametrize(("losses", "tail"), [(False, 1.4), (True, 1.4), (True, 0.4)])
+def test_derivatives_against_the_tail(block, losses, tail):
     """First and second ones, to 1e-5 of the largest: what differences leave."""
-    _, jacobian, mixed, bend = of_block(parameters(), block)
-    slope, second = differences(block, model.TAIL)
+    theta = parameters()
+    theta[model.TAIL] = tail
+    _, jacobian, mixed, bend = of_block(theta, block, losses)
+    slope, second = differences(theta, block, model.TAIL, losses)
     np.testing.assert_allclose(jacobian[:, model.TAIL], slope, atol=1e-6 * np.abs(slope).max())
     with_shared = zip((0, 1, model.RESOLUTION), (6, 7, 8), strict=True)
     for parameter, place in with_shared:
@@ -70,8 +79,12 @@ def test_derivatives_against_the_tail(block):
     norms = slice(model.N_SHARED, None)
     size = np.abs(second[:, norms]).max()
     np.testing.assert_allclose(mixed[:, norms, model.TAIL], second[:, norms], atol=1e-5 * size)
-    # The model is linear in the tail.
-    assert np.abs(second[:, model.TAIL]).max() < 1e-6 * np.abs(slope).max()
+    twice, size = second[:, model.TAIL], np.abs(slope).max()
+    if losses:
+        np.testing.assert_allclose(bend[:, 9], twice, atol=1e-5 * np.abs(twice).max())
+        assert np.abs(twice).max() > 0.01 * size
+    else:  # the model is linear in the tail
+        assert np.abs(twice).max() < 1e-6 * size and not bend[:, 9].any()
 
 
 def fitted(counts):
@@ -101,6 +114,21 @@ def test_tails_of_a_detector_are_found(factor):
     rows = fitted(cameras.make_camera(N, SECONDS, 12, detector).counts)
     error = MEDIAN_ERROR * np.median(rows["TAIL_ERR"]) / np.sqrt(N)
     assert abs(np.median(rows["TAIL"]) - factor) < 4 * error
+
+
+@pytest.mark.parametrize("losses", [False, True])
+def test_what_the_factors_are_on_is_told_by_the_pixels(losses):
+    """Tails that differ by 30 %: in strength alone by scipy, or with the mean loss as simulated."""
+    if losses:
+        counts = make_real_camera(120, SECONDS, 22, combine("tails")).counts
+    else:
+        factors = np.exp(0.3 * np.random.default_rng(21).standard_normal(120))
+        exact = ExactPixel(response(), cameras.line_table(), *RELATION)
+        expected = [exact.counts(SECONDS / LONG_S, factor) for factor in factors]
+        counts = np.random.default_rng(22).poisson(expected).astype(np.int32)
+    data = counts, *cameras.prior(len(counts)), cameras.line_table(), cameras.MIN_COUNTS
+    learnt = learn_camera(*data, expected=EXPECTED, search=SEARCH, agreement=False)
+    assert learnt.losses_differ == losses
 
 
 def test_the_population_prior_draws_a_few_counts_to_the_camera():

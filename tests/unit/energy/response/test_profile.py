@@ -13,6 +13,8 @@ from pixelcal.energy.response.line_shape import (
     line_pdf,
     profile_cdf,
     profile_pdf,
+    tail_law,
+    tail_terms,
 )
 
 CASES = [
@@ -142,3 +144,36 @@ def test_the_strength_of_all_that_loses_energy_is_linear():
     np.testing.assert_allclose(half, (none + whole) / 2, atol=1e-14)
     core = stats.norm.cdf(at, ENERGY[:, None], shape.sigma(ENERGY)[:, None])
     np.testing.assert_allclose(none, core, atol=1e-14)
+
+
+def with_factor(shape, factor, at):
+    """Cumulative lines of `tail_terms` at a factor on their losses, and the exact ones."""
+    weights = np.array([1.0, *tail_law(factor)[:2]])
+    terms = tail_terms(line_cdf, shape, ENERGY, at, losses=True)
+    return np.tensordot(weights, terms, 1), line_cdf(shape.with_tail(factor), ENERGY, at)
+
+
+@pytest.mark.parametrize("trapping", [0.0, 0.06])
+def test_a_factor_on_the_losses_is_a_curve_through_exact_lines(trapping):
+    """Exact at its nodes, to 1 % of a line between, and the more lost the larger the factor."""
+    shape, at = replace(EXPECTED, trapping=trapping), np.linspace(2.0, 90.0, 881)
+    for factor in (0.6, 1.0, 1.0 / 0.6):
+        found, exact = with_factor(shape, factor, at)
+        np.testing.assert_allclose(found, exact, atol=1e-14)
+    for factor in (0.75, 0.85, 1.2, 1.4):
+        found, exact = with_factor(shape, factor, at)
+        difference = np.abs(with_factor(shape, 1.0, at)[0] - exact).max()
+        assert np.abs(found - exact).max() < min(0.01, 0.15 * difference)
+    lost = [np.sum(with_factor(shape, factor, at)[0]) for factor in np.linspace(0.0, 5.0, 51)]
+    assert np.all(np.diff(lost) > 0.0)
+
+
+def test_the_law_of_the_factor_has_the_derivatives_that_it_says():
+    for factor in (0.0, 0.3, 0.59, 0.61, 1.0, 3.0, 5.0):
+        step = 1e-5
+        up, down = tail_law(factor + step), tail_law(factor - step)
+        slopes = (np.array(up[:4]) - np.array(down[:4])) / (2 * step)
+        np.testing.assert_allclose(tail_law(factor)[2:], slopes, atol=1e-7)
+    assert tail_law(0.6)[:2] == pytest.approx((-0.5, 0.25))
+    below, above = tail_law(0.6 - 1e-12), tail_law(0.6 + 1e-12)
+    assert below[:4] == pytest.approx(above[:4], abs=1e-9)

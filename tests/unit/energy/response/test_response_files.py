@@ -38,6 +38,8 @@ def written(table, tmp_path):
         continuum=np.arange(empty.continuum.size).reshape(empty.continuum.shape) / 7,
         population_scale=np.arange(empty.population_scale.size) / 11,
         scale_covariance=np.array([[2e-9, -3e-8], [-3e-8, 5e-6]]),
+        losses_differ=True,
+        low_bend=0.043,
         systematic_covariance=symmetric(0),
         own_deviation=OwnDeviation(
             np.array(0.012),
@@ -68,6 +70,7 @@ def test_it_reads_back(written, table):
     np.testing.assert_array_equal(again.continuum, response.continuum)
     np.testing.assert_array_equal(again.population_scale, response.population_scale)
     np.testing.assert_array_equal(again.scale_covariance, response.scale_covariance)
+    assert again.losses_differ and again.low_bend == 0.043
     np.testing.assert_array_equal(again.systematic_covariance, response.systematic_covariance)
     for name, values in response.own_deviation._asdict().items():
         np.testing.assert_array_equal(getattr(again.own_deviation, name), values)

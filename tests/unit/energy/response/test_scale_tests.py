@@ -10,10 +10,11 @@ from helpers.nominal_stacks import nominal_stacks
 
 from pixelcal.energy.curve import Curve
 from pixelcal.energy.response.learn import learn_response
-from pixelcal.energy.response.model import Explanation, placed
+from pixelcal.energy.response.model import Explanation, empty_response, placed
 from pixelcal.energy.response.population import wide_population_scale
-from pixelcal.energy.response.scale_tests import told
+from pixelcal.energy.response.scale_tests import low_bend, told
 from pixelcal.energy.response.stack_fit import Terms, terms_of
+from pixelcal.energy.results.systematics import Systematics
 from pixelcal.errors import InputError
 
 SECONDS = 6400 * 10_000.0
@@ -113,3 +114,46 @@ def test_elements_are_those_of_the_table():
         terms_of("none", ["Bi"], table)
     with pytest.raises(InputError, match="two elements at least"):
         terms_of("none", sorted(set(table.element))[1:], table)
+
+
+def response_with(value, err, nuisances=None):
+    """A response whose lowest lines stand off as a bend at low energy would make them."""
+    found = (Explanation("low", value, err, 1.0),)
+    empty = empty_response(line_table(), EXPECTED)
+    return replace(empty, explanations=found, nuisance_covariance=nuisances)
+
+
+def test_a_bend_at_low_energy_is_uncertain_by_what_the_lowest_lines_say():
+    """By quadrature over both explanations: no bend, or one of 0.3 keV; copper known to 20 eV."""
+    for value, err in ((0.0, 0.001), (0.02, 0.001), (0.06, 0.003), (0.06, 0.03), (0.3, 0.01)):
+        error = np.hypot(err, 0.02)
+        bends = np.linspace(0.0, 1.5, 200_001)  # a bend has the sign that is found
+        seen = np.exp(-0.5 * ((value - bends) / error) ** 2)
+        prior = 2.0 * np.exp(-0.5 * (bends / 0.3) ** 2) / (0.3 * np.sqrt(2.0 * np.pi))
+        step = bends[1]
+        there, square = (seen * prior).sum() * step, (bends**2 * seen * prior).sum() * step
+        expected = np.sqrt(square / (there + seen[0]))
+        assert low_bend(response_with(value, err), line_table()) == pytest.approx(expected, rel=0.1)
+    assert low_bend(empty_response(line_table(), EXPECTED), line_table()) == 0.0
+
+
+def test_a_bend_at_low_energy_that_is_fitted_is_uncertain_by_its_error():
+    elements = len(set(line_table().element))
+    variances = np.arange(1.0, elements + 3) ** 2
+    known = response_with(0.06, 0.003, np.diag(variances))
+    assert low_bend(known, line_table()) == elements + 2
+    fewer = response_with(0.3, 0.003, np.diag(variances[:-1]))
+    assert low_bend(fewer, line_table()) == pytest.approx(0.3, rel=0.01)
+
+
+def test_below_the_lines_energies_are_uncertain_by_a_bend_that_grows():
+    """0.06 keV at copper is 0.17 keV at 4 keV, in quadrature with the allowance; no pixel has it by
+    itself."""
+    low = ENDS[0]
+    known = Systematics(np.zeros((2, 3, 3)), None, ENDS, (0.02, 0.001), np.array([0.06, 0.0]))
+    growing = 0.06 * np.exp((low - 4.0) / 4.0)
+    allowance = 0.02 * (low - 4.0)
+    expected = np.hypot(growing, allowance), allowance
+    np.testing.assert_allclose(known.common_sigma(4.0), expected)
+    np.testing.assert_allclose(known.sigma(4.0), expected)
+    assert known.sigma(80.0)[0] < 1e-8

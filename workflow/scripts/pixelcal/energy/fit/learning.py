@@ -26,8 +26,8 @@ from pixelcal.energy.fit.block_agreement import (
     systematic_covariance,
 )
 from pixelcal.energy.fit.camera_prior import nearer_prior
-from pixelcal.energy.fit.checks.threshold import LOWEST, has_spoilt_edge
-from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
+from pixelcal.energy.fit.checks.teaching import fits_as_the_camera, spoilt_below
+from pixelcal.energy.fit.joint import JointOptions, fit_joint, unlikeness
 from pixelcal.energy.fit.start import find_starts
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.relation import relation_covariance
@@ -35,18 +35,14 @@ from pixelcal.energy.response.energy_scale import line_ends
 from pixelcal.energy.response.learn import solve_stack, with_score_tests
 from pixelcal.energy.response.line_shape import LineShape, prior_sigma
 from pixelcal.energy.response.model import Response, empty_response
-from pixelcal.energy.response.population import (
-    N_OF_SHAPE,
-    learn_population_scale,
-    wide_population_scale,
-)
+from pixelcal.energy.response.population import learn_population_scale, wide_population_scale
 from pixelcal.energy.response.scale_tests import low_bend, told
 from pixelcal.energy.response.stack import stack_blocks, stack_edges
 from pixelcal.energy.response.stack_fit import Terms
-from pixelcal.energy.response.tables import Templates, make_templates
+from pixelcal.energy.response.tables import make_templates
 from pixelcal.instrument import Window
-from pixelcal.numerics.statistics import evenly, robust_outliers
-from pixelcal.status import EnergyStatus
+from pixelcal.numerics.statistics import evenly, finite
+from pixelcal.status import has_valid_fit
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +52,13 @@ CONVERGENCE_TOLERANCE = 0.02
 
 MOST_PIXELS = 2000
 """Pixels that the iterations learn from: their stack is far better known than what they change."""
+
+MOST_TRIED, MOST_GAIN = 500, 25.0
+"""Pixels that tell what factors on tails are on, and how much any of them counts at most."""
+
+LOSSES_GAIN, LOSSES_PART, LOSSES_SIGMA = 10.0, 0.1, 3.0
+"""By how much that must lower the deviance of them all, and of each in the mean, as else it makes
+no difference; and by how many standard errors of such a sum."""
 
 TRAPPING_GAIN = 25.0
 """By how much trapping by depth must lower chi-square of the stack (5 sigma, by a score test) to be
@@ -77,10 +80,6 @@ MIN_STACK_COUNTS = 1000
 
 PVALUE_LIMIT = 1e-4
 """A pixel with a poorer fit is not learnt from, whatever limit the products are flagged by."""
-
-WORSE_SIGMA, MIN_PIXELS = 3.7, 8
-"""A pixel fits worse than the camera by so many robust standard deviations of all misfits; of fewer
-pixels none does."""
 
 NOT_CONVERGED = (
     "learning the response has not converged after %d iterations (EM): the shape of the lines still"
@@ -196,7 +195,7 @@ class _Learner:
         again = self.solved is not None and self.solved.fit.terms == terms
         known = self.solved.nuisances if again else None
         self.solved = solve_stack(*data, start, scale, self._expected, terms, known)
-        return self.solved.response
+        return replace(self.solved.response, losses_differ=response.losses_differ)
 
     def tested(self, response: Response) -> Response:
         """A response that was learnt last, with the score tests of its stack."""
@@ -218,14 +217,32 @@ class _Learner:
         data = self._counts[chosen], chosen, self._gain[chosen], self._offset[chosen]
         start = {"nearby": self.nearby[chosen], "added_up": False}
         fits, found = fit_joint(*data, templates, self._options, **start)
-        good = _teaches(fits, found)
-        good &= ~_spoilt_below(self._counts[chosen], fits, found, templates, good)
+        good = fits_as_the_camera(fits, found)
+        good &= ~spoilt_below(self._counts[chosen], fits, found, templates, good)
         self.nearby[chosen[good]] = found.nearby[good]
         self._used, self._covariance = chosen[good], relation_covariance(fits[good])
         self._gain[self._used], self._offset[self._used] = fits["GAIN"][good], fits["OFFSET"][good]
         before = response.population_scale
         scale = learn_population_scale(found.value[good], found.variance[good], before)
         return replace(response, population_scale=scale)
+
+    def with_law_of_tails(self, response: Response) -> Response:
+        """The response with what the factors on the tails of pixels are on: their strength alone,
+        or their mean loss and the trapping too, where the fits of the pixels are clearly better."""
+        chosen = self._used[evenly(len(self._used), MOST_TRIED)]
+        data = self._counts[chosen], chosen, self._gain[chosen], self._offset[chosen]
+        start = {"nearby": self.nearby[chosen], "added_up": False}
+        costs, both = [], (response, replace(response, losses_differ=True))
+        for one in both:
+            fits, found = fit_joint(*data, make_templates(one, self._table), self._options, **start)
+            cost = found.block_misfit.sum(axis=1)
+            cost += unlikeness(found.value, response.population_scale)
+            costs.append(np.where(has_valid_fit(fits["STATUS"]), cost, np.nan))
+        gain = np.clip(finite(costs[0] - costs[1]), -MOST_GAIN, MOST_GAIN)
+        logger.info("factors on the mean loss of tails too: deviance lower by %.1f", gain.sum())
+        error = np.sqrt((gain**2).sum())
+        least = max(LOSSES_GAIN, LOSSES_PART * len(gain), LOSSES_SIGMA * error)
+        return both[int(gain.sum() > least)]
 
 
 def _alternate(counts, gain, offset, table, options, expected, terms, max_iterations, progress):
@@ -264,6 +281,10 @@ def _alternate(counts, gain, offset, table, options, expected, terms, max_iterat
             progress(iteration, max_iterations)
     if not response.converged:
         logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
+    lawful = learner.with_law_of_tails(response)
+    if lawful.losses_differ and len(few) == len(counts):
+        lawful = learner.align(lawful, few)
+    response = lawful
     if len(few) < len(counts):
         before = learner.align(response, np.arange(len(counts)))
         learnt = learner.tested(learner.learn(before, terms))
@@ -335,37 +356,6 @@ def _with_agreement(
         block_shift_err=found.shift_err,
         misfit=found.misfit,
     )
-
-
-def _teaches(fits: np.ndarray, found: Deviations) -> np.ndarray:
-    """Which pixels are learnt from, (n,) bool: those that fit no worse than the camera does.
-
-    With counts enough no pixel of a real camera fits perfectly, least of all before the shape is
-    learnt; what tells a sick one is that it is unlike the others, at any exposure.
-    """
-    status = fits["STATUS"]
-    usable = (status & ~int(EnergyStatus.POOR_FIT)) == 0
-    counts = found.block_counts.sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        misfit = found.block_misfit.sum(axis=1) / counts
-        variance = found.block_variance.sum(axis=1) / counts**2
-        worse = misfit > np.nanmedian(misfit) if usable.any() else False
-    unlike = worse & robust_outliers(misfit, variance, WORSE_SIGMA, MIN_PIXELS)
-    # Width and tail: two gains, or a gain that moves, teach a shape that no other pixel has.
-    for value, its_variance in zip(found.value.T[:N_OF_SHAPE], found.variance.T, strict=False):
-        unlike |= robust_outliers(value, its_variance, WORSE_SIGMA, MIN_PIXELS)
-    return usable & ~unlike
-
-
-def _spoilt_below(counts, fits, found: Deviations, templates: Templates, good) -> np.ndarray:
-    """Which pixels (n,) do not teach because of a threshold, or noise, at the lowest block, bool.
-
-    A threshold takes counts that no test of a single pixel misses. None where they are half of the
-    `good` ones (n,), or more: it is the camera then.
-    """
-    known = (fits[name] for name in ("GAIN", "OFFSET", "LOWEST_CHANNEL"))
-    spoilt = has_spoilt_edge(counts, *known, found.normalisation[:, LOWEST], templates)
-    return spoilt if 2 * (spoilt & good).sum() < good.sum() else np.zeros(len(counts), bool)
 
 
 def _log(response: Response, change: float) -> None:

@@ -282,6 +282,7 @@ def _add_second(excess, mixed, bend, i, n_local, curvature):
     curvature[3, 0] += excess * bend[i, 6]
     curvature[3, 1] += excess * bend[i, 7]
     curvature[3, 2] += excess * bend[i, 8]
+    curvature[3, 3] += excess * bend[i, 9]
     for p in range(N_SHARED, n_local):
         for q in range(N_SHARED):
             curvature[p, q] += excess * mixed[i, p, q]

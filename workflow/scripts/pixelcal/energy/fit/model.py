@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.fit.line_tables import N_ROWS, at_resolution, with_tail
 from pixelcal.energy.response.tables import GRID_STEP_KEV, LOG_RESOLUTION_NODES
 from pixelcal.numerics.jit import njit
-from pixelcal.numerics.splines import spline_weights
+from pixelcal.numerics.splines import locate
 
 PIVOT_LOW = 100.0
 PIVOT_HIGH = 480.0
@@ -25,9 +26,6 @@ RESOLUTION, TAIL = 2, 3
 N_SHARED = 4
 """Parameters that every block depends on: two pivot energies, the resolution and the tail."""
 
-_LOG_RESOLUTION_START = float(LOG_RESOLUTION_NODES[0])
-_LOG_RESOLUTION_STEP = float(LOG_RESOLUTION_NODES[1] - LOG_RESOLUTION_NODES[0])
-_N_RESOLUTION = len(LOG_RESOLUTION_NODES)
 LOG_RESOLUTION_LIMITS = (float(LOG_RESOLUTION_NODES[2]), float(LOG_RESOLUTION_NODES[-3]))
 
 
@@ -59,8 +57,8 @@ class Workspace(NamedTuple):
 
     Attributes
     ----------
-    table : (12, n_grid) float
-        A line group at the pixel's resolution and tail, see `at_resolution`.
+    table : (N_ROWS, n_grid) float
+        A line group at the pixel's resolution and tail, see `line_tables.at_resolution`.
     node : (n + 1,) int
         Grid node below each edge of the channels.
     fraction : (n + 1,) float
@@ -70,19 +68,19 @@ class Workspace(NamedTuple):
     below : (4, n + 1) float
         A component below each edge: its counts; their derivatives against the edge's energy,
         against the resolution and against the tail.
-    second : (5, n + 1) float
+    second : (6, n + 1) float
         The whole model below each edge: derivatives against energy twice, energy and resolution,
-        resolution twice, energy and tail, resolution and tail; none against the tail twice.
+        resolution twice, energy and tail, resolution and tail, tail twice.
     mu : (n,) float
         Expected counts of the block's channels.
     jacobian : (n, n_local) float
         Their derivatives against the local parameters.
     mixed : (n, n_local, 4) float
         Second derivatives against a normalisation and the four shared parameters.
-    bend : (n, 9) float
+    bend : (n, 10) float
         Second derivatives against the shared parameters: low-low, low-high, high-high,
         low-resolution, high-resolution, resolution-resolution, low-tail, high-tail,
-        resolution-tail.
+        resolution-tail, tail-tail.
     """
 
     table: np.ndarray
@@ -103,17 +101,17 @@ def make_workspace(n_channels, templates):
     """Arrays for blocks of up to `n_channels` channels."""
     n, n_local = n_channels, N_SHARED + 1 + templates.group_block.shape[0]
     return Workspace(
-        np.zeros((12, templates.continuum.shape[2])),
+        np.zeros((N_ROWS, templates.continuum.shape[2])),
         np.empty(n + 1, np.int64),
         np.empty(n + 1),
         np.empty(n + 1),
         np.empty(n + 1),
         np.zeros((4, n + 1)),
-        np.zeros((5, n + 1)),
+        np.zeros((6, n + 1)),
         np.empty(n),
         np.empty((n, n_local)),
         np.empty((n, n_local, N_SHARED)),
-        np.empty((n, 9)),
+        np.empty((n, 10)),
     )
 
 
@@ -187,48 +185,6 @@ def hermite(values, slopes, i, t):
 
 
 @njit
-def at_resolution(table, log_resolution, tail, low, high, out, n_orders=3):
-    """Interpolate the nodes `low` to `high` of a group's tables to a resolution, with a tail.
-
-    Rows of `out`: cumulative and density; their first, and their second derivatives against the
-    logarithm of the resolution (`n_orders` of three); then the same of all against the `tail`.
-    """
-    u = (log_resolution - _LOG_RESOLUTION_START) / _LOG_RESOLUTION_STEP
-    i = min(max(int(u) - 1, 0), _N_RESOLUTION - 4)
-    weights = spline_weights(u - i - 1.0)
-    for row in range(2):
-        for order in range(n_orders):
-            target, of_tail = out[2 * order + row, low:high], out[6 + 2 * order + row, low:high]
-            _mix_nodes(table, row, i, low, high, weights, order, target)
-            _mix_nodes(table, 2 + row, i, low, high, weights, order, of_tail)
-            for k in range(high - low):
-                target[k] += tail * of_tail[k]
-
-
-@njit
-def with_tail(table, tail, low, high, out):
-    """Nodes `low` to `high` of what lines leave below their block, as rows 0, 1, 6 and 7 of `out`.
-
-    `table` is one of `Templates.reach`; so far from a line its resolution does not matter.
-    """
-    for row in range(2):
-        for node in range(low, high):
-            out[row, node] = table[row, node] + tail * table[2 + row, node]
-            out[6 + row, node] = table[2 + row, node]
-
-
-@njit
-def _mix_nodes(table, row, i, low, high, weights, order, target):
-    """Fill `target` (high - low,) from four nodes: from 0 on, it is compiled to vectors."""
-    w, scale = weights[order], _LOG_RESOLUTION_STEP**-order
-    w0, w1, w2, w3 = w[0] * scale, w[1] * scale, w[2] * scale, w[3] * scale
-    a, b = table[i, row, low:high], table[i + 1, row, low:high]
-    c, d = table[i + 2, row, low:high], table[i + 3, row, low:high]
-    for k in range(high - low):
-        target[k] = w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
-
-
-@njit
 def expected_total(first, last, theta, templates, work):
     """Counts of the camera's mean pixel in the chosen channels.
 
@@ -258,13 +214,6 @@ def expected_total(first, last, theta, templates, work):
 
 
 @njit
-def locate(u, n_grid):
-    """Node below the position `u` on a grid, and how far on to the next; at the ends the ends."""
-    node = min(max(int(u), 0), n_grid - 2)
-    return node, min(max(u - node, 0.0), 1.0)
-
-
-@njit
 def _place_edges(gain, offset, first, n, grid_start, n_grid, work):
     """Where the edges of `n` channels from `first` on stand on a block's grid."""
     span = PIVOT_HIGH - PIVOT_LOW
@@ -288,7 +237,7 @@ def block_model(theta, b, first, n, scale, templates, work):
     n_grid = templates.continuum.shape[2]
     _place_edges(gain, offset, first, n, templates.grid_start[b], n_grid, work)
     for i in range(n + 1):
-        for row in range(5):
+        for row in range(6):
             work.second[row, i] = 0.0
     for i in range(n):
         work.mu[i] = 0.0
@@ -296,6 +245,7 @@ def block_model(theta, b, first, n, scale, templates, work):
             work.jacobian[i, p] = 0.0
     low, high = work.node[0], work.node[n] + 2
     n_local = N_SHARED + 1 + last_group - first_group
+    curved = templates.group.shape[2] > 4
     for local in range(N_SHARED, n_local):
         if local == N_SHARED:
             amplitude = theta[N_SHARED + b]
@@ -311,7 +261,7 @@ def block_model(theta, b, first, n, scale, templates, work):
             else:
                 with_tail(templates.reach[k], theta[TAIL], low, high, work.table)
                 _below_edges(work.table, amplitude * scale, n, work)
-            _tail_below_edges(amplitude * scale, n, work)
+            _tail_below_edges(amplitude * scale, n, curved, work)
         _add_component(amplitude, local, n, scale, work)
     _bend_of_channels(n, work)
     return n_local, first_group
@@ -346,13 +296,19 @@ def _resolution_below_edges(strength, n, work):
 
 
 @njit
-def _tail_below_edges(strength, n, work):
-    """Derivatives of a line group below the edges against the tail, and the energy."""
-    node, fraction, of_tail, tail_slope = work.node, work.fraction, work.table[6], work.table[7]
-    tail, tail_tilt = work.below[3], work.second[3]
+def _tail_below_edges(strength, n, curved, work):
+    """Derivatives of a line group below the edges against the tail, and the energy.
+
+    Where it is `curved`, against the tail twice too.
+    """
+    table, node, fraction = work.table, work.node, work.fraction
+    tail, tail_tilt, tail_bends = work.below[3], work.second[3], work.second[5]
     for i in range(n + 1):
-        tail[i], slope, _ = hermite(of_tail, tail_slope, node[i], fraction[i])
+        tail[i], slope, _ = hermite(table[6], table[7], node[i], fraction[i])
         tail_tilt[i] += strength * slope
+    if curved:
+        for i in range(n + 1):
+            tail_bends[i] += strength * hermite(table[12], table[13], node[i], fraction[i])[0]
 
 
 @njit
@@ -380,7 +336,7 @@ def _add_component(amplitude, local, n, scale, work):
 def _bend_of_channels(n, work):
     """Second derivatives of the channels against the shared parameters, from those below edges."""
     energy, tilt, width = work.second[0], work.second[1], work.second[2]
-    tail_tilt, mixed = work.second[3], work.second[4]
+    tail_tilt, mixed, tail_bends = work.second[3], work.second[4], work.second[5]
     low, high, bend = work.low, work.high, work.bend
     for i in range(n):
         l0, l1, h0, h1 = low[i], low[i + 1], high[i], high[i + 1]
@@ -394,3 +350,4 @@ def _bend_of_channels(n, work):
         bend[i, 6] = tail_tilt[i + 1] * l1 - tail_tilt[i] * l0
         bend[i, 7] = tail_tilt[i + 1] * h1 - tail_tilt[i] * h0
         bend[i, 8] = mixed[i + 1] - mixed[i]
+        bend[i, 9] = tail_bends[i + 1] - tail_bends[i]

@@ -15,7 +15,7 @@ from scipy.interpolate import CubicHermiteSpline
 
 from pixelcal.energy.lines import LineTable, line_groups
 from pixelcal.energy.relation import position
-from pixelcal.energy.response.line_shape import line_cdf
+from pixelcal.energy.response.line_shape import line_cdf, tail_law, tail_terms
 from pixelcal.energy.response.model import Response, placed
 from pixelcal.energy.response.population import (
     LOWEST_CONTINUUM,
@@ -241,6 +241,7 @@ def components(
     ends = np.cumsum([0, *(len(edges) - 1 for edges in edges_keV)])
     inside = [slice(*pair) for pair in itertools.pairwise(ends)]
     rows = np.zeros((table.n_blocks + len(groups), ends[-1]))
+    weights = np.array([1.0, *tail_law(tail)[:2]] if response.losses_differ else [1.0, tail])
 
     def between(block, cumulative, density):
         grid = templates.grid_start[block] + GRID_STEP_KEV * np.arange(len(cumulative))
@@ -252,10 +253,11 @@ def components(
         rows[table.n_blocks :], groups, templates.reach, strict=True
     ):
         lines = (table.block == block) & (element == name)
-        options = {"width": table.width_keV[lines], "tail": tail}
-        at = table.energy_keV[lines], edges_keV[block], resolution
-        profiles = line_cdf(response.shape, *at, **options)
-        row[inside[block]] = np.diff(response.line_strength[lines] @ profiles)
+        at = table.energy_keV[lines], edges_keV[block], response.losses_differ
+        options = {"width": table.width_keV[lines], "resolution": resolution}
+        terms = response.line_strength[lines] @ tail_terms(line_cdf, response.shape, *at, **options)
+        row[inside[block]] = np.diff(weights @ terms)
         if reach.any():
-            row[inside[block - 1]] = between(block - 1, *(reach[:2] + tail * reach[2:]))
+            below = np.tensordot(weights, reach.reshape(len(weights), 2, -1), 1)
+            row[inside[block - 1]] = between(block - 1, *below)
     return rows

@@ -179,6 +179,8 @@ def _shape_cards(response: Response) -> list[tuple]:
         shape += scale_cards(response.systematic_covariance, SYSTEMATIC_KEYWORDS)
     if response.own_deviation is not None:
         shape += own_cards(response.own_deviation)
+    if response.losses_differ:
+        shape.append(("LOSSDIFF", True, "factors on tails are on their mean loss too"))
     if response.low_bend:
         shape.append(("LOWBEND", response.low_bend, "[keV] bend at low energy, not known"))
     if np.isfinite(response.bend):
@@ -272,6 +274,7 @@ def _read_response(path: str | Path, table: LineTable, ending: str) -> tuple[str
         scale_covariance=scale_covariance(header),
         systematic_covariance=_known_covariance(header, SYSTEMATIC_KEYWORDS),
         own_deviation=own_deviation_in(lines, continuum),
+        losses_differ=bool(header.get("LOSSDIFF", False)),
         low_bend=float(header.get("LOWBEND", 0.0)),
         bend=float(header.get("BEND", np.nan)),
         bend_err=float(header.get("BENDERR", np.nan)),

@@ -7,7 +7,7 @@ with the Gaussian of the electronics this is the exponentially modified Gaussian
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import erfcx, ndtr
@@ -27,6 +27,12 @@ TRAPPING = 7
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 DEPTHS = tuple(zip((1.0 + _NODES) / 2.0, _WEIGHTS / 2.0, strict=True))
 """Quantiles of the depth of absorption, and their weights."""
+
+LOSSES = ("tail_60", "tail_scale", "trapping")
+"""What the mobility-lifetime products change."""
+
+TAIL_NODES = 0.6, 1.0, 1.0 / 0.6
+"""Factors on the tail that lines are computed at: g of `tail_law` is -1/2, 0 and 1/2 there."""
 
 LEAST_LOSS_KEV = 0.02
 """Mean loss in the tail at low energy, where the law would have none or less: it is not seen."""
@@ -146,6 +152,11 @@ class LineShape:
         loss = 60.0 * self.tail_scale * _law(energy, self.loss_slope)
         return np.maximum(loss, LEAST_LOSS_KEV)
 
+    def with_tail(self, factor: float) -> LineShape:
+        """The shape with so many times the fraction in the tail, the mean loss and the trapping."""
+        scaled = {name: factor * getattr(self, name) for name in LOSSES}
+        return replace(self, **scaled)
+
     def thickness(self, energy):
         """Thickness of the crystal in absorption lengths of photons of `energy` (keV)."""
         energy = np.asarray(energy, float)
@@ -184,6 +195,20 @@ class LineShape:
             )
             for escape, probability in zip(self.material.escapes, self.escape, strict=True)
         ]
+
+
+def tail_law(factor):
+    """Weights of the second and the third of the `tail_terms` at a factor T, with derivatives.
+
+    g = 2 (T - 1) / (T + 1), which near 1 is ln T to third order but finite everywhere, and g^2;
+    below g of -1/2 the tangent of that, as a parabola would rise again. The first derivatives
+    follow, and the second ones.
+    """
+    beyond = factor + 1.0
+    law, slope, bend = 2.0 * (factor - 1.0) / beyond, 4.0 / (beyond * beyond), -8.0 / beyond**3
+    if law < -0.5:
+        return law, -0.25 - law, slope, -slope, bend, -bend
+    return law, law * law, slope, 2.0 * law * slope, bend, 2.0 * (law * bend + slope * slope)
 
 
 def trapped(depth, trapping: float, electron_path: float):
@@ -282,6 +307,25 @@ def _line(profile, shape: LineShape, energy, at_keV, sigma, width, tail) -> np.n
         laws = energy[:, None], sigma[:, None], 0.0, LEAST_LOSS_KEV
         total = total + (1.0 - tail) * with_natural_width(profile, at_keV, *laws, width)
     return total
+
+
+def tail_terms(profile, shape: LineShape, energy, at_keV, losses: bool, **options) -> np.ndarray:
+    """Terms of lines with a factor T on their tail, (2 or 3, n, len(at)).
+
+    A factor on the strength alone makes a line the first term plus T times the second. With
+    `losses` it is on the fraction in the tail, the mean loss and the trapping alike, as where the
+    mobility-lifetime products of pixels differ: a line is then the sum of the terms times 1 and the
+    weights of `tail_law`, exactly where T is 0.6, 1 and 1.67, and to 1 % of a line in between.
+
+    `profile` is `line_cdf` or `line_pdf`, `options` go to it.
+    """
+    if not losses:
+        core, whole = (profile(shape, energy, at_keV, tail=tail, **options) for tail in (0.0, 1.0))
+        return np.array([core, whole - core])
+    low, middle, high = (
+        profile(shape.with_tail(factor), energy, at_keV, **options) for factor in TAIL_NODES
+    )
+    return np.array([middle, high - low, 2.0 * (low + high) - 4.0 * middle])
 
 
 def escape_peaks(

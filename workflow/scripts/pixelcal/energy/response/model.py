@@ -70,6 +70,9 @@ class Response:
     own_deviation : OwnDeviation, or None
         What each pixel has by itself beyond counting: its channels are not linear, or its response
         is not that of the camera; None where nobody looked.
+    losses_differ : bool
+        Whether the factor on the tail of a pixel is on its mean loss too, and on the trapping; on
+        its strength alone otherwise.
     low_bend : float, keV
         Root mean square of a bend of all relations at low energy that is not known, at the lowest
         line (`response.scale_tests`).
@@ -124,6 +127,7 @@ class Response:
     converged: bool | None = None
     systematic_covariance: np.ndarray | None = None
     own_deviation: OwnDeviation | None = None
+    losses_differ: bool = False
     low_bend: float = 0.0
     bend: float = np.nan
     bend_err: float = np.nan

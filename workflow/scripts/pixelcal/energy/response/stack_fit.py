@@ -204,8 +204,7 @@ class StackFit:
 
     @cached_property
     def moves(self) -> np.ndarray:
-        """Derivatives (n_lines, 3 + n_elements) of positions: stretch, shift, bend, elements; and
-        with `terms.low` one more."""
+        """Derivatives (n_lines, 3 or 4 + n_elements): stretch, shift, bend, elements, `terms.low`."""
         energy, (elements, of_line) = self.table.energy_keV, elements_of(self.table)
         bend = bend_function(energy, self.table)
         elements_alone = of_line[:, None] == np.arange(len(elements))
@@ -297,8 +296,8 @@ class StackFit:
         # With five blocks a parabola and a bend at low energy would stand in for each other.
         alone = self.terms.low and not self.terms.quadratic
         bend = SMALL_BEND_SIGMA_KEV if alone else BEND_PRIOR_SIGMA_KEV
-        sigma = *sigma, [bend], of_elements
-        sigma = np.concatenate([*sigma, [LOW_PRIOR_SIGMA_KEV] * int(self.terms.low)])
+        low = [LOW_PRIOR_SIGMA_KEV] * int(self.terms.low)
+        sigma = np.concatenate([*sigma, [bend], of_elements, low])
         middle = np.zeros(len(sigma))
         middle[: self.n_shape] = self.expected.vector[self.free]
         return middle, sigma

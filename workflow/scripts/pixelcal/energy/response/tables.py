@@ -15,7 +15,12 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import spline_filter1d
 
 from pixelcal.energy.lines import LineTable, line_groups
-from pixelcal.energy.response.line_shape import escape_peaks, line_cdf, line_pdf
+from pixelcal.energy.response.line_shape import (
+    escape_peaks,
+    line_cdf,
+    line_pdf,
+    tail_terms,
+)
 from pixelcal.energy.response.misfit import Misfit, misfit_without, no_misfit
 from pixelcal.energy.response.model import (
     Response,
@@ -76,12 +81,12 @@ class Templates(NamedTuple):
     groups : (n_blocks, 3) int
         First line group of a block, one past its last, and one past the last that has counts in it:
         those of the next block may reach in.
-    group : (n_groups, n_resolution, 4, n_grid) float
-        Cumulative counts and density (counts/keV) without the low-energy tail, then what the tail
-        adds to both: exactly linear in the factor on its strength. Against the factor on the
-        resolution, as coefficients of a cubic B-spline on its nodes: smooth to the second
+    group : (n_groups, n_resolution, 4 or 6, n_grid) float
+        Cumulative counts and density (counts/keV) of each of the terms of `line_shape.tail_terms`:
+        two where factors on tails are on their strength alone, three otherwise. Against the factor
+        on the resolution, as coefficients of a cubic B-spline on its nodes: smooth to the second
         derivative.
-    reach : (n_groups, 4, n_grid) float
+    reach : (n_groups, 4 or 6, n_grid) float
         The same on the grid of the block below, at the resolution of the camera; 0 of groups that
         do not reach in.
     most_tail : float
@@ -121,8 +126,9 @@ def make_templates(response: Response, table: LineTable) -> Templates:
     grids = start[:, None] + GRID_STEP_KEV * np.arange(n_grid)
     groups = line_groups(table)
     element = np.array(table.element)
-    group_tables = np.empty((len(groups), len(LOG_RESOLUTION_NODES), 4, n_grid))
-    reach = np.zeros((len(groups), 4, n_grid))
+    n_rows = 6 if response.losses_differ else 4
+    group_tables = np.empty((len(groups), len(LOG_RESOLUTION_NODES), n_rows, n_grid))
+    reach = np.zeros((len(groups), n_rows, n_grid))
     reaching = reaching_lines(response, table)
     for k, (block, name) in enumerate(groups):
         lines = (table.block == block) & (element == name)
@@ -170,24 +176,14 @@ def reaching_lines(response: Response, table: LineTable) -> np.ndarray:
 
 
 def _lines_on_grid(response: Response, table: LineTable, lines, grid, resolution=1.0):
-    """Rows (4, n_grid) of `Templates.group` of some `lines` (n_lines,) bool, without splines."""
-    energy, strength = table.energy_keV[lines], response.line_strength[lines]
-    rows = np.empty((4, len(grid)))
-    for row, function in enumerate((line_cdf, line_pdf)):
-        core, whole = (
-            strength
-            @ function(
-                response.shape,
-                energy,
-                grid,
-                resolution=resolution,
-                width=table.width_keV[lines],
-                tail=tail,
-            )
-            for tail in (0.0, 1.0)
-        )
-        rows[row], rows[2 + row] = core, whole - core
-    return rows
+    """Rows (n_rows, n_grid) of `Templates.group` of `lines` (n_lines,) bool, not yet splines."""
+    strength, width = response.line_strength[lines], table.width_keV[lines]
+    known = response.shape, table.energy_keV[lines], grid, response.losses_differ
+    terms = [
+        strength @ tail_terms(profile, *known, resolution=resolution, width=width)
+        for profile in (line_cdf, line_pdf)
+    ]
+    return np.stack(terms, axis=1).reshape(-1, len(grid))
 
 
 def _groups_of_blocks(group_block: np.ndarray, reach: np.ndarray, n_blocks: int) -> np.ndarray:
@@ -272,7 +268,8 @@ def without_block(templates: Templates, block: int) -> Templates:
     others = others - (others > block)
     if block > 0:
         continuum, removed = continuum.copy(), reach[~groups]
-        continuum[block - 1] += (removed[:, :2] + removed[:, 2:]).sum(axis=0)
+        alike = removed[:, :2] if removed.shape[1] > 4 else removed[:, :2] + removed[:, 2:]
+        continuum[block - 1] += alike.sum(axis=0)
     # Those that reached into this block are two blocks above the next one.
     reach = np.where((templates.group_block == block + 1)[:, None, None], 0.0, reach)[groups]
     return templates._replace(

@@ -153,7 +153,7 @@ def expected_counts(response, table, templates, block_edges, log_resolution):
         (model(STEP_KEV) - model(-STEP_KEV)) / (2 * STEP_KEV),
         (model(far) - model(-far)) * PIVOT_KEV / (2 * STEP_KEV),
         (model(change=STEP_LOG) - model(change=-STEP_LOG)) / (2 * STEP_LOG),
-        model(tail=1.0) - model(tail=0.0),
+        (model(tail=1.0 + STEP_LOG) - model(tail=1.0 - STEP_LOG)) / (2 * STEP_LOG),
     )
     parts = model()
     slopes = np.vstack([*(slope.sum(axis=0) for slope in differences), parts])

@@ -28,11 +28,11 @@ USUAL_SECOND_SIGMA, USUAL_SECOND_SCATTER = 1.6, 0.7
 BY_SICK_ONES = 1.2
 """A scatter that is larger by this factor is one by chance, with sick pixels among the others."""
 
-CLEAR_TAIL_SIGMA, CLEAR_SLOPE = 1.5, 3.0
+CLEAR_TAIL_SIGMA, CLEAR_SLOPE = 1.0, 3.0
 """Robust standard deviations of the logarithm of the factor on the tail beyond which there must be
 pixels to tell how a longer tail looks, and standard errors from which on they do."""
 
-TAIL_HINGES = (0.0, 0.5, 1.0, CLEAR_TAIL_SIGMA)
+TAIL_HINGES = (0.0, 0.5, 1.0, 1.5)
 """From which of these on longer tails look different, the pixels say."""
 
 LEAST_OF_TAILS = 0.03

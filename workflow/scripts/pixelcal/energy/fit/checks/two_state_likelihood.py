@@ -11,22 +11,21 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.energy.fit.line_tables import N_ROWS, at_resolution, with_tail
 from pixelcal.energy.fit.model import (
     N_SHARED,
     PIVOT_HIGH,
     PIVOT_LOW,
     RESOLUTION,
     TAIL,
-    at_resolution,
     hermite,
-    locate,
     parameter_index,
     relation_of,
-    with_tail,
 )
 from pixelcal.energy.fit.population_prior import add_population_prior
 from pixelcal.energy.response.tables import GRID_STEP_KEV
 from pixelcal.numerics.jit import njit
+from pixelcal.numerics.splines import locate
 
 PER_SPAN = 1.0 / (PIVOT_HIGH - PIVOT_LOW)
 
@@ -43,8 +42,8 @@ class Room(NamedTuple):
 
     Attributes
     ----------
-    table : (12, n_grid) float
-        A line group at the resolution and the tail, see `model.at_resolution`.
+    table : (N_ROWS, n_grid) float
+        A line group at the resolution and the tail, see `line_tables.at_resolution`.
     node : (2, n + 1) int
     fraction : (2, n + 1) float
         Where the edges of the channels stand on the grid, in each state.
@@ -75,7 +74,7 @@ def make_room(first, last, templates):
         n = max(n, last[b] - first[b])
         most_groups = max(most_groups, templates.groups[b, 2] - templates.groups[b, 0])
     return Room(
-        np.empty((12, templates.continuum.shape[2])),
+        np.empty((N_ROWS, templates.continuum.shape[2])),
         np.empty((2, n + 1), np.int64),
         np.empty((2, n + 1)),
         np.empty((2, n)),
