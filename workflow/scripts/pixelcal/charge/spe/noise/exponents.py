@@ -25,6 +25,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.charge.spe.noise.hit_again import (
+    N_AGAIN,
+    add_change_of_flash,
+    add_hit_again,
+)
 from pixelcal.charge.spe.noise.late_charges import (
     AFTERPULSE,
     DARK,
@@ -74,12 +79,14 @@ class Room(NamedTuple):
 
     tree, early : (n, N_ROWS, size) complex, of the nodes in the window and before it
     after : (n, N_AFTER, size) complex
+    again : (n, N_AGAIN, size) complex, of `hit_again`
     later_tree : (k, N_ROWS, size), later_after : (k, N_AFTER, size) complex, of `Followers`
     """
 
     tree: np.ndarray
     early: np.ndarray
     after: np.ndarray
+    again: np.ndarray
     later_tree: np.ndarray
     later_after: np.ndarray
 
@@ -94,7 +101,8 @@ def room_for(n: int, n_later: int, m: int) -> Room:
     time costs as much as a third of the work that is done in them.
     """
     size = -(-m // -(-m // BLOCK))
-    shapes = [(n, N_ROWS), (n, N_ROWS), (n, N_AFTER), (n_later, N_ROWS), (n_later, N_AFTER)]
+    shapes = [(n, N_ROWS), (n, N_ROWS), (n, N_AFTER), (n, N_AGAIN)]
+    shapes += [(n_later, N_ROWS), (n_later, N_AFTER)]
     needed = size * sum(math.prod(shape) for shape in shapes)
     if getattr(_kept, "memory", np.empty(0)).size < needed:
         _kept.memory = np.empty(needed, complex)
@@ -333,6 +341,8 @@ def exponents(
     by_rate = np.empty((n_by, size), np.complex128)
     exponent = np.empty((1, size), np.complex128)
     per_rate = np.empty(size, np.complex128)
+    again_by, back, edge = np.zeros((n_by, size), np.complex128), per_rate.copy(), per_rate.copy()
+    again = followed and (spent > 0.0 or numbers[N_AFTERPULSE] > 0.0)
     for first in range(0, m, size):
         for k in range(size):
             s[k] = frequency[min(first + k, m - 1)]
@@ -359,7 +369,19 @@ def exponents(
             add_early_dark_counts(
                 late, more, s, theta, noise, early, of_kind, by_kind, per_rate, by_rate
             )
+        if again:
+            back.fill(0.0)
+            edge.fill(0.0)
+            add_hit_again(numbers[N_AFTERPULSE] * late.delayed, tree, after, back, edge)
+            add_to(exponent[0], spent * theta[OPCT], back)
+            add_to(exponent[0], 2.0 * spent, edge)
         fill_trees(whole, exponent, s, theta, spent, terms, first_tree)
+        again_by.fill(0.0)
+        if again:
+            add_change_of_flash(
+                late, more.at_node, s, theta, noise, inner, room, back, edge, by_time,
+                first_tree[0], again_by,
+            )  # fmt: skip
         for k in range(min(size, m - first)):
             dark[first + k] = rate * per_rate[k]
             slope = first_tree[0, BY_LOG, k]
@@ -367,7 +389,7 @@ def exponents(
             by[V_PE, k] += -0.5 * s[k] * s[k]
             for i in range(n_by):
                 dark_by[i, first + k] = rate * by_rate[i, k]
-                flash_by[i, first + k] = slope * by[i, k]
+                flash_by[i, first + k] = slope * by[i, k] + again_by[i, k]
             dark_by[N_SHARED + DARK, first + k] = per_rate[k]
             flash_by[OPCT, first + k] += first_tree[0, BY_OPCT, k]
             flash_by[N_SHARED + SPENT, first + k] += first_tree[0, BY_SPENT, k]
