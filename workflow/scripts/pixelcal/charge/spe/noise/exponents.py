@@ -25,6 +25,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pixelcal.charge.spe.noise.dark_counts import (
+    add_dark_counts,
+    add_early_dark_counts,
+    add_through_inner,
+    earlier_exponents,
+    fill_inner,
+)
 from pixelcal.charge.spe.noise.hit_again import (
     N_AGAIN,
     add_change_of_flash,
@@ -33,8 +40,6 @@ from pixelcal.charge.spe.noise.hit_again import (
 from pixelcal.charge.spe.noise.late_charges import (
     AFTERPULSE,
     DARK,
-    DECAY,
-    DELAY,
     DELAYED,
     N_AFTERPULSE,
     N_EARLY,
@@ -49,8 +54,6 @@ from pixelcal.charge.spe.noise.late_sums import (
     add_combined,
     add_derivatives,
     add_followers,
-    add_product,
-    add_scaled_product,
     add_to,
     afterpulses_at,
     fill_afterpulses,
@@ -63,7 +66,6 @@ from pixelcal.charge.spe.noise.progeny import (
     FALL,
     N_ROWS,
     fill_trees,
-    mean_progeny,
     progeny_terms,
 )
 from pixelcal.charge.spe.parameters import N_SHARED, OPCT, PE, V_PE
@@ -112,12 +114,6 @@ def room_for(n: int, n_later: int, m: int) -> Room:
         parts.append(left[:taken].reshape(*shape, size))
         left = left[taken:]
     return Room(*parts)
-
-
-@njit
-def number_of(kind):
-    """Which parameter of the noise is the number of a kind of early followers."""
-    return AFTERPULSE + kind if kind <= N_AFTERPULSE else AFTERPULSE + kind - N_AFTERPULSE - 1
 
 
 @njit
@@ -176,14 +172,6 @@ def later_exponents(
 
 
 @njit
-def add_through_inner(pull, by_time, by):
-    """The derivatives by what follows late avalanches: `pull` (N_TIMES, m) of each `by_time`."""
-    for i in range(pull.shape[0]):
-        for p in range(by.shape[0]):
-            add_product(by[p], pull[i], by_time[i, p])
-
-
-@njit
 def pull_of_followers(late, at_node, numbers, opct, tree, after):
     """The derivatives (N_TIMES, m) of `add_followers` by what follows at each time."""
     n, n_times = at_node.shape
@@ -198,96 +186,6 @@ def pull_of_followers(late, at_node, numbers, opct, tree, after):
             add_combined(at * later, after, GROWN, pull[i])
             add_combined(opct * at * later, after, BY_AFTER, pull[i])
     return pull
-
-
-@njit
-def add_dark_counts(late, at_node, s, theta, tree, by_time, total, by):
-    """What the dark counts in the window add per unit of their rate, as `add_followers`."""
-    sums = np.zeros((N_SUMS, s.shape[0]), np.complex128)
-    add_avalanches(late.dwell, late.inside, late.inside_by_decay, tree, sums)
-    add_to(total, 1.0, sums[0])
-    add_derivatives(sums, s, theta, by)
-    pull = np.zeros((at_node.shape[1], s.shape[0]), np.complex128)
-    for i in range(at_node.shape[1]):
-        add_combined(at_node[:, i] * late.dwell, tree, BY_LOG, pull[i])
-    add_through_inner(pull, by_time, by)
-
-
-@njit
-def add_early_dark_counts(late, more, s, theta, noise, early, of_kind, by_kind, total, by):
-    """What the dark counts before the window add per unit of their rate, as `add_followers`.
-
-    `early` is the tree of these, and `of_kind`, `by_kind` are of `later_exponents`. What follows
-    them when nothing of them is left, their mean number of avalanches times `inner`, is added as
-    the mean over all times (`Followers.area`). What follows them before the window is as many more
-    of them (`Followers.earlier`).
-
-    Long because all that reaches them does so by the kinds, and so do its derivatives.
-    """
-    n, m = late.before.shape[0], s.shape[0]
-    number, by_opct, by_spent = mean_progeny(theta[OPCT], noise[SPENT])
-    decay, many = noise[DECAY], 1.0 + number * more.earlier[0]
-    weight = decay * late.dwell_before
-    sums = np.zeros((N_SUMS, m), np.complex128)
-    add_avalanches(weight, late.before, np.zeros(n), early, sums)
-    after = np.zeros(m, np.complex128)  # the mean number of what follows, for each of the progeny
-    for i in range(N_EARLY):
-        part = weight * more.fall[:, i]
-        add_to(after, part.sum() * noise[number_of(i)], of_kind[i])
-    before = sums[0]
-    add_to(before, -number, after)
-    add_to(total, many, before)
-    add_to(sums[5], -by_opct, after)
-    add_to(sums[6], -by_spent, after)
-    derivatives = np.zeros(by.shape, np.complex128)
-    add_derivatives(sums, s, theta, derivatives)
-    add_to(derivatives[N_SHARED + DECAY], 1.0 / decay, before)
-    for p in range(by.shape[0]):
-        add_to(by[p], many, derivatives[p])
-    for p in range(more.earlier_by.shape[0]):
-        add_to(by[N_SHARED + p], number * more.earlier_by[p], before)
-    add_to(by[OPCT], by_opct * more.earlier[0], before)
-    add_to(by[N_SHARED + SPENT], by_spent * more.earlier[0], before)
-    for i in range(N_EARLY):
-        place = number_of(i)
-        size, area = noise[place], more.area[i]
-        add_to(total, number * area * size, of_kind[i])
-        add_to(by[OPCT], by_opct * area * size, of_kind[i])
-        add_to(by[N_SHARED + SPENT], by_spent * area * size, of_kind[i])
-        slope = early_slope(many, weight * more.fall[:, i], number, area, early)
-        add_product(by[N_SHARED + place], slope, of_kind[i])
-        if size != 0.0:
-            for p in range(by.shape[0]):
-                add_scaled_product(by[p], size, slope, by_kind[i, p])
-        slope = early_slope(
-            many, weight * more.fall_by_decay[:, i], number, more.area_by_decay[i], early
-        )
-        add_scaled_product(by[N_SHARED + DECAY], size, slope, of_kind[i])
-    slope = early_slope(many, weight * more.fall_by_delay, number, 1.0, early)
-    add_scaled_product(by[N_SHARED + DELAY], noise[DELAYED], slope, of_kind[N_AFTERPULSE])
-
-
-@njit
-def early_slope(many, weight, number, area, early):
-    """The slope (m,) of early dark counts by what follows them, by its fall at the nodes."""
-    slope = np.zeros(early.shape[2], np.complex128)
-    add_combined(many * weight, early, BY_LOG, slope)
-    lacking = number * (area - many * weight.sum())
-    for k in range(slope.shape[0]):
-        slope[k] += lacking
-    return slope
-
-
-@njit
-def fill_inner(more, noise, of_time, of_kind, inner, inner_early):
-    """What follows those that begin at the nodes, by what `later_exponents` gives."""
-    for j in range(inner.shape[0]):
-        inner[j].fill(0.0)
-        inner_early[j].fill(0.0)
-        for i in range(of_time.shape[0]):
-            add_to(inner[j], more.at_node[j, i], of_time[i])
-        for i in range(N_EARLY):
-            add_to(inner_early[j], more.fall[j, i] * noise[number_of(i)], of_kind[i])
 
 
 @njit
@@ -335,6 +233,8 @@ def exponents(
     nothing = np.zeros((n_later, size), np.complex128)
     of_time = np.zeros((n_times, size), np.complex128)
     by_time = np.zeros((n_times, n_by, size), np.complex128)
+    of_place = np.zeros((more.at_place.shape[1], size), np.complex128)
+    by_place = np.zeros((more.at_place.shape[1], n_by, size), np.complex128)
     of_kind = np.zeros((N_EARLY, size), np.complex128)
     by_kind = np.zeros((N_EARLY, n_by, size), np.complex128)
     by = np.empty((n_by, size), np.complex128)
@@ -355,7 +255,12 @@ def exponents(
                 s, theta, noise, more, terms, nothing, room.later_tree, room.later_after,
                 of_kind, by_kind, of_time, by_time,
             )  # fmt: skip
-            fill_inner(more, noise, of_time, of_kind, inner, inner_early)
+            if with_dark:
+                earlier_exponents(
+                    s, theta, noise, more, terms, nothing, room.later_tree, room.later_after,
+                    of_place, by_place,
+                )  # fmt: skip
+            fill_inner(more, noise, of_time, of_kind, of_place, inner, inner_early)
         if followed or with_dark:
             fill_trees(late.inside, inner, s, theta, spent, terms, tree)
         if followed:
@@ -367,8 +272,9 @@ def exponents(
             add_dark_counts(late, more.at_node, s, theta, tree, by_time, per_rate, by_rate)
             fill_trees(late.before, inner_early, s, theta, spent, terms, early)
             add_early_dark_counts(
-                late, more, s, theta, noise, early, of_kind, by_kind, per_rate, by_rate
-            )
+                late, more, s, theta, noise, inner_early, early, of_kind, by_kind, by_place,
+                per_rate, by_rate,
+            )  # fmt: skip
         if again:
             back.fill(0.0)
             edge.fill(0.0)

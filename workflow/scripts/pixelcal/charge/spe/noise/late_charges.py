@@ -52,6 +52,7 @@ N_NODES = 64
 N_EARLY = 2 * N_AFTERPULSE + 1
 """Kinds of followers of a dark count before the window (`Followers.fall`)."""
 N_TIMES, N_LATER = 4, 6
+N_PLACES = N_TIMES - 1
 """Times at which is known what follows a late avalanche, and nodes of these integrals. The whole is
 the product of two small numbers: what is left of an error is 0.1 of a unit of deviance for 0.2 dark
 counts, 0.1 afterpulses and 3 x 31 667 flashes."""
@@ -96,8 +97,13 @@ class Followers(NamedTuple):
         afterpulses of cells that have recovered; and the derivative
     fall_by_delay : (n,) float, that of delayed avalanches by their time constant
     area, area_by_decay : (N_EARLY,) float, integral of `fall` by the time of the dark count
-    earlier : (1,) float, what follows an avalanche before the window, for each of its progeny, as a
-        number of whole pulses; `earlier_by` (N_NOISE,), its derivatives
+    earlier, earlier_by_decay, earlier_by_delay : (n,) float, what follows an avalanche before the
+        window, for each of its progeny, as a number of early dark counts; and derivatives
+    earlier_of : (n, N_AFTERPULSE + 1) float, its derivatives by the number of each kind
+    former : LateCharges, of what follows an early dark count before the window: N_LATER nodes for
+        each of N_PLACES times, where a pulse has fallen to `places()`
+    former_by_decay : (k, N_AFTERPULSE + 1) float, derivatives of its fractions of each kind
+    at_place : (n, N_PLACES) float, interpolates to the nodes before the window
     """
 
     late: LateCharges
@@ -108,7 +114,12 @@ class Followers(NamedTuple):
     area: np.ndarray
     area_by_decay: np.ndarray
     earlier: np.ndarray
-    earlier_by: np.ndarray
+    earlier_by_decay: np.ndarray
+    earlier_by_delay: np.ndarray
+    earlier_of: np.ndarray
+    former: LateCharges
+    former_by_decay: np.ndarray
+    at_place: np.ndarray
 
 
 def late_charges(noise, n: int, start=(0.0,)) -> LateCharges:
@@ -169,22 +180,66 @@ def followers(noise, n: int) -> Followers:
     area = np.concatenate([short, [delay], constant[after] - short])
     area_by_decay = np.concatenate([(short / decay) ** 2, [0.0], -((short / decay) ** 2)])
     return Followers(
-        late, interpolation(n), early, early_by_decay, by_delay, area, area_by_decay,
-        *_earlier(noise),
+        late, at_nodes(n), early, early_by_decay, by_delay, area, area_by_decay,
+        *_earlier(noise, place), *_former(noise), 
+        at_places(n),
     )  # fmt: skip
 
 
-def _earlier(noise) -> tuple[np.ndarray, np.ndarray]:
-    """`Followers.earlier` and its derivatives: afterpulses count as their cell has recovered."""
+def _earlier(noise, place) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """`Followers.earlier` at the nodes `place` (n,), and its derivatives.
+
+    Afterpulses of the charge q are those at exp(-u / decay) = q / c of cells that have recovered to
+    c. The integral over u leaves the probability that c is above q, (1 - q)^(decay / constant).
+    """
     decay, delay = float(noise[DECAY]), float(noise[DELAY])
     fast = np.asarray(AFTERPULSE_DELAYS)
-    each = np.zeros(N_NOISE)
-    each[AFTERPULSE:DELAYED] = fast / (fast + decay) / -np.expm1(-1.0 / fast)
-    each[DELAYED] = -1.0 / np.expm1(-1.0 / delay)
-    by = each.copy()
-    by[DECAY] = -noise[AFTERPULSE:DELAYED] @ (each[AFTERPULSE:DELAYED] / (fast + decay))
-    by[DELAY] = noise[DELAYED] * each[DELAYED] ** 2 * math.exp(-1.0 / delay) / delay**2
-    return np.array([each @ noise]), by
+    each = np.full((len(place), N_AFTERPULSE + 1), -1.0 / np.expm1(-1.0 / delay))
+    power = np.log1p(-place)[:, None] / fast
+    each[:, :-1] = np.exp(decay * power) / -np.expm1(-1.0 / fast)
+    weights, delayed = noise[AFTERPULSE:DELAYED], noise[DELAYED]
+    by_decay = (each[:, :-1] * power) @ weights
+    by_delay = delayed * each[:, -1] ** 2 * math.exp(-1.0 / delay) / delay**2
+    return each @ noise[AFTERPULSE : DELAYED + 1], by_decay, by_delay, each
+
+
+def _former(noise) -> tuple[LateCharges, np.ndarray]:
+    """`Followers.former` and `former_by_decay`: the age is that of the dark count at the time."""
+    decay, delay, loss = (float(noise[i]) for i in (DECAY, DELAY, LOSS))
+    part, weight = (np.tile(each, N_PLACES) for each in nodes(N_LATER))
+    end = np.repeat(places(), N_LATER)
+    inside, missing, nothing = end**part, end ** (1.0 - part), np.zeros(len(part))
+    begun = -decay * np.log(end)
+    age = begun * (1.0 - part)
+    constants = (*AFTERPULSE_DELAYS, delay)
+    fractions = delay_fractions(age, begun * weight, constants)
+    by_decay = fractions * (1.0 - age[:, None] / np.asarray(constants)) / decay
+    delayed = fractions[:, -1].copy()
+    by_delay = (age - delay + 1.0 / np.expm1(1.0 / delay)) / delay**2
+    late = LateCharges(
+        inside,
+        (1.0 - missing) * inside,
+        nothing,
+        1.0 - loss * missing,
+        nothing,
+        nothing,
+        nothing,
+        -missing,
+        nothing,
+        nothing,
+        fractions[:, :-1].copy(),
+        delayed,
+        delayed * by_delay,
+    )
+    return late, by_decay
+
+
+def places() -> np.ndarray:
+    """What is left (N_PLACES,) of the pulses of dark counts before the window, at a few times.
+
+    Denser where little is left: what follows has a long past.
+    """
+    return later_times()[1:-1] ** 2
 
 
 def later_times() -> np.ndarray:
@@ -193,13 +248,27 @@ def later_times() -> np.ndarray:
 
 
 @cache
-def interpolation(n: int) -> np.ndarray:
-    """Values (n, N_TIMES) of the polynomials that are 1 at one time and 0 at the others."""
-    time, (place, _) = later_times(), nodes(n)
+def at_nodes(n: int) -> np.ndarray:
+    """Interpolates (n, N_TIMES) from `later_times` to the nodes: 0 at the end of the window."""
+    return _polynomials(nodes(n)[0])[:, :-1].copy()
+
+
+@cache
+def at_places(n: int) -> np.ndarray:
+    """Interpolates (n, N_PLACES) from `places` to the nodes, with 0 at both ends.
+
+    By polynomials of the root of what is left of a pulse.
+    """
+    return _polynomials(np.sqrt(nodes(n)[0]))[:, 1:-1].copy()
+
+
+def _polynomials(x) -> np.ndarray:
+    """Values (n, N_TIMES + 1) at x (n,) of the polynomials that are 1 at one of `later_times`."""
+    time = later_times()
     apart = time[:, None] - time + np.eye(len(time))
-    factors = (place[:, None, None] - time) / apart
+    factors = (x[:, None, None] - time) / apart
     factors[:, np.eye(len(time), dtype=bool)] = 1.0
-    return np.ascontiguousarray(factors.prod(axis=2)[:, :-1])
+    return factors.prod(axis=2)
 
 
 @cache
