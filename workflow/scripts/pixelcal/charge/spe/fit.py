@@ -49,7 +49,7 @@ FOLLOWING_ERROR = 0.2
 have not recovered are hit again."""
 SPLIT_ERROR = 1.3
 """Uncertainty of what is delayed of the crosstalk, relative to it: in SimSiPM so much less is found
-to be delayed than is, where nothing is known of the pulse. It does not change the sum."""
+to be delayed than is, beside afterpulses and dark counts. It does not change the sum."""
 FEWEST_SIGMA = 5.0
 """By which the first peaks must stand over the valley in some run. Where they do not, a gain can
 still be had from mean and variance of the charges, but nothing shows that it is right."""
