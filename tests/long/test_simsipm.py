@@ -47,17 +47,16 @@ def learnt_and_fitted(settings):
 def test_gain_and_crosstalk_of_an_independent_simulator(settings):
     """pe within 0.2 %, crosstalk within the quoted uncertainties, pixels called good.
 
-    The simulator cannot be seeded. In one of some fifty draws 16 pixels do not tell delayed
-    crosstalk from other noise, and say so: two draws in a row are the fault of the fit.
+    The simulator cannot be seeded. With so few flashes 16 pixels do not always tell delayed from
+    prompt crosstalk to 10 %, and have the bit that says so. All numbers must be right even then.
     """
     learnt, fits = learnt_and_fitted(settings)
-    if (fits["STATUS"] == ChargeStatus.UNRESOLVED).all():
-        learnt, fits = learnt_and_fitted(settings)
     if settings.dark_hz or settings.afterpulses:  # else nearly nothing tells the decay
         decay = math.exp(learnt.camera.prior.centre[DECAY])
         error = math.sqrt(learnt.camera.systematic[DECAY, DECAY])
         assert abs(decay / (PULSE_NS / WINDOW_NS) - 1) < 0.05 + 3 * error
-    good = fits["STATUS"] == 0
+    uncertain = [ChargeStatus.UNRESOLVED] if settings.delayed_part else []
+    good = np.isin(fits["STATUS"], [0, *uncertain])
     assert good.sum() >= N_PIXELS - 2
     pe, error, common = (fits[name][good] for name in ("PE", "PE_ERR", "PE_SYS"))
     by_chance = 3 * math.hypot(error.mean() / math.sqrt(good.sum()), common.mean())
@@ -67,3 +66,8 @@ def test_gain_and_crosstalk_of_an_independent_simulator(settings):
     total, error, common = (fits[f"CROSSTALK{kind}"][good] for kind in ("", "_ERR", "_SYS"))
     by_chance = 3 * math.hypot(error.mean() / math.sqrt(good.sum()), common.mean())
     assert abs(total.mean() - settings.crosstalk) < by_chance + LEAST_ERROR
+    if settings.delayed_part:
+        prompt = settings.crosstalk * (1 - settings.delayed_part)
+        opct, error, common = (fits[f"OPCT{kind}"][good] for kind in ("", "_ERR", "_SYS"))
+        by_chance = 3 * math.hypot(error.mean() / math.sqrt(good.sum()), common.mean())
+        assert abs(opct.mean() - prompt) < by_chance
