@@ -31,9 +31,10 @@ def fit_two_step_chunk(counts, detnum, gain, offset, table, settings, progress):
     return fit_two_step(counts, detnum, gain, offset, table, two_step_options(settings), progress)
 
 
-def fit_joint_chunk(counts, first_half, detnum, gain, offset, table, kinds, path):
-    """The joint fit with the response of each kind, and its residuals; on request, that without
-    each block."""
+def fit_joint_chunk(chunk, counts, first_half, detnum, gain, offset, table, kinds, path):
+    """The joint fit of a chunk of pixels with the response of each kind, and its residuals; on
+    request, that without each block. All arrays are of the whole camera."""
+    from pixelcal.energy.fit.camera_prior import pixels_of_camera
     from pixelcal.energy.fit.joint import JointOptions
     from pixelcal.energy.fit.leave_one_out import leave_blocks_out
     from pixelcal.energy.fit.pixels import fit_with_residuals
@@ -42,11 +43,15 @@ def fit_joint_chunk(counts, first_half, detnum, gain, offset, table, kinds, path
     settings = params.fit["min_counts"], params.fit["pvalue_limit"]
     options = JointOptions(*settings, instrument.search, instrument.requirement.energies_keV)
     responses = read_responses(path, table)
+    of_all, all_kinds = (counts, gain, offset), kinds
+    counts, detnum, gain, offset, kinds = (a[chunk] for a in (counts, detnum, gain, offset, kinds))
+    first_half = None if first_half is None else first_half[chunk]
 
     def fit(kind, rows):
         half = None if first_half is None else first_half[rows]
         data = counts[rows], detnum[rows], gain[rows], offset[rows]
-        known = table, of_kind(responses, kind), options, half
+        camera = pixels_of_camera(*of_all, np.flatnonzero(all_kinds == kind))
+        known = table, of_kind(responses, kind), options, half, camera
         fitted, binned, expected = fit_with_residuals(*data, *known)
         parts.append((rows, residual_rows(detnum[rows], binned)))
         parts_of_channels.append((rows, channel_rows(detnum[rows], expected)))
@@ -73,21 +78,20 @@ with running(snakemake) as progress:
     table = read_line_table(snakemake.input.lines)
     spectra = read_columns(snakemake.input.spectra, "SPECTRA")
     chunk = chunk_slice(params.chunk, params.fit["chunk_pixels"])
-    detnum, counts = np.asarray(spectra["DETNUM"])[chunk], np.asarray(spectra["COUNTS"])[chunk]
+    detnum, counts = np.asarray(spectra["DETNUM"]), np.asarray(spectra["COUNTS"])
     gain, offset = read_prior(
         snakemake.input.get("prior"), detnum, **params.relation, instrument=instrument
     )
-    data = (detnum, gain, offset, table)
     if params.fit["method"] == "joint":
         first_half = None
         if has_extension(snakemake.input.spectra, "FIRST_HALF"):  # ready spectra have no halves
             halves = read_columns(snakemake.input.spectra, "FIRST_HALF")
-            first_half = np.asarray(halves["COUNTS"])[chunk]
-        kinds = kinds_of(spectra)[chunk]
-        path = snakemake.input.response
-        fits, residuals, left_out = fit_joint_chunk(counts, first_half, *data, kinds, path)
+            first_half = np.asarray(halves["COUNTS"])
+        data = counts, first_half, detnum, gain, offset, table, kinds_of(spectra)
+        fits, residuals, left_out = fit_joint_chunk(chunk, *data, snakemake.input.response)
     else:
-        fits = fit_two_step_chunk(counts, *data, params.fit, progress)
+        data = (values[chunk] for values in (counts, detnum, gain, offset))
+        fits = fit_two_step_chunk(*data, table, params.fit, progress)
         residuals, left_out = {}, None
     cards = [
         ("EXPNAME", params.exposure, "exposure"),

@@ -7,10 +7,13 @@ together tell it, far more clearly than one of them.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from pixelcal.energy.fit.start import (
+    FilterBank,
     Filters,
     collected,
     find_far,
@@ -39,6 +42,10 @@ with few counts a wrong relation fits a pixel as well as the right one."""
 LOUD, LOUD_COUNTS = 3.0, 5.0
 """A channel of a pixel counts at most so many times what it has in half of all pixels, and some."""
 
+SUMMED, ASKED, AT_ONCE = 512, 16, 4
+"""Pixels of a camera whose sum is looked at before its fits are asked; pixels that are fitted for
+an answer, and how many of them at once, for most wrong relations are so for the first ones."""
+
 ALONE, SHARP = 32, 0.72
 """Pixels that are asked one by one, and the least that the sum of squares of all must be, of theirs
 times the number of pixels: gains that scatter by 0.3 % leave 0.8 to 1.0, by 5 % 0.2."""
@@ -56,16 +63,96 @@ ASKED_OF_A_CAMERA, AS_GOOD = 64, 0.99
 """Pixels that choose between relations of the camera, and how near to the best one is as good."""
 
 
-def nearer_prior(
-    counts,
-    gain,
-    offset,
-    table: LineTable,
-    shape: LineShape,
-    search: Window,
-    misfit=None,
-    filters=None,
-):
+class CameraPixels(NamedTuple):
+    """Pixels evenly over a camera, which say where the lines of all of them stand.
+
+    Attributes
+    ----------
+    counts : (n, n_channels) int
+    gain, offset : (n,) float, keV/channel and keV
+        The prior relations.
+    """
+
+    counts: np.ndarray
+    gain: np.ndarray
+    offset: np.ndarray
+
+    @property
+    def at(self) -> tuple[float, float]:
+        """The typical prior relation."""
+        return float(np.median(self.gain)), float(np.median(self.offset))
+
+
+def pixels_of_camera(counts, gain, offset, rows=None) -> CameraPixels:
+    """`SUMMED` of the pixels of a camera at most, or of its `rows` (m,) of one kind.
+
+    Parameters as of `nearer_prior`.
+    """
+    some = evenly(len(counts) if rows is None else len(rows), SUMMED)
+    chosen = some if rows is None else np.asarray(rows)[some]
+    return CameraPixels(*(np.asarray(values)[chosen] for values in (counts, gain, offset)))
+
+
+def move_by_fits(camera: CameraPixels, bank: FilterBank, search: Window, misfit: Callable):
+    """By how much the priors of all pixels are to be moved to where their lines stand.
+
+    Parameters
+    ----------
+    camera : CameraPixels
+    bank : FilterBank
+    search : Window
+    misfit : function of gain, offset (n,) and numbers of pixels (m,)
+        Deviances (m,) of these pixels. They decide where the lines are nearly as well found outside
+        of the window as inside: they must fall for most pixels, not in the sum alone.
+
+    Returns
+    -------
+    factor, shift_keV : float
+        Of all gains, and of all offsets; 1 and 0 where the priors are near.
+    """
+    if not len(camera.counts):
+        return 1.0, 0.0
+    at = camera.at
+    seeds, known = find_far(_typical_sum(camera.counts), *at, *_filters(bank, at), search)
+    best, most = None, FAR_PREFERENCE
+    of_prior = np.full(len(camera.counts), np.nan)
+    for of_seed, far in seeds:
+        if of_seed > NEARLY_RATIO * known:
+            gained = _gained(camera, (far[0] / at[0], far[1] - at[1]), misfit, of_prior)
+            # The first of equally good ones.
+            if gained > most or (best is None and gained >= most):
+                best, most = far, gained
+    if best is None:
+        return 1.0, 0.0
+    logger.warning(FAR_OFF, *best, *at)
+    return best[0] / at[0], best[1] - at[1]
+
+
+def _gained(camera: CameraPixels, move, misfit: Callable, of_prior: np.ndarray) -> float:
+    """By how much deviances fall with all priors moved, in sum; 0 where that is not clear.
+
+    `of_prior` (n,) are the deviances without it, filled as they are needed. Some pixels at once:
+    where half of all that are asked fit no better, the others need not be.
+    """
+    (factor, shift), gained = move, []
+    asked = evenly(len(camera.counts), ASKED)
+    moved = camera.gain * factor, camera.offset + shift
+    for some in np.array_split(asked, -(-len(asked) // AT_ONCE)):
+        unknown = some[np.isnan(of_prior[some])]
+        if len(unknown):
+            of_prior[unknown] = misfit(camera.gain, camera.offset, unknown)
+        gained.extend(of_prior[some] - misfit(*moved, some))
+        if np.sum(np.array(gained) <= 0.0) >= (1.0 - MOST) * len(asked):
+            return 0.0
+    return float(np.sum(gained)) * _is_clear(np.array(gained))
+
+
+def _filters(bank: FilterBank, at) -> tuple[Filters, list[Filters]]:
+    """The filters of a relation, within the search window and outside."""
+    return bank.near(at[0]), bank.far(at[0])
+
+
+def nearer_prior(counts, gain, offset, table: LineTable, shape: LineShape, search: Window):
     """The prior, or a relation nearer to where the lines of all pixels together stand.
 
     A prior of another voltage or unit is off for the whole camera: all pixels together tell it.
@@ -79,11 +166,6 @@ def nearer_prior(
     shape : LineShape
         As for `find_starts`.
     search : Window
-    misfit : function of gain and offset (n,), optional
-        Deviances (m,) of some pixels, which decide where the lines are nearly as well found outside
-        as inside: they must fall for most pixels, not in the sum alone.
-    filters : tuple, optional
-        The filters of the median gain, and those far off, where they are known.
 
     Returns
     -------
@@ -95,27 +177,12 @@ def nearer_prior(
     if not len(counts):
         return prior
     at = tuple(float(np.median(values)) for values in prior)
-    if filters is None:
-        filters = make_filters(table, shape, at[0]), make_far_filters(table, shape, at[0])
-    filters = *filters, search
-
-    def moved(far):
-        return prior[0] * far[0] / at[0], prior[1] + far[1] - at[1]
-
-    if misfit is None:
-        far = _far_by_all_parts(counts, prior, at, filters, table, shape)
-        best = prior if far is None else moved(far)
-    else:
-        seeds, known = find_far(_typical_sum(counts), *at, *filters)
-        tried = [moved(far) for collected, far in seeds if collected > NEARLY_RATIO * known]
-        known = misfit(*prior) if tried else None
-        better = [known - misfit(*relation) for relation in tried]
-        sure = [gained.sum() * _is_clear(gained) for gained in better]
-        found = max(sure, default=0.0) >= FAR_PREFERENCE
-        best = tried[int(np.argmax(sure))] if found else prior
-    if best is not prior:
-        logger.warning(FAR_OFF, np.median(best[0]), np.median(best[1]), *at)
-    return best
+    filters = make_filters(table, shape, at[0]), make_far_filters(table, shape, at[0]), search
+    far = _far_by_all_parts(counts, prior, at, filters, table, shape)
+    if far is None:
+        return prior
+    logger.warning(FAR_OFF, *far, *at)
+    return prior[0] * far[0] / at[0], prior[1] + far[1] - at[1]
 
 
 def _far_by_all_parts(counts, prior, at, filters, table: LineTable, shape: LineShape):

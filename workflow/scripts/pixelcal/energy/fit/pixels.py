@@ -8,11 +8,9 @@ of halves of the exposure, of widths and without a block where these are (`.halv
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from pixelcal.energy.fit.camera_prior import nearer_prior
+from pixelcal.energy.fit.camera_prior import CameraPixels, move_by_fits, pixels_of_camera
 from pixelcal.energy.fit.checks.threshold import BELOW_KEV, LOWEST, has_spoilt_edge
 from pixelcal.energy.fit.columns import residual_edges
 from pixelcal.energy.fit.joint import Deviations, JointOptions, fit_joint
@@ -22,15 +20,11 @@ from pixelcal.energy.fit.second_look.halves import compare_halves
 from pixelcal.energy.fit.second_look.noise import fit_noise
 from pixelcal.energy.fit.second_look.spoilt import doubt_blocks
 from pixelcal.energy.fit.second_look.widths import free_widths
-from pixelcal.energy.fit.start import find_starts, outside_search_window
+from pixelcal.energy.fit.start import FilterBank, find_starts, outside_search_window
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.response.tables import make_templates
-from pixelcal.numerics.statistics import evenly
 from pixelcal.status import EnergyStatus
-
-ASKED = 16
-"""Pixels that are fitted to decide whether the prior of all of them is far off."""
 
 NO_FIT = 20.0
 """Deviance beyond its expectation that a block without a valid fit counts for."""
@@ -45,9 +39,10 @@ def fit_pixels(
     response: Response,
     options: JointOptions,
     first_half: np.ndarray | None = None,
+    camera: CameraPixels | None = None,
 ) -> np.ndarray:
     """The fits alone of `fit_with_residuals`, (n,) of `fit.columns.FIT_DTYPE`."""
-    data = counts, detnum, gain, offset, table, response, options, first_half
+    data = counts, detnum, gain, offset, table, response, options, first_half, camera
     return fit_with_residuals(*data)[0]
 
 
@@ -60,6 +55,7 @@ def fit_with_residuals(
     response: Response,
     options: JointOptions,
     first_half: np.ndarray | None = None,
+    camera: CameraPixels | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit gain and offset of many pixels from matched-filter seeds, those in doubt again.
 
@@ -76,6 +72,9 @@ def fit_with_residuals(
     first_half : (n, n_channels) int, optional
         Counts of the first half of the exposure. Without them the pixels are not checked for
         consistency, neither of their halves nor of their blocks.
+    camera : CameraPixels, optional
+        Those that say whether the prior of all pixels is far off; by default of the pixels given.
+        With the same ones the result of a pixel depends on no other pixel that is given.
 
     Returns
     -------
@@ -90,10 +89,13 @@ def fit_with_residuals(
         Expected counts of the channels, 0 outside of the blocks; NaN as the residuals.
     """
     templates = make_templates(response, table)
-    data = Doubtful(counts, first_half, gain, offset, table, response.shape, templates, options)
-    data = _from_nearer_prior(data, detnum)
-    near = data.gain, data.offset
-    starts = find_starts(counts, *near, table, response.shape, options.search)
+    bank = FilterBank(table, response.shape)
+    known = table, response.shape, templates, options, bank
+    camera = camera or pixels_of_camera(counts, gain, offset)
+    factor, shift = move_by_fits(camera, bank, options.search, _misfits(camera, known))
+    near = np.asarray(gain, float) * factor, np.asarray(offset, float) + shift
+    data = Doubtful(counts, first_half, *near, *known)
+    starts = find_starts(counts, *near, table, response.shape, options.search, bank)
     fits, found = fit_joint(counts, detnum, *starts, templates, options, first_half)
     once = fits["GAIN"].copy()
     fit_noise(fits, found, data)
@@ -107,27 +109,20 @@ def fit_with_residuals(
     return fits, found.residuals, found.expected
 
 
-def _from_nearer_prior(data: Doubtful, detnum: np.ndarray) -> Doubtful:
-    """The same pixels, with a prior relation that is nearer where that of all is far off."""
-    if not len(data.counts):
-        return data
-    some = evenly(len(data.counts), ASKED)
+def _misfits(camera: CameraPixels, known: tuple):
+    """The function that `move_by_fits` asks, by all else that is `known` of a `Doubtful`."""
 
-    def misfit(gain, offset):
-        near = {"gain": gain[some], "offset": offset[some]}
-        few = replace(data, counts=data.counts[some], first_half=None, **near)
-        return _misfit(few, detnum[some])
+    def misfit(gain, offset, some):
+        data = Doubtful(camera.counts[some], None, gain[some], offset[some], *known)
+        return _misfit(data, some)
 
-    known = data.counts, data.gain, data.offset, data.table, data.shape, data.options.search
-    near = nearer_prior(*known, misfit, (data.filters, data.far_filters))
-    same = np.array_equal(near[0], data.gain) and np.array_equal(near[1], data.offset)
-    return data if same else replace(data, gain=near[0], offset=near[1])
+    return misfit
 
 
 def _misfit(data: Doubtful, detnum: np.ndarray) -> np.ndarray:
     """Deviance (n,) beyond its expectation of pixels whose prior relations are those of `data`."""
     known = data.gain, data.offset, data.table, data.shape, data.options.search
-    starts = find_starts(data.counts, *known)
+    starts = find_starts(data.counts, *known, data.bank)
     fits, found = fit_joint(
         data.counts, detnum, *starts, data.templates, data.options, added_up=False
     )

@@ -9,6 +9,7 @@ needs neither the strengths of the lines nor a learnt response.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,11 @@ LEAST_NOISE = 0.05
 
 NEAR_CHANNELS = 3
 """A relation whose positions are all this near to those of the prior counts as the prior."""
+
+
+GAIN_STEP = 0.01
+"""Priors whose gains differ by less, relatively, share filters: it moves the outermost line of a
+group by a tenth of its width at most."""
 
 
 class Filters(NamedTuple):
@@ -82,6 +88,40 @@ def make_filters(table: LineTable, shape: LineShape, gain: float) -> Filters:
     return Filters(np.array(energies), taps, half_width, np.array([block for block, _ in groups]))
 
 
+class FilterBank:
+    """The filters of each pixel, by the gain of its prior alone; each is made once, when asked for.
+
+    Which pixels are fitted together must not matter: the gain is rounded to a step of `GAIN_STEP`.
+
+    Parameters
+    ----------
+    table : LineTable
+    shape : LineShape
+        As for `find_starts`.
+    """
+
+    def __init__(self, table: LineTable, shape: LineShape):
+        self._table, self._shape = table, shape
+        self._near: dict[int, Filters] = {}
+        self._far: dict[int, list[Filters]] = {}
+
+    def near(self, gain: float) -> Filters:
+        """Those that seeds within the search window of a prior with `gain` are found with."""
+        step = round(math.log(gain) / GAIN_STEP)
+        if step not in self._near:
+            rounded = math.exp(step * GAIN_STEP)
+            self._near[step] = make_filters(self._table, self._shape, rounded)
+        return self._near[step]
+
+    def far(self, gain: float) -> list[Filters]:
+        """Those that seeds outside of it are found with, for each of `FAR_SCALES`."""
+        step = round(math.log(gain) / GAIN_STEP)
+        if step not in self._far:
+            rounded = math.exp(step * GAIN_STEP)
+            self._far[step] = make_far_filters(self._table, self._shape, rounded)
+        return self._far[step]
+
+
 def filters_without(filters: Filters, block: int) -> Filters:
     """The filters of all other blocks."""
     kept = filters.block != block
@@ -95,7 +135,15 @@ def _without_parabola(profile: np.ndarray) -> np.ndarray:
     return profile - np.linalg.lstsq(basis.T, profile, rcond=None)[0] @ basis
 
 
-def find_starts(counts, gain, offset, table: LineTable, shape: LineShape, search: Window):
+def find_starts(
+    counts,
+    gain,
+    offset,
+    table: LineTable,
+    shape: LineShape,
+    search: Window,
+    bank: FilterBank | None = None,
+):
     """Relations near which the fits of pixels should start: matched-filter seeds.
 
     Parameters
@@ -108,16 +156,18 @@ def find_starts(counts, gain, offset, table: LineTable, shape: LineShape, search
         Width and tail of the lines; the expected shape is near enough.
     search : Window
         How far around the prior.
+    bank : FilterBank, optional
+        The filters of `table` and `shape`, where some are made already.
 
     Returns
     -------
     gain, offset : (n,) float, keV/channel and keV
+        Of each pixel by its own counts and prior alone.
     """
     gain, offset = np.array(gain, float), np.array(offset, float)
-    if len(counts) == 0:
-        return gain, offset
-    filters = make_filters(table, shape, float(np.median(gain)))
+    bank = bank or FilterBank(table, shape)
     for i in range(len(counts)):
+        filters = bank.near(gain[i])
         gain[i], offset[i] = find_start(counts[i], gain[i], offset[i], filters, search)
     return gain, offset
 

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from pixelcal.energy.fit.joint import JointOptions, fit_joint
-from pixelcal.energy.fit.start import (
-    Filters,
-    filters_without,
-    find_start,
-    make_far_filters,
-    make_filters,
-)
+from pixelcal.energy.fit.start import FilterBank, filters_without, find_start
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.line_shape import LineShape
 from pixelcal.energy.response.tables import Templates
@@ -35,6 +28,8 @@ class Doubtful:
         Learnt.
     templates : Templates
     options : JointOptions
+    bank : FilterBank
+        The filters of `table` and `shape`.
     """
 
     counts: np.ndarray
@@ -45,22 +40,16 @@ class Doubtful:
     shape: LineShape
     templates: Templates
     options: JointOptions
-
-    @cached_property
-    def filters(self) -> Filters:
-        """Those that seeds within the search window are found with."""
-        return make_filters(self.table, self.shape, float(np.median(self.gain)))
-
-    @cached_property
-    def far_filters(self) -> list[Filters]:
-        """Those that seeds outside of it are found with."""
-        return make_far_filters(self.table, self.shape, float(np.median(self.gain)))
+    bank: FilterBank
 
     def starts_without(self, block: int, rows) -> np.ndarray:
         """Gain and offset (m, 2) near which fits start, from seeds that ignore a block."""
-        others = filters_without(self.filters, block)
-        known = zip(self.counts[rows], self.gain[rows], self.offset[rows], strict=True)
-        return np.array([find_start(*pixel, others, self.options.search) for pixel in known])
+        starts = np.empty((len(rows), 2))
+        for start, row in zip(starts, rows, strict=True):
+            others = filters_without(self.bank.near(self.gain[row]), block)
+            known = self.counts[row], self.gain[row], self.offset[row]
+            start[:] = find_start(*known, others, self.options.search)
+        return starts
 
     def fit(self, rows, detnum, gain, offset, templates, *, nearby=None, seconds=True):
         """Fits and `Deviations` of the pixels `rows` (m,) from the relations (m,)."""

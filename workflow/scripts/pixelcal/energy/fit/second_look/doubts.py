@@ -171,8 +171,9 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful):
     """
     far, of_pixels = np.zeros(len(rows), bool), []
     for k, row in enumerate(rows):
+        filters = data.bank.near(data.gain[row]), data.bank.far(data.gain[row])
         known = data.counts[row], data.gain[row], data.offset[row]
-        seeds, inside = find_far(*known, data.filters, data.far_filters, data.options.search)
+        seeds, inside = find_far(*known, *filters, data.options.search)
         of_pixels.append(seeds)
         if not seeds or seeds[0][0] < inside + FAR_PREFERENCE:
             continue

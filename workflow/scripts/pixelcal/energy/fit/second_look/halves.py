@@ -50,9 +50,11 @@ def compare_halves(fits: np.ndarray, data: Doubtful) -> None:
 
 def _fit_alone(counts, rows, fits, data: Doubtful) -> np.ndarray:
     """Fits (m,) of a half of the exposure of the pixels `rows`, `counts` (m, n_channels)."""
-    # Not by filters of the median gain of these rows: it is that of whatever else is in doubt.
-    known = zip(counts, fits["GAIN"][rows], fits["OFFSET"][rows], strict=True)
-    starts = np.array([find_start(*pixel, data.filters, data.options.search) for pixel in known])
+    starts = np.empty((len(rows), 2))
+    for k, row in enumerate(rows):
+        filters = data.bank.near(data.gain[row])
+        known = counts[k], fits["GAIN"][row], fits["OFFSET"][row]
+        starts[k] = find_start(*known, filters, data.options.search)
     half = replace(data.options, min_counts=data.options.min_counts // 2)
     known = fits["DETNUM"][rows], *starts.T, data.templates, half
     return fit_joint(counts, *known, added_up=False)[0]

@@ -204,7 +204,7 @@ def _keep_average(rows, plain, fitted, scales, fits, found: Deviations, data: Do
     alternatives = [plain, *(one for pair in fitted for one in pair)]
     badness = np.array([one.badness for one in alternatives])
     weights = np.exp(0.5 * (badness.min(axis=0) - badness))
-    weights /= weights.sum(axis=0)
+    weights /= _total(weights)
     noisy = weights[0] < 1.0 - EXCLUDED
     weights, best = weights[:, noisy], badness[:, noisy].argmin(axis=0)
     rows, alternatives = rows[noisy], [_taken(one, noisy) for one in alternatives]
@@ -226,7 +226,16 @@ def _keep_average(rows, plain, fitted, scales, fits, found: Deviations, data: Do
 def _averaged(weights: np.ndarray, values: list[np.ndarray]) -> np.ndarray:
     """Mean over k alternatives of values (m, ...), with `weights` (k, m); 0 of what is not known
     where the weight is 0."""
-    return np.einsum("km,km...->m...", weights, np.nan_to_num(values))
+    parts = [np.nan_to_num(value).T * weight for weight, value in zip(weights, values, strict=True)]
+    return _total(parts).T
+
+
+def _total(parts) -> np.ndarray:
+    """The sum of arrays, one after the other: numpy adds in an order that goes with their shape."""
+    total = np.zeros_like(parts[0])
+    for part in parts:
+        total += part
+    return total
 
 
 def _fit_again(rows, known: Alternative, templates, fits, found: Deviations, data) -> None:
