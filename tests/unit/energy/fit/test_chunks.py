@@ -1,4 +1,4 @@
-"""The result of a pixel depends on its own data, its own prior, and the camera: not on its chunk."""
+"""What a pixel gives depends on its data, its prior and the camera: not on its chunk."""
 
 import numpy as np
 from helpers import cameras

@@ -61,13 +61,13 @@ def has_spoilt_edge(counts, gain, offset, lowest, level, templates: Templates) -
         Continuum of the block relative to that of the camera's mean pixel; NaN: not known.
     templates : Templates
     """
-    edge, channel = templates.limits[LOWEST, 0], np.arange(np.shape(counts)[1])
+    edge = templates.limits[LOWEST, 0]
     first = np.ceil((edge - BELOW_KEV - offset) / gain)
     last = np.floor((edge - offset) / gain)
-    below = (channel >= first[:, None]) & (channel < last[:, None])
+    seen, n_below = _between(np.asarray(counts), first, last)
     per_keV = continuum_at_edge(templates, LOWEST) * np.nan_to_num(level)
-    expected = per_keV * below.sum(axis=1) * gain
-    more = (counts * below).sum(axis=1) - expected
+    expected = per_keV * n_below * gain
+    more = seen - expected
     sigma = more / np.hypot(np.sqrt(np.maximum(expected, 1.0)), CONTINUUM_SCATTER * expected)
     noisy = (sigma > EXCESS_SIGMA) & (more > (EXCESS - 1.0) * expected)
     near = has_near_threshold(counts, gain, offset, templates)
@@ -79,10 +79,47 @@ def has_near_threshold(counts, gain, offset, templates: Templates) -> np.ndarray
 
     Parameters as of `has_spoilt_edge`.
     """
-    summed = np.cumsum(counts, axis=1)
-    threshold = (summed <= DARK_FRACTION * summed[:, -1:]).sum(axis=1)
     reach = REACH_FWHM * templates.fwhm_60
-    return gain * threshold + offset > templates.limits[LOWEST, 0] - reach
+    return gain * _dark(np.asarray(counts)) + offset > templates.limits[LOWEST, 0] - reach
+
+
+@njit
+def _dark(counts):
+    """The lowest channels (n,) that hold `DARK_FRACTION` of all counts together, at most.
+
+    Compiled as the next one: numpy makes arrays of all channels of all pixels on the way.
+    """
+    n, n_channels = counts.shape
+    dark = np.zeros(n, np.int64)
+    for i in range(n):
+        total, seen = 0, 0
+        for c in range(n_channels):
+            total += counts[i, c]
+        for c in range(n_channels):
+            seen += counts[i, c]
+            if seen > DARK_FRACTION * total:
+                break
+            dark[i] += 1
+    return dark
+
+
+@njit
+def _between(counts, first, last):
+    """Counts from channel `first` on to below `last` (n,), and the channels there; none with NaN.
+
+    Two (n,) int.
+    """
+    n, n_channels = counts.shape
+    seen, there = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    for i in range(n):
+        if not last[i] > max(first[i], 0.0):
+            continue
+        for c in range(int(min(max(first[i], 0.0), n_channels)), n_channels):
+            if not c < last[i]:
+                break
+            seen[i] += counts[i, c]
+            there[i] += 1
+    return seen, there
 
 
 @njit

@@ -66,8 +66,8 @@ def fit_two_states(halves, first, last, theta, start, scale, templates, room):
     theta : (n_free,) float
         Maximum of the joint fit.
     start : tuple
-        -ln L of one state, stretch, fraction of the counts of the part, and part (0, 1 or 2), as
-        in `second_state`.
+        -ln L of one state, stretch, fraction of the counts of the part, part (0, 1 or 2) as in
+        `second_state`, and the gain that is needed, `HOPELESS` at least.
     scale : float
         Counts relative to the camera's mean pixel.
     templates : Templates
@@ -80,7 +80,7 @@ def fit_two_states(halves, first, last, theta, start, scale, templates, room):
     end : (n_free + 2,) float
         All parameters: those of the joint fit, stretch, fraction.
     """
-    one_state, stretch, fraction, part = start
+    one_state, stretch, fraction, part, needed = start
     n_free = theta.shape[0]
     n = n_free + 2
     end = np.empty(n)
@@ -94,7 +94,7 @@ def fit_two_states(halves, first, last, theta, start, scale, templates, room):
     for _ in range(MOST_ITERATIONS):
         step, distance = _damped_step(end, here, lowest, highest, damping)
         # Written so that a value that is not a number ends it too.
-        if not distance > SETTLED or 2.0 * (one_state - value + PROMISED * distance) < HOPELESS:
+        if not distance > SETTLED or 2.0 * (one_state - value + PROMISED * distance) < needed:
             break
         trial = _trial(end, step, lowest, highest)
         new = minus_log_likelihood(data, trial, part, scale, templates, room, there)

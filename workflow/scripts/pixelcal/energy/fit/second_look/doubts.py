@@ -84,6 +84,10 @@ CLEARLY = 10.0
 """By how much leaving out one block must be better than leaving out another, or than a relation far
 off that explains all of them."""
 
+TWO_GAINS_SIGMA, TWO_GAINS_LEAVE = 7.5, 3.5
+"""Two gains explain a pixel where they are there by so many sigma, and leave no more misfit than by
+so many of its standard deviations. Of pixels with noise in a block or far off, none did."""
+
 FEWEST_BLOCKS = 3
 """Blocks that must be left to say that it was the other one that was wrong."""
 
@@ -93,9 +97,14 @@ def look_again(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
 
     Bit 8 (AT_LIMIT) where the lines stand outside the search window; bit 16 (LINE_MISSING) where
     blocks contradict each other and it cannot be told which of them is wrong; bit 32 (POOR_FIT)
-    where counts gather that no line explains.
+    where counts gather that no line explains; bits 128 (CHANGED) or 256 (WIDTH) where two gains
+    explain the doubt: no block is spoilt then, and no other relation need be looked for.
     """
-    rows = np.flatnonzero(_in_doubt(fits, found, data.templates))
+    doubtful = _in_doubt(fits, found, data.templates)
+    explained = doubtful & _two_gains_explain(fits, found)
+    bits = np.where(fits["SECOND_PART"] == 0, EnergyStatus.WIDTH, EnergyStatus.CHANGED)
+    fits["STATUS"][explained] |= bits[explained].astype(np.int32)
+    rows = np.flatnonzero(doubtful & ~explained)
     if len(rows):
         far, seeds = _look_far(rows, fits, found, data)
         near = np.flatnonzero(~far)
@@ -120,6 +129,15 @@ def _in_doubt(fits: np.ndarray, found: Deviations, templates: Templates) -> np.n
     foreign = _foreign(found, templates).any(axis=1)
     suspect = off.any(axis=1) | excess.any(axis=1) | poor | foreign | ((status & doubtful) != 0)
     return (valid & suspect) | (status == int(EnergyStatus.NOT_CONVERGED))
+
+
+def _two_gains_explain(fits: np.ndarray, found: Deviations) -> np.ndarray:
+    """Pixels with two gains for certain, which explain all that one does not, (n,) bool."""
+    sigma = np.nan_to_num(fits["SECOND_SIGMA"])
+    left = found.block_misfit.sum(axis=1) - sigma**2
+    by_chance = np.sqrt(found.block_variance.sum(axis=1))
+    with np.errstate(invalid="ignore"):
+        return (sigma > TWO_GAINS_SIGMA) & (left < TWO_GAINS_LEAVE * by_chance)
 
 
 def _bends(fits: np.ndarray, templates: Templates) -> np.ndarray:
@@ -169,7 +187,7 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful):
 
     Returns which, (m,) bool, and the far seeds of each pixel, as `find_far` gives them.
     """
-    far, of_pixels = np.zeros(len(rows), bool), []
+    far, of_pixels, taken = np.zeros(len(rows), bool), [], []
     for k, row in enumerate(rows):
         filters = data.bank.near(data.gain[row]), data.bank.far(data.gain[row])
         known = data.counts[row], data.gain[row], data.offset[row]
@@ -181,7 +199,8 @@ def _look_far(rows, fits, found: Deviations, data: Doubtful):
         seed, after, _ = _best_far(row, seeds[:1], data, least, MAX_ITERATIONS)
         if seed is not None and not after > least:
             far[k] = True
-            _take_far(row, seed, fits, data)
+            taken.append(seed)
+    _take_far(rows[far], taken, fits, data)
     return far, of_pixels
 
 
@@ -229,12 +248,12 @@ def _best_far(row: int, seeds, data: Doubtful, most: float, most_steps: int = TR
     return best, least, its
 
 
-def _take_far(row: int, seed, fits, data: Doubtful) -> None:
-    """Give a pixel the relation far off that a seed leads to, at a limit."""
-    at = slice(row, row + 1)
-    again, _ = data.fit(at, fits["DETNUM"][at], *np.array(seed)[:, None], data.templates)
-    again["STATUS"] |= int(EnergyStatus.AT_LIMIT)
-    fits[at] = again
+def _take_far(rows: np.ndarray, seeds: list, fits, data: Doubtful) -> None:
+    """Give pixels (m,) the relations far off that their seeds lead to, at a limit."""
+    if len(rows):
+        again, _ = data.fit(rows, fits["DETNUM"][rows], *np.transpose(seeds), data.templates)
+        again["STATUS"] |= int(EnergyStatus.AT_LIMIT)
+        fits[rows] = again
 
 
 def _leave_blocks_out(rows, far_seeds, fits, found: Deviations, data: Doubtful) -> None:
@@ -278,7 +297,7 @@ def _leave_blocks_out(rows, far_seeds, fits, found: Deviations, data: Doubtful) 
             seed, misfit, _ = _best_far(row, far_seeds[k], data, without + CLEARLY)
             better = without - misfit
             if better > FAR_GAIN_OVER_MENDED:
-                _take_far(row, seed, fits, data)
+                _take_far(rows[k : k + 1], [seed], fits, data)
             elif better > -CLEARLY:
                 fits["STATUS"][row] |= int(EnergyStatus.LINE_MISSING)
             else:
