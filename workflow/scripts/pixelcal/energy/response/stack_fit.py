@@ -204,7 +204,7 @@ class StackFit:
 
     @cached_property
     def moves(self) -> np.ndarray:
-        """Derivatives (n_lines, 3 or 4 + n_elements): stretch, shift, bend, elements, `terms.low`."""
+        """Derivatives (n_lines, k) of positions: stretch, shift, bend, elements, `terms.low`."""
         energy, (elements, of_line) = self.table.energy_keV, elements_of(self.table)
         bend = bend_function(energy, self.table)
         elements_alone = of_line[:, None] == np.arange(len(elements))

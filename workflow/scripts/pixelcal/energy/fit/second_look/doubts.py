@@ -84,10 +84,6 @@ CLEARLY = 10.0
 """By how much leaving out one block must be better than leaving out another, or than a relation far
 off that explains all of them."""
 
-TWO_GAINS_SIGMA, TWO_GAINS_LEAVE = 7.5, 3.5
-"""Two gains explain a pixel where they are there by so many sigma, and leave no more misfit than by
-so many of its standard deviations. Of pixels with noise in a block or far off, none did."""
-
 FEWEST_BLOCKS = 3
 """Blocks that must be left to say that it was the other one that was wrong."""
 
@@ -97,14 +93,9 @@ def look_again(fits: np.ndarray, found: Deviations, data: Doubtful) -> None:
 
     Bit 8 (AT_LIMIT) where the lines stand outside the search window; bit 16 (LINE_MISSING) where
     blocks contradict each other and it cannot be told which of them is wrong; bit 32 (POOR_FIT)
-    where counts gather that no line explains; bits 128 (CHANGED) or 256 (WIDTH) where two gains
-    explain the doubt: no block is spoilt then, and no other relation need be looked for.
+    where counts gather that no line explains.
     """
-    doubtful = _in_doubt(fits, found, data.templates)
-    explained = doubtful & _two_gains_explain(fits, found)
-    bits = np.where(fits["SECOND_PART"] == 0, EnergyStatus.WIDTH, EnergyStatus.CHANGED)
-    fits["STATUS"][explained] |= bits[explained].astype(np.int32)
-    rows = np.flatnonzero(doubtful & ~explained)
+    rows = np.flatnonzero(_in_doubt(fits, found, data.templates))
     if len(rows):
         far, seeds = _look_far(rows, fits, found, data)
         near = np.flatnonzero(~far)
@@ -129,15 +120,6 @@ def _in_doubt(fits: np.ndarray, found: Deviations, templates: Templates) -> np.n
     foreign = _foreign(found, templates).any(axis=1)
     suspect = off.any(axis=1) | excess.any(axis=1) | poor | foreign | ((status & doubtful) != 0)
     return (valid & suspect) | (status == int(EnergyStatus.NOT_CONVERGED))
-
-
-def _two_gains_explain(fits: np.ndarray, found: Deviations) -> np.ndarray:
-    """Pixels with two gains for certain, which explain all that one does not, (n,) bool."""
-    sigma = np.nan_to_num(fits["SECOND_SIGMA"])
-    left = found.block_misfit.sum(axis=1) - sigma**2
-    by_chance = np.sqrt(found.block_variance.sum(axis=1))
-    with np.errstate(invalid="ignore"):
-        return (sigma > TWO_GAINS_SIGMA) & (left < TWO_GAINS_LEAVE * by_chance)
 
 
 def _bends(fits: np.ndarray, templates: Templates) -> np.ndarray:
