@@ -24,7 +24,6 @@ from pixelcal.energy.fit import (
     joint,
     learning,
     model,
-    pixels,
     start,
 )
 from pixelcal.energy.fit import columns as fit_columns
@@ -158,7 +157,7 @@ SAID = {
         {3: "more than three blocks"}[doubts.FEWEST_BLOCKS],
         f"better by {per_cent(round(camera_prior.FAR_RATIO - 1, 6))}, and at least"
         f" {camera_prior.FAR_PREFERENCE:g}, in each of {({4: 'four'})[camera_prior.PARTS]} parts",
-        f"the deviance of {pixels.ASKED} pixels is better by {camera_prior.FAR_PREFERENCE:g}",
+        f"the deviance of {camera_prior.ASKED} pixels is better by {camera_prior.FAR_PREFERENCE:g}",
         f"more than {learning.WARN_KEV} keV and {learning.WARN_SIGMA:g} standard errors | warned",
         f"would fall by {scale_tests.TOLD_GAIN:g} with one explanation, and lines are off by more"
         f" than {scale_tests.TOLD_KEV} keV",

@@ -73,8 +73,8 @@ def fit_with_residuals(
         Counts of the first half of the exposure. Without them the pixels are not checked for
         consistency, neither of their halves nor of their blocks.
     camera : CameraPixels, optional
-        Those that say whether the prior of all pixels is far off; by default of the pixels given.
-        With the same ones the result of a pixel depends on no other pixel that is given.
+        Those that say whether the prior of all pixels is far off: the result of a pixel depends on
+        no other one that is given. By default they are of the pixels given.
 
     Returns
     -------
@@ -88,8 +88,7 @@ def fit_with_residuals(
     expected : (n, n_channels) float
         Expected counts of the channels, 0 outside of the blocks; NaN as the residuals.
     """
-    templates = make_templates(response, table)
-    bank = FilterBank(table, response.shape)
+    templates, bank = make_templates(response, table), FilterBank(table, response.shape)
     known = table, response.shape, templates, options, bank
     camera = camera or pixels_of_camera(counts, gain, offset)
     factor, shift = move_by_fits(camera, bank, options.search, _misfits(camera, known))
