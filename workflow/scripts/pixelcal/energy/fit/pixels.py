@@ -147,5 +147,6 @@ def _leave_out_thresholds(fits: np.ndarray, found: Deviations, data: Doubtful) -
     n_bins = int((edges[:-1] < reach - 1e-9).sum())
     found.residuals[spoilt, :n_bins] *= 0.0  # what is not known remains so
     channel = np.arange(found.expected.shape[1])
-    near = gain[:, None] * (channel + 0.5) + offset[:, None] < edges[n_bins]
-    found.expected[spoilt[:, None] & near] *= 0.0
+    for row in np.flatnonzero(spoilt):  # an array of all channels of all pixels is dear
+        near = gain[row] * (channel + 0.5) + offset[row] < edges[n_bins]
+        found.expected[row, near] *= 0.0
