@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pixelcal.energy.fit.columns import is_mended
+from pixelcal.energy.fit.columns import has_second_state, is_mended
 from pixelcal.energy.fit.joint import chance_of, fit_joint, is_change, larger_of
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.fit.second_look.doubtful import Doubtful
@@ -19,15 +19,18 @@ DOUBT_HALVES = 0.01
 
 
 def compare_halves(fits: np.ndarray, data: Doubtful) -> None:
-    """Fit the halves of the exposure apart where the score test doubts that they agree.
+    """Fit the halves of the exposure apart where the score test doubts that they agree, or where
+    one of them clearly has a second gain.
 
     Bit 128 (CHANGED) where they do not.
 
-    The score sees small changes best. By a large one lines jump out of their own flanks. Where a
-    block was left out the score alone must do: the block spoils both halves.
+    The score sees small changes best. By a large one lines jump out of their own flanks: of a
+    change of the whole camera, whose response is learnt from both halves, it may see nothing. Where
+    a block was left out the score alone must do: the block spoils both halves.
     """
     with np.errstate(invalid="ignore"):
         doubtful = fits["DRIFT_PVALUE"] < DOUBT_HALVES
+    doubtful |= has_second_state(fits) & (fits["SECOND_PART"] > 0)
     rows = np.flatnonzero(doubtful & ~is_mended(fits))
     if not len(rows):
         return
