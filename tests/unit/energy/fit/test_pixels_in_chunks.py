@@ -52,13 +52,17 @@ def fit_in_chunks(data, response, camera, n_chunks):
     return [np.concatenate(one).tobytes() for one in zip(*parts, strict=True)]
 
 
+def learnt(data):
+    """The response of a camera by its priors."""
+    counts, _, gain, offset = data
+    pixels = counts, gain, offset, cameras.line_table(), cameras.MIN_COUNTS
+    return learn_camera(*pixels, expected=EXPECTED, search=SEARCH)
+
+
 def test_chunks_change_no_byte():
     """Priors that scatter, and pixels of all kinds that are looked at again."""
     data = camera_with_scattered_priors(71)
-    counts, _, gain, offset = data
-    known = {"expected": EXPECTED, "search": SEARCH}
-    pixels = counts, gain, offset, cameras.line_table(), cameras.MIN_COUNTS
-    response = learn_camera(*pixels, **known)
+    (counts, _, gain, offset), response = data, learnt(data)
     camera = pixels_of_camera(counts, gain, offset)
     whole = fit_in_chunks(data, response, camera, 1)
     assert fit_in_chunks(data, response, camera, 3) == whole
@@ -68,10 +72,7 @@ def test_chunks_change_no_byte():
 def test_chunks_change_no_byte_where_the_prior_of_all_is_far_off():
     """Whether it is, is asked of the camera: a chunk of 15 pixels cannot always tell."""
     data = camera_with_scattered_priors(72)
-    counts, first_half, gain, offset = data
-    known = {"expected": EXPECTED, "search": SEARCH}
-    pixels = counts, gain, offset, cameras.line_table(), cameras.MIN_COUNTS
-    response = learn_camera(*pixels, **known)
+    (counts, first_half, gain, offset), response = data, learnt(data)
     far = counts, first_half, 1.2 * gain, offset
     camera = pixels_of_camera(counts, 1.2 * gain, offset)
     whole = fit_in_chunks(far, response, camera, 1)

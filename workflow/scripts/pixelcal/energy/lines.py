@@ -291,6 +291,15 @@ def line_groups(table: LineTable) -> list[tuple[int, str]]:
     return list(dict.fromkeys(zip(table.block.tolist(), table.element, strict=True)))
 
 
+def lines_of_groups(table: LineTable) -> list[tuple[int, np.ndarray]]:
+    """The block of each line group, and which lines (n_lines,) it has, bool; as `line_groups`."""
+    import numpy as np
+
+    element = np.array(table.element)
+    groups = line_groups(table)
+    return [(block, (table.block == block) & (element == name)) for block, name in groups]
+
+
 def elements_of(table: LineTable) -> tuple[list[str], np.ndarray]:
     """The elements of a line table, and the index (n_lines,) of each line's."""
     import numpy as np

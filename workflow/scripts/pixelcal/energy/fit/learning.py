@@ -213,10 +213,7 @@ class _Learner:
 
         They are fitted, and those with a good fit put at their new relations and learnt from next.
         """
-        templates = make_templates(response, self._table)
-        data = self._counts[chosen], chosen, self._gain[chosen], self._offset[chosen]
-        start = {"nearby": self.nearby[chosen], "added_up": False}
-        fits, found = fit_joint(*data, templates, self._options, **start)
+        fits, found, templates = self._fitted(response, chosen)
         good = fits_as_the_camera(fits, found)
         good &= ~spoilt_below(self._counts[chosen], fits, found, templates, good)
         self.nearby[chosen[good]] = found.nearby[good]
@@ -230,11 +227,9 @@ class _Learner:
         """The response with what the factors on the tails of pixels are on: their strength alone,
         or their mean loss and the trapping too, where the fits of the pixels are clearly better."""
         chosen = self._used[evenly(len(self._used), MOST_TRIED)]
-        data = self._counts[chosen], chosen, self._gain[chosen], self._offset[chosen]
-        start = {"nearby": self.nearby[chosen], "added_up": False}
         costs, both = [], (response, replace(response, losses_differ=True))
         for one in both:
-            fits, found = fit_joint(*data, make_templates(one, self._table), self._options, **start)
+            fits, found, _ = self._fitted(one, chosen)
             cost = found.block_misfit.sum(axis=1)
             cost += unlikeness(found.value, response.population_scale)
             costs.append(np.where(has_valid_fit(fits["STATUS"]), cost, np.nan))
@@ -243,6 +238,13 @@ class _Learner:
         error = np.sqrt((gain**2).sum())
         least = max(LOSSES_GAIN, LOSSES_PART * len(gain), LOSSES_SIGMA * error)
         return both[int(gain.sum() > least)]
+
+    def _fitted(self, response: Response, chosen: np.ndarray):
+        """Fits of the pixels `chosen` (m,) from where they are, `Deviations` and templates."""
+        templates = make_templates(response, self._table)
+        data = self._counts[chosen], chosen, self._gain[chosen], self._offset[chosen]
+        start = {"nearby": self.nearby[chosen], "added_up": False}
+        return *fit_joint(*data, templates, self._options, **start), templates
 
 
 def _alternate(counts, gain, offset, table, options, expected, terms, max_iterations, progress):
@@ -281,10 +283,9 @@ def _alternate(counts, gain, offset, table, options, expected, terms, max_iterat
             progress(iteration, max_iterations)
     if not response.converged:
         logger.warning(NOT_CONVERGED, max_iterations, change, CONVERGENCE_TOLERANCE)
-    lawful = learner.with_law_of_tails(response)
-    if lawful.losses_differ and len(few) == len(counts):
-        lawful = learner.align(lawful, few)
-    response = lawful
+    response = learner.with_law_of_tails(response)
+    if response.losses_differ and len(few) == len(counts):
+        response = learner.align(response, few)
     if len(few) < len(counts):
         before = learner.align(response, np.arange(len(counts)))
         learnt = learner.tested(learner.learn(before, terms))

@@ -1,7 +1,7 @@
 """Expected counts of a pixel from the tabulated response, compiled, with their derivatives.
 
 The parameters of a pixel, `theta`: its energies (keV) at two pivot positions on the channel axis,
-the logarithm of the factor on its resolution, the factor on the strength of the low-energy tail,
+the logarithm of the factor on its resolution, the factor on its low-energy tail,
 the normalisations of the blocks' continua and those of the line groups, both relative to the mean
 pixel of the camera times the pixel's `scale`.
 """

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicHermiteSpline
 
-from pixelcal.energy.lines import LineTable, line_groups
+from pixelcal.energy.lines import LineTable, lines_of_groups
 from pixelcal.energy.relation import position
-from pixelcal.energy.response.line_shape import line_cdf, tail_law, tail_terms
+from pixelcal.energy.response.line_shape import line_cdf, tail_terms, tail_weights
 from pixelcal.energy.response.model import Response, placed
 from pixelcal.energy.response.population import (
     LOWEST_CONTINUUM,
@@ -24,7 +24,7 @@ from pixelcal.energy.response.population import (
     population_weight,
     robust_location,
 )
-from pixelcal.energy.response.tables import GRID_STEP_KEV, Templates, make_templates
+from pixelcal.energy.response.tables import GRID_STEP_KEV, Templates, at_factor, make_templates
 from pixelcal.status import has_valid_fit
 
 MAX_STEPS = 100
@@ -237,11 +237,11 @@ def components(
     camera; what lines leave in the block below has its resolution. `table` has the lines where they
     stand (`response.model.placed`).
     """
-    groups, element = line_groups(table), np.array(table.element)
+    groups = lines_of_groups(table)
     ends = np.cumsum([0, *(len(edges) - 1 for edges in edges_keV)])
     inside = [slice(*pair) for pair in itertools.pairwise(ends)]
     rows = np.zeros((table.n_blocks + len(groups), ends[-1]))
-    weights = np.array([1.0, *tail_law(tail)[:2]] if response.losses_differ else [1.0, tail])
+    weights = tail_weights(tail, response.losses_differ)
 
     def between(block, cumulative, density):
         grid = templates.grid_start[block] + GRID_STEP_KEV * np.arange(len(cumulative))
@@ -249,15 +249,13 @@ def components(
 
     for block in range(table.n_blocks):
         rows[block, inside[block]] = between(block, *templates.continuum[block])
-    for row, (block, name), reach in zip(
+    for row, (block, lines), reach in zip(
         rows[table.n_blocks :], groups, templates.reach, strict=True
     ):
-        lines = (table.block == block) & (element == name)
         at = table.energy_keV[lines], edges_keV[block], response.losses_differ
         options = {"width": table.width_keV[lines], "resolution": resolution}
         terms = response.line_strength[lines] @ tail_terms(line_cdf, response.shape, *at, **options)
         row[inside[block]] = np.diff(weights @ terms)
         if reach.any():
-            below = np.tensordot(weights, reach.reshape(len(weights), 2, -1), 1)
-            row[inside[block - 1]] = between(block - 1, *below)
+            row[inside[block - 1]] = between(block - 1, *at_factor(reach, tail))
     return rows

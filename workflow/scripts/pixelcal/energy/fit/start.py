@@ -10,11 +10,12 @@ needs neither the strengths of the lines nor a learnt response.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.lines import LineTable, line_groups
+from pixelcal.energy.lines import LineTable, lines_of_groups
 from pixelcal.energy.response.line_shape import LineShape, line_pdf
 from pixelcal.instrument import Window
 from pixelcal.numerics.jit import njit
@@ -69,11 +70,8 @@ that of the prior, each of these scales with a window and filters of its own."""
 
 def make_filters(table: LineTable, shape: LineShape, gain: float) -> Filters:
     """Filters for the line groups of `table` with the profile `shape`, channels `gain` keV wide."""
-    groups = line_groups(table)
-    element = np.array(table.element)
-    energies, profiles = [], []
-    for block, name in groups:
-        in_group = (table.block == block) & (element == name)
+    groups, energies, profiles = lines_of_groups(table), [], []
+    for _, in_group in groups:
         lines, weights = table.energy_keV[in_group], table.intensity[in_group]
         middle = (lines.min() + lines.max()) / 2
         half = int(np.ceil(((lines.max() - lines.min()) / 2 + WINDOW_KEV) / gain))
@@ -107,19 +105,18 @@ class FilterBank:
 
     def near(self, gain: float) -> Filters:
         """Those that seeds within the search window of a prior with `gain` are found with."""
-        step = round(math.log(gain) / GAIN_STEP)
-        if step not in self._near:
-            rounded = math.exp(step * GAIN_STEP)
-            self._near[step] = make_filters(self._table, self._shape, rounded)
-        return self._near[step]
+        return self._kept(self._near, make_filters, gain)
 
     def far(self, gain: float) -> list[Filters]:
         """Those that seeds outside of it are found with, for each of `FAR_SCALES`."""
+        return self._kept(self._far, make_far_filters, gain)
+
+    def _kept(self, made: dict, make: Callable, gain: float):
+        """What `make` gives for the rounded gain, kept in `made`."""
         step = round(math.log(gain) / GAIN_STEP)
-        if step not in self._far:
-            rounded = math.exp(step * GAIN_STEP)
-            self._far[step] = make_far_filters(self._table, self._shape, rounded)
-        return self._far[step]
+        if step not in made:
+            made[step] = make(self._table, self._shape, math.exp(step * GAIN_STEP))
+        return made[step]
 
 
 def filters_without(filters: Filters, block: int) -> Filters:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import OptimizeResult, least_squares
 
-from pixelcal.energy.lines import LineTable, elements_of
+from pixelcal.energy.lines import LineTable
 from pixelcal.energy.response.line_shape import TRAPPING, LineShape
 from pixelcal.energy.response.model import Response, line_weights, series_of_lines
 from pixelcal.energy.response.scale_tests import explanations
@@ -138,7 +138,7 @@ def _solved(fit: StackFit, found, strengths, model, n_pixels: int, population_sc
     weights = _weights(model)
     chi_square = float(np.sum((data - model) ** 2 * weights**2))
     dof = len(data) - int(np.count_nonzero(strengths)) - len(theta)
-    jacobian, nuisances = _dispersed(fit, found, chi_square / max(dof, 1))
+    jacobian, places = _dispersed(fit, found, chi_square / max(dof, 1))
     # Of counting alone: with the bend and the energies of the elements as they are found.
     counting = jacobian[:, : n_shape + 2]
     covariance = np.linalg.pinv(jacobian.T @ jacobian)
@@ -150,9 +150,9 @@ def _solved(fit: StackFit, found, strengths, model, n_pixels: int, population_sc
         continuum=strengths[len(series) :].reshape(table.n_blocks, -1) / n_pixels,
         population_scale=population_scale,
         scale_covariance=np.linalg.pinv(counting.T @ counting)[n_shape:, n_shape:],
-        bend=float(nuisances[0]),
+        bend=float(places[fit.bend]),
         bend_err=float(np.sqrt(covariance[fit.bend, fit.bend])),
-        element_shift=nuisances[1 : 1 + len(elements_of(table)[0])],
+        element_shift=places[fit.elements],
         nuisance_covariance=covariance[fit.bend :, fit.bend :],
         **fit.scale(theta),
         chi_square=chi_square,
@@ -163,18 +163,18 @@ def _solved(fit: StackFit, found, strengths, model, n_pixels: int, population_sc
 
 
 def _dispersed(fit: StackFit, found, dispersion: float) -> tuple[np.ndarray, np.ndarray]:
-    """Derivatives of the residuals, and the nuisances, where the stack is not described exactly.
+    """Derivatives of the residuals, and the parameters, where the stack is not described exactly.
 
     What is left of the stack is then not of counting: its weight is less by the `dispersion`, chi-
     square per degree of freedom, where that is above 1 (Birge 1932, Phys. Rev. 40, 207). The
-    nuisances, which have priors, are where the least squares are least with it, to first order.
+    parameters, which have priors, are where the least squares are least with it, to first order.
     """
     n, factor = len(fit.data), max(dispersion, 1.0) ** -0.5
     jacobian, residuals = found.jac.copy(), found.fun.copy()
     jacobian[:n] *= factor
     residuals[:n] *= factor
     step = np.linalg.lstsq(jacobian, residuals, rcond=None)[0]
-    return jacobian, (found.x - step)[fit.bend :]
+    return jacobian, found.x - step
 
 
 def _reweighted(fit: StackFit, start: LineShape, nuisances=None):

@@ -211,6 +211,11 @@ def tail_law(factor):
     return law, law * law, slope, 2.0 * law * slope, bend, 2.0 * (law * bend + slope * slope)
 
 
+def tail_weights(factor: float, losses: bool) -> np.ndarray:
+    """Weights (2 or 3,) of the `tail_terms` at a factor on the tail."""
+    return np.array([1.0, *tail_law(factor)[:2]] if losses else [1.0, factor])
+
+
 def trapped(depth, trapping: float, electron_path: float):
     """Fraction of the charge that is trapped at a depth, beyond what it is where it is least.
 

@@ -14,12 +14,13 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import spline_filter1d
 
-from pixelcal.energy.lines import LineTable, line_groups
+from pixelcal.energy.lines import LineTable, lines_of_groups
 from pixelcal.energy.response.line_shape import (
     escape_peaks,
     line_cdf,
     line_pdf,
     tail_terms,
+    tail_weights,
 )
 from pixelcal.energy.response.misfit import Misfit, misfit_without, no_misfit
 from pixelcal.energy.response.model import (
@@ -124,14 +125,12 @@ def make_templates(response: Response, table: LineTable) -> Templates:
     start = limits[:, 0] - GRID_MARGIN_KEV
     n_grid = int(np.ceil((np.diff(limits).max() + 2 * GRID_MARGIN_KEV) / GRID_STEP_KEV)) + 2
     grids = start[:, None] + GRID_STEP_KEV * np.arange(n_grid)
-    groups = line_groups(table)
-    element = np.array(table.element)
+    groups = lines_of_groups(table)
     n_rows = 6 if response.losses_differ else 4
     group_tables = np.empty((len(groups), len(LOG_RESOLUTION_NODES), n_rows, n_grid))
     reach = np.zeros((len(groups), n_rows, n_grid))
     reaching = reaching_lines(response, table)
-    for k, (block, name) in enumerate(groups):
-        lines = (table.block == block) & (element == name)
+    for k, (block, lines) in enumerate(groups):
         for j, factor in enumerate(np.exp(LOG_RESOLUTION_NODES)):
             group_tables[k, j] = _lines_on_grid(response, table, lines, grids[block], factor)
         if reaching[lines].any():
@@ -151,7 +150,7 @@ def make_templates(response: Response, table: LineTable) -> Templates:
         population_scale=response.population_scale,
         ends=np.array([table.energy_keV.min(), table.energy_keV.max()]),
         misfit=response.misfit or no_misfit(table.n_blocks),
-        second_state=second_state_weights(response, table),
+        second_state=second_state_weights(response, table, reaching),
     )
 
 
@@ -160,13 +159,12 @@ def reaching_lines(response: Response, table: LineTable) -> np.ndarray:
 
     Lines stand where the `table` has them.
     """
-    shape, strength, element = response.shape, response.line_strength, np.array(table.element)
+    shape, strength = response.shape, response.line_strength
     reaching = np.zeros(table.n_lines, bool)
-    for block, name in line_groups(table):
+    for block, lines in lines_of_groups(table):
         if block == 0:
             continue
         limits = table.block_limits_keV[block - 1]
-        lines = (table.block == block) & (element == name)
         profile = shape, table.energy_keV[lines], limits
         low, high = strength[lines] @ line_cdf(*profile, width=table.width_keV[lines])
         edges = np.linspace(*limits, 200)
@@ -186,6 +184,13 @@ def _lines_on_grid(response: Response, table: LineTable, lines, grid, resolution
     return np.stack(terms, axis=1).reshape(-1, len(grid))
 
 
+def at_factor(rows: np.ndarray, factor: float) -> np.ndarray:
+    """Cumulative counts and density (2, n_grid) of `rows` (4 or 6, n_grid) as `Templates.reach` has
+    them, at a factor on the tail."""
+    terms = rows.reshape(len(rows) // 2, 2, -1)
+    return np.tensordot(tail_weights(factor, losses=len(terms) > 2), terms, 1)
+
+
 def _groups_of_blocks(group_block: np.ndarray, reach: np.ndarray, n_blocks: int) -> np.ndarray:
     """`Templates.groups` of line groups in the blocks `group_block` (n_groups,)."""
     first, last = (np.searchsorted(group_block, np.arange(n_blocks), s) for s in ("left", "right"))
@@ -201,7 +206,7 @@ def _most_tail(response: Response, table: LineTable) -> float:
     return min(MOST_TAIL, ALL_TAIL / max(largest, 1e-6))
 
 
-def second_state_weights(response: Response, table: LineTable) -> np.ndarray:
+def second_state_weights(response: Response, table: LineTable, reaching) -> np.ndarray:
     """What counts at each energy say for a second state of a pixel, (n_energies, n_stretches).
 
     In the second state the gain is larger by a factor 1 + s, with s of `STRETCHES`: an event that
@@ -215,20 +220,19 @@ def second_state_weights(response: Response, table: LineTable) -> np.ndarray:
         np.arange(int(table.block_limits_keV.max() / SECOND_STEP_KEV)) + 0.5
     )
     reach = np.arange(0.0, (1 + STRETCHES.max()) * table.block_limits_keV.max() + 1, 0.05)
-    density = _density(response, table, reach)
+    density = _density(response, table, reach, reaching)
     usual = np.interp(energy, reach, density)[:, None]
     factor = 1.0 + STRETCHES
     changed = factor * np.interp(energy[:, None] * factor, reach, density) - usual
     return np.ascontiguousarray(changed / (usual + TYPICAL_FRACTION * changed))
 
 
-def _density(response: Response, table: LineTable, energy_keV: np.ndarray) -> np.ndarray:
+def _density(response: Response, table: LineTable, energy_keV: np.ndarray, reaching) -> np.ndarray:
     """Counts/keV of the mean pixel at energies (n,), also between the blocks and beyond.
 
     There the continuum is interpolated linearly from block to block.
     """
     at, smooth, lines = [], [], np.zeros(len(energy_keV))
-    reaching = reaching_lines(response, table)
     for block, (low, high) in enumerate(table.block_limits_keV):
         inside = np.linspace(low, high, int((high - low) / GRID_STEP_KEV))
         at.append(inside)
@@ -267,9 +271,8 @@ def without_block(templates: Templates, block: int) -> Templates:
     others = templates.group_block[groups]
     others = others - (others > block)
     if block > 0:
-        continuum, removed = continuum.copy(), reach[~groups]
-        alike = removed[:, :2] if removed.shape[1] > 4 else removed[:, :2] + removed[:, 2:]
-        continuum[block - 1] += alike.sum(axis=0)
+        continuum = continuum.copy()
+        continuum[block - 1] += at_factor(reach[~groups].sum(axis=0), 1.0)
     # Those that reached into this block are two blocks above the next one.
     reach = np.where((templates.group_block == block + 1)[:, None, None], 0.0, reach)[groups]
     return templates._replace(

@@ -36,7 +36,7 @@ TAIL_HINGES = (0.0, 0.5, 1.0, 1.5)
 """From which of these on longer tails look different, the pixels say."""
 
 LEAST_OF_TAILS = 0.03
-"""Part of the pixels that must be there, half of what a normal scatter of the tails puts there:
+"""Part of the pixels that must be there, a fifth of what a normal scatter of the tails puts there:
 fewer are sick ones."""
 
 UNLIKE_TAIL_SIGMA = 4.5
@@ -170,7 +170,7 @@ def _of_longer_tails(excess, wider, tail, tail_err) -> tuple[np.ndarray, np.ndar
     fits = [_hinge(z[known], excess[known], hinge) for hinge in TAIL_HINGES]
     slope, hinge, left = min(fits, key=lambda fit: np.abs(fit[2]).sum())
     beyond = np.where(unlike, 0.0, np.maximum(z - hinge, 0.0))
-    there, left = known & (beyond > 0.0), left[z[known] > hinge]
+    there, left = known & (z > hinge), left[z[known] > hinge]
     noise = statistics.robust_std(left) / np.sqrt((beyond[there] ** 2).sum())
     if slope > CLEAR_SLOPE * statistics.MEDIAN_ERROR * noise:
         longer = slope * beyond

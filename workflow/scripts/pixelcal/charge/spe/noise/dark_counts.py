@@ -32,6 +32,7 @@ from pixelcal.charge.spe.noise.late_sums import (
     add_followers,
     add_product,
     add_scaled_product,
+    add_through_inner,
     add_to,
     fill_afterpulses,
     part_of,
@@ -46,14 +47,6 @@ from pixelcal.numerics.jit import njit
 def number_of(kind):
     """Which parameter of the noise is the number of a kind of early followers."""
     return AFTERPULSE + kind if kind <= N_AFTERPULSE else AFTERPULSE + kind - N_AFTERPULSE - 1
-
-
-@njit
-def add_through_inner(pull, by_time, by):
-    """The derivatives by what follows late avalanches: `pull` (N_TIMES, m) of each `by_time`."""
-    for i in range(pull.shape[0]):
-        for p in range(by.shape[0]):
-            add_product(by[p], pull[i], by_time[i, p])
 
 
 @njit

@@ -28,7 +28,6 @@ import numpy as np
 from pixelcal.charge.spe.noise.dark_counts import (
     add_dark_counts,
     add_early_dark_counts,
-    add_through_inner,
     earlier_exponents,
     fill_inner,
 )
@@ -54,6 +53,7 @@ from pixelcal.charge.spe.noise.late_sums import (
     add_combined,
     add_derivatives,
     add_followers,
+    add_through_inner,
     add_to,
     afterpulses_at,
     fill_afterpulses,

@@ -24,6 +24,7 @@ from pixelcal.charge.spe.noise.late_sums import (
     add_combined,
     add_derivatives,
     add_moments,
+    add_through_inner,
 )
 from pixelcal.charge.spe.noise.progeny import BY_LOG, BY_OPCT, BY_SPENT, FALL, LATER, scaled
 from pixelcal.charge.spe.parameters import N_SHARED, OPCT
@@ -109,12 +110,10 @@ def add_slopes_of_hit_again(late, at_node, s, theta, many, rows, by_time, by):
     add_derivatives(sums, s, theta, by)
     add_combined(late.delayed, rows, VALUE, by[N_SHARED + DELAYED])
     add_combined(many * late.delayed_by_delay, rows, VALUE, by[N_SHARED + DELAY])
-    for i in range(by_time.shape[0]):
-        pull = np.zeros(s.shape[0], np.complex128)
-        add_combined(at_node[:, i] * weight, rows, OF_INNER, pull)
-        for p in range(by.shape[0]):
-            for k in range(pull.shape[0]):
-                by[p, k] += pull[k] * by_time[i, p, k]
+    pull = np.zeros((by_time.shape[0], s.shape[0]), np.complex128)
+    for i in range(pull.shape[0]):
+        add_combined(at_node[:, i] * weight, rows, OF_INNER, pull[i])
+    add_through_inner(pull, by_time, by)
 
 
 @njit

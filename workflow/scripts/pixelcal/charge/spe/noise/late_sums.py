@@ -69,6 +69,14 @@ def add_scaled_product(out, factor, values, others):
 
 
 @njit
+def add_through_inner(pull, by_time, by):
+    """The derivatives by what follows late avalanches: `pull` (N_TIMES, m) of each `by_time`."""
+    for i in range(pull.shape[0]):
+        for p in range(by.shape[0]):
+            add_product(by[p], pull[i], by_time[i, p])
+
+
+@njit
 def subtract(out, number):
     """Take a number off the complex `out` (n,)."""
     for i in range(out.shape[0]):

@@ -152,20 +152,21 @@ def _fitted(scores, data, first, last, theta, scale, templates, work):
     found = best[0], best[1], best[2], best[3], gain, offset
     whole, apart = one_state_value(data, first, last, theta, templates, work.mu)
     room, most = make_room(first, last, templates), HOPELESS
-    for of_best in (True, False):
-        for sigma, stretch, part, of_part in scores:
-            if not sigma > DOUBT_PART_SIGMA or (part == best[2]) != of_best:
-                continue
-            start = min(max(of_part, LEAST_FRACTION), MOST_FRACTION)
-            needed = most if most > DECISIVE else HOPELESS
-            point = whole if part == BOTH else apart, stretch, start, part, needed
-            gained, end = fit_two_states(data, first, last, theta, point, scale, templates, room)
-            if gained > most:
-                most = gained
-                gain, offset = mean_relation(end, part, fraction)
-                n = end.shape[0]
-                larger = max(np.sqrt(gained - FREEDOM), best[0])
-                found = larger, end[n - 2], part, end[n - 1], gain, offset
+    one, other = ((1, 2), (0, 2), (0, 1))[best[2]]
+    for part in (best[2], one, other):  # the best first: it may be decisive
+        sigma, stretch, _, of_part = scores[part]
+        if not sigma > DOUBT_PART_SIGMA:
+            continue
+        start = min(max(of_part, LEAST_FRACTION), MOST_FRACTION)
+        needed = most if most > DECISIVE else HOPELESS
+        point = whole if part == BOTH else apart, stretch, start, part, needed
+        gained, end = fit_two_states(data, first, last, theta, point, scale, templates, room)
+        if gained > most:
+            most = gained
+            gain, offset = mean_relation(end, part, fraction)
+            n = end.shape[0]
+            larger = max(np.sqrt(gained - FREEDOM), best[0])
+            found = larger, end[n - 2], part, end[n - 1], gain, offset
     return found
 
 

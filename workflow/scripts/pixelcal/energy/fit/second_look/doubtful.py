@@ -44,11 +44,17 @@ class Doubtful:
 
     def starts_without(self, block: int, rows) -> np.ndarray:
         """Gain and offset (m, 2) near which fits start, from seeds that ignore a block."""
+        known = self.counts[rows], self.gain[rows], self.offset[rows]
+        return self.seeds(rows, *known, without=block)
+
+    def seeds(self, rows, counts, gain, offset, without: int | None = None) -> np.ndarray:
+        """Gain and offset (m, 2) near which fits of the pixels `rows` start: seeds around relations
+        (m,) in `counts` (m, n_channels), that ignore a block where one is given."""
         starts = np.empty((len(rows), 2))
-        for start, row in zip(starts, rows, strict=True):
-            others = filters_without(self.bank.near(self.gain[row]), block)
-            known = self.counts[row], self.gain[row], self.offset[row]
-            start[:] = find_start(*known, others, self.options.search)
+        for k, row in enumerate(rows):
+            filters = self.bank.near(self.gain[row])
+            filters = filters if without is None else filters_without(filters, without)
+            starts[k] = find_start(counts[k], gain[k], offset[k], filters, self.options.search)
         return starts
 
     def fit(self, rows, detnum, gain, offset, templates, *, nearby=None, seconds=True):

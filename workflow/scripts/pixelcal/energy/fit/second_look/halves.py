@@ -10,7 +10,6 @@ from pixelcal.energy.fit.columns import has_second_state, is_mended
 from pixelcal.energy.fit.joint import chance_of, fit_joint, is_change, larger_of
 from pixelcal.energy.fit.model import PIVOT_HIGH, PIVOT_LOW
 from pixelcal.energy.fit.second_look.doubtful import Doubtful
-from pixelcal.energy.fit.start import find_start
 from pixelcal.energy.relation import relation_covariance
 from pixelcal.status import EnergyStatus, has_valid_fit
 
@@ -53,11 +52,7 @@ def compare_halves(fits: np.ndarray, data: Doubtful) -> None:
 
 def _fit_alone(counts, rows, fits, data: Doubtful) -> np.ndarray:
     """Fits (m,) of a half of the exposure of the pixels `rows`, `counts` (m, n_channels)."""
-    starts = np.empty((len(rows), 2))
-    for k, row in enumerate(rows):
-        filters = data.bank.near(data.gain[row])
-        known = counts[k], fits["GAIN"][row], fits["OFFSET"][row]
-        starts[k] = find_start(*known, filters, data.options.search)
+    starts = data.seeds(rows, counts, fits["GAIN"][rows], fits["OFFSET"][rows])
     half = replace(data.options, min_counts=data.options.min_counts // 2)
     known = fits["DETNUM"][rows], *starts.T, data.templates, half
     return fit_joint(counts, *known, added_up=False)[0]

@@ -204,7 +204,7 @@ def _keep_average(rows, plain, fitted, scales, fits, found: Deviations, data: Do
     alternatives = [plain, *(one for pair in fitted for one in pair)]
     badness = np.array([one.badness for one in alternatives])
     weights = np.exp(0.5 * (badness.min(axis=0) - badness))
-    weights /= _total(weights)
+    weights /= sum(weights)  # one after the other, as in `_averaged`
     noisy = weights[0] < 1.0 - EXCLUDED
     weights, best = weights[:, noisy], badness[:, noisy].argmin(axis=0)
     rows, alternatives = rows[noisy], [_taken(one, noisy) for one in alternatives]
@@ -225,17 +225,12 @@ def _keep_average(rows, plain, fitted, scales, fits, found: Deviations, data: Do
 
 def _averaged(weights: np.ndarray, values: list[np.ndarray]) -> np.ndarray:
     """Mean over k alternatives of values (m, ...), with `weights` (k, m); 0 of what is not known
-    where the weight is 0."""
-    parts = [np.nan_to_num(value).T * weight for weight, value in zip(weights, values, strict=True)]
-    return _total(parts).T
+    where the weight is 0.
 
-
-def _total(parts) -> np.ndarray:
-    """The sum of arrays, one after the other: numpy adds in an order that goes with their shape."""
-    total = np.zeros_like(parts[0])
-    for part in parts:
-        total += part
-    return total
+    Summed one after the other: numpy adds in an order that goes with the shape, and so with how
+    many pixels there are."""
+    pairs = zip(weights, values, strict=True)
+    return sum(np.nan_to_num(value).T * weight for weight, value in pairs).T
 
 
 def _fit_again(rows, known: Alternative, templates, fits, found: Deviations, data) -> None:
