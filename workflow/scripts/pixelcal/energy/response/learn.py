@@ -27,6 +27,7 @@ from pixelcal.energy.response.model import Response, line_weights, series_of_lin
 from pixelcal.energy.response.scale_tests import explanations
 from pixelcal.energy.response.stack import stack_edges
 from pixelcal.energy.response.stack_fit import StackFit, Terms, start_of
+from pixelcal.numerics.dispersion import dispersion_by_priors
 
 REWEIGHTINGS = 3
 """How often the stack is fitted, each time with the weights of the model before."""
@@ -162,15 +163,19 @@ def _solved(fit: StackFit, found, strengths, model, n_pixels: int, population_sc
     return Solved(fit, found, weights, response, error)
 
 
-def _dispersed(fit: StackFit, found, dispersion: float) -> tuple[np.ndarray, np.ndarray]:
+def _dispersed(fit: StackFit, found, chi_square_per_dof: float) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives of the residuals, and the parameters, where the stack is not described exactly.
 
-    What is left of the stack is then not of counting: its weight is less by the `dispersion`, chi-
-    square per degree of freedom, where that is above 1 (Birge 1932, Phys. Rev. 40, 207). The
+    What is left of the stack is then not of counting: its weight is less by chi-square per degree
+    of freedom, where that is above 1 (Birge 1932, Phys. Rev. 40, 207), or by what leaves the bend
+    and the energies of the elements as large as is known of them (`dispersion_by_priors`). The
     parameters, which have priors, are where the least squares are least with it, to first order.
     """
-    n, factor = len(fit.data), max(dispersion, 1.0) ** -0.5
+    n, least = len(fit.data), max(chi_square_per_dof, 1.0)
     jacobian, residuals = found.jac.copy(), found.fun.copy()
+    of_data, of_priors = (jacobian[:n], residuals[:n]), (jacobian[n:], residuals[n:])
+    judged = slice(fit.bend, len(found.x))
+    factor = dispersion_by_priors(*of_data, *of_priors, found.x, judged, least) ** -0.5
     jacobian[:n] *= factor
     residuals[:n] *= factor
     step = np.linalg.lstsq(jacobian, residuals, rcond=None)[0]
