@@ -92,8 +92,12 @@ def test_pulls_and_measured_points_are_those_of_the_validation(data, paths):
     for exposure, point in zip(data["exposures"], data["observing"]["measured"], strict=True):
         numbers = json.loads(paths[exposure["name"]]["validation"].read_text())["energies"]
         for pull in exposure["pulls"]:
-            assert pull["mean"] == numbers[pull["energy"]]["pull_mean"]
-            assert pull["width"] == numbers[pull["energy"]]["pull_std"]
+            good = numbers[pull["energy"]]["good"]
+            assert pull["mean"] == good["pull_mean"] and pull["width"] == good["pull_std"]
+            step = pull["edges"][1] - pull["edges"][0]
+            inside = step * sum(pull["density"]) * good["n"]
+            rounded = 5e-5 * step * len(pull["density"]) * good["n"]
+            assert inside + pull["outside"] == pytest.approx(good["n"], abs=rounded)
         for energy, values in numbers.items():
             assert point["passed"][energy] == pytest.approx(100 * values["pass_fraction"], abs=1e-3)
             assert point["rms"][energy] == values["rms_keV"]

@@ -68,13 +68,14 @@ def bands(exposure: Products) -> dict:
 
 
 def pulls(exposure: Products) -> list[dict]:
-    """Histograms of error / predicted sigma of all valid fits at the reference energies.
+    """Histograms of error / predicted sigma of the good pixels at the reference energies.
 
-    Empty without truth or without a valid fit. `density` is the fraction of pixels per unit of pull
-    in the bins between `edges`, fewer where there are few pixels; what lies beyond is counted in
-    `outside`. Mean and width are those of validation.json.
+    Empty without truth or without a pixel of STATUS 0: errors of doubtful ones are not what their
+    fits predict. `density` is the fraction of pixels per unit of pull in the bins between `edges`,
+    fewer where there are few pixels; what lies beyond is counted in `outside`. Mean and width are
+    those of validation.json.
     """
-    used = exposure.has_valid_fit
+    used = exposure.status == 0
     if exposure.truth is None or not used.any():
         return []
     n = int(used.sum())
@@ -84,7 +85,7 @@ def pulls(exposure: Products) -> list[dict]:
     for energy, values in zip(exposure.energies_keV, pull, strict=True):
         inside = np.histogram(values, edges)[0]
         density = inside / (n * (edges[1] - edges[0]))
-        numbers = exposure.validation["energies"][f"{energy:g}"]
+        numbers = exposure.validation["energies"][f"{energy:g}"]["good"]
         histograms.append(
             {
                 "energy": f"{energy:g}",

@@ -25,7 +25,7 @@ function draw_bands() {
 
 function draw_pulls() {
   const exposure = current(), {ink, energies} = theme(), place = element("pulls");
-  if (!exposure.pulls.length) return say("pulls", `${exposure.name}: no pixel has a valid fit.`);
+  if (!exposure.pulls.length) return say("pulls", `${exposure.name}: no pixel has STATUS 0.`);
   const x = Array.from({length: 101}, (_, i) => (i - 50) / 10);
   const normal = x.map(value => Math.exp(-value * value / 2) / Math.sqrt(2 * Math.PI));
   if (!place.querySelector(".plot")) {
