@@ -321,7 +321,8 @@ def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Respons
     if better and other.response.shape.tail_60 < MOST_TAIL_LEFT * learnt.shape.tail_60:
         learner.solved = other
         return with_it, other.response
-    probability = expit(-0.5 * worse)
+    dispersion = max(learnt.chi_square / max(learnt.dof, 1), 1.0)
+    probability = expit(-0.5 * (worse / dispersion + other.occam - without.occam))
     if displaced_clearly and worse < displaced:
         left = _displaced(with_score_tests(other.response, other))
         probability = 1.0 if left < MOST_LEFT * displaced else probability

@@ -60,6 +60,16 @@ class Solved(NamedTuple):
         return 2.0 * float(self.found.cost)
 
     @property
+    def occam(self) -> float:
+        """Minus twice the logarithm of how much of the volume of their priors the parameters keep.
+
+        With `penalised` it is minus twice that of the evidence (Laplace's approximation: MacKay
+        1992, Neural Comput. 4, 415): each parameter costs what its prior was wider than it needs.
+        """
+        jacobian, widths = self.found.jac, self.fit.prior[1]
+        return float(np.linalg.slogdet(jacobian.T @ jacobian)[1] + 2.0 * np.log(widths).sum())
+
+    @property
     def scale(self) -> np.ndarray:
         """Stretch minus 1 and shift (keV) of the lines."""
         return self.found.x[self.fit.n_shape : self.fit.bend]
