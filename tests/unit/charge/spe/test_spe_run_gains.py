@@ -57,3 +57,16 @@ def test_nothing_is_said_of_pixels_that_are_not_used():
     found = run_gains(counts, start, width, rows, np.zeros(3, bool))
     assert np.isnan(found.gain).all() and np.isnan(found.camera).all()
     assert not found.camera_changes and not found.pixel_changes.any()
+
+
+def test_few_pixels_that_scatter_little_by_chance_are_no_alarm():
+    """The error of the camera's gain is that of its pixels at least: 30 cameras of 16 pixels."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        pixel = Sipm(pe=30.0, light=(1.2, 2.4), flashes=1000)
+        spectra = as_spectra([draw_charges(rng, pixel) for _ in range(16)])
+        rows = fit_pixels(*spectra, np.arange(16), SpeOptions())
+        found = run_gains(*spectra, rows, rows["STATUS"] == 0)
+        assert not found.camera_changes
+        least = np.sqrt(np.pi / 2) * np.nanmedian(found.gain_err, axis=0) / np.sqrt(16)
+        assert (found.camera_err >= 0.99 * least).all()

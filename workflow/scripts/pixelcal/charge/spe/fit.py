@@ -30,6 +30,7 @@ from pixelcal.charge.spe.search import (
     first_fit,
     other_starts,
     peak_to_valley,
+    with_pedestals,
 )
 from pixelcal.errors import InputError
 from pixelcal.numerics.goodness_of_fit import moment_table, p_value
@@ -154,11 +155,15 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     given = counts, start, width
     allowed, general = options.allowed, options.general
     found, evidence, convincing = first_fit(*given, options.pe_guess, moments)
+    open_pedestal = False
+    if convincing:
+        found, open_pedestal = with_pedestals(*given, options.pe_guess, moments, found)
     begun = FirstFits(*given, found.theta, moments, allowed, camera, general)
     # Where noise explains the spectra at once, the other starts need not be tried without it.
     noisy = None if convincing else explain_at_once(begun, found)
     if noisy is None and not convincing:
         found, evidence = best_fit(*given, options.pe_guess, moments, found)
+        found, open_pedestal = with_pedestals(*given, options.pe_guess, moments, found)
         if (found.theta != begun.clean).any():
             begun = FirstFits(*given, found.theta, moments, allowed, camera, general)
     row["NITER"] = found.iterations
@@ -192,7 +197,7 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     row["PEAK_VALLEY"] = ratio
     noise = None if noisy is None else noisy.theta[N_SHARED:N_COMMON]
     cross_check(row, regrouped(counts, start, width, found.theta), found, noise)
-    apart = noisy is None or _noise_is_apart(noisy, systematic)
+    apart = not open_pedestal if noisy is None else _noise_is_apart(noisy, systematic)
     row["STATUS"] |= quality(row, ratio, excess, apart, options)
 
 

@@ -22,10 +22,10 @@ from pixelcal.charge.spe.likelihood import (
 from pixelcal.charge.spe.model import density
 from pixelcal.charge.spe.parameters import EPED, N_PARAMETERS, N_PER_RUN, N_SHARED, OPCT, PE, V_PED
 from pixelcal.charge.spe.start import (
-    SHIFTS,
     WIDTHS_WITHOUT_COMB,
     all_starts,
     dark_spread,
+    has_other_pedestals,
     propose_spacings,
     start_at,
 )
@@ -50,6 +50,13 @@ much after half of them. In the troubles of the benchmark the best never came fr
 the first, nor from a third of the second."""
 SAME = 0.01
 """Difference of deviance, a tenth of an error, within which two are at the same maximum."""
+
+FEW_DARK = 100.0
+"""A run in which fewer flashes are without light may not show which tooth is its pedestal."""
+CLEARLY, POSSIBLY = 9.0, 4.0
+"""By how much lower deviance says that it is another tooth, 3 sigma, or leaves it open."""
+FAR_BEHIND = 50.0
+"""What is worse by more after `TRIAL_ITERATIONS` is not another maximum that is as likely."""
 
 LIGHT_EVIDENCE = 30.0
 """By which the deviance must be lower than that of a pedestal alone: 5 parameters more lower it by
@@ -102,7 +109,11 @@ def other_starts(counts, start, width, guess):
     """A start (m, p) for each spacing of peaks seen in the spectra (R, n), and for the guess."""
     fine = bins_to_search(counts, start, width)
     spacings = propose_spacings(fine, guess)
-    return all_starts(fine, spacings[: len(spacings) - len(WIDTHS_WITHOUT_COMB)])[:: len(SHIFTS)]
+    n = len(spacings) - len(WIDTHS_WITHOUT_COMB)
+    starts = np.empty((n, N_SHARED + N_PER_RUN * len(fine.counts)))
+    for i in range(n):
+        copy_into(starts[i], start_at(fine, spacings[i], 0.0))
+    return starts
 
 
 @njit
@@ -130,7 +141,13 @@ def first_fit(counts, start, width, guess, moments):
         Whether no other start needs to be tried.
     """
     spectra, spacings, theta, grouped = _prepared(counts, start, width, guess)
+    apart = start_at(bins_to_search(counts, start, width), spacings[0], 0.0, True)
+    several = has_other_pedestals(theta, apart)
     best = maximise(theta, spectra, grouped, moments)
+    if several:
+        other = maximise(apart, spectra, grouped, moments)
+        if other.deviance < best.deviance or not best.converged:
+            best = other
     return best, pedestal_deviance(spectra) - best.deviance, _convincing(best)
 
 
@@ -143,6 +160,46 @@ def best_fit(counts, start, width, guess, moments, first):
     spectra, spacings, _, grouped = _prepared(counts, start, width, guess)
     best = _search(all_starts(spectra, spacings), first, spectra, grouped, moments)
     return best, pedestal_deviance(spectra) - best.deviance
+
+
+@njit
+def with_pedestals(counts, start, width, guess, moments, best):
+    """The best of the maximum `best` and of those where the pedestal of a run is the next tooth.
+
+    Each run has a pedestal of its own. Where hardly a flash is without light, nothing but the shape
+    of all peaks says which tooth it is. Second is whether that is left open: another tooth is about
+    as likely. Where the pedestals of all runs are the same, another has to be likelier for that.
+    """
+    open_still, n_runs = False, counts.shape[0]
+    flashes = np.array([counts[run].sum() for run in range(n_runs)])
+    places = N_SHARED + N_PER_RUN * np.arange(n_runs)
+    dim = flashes * np.exp(-best.theta[places + 1]) < FEW_DARK
+    if not best.converged or not any_of(dim):
+        return best, open_still
+    spectra, _, _, grouped = _prepared(counts, start, width, guess)
+    for run in range(n_runs):
+        if not dim[run]:
+            continue
+        for step in (-1.0, 1.0):
+            theta, place = best.theta.copy(), places[run]
+            theta[place] += step * theta[PE]
+            theta[place + 1] = max(theta[place + 1] - step * (1.0 - theta[OPCT]), 0.1)
+            most = best.deviance + FAR_BEHIND
+            reached = climb(theta.copy(), spectra, TRIAL_ITERATIONS, most)
+            if reached[1] > most:
+                continue
+            trial = maximise(reached[0], spectra, grouped, moments)
+            moved = abs(trial.theta[place] - best.theta[place]) > 0.5 * best.theta[PE]
+            if not (trial.converged and moved):
+                continue
+            more = trial.deviance - best.deviance
+            pedestals = best.theta[places]
+            same = pedestals.max() - pedestals.min() < 0.5 * best.theta[PE]
+            if more < -CLEARLY:
+                best, open_still = trial, False
+            elif more < (-POSSIBLY if same else CLEARLY):
+                open_still = True
+    return best, open_still
 
 
 @njit

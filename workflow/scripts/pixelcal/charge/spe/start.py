@@ -2,10 +2,11 @@
 
 The peaks stand in a comb of spacing pe, so the characteristic function |<exp(2 pi i f x)>| of a
 spectrum has a maximum at f = 1/pe, whatever the illumination, and its phase there says where the
-comb stands. The tooth with the pedestal is the lowest that is populated; its fraction of the
-flashes gives lambda, the mean charge gives the crosstalk, the lower flank of the pedestal its
-width. Several spacings are proposed (the highest maxima, a guess of the user, a multiple of the
-width of the spectrum); the likelihood decides between them.
+comb stands. The tooth with the pedestal is the lowest that is populated, of the darkest run; in
+the others it is the nearest one, and where that is not their lowest, this too is tried. Its
+fraction of the flashes gives lambda, the mean charge gives the crosstalk, the lower flank of the
+pedestal its width. Several spacings are proposed (the highest maxima, a guess of the user, a
+multiple of the width of the spectrum); the likelihood decides between them.
 """
 
 from __future__ import annotations
@@ -199,8 +200,12 @@ def lowest_tooth(counts, start, width, pe):
 
 
 @njit
-def start_at(spectra, pe, shift):
-    """Start (p,) of the fit for a spacing `pe`; the pedestal is `shift` teeth further up."""
+def start_at(spectra, pe, shift, apart=False):
+    """Start (p,) of the fit for a spacing `pe`; the pedestal is `shift` teeth further up.
+
+    The pedestals of the other runs are near that of the darkest one, or `apart`: the lowest
+    populated tooth of each.
+    """
     n_runs = spectra.counts.shape[0]
     theta = np.empty(N_SHARED + N_PER_RUN * n_runs)
     darkest = darkest_run(spectra)
@@ -218,7 +223,9 @@ def start_at(spectra, pe, shift):
     for run in range(n_runs):
         counts, start = spectra.counts[run], spectra.start[run]
         near = pedestal
-        if run != darkest:
+        if run != darkest and apart:
+            near = lowest_tooth(counts, start, spectra.width, pe)
+        elif run != darkest:
             near = tooth_near(counts, start, spectra.width, pe, pedestal)
         _, mean, _ = moments_of(counts, start, spectra.width)
         first = N_SHARED + N_PER_RUN * run
@@ -228,13 +235,26 @@ def start_at(spectra, pe, shift):
 
 
 @njit
+def has_other_pedestals(theta, other):
+    """Whether the pedestals of a run are different teeth in two starts (p,) of one spacing."""
+    for i in range(N_SHARED, theta.shape[0], N_PER_RUN):
+        if abs(theta[i] - other[i]) > 0.5 * theta[PE]:
+            return True
+    return False
+
+
+@njit
 def all_starts(spectra, spacings):
     """A start (m, p) for each spacing, and for each tooth that may be the pedestal."""
     n_theta = N_SHARED + N_PER_RUN * spectra.counts.shape[0]
-    starts = np.empty((len(spacings) * len(SHIFTS), n_theta))
+    starts = np.empty((len(spacings) * (len(SHIFTS) + 1), n_theta))
     n = 0
     for spacing in spacings:
         for shift in SHIFTS:
             copy_into(starts[n], start_at(spectra, spacing, shift))
             n += 1
-    return starts
+        apart = start_at(spectra, spacing, 0.0, True)
+        if has_other_pedestals(starts[n - len(SHIFTS)], apart):
+            copy_into(starts[n], apart)
+            n += 1
+    return starts[:n]

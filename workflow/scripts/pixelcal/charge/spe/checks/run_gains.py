@@ -77,7 +77,8 @@ def run_gains(counts, start, width, rows, use: np.ndarray) -> RunGains:
         gain[i], error[i] = change[0], change_err[0]
     unclear = ~(error < LARGEST_ERROR)
     gain[unclear], error[unclear] = np.nan, np.nan
-    camera, camera_err = np.array([_median(run) for run in gain.T]).reshape(-1, 2).T
+    pairs = zip(gain.T, error.T, strict=True)
+    camera, camera_err = np.array([_median(*run) for run in pairs]).reshape(-1, 2).T
     difference, difference_err = _largest_difference(camera, camera_err)
     beside = gain - np.nan_to_num(camera)
     pixel_changes = np.zeros(n_pixels, bool)
@@ -89,14 +90,18 @@ def run_gains(counts, start, width, rows, use: np.ndarray) -> RunGains:
     return RunGains(gain, error, camera, camera_err, pixel_changes, bool(changes))
 
 
-def _median(values: np.ndarray) -> tuple[float, float]:
-    """Median and its standard error; NaN with fewer than `FEWEST_PIXELS`."""
-    values = values[np.isfinite(values)]
-    if len(values) < FEWEST_PIXELS:
+def _median(values: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
+    """Median of values (n,) with their standard errors (n,), and its standard error; NaN with fewer
+    known than `FEWEST_PIXELS`.
+
+    Values scatter by their errors at least: with a few pixels they scatter by less by chance.
+    """
+    known = np.isfinite(values)
+    if known.sum() < FEWEST_PIXELS:
         return np.nan, np.nan
-    return float(np.median(values)), float(
-        np.sqrt(np.pi / 2) * robust_std(values) / np.sqrt(len(values))
-    )
+    scatter = max(robust_std(values[known]), float(np.median(errors[known])))
+    error = np.sqrt(np.pi / 2) * scatter / np.sqrt(known.sum())
+    return float(np.median(values[known])), float(error)
 
 
 def _largest_difference(values: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
