@@ -12,6 +12,7 @@ from pixelcal.energy.results.outliers import (
     find_bent,
     find_outliers,
     find_second_states,
+    second_matters,
 )
 
 NAMES = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
@@ -225,3 +226,21 @@ def test_a_steady_camera_has_no_drift():
 
 def test_few_pixels_have_no_common_drift():
     assert camera_drift(np.full(19, 0.5)) == 0.0
+
+
+def two_gains(fraction, stretch, moved):
+    """Fits with a `fraction` of the counts at a gain larger by `stretch`, and a mean of both that
+    is larger by `moved`."""
+    rows, _ = make_fits(len(fraction), seed=3)
+    rows["SECOND_FRACTION"], rows["SECOND_STRETCH"] = fraction, stretch
+    rows["SECOND_GAIN"], rows["SECOND_OFFSET"] = rows["GAIN"] * (1.0 + moved), rows["OFFSET"]
+    return rows
+
+
+def test_a_second_gain_of_few_counts_that_moves_nothing_does_not_matter():
+    """A stretch of 1e-3 moves 80 keV by 0.08 keV; the offset takes a little of that."""
+    fraction = np.array([0.03, 0.03, 0.03, 0.08, 0.03, np.nan])
+    moved = np.array([1e-3, -1e-3, 2e-3, 1e-3, np.nan, 1e-3])
+    rows = two_gains(fraction, -0.028, moved)
+    assert second_matters(rows, [15.0, 80.0]).tolist() == [False, False, True, True, True, True]
+    assert second_matters(rows, [15.0]).tolist() == [False, False, False, True, True, True]

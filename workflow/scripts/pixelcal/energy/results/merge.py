@@ -22,6 +22,7 @@ from pixelcal.energy.results.outliers import (
     find_second_states,
     find_unsteady,
     find_wide,
+    second_matters,
 )
 from pixelcal.instrument import UNKNOWN, Requirement
 from pixelcal.io.merge import placed_rows
@@ -71,6 +72,7 @@ def complete_status(
         rows["STATUS"][has_valid_fit(rows["STATUS"])] |= int(EnergyStatus.CHANGED)
     judged = inner_energies_keV(requirement)
     second = find_second_states(*(rows[name] for name in ("SECOND_SIGMA", "TAIL", "TAIL_ERR")))
+    second &= second_matters(rows, judged)
     at_once = rows["SECOND_PART"] == 0
     for unlike, bit in (
         (

@@ -28,6 +28,10 @@ USUAL_SECOND_SIGMA, USUAL_SECOND_SCATTER = 1.6, 0.7
 BY_SICK_ONES = 1.2
 """A scatter that is larger by this factor is one by chance, with sick pixels among the others."""
 
+SMALL_PART, SMALL_KEV = 0.05, 0.1
+"""With so few of the counts at another gain, which move no energy by so much, a pixel is usable.
+With very many counts lines that the table lacks look like that in pixels where they are bright."""
+
 CLEAR_TAIL_SIGMA, CLEAR_SLOPE = 1.0, 3.0
 """Robust standard deviations of the logarithm of the factor on the tail beyond which there must be
 pixels to tell how a longer tail looks, and standard errors from which on they do."""
@@ -113,6 +117,20 @@ def find_second_states(sigma, tail, tail_err) -> np.ndarray:
     """Which pixels have counts at other gains, (n,) bool; parameters as `second_significance`."""
     with np.errstate(invalid="ignore"):
         return second_significance(sigma, tail, tail_err) > SECOND_SIGMA
+
+
+def second_matters(fits: np.ndarray, energies_keV) -> np.ndarray:
+    """Whether counts at another gain are many, or move one of the energies (m,); (n,) bool.
+
+    `fits` (n,) have a relation averaged over both gains; where it is not known, they matter. What
+    less does is in the systematic uncertainty (`systematics.with_second_states`).
+    """
+    energies = np.asarray(energies_keV)[:, None]
+    channel = (energies - fits["OFFSET"]) / fits["GAIN"]
+    moved = np.abs(fits["SECOND_GAIN"] * channel + fits["SECOND_OFFSET"] - energies)
+    with np.errstate(invalid="ignore"):
+        small = (moved < SMALL_KEV).all(axis=0) & (fits["SECOND_FRACTION"] < SMALL_PART)
+    return ~small
 
 
 def second_significance(sigma, tail, tail_err) -> np.ndarray:
