@@ -929,3 +929,50 @@ def test_few_energies_say_nothing_of_steps(tmp_path):
     columns = pira_columns(n=900)
     columns["energy"] = ("E", np.round(columns["energy"][1]))
     assert "steps" not in bin_spectra(tmp_path, write_events(tmp_path / "e.fits", columns)).said
+
+
+# --- the column of the pixel ----------------------------------------------------------------------
+
+
+def renamed(columns, old, new):
+    """Columns with one under another name, or without it where `new` is None."""
+    return {
+        (new if name == old else name): column
+        for name, column in columns.items()
+        if name != old or new
+    }
+
+
+@pytest.mark.parametrize("name", ["PIXEL", "Pixel_ID", "DETID", "PIX", "ChanID", "RAWX"])
+def test_energies_with_a_pixel_of_another_name_are_not_dealt(name, usual, tmp_path):
+    path = write_events(tmp_path / "e.fits", renamed(pira_columns(), "DETNUM", name))
+    bin_spectra(tmp_path, path).refuses("e.fits", "is the pixel", name, "events.columns.pixel")
+    bin_spectra(tmp_path, path, events={"columns": {"pixel": name}}).is_as(usual["pira"])
+
+
+@pytest.mark.parametrize("name", ["PIXEL", "NUMBER", None])
+def test_channels_without_a_pixel_are_refused(name, tmp_path):
+    kept = {key: column for key, column in flight_columns().items() if key in ("TIME", "PHA")}
+    more = {name: pira_columns()["DETNUM"]} if name else {}
+    path = write_events(tmp_path / "e.fits", kept | more)
+    columns = {"channel": "PHA", "time": "TIME"}
+    made = bin_spectra(tmp_path, path, events={"columns": columns, "multiplicity": "all"})
+    made.refuses("e.fits", "is the pixel", "TIME, PHA", "events.columns.pixel", name or "PHA")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_files_with_and_without_a_pixel_are_refused(first, tmp_path):
+    """Before the good times, which the deal would not have either."""
+    whole = write_events(tmp_path / "whole.fits", pira_columns(n=2000, seconds=500.0))
+    columns = renamed(pira_columns(n=2000, seconds=500.0, start=500.0, seed=2), "DETNUM", None)
+    none = write_events(tmp_path / "none.fits", columns)
+    made = bin_spectra(tmp_path, *([whole, none] if first else [none, whole]))
+    made.refuses("none.fits: has no column with the pixel, but whole.fits has")
+
+
+def test_energies_that_are_dealt_are_told(usual, tmp_path):
+    path = write_events(tmp_path / "e.fits", renamed(pira_columns(), "DETNUM", None))
+    made = bin_spectra(tmp_path, path)
+    made.warns("e.fits: has no column with the pixel", "6400 pixels at random", "columns.pixel")
+    assert made.header["EVDEALT"] == made.header["EVREAD"] == 4000
+    assert "EVDEALT" not in usual["pira"].header

@@ -312,6 +312,17 @@ CASES = [
         ),
     ),
     Case("Columns", "no multiplicity", make=lambda: events(effMult=None)),
+    Case(
+        "Columns",
+        "no column of that name for the pixel",
+        make=lambda: events(DETNUM=None, PIXEL=("I", np.arange(N_EVENTS) % N_PIXELS)),
+    ),
+    Case(
+        "Columns",
+        "pixels in one of two files",
+        make=lambda: events("unnamed.fits", DETNUM=None),
+        settings=named("events.fits", "unnamed.fits"),
+    ),
     Case("Columns", "row without column", settings={"events": {"columns": {"row": "DETNUM"}}}),
     Case(
         "Columns",

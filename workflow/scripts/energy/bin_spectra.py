@@ -18,10 +18,11 @@ from pixelcal.energy.events.losses import (
     check_spans,
     check_steps,
 )
-from pixelcal.energy.events.numbering import check_numbers
+from pixelcal.energy.events.numbering import check_dealt, check_numbers
 from pixelcal.energy.events.overlap import check_different, check_overlap
 from pixelcal.energy.events.reader import detnum_of_positions, open_event_files
 from pixelcal.energy.events.spectra_tables import spectra_hdus
+from pixelcal.energy.events.tally import DEALT
 from pixelcal.energy.events.windows import cut_to_dates
 from pixelcal.energy.fit.columns import detnum_dtype
 from pixelcal.energy.kinds import kinds_of_pixels
@@ -46,6 +47,9 @@ with running(snakemake) as progress:
 
     how = params.layout, params.columns, params.multiplicity, params.get("first_pixel", 0)
     files = open_event_files(paths, *how, instrument=instrument)
+    dealt = check_dealt(files, instrument.n_pixels)
+    for line in dealt:
+        logging.getLogger("pixelcal").warning(line)
     available = good_time_of(files, gti, params.criteria)
     check_different(files)
     dates = params.get("start"), params.get("stop")
@@ -98,6 +102,8 @@ with running(snakemake) as progress:
         ("MULTIPLI", params.multiplicity, "multiplicity of the events counted"),
         ("LAYOUT", params.layout, "layout of the event files"),
     ]
+    if dealt:
+        cards.append(("EVDEALT", spectra.n_read, DEALT))
     if params.get("files") is not None:
         cards.append(("SIMULATE", not params.files, "whether pixelcal simulated the events"))
     if files[0].has_times and len(good_time):

@@ -132,6 +132,18 @@ def test_only_events_that_nobody_asked_to_leave_out_are_lost(exposure, keyword, 
         assert marked == said == []
 
 
+def test_events_that_were_dealt_are_told(exposure):
+    assert not any("dealt" in row["cells"][0] for row in report_events.table(exposure))
+    spectra = exposure.spectra.copy()
+    spectra.meta = exposure.spectra.meta.copy()
+    spectra.meta["EVDEALT"] = N_EVENTS
+    changed = replace(exposure, spectra=spectra)
+    *_, last = report_events.table(changed)
+    assert "dealt to pixels at random" in last["cells"][0] and last["is_lost"]
+    assert last["cells"][1:] == ("20,000", "100.00 %")
+    assert any("dealt to the pixels at random" in text for text in report_events.warnings(changed))
+
+
 def test_the_page_and_the_terminal_warn_from_the_same_fraction():
     assert report_events.WARN_FRACTION == losses.WARN_FRACTION
     assert {"EVUSED", *lost_out_of({}, 0)} < set(TALLY)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pixelcal.errors import InputError
 from pixelcal.instrument import Layout
 
 KEYS = ("energy", "pixel", "multiplicity", "time", "channel", "row", "column")
+
+PIXEL_WORDS = (
+    *("PIXEL", "PIXELS", "PIXELID", "PIXELNO", "PIXELNUM", "PIXELNUMBER"),
+    *("PIX", "PIXID", "PIXNO", "PIXNUM", "IPIX", "IPIXEL"),
+    *("DETNUM", "DETID", "DETNO", "DET", "DETECTOR", "DETECTORID", "CHANID", "CHANNELID"),
+    *("IDET", "JDET", "RAWX", "RAWY", "DETX", "DETY"),
+)
+"""Names of columns that say which pixel an event is of, in capitals and without _ and -."""
 
 
 def value_key(layout: Layout, columns: dict[str, str]) -> str:
@@ -58,3 +68,41 @@ def wanted_columns(layout: Layout, columns: dict[str, str]) -> tuple[dict[str, s
         if key == value:
             names["value"] = name
     return names, required | {"value"}
+
+
+def check_pixel_named(
+    held: set[str], present: Iterable[str], value: str, n_pixels: int, where: str
+) -> None:
+    """Raise InputError where a file names no pixel, and yet must not be dealt to all of them.
+
+    A camera assigns channels by pixel, so events of channels have one. Energies may be of a
+    simulation without pixels; a column with a name of `PIXEL_WORDS` says that they are not.
+
+    Parameters
+    ----------
+    held : set of str
+        What the file has a column for, keys of `columns.DECODED`.
+    present : iterable of str
+        Names of all its columns.
+    value : "energy" or "channel"
+        What the events are binned by.
+    n_pixels : int
+        Of the camera. Events of a camera with one pixel are of that pixel.
+    where : str
+        Name of the file, for errors.
+    """
+    if "pixel" in held or {"row", "column"} <= held or n_pixels == 1:
+        return
+    present = [name for name in present if name]
+    alike = [name for name in present if name.upper().translate(_NO_JOINTS) in PIXEL_WORDS]
+    if not alike and value == "energy":
+        return
+    guess = f" (perhaps {' or '.join(alike)})" if alike else ""
+    other = ", or rename it where it is no pixel" if alike and value == "energy" else ""
+    raise InputError(
+        f"{where}: nothing says which of its columns is the pixel (there is: {', '.join(present)});"
+        f" name it{guess} in events.columns.pixel, or in events.columns.row and .column{other}"
+    )
+
+
+_NO_JOINTS = str.maketrans("", "", "_- ")

@@ -76,6 +76,20 @@ def check_numbers(
     return [line for line in told if line]
 
 
+def check_dealt(files: list[EventFile], n_pixels: int) -> list[str]:
+    """What to warn of where files name no pixel, so that their events are dealt to all of them.
+
+    All spectra are then samples of one, and what is found of a pixel is not of that pixel.
+    """
+    if files[0].has_pixels or n_pixels == 1:
+        return []
+    return [
+        f"event file {files[0].path}: has no column with the pixel; its events are dealt to the"
+        f" {n_pixels} pixels at random, so no pixel has a spectrum that is its own; name the"
+        " column in events.columns.pixel if there is one"
+    ]
+
+
 def _last(instrument: Instrument) -> dict[str, int]:
     """The largest number of each kind, from 0; the least is 0."""
     return {

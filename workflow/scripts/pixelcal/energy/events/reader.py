@@ -23,19 +23,13 @@ from astropy.io import fits
 
 from pixelcal.energy.events.clock import Clock, clock_of, time_keywords
 from pixelcal.energy.events.columns import DECODED, Column, describe_column, row_dtype
-from pixelcal.energy.events.layouts import value_key, wanted_columns
+from pixelcal.energy.events.layouts import check_pixel_named, value_key, wanted_columns
 from pixelcal.energy.events.order import check_order
 from pixelcal.errors import InputError
 from pixelcal.instrument import Instrument, Layout
 from pixelcal.io.checksums import check_sums
 from pixelcal.io.columns import column_names, find_column
-from pixelcal.io.fits_files import (
-    BROKEN_GZIP,
-    NO_DATA,
-    check_gzip,
-    form_of,
-    open_fits,
-)
+from pixelcal.io.fits_files import BROKEN_GZIP, NO_DATA, check_gzip, form_of, open_fits
 from pixelcal.io.fits_headers import open_bytes
 from pixelcal.io.tiled_tables import TiledRows, Tiling, is_tiled, tiling_of, unpacked_header
 
@@ -87,6 +81,11 @@ class EventFile:
         """Whether the events have times."""
         return "time" in self.columns
 
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the events name their pixel."""
+        return "pixel" in self.columns or "row" in self.columns
+
 
 def open_event_files(
     paths: Iterable[str | Path],
@@ -97,7 +96,10 @@ def open_event_files(
     *,
     instrument: Instrument,
 ) -> list[EventFile]:
-    """Several event files, as `open_events`; one of them at least must hold an event."""
+    """Several event files, as `open_events`; one of them at least must hold an event.
+
+    Either all or none of them name the pixel.
+    """
     files = [
         open_events(path, layout, columns, multiplicity, first_pixel, instrument=instrument)
         for path in paths
@@ -107,6 +109,12 @@ def open_event_files(
         raise InputError(
             f"event file {files[0].path}: its table {files[0].extension} holds no event{others};"
             " give files with events"
+        )
+    named = [file.has_pixels for file in files]
+    if any(named) and not all(named):
+        raise InputError(
+            f"event file {files[named.index(False)].path}: has no column with the pixel, but"
+            f" {files[named.index(True)].path} has; give files with the same names of columns"
         )
     return files
 
@@ -312,6 +320,8 @@ def _describe(
         keywords.update({word: source[word] for word in words if word in source})
     present = column_names(header)
     places = {key: find_column(present, name, where) for key, name in names.items()}
+    held = {key for key, place in places.items() if place is not None}
+    check_pixel_named(held, present, value, instrument.n_pixels, where)
     return EventFile(
         path=path,
         extension=hdu.name,

@@ -19,6 +19,9 @@ TALLY = {
 }
 """Keyword and meaning of each place in the tally; {last} is the last channel."""
 
+DEALT = "events dealt to pixels at random"
+"""Meaning of EVDEALT: all events that are read, where the files do not name the pixel."""
+
 ADVICE = {
     "REJTIME": "give the good times of these events, or check their unit and epoch",
     "REJMULT": "check events.multiplicity and events.columns.multiplicity",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pixelcal.energy.events.tally import WARN_FRACTION, lost_out_of
+from pixelcal.energy.events.tally import DEALT, WARN_FRACTION, lost_out_of
 from pixelcal.energy.report.products import Products
 from pixelcal.report.frame import packed
 from pixelcal.report.numbers import percent
@@ -57,13 +57,17 @@ def fates(exposure: Products) -> list[Fate]:
 def table(exposure: Products) -> list[dict]:
     """Rows of the table of one exposure: `cells` under HEADINGS, and whether it `is_lost`.
 
-    The first row is of all events read; the others add up to it. Empty for older spectra.
+    The first row is of all events read; the others add up to it. A last one says that they were
+    dealt to the pixels, where that is so. Empty for older spectra.
     """
     parts = fates(exposure)
     if not parts:
         return []
     n_read = exposure.spectra.meta["EVREAD"]
     first = Fate(exposure.spectra.meta.comments["EVREAD"], n_read, n_read, False)
+    if "EVDEALT" in exposure.spectra.meta:
+        n = exposure.spectra.meta["EVDEALT"]
+        parts.append(Fate(f"{DEALT}: the files do not name the pixel", n, n_read, True))
     return [
         {"cells": (fate.text, f"{fate.n:,}", _of_read(fate.n, n_read)), "is_lost": fate.is_lost}
         for fate in (first, *parts)
@@ -71,8 +75,12 @@ def table(exposure: Products) -> list[dict]:
 
 
 def warnings(exposure: Products) -> list[str]:
-    """A sentence for each reason for which too many events are lost."""
-    return [
+    """A sentence for each reason for which too many events are lost, and for dealt ones."""
+    dealt = (
+        "The event files do not name the pixel: their events were dealt to the pixels at random,"
+        " and no pixel has a spectrum that is its own."
+    )
+    return [dealt] * ("EVDEALT" in exposure.spectra.meta) + [
         f"{percent(fate.n / fate.n_tested, 1)} of the events are lost: {fate.n:,} of"
         f" {fate.n_tested:,} are {fate.text}."
         for fate in fates(exposure)
