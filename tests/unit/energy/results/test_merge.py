@@ -140,6 +140,34 @@ def test_a_bad_pixel_table_with_nonsense(tmp_path, text):
         read_bad_pixels(tmp_path / "bad.csv", "DETNUM", N_PIXELS)
 
 
+FLAG_TABLES = [
+    ("GOOD", "5,1|7,0", None),
+    ("GOOD", "5,1|7,1", None),
+    ("ok", "5,0|7,1", None),
+    ("QUALITY", "5,3|7,0", None),
+    ("DEAD", "5,0|7,1", None),
+    ("working", "5,true|7,false", None),
+    ("STATE", "5,good|7,bad", None),
+    ("BADPIX", "5,0|7,1", [7]),
+    ("BAD", "5,0|7,1", [7]),
+    ("ROW", "5,0|7,1", [5, 7]),
+    ("COUNTS", "5,0|7,12", [5, 7]),
+    ("REASON", "5,noisy|7,", [5, 7]),
+    ("REASON", "5,|7,", [5, 7]),
+]
+
+
+@pytest.mark.parametrize(("name", "rows", "expected"), FLAG_TABLES)
+def test_columns_that_may_say_which_pixels_are_bad(name, rows, expected, tmp_path):
+    path = tmp_path / "bad.csv"
+    path.write_text("\n".join([f"DETNUM,{name}", *rows.split("|"), ""]))
+    if expected is None:
+        with pytest.raises(InputError, match=f"column {name} may say which.*BADPIX, MASKED"):
+            read_bad_pixels(path, "DETNUM", N_PIXELS)
+    else:
+        assert read_bad_pixels(path, "DETNUM", N_PIXELS).tolist() == expected
+
+
 def test_bad_pixels_once_each_and_perhaps_none(tmp_path):
     (tmp_path / "bad.csv").write_text("DETNUM\n7\n5\n7\n")
     assert read_bad_pixels(tmp_path / "bad.csv", "DETNUM", N_PIXELS).tolist() == [5, 7]

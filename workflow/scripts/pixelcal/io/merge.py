@@ -13,8 +13,12 @@ from pixelcal.io.columns import find_column
 from pixelcal.io.fits_files import is_fits, open_fits
 from pixelcal.io.tables import read_table
 
-FLAGS = ("BAD", "IS_BAD", "MASKED", "MASK", "FLAG", "STATUS")
+FLAGS = ("BAD", "IS_BAD", "BADPIX", "MASKED", "MASK", "FLAG", "STATUS")
 """Columns of a table of all pixels that say which are bad, in capitals."""
+OPPOSITE = ("GOOD", "IS_GOOD", "OK", "QUALITY", "VALID", "USABLE", "USE", "ALIVE", "LIVE")
+"""Columns, in capitals, that say something of bad pixels, but not by 1 for a bad one."""
+PLACES = ("X", "Y", "ROW", "COLUMN", "COL", "IDET", "JDET", "MODULE", "ASIC", "DETNUM", "PIXEL")
+"""Columns, in capitals, that may hold only 0 and 1 and say where a pixel is."""
 BAD_WORDS = ("1", "true", "t", "yes", "bad", "masked")
 GOOD_WORDS = ("0", "false", "f", "no", "good", "ok", "")
 
@@ -80,7 +84,7 @@ def read_bad_pixels(path, key: str, n_pixels: int) -> np.ndarray:
     ------
     InputError
         Where the table cannot be read, a number in its column `key` is not that of a pixel, a flag
-        is not understood, or every pixel would be left out.
+        is not understood, another column may be a flag, or every pixel would be left out.
     """
     table, where = read_table(path), f"bad-pixel table {path}"
     if is_fits(path):
@@ -103,6 +107,8 @@ def read_bad_pixels(path, key: str, n_pixels: int) -> np.ndarray:
         if name.upper() in FLAGS:
             numbers = numbers[_flagged(table[name], f"{where}: column {name}")]
             break
+    else:
+        _refuse_other_flags(table, key, where)
     numbers = np.unique(numbers)
     refuse_all_bad(numbers, np.arange(n_pixels), path)
     return numbers
@@ -117,13 +123,32 @@ def refuse_all_bad(bad: np.ndarray, pixel: np.ndarray, path) -> None:
         )
 
 
+def _refuse_other_flags(table, key: str, where: str) -> None:
+    """Raise InputError where a column may say which rows are bad, and nothing tells how."""
+    for name in table.colnames:
+        if name.upper() in (key, *PLACES) or table[name].ndim > 1:
+            continue
+        words = {value.strip().lower() for value in _words_of(table[name])}
+        is_flag = words - {""} and words <= {*BAD_WORDS, *GOOD_WORDS}
+        if is_flag or name.upper() in OPPOSITE:
+            raise InputError(
+                f"{where}: column {name} may say which pixels are bad, but it is not one of"
+                f" {', '.join(FLAGS)}, which are 1 for a bad pixel and 0 for another; rename or"
+                " remove it"
+            )
+
+
+def _words_of(column) -> list[str]:
+    """The values of a column (n,) as text; no value of numbers is nan."""
+    if column.dtype.kind in "biuf":
+        return [f"{value:g}" for value in np.ma.filled(np.ma.asarray(column, float), np.nan)]
+    texts = np.asarray(np.ma.filled(column, "")).tolist()
+    return [text.decode() if isinstance(text, bytes) else str(text) for text in texts]
+
+
 def _flagged(column, where: str) -> np.ndarray:
     """Which rows (n,) bool a column of flags says are bad."""
-    if column.dtype.kind in "biuf":
-        values = [f"{value:g}" for value in np.ma.filled(np.ma.asarray(column, float), np.nan)]
-    else:
-        texts = np.asarray(np.ma.filled(column, "")).tolist()
-        values = [text.decode() if isinstance(text, bytes) else str(text) for text in texts]
+    values = _words_of(column)
     words = np.array([value.strip().lower() for value in values])
     bad, good = np.isin(words, BAD_WORDS), np.isin(words, GOOD_WORDS)
     unknown = ~(bad | good)
