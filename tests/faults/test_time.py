@@ -368,3 +368,18 @@ def test_a_time_system_that_nobody_knows_is_told(system, tmp_path):
     if not made.failed:
         told += merge(tmp_path, header=made.header).said
     assert system in told, told
+
+
+@pytest.mark.parametrize("names", [("TSTART", "TSTOP"), ("START", "END"), ("T0", "T1")])
+@pytest.mark.parametrize("where", ["event file", "GTI file"])
+def test_good_times_whose_limits_have_other_names_are_refused(where, names, tmp_path):
+    """They were left out without a word: 1000 s in place of 500."""
+    odd, right = good_times("STDGTI", [(0.0, 500.0)], names), good_times("ALL")
+    if where == "event file":
+        made = bin_spectra(tmp_path, write_events(tmp_path / "e.fits", None, odd), seconds=400.0)
+    else:
+        write_events(tmp_path / "gti.fits", None, odd, right)
+        gti = {"file": str(tmp_path / "gti.fits"), "criteria": []}
+        path = write_events(tmp_path / "e.fits")
+        made = bin_spectra(tmp_path, path, seconds=400.0, events={"gti": gti})
+    made.refuses(where, "STDGTI has no columns START and STOP", *names)

@@ -449,6 +449,13 @@ CASES = [
     ),
     Case(
         "Good times",
+        "limits of another name in the event file",
+        make=lambda: events(
+            "events.fits", table("GTI", [("TSTART", "D", [0.0]), ("TSTOP", "D", [500.0])])
+        ),
+    ),
+    Case(
+        "Good times",
         "several in the event file",
         make=lambda: events("events.fits", good_times("GTI1"), good_times("GTI2")),
     ),

@@ -55,6 +55,7 @@ def read_good_time(
     with open_fits(path, "GTI file") as hdus:
         tables = _gti_tables(hdus)
         if not criteria:
+            _refuse_other_limits(hdus, what)
             if len(tables) != 1:
                 raise InputError(
                     f"{what}: name the criteria to apply in events.gti.criteria; it has"
@@ -189,6 +190,7 @@ def _embedded_good_time(file: EventFile) -> np.ndarray:
     """Good time (n, 2) of an event file from its GTI extension, header or events."""
     what = f"event file {file.path}"
     with open_fits(file.path, "event file") as hdus:
+        _refuse_other_limits(hdus, what)
         tables = {name: hdu for name, hdu in _gti_tables(hdus).items() if "GTI" in name}
         if len(tables) > 1:
             raise InputError(
@@ -232,6 +234,19 @@ def _gti_tables(hdus) -> dict[str, list]:
             if {"START", "STOP"} <= names:
                 tables.setdefault(hdu.name.upper(), []).append(hdu)
     return tables
+
+
+def _refuse_other_limits(hdus, what: str) -> None:
+    """Raise InputError where an extension is one of good times by its name, not by its columns."""
+    for hdu in hdus:
+        if isinstance(hdu, fits.BinTableHDU | fits.TableHDU) and "GTI" in hdu.name.upper():
+            names = column_names(hdu.header)
+            if not {"START", "STOP"} <= {name.upper() for name in names}:
+                raise InputError(
+                    f"{what}: its extension {hdu.name} has no columns START and STOP (there is:"
+                    f" {', '.join(names) or 'none'}); name its columns so, or the extension"
+                    " without GTI where it holds no good times"
+                )
 
 
 def _only_table(tables: dict[str, list], name: str, what: str):
