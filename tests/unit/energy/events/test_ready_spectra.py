@@ -140,6 +140,74 @@ def test_what_is_wrong_is_one_line(tmp_path, options, words):
     assert str(path) in str(raised.value) and "\n" not in str(raised.value)
 
 
+MORE = np.random.default_rng(2).poisson(3.0, (3, 1024))
+
+
+@pytest.mark.parametrize(
+    ("detnum", "counts", "said"),
+    [
+        (PIXELS, 2 * COUNTS, "or a multiple of them, in 3 pixels"),
+        (PIXELS[:2], COUNTS[:2], "or a multiple of them, in 2 pixels"),
+        (np.array([7, 3, 6]), 3 * COUNTS, "or a multiple of them, in 2 pixels"),
+        (PIXELS, COUNTS, "holds the same counts as .*; leave one"),
+        (PIXELS, COUNTS + 1, None),
+        (np.array([1, 2, 4]), 2 * COUNTS, None),
+    ],
+)
+def test_counts_that_are_a_multiple_of_others_are_refused(detnum, counts, said, tmp_path):
+    first = write_fits(tmp_path / "a.fits")
+    paths = [first, write_fits(tmp_path / "b.fits", detnum, counts)]
+    if said:
+        with pytest.raises(InputError, match=rf"b.fits: holds the same counts as .*a.fits.*{said}"
+                           if "multiple" in said else said):  # fmt: skip
+            read_ready_spectra(paths, SPECTRA, ECLAIRS)
+    else:
+        read_ready_spectra(paths, SPECTRA, ECLAIRS)
+
+
+DAY = "2025-03-01T00:"
+TIMES = [
+    ({"TSTART": 0.0, "TSTOP": 1000.0}, {"TSTART": 500.0, "TSTOP": 1500.0}, 1000.0, "refused"),
+    ({"TSTART": 0.0, "TSTOP": 1000.0}, {"TSTART": 0.0, "TSTOP": 1000.0}, 600.0, "refused"),
+    ({"TSTART": 0.0, "TSTOP": 1000.0}, {"TSTART": 500.0, "TSTOP": 1500.0}, 600.0, "warned"),
+    ({"TSTART": 0.0, "TSTOP": 1000.0}, {"TSTART": 950.0, "TSTOP": 2000.0}, 900.0, None),
+    ({"TSTART": 0.0, "TSTOP": 1000.0}, {"TSTART": 1000.0, "TSTOP": 2000.0}, 1000.0, None),
+    ({"TSTART": 0.0, "TSTOP": 1e-2}, {"TSTART": 0.005, "TSTOP": 2e-2}, 800.0, None),  # days
+    ({"TSTART": 0.0, "TSTOP": 1000.0, "MJDREFI": 1}, {"TSTART": 0.0, "TSTOP": 1000.0}, 900.0, None),
+    (
+        {"DATE-OBS": f"{DAY}00:00", "DATE-END": f"{DAY}16:40"},
+        {"DATE-OBS": f"{DAY}08:20Z", "DATE-END": f"{DAY}25:00Z"},
+        1000.0,
+        "refused",
+    ),
+    ({"DATE-OBS": "2025-03-01", "DATE-END": "2025-03-01"}, {}, 1000.0, None),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "seconds", "expected"), TIMES)
+def test_files_that_overlap_in_time(first, second, seconds, expected, tmp_path, caplog):
+    """Event by event they cannot be compared; the exposures may not fit into the time."""
+    paths = [
+        write_fits(tmp_path / "a.fits", exposure=seconds, **first),
+        write_fits(tmp_path / "b.fits", counts=MORE, exposure=seconds, **second),
+    ]
+    if expected == "refused":
+        with pytest.raises(InputError, match="a.fits and .*b.fits: overlap in time.*count twice"):
+            read_ready_spectra(paths, SPECTRA, ECLAIRS)
+        return
+    read_ready_spectra(paths, SPECTRA, ECLAIRS)
+    assert ("check that no event is in both" in caplog.text) == (expected == "warned")
+
+
+def test_files_of_different_pixels_may_overlap_in_time(tmp_path):
+    span = {"TSTART": 0.0, "TSTOP": 1000.0, "exposure": 1000.0}
+    paths = [
+        write_fits(tmp_path / "a.fits", **span),
+        write_fits(tmp_path / "b.fits", np.array([1, 2, 4]), MORE, **span),
+    ]
+    assert read_ready_spectra(paths, SPECTRA, ECLAIRS).seconds == 1000.0
+
+
 def test_the_same_counts_twice_are_refused(tmp_path):
     paths = [write_fits(tmp_path / name) for name in ("a.fits", "b.fits")]
     with pytest.raises(InputError, match=r"holds the same counts as .*a\.fits"):

@@ -6,12 +6,16 @@ may not be is an event in two of them. So it is events that are compared, not he
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from itertools import combinations
 
 import numpy as np
 
+from pixelcal.energy.events.good_times import SLACK_S
 from pixelcal.energy.events.reader import EventFile, stream
 from pixelcal.errors import InputError
+from pixelcal.io.time_keywords import epoch, time_system
 
 TIME_STEP_S = 1e-5
 """Times that differ by less are equal: two clocks of one camera round differently."""
@@ -29,6 +33,9 @@ ODD = np.uint64(0x9E3779B97F4A7C15)
 
 SEAM_S = 60.0
 """Files that follow each other may overlap by this with different events."""
+
+FEWEST_BINS = 20
+"""Counts of fewer pixels and channels may be multiples of others by chance."""
 
 
 def check_different(files: list[EventFile]) -> None:
@@ -81,6 +88,99 @@ def check_overlap(files: list[EventFile], spans: list[tuple[float, float]]) -> l
                 " stretch counts once as good time; check whether their clocks are the same"
             )
     return told
+
+
+def check_ready_apart(parts: list[tuple[str, object]]) -> list[str]:
+    """What to warn of where ready spectra overlap in time; their events cannot be compared.
+
+    Parameters
+    ----------
+    parts : list of (name, ReadySpectra)
+        TSTART and TSTOP (s), or DATE-OBS and DATE-END, are its limits where it has both.
+
+    Raises
+    ------
+    InputError
+        Where the common pixels of two files have the same counts, or multiples of them, or where
+        the exposures add up to more than the time that two files cover together.
+    """
+    told = []
+    for (name_a, a), (name_b, b) in combinations(parts, 2):
+        if np.array_equal(a.detnum, b.detnum) and np.array_equal(a.counts, b.counts):
+            raise InputError(
+                f"spectra {name_b}: holds the same counts as {name_a}; leave one of them out"
+            )
+        pixel, at_a, at_b = np.intersect1d(a.detnum, b.detnum, return_indices=True)
+        counts = a.counts[at_a], b.counts[at_b]
+        if not len(pixel) or not all(one.any() for one in counts):
+            continue
+        if _is_multiple(*counts):
+            raise InputError(
+                f"spectra {name_b}: holds the same counts as {name_a}, or a multiple of them, in"
+                f" {len(pixel)} pixels; leave one of them out"
+            )
+        if ((counts[0] > 0).any(axis=1) & (counts[1] > 0).any(axis=1)).any():
+            told.append(_check_times(f"spectra {name_a} and {name_b}", a, b))
+    return [line for line in told if line]
+
+
+def _check_times(where: str, a, b) -> str:
+    """What to warn of in the times of two ready spectra that share pixels; "" for nothing."""
+    spans = _spans(a, b)
+    if spans is None:
+        return ""
+    common = min(last for _, last in spans) - max(first for first, _ in spans)
+    covered = max(last for _, last in spans) - min(first for first, _ in spans)
+    line = f"{where}: overlap in time by {common:.6g} s and share pixels"
+    if common > SLACK_S and a.seconds + b.seconds > covered + 2 * SLACK_S:
+        raise InputError(
+            f"{line}, and their EXPOSURE adds up to {a.seconds + b.seconds:.6g} s in"
+            f" {covered:.6g} s: events count twice; give every event once"
+        )
+    return f"{line}; check that no event is in both" if common > SEAM_S else ""
+
+
+def _is_multiple(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether counts (n, n_channels) are the others times a number, in enough bins to tell."""
+    if np.count_nonzero(a) < FEWEST_BINS or not np.array_equal(a > 0, b > 0):
+        return False
+    sums = int(a.sum()), int(b.sum())
+    return bool(np.array_equal(a.astype(float) * sums[1], b.astype(float) * sums[0]))
+
+
+def _spans(a, b) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """Begin and end (s) of two ready spectra, from one epoch; None where a file does not say.
+
+    A file that lasts shorter than its exposure is in another unit, and says nothing.
+    """
+    words = a.keywords, b.keywords
+    if all({"TSTART", "TSTOP"} <= one.keys() for one in words):
+        if epoch(words[0]) != epoch(words[1]):
+            return None
+        if len({time_system(one.get("TIMESYS", "")) for one in words}) > 1:
+            return None
+        spans = [_numbers(one, "TSTART", "TSTOP") for one in words]
+    else:
+        spans = [_dates(one) for one in words]
+    for span, part in zip(spans, (a, b), strict=True):
+        if span is None or span[1] - span[0] < part.seconds - SLACK_S:
+            return None
+    return tuple(spans)
+
+
+def _numbers(words: Mapping, *names: str) -> tuple[float, float] | None:
+    values = [words[name] for name in names]
+    return tuple(map(float, values)) if all(isinstance(v, int | float) for v in values) else None
+
+
+def _dates(words: Mapping) -> tuple[float, float] | None:
+    """DATE-OBS and DATE-END (s); None where they are no dates with a time of day."""
+    try:
+        texts = [str(words[name]).strip().rstrip("Z") for name in ("DATE-OBS", "DATE-END")]
+        return tuple((datetime.fromisoformat(text) - datetime(2000, 1, 1)).total_seconds()
+                     for text in texts)  # fmt: skip
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def _same_events(a: EventFile, b: EventFile) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
+from pixelcal.energy.events.overlap import check_ready_apart
 from pixelcal.errors import InputError
 from pixelcal.instrument import Instrument, Layout
 from pixelcal.io.checksums import check_sums
@@ -99,14 +100,9 @@ def read_ready_spectra(
         part = read(path, layout, where)
         instrument.check_header(part.keywords, where)
         part = _checked(part, layout.rebin, instrument, where)
-        for other, known in parts:
-            if np.array_equal(known.detnum, part.detnum) and np.array_equal(
-                known.counts, part.counts
-            ):
-                raise InputError(
-                    f"{where}: holds the same counts as {other}; leave one of them out"
-                )
         parts.append((str(path), part))
+    for line in check_ready_apart(parts):
+        logger.warning(line)
     return _together(parts, instrument)
 
 
