@@ -13,6 +13,7 @@ import numpy as np
 from pixelcal.charge.extraction.checks import masked_pixels, rows_of_pixels
 from pixelcal.charge.extraction.io import light_cards, set_cards
 from pixelcal.charge.runs.ready_histograms import (
+    check_different,
     pixels_of,
     read_ready_histograms,
     same_unit,
@@ -42,6 +43,7 @@ with running(snakemake) as progress:
         runs.append(selected(run, rows, masked))
         progress(len(runs), len(paths))
     unit = same_unit(runs, paths)
+    check_different(runs, paths)
     spectra, coarse = spectra_of_histograms(pixel, masked, runs, paths)
     tell_coarse(pixel[coarse])
     logging.getLogger("pixelcal").info(
