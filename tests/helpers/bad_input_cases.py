@@ -373,6 +373,7 @@ CASES = [
         "Values", "no event of the multiplicity", settings={"events": {"multiplicity": "multiple"}}
     ),
     Case("Times", "TSTART that is no number", make=lambda: events(header={"TSTART": "noon"})),
+    Case("Times", "MJDREFF in seconds", make=lambda: events(header={"MJDREFF": 69.184})),
     Case("Times", "TSTART after TSTOP", make=lambda: events(header={"TSTART": 2000.0})),
     Case(
         "Times",
@@ -428,6 +429,7 @@ CASES = [
     gti_case("text for times", good_times(limits=[("a", "b")], form="1A")),
     gti_case("in another unit", good_times(unit="m")),
     gti_case("of another epoch", good_times(header={"MJDREFI": EPOCH["MJDREFI"] - 1})),
+    gti_case("of another camera", good_times(header={"INSTRUME": "MXT"})),
     gti_case("in another time system", good_times(header={"TIMESYS": "TAI"})),
     Case(
         "Good times",

@@ -50,7 +50,7 @@ with running(snakemake) as progress:
     dealt = check_dealt(files, instrument.n_pixels)
     for line in dealt:
         logging.getLogger("pixelcal").warning(line)
-    available = good_time_of(files, gti, params.criteria)
+    available = good_time_of(files, gti, params.criteria, instrument)
     check_different(files)
     dates = params.get("start"), params.get("stop")
     in_time = cut_to_dates(available, files, *dates, params.exposure)

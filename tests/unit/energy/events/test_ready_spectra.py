@@ -199,6 +199,12 @@ def test_files_that_overlap_in_time(first, second, seconds, expected, tmp_path, 
     assert ("check that no event is in both" in caplog.text) == (expected == "warned")
 
 
+def test_seconds_in_place_of_a_fraction_of_a_day_are_refused(tmp_path):
+    path = write_fits(tmp_path / "a.fits", MJDREFI=57754, MJDREFF=69.184)
+    with pytest.raises(InputError, match="a.fits: MJDREFF is 69.184, not a fraction of a day"):
+        read_ready_spectra([path], SPECTRA, ECLAIRS)
+
+
 def test_files_of_different_pixels_may_overlap_in_time(tmp_path):
     span = {"TSTART": 0.0, "TSTOP": 1000.0, "exposure": 1000.0}
     paths = [

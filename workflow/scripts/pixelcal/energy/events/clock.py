@@ -71,7 +71,7 @@ def time_keywords(headers: Iterable[Mapping], where: str) -> dict:
     Raises
     ------
     InputError
-        Where one that should be a number is none.
+        Where one that should be a number is none, or MJDREFF is no fraction of a day.
     """
     found = keywords_of(headers)
     for word, value in found.items():
@@ -79,6 +79,12 @@ def time_keywords(headers: Iterable[Mapping], where: str) -> dict:
         if is_number == (word in ("TIMESYS", "TIMEUNIT")):
             expected = "a text" if is_number else "a number"
             raise InputError(f"{where}: {word} is {value!r}, not {expected}; correct the header")
+    fraction = found.get("MJDREFF", 0.0)
+    if not -EPOCH_TOLERANCE_S / SECONDS_PER_DAY <= fraction < 1:
+        raise InputError(
+            f"{where}: MJDREFF is {fraction!r}, not a fraction of a day (0 to 1); write it in days,"
+            " or correct the header"
+        )
     return found
 
 

@@ -18,6 +18,7 @@ from pixelcal.energy.events.intervals import intersect, merge
 from pixelcal.energy.events.reader import EventFile, stream
 from pixelcal.energy.units import unit_factor
 from pixelcal.errors import InputError
+from pixelcal.instrument import Instrument
 from pixelcal.io.checksums import check_sums
 from pixelcal.io.columns import column_names, find_column
 from pixelcal.io.fits_files import open_fits
@@ -28,7 +29,10 @@ SLACK_S = 1.0
 
 
 def read_good_time(
-    path: str | Path, criteria: list[str], event_clock: Clock | None = None
+    path: str | Path,
+    criteria: list[str],
+    event_clock: Clock | None = None,
+    instrument: Instrument | None = None,
 ) -> np.ndarray:
     """Time in a GTI file that is good by every one of `criteria`.
 
@@ -41,6 +45,8 @@ def read_good_time(
         Names of extensions. May be empty where the file has only one.
     event_clock : Clock, optional
         What the times of the events mean.
+    instrument : Instrument, optional
+        The camera that the file must not contradict.
 
     Returns
     -------
@@ -49,7 +55,8 @@ def read_good_time(
     Raises
     ------
     InputError
-        Where the file or an extension is missing, broken or there twice, or the clocks differ.
+        Where the file or an extension is missing, broken, there twice or of another camera, or the
+        clocks differ.
     """
     what = f"GTI file {path}"
     with open_fits(path, "GTI file") as hdus:
@@ -65,6 +72,8 @@ def read_good_time(
         good_time = None
         for criterion in criteria:
             hdu = _only_table(tables, criterion, what)
+            for header in (hdus[0].header, hdu.header) if instrument else ():
+                instrument.check_header(header, what)
             check_sums(path, hdu, "GTI file")
             where = f"{what} ({hdu.name})"
             hdu = plain_table(path, hdu, where)
@@ -78,6 +87,7 @@ def good_time_of(
     files: list[EventFile],
     gti_path: str | Path | Sequence[str | Path] | None,
     criteria: list[str],
+    instrument: Instrument | None = None,
 ) -> np.ndarray:
     """Good time (n, 2) of event files.
 
@@ -111,7 +121,8 @@ def good_time_of(
     for file in files[1:]:
         check_clocks(files[0].clock, file.clock, str(files[0].path), str(file.path))
     if gti_paths:
-        of_each = [read_good_time(path, criteria, files[0].clock) for path in gti_paths]
+        clock = files[0].clock
+        of_each = [read_good_time(path, criteria, clock, instrument) for path in gti_paths]
         return _within_the_events(merge(np.concatenate(of_each)), files, gti_path)
     good_time = merge(np.concatenate([_embedded_good_time(file) for file in files]))
     if not len(good_time):

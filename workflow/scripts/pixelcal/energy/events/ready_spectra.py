@@ -18,6 +18,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
+from pixelcal.energy.events.clock import time_keywords
 from pixelcal.energy.events.overlap import check_ready_apart
 from pixelcal.errors import InputError
 from pixelcal.instrument import Instrument, Layout
@@ -91,7 +92,8 @@ def read_ready_spectra(
     ------
     InputError
         With file and reason, where a file cannot be read, is of another camera, does not hold
-        counts, or holds what another one does.
+        counts, or holds what another one does, or what its header says of times is
+        not possible.
     """
     read = _read_stix if layout.form == "stix-calibration" else _read_table
     parts: list[tuple[str, ReadySpectra]] = []
@@ -99,6 +101,7 @@ def read_ready_spectra(
         where = f"spectra {path}"
         part = read(path, layout, where)
         instrument.check_header(part.keywords, where)
+        time_keywords([part.keywords], where)
         part = _checked(part, layout.rebin, instrument, where)
         parts.append((str(path), part))
     for line in check_ready_apart(parts):
