@@ -147,6 +147,7 @@ CASES = [
     ),
     config("a pixel that the camera lacks", settings={"pixels": "0-2048"}),
     config("events that are none", settings={"charges": {"max_events": 0}}),
+    config("a window without the peak", settings={"charges": {"window": 4, "window_shift": 10}}),
     config("a window of nothing", settings={"charges": {"window": 0}}),
     peaks("a run that is not HDF5", lambda: Path("lab/light.h5").write_text("TIME")),
     peaks("an empty file", lambda: Path("lab/light.h5").write_bytes(b"")),
@@ -183,7 +184,7 @@ CASES = [
     Case("a window longer than the waveform", settings={"charges": {"window": 41}}),
     Case(
         "a window that sticks out",
-        settings={"charges": {"window": 16, "window_shift": 25}},
+        settings={"charges": {"window": 30, "window_shift": 25}},
         by_snakemake=True,
     ),
     Case(

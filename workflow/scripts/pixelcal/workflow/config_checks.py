@@ -164,6 +164,17 @@ def check_adc_range(config: Mapping, instrument: Mapping) -> None:
         )
 
 
+def check_window(config: Mapping, instrument: Mapping) -> None:
+    """The window in which charges are summed contains the peak of the pulse."""
+    charges = config["sstcam"]["charges"]
+    if charges["window_shift"] >= charges["window"]:
+        raise InputError(
+            f"sstcam.charges.window_shift: {charges['window_shift']} samples before the peak end a"
+            f" window of {charges['window']} samples before it; give less than"
+            f" {charges['window']}, or a longer window"
+        )
+
+
 def check_multiplicity(config: Mapping, instrument: Mapping) -> None:
     """Events without a multiplicity cannot be chosen by it."""
     events = config["events"]
