@@ -148,6 +148,24 @@ def test_a_mistake_about_spectra(counts, gain, said):
         api.calibrate_spectra(counts, gain, 3.0)
 
 
+def test_counts_as_a_fits_file_has_them():
+    """astropy reads big-endian columns, which compiled code does not take."""
+    camera = make_camera(8, 10_000, seed=3)
+    native, big = (
+        api.calibrate_spectra(camera.counts.astype(form), 0.145, 3.0, LINES)
+        for form in ("=i4", ">i4")
+    )
+    assert np.array_equal(native.gain, big.gain, equal_nan=True)
+    response = api.learn_response(camera.counts.astype(">i2"), 0.145, 3.0, LINES)
+    assert np.isfinite(response.line_strength).all()
+
+
+def test_masked_counts_are_refused():
+    counts = np.ma.masked_equal(np.arange(8).reshape(2, 4), 3)
+    with pytest.raises(InputError, match="counts has masked values; leave them out"):
+        api.calibrate_spectra(counts, 0.145, 3.0)
+
+
 def test_a_table_that_there_is_not():
     with pytest.raises(InputError, match="none"):
         api.read_line_table("none")
@@ -191,8 +209,69 @@ def test_charges_in_any_order_of_runs_and_any_unit():
         ([], None, "a list of runs"),
         ([np.zeros((2, 9)), np.zeros((3, 9))], None, "with the same pixels"),
         ([np.full((2, 900), 1.5)], 1.0, "not multiples of the step 1"),
+        ([np.full((2, 900), 1.5)], np.nan, "the step nan cannot be that of charges"),
+        ([np.full((2, 900), 1.5)], -1.0, "the step -1.0 cannot be that of charges"),
+        ([np.full((2, 900), 3e9)], None, "more steps than 32 bits hold"),
+        ([np.ones((2, 9)), np.full((2, 9), np.nan)], None, "run 1 has no finite charge"),
+        ([np.full((2, 900), "1")], None, "charges must be numbers"),
+        ([np.zeros((0, 900))], None, "a list of runs"),
     ],
 )
 def test_a_mistake_about_charges(runs, step, said):
     with pytest.raises(InputError, match=said):
         api.fit_spe_charges(runs, step)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "said"),
+    [
+        ([7], "pixel must have one number for each of the 2 pixels"),
+        ([7, 7], "pixel 7 occurs twice"),
+        ([7, -1], "pixel must be numbers from 0 to 32767"),
+        ([7, 8.5], "pixel must be numbers from 0 to 32767"),
+    ],
+)
+def test_a_mistake_about_numbers_of_pixels(pixel, said):
+    with pytest.raises(InputError, match=said):
+        api.fit_spe_charges([np.ones((2, 900), int)], pixel=pixel)
+
+
+@pytest.fixture(scope="module")
+def flashes():
+    """Whole charges (10, 5000) of pixels with 30 adu per photoelectron."""
+    rng = np.random.default_rng(4)
+    return np.array([draw_charges(rng, Sipm())[0][:5000] for _ in range(10)])
+
+
+@pytest.mark.parametrize("form", [">i4", "f4", ">f4"])
+def test_whole_charges_of_any_type_are_fitted_alike(flashes, form):
+    expected = api.fit_spe_charges([flashes])
+    fits = api.fit_spe_charges([flashes.astype(form)])
+    assert (expected["STATUS"] == 0).all()
+    assert np.array_equal(fits["PE"], expected["PE"])
+
+
+def test_missing_charges_are_left_out_and_counted(flashes, caplog):
+    """As if they were not there, whether they are NaN, infinite or masked."""
+    expected = api.fit_spe_charges([flashes[:, 50:]])
+    assert not caplog.records
+    gone = np.zeros(flashes.shape, bool)
+    gone[:, :50] = True
+    for run in (
+        np.where(gone, np.nan, flashes),
+        np.where(gone, np.inf, flashes),
+        np.ma.masked_array(flashes, gone),
+    ):
+        caplog.clear()
+        fits = api.fit_spe_charges([run])
+        assert np.array_equal(fits["PE"], expected["PE"])
+        (told,) = caplog.messages
+        assert "500 of 50000 charges of run 0 are missing" in told
+
+
+def test_charges_in_photoelectrons_are_told_of(flashes, caplog):
+    api.fit_spe_charges([flashes / 30.0])
+    assert any("few distinct charges" in told for told in caplog.messages)
+    caplog.clear()
+    fits = api.fit_spe_charges([flashes / 30.0], step=1 / 30.0)
+    assert not caplog.records and (fits["STATUS"] == 0).all()

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
+from pixelcal.api_checks import plain_array
 from pixelcal.api_files import (
     pixel_history,
     refit_pixels,
@@ -27,8 +28,9 @@ from pixelcal.charge.resolution.requirement import required_resolution
 from pixelcal.charge.spe import columns as spe_columns
 from pixelcal.charge.spe.dark_run.rows import fit_pixels_with_dark_runs
 from pixelcal.charge.spe.fit import SpeOptions
+from pixelcal.charge.spe.given_charges import checked_pixels, checked_runs
 from pixelcal.charge.spe.noise.learn import learn_camera_noise
-from pixelcal.charge.spe.spectra import checked_runs, columns_of, spectra_of_charges
+from pixelcal.charge.spe.spectra import columns_of, spectra_of_charges
 from pixelcal.energy import lines as line_tables
 from pixelcal.energy.events.good_times import read_good_time
 from pixelcal.energy.fit.columns import FIT_UNITS
@@ -178,7 +180,7 @@ def _camera_and_lines(instrument, lines) -> tuple[Instrument, LineTable]:
 
 def _checked_spectra(counts, gain, offset, pixel) -> tuple[np.ndarray, ...]:
     """Counts (n, n_channels), gains, offsets and pixel numbers (n,); InputError where not so."""
-    counts = np.asarray(counts)
+    counts = plain_array(counts, "calibrate_spectra: counts")
     if counts.ndim != 2 or counts.dtype.kind not in "iu" or counts.min(initial=0) < 0:
         raise InputError(
             "calibrate_spectra: counts must be whole numbers from 0 on, of the shape (n_pixels,"
@@ -317,11 +319,13 @@ def fit_spe_charges(
     ----------
     charges : sequence of (n_pixels, n_flashes) arrays
         Charges of each run, whose numbers of flashes may differ. All runs of a pixel are fitted
-        together. Noise that eight pixels or more have in common is learnt from them first.
+        together. Noise that eight pixels or more have in common is learnt from them first. NaN,
+        infinite and masked charges are missing: they are left out, and counted in a warning.
     step : float, optional
-        Charges are multiples of it; 0: of nothing. By default 1 for whole numbers, else 0.
+        Charges are multiples of it; 0: of nothing. By default 1 where all are whole numbers, also
+        as float, else 0.
     pixel : (n_pixels,) int, optional
-        Their numbers; 0, 1, 2 and so on by default.
+        Their numbers, from 0 to 32767; 0, 1, 2 and so on by default.
     pe_guess : float
         Charge of a photoelectron to begin with; NaN: from the data alone.
     min_flashes : int
@@ -343,7 +347,8 @@ def fit_spe_charges(
     Raises
     ------
     InputError
-        Where no run has light, runs differ in pixels, or charges are no multiples of the step.
+        Where no run has light or finite charges, runs differ in pixels, charges are no multiples of
+        the step, or a number of a pixel is none or there twice.
 
     Examples
     --------
@@ -356,6 +361,7 @@ def fit_spe_charges(
     runs, step = checked_runs(charges, step)
     unlit = np.zeros(len(runs), bool) if dark is None else np.asarray(dark, bool)
     options = SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
+    pixel = checked_pixels(pixel, len(runs[0]))
     data = columns_of(spectra_of_charges(runs, step, pixel, unlit))
     camera = None if unlit.any() else learn_camera_noise(*data[:3], options).camera
     rows = fit_pixels_with_dark_runs(*data, unlit, options, camera=camera)

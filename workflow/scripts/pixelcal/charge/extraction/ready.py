@@ -182,8 +182,7 @@ def tell_unknown_step(taken: Taken, pixel: np.ndarray, live: np.ndarray, run: st
     if taken.step or charges.shape[1] < FEWEST_EVENTS:
         return
     for i in np.flatnonzero(live):
-        values = charges[i][np.isfinite(charges[i])]
-        if len(values) and len(np.unique(values)) < FEW_VALUES * len(values):
+        if has_few_values(charges[i]):
             LOGGER.warning(
                 "run %s: pixel %d has few distinct charges, like those of an ADC in another unit;"
                 " write the distance between them as the attribute step of charges, or bins"
@@ -191,6 +190,12 @@ def tell_unknown_step(taken: Taken, pixel: np.ndarray, live: np.ndarray, run: st
                 run, pixel[i],
             )  # fmt: skip
             return
+
+
+def has_few_values(charges: np.ndarray) -> bool:
+    """Whether charges (n,) without a step are those of an ADC in another unit."""
+    values = charges[np.isfinite(charges)]
+    return len(values) > 0 and len(np.unique(values)) < FEW_VALUES * len(values)
 
 
 def ready_cards(ready: ReadyCharges, taken: Taken, settings: Mapping) -> list[tuple]:

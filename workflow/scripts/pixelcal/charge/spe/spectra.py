@@ -42,45 +42,6 @@ class RunSpectrum:
     start: np.ndarray
 
 
-def checked_runs(charges: Sequence, step: float | None) -> tuple[list[np.ndarray], float]:
-    """Runs of charges, in whole steps where they have a step, and the step.
-
-    Parameters
-    ----------
-    charges : sequence of (n_pixels, n_flashes) arrays
-    step : float or None
-        As `pixelcal.api.fit_spe_charges` takes it.
-
-    Raises
-    ------
-    InputError
-        Where the runs do not fit each other, or charges are not multiples of the step.
-    """
-    runs = [np.asarray(run) for run in charges]
-    if not runs or any(run.ndim != 2 or len(run) != len(runs[0]) for run in runs):
-        raise InputError(
-            "fit_spe_charges: give a list of runs, each an array of the shape (n_pixels, n_flashes)"
-            " with the same pixels"
-        )
-    if step is None:
-        step = 1.0 if all(run.dtype.kind in "iu" for run in runs) else 0.0
-    runs = [_in_steps(run, step) for run in runs]
-    return runs, step
-
-
-def _in_steps(run: np.ndarray, step: float) -> np.ndarray:
-    """The charges of a run as whole multiples of the step, where there is one."""
-    if not step:
-        return run
-    multiples = np.rint(run / step)
-    if np.abs(multiples * step - run).max(initial=0.0) > 1e-6 * step:
-        raise InputError(
-            f"fit_spe_charges: charges are not multiples of the step {step:g}; give the step of the"
-            " charges, or 0"
-        )
-    return multiples.astype(np.int64)
-
-
 def bin_widths(charges: np.ndarray, step: float) -> np.ndarray:
     """Width (n,) of the bins of each pixel, in units of charge.
 
@@ -172,7 +133,7 @@ def spectra_rows(pixel: np.ndarray, width: np.ndarray, runs: list[RunSpectrum]) 
 
 
 def spectra_of_charges(runs: list[np.ndarray], step: float, pixel, dark: np.ndarray) -> np.ndarray:
-    """Rows of the table SPECTRA of charges of `checked_runs`.
+    """Rows of the table SPECTRA of charges of `given_charges.checked_runs`.
 
     Parameters
     ----------
@@ -189,8 +150,8 @@ def spectra_of_charges(runs: list[np.ndarray], step: float, pixel, dark: np.ndar
     if dark.shape != (len(runs),):
         raise InputError("fit_spe_charges: give dark one value for each run")
     lit = [run for run, without in zip(runs, dark, strict=True) if not without] or runs
-    width = bin_widths(min(lit, key=lambda run: run.mean()), step)
-    number = np.arange(len(width)) if pixel is None else np.asarray(pixel)
+    width = bin_widths(min(lit, key=np.nanmean), step)
+    number = np.arange(len(width)) if pixel is None else pixel
     filled = [fill_run(run, step, width, of) for run, of in zip(runs, dark, strict=True)]
     return spectra_rows(number, width, filled)
 
