@@ -119,6 +119,37 @@ def test_another_file_is_no_relation(tmp_path):
         api.read_relation(tmp_path / "other.fits")
 
 
+def test_units_of_a_relation_of_another_maker(tmp_path, caplog):
+    rows = np.zeros(2, [("DETNUM", "i2"), ("GAIN", "f8"), ("OFFSET", "f8"), ("STATUS", "i4")])
+    rows["DETNUM"], rows["GAIN"], rows["OFFSET"] = [3, 7], 145.0, 3.0
+    path = tmp_path / "relation.fits"
+    write_fits(path, [table_hdu(rows, "RELATION", {"GAIN": "eV/chan", "OFFSET": "keV"})])
+    relation = api.read_relation(path)
+    assert relation.energy(3, 100) == pytest.approx(17.5725) and not caplog.records
+    api.write_relation(tmp_path / "again.fits", relation)
+    assert api.read_relation(tmp_path / "again.fits").gain == pytest.approx(0.145)
+    rows["GAIN"] = 0.145
+    write_fits(path, [table_hdu(rows, "RELATION", {"OFFSET": "keV"})])
+    api.read_relation(path)
+    assert "GAIN without a unit, taken to be in keV/chan" in caplog.text
+    rows["DETNUM"] = 3
+    write_fits(path, [table_hdu(rows, "RELATION")])
+    with pytest.raises(InputError, match=r"relation\.fits: pixel 3 occurs twice"):
+        api.read_relation(path)
+
+
+def test_the_status_of_the_mission_lacks_a_pixel(rows, tmp_path):
+    previous = np.full(6400, 0.145), np.full(6400, 3.0)
+    calibration, status = mission_file.mission_tables(rows, previous)
+    hdus = [
+        table_hdu(calibration, mission_file.MISSION_EXTENSION),
+        table_hdu(status[1:], mission_file.STATUS_EXTENSION),
+    ]
+    write_fits(tmp_path / "aux.fits", hdus)
+    with pytest.raises(InputError, match="lacks pixel 0; obtain a fresh copy"):
+        api.read_relation(tmp_path / "aux.fits")
+
+
 # --- spectra --------------------------------------------------------------------------------------
 
 

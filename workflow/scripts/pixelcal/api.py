@@ -22,8 +22,8 @@ from pixelcal.api_files import (
     refit_pixels,
     relation_at,
     write_history,
-    write_relation,
 )
+from pixelcal.api_relations import read_relation, write_relation
 from pixelcal.charge.resolution.requirement import required_resolution
 from pixelcal.charge.spe import columns as spe_columns
 from pixelcal.charge.spe.dark_run.rows import fit_pixels_with_dark_runs
@@ -38,19 +38,15 @@ from pixelcal.energy.fit.joint import JointOptions
 from pixelcal.energy.fit.learning import learn_camera
 from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.lines import LineTable
-from pixelcal.energy.prior import read_usable
 from pixelcal.energy.relation_table import Relation
 from pixelcal.energy.response.line_shape import expected_shape
 from pixelcal.energy.response.model import Response
-from pixelcal.energy.results.merge import RELATION_EXTENSION
-from pixelcal.energy.results.mission_file import MISSION_EXTENSION, STATUS_EXTENSION
 from pixelcal.energy.simulation.spectra import expected_spectrum, make_camera
 from pixelcal.errors import InputError
 from pixelcal.instrument import Instrument
-from pixelcal.io.fits_files import open_fits
-from pixelcal.io.instruments import camera_of, load_instrument
+from pixelcal.io.instruments import camera_of
 from pixelcal.io.resources import RESOURCES, shipped_or_given
-from pixelcal.io.tables import read_columns, with_units
+from pixelcal.io.tables import with_units
 
 __all__ = [
     "Relation",
@@ -198,48 +194,6 @@ def _checked_spectra(counts, gain, offset, pixel) -> tuple[np.ndarray, ...]:
             f" {len(counts)} pixels"
         ) from None
     return counts, gain, offset, detnum
-
-
-def read_relation(path: str | Path) -> Relation:
-    """The relations in a product: `relation.fits`, or the mission's AUX-ECL-PIX-CAL file.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    Relation
-        The mission's file has no errors; they are NaN. Its STATUS is that of the extension beside
-        it.
-
-    Raises
-    ------
-    InputError
-        Where the file cannot be read, or is neither.
-
-    Examples
-    --------
-    >>> relation = read_relation("results/eclairs/10ks/relation.fits")  # doctest: +SKIP
-    >>> relation.energy(42, [100, 200])  # doctest: +SKIP
-    array([17.5925, 32.1042])
-    """
-    with open_fits(path, "relation file") as hdus:
-        present = {hdu.name for hdu in hdus}
-    if RELATION_EXTENSION in present:
-        return Relation(read_columns(path, RELATION_EXTENSION))
-    if MISSION_EXTENSION not in present:
-        raise InputError(
-            f"relation file {path}: has neither {RELATION_EXTENSION} nor {MISSION_EXTENSION}; give"
-            " a relation.fits or AUX-ECL-PIX-CAL file"
-        )
-    detnum, gain, offset = read_usable(path, load_instrument("eclairs"))  # whose file it is
-    table = Table({"DETNUM": detnum, "GAIN": gain, "OFFSET": offset})
-    if STATUS_EXTENSION in present:
-        status = read_columns(path, STATUS_EXTENSION)
-        of_pixel = dict(zip(status["DETNUM"].tolist(), status["STATUS"].tolist(), strict=True))
-        table["STATUS"] = [of_pixel[number] for number in detnum.tolist()]
-    return Relation(table)
 
 
 def read_line_table(name_or_path: str | Path = "all_blocks") -> LineTable:

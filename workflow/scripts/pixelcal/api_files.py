@@ -1,13 +1,12 @@
 """The part of `pixelcal.api` that works on files of a run; import it from there.
 
-A run of the workflow leaves a folder for each exposure. These functions fit pixels of it again,
-write relations that were made without the workflow, and follow pixels over many epochs.
+A run of the workflow leaves a folder for each exposure. These functions fit pixels of it again, and
+follow pixels over many epochs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +14,23 @@ from astropy.table import Table
 from astropy.time import Time
 
 from pixelcal.camera import read_pixel_map
-from pixelcal.energy.events.clock import MISSION_TIME_CARDS, data_time_cards
 from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.fit.joint import JointOptions
 from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.history.alarms import write_lines
 from pixelcal.energy.history.assembly import assemble
 from pixelcal.energy.history.epochs import read_epochs, utc
-from pixelcal.energy.history.query import RelationAt, find_relation, mission_seconds
+from pixelcal.energy.history.query import RelationAt, find_relation
 from pixelcal.energy.history.tables import read_history
 from pixelcal.energy.kinds import fit_by_kind, kinds_of, of_kind
 from pixelcal.energy.lines import read_line_table
 from pixelcal.energy.relation_table import Relation
 from pixelcal.energy.response.io import read_responses
-from pixelcal.energy.results.merge import RELATION_EXTENSION, RELATION_UNITS
 from pixelcal.errors import InputError
-from pixelcal.instrument import UNKNOWN, Instrument
+from pixelcal.instrument import Instrument
 from pixelcal.io.instruments import camera_of
-from pixelcal.io.provenance import software_version
 from pixelcal.io.resources import shipped_or_given
-from pixelcal.io.tables import has_extension, read_columns, table_hdu, with_units, write_fits
+from pixelcal.io.tables import has_extension, read_columns, with_units, write_fits
 
 HISTORY_SETTINGS = {
     "false_alarms": 0.1,
@@ -132,64 +128,6 @@ def _spectra_of(path: Path, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray |
     if has_extension(path, "FIRST_HALF"):
         halves = np.asarray(read_columns(path, "FIRST_HALF")["COUNTS"])[place]
     return np.asarray(spectra["COUNTS"])[place], halves, kinds_of(spectra)[place]
-
-
-def write_relation(
-    path: str | Path,
-    relation: Relation,
-    *,
-    start: str | datetime | None = None,
-    stop: str | datetime | None = None,
-    name: str | None = None,
-    instrument: Instrument | str = "eclairs",
-) -> None:
-    """Write a relation as the product `relation.fits`, for `read_relation` and for a history.
-
-    Parameters
-    ----------
-    path : path
-        The folder is made where there is none; a file that is there is replaced.
-    relation : Relation
-    start, stop : str or datetime, optional
-        First and last moment of the data, UTC; a history needs them.
-    name : str, optional
-        Of the exposure; by default that of the folder of `path`.
-    instrument : Instrument, name or path
-
-    Raises
-    ------
-    InputError
-        Where a time is none, only one of them is given, or `stop` is not after `start`.
-
-    Examples
-    --------
-    >>> write_relation("week12/relation.fits", relation,
-    ...     start="2025-03-17", stop="2025-03-24")  # doctest: +SKIP
-    """
-    camera = camera_of(instrument)
-    path = Path(path)
-    cards = [
-        ("INSTRUME", camera.instrume[0] if camera.instrume else UNKNOWN, "instrument"),
-        ("ORIGIN", "pixelcal", "who made this file"),
-        ("CREATOR", "pixelcal write_relation", "software"),
-        ("SOFTVERS", software_version(), "version of pixelcal"),
-        ("EXPNAME", name or path.resolve().parent.name, "name of the exposure"),
-    ]
-    if (start is None) != (stop is None):
-        raise InputError("write_relation: give both start and stop, or neither")
-    if start is not None:
-        first, last = mission_seconds(start), mission_seconds(stop)
-        if not last > first:
-            raise InputError(f"write_relation: stop ({stop}) is not after start ({start})")
-        times = {"TSTART": first, "TSTOP": last}
-        times |= {keyword: value for keyword, value, _ in MISSION_TIME_CARDS}
-        cards += data_time_cards(times)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = relation.table.as_array()
-    if "STATUS" not in rows.dtype.names:
-        raise InputError("write_relation: the relation has no STATUS; only fits can be written")
-    units = {key: unit for key, unit in RELATION_UNITS.items() if key in rows.dtype.names}
-    write_fits(path, [table_hdu(rows, RELATION_EXTENSION, units, cards)])
 
 
 def write_history(

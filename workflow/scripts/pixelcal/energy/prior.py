@@ -219,7 +219,7 @@ def _read_relation(
             f"{where}: {extension} lacks {', '.join(absent)}; it has {', '.join(table.colnames)}"
         )
     named = {name: table.colnames[place] for name, place in places.items()}
-    columns = {name: _numbers(table[label], where) for name, label in named.items()}
+    columns = {name: column_numbers(table[label], where) for name, label in named.items()}
     detnum = columns["DETNUM"]
     check_detnum(detnum, where, instrument)
     texts = units.get(named["GAIN"]), units.get(named["OFFSET"])
@@ -229,8 +229,20 @@ def _read_relation(
     return detnum.astype(np.int64), gain, offset, silent
 
 
-def check_detnum(detnum: np.ndarray, where: str, instrument: Instrument) -> None:
-    """Raise InputError where a number is not that of a pixel, or is there twice."""
+def check_detnum(detnum: np.ndarray, where: str, instrument: Instrument | None = None) -> None:
+    """Raise InputError where a number is not that of a pixel, or is there twice.
+
+    Without an instrument, a number may be any from 0 on.
+    """
+    if instrument is None:
+        wrong = ~((detnum >= 0) & (detnum == np.floor(detnum)))
+        if wrong.any():
+            raise InputError(
+                f"{where}: DETNUM {detnum[wrong][0]:g} is not the number of a pixel; pixels have"
+                " whole numbers from 0 on"
+            )
+        _check_once(detnum, where)
+        return
     n_pixels = instrument.n_pixels
     outside = ~((detnum >= 0) & (detnum < n_pixels) & (detnum == np.floor(detnum)))
     if outside.any():
@@ -242,6 +254,11 @@ def check_detnum(detnum: np.ndarray, where: str, instrument: Instrument) -> None
             f"{where}: DETNUM {detnum[outside][0]:g} is not a pixel of this camera (0 to"
             f" {n_pixels - 1}); {advice}"
         )
+    _check_once(detnum, where)
+
+
+def _check_once(detnum: np.ndarray, where: str) -> None:
+    """Raise InputError where a number of a pixel (n,) is there twice."""
     numbers, times = np.unique(detnum.astype(np.int64), return_counts=True)
     if (times > 1).any():
         raise InputError(
@@ -307,8 +324,14 @@ def _read_text(path) -> tuple[Table, dict[str, str], str]:
     return table, units, "the table"
 
 
-def _numbers(column, where: str) -> np.ndarray:
-    """The numbers (n,) of a column."""
+def column_numbers(column, where: str) -> np.ndarray:
+    """The numbers (n,) of a column as float, NaN where a value is missing.
+
+    Raises
+    ------
+    InputError
+        Where it does not hold one number per row.
+    """
     values = np.asarray(column)
     if values.dtype.kind in "iuf":  # an empty cell is no value, also among whole numbers
         values = np.ma.filled(np.ma.asarray(column).astype(float), np.nan)

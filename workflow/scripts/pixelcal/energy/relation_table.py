@@ -9,6 +9,7 @@ from astropy.table import Table
 
 from pixelcal.energy.curve import Curve
 from pixelcal.energy.relation import curve_of, energy_sigma, relation_covariance
+from pixelcal.energy.relation_columns import checked_relation
 from pixelcal.errors import InputError
 
 
@@ -25,10 +26,19 @@ class Relation:
     ----------
     table : astropy Table, n rows
         Everything there is: DETNUM, GAIN, OFFSET, and after a fit their errors and covariance, the
-        resolution, counts, p-value and STATUS (see docs/products.md).
+        resolution, counts, p-value and STATUS (see docs/products.md). Columns in other units, also
+        those of a QTable, are converted; without a unit they are in keV/channel and keV.
+
+    Raises
+    ------
+    InputError
+        As `relation_columns.checked_relation`.
     """
 
     table: Table
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", checked_relation(self.table))
 
     @property
     def pixel(self) -> np.ndarray:
@@ -63,9 +73,17 @@ class Relation:
 
     @property
     def status(self) -> np.ndarray:
-        """STATUS (n,), bits of `pixelcal.status.EnergyStatus`; 0 is good."""
+        """STATUS (n,), bits of `pixelcal.status.EnergyStatus`; 0 is good.
+
+        Raises
+        ------
+        InputError
+            Where the table has none: 0 would call every pixel good.
+        """
         if "STATUS" not in self.table.colnames:
-            return np.zeros(len(self.table), int)
+            raise InputError(
+                "status: the relation has no column STATUS; read a relation.fits, which has it"
+            )
         return np.asarray(self.table["STATUS"], int)
 
     def energy(self, pixel, channel=None, *, position=None) -> np.ndarray:

@@ -104,6 +104,32 @@ def relation_in_keV(
         return inverse, -offset * inverse
 
 
+def column_factor(text: str | None, wanted: str, where: str) -> float:
+    """What to multiply values in the unit `text` by to have them in a unit of keV and channels.
+
+    Parameters
+    ----------
+    text : str or None
+        As for `unit_factor`; an energy is taken for one per channel, as `relation_in_keV` does.
+    wanted : str
+        Such as "keV2/chan".
+    where : str
+        File and column, for the error.
+
+    Raises
+    ------
+    InputError
+        Where the unit is none of that kind.
+    """
+    if not str(text or "").strip():
+        return 1.0
+    given, unit = _parsed_channels(str(text).strip()), _parsed_channels(wanted)
+    for one in () if given is None else (given, given / units.chan):
+        if one.is_equivalent(unit):
+            return float(one.to(unit))
+    raise InputError(f"{where} has the unit '{text}', which is not one of {wanted}; write it so")
+
+
 def _refuse_channels(of_gain: str, of_offset: str, where: str) -> None:
     """Raise InputError where an offset is in channels and the gain is not per energy."""
     if of_offset and _parsed_channels(of_offset) == units.chan:
