@@ -1,6 +1,7 @@
 """The part of the api that works on files: the numbers of the workflow, without the workflow."""
 
 import shutil
+from dataclasses import replace
 from inspect import signature
 
 import numpy as np
@@ -83,6 +84,39 @@ def test_a_response_learnt_apart_is_that_of_the_fit(camera, relation):
     at_once = api.calibrate_spectra(camera.counts, **PRIOR, lines=LINES)
     for name in ("GAIN", "OFFSET", "GAIN_ERR", "PVALUE", "STATUS"):
         assert_array_equal(at_once.table[name], relation.table[name], err_msg=name)
+
+
+def test_a_response_by_its_path(camera, folder, relation):
+    read = api.calibrate_spectra(
+        camera.counts, **PRIOR, lines=LINES, response=folder / "response.fits"
+    )
+    assert_array_equal(read.gain, relation.gain)
+
+
+def moved(table, places, by=0.3):
+    """A line table with lines at other energies, as if they had been measured anew."""
+    energy = table.energy_keV.copy()
+    energy[places] += by
+    return replace(table, energy_keV=energy)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("strongest", "was learnt with another line table"),
+        (moved(api.read_line_table(LINES), slice(-2, None)), "with other line energies"),
+    ],
+)
+def test_a_response_of_another_line_table(camera, response, folder, lines, said):
+    unknown = replace(response, table=None)
+    for given in (response, folder / "response.fits", *([unknown] if lines == "strongest" else [])):
+        with pytest.raises(InputError, match=said):
+            api.calibrate_spectra(camera.counts, **PRIOR, lines=lines, response=given)
+
+
+def test_what_is_no_response(camera):
+    with pytest.raises(InputError, match="response must be what learn_response returned"):
+        api.calibrate_spectra(camera.counts, **PRIOR, lines=LINES, response={})
 
 
 def test_pixels_of_a_folder_fitted_again(folder, relation):

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
-from pixelcal.api_checks import plain_array
+from pixelcal.api_checks import checked_response, plain_array
 from pixelcal.api_files import (
     pixel_history,
     refit_pixels,
@@ -78,7 +79,7 @@ def calibrate_spectra(
     *,
     instrument: Instrument | str = "eclairs",
     pixel=None,
-    response: Response | None = None,
+    response: Response | str | Path | None = None,
     min_counts: int = 200,
     pvalue_limit: float = 1e-4,
 ) -> Relation:
@@ -98,8 +99,9 @@ def calibrate_spectra(
         The camera, as `instrument` in the configuration.
     pixel : (n_pixels,) int, optional
         Their numbers; 0, 1, 2 and so on by default.
-    response : Response, optional
-        A response that was learnt before, with the same line table.
+    response : Response or path, optional
+        A response that was learnt before, with the same line table; or a response.fits of one kind
+        of pixels.
     min_counts : int
         A pixel with fewer counts in the blocks of lines has no valid fit.
     pvalue_limit : float
@@ -112,7 +114,8 @@ def calibrate_spectra(
     Raises
     ------
     InputError
-        Where the shapes do not fit each other, or the line table is not in order.
+        Where the shapes do not fit each other, the line table is not in order, or the response was
+        learnt with another one.
 
     Examples
     --------
@@ -128,6 +131,7 @@ def calibrate_spectra(
     options = JointOptions(min_counts, pvalue_limit, camera.search, judged)
     if response is None:
         response = _learnt(counts, gain, offset, table, camera, min_counts)
+    response = checked_response(response, table)
     rows = fit_pixels(counts, detnum, gain, offset, table, response, options)
     return Relation(with_units(rows, FIT_UNITS))
 
@@ -164,7 +168,8 @@ def learn_response(
 def _learnt(counts, gain, offset, table, camera, min_counts) -> Response:
     """The response that the spectra of a camera teach."""
     known = {"expected": expected_shape(camera), "search": camera.search}
-    return learn_camera(counts, gain, offset, table, min_counts, **known)
+    learnt = learn_camera(counts, gain, offset, table, min_counts, **known)
+    return replace(learnt, table=table)
 
 
 def _camera_and_lines(instrument, lines) -> tuple[Instrument, LineTable]:

@@ -250,21 +250,17 @@ def _read_response(path: str | Path, table: LineTable, ending: str) -> tuple[str
     absent += [name for name in POPULATION_NEEDED if name not in population.colnames]
     if absent:
         raise InputError(f"{path}: lacks {', '.join(absent)}; learn the response again")
-    for what, found, wanted in (
-        ("lines", _texts(lines["ELEMENT"]), list(table.element)),
-        ("lines", _texts(lines["TRANSITION"]), list(table.transition)),
-        ("line energies", lines["ENERGY"], table.energy_keV),
-        ("intensities", lines["INTENSITY"], table.intensity),
-        ("natural widths", _widths(lines), table.width_keV),
-        ("block limits", continuum["E_MIN"], table.block_limits_keV[:, 0]),
-        ("block limits", continuum["E_MAX"], table.block_limits_keV[:, 1]),
-        ("line groups", _texts(population["WHAT"]), _population_names(table)),
-    ):
-        if not np.array_equal(np.asarray(found), np.asarray(wanted)):
-            raise InputError(
-                f"{path}: was learnt with another line table, with other {what}; learn the response"
-                " again, or give the table it was learnt with"
-            )
+    found = (
+        _texts(lines["ELEMENT"]),
+        _texts(lines["TRANSITION"]),
+        lines["ENERGY"],
+        lines["INTENSITY"],
+        _widths(lines),
+        continuum["E_MIN"],
+        continuum["E_MAX"],
+        _texts(population["WHAT"]),
+    )
+    _check_alike(found, table, str(path))
     shape: LineShape = shape_of([header[keyword] for keyword in keywords], material)
     return kind_in(header), Response(
         shape=shape,
@@ -288,6 +284,55 @@ def _read_response(path: str | Path, table: LineTable, ending: str) -> tuple[str
         dof=int(header["DOF"]),
         iterations=int(header.get("EMITER", 0)),
         converged=header.get("EMCONV"),
+        table=table,
+    )
+
+
+def check_table(response: Response, table: LineTable, where: str) -> None:
+    """Raise InputError where a response was learnt with another line table than `table`.
+
+    Of a response that does not know its table, only how many lines and blocks it has is compared.
+    `where` is the name of the response, for the error.
+    """
+    if response.table is not None:
+        _check_alike(_compared(response.table), table, where)
+    sizes = (len(response.line_strength), len(response.continuum), len(response.population_scale))
+    if sizes != (table.n_lines, table.n_blocks, len(_population_names(table))):
+        _refuse(where, "numbers of lines and blocks")
+
+
+COMPARED = (
+    *("lines", "lines", "line energies", "intensities", "natural widths"),
+    *("block limits", "block limits", "line groups"),
+)
+"""What `_compared` returns, in words."""
+
+
+def _compared(table: LineTable) -> tuple:
+    """What two line tables have in common for which a response is the same."""
+    return (
+        list(table.element),
+        list(table.transition),
+        table.energy_keV,
+        table.intensity,
+        table.width_keV,
+        table.block_limits_keV[:, 0],
+        table.block_limits_keV[:, 1],
+        _population_names(table),
+    )
+
+
+def _check_alike(found: tuple, table: LineTable, where: str) -> None:
+    """Raise InputError where what a response was learnt with is not that of a line table."""
+    for what, given, wanted in zip(COMPARED, found, _compared(table), strict=True):
+        if not np.array_equal(np.asarray(given), np.asarray(wanted)):
+            _refuse(where, what)
+
+
+def _refuse(where: str, what: str) -> None:
+    raise InputError(
+        f"{where}: was learnt with another line table, with other {what}; learn the response again,"
+        " or give the table it was learnt with"
     )
 
 

@@ -108,6 +108,8 @@ class Response:
     iterations, converged : int, bool
         Of the alternation (EM) that learnt the response; not known (0, None) of one that was
         written before this was recorded.
+    table : LineTable, or None
+        The line table that it was learnt with, where that is known.
     """
 
     shape: LineShape
@@ -135,6 +137,7 @@ class Response:
     block_shift: np.ndarray | None = None
     block_shift_err: np.ndarray | None = None
     misfit: Misfit | None = None
+    table: LineTable | None = None
 
 
 def placed(table: LineTable, response: Response) -> LineTable:
