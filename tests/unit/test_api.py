@@ -5,11 +5,15 @@ import doctest
 
 import numpy as np
 import pytest
+from astropy import units
+from astropy.table import Column
+from helpers.instruments import ECLAIRS
 from helpers.paths import LINES, SCRIPTS
 from helpers.spe_flashes import Sipm, draw_charges
 from helpers.synthetic import make_fits
 
 from pixelcal import api
+from pixelcal.api_checks import prior_relation
 from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.relation import energy_sigma, relation_columns
 from pixelcal.energy.results import mission_file
@@ -177,6 +181,46 @@ def test_prior_as_numbers_or_arrays_and_numbers_of_pixels():
 def test_a_mistake_about_spectra(counts, gain, said):
     with pytest.raises(InputError, match=said):
         api.calibrate_spectra(counts, gain, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"gain": np.nan}, "the gain nan is outside of the range of ECLAIRs; allowed: 0.05 to 0.5"),
+        ({"gain": 0}, "the gain 0 is outside"),
+        ({"gain": [0.145, -0.145]}, "the gain -0.145 is outside"),
+        ({"gain": 145}, "the gain 145 is outside of the range"),
+        ({"offset": np.inf}, "the offset inf is outside of the range of ECLAIRs; allowed: -20 to"),
+        ({"gain": "x"}, "gain and offset must be numbers"),
+        ({"gain": np.ma.masked_array([0.145, 0.145], [True, False])}, "the gain nan is outside"),
+        ({"gain": 145 * units.m}, "unit 'm', which is no energy per channel"),
+        ({"pixel": [3, 3]}, "pixel 3 occurs twice"),
+        ({"pixel": [3, -7]}, "DETNUM -7 is not the number of a pixel"),
+        ({"pixel": [3, 3.7]}, "DETNUM 3.7 is not the number of a pixel"),
+        ({"pixel": [3, 6400]}, "pixel 6400 is not one of ECLAIRs, which has 0 to 6399"),
+        ({"pixel": [3]}, "one number for each of the 2 pixels"),
+        ({"pixel": [True, False]}, "must be the number of a pixel, or a list of them"),
+        ({"counts": np.zeros((0, 1024), int)}, "counts has no pixel"),
+    ],
+)
+def test_a_mistake_about_the_prior_or_numbers(arguments, said):
+    given = {"counts": np.zeros((2, 1024), int), "gain": 0.145, "offset": 3.0} | arguments
+    with pytest.raises(InputError, match=said):
+        api.calibrate_spectra(**given)
+
+
+@pytest.mark.parametrize(
+    ("gain", "offset"),
+    [
+        (145 * units.eV / units.chan, 3.0 * units.keV),
+        (145 * units.eV, 3000.0 * units.eV),
+        (Column([0.145] * 2, unit="keV/chan"), np.array(3.0, ">f4")),
+        (units.chan / (0.145 * units.keV), -3.0 / 0.145 * units.chan),
+    ],
+)
+def test_a_prior_in_any_unit(gain, offset):
+    found = prior_relation(gain, offset, 2, ECLAIRS, "here")
+    assert np.allclose(found, [[0.145] * 2, [3.0] * 2]) and found[0].flags.c_contiguous
 
 
 def test_counts_as_a_fits_file_has_them():

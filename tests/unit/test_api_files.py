@@ -139,6 +139,22 @@ def test_a_pixel_that_is_not_in_the_folder(folder):
         api.refit_pixels(folder, [100, 7])
 
 
+@pytest.mark.parametrize(
+    ("pixel", "arguments", "said"),
+    [
+        (107.5, {}, "refit_pixels: DETNUM 107.5 is not the number of a pixel"),
+        ([], {}, "refit_pixels: pixel must be the number of a pixel, or a list"),
+        ([107, 107], {}, "refit_pixels: pixel 107 occurs twice"),
+        ([100, 101, 102], {"gain": [0.145, 0.146]}, "one value for each of the 3 pixels"),
+        (107, {"gain": 145}, "refit_pixels: the gain 145 is outside of the range"),
+        (107, {"offset": np.nan}, "refit_pixels: the offset nan is outside"),
+    ],
+)
+def test_a_mistake_about_pixels_to_fit_again(folder, pixel, arguments, said):
+    with pytest.raises(InputError, match=said):
+        api.refit_pixels(folder, pixel, **arguments)
+
+
 def test_a_folder_without_a_response(folder, tmp_path):
     shutil.copy(folder / "lines.csv", tmp_path / "lines.csv")
     with pytest.raises(InputError, match=r"response\.fits"):

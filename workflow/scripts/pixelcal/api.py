@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from pixelcal.api_checks import checked_response, plain_array
+from pixelcal.api_checks import checked_response, pixel_numbers, plain_array, prior_relation
 from pixelcal.api_files import (
     pixel_history,
     refit_pixels,
@@ -92,7 +92,8 @@ def calibrate_spectra(
     counts : (n_pixels, n_channels) int
         Spectra.
     gain, offset : float or (n_pixels,) float, keV/channel and keV
-        The prior relation; how far around it is searched, the instrument says.
+        The prior relation, also as quantities or columns in other units; how far around it is
+        searched, the instrument says.
     lines : LineTable, name or path, optional
         As for `read_line_table`; by default that of the instrument.
     instrument : Instrument, name or path
@@ -114,8 +115,9 @@ def calibrate_spectra(
     Raises
     ------
     InputError
-        Where the shapes do not fit each other, the line table is not in order, or the response was
-        learnt with another one.
+        Where the shapes do not fit each other, no pixel of the instrument has such a prior
+        relation or number, the line table is not in order, or the response was learnt with another
+        one.
 
     Examples
     --------
@@ -125,8 +127,8 @@ def calibrate_spectra(
     >>> float(abs(relation.gain / camera.gain_true - 1).max()) < 0.02
     True
     """
-    counts, gain, offset, detnum = _checked_spectra(counts, gain, offset, pixel)
     camera, table = _camera_and_lines(instrument, lines)
+    counts, gain, offset, detnum = _checked_spectra(counts, gain, offset, pixel, camera)
     judged = camera.requirement.energies_keV
     options = JointOptions(min_counts, pvalue_limit, camera.search, judged)
     if response is None:
@@ -160,8 +162,8 @@ def learn_response(
         For the keyword `response` of `calibrate_spectra`, with the same line table.
 
     """
-    counts, gain, offset, _ = _checked_spectra(counts, gain, offset, None)
     camera, table = _camera_and_lines(instrument, lines)
+    counts, gain, offset, _ = _checked_spectra(counts, gain, offset, None, camera)
     return _learnt(counts, gain, offset, table, camera, min_counts)
 
 
@@ -179,7 +181,7 @@ def _camera_and_lines(instrument, lines) -> tuple[Instrument, LineTable]:
     return camera, chosen if isinstance(chosen, LineTable) else read_line_table(chosen)
 
 
-def _checked_spectra(counts, gain, offset, pixel) -> tuple[np.ndarray, ...]:
+def _checked_spectra(counts, gain, offset, pixel, camera) -> tuple[np.ndarray, ...]:
     """Counts (n, n_channels), gains, offsets and pixel numbers (n,); InputError where not so."""
     counts = plain_array(counts, "calibrate_spectra: counts")
     if counts.ndim != 2 or counts.dtype.kind not in "iu" or counts.min(initial=0) < 0:
@@ -187,17 +189,22 @@ def _checked_spectra(counts, gain, offset, pixel) -> tuple[np.ndarray, ...]:
             "calibrate_spectra: counts must be whole numbers from 0 on, of the shape (n_pixels,"
             f" n_channels), and are {counts.dtype} {counts.shape}"
         )
-    detnum = np.arange(len(counts)) if pixel is None else np.asarray(pixel)
-    try:
-        gain, offset, detnum = (
-            np.ascontiguousarray(np.broadcast_to(values, len(counts)))
-            for values in (np.asarray(gain, float), np.asarray(offset, float), detnum)
-        )
-    except ValueError:
-        raise InputError(
-            f"calibrate_spectra: gain, offset and pixel must have one value for each of the"
-            f" {len(counts)} pixels"
-        ) from None
+    if not counts.size:
+        raise InputError("calibrate_spectra: counts has no pixel; give one at least")
+    detnum = np.arange(len(counts))
+    if pixel is not None:
+        detnum = pixel_numbers(pixel, "calibrate_spectra")
+        if len(detnum) != len(counts):
+            raise InputError(
+                "calibrate_spectra: pixel must have one number for each of the"
+                f" {len(counts)} pixels"
+            )
+        if detnum.max() >= camera.n_pixels:
+            raise InputError(
+                f"calibrate_spectra: pixel {detnum.max()} is not one of {camera.title}, which has 0"
+                f" to {camera.n_pixels - 1}; give the instrument that it is of"
+            )
+    gain, offset = prior_relation(gain, offset, len(counts), camera, "calibrate_spectra")
     return counts, gain, offset, detnum
 
 

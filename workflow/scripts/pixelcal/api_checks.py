@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from pixelcal.energy.lines import LineTable
+from pixelcal.energy.prior import check_detnum
 from pixelcal.energy.response.io import check_table, read_responses
 from pixelcal.energy.response.model import Response
+from pixelcal.energy.units import relation_in_keV
 from pixelcal.errors import InputError
+from pixelcal.instrument import Instrument
 
 
 def plain_array(values, where: str) -> np.ndarray:
@@ -39,6 +42,74 @@ def plain_array(values, where: str) -> np.ndarray:
         )
     array = np.asarray(values)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def pixel_numbers(pixel, where: str) -> np.ndarray:
+    """Numbers (n,) int of pixels, of which there is one at least.
+
+    Raises
+    ------
+    InputError
+        Where there is none, or one is there twice or cannot be a number of a pixel.
+    """
+    numbers = np.atleast_1d(plain_array(pixel, f"{where}: pixel"))
+    if numbers.ndim != 1 or not len(numbers) or numbers.dtype.kind not in "iuf":
+        raise InputError(
+            f"{where}: pixel must be the number of a pixel, or a list of them, and is of type"
+            f" {numbers.dtype} and shape {numbers.shape}"
+        )
+    check_detnum(numbers.astype(float), where)
+    return numbers.astype(int)
+
+
+def prior_relation(
+    gain, offset, n_pixels: int, camera: Instrument, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The prior relation of each pixel, in keV: what the configuration and prior files may say.
+
+    Parameters
+    ----------
+    gain, offset : float, (n_pixels,) float, Quantity or column
+        In keV/channel and keV, or in the unit that they have.
+    n_pixels : int
+    camera : Instrument
+    where : str
+        Name of the function, for errors.
+
+    Returns
+    -------
+    gain, offset : (n_pixels,) float, keV/channel and keV
+
+    Raises
+    ------
+    InputError
+        Where there are more or fewer, a unit is of another kind, or no pixel of the camera has
+        such a relation.
+    """
+    texts = tuple(str(getattr(values, "unit", None) or "") for values in (gain, offset))
+    try:
+        given = [
+            np.broadcast_to(np.ma.filled(np.ma.asarray(values).astype(float), np.nan), n_pixels)
+            for values in (gain, offset)
+        ]
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{where}: gain and offset must be numbers, one for all or one value for each of the"
+            f" {n_pixels} pixels"
+        ) from None
+    converted = relation_in_keV(*given, texts, where)
+    for name, values, (least, most), unit in (
+        ("gain", converted[0], camera.gain_range_keV, "keV/channel"),
+        ("offset", converted[1], camera.offset_range_keV, "keV"),
+    ):
+        outside = ~((values >= least) & (values <= most))
+        if outside.any():
+            raise InputError(
+                f"{where}: the {name} {values[outside][0]:g} is outside of the range of"
+                f" {camera.title}; allowed: {least:g} to {most:g} {unit}"
+            )
+    gain, offset = (np.ascontiguousarray(values) for values in converted)
+    return gain, offset
 
 
 def checked_response(response, table: LineTable) -> Response:

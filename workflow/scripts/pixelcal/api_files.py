@@ -13,6 +13,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
+from pixelcal.api_checks import pixel_numbers, prior_relation
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.fit.joint import JointOptions
@@ -69,7 +70,8 @@ def refit_pixels(
     pixel : int or (n,) int
         Numbers of pixels, DETNUM.
     gain, offset : float or (n,) float, optional, keV/channel and keV
-        The prior relation; by default the nominal one of the instrument.
+        The prior relation, as for `calibrate_spectra`; by default the nominal one of the
+        instrument.
     instrument : Instrument, name or path
         The camera of the run.
     min_counts, pvalue_limit
@@ -82,7 +84,8 @@ def refit_pixels(
     Raises
     ------
     InputError
-        Where a file is missing or damaged, or a pixel is not in the spectra.
+        Where a file is missing or damaged, a pixel is not in the spectra or named twice, or no
+        pixel has such a prior relation.
 
     Examples
     --------
@@ -91,12 +94,17 @@ def refit_pixels(
     (array([0.14517]), array([9.8e-05]))
     """
     camera = camera_of(instrument)
-    folder, pixel = Path(folder), np.atleast_1d(np.asarray(pixel, int))
+    folder, pixel = Path(folder), pixel_numbers(pixel, "refit_pixels")
+    gain, offset = prior_relation(
+        camera.gain_keV if gain is None else gain,
+        camera.offset_keV if offset is None else offset,
+        len(pixel),
+        camera,
+        "refit_pixels",
+    )
     table = read_line_table(folder / "lines.csv")
     responses = read_responses(folder / "response.fits", table)
     counts, halves, kinds = _spectra_of(folder / "spectra.fits", pixel)
-    gain = _for_each(camera.gain_keV if gain is None else gain, pixel)
-    offset = _for_each(camera.offset_keV if offset is None else offset, pixel)
     limits = min_counts, pvalue_limit
     options = JointOptions(*limits, camera.search, camera.requirement.energies_keV)
 
@@ -106,11 +114,6 @@ def refit_pixels(
         return fit_pixels(*data, table, of_kind(responses, kind), options, half)
 
     return Relation(with_units(fit_by_kind(kinds, fit), FIT_UNITS))
-
-
-def _for_each(value, pixel: np.ndarray) -> np.ndarray:
-    """A number, or one for each pixel, as (n,)."""
-    return np.broadcast_to(value, len(pixel)).astype(float)
 
 
 def _spectra_of(path: Path, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
