@@ -1,5 +1,6 @@
 """The part of the api that works on files: the numbers of the workflow, without the workflow."""
 
+import copy
 import shutil
 from dataclasses import replace
 from inspect import signature
@@ -7,7 +8,7 @@ from inspect import signature
 import numpy as np
 import pytest
 import yaml
-from helpers import histories
+from helpers import histories, toy_camera
 from helpers.paths import LINES, PROJECT, RESOURCES
 from numpy.testing import assert_array_equal
 
@@ -263,3 +264,34 @@ def test_another_camera(camera, tmp_path):
     relation = api.calibrate_spectra(camera.counts, **PRIOR, lines=LINES)
     api.write_relation(tmp_path / "relation.fits", relation, instrument=str(stix))
     assert read_columns(tmp_path / "relation.fits", "RELATION").meta["INSTRUME"] == "STIX"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected keys with values at the top level"),
+        ("- a\n- b\n", "expected keys with values at the top level"),
+        ("a: [1\n", "is not YAML"),
+        ("titel: Toy\n", "titel: .* is set under an unknown key; did you mean title"),
+        (None, "relation.gain_range_keV: .* does not rise"),
+    ],
+)
+def test_an_instrument_file_with_a_mistake(relation, tmp_path, text, said):
+    settings = copy.deepcopy(toy_camera.INSTRUMENT)
+    settings["relation"]["gain_range_keV"] = settings["relation"]["gain_range_keV"][::-1]
+    path = toy_camera.write_toy_camera(tmp_path / "toy")
+    counts = np.zeros((2, 1024), int)
+    path.write_text(yaml.safe_dump(settings) if text is None else text, encoding="utf-8")
+    for call in (
+        lambda: api.calibrate_spectra(counts, 0.145, 3.0, LINES, instrument=path),
+        lambda: api.write_relation(tmp_path / "relation.fits", relation, instrument=str(path)),
+        lambda: api.write_history(tmp_path / "history.fits", [], instrument=path),
+        lambda: api.refit_pixels(tmp_path, 3, instrument=path),
+    ):
+        with pytest.raises(InputError, match=said):
+            call()
+
+
+def test_an_instrument_that_is_none(relation, tmp_path):
+    with pytest.raises(InputError, match="neither an instrument of pixelcal nor a file"):
+        api.write_relation(tmp_path / "relation.fits", relation, instrument=None)

@@ -17,7 +17,13 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from pixelcal.api_checks import checked_response, pixel_numbers, plain_array, prior_relation
+from pixelcal.api_checks import (
+    camera_of,
+    checked_response,
+    pixel_numbers,
+    plain_array,
+    prior_relation,
+)
 from pixelcal.api_files import (
     pixel_history,
     refit_pixels,
@@ -45,7 +51,6 @@ from pixelcal.energy.response.model import Response
 from pixelcal.energy.simulation.spectra import expected_spectrum, make_camera
 from pixelcal.errors import InputError
 from pixelcal.instrument import Instrument
-from pixelcal.io.instruments import camera_of
 from pixelcal.io.resources import RESOURCES, shipped_or_given
 from pixelcal.io.tables import with_units
 
@@ -92,17 +97,14 @@ def calibrate_spectra(
     counts : (n_pixels, n_channels) int
         Spectra.
     gain, offset : float or (n_pixels,) float, keV/channel and keV
-        The prior relation, also as quantities or columns in other units; how far around it is
-        searched, the instrument says.
+        The prior relation, with any unit; how far around it is searched, the instrument says.
     lines : LineTable, name or path, optional
         As for `read_line_table`; by default that of the instrument.
     instrument : Instrument, name or path
-        The camera, as `instrument` in the configuration.
     pixel : (n_pixels,) int, optional
         Their numbers; 0, 1, 2 and so on by default.
     response : Response or path, optional
-        A response that was learnt before, with the same line table; or a response.fits of one kind
-        of pixels.
+        One that was learnt before with the same line table, for one kind of pixels.
     min_counts : int
         A pixel with fewer counts in the blocks of lines has no valid fit.
     pvalue_limit : float
@@ -115,13 +117,11 @@ def calibrate_spectra(
     Raises
     ------
     InputError
-        Where the shapes do not fit each other, no pixel of the instrument has such a prior
-        relation or number, the line table is not in order, or the response was learnt with another
-        one.
+        Where shapes do not fit each other, no pixel has such a prior relation or number, the line
+        table is not in order, or the response was learnt with another one.
 
     Examples
     --------
-    >>> from pixelcal.energy.simulation.spectra import expected_spectrum, make_camera
     >>> camera = make_camera(64, seconds=10_000, seed=1)
     >>> relation = calibrate_spectra(camera.counts, gain=0.145, offset=3.0)
     >>> float(abs(relation.gain / camera.gain_true - 1).max()) < 0.02
@@ -129,8 +129,8 @@ def calibrate_spectra(
     """
     camera, table = _camera_and_lines(instrument, lines)
     counts, gain, offset, detnum = _checked_spectra(counts, gain, offset, pixel, camera)
-    judged = camera.requirement.energies_keV
-    options = JointOptions(min_counts, pvalue_limit, camera.search, judged)
+    limits = min_counts, pvalue_limit
+    options = JointOptions(*limits, camera.search, camera.requirement.energies_keV)
     if response is None:
         response = _learnt(counts, gain, offset, table, camera, min_counts)
     response = checked_response(response, table)

@@ -16,7 +16,28 @@ from pixelcal.energy.response.io import check_table, read_responses
 from pixelcal.energy.response.model import Response
 from pixelcal.energy.units import relation_in_keV
 from pixelcal.errors import InputError
-from pixelcal.instrument import Instrument
+from pixelcal.instrument import Instrument, instrument_of
+from pixelcal.workflow.instruments import instrument_settings
+
+
+def camera_of(instrument: Instrument | str | Path) -> Instrument:
+    """An instrument as it is, or that of a name or file, checked as the workflow checks it.
+
+    Files that an instrument file names may lie beside it.
+
+    Raises
+    ------
+    InputError
+        As `workflow.instruments.instrument_settings`; where it is none of these.
+    """
+    if isinstance(instrument, Instrument):
+        return instrument
+    if not isinstance(instrument, str | Path):
+        raise InputError(
+            f"instrument: {instrument!r} is neither an instrument of pixelcal nor a file; give a"
+            " name, the path of an instrument file, or an Instrument"
+        )
+    return instrument_of(instrument_settings(str(instrument)))
 
 
 def plain_array(values, where: str) -> np.ndarray:

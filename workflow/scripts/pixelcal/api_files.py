@@ -13,7 +13,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
-from pixelcal.api_checks import pixel_numbers, prior_relation
+from pixelcal.api_checks import camera_of, pixel_numbers, prior_relation
 from pixelcal.camera import read_pixel_map
 from pixelcal.energy.fit.columns import FIT_UNITS
 from pixelcal.energy.fit.joint import JointOptions
@@ -29,7 +29,6 @@ from pixelcal.energy.relation_table import Relation
 from pixelcal.energy.response.io import read_responses
 from pixelcal.errors import InputError
 from pixelcal.instrument import Instrument
-from pixelcal.io.instruments import camera_of
 from pixelcal.io.resources import shipped_or_given
 from pixelcal.io.tables import has_extension, read_columns, with_units, write_fits
 

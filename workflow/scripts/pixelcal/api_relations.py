@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
+from pixelcal.api_checks import camera_of
 from pixelcal.energy.events.clock import MISSION_TIME_CARDS, data_time_cards
 from pixelcal.energy.history.query import mission_seconds
 from pixelcal.energy.prior import read_usable
@@ -20,7 +21,7 @@ from pixelcal.errors import InputError
 from pixelcal.instrument import UNKNOWN, Instrument
 from pixelcal.io.columns import find_column
 from pixelcal.io.fits_files import open_fits
-from pixelcal.io.instruments import camera_of, load_instrument
+from pixelcal.io.instruments import load_instrument
 from pixelcal.io.provenance import software_version
 from pixelcal.io.tables import read_columns, table_hdu, write_fits
 

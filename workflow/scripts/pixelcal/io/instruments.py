@@ -30,11 +30,6 @@ def load_instrument(name: str) -> Instrument:
         raise InputError(f"instrument file {name}: lacks {error.args[0]}") from None
 
 
-def camera_of(instrument: Instrument | str) -> Instrument:
-    """An instrument as it is, or that of a name or file, as `load_instrument`."""
-    return instrument if isinstance(instrument, Instrument) else load_instrument(instrument)
-
-
 def instrument_content(name: str) -> dict:
     """The content of an instrument file, unchecked, with defaults filled in."""
     given, schema = yaml.safe_load(instrument_file(name).read_text("utf-8")), instrument_schema()
