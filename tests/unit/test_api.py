@@ -350,3 +350,9 @@ def test_charges_in_photoelectrons_are_told_of(flashes, caplog):
     caplog.clear()
     fits = api.fit_spe_charges([flashes / 30.0], step=1 / 30.0)
     assert not caplog.records and (fits["STATUS"] == 0).all()
+
+
+@pytest.mark.parametrize("nsb", [-1, np.nan, np.inf, [0.1, -0.1], None, "dark"])
+def test_a_night_sky_that_there_is_not(nsb):
+    with pytest.raises(InputError, match="nsb must be photoelectrons per ns and pixel, from 0 on"):
+        api.required_charge_resolution([100.0, 200.0], nsb)

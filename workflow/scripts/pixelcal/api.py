@@ -285,11 +285,10 @@ def fit_spe_charges(
     ----------
     charges : sequence of (n_pixels, n_flashes) arrays
         Charges of each run, whose numbers of flashes may differ. All runs of a pixel are fitted
-        together. Noise that eight pixels or more have in common is learnt from them first. NaN,
-        infinite and masked charges are missing: they are left out, and counted in a warning.
+        together. Noise that eight pixels or more have in common is learnt from them first. Charges
+        that are not finite, or masked, are left out and counted in a warning.
     step : float, optional
-        Charges are multiples of it; 0: of nothing. By default 1 where all are whole numbers, also
-        as float, else 0.
+        Charges are multiples of it; 0: of nothing. By default 1 for whole numbers, else 0.
     pixel : (n_pixels,) int, optional
         Their numbers, from 0 to 32767; 0, 1, 2 and so on by default.
     pe_guess : float
@@ -307,14 +306,12 @@ def fit_spe_charges(
     -------
     astropy Table, a row for each pixel
         PE, SIGMA_PED, SIGMA_PE, OPCT and, for each run in the order given, EPED and LAMBDA, all
-        with errors; COVARIANCE, PVALUE, STATUS and more (see docs/spe-fit.md). NaN, and a STATUS
-        that says why, where there is no valid fit.
+        with errors; COVARIANCE, PVALUE, STATUS and more (docs/spe-fit.md). NaN without a valid fit.
 
     Raises
     ------
     InputError
-        Where no run has light or finite charges, runs differ in pixels, charges are no multiples of
-        the step, or a number of a pixel is none or there twice.
+        Where no run has light or finite charges, or runs, pixels or the step cannot be.
 
     Examples
     --------
@@ -327,8 +324,7 @@ def fit_spe_charges(
     runs, step = checked_runs(charges, step)
     unlit = np.zeros(len(runs), bool) if dark is None else np.asarray(dark, bool)
     options = SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
-    pixel = checked_pixels(pixel, len(runs[0]))
-    data = columns_of(spectra_of_charges(runs, step, pixel, unlit))
+    data = columns_of(spectra_of_charges(runs, step, checked_pixels(pixel, len(runs[0])), unlit))
     camera = None if unlit.any() else learn_camera_noise(*data[:3], options).camera
     rows = fit_pixels_with_dark_runs(*data, unlit, options, camera=camera)
     return with_units(rows, spe_columns.units_of(rows))
@@ -350,9 +346,23 @@ def required_charge_resolution(charge_pe, nsb: float) -> np.ndarray:
         Resolution relative to the charge; NaN outside of 1 to 1000 photoelectrons, where there is
         no requirement.
 
+    Raises
+    ------
+    InputError
+        Where the night-sky background is not a number from 0 on.
+
     Examples
     --------
     >>> print(required_charge_resolution([1.0, 100.0], nsb=0.125).round(3))
     [2.039 0.157]
     """
-    return required_resolution(np.asarray(charge_pe, float), nsb)
+    try:
+        levels = np.asarray(nsb, float)
+    except (TypeError, ValueError):
+        levels = np.array(np.nan)
+    if not (np.isfinite(levels) & (levels >= 0)).all():
+        raise InputError(
+            f"required_charge_resolution: nsb must be photoelectrons per ns and pixel, from 0 on,"
+            f" and is {nsb}"
+        )
+    return required_resolution(np.asarray(charge_pe, float), levels)
