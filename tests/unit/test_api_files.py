@@ -3,11 +3,13 @@
 import copy
 import shutil
 from dataclasses import replace
+from datetime import datetime
 from inspect import signature
 
 import numpy as np
 import pytest
 import yaml
+from astropy.time import Time
 from helpers import histories, toy_camera
 from helpers.paths import LINES, PROJECT, RESOURCES
 from numpy.testing import assert_array_equal
@@ -184,12 +186,41 @@ def test_a_relation_written_and_read(relation, tmp_path):
         ({"start": "2025-03-17"}, "give both start and stop"),
         ({"start": "2025-03-17", "stop": "2025-03-17"}, "is not after start"),
         ({"start": "17 March", "stop": "2025-03-17"}, "date '17 March' is not a date"),
+        ({"start": 2025, "stop": 2026}, "date 2025 is not a date; write it as"),
+        ({"start": np.datetime64("NaT"), "stop": "2025-03-17"}, "is not a date; write it as"),
+        ({"start": Time(["2025-03-17"] * 2), "stop": "2025-03-17"}, "is not a date; write it as"),
+        ({"name": "März"}, "name 'März' cannot be in a FITS header"),
+        ({"name": 12}, "name 12 cannot be in a FITS header"),
     ],
 )
 def test_a_mistake_about_times(relation, tmp_path, times, said):
     with pytest.raises(InputError, match=said):
         api.write_relation(tmp_path / "relation.fits", relation, **times)
     assert not (tmp_path / "relation.fits").exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("Woche März", "Woche Marz"), ("2025w12", "2025w12"), ("週", "UNKNOWN")],
+)
+def test_a_folder_of_any_name(relation, tmp_path, folder, name):
+    path = tmp_path / folder / "relation.fits"
+    api.write_relation(path, relation)
+    assert read_columns(path, "RELATION").meta["EXPNAME"] == name
+
+
+@pytest.mark.parametrize(
+    "form",
+    [str, datetime.fromisoformat, lambda text: Time(text).tt, np.datetime64],
+)
+def test_times_of_any_kind(relation, tmp_path, form):
+    path = tmp_path / "relation.fits"
+    api.write_relation(
+        path, relation, start=form("2025-03-17T00:00:00"), stop=form("2025-03-24T12:00:00")
+    )
+    header = read_columns(path, "RELATION").meta
+    assert header["DATE-OBS"] == "2025-03-17T00:00:00.000"
+    assert header["TSTOP"] - header["TSTART"] == 7.5 * 86400.0
 
 
 def test_a_relation_without_status_is_not_written(tmp_path):
@@ -236,6 +267,7 @@ def test_the_history_of_a_pixel(weeks):
         found = api.relation_at(path, 9, table["time"][number].isot)
         assert found.gain == table["best_gain"][number]
         assert found.offset_err == table["best_offset_err"][number]
+        assert api.relation_at(path, 9, table["time"][number]).gain == found.gain
     with pytest.raises(InputError, match="pixel 64 is not in the history, which has 64 pixels"):
         api.pixel_history(path, 64)
 

@@ -69,8 +69,7 @@ def refit_pixels(
     pixel : int or (n,) int
         Numbers of pixels, DETNUM.
     gain, offset : float or (n,) float, optional, keV/channel and keV
-        The prior relation, as for `calibrate_spectra`; by default the nominal one of the
-        instrument.
+        The prior relation; by default the nominal one of the instrument.
     instrument : Instrument, name or path
         The camera of the run.
     min_counts, pvalue_limit
@@ -83,8 +82,7 @@ def refit_pixels(
     Raises
     ------
     InputError
-        Where a file is missing or damaged, a pixel is not in the spectra or named twice, or no
-        pixel has such a prior relation.
+        Where a file is missing or damaged, or a pixel or its prior relation cannot be.
 
     Examples
     --------
@@ -94,18 +92,14 @@ def refit_pixels(
     """
     camera = camera_of(instrument)
     folder, pixel = Path(folder), pixel_numbers(pixel, "refit_pixels")
-    gain, offset = prior_relation(
-        camera.gain_keV if gain is None else gain,
-        camera.offset_keV if offset is None else offset,
-        len(pixel),
-        camera,
-        "refit_pixels",
-    )
+    gain = camera.gain_keV if gain is None else gain
+    offset = camera.offset_keV if offset is None else offset
+    gain, offset = prior_relation(gain, offset, len(pixel), camera, "refit_pixels")
     table = read_line_table(folder / "lines.csv")
     responses = read_responses(folder / "response.fits", table)
     counts, halves, kinds = _spectra_of(folder / "spectra.fits", pixel)
-    limits = min_counts, pvalue_limit
-    options = JointOptions(*limits, camera.search, camera.requirement.energies_keV)
+    judged = camera.requirement.energies_keV
+    options = JointOptions(min_counts, pvalue_limit, camera.search, judged)
 
     def fit(kind, rows):
         half = None if halves is None else halves[rows]
@@ -231,7 +225,7 @@ def relation_at(history: str | Path, detnum: int, date) -> RelationAt:
     history : path
         history.fits, as `snakemake history` makes it.
     detnum : int
-    date : str, date or datetime
+    date : str, date, datetime, astropy Time or numpy datetime64
         UTC; a text as "2025-03-20" or "2025-03-20T12:00:00".
 
     Returns

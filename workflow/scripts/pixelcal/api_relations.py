@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from astropy.time import Time
 
 from pixelcal.api_checks import camera_of
 from pixelcal.energy.events.clock import MISSION_TIME_CARDS, data_time_cards
@@ -112,8 +114,8 @@ def write_relation(
     path: str | Path,
     relation: Relation,
     *,
-    start: str | datetime | None = None,
-    stop: str | datetime | None = None,
+    start: str | datetime | Time | None = None,
+    stop: str | datetime | Time | None = None,
     name: str | None = None,
     instrument: Instrument | str = "eclairs",
 ) -> None:
@@ -124,16 +126,17 @@ def write_relation(
     path : path
         The folder is made where there is none; a file that is there is replaced.
     relation : Relation
-    start, stop : str or datetime, optional
+    start, stop : str, datetime or astropy Time, optional
         First and last moment of the data, UTC; a history needs them.
     name : str, optional
-        Of the exposure; by default that of the folder of `path`.
+        Of the exposure, in ASCII; by default that of the folder of `path`, without what is not.
     instrument : Instrument, name or path
 
     Raises
     ------
     InputError
-        Where a time is none, only one of them is given, or `stop` is not after `start`.
+        Where a time is none, only one of them is given, `stop` is not after `start`, or the name
+        is not ASCII.
 
     Examples
     --------
@@ -147,7 +150,7 @@ def write_relation(
         ("ORIGIN", "pixelcal", "who made this file"),
         ("CREATOR", "pixelcal write_relation", "software"),
         ("SOFTVERS", software_version(), "version of pixelcal"),
-        ("EXPNAME", name or path.resolve().parent.name, "name of the exposure"),
+        ("EXPNAME", _exposure_name(path, name), "name of the exposure"),
     ]
     if (start is None) != (stop is None):
         raise InputError("write_relation: give both start and stop, or neither")
@@ -164,3 +167,19 @@ def write_relation(
         raise InputError("write_relation: the relation has no STATUS; only fits can be written")
     units = {key: unit for key, unit in RELATION_UNITS.items() if key in rows.dtype.names}
     write_fits(path, [table_hdu(rows, RELATION_EXTENSION, units, cards)])
+
+
+def _exposure_name(path: Path, name: str | None) -> str:
+    """The name of an exposure for a header: that given, or that of its folder, in ASCII.
+
+    A header holds no other letters; those of a folder lose their accents, or are left out.
+    """
+    if name is not None:
+        if not (isinstance(name, str) and name.isascii() and name.isprintable()):
+            raise InputError(
+                f"write_relation: name {name!r} cannot be in a FITS header; give a text of ASCII"
+                " letters, digits and signs"
+            )
+        return name
+    folder = unicodedata.normalize("NFKD", path.resolve().parent.name)
+    return "".join(one for one in folder if one.isascii() and one.isprintable()) or UNKNOWN

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 import numpy as np
+from astropy.time import Time
 
 from pixelcal.energy.events.clock import MISSION_EPOCH_UTC
 from pixelcal.energy.history.tables import HistoryTables
@@ -59,21 +60,30 @@ class RelationAt(NamedTuple):
     days_after: float
 
 
-def mission_seconds(when: str | date | datetime) -> float:
+def mission_seconds(when: str | date | datetime | Time | np.datetime64) -> float:
     """Seconds of mission time of a date or a moment (UTC; a date is its first moment).
+
+    An astropy Time may be in any scale.
 
     Raises
     ------
     InputError
-        Where a text is neither.
+        Where it is neither.
     """
-    if isinstance(when, str):
-        try:
+    given = when
+    try:
+        if isinstance(when, str):
             when = datetime.fromisoformat(when.strip())
-        except ValueError:
-            raise InputError(
-                f"date {when!r} is not a date; write it as 2025-03-20 or 2025-03-20T12:00:00 (UTC)"
-            ) from None
+        elif isinstance(when, Time):
+            when = when.utc.to_datetime()
+        elif isinstance(when, np.datetime64):
+            when = when.astype("datetime64[us]").item()
+        if not isinstance(when, date) or when != when:  # pandas has a moment that is none
+            raise ValueError
+    except ValueError:
+        raise InputError(
+            f"date {given!r} is not a date; write it as 2025-03-20 or 2025-03-20T12:00:00 (UTC)"
+        ) from None
     if not isinstance(when, datetime):
         when = datetime(when.year, when.month, when.day)
     if when.tzinfo is not None:
@@ -81,7 +91,7 @@ def mission_seconds(when: str | date | datetime) -> float:
     return (when - MISSION_EPOCH_UTC).total_seconds()
 
 
-def find_relation(tables: HistoryTables, pixel: int, when: str | date | datetime) -> RelationAt:
+def find_relation(tables: HistoryTables, pixel: int, when) -> RelationAt:
     """The best relation of a pixel in the epoch of a date; between epochs, in that before.
 
     Parameters
@@ -90,7 +100,7 @@ def find_relation(tables: HistoryTables, pixel: int, when: str | date | datetime
     pixel : int
         DETNUM.
     when : date or time, UTC
-        A date without a time means its last second.
+        As `mission_seconds` takes it. A date without a time means its last second.
 
     Raises
     ------
