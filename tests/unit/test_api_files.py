@@ -30,11 +30,21 @@ def defaults(part):
     return {key: defaults(one) for key, one in below.items()} if below else part["default"]
 
 
+def assert_alike(part, configured):
+    """A part of a schema says what that of the configuration says, of the keys that it has."""
+    for rule, value in part.items():
+        if rule != "properties":
+            assert configured[rule] == value, rule
+    for key, below in part.get("properties", {}).items():
+        assert_alike(below, configured["properties"][key])
+
+
 def test_defaults_are_those_of_the_configuration():
     of_history = defaults(SCHEMA["properties"]["history"])
     assert {
         key: of_history[key] for key in api_files.HISTORY_SETTINGS
     } == api_files.HISTORY_SETTINGS
+    assert_alike(api_files.HISTORY_SCHEMA, SCHEMA["properties"]["history"])
     fit = SCHEMA["properties"]["fit"]["properties"]
     for function in (api.calibrate_spectra, api.learn_response, api.refit_pixels):
         given = signature(function).parameters
@@ -289,6 +299,43 @@ def test_settings_of_a_history_that_differ(weeks):
         for name in ("loud", "rare")
     )
     assert often >= 2 and once == 1
+
+
+def test_a_setting_alone_and_paths_of_a_generator(weeks):
+    folder, paths = weeks
+    one, whole = (
+        api.write_history(folder / name / "history.fits", (path for path in paths), settings=given)
+        for name, given in (
+            ("one", {"alarms": {"pixel_keV": np.float32(9.0)}}),
+            ("whole", {"alarms": {"camera_keV": 0.05, "module_keV": 0.1, "pixel_keV": 9.0}}),
+        )
+    )
+    assert one == whole
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"alarm": {}}, "settings: alarm: .* unknown key; did you mean alarms"),
+        ({"alarms": {"pixel": 0.1}}, "alarms.pixel: 0.1 is set under an unknown key"),
+        ({"false_alarms": -1}, "false_alarms: -1 is not allowed; allowed: more than 0"),
+        ({"false_alarms": np.nan}, "must be keys with finite numbers"),
+        ({"false_alarms": "few"}, "allowed: a number"),
+        ({"publication": {"pixels": 0.5}}, "pixels: 0.5 is not allowed; allowed: a whole number"),
+        ({"alarms": 0.1}, "alarms: 0.1 is not allowed; allowed: keys with values"),
+        ([0.1], "the top level: .* is not allowed"),
+        ({"alarms": object()}, "must be keys with finite numbers"),
+    ],
+)
+def test_a_mistake_about_settings(weeks, tmp_path, settings, said):
+    with pytest.raises(InputError, match=said):
+        api.write_history(tmp_path / "history.fits", weeks[1], settings=settings)
+
+
+@pytest.mark.parametrize("relations", ["relation.fits", None, [1, 2]])
+def test_relations_are_a_list_of_paths(tmp_path, relations):
+    with pytest.raises(InputError, match="relations must be a list of paths"):
+        api.write_history(tmp_path / "history.fits", relations)
 
 
 def test_another_camera(camera, tmp_path):

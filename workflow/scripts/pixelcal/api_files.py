@@ -6,7 +6,8 @@ follow pixels over many epochs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,37 @@ from pixelcal.energy.response.io import read_responses
 from pixelcal.errors import InputError
 from pixelcal.instrument import Instrument
 from pixelcal.io.resources import shipped_or_given
+from pixelcal.io.schema_defaults import filled
 from pixelcal.io.tables import has_extension, read_columns, with_units, write_fits
+from pixelcal.workflow.schema_errors import check_schema
 
-HISTORY_SETTINGS = {
-    "false_alarms": 0.1,
-    "alarms": {"camera_keV": 0.05, "module_keV": 0.1, "pixel_keV": 0.3},
-    "publication": {"requirement_fraction": 0.5, "pixels": 1},
-}
+
+def _limits(default: float) -> dict:
+    """Schema of a number above 0."""
+    return {"type": "number", "exclusiveMinimum": 0, "default": default}
+
+
+def _keys(**properties: dict) -> dict:
+    """Schema of keys with values."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "default": {},
+        "properties": properties,
+    }
+
+
+HISTORY_SCHEMA = _keys(
+    false_alarms=_limits(0.1) | {"maximum": 100},
+    alarms=_keys(camera_keV=_limits(0.05), module_keV=_limits(0.1), pixel_keV=_limits(0.3)),
+    publication=_keys(
+        requirement_fraction=_limits(0.5), pixels={"type": "integer", "minimum": 1, "default": 1}
+    ),
+)
 """As in the schema of the configuration, which the library does not have; a test compares them."""
+
+HISTORY_SETTINGS = filled({}, HISTORY_SCHEMA, HISTORY_SCHEMA)
+"""What `write_history` does without settings."""
 
 PIXEL_COLUMNS = {
     "GAIN": "gain", "OFFSET": "offset", "GAIN_ERR": "gain_err", "OFFSET_ERR": "offset_err",
@@ -128,7 +152,7 @@ def _spectra_of(path: Path, pixel: np.ndarray) -> tuple[np.ndarray, np.ndarray |
 
 def write_history(
     path: str | Path,
-    relations: Sequence[str | Path],
+    relations: Iterable[str | Path],
     *,
     settings: Mapping | None = None,
     instrument: Instrument | str = "eclairs",
@@ -139,7 +163,7 @@ def write_history(
     ----------
     path : path
         history.fits, which is written.
-    relations : sequence of paths
+    relations : iterable of paths
         relation.fits of each epoch, in any order.
     settings : dict, optional
         Keys of `history` in the configuration that differ from their defaults: false_alarms,
@@ -154,7 +178,7 @@ def write_history(
     Raises
     ------
     InputError
-        Where a file cannot be used, or epochs overlap.
+        Where a file or a setting cannot be used, or epochs overlap.
 
     Examples
     --------
@@ -162,13 +186,39 @@ def write_history(
     ...     "week12/relation.fits"])  # doctest: +SKIP
     """
     camera = camera_of(instrument)
-    epochs = read_epochs(relations, camera)
+    chosen = _history_settings(settings)
+    epochs = read_epochs(_paths(relations), camera)
     pixel_map = read_pixel_map(shipped_or_given(camera.pixel_map))
-    chosen = HISTORY_SETTINGS | dict(settings or {})
     found = assemble(epochs, camera, pixel_map, chosen, "write_history")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     write_fits(path, found.hdus)
     return write_lines(found.alarms).splitlines()
+
+
+def _paths(relations) -> list[str | Path]:
+    """The paths that were given; a single one would be taken for its letters."""
+    if isinstance(relations, Iterable) and not isinstance(relations, str | Path | Mapping):
+        paths = list(relations)
+        if all(isinstance(path, str | Path) for path in paths):
+            return paths
+    raise InputError("write_history: relations must be a list of paths of relation.fits files")
+
+
+def _history_settings(settings: Mapping | None) -> dict:
+    """The settings of a history with their defaults, checked as the configuration checks them."""
+    where = "write_history: settings"
+    try:  # plain numbers for the schema, which does not know those of numpy
+        text = json.dumps(settings or {}, allow_nan=False, default=lambda value: value.item())
+    except (AttributeError, TypeError, ValueError):
+        raise InputError(
+            f"{where} must be keys with finite numbers, as `history` in the configuration"
+        ) from None
+    given = json.loads(text)
+    try:
+        check_schema(given, HISTORY_SCHEMA)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return filled(given, HISTORY_SCHEMA, HISTORY_SCHEMA)
 
 
 def pixel_history(history: str | Path, pixel: int) -> Table:
