@@ -706,6 +706,15 @@ def test_tables_are_checked_before_the_first_job(tmp_path):
     assert not (tmp_path / "results" / "eclairs" / "a" / "spectra.fits").exists()
 
 
+def test_free_elements_are_checked_before_the_first_job(tmp_path):
+    path = write_events(tmp_path / "e.fits")
+    own = write_settings(tmp_path, settings_of(path, fit={"free_elements": ["Xx"]}))
+    run = snakemake(tmp_path, "results/eclairs/a/relation.fits", "--configfile", own)
+    words = "configuration: fit.free_elements: Xx is not in the line table; its elements are"
+    assert run.returncode != 0 and words in run.stderr and "Traceback" not in run.stderr
+    assert not (tmp_path / "results" / "eclairs" / "a" / "spectra.fits").exists()
+
+
 # --- E14: units -----------------------------------------------------------------------------------
 
 UNITS = [

@@ -1,6 +1,6 @@
 """Helpers of the energy rules: exposures and files, and the leaves of the configuration used."""
 
-from pixelcal.energy.lines import check_in_range, read_lines
+from pixelcal.energy.lines import check_free_elements, check_in_range, read_lines
 from pixelcal.io.chunks import parse_pixels
 from pixelcal.workflow.file_lists import gti_files
 from pixelcal.workflow.lineage import MEASURED, SIMULATED, check_energy, check_picture, check_prior
@@ -22,6 +22,11 @@ if config["bad_pixels"]:
         refuse_all_bad(bad, PIXELS, config["bad_pixels"])
 
 EXPOSURES = {name: configuration.exposure_settings(config, name) for name in config["exposures"]}
+with configuration.mistakes_in_one_line():
+    for exposure in EXPOSURES.values():
+        if free := exposure["fit"]["free_elements"]:
+            rows = read_lines(shipped_or_given(exposure["lines"]))[0]
+            check_free_elements(free, [row["element"] for row in rows])
 # Shortest first: the order in which a configuration names them makes nothing stale.
 EXPOSURES = dict(
     sorted(EXPOSURES.items(), key=lambda item: (item[1]["seconds"] or float("inf"), item[0]))

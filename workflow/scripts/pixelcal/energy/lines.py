@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -247,6 +248,30 @@ def check_in_range(path: str | Path, limits: dict, lowest_keV: float, highest_ke
                 f" camera's channels ({lowest_keV:g} to {highest_keV:g} keV); write energies in"
                 " keV, or leave the block out"
             )
+
+
+def check_free_elements(free_elements: Sequence[str], of_lines: Sequence[str]) -> None:
+    """Raise InputError where elements are not in a line table, or fewer than two others are left.
+
+    Parameters
+    ----------
+    free_elements : sequence of str
+        `fit.free_elements` of the configuration.
+    of_lines : sequence of str
+        The element of each line of the table.
+    """
+    elements = list(dict.fromkeys(of_lines))
+    absent = [name for name in free_elements if name not in elements]
+    if absent:
+        raise InputError(
+            f"fit.free_elements: {', '.join(absent)} is not in the line table; its elements are"
+            f" {', '.join(elements)}"
+        )
+    if len(elements) - len(set(free_elements)) < 2:
+        raise InputError(
+            "fit.free_elements: two elements at least must keep the energies of the line table, or"
+            " nothing defines the energy scale; name fewer"
+        )
 
 
 def _arrays(rows: list[dict], limits: dict[str, tuple[float, float]]) -> LineTable:

@@ -32,6 +32,7 @@ from pixelcal.workflow.config_checks import (
     check_multiplicity,
     check_ready_spectra,
     check_relation,
+    check_response,
     check_window,
     file_checks,
 )
@@ -180,7 +181,7 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
         mistakes.append(str(error))
     checks = [check_instrument, check_layout, check_multiplicity]
     checks += [check_relation, check_choices, check_ready_spectra, check_learnt, check_adc_range]
-    checks.append(check_window)
+    checks += [check_window, check_response]
     checks = [check_relation] if mistakes else checks
     n_pixels = instrument["camera"]["pixels"]
     mistakes += mistakes_of([lambda: parse_pixels(resolved["pixels"], n_pixels)])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pixelcal.errors import InputError
 from pixelcal.instrument import SIMULATED_CRITERIA
+from pixelcal.io.fits_headers import read_headers
 from pixelcal.io.resources import shipped_or_given
 from pixelcal.workflow.dates import parse_date
 from pixelcal.workflow.file_lists import gti_files
@@ -125,6 +126,20 @@ def check_learnt(config: Mapping, instrument: Mapping) -> None:
                 f"{where}: {shown(fit[key])} is asked for, but fit.response"
                 f" {fit['response']!r} holds what was found when it was learnt; leave one of them"
                 " out"
+            )
+
+
+def check_response(config: Mapping, instrument: Mapping) -> None:
+    """A response that is given is one by its extensions; the fit compares it with its lines."""
+    for key, path in _named_files(config):
+        if not key.endswith("fit.response") or not path or not os.access(path, os.R_OK):
+            continue
+        found = [str(header.get("EXTNAME", "")).strip() for header in read_headers(path)]
+        if "LINES" not in found:
+            held = f"it has {', '.join(filter(None, found)) or 'no extension'}"
+            raise InputError(
+                f"{key}: {path!r} is no response of a camera ({held}, not LINES); give the"
+                " response.fits of a run"
             )
 
 

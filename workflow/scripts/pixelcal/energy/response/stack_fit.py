@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pixelcal.energy.curve import Curve, falling
-from pixelcal.energy.lines import LineTable, elements_of
+from pixelcal.energy.lines import LineTable, check_free_elements, elements_of
 from pixelcal.energy.response.energy_scale import (
     LOW_PRIOR_SIGMA_KEV,
     bend_function,
@@ -36,7 +36,6 @@ from pixelcal.energy.response.model import (
     series_of_lines,
 )
 from pixelcal.energy.response.peaks import Peaks, below_edges, lines_near, peaks_of
-from pixelcal.errors import InputError
 from pixelcal.numerics.model_averaging import averaged_square
 
 STRETCH_SHIFT_PRIOR_SIGMA = np.array([0.02, 1.0])
@@ -120,18 +119,7 @@ def terms_of(bend: str, free_elements: Sequence[str], table: LineTable) -> Terms
     InputError
         Where the table lacks an element, or fewer than two others are left.
     """
-    elements, _ = elements_of(table)
-    absent = [name for name in free_elements if name not in elements]
-    if absent:
-        raise InputError(
-            f"fit.free_elements: {', '.join(absent)} is not in the line table; its elements are"
-            f" {', '.join(elements)}"
-        )
-    if len(elements) - len(set(free_elements)) < 2:
-        raise InputError(
-            "fit.free_elements: two elements at least must keep the energies of the line table, or"
-            " nothing defines the energy scale; name fewer"
-        )
+    check_free_elements(free_elements, table.element)
     return Terms(free_elements=tuple(free_elements), **dict.fromkeys(BENDS[bend], True))
 
 
