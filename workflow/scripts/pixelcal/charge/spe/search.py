@@ -51,8 +51,9 @@ the first, nor from a third of the second."""
 SAME = 0.01
 """Difference of deviance, a tenth of an error, within which two are at the same maximum."""
 
-FEW_DARK = 100.0
-"""A run in which fewer flashes are without light may not show which tooth is its pedestal."""
+FEW_DARK, NO_DARK = 30.0, 1e-3
+"""A run in which fewer flashes are without light may not show which tooth is its pedestal; with
+hardly any it is that of the other runs."""
 CLEARLY, POSSIBLY = 9.0, 4.0
 """By how much lower deviance says that it is another tooth, 3 sigma, or leaves it open."""
 FAR_BEHIND = 50.0
@@ -173,7 +174,8 @@ def with_pedestals(counts, start, width, guess, moments, best):
     open_still, n_runs = False, counts.shape[0]
     flashes = np.array([counts[run].sum() for run in range(n_runs)])
     places = N_SHARED + N_PER_RUN * np.arange(n_runs)
-    dim = flashes * np.exp(-best.theta[places + 1]) < FEW_DARK
+    dark = flashes * np.exp(-best.theta[places + 1])
+    dim = (dark < FEW_DARK) & (dark > NO_DARK)
     if not best.converged or not any_of(dim):
         return best, open_still
     spectra, _, _, grouped = _prepared(counts, start, width, guess)
