@@ -56,7 +56,7 @@ MOST_PIXELS = 2000
 MOST_TRIED, MOST_GAIN = 500, 25.0
 """Pixels that tell what factors on tails are on, and how much any of them counts at most."""
 
-LOSSES_GAIN, LOSSES_PART, LOSSES_SIGMA = 10.0, 0.3, 3.0
+LOSSES_GAIN, LOSSES_PART, LOSSES_SIGMA = 10.0, 0.3, 2.0
 """By how much that must lower the deviance of them all, and of each in the mean: where the tail of
 the camera has another law than the model, the wrong one of both gains 0.26 at 1 Ms. And by how many
 standard errors of such a sum."""
