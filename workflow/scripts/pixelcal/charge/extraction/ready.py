@@ -15,6 +15,7 @@ from pixelcal.charge.extraction.charges import (
     spoilt_events,
 )
 from pixelcal.charge.extraction.checks import MANY_LOST
+from pixelcal.charge.extraction.steps import FEWEST_EVENTS, has_few_values
 from pixelcal.charge.runs.pixel_columns import MOST_NAMED
 from pixelcal.charge.runs.ready_charges import ReadyCharges
 from pixelcal.charge.runs.waveforms import FLAGS, count_reasons
@@ -26,10 +27,6 @@ WHOLE = 0.01
 """How far a charge may be from a whole number of steps, as numbers are rounded in files."""
 LARGEST_WHOLE = 2**24
 """Whole numbers beyond are not exact as float32."""
-FEW_VALUES = 0.5
-"""Fraction of the charges of a pixel that may differ from each other, below which they are of an
-ADC whose step is not known."""
-FEWEST_EVENTS = 100
 
 
 class Taken(NamedTuple):
@@ -190,12 +187,6 @@ def tell_unknown_step(taken: Taken, pixel: np.ndarray, live: np.ndarray, run: st
                 run, pixel[i],
             )  # fmt: skip
             return
-
-
-def has_few_values(charges: np.ndarray) -> bool:
-    """Whether charges (n,) without a step are those of an ADC in another unit."""
-    values = charges[np.isfinite(charges)]
-    return len(values) > 0 and len(np.unique(values)) < FEW_VALUES * len(values)
 
 
 def ready_cards(ready: ReadyCharges, taken: Taken, settings: Mapping) -> list[tuple]:

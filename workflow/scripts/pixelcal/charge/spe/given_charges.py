@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pixelcal.charge.extraction.ready import FEWEST_EVENTS, has_few_values
+from pixelcal.charge.extraction.steps import FEWEST_EVENTS, has_few_values
 from pixelcal.charge.runs.pixel_columns import check_numbers, unique_numbers
 from pixelcal.errors import InputError
 
