@@ -137,7 +137,7 @@ def test_starts_that_are_given_up_lead_nowhere_better():
         given = counts.astype(float), start, width, math.nan
         first, _, _ = first_fit(*given, moments)
         best, _ = best_fit(*given, moments, first)
-        spectra, spacings, _, group = _prepared(*given)
+        spectra, spacings, _, group, _ = _prepared(*given)
         all_ends = [
             maximise(theta, spectra, group, moments) for theta in all_starts(spectra, spacings)
         ]

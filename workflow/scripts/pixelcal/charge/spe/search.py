@@ -141,11 +141,10 @@ def first_fit(counts, start, width, guess, moments):
     convincing : bool
         Whether no other start needs to be tried.
     """
-    spectra, spacings, theta, grouped = _prepared(counts, start, width, guess)
-    apart = start_at(bins_to_search(counts, start, width), spacings[0], 0.0, True)
-    several = has_other_pedestals(theta, apart)
+    spectra, spacings, theta, grouped, fine = _prepared(counts, start, width, guess)
+    apart = start_at(fine, spacings[0], 0.0, True)
     best = maximise(theta, spectra, grouped, moments)
-    if several:
+    if has_other_pedestals(theta, apart):
         other = maximise(apart, spectra, grouped, moments)
         if other.deviance < best.deviance or not best.converged:
             best = other
@@ -158,7 +157,7 @@ def best_fit(counts, start, width, guess, moments, first):
 
     As `first_fit`.
     """
-    spectra, spacings, _, grouped = _prepared(counts, start, width, guess)
+    spectra, spacings, _, grouped, _ = _prepared(counts, start, width, guess)
     best = _search(all_starts(spectra, spacings), first, spectra, grouped, moments)
     return best, pedestal_deviance(spectra) - best.deviance
 
@@ -178,7 +177,7 @@ def with_pedestals(counts, start, width, guess, moments, best):
     dim = (dark < FEW_DARK) & (dark > NO_DARK)
     if not best.converged or not any_of(dim):
         return best, open_still
-    spectra, _, _, grouped = _prepared(counts, start, width, guess)
+    spectra, _, _, grouped, _ = _prepared(counts, start, width, guess)
     for run in range(n_runs):
         if not dim[run]:
             continue
@@ -187,7 +186,7 @@ def with_pedestals(counts, start, width, guess, moments, best):
             theta[place] += step * theta[PE]
             theta[place + 1] = max(theta[place + 1] - step * (1.0 - theta[OPCT]), 0.1)
             most = best.deviance + FAR_BEHIND
-            reached = climb(theta.copy(), spectra, TRIAL_ITERATIONS, most)
+            reached = climb(theta, spectra, TRIAL_ITERATIONS, most)
             if reached[1] > most:
                 continue
             trial = maximise(reached[0], spectra, grouped, moments)
@@ -215,7 +214,8 @@ def fit_pixel(counts, start, width, guess, moments):
 
 @njit
 def _prepared(counts, start, width, guess):
-    """Spectra to fit, spacings of peaks, the first start (p,), bins that are one for the test."""
+    """Spectra to fit, spacings of peaks, the first start (p,), bins that are one for the test, and
+    the spectra in bins that starts are searched in."""
     fine = bins_to_search(counts, start, width)
     spacings = propose_spacings(fine, guess)
     theta = start_at(fine, spacings[0], 0.0)
@@ -224,7 +224,7 @@ def _prepared(counts, start, width, guess):
     below = int(MARGIN_BELOW * pedestal / (width * grouping)) + 1
     above = int(MARGIN_ABOVE * theta[PE] / (width * grouping)) + 1
     spectra = group_bins(counts, start, width, grouping, below, above)
-    return spectra, spacings, theta, max(int(pedestal / spectra.width), 1)
+    return spectra, spacings, theta, max(int(pedestal / spectra.width), 1), fine
 
 
 @njit
