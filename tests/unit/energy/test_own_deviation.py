@@ -66,14 +66,19 @@ class StraightLines:
 def make_deviations(lines, n, walk, bend, seed=2):
     """Deviations (n,) at the blocks and at ENERGIES_KEV: random walks along the energy, and bends.
 
-    Independent steps between neighbours in energy, wherever they begin.
+    Independent steps between neighbours in energy, wherever they begin. `walk` is of all gaps, or
+    (n_blocks,) of the gaps between blocks and, last, beyond them.
     """
     rng = np.random.default_rng(seed)
     energies = np.concatenate([lines.centre, ENERGIES_KEV])
     order = np.argsort(energies)
-    steps = np.sqrt(np.diff(energies[order], prepend=energies.min() - 30.0))
+    middle = 0.5 * (energies[order] + np.roll(energies[order], 1))
+    gap = np.searchsorted(lines.centre, middle) - 1
+    gap[(gap < 0) | (gap >= len(lines.centre) - 1)] = -1
+    of_gaps = np.broadcast_to(walk, lines.centre.shape)
+    steps = of_gaps[gap] * np.sqrt(np.diff(energies[order], prepend=energies.min() - 30.0))
     walked = np.empty((n, len(energies)))
-    walked[:, order] = np.cumsum(walk * steps * rng.standard_normal((n, len(energies))), axis=1)
+    walked[:, order] = np.cumsum(steps * rng.standard_normal((n, len(energies))), axis=1)
     walked += bend * rng.standard_normal((n, 1)) * lines.parabola(energies)
     return np.split(walked, [len(lines.centre)], axis=1)
 
@@ -94,6 +99,33 @@ def test_energies_scatter_as_said(walk, bend):
     1.3 %; where two are told apart, to three times that. Four of these."""
     said, true = said_and_true(StraightLines(), walk, bend)
     np.testing.assert_allclose(said, true, rtol=4 * 3 * 0.013)
+
+
+GAPS = [
+    np.array([0.0, 0.0, 0.0, 0.045, 0.0]),  # steps of 0.15 keV between the two blocks of lead
+    np.array([0.04, 0.0, 0.0, 0.0, 0.0]),
+    np.array([0.0, 0.03, 0.0, 0.0, 0.0]),
+    np.array([0.01, 0.02, 0.05, 0.04, 0.0]),
+]
+
+
+@pytest.mark.parametrize("walk", GAPS)
+def test_a_walk_that_is_uneven_is_found_where_it_is(walk):
+    """Between the lines: beyond them the mean is said. Five variances of three contrasts are told
+    apart worse than two; the largest ones matter, to 6 standard errors of a root."""
+    lines = StraightLines()
+    said, true = said_and_true(lines, walk, 0.0)
+    inside = slice(1, -1)
+    large = true[inside] > 0.3 * true[inside].max()
+    np.testing.assert_allclose(said[inside][large], true[inside][large], rtol=6 * 3 * 0.013)
+    assert (said[inside] < 0.4 * true[inside].max())[~large].all()
+
+
+def test_a_walk_that_is_even_is_said_to_be_even():
+    lines = StraightLines()
+    deviations, _ = make_deviations(lines, N, 0.05, 0.0)
+    found = lines.measure(*lines.draw(deviations, np.ones(N)))
+    np.testing.assert_array_equal(found.walk, found.walk[0])
 
 
 def test_what_is_as_small_as_counting_is_found_in_many_pixels():
@@ -117,7 +149,7 @@ def test_without_deviations_little_is_said():
 def test_blocks_that_are_displaced_alone_are_not_made_small():
     """Neither a walk nor a parabola: energies are not said to be much better than they are.
 
-    The worst of these is a lowest block that is displaced alone, for the gap above it: 0.65.
+    Nor of one gap alone: what is said is 0.87 of the true one at the worst.
     """
     lines, rng = StraightLines(), np.random.default_rng(5)
     for sigma in ([0.1] * 5, [0.1, 0.05, 0.03, 0.08, 0.12], [0.15, 0.0, 0.0, 0.0, 0.0]):
@@ -125,7 +157,7 @@ def test_blocks_that_are_displaced_alone_are_not_made_small():
         found = lines.measure(*lines.draw(deviations, np.ones(N)))
         true = np.std(np.column_stack([ENERGIES_KEV, np.ones(6)]) @ lines.to_line @ deviations.T, 1)
         said = np.array([found.sigma(energy) for energy in ENERGIES_KEV])
-        assert (said > 0.6 * true).all() and (said[:-1] < 4.0 * true[:-1]).all(), said / true
+        assert (said > 0.8 * true).all() and (said < 3.0 * true).all(), said / true
 
 
 def test_sick_pixels_do_not_tell():
@@ -144,7 +176,7 @@ def test_pixels_with_larger_errors_count_by_them():
     lines, scale = StraightLines(), np.repeat([1.0, 3.0], N // 2)
     deviations, _ = make_deviations(lines, N, 0.03, 0.0)
     found = lines.measure(*lines.draw(deviations, scale))
-    assert abs(found.walk / 0.03 - 1.0) < 0.12
+    np.testing.assert_allclose(found.walk, 0.03, rtol=0.12)
     shift, error = lines.draw(np.zeros((N, 5)), scale)
     assert lines.measure(shift, error).sigma(50.0) < 0.32 * 0.04
 
@@ -158,7 +190,8 @@ def test_a_shift_of_all_pixels_and_unknown_values_change_nothing():
     np.testing.assert_allclose(moved.sigma(50.0), found.sigma(50.0), rtol=1e-4)
     kept, shift[::4, 2] = np.arange(N) % 4 > 0, np.nan
     some, same = lines.measure(shift, error), lines.measure(shift[kept], error[kept])
-    assert some.walk == same.walk and some.bend == same.bend
+    np.testing.assert_array_equal(some.walk, same.walk)
+    assert some.bend == same.bend
 
 
 def test_of_three_blocks_only_a_walk_is_told():
@@ -166,7 +199,8 @@ def test_of_three_blocks_only_a_walk_is_told():
     deviations, _ = make_deviations(lines, N, 0.05, 0.0)
     found = lines.measure(*lines.draw(deviations, np.ones(N)))
     # One contrast: the variance to 3.2 % where it is well above counting; a third is counting here.
-    assert abs(found.walk / 0.05 - 1.0) < 0.1 and found.bend == 0.0
+    np.testing.assert_allclose(found.walk, 0.05, rtol=0.1)
+    assert found.bend == 0.0
 
 
 @pytest.mark.parametrize("case", ["two blocks", "one decides", "few pixels", "nothing known"])
@@ -199,7 +233,7 @@ def test_a_block_that_nothing_is_known_of_is_left_out():
 def test_pixels_of_two_kinds_have_their_own():
     lines = StraightLines()
     none = no_deviation(lines.to_line.T, lines.centre, lines.ends)
-    walk, bend = none._replace(walk=np.array(0.1)), none._replace(bend=np.array(0.2))
+    walk, bend = none._replace(walk=np.full(5, 0.1)), none._replace(bend=np.array(0.2))
     both = deviations_of_pixels([walk, bend, none])
     for energy in (15.0, 150.0):
         expected = [walk.sigma(energy), bend.sigma(energy), 0.0]

@@ -42,7 +42,7 @@ def written(table, tmp_path):
         low_bend=0.043,
         systematic_covariance=symmetric(0),
         own_deviation=OwnDeviation(
-            np.array(0.012),
+            0.012 * np.arange(1.0, table.n_blocks + 1),
             np.array(0.034),
             np.arange(2.0 * table.n_blocks).reshape(-1, 2) / 19,
             np.arange(table.n_blocks) / 23,

@@ -5,13 +5,14 @@ lines are then displaced by a function d(E) of its own, the straight line that i
 moves by h(E) . d(E_blocks), and an energy is off by d(E) minus that. What pixels of a kind have of
 it is described by two variances:
 
-    a random walk,   <(d(E) - d(E'))^2> = WALK^2 |E - E'|,   as edges of unequal channels make it;
+    a random walk,   <(d(E) - d(E'))^2> = V(E) - V(E'), E > E',   as edges of unequal channels make
+                     it, where V rises by WALK^2 per keV: of each gap between two blocks, or of all;
     a parabola,      d(E) = BEND (1 - ((E - middle) / half)^2),   0 at the outermost lines.
 
 Lines say it only by what is left of them beside a straight line: contrasts of the blocks, of which
 a table of n blocks has n - 2. Their variances and covariances over many pixels, beyond those of
-counting, determine both by maximum likelihood (variance components: Harville 1977, J. Am. Stat.
-Assoc. 72, 320).
+counting, determine the variances by maximum likelihood (variance components: Harville 1977, J. Am.
+Stat. Assoc. 72, 320). Whether gaps differ, and whether there is a parabola, the likelihood decides.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ LEAST_LEFT = 0.02
 """Where the fit leaves less of a block's displacement to be seen, blocks cannot be compared."""
 
 LEAST_BLOCKS = 3
-"""Blocks from which on a walk can be told from chance; with one more a parabola from a walk."""
+"""Blocks from which on a walk can be told from chance."""
 
 SICK_PVALUE = 1e-3
 """A pixel whose contrasts are less probable does not count: it is sick, not typical."""
@@ -40,6 +41,9 @@ SICK_PVALUE = 1e-3
 WORTHWHILE = 1.0
 """Gain of ln L by one more parameter from which on it describes better than it costs (Akaike 1974,
 IEEE Trans. Autom. Control 19, 716)."""
+
+TOLD_APART = 1e-3
+"""Least singular value, of components of norm 1, where they are not taken for one another."""
 
 MOST_ROUNDS = 20
 
@@ -49,15 +53,16 @@ class OwnDeviation(NamedTuple):
 
     Attributes
     ----------
-    walk : (...) float, sqrt(keV)
-        Standard deviation, keV, of the change of d per square root of energy.
+    walk : (..., n_blocks) float, sqrt(keV)
+        Standard deviation, keV, of the change of d per square root of energy: between the lines of
+        each block and those of the next. The last one is that beyond all lines.
     bend : (...) float, keV
         Standard deviation of the height of the parabola in the middle of the lines.
     lever : (..., n_blocks, 2) float
         Stretch (per keV) and shift (keV per keV) of the relation where the lines of a block stand
         1 keV higher.
     centre : (..., n_blocks) float, keV
-        Where the lines of each block are.
+        Where the lines of each block are, rising.
     ends : (..., 2) float, keV
         Lowest and highest line.
     """
@@ -73,22 +78,31 @@ class OwnDeviation(NamedTuple):
 
         With h = stretch E + shift of each block, which sum to 1 where the fit is of straight lines,
 
-            variance = WALK^2 (sum_b h_b |E - E_b| - 1/2 sum_bc h_b h_c |E_b - E_c|)
+            variance = sum_b h_b |V(E) - V(E_b)| - 1/2 sum_bc h_b h_c |V(E_b) - V(E_c)|
                        + BEND^2 (p(E) - sum_b h_b p(E_b))^2
         """
         weight = self.lever[..., 0] * energy_keV + self.lever[..., 1]
-        away = (weight * np.abs(energy_keV - self.centre)).sum(axis=-1)
-        apart = np.abs(self.centre[..., :, None] - self.centre[..., None, :])
+        rise = self.walk**2
+        # V from the lowest block on: at the blocks, and at this energy.
+        of_blocks = np.cumsum(rise[..., :-1] * np.diff(self.centre), axis=-1)
+        of_blocks = np.concatenate([0.0 * rise[..., :1], of_blocks], axis=-1)
+        passed = np.clip(energy_keV - self.centre[..., :-1], 0.0, np.diff(self.centre))
+        first, last = self.centre[..., 0], self.centre[..., -1]
+        outside = np.minimum(energy_keV - first, 0.0) + np.maximum(energy_keV - last, 0.0)
+        here = (rise[..., :-1] * passed).sum(axis=-1) + rise[..., -1] * outside
+        away = (weight * np.abs(here[..., None] - of_blocks)).sum(axis=-1)
+        apart = np.abs(of_blocks[..., :, None] - of_blocks[..., None, :])
         walked = away - 0.5 * np.einsum("...b,...bc,...c->...", weight, apart, weight)
         low, high = self.ends[..., 0], self.ends[..., 1]
         of_lines = _height(self.centre, (low[..., None], high[..., None]))
         bent = _height(energy_keV, (low, high)) - (weight * of_lines).sum(axis=-1)
-        return np.sqrt(self.walk**2 * np.maximum(walked, 0.0) + self.bend**2 * bent**2)
+        return np.sqrt(np.maximum(walked, 0.0) + self.bend**2 * bent**2)
 
 
 def no_deviation(lever: np.ndarray, centre: np.ndarray, ends) -> OwnDeviation:
     """That of pixels whose relations are straight; parameters as the fields of OwnDeviation."""
-    return OwnDeviation(np.array(0.0), np.array(0.0), lever, centre, np.asarray(ends, float))
+    walk = np.zeros(len(centre))
+    return OwnDeviation(walk, np.array(0.0), lever, centre, np.asarray(ends, float))
 
 
 def deviations_of_pixels(of_pixels: list[OwnDeviation]) -> OwnDeviation:
@@ -132,20 +146,39 @@ def measure_own_deviation(shift, shift_err, lever, centre, ends) -> OwnDeviation
     known = np.isfinite(shift).all(axis=1) & np.isfinite(shift_err).all(axis=1)
     if known.sum() < MIN_PIXELS:
         return none
-    left, centre = left[compared], centre[compared]
+    left, places = left[compared], centre[compared]
     shift = shift[known] - np.median(shift[known], axis=0)
     typical = np.median(shift_err[known], axis=0)
     counting = ((shift_err[known] / typical) ** 2).mean(axis=1)
     error = np.sqrt(left) * typical
-    straight = np.column_stack([np.ones(len(centre)), centre]) / error[:, None]
+    straight = np.column_stack([np.ones(len(places)), places]) / error[:, None]
     contrasts = null_space(straight.T).T / error
     seen = (left * shift) @ contrasts.T
-    of_walk = contrasts @ (-0.5 * np.abs(centre[:, None] - centre)) @ contrasts.T
-    of_bend = contrasts @ _height(centre, ends)
-    components = [of_walk, np.outer(of_bend, of_bend)][: len(centre) - LEAST_BLOCKS + 1]
-    variances = _worthwhile_components(seen, counting, components)
-    walk, bend = np.sqrt(np.pad(variances, (0, 2 - len(variances))))
-    return none._replace(walk=walk, bend=bend)
+    of_gaps = [contrasts @ covariance @ contrasts.T for covariance in _walks(places)]
+    of_bend = contrasts @ _height(places, ends)
+    rise, bend_variance = _best_components(seen, counting, of_gaps, np.outer(of_bend, of_bend))
+    return none._replace(
+        walk=np.sqrt(_of_all_gaps(rise, places, centre)), bend=np.sqrt(bend_variance)
+    )
+
+
+def _walks(centre: np.ndarray) -> np.ndarray:
+    """Covariances of walks of 1 keV per keV in one gap between blocks, (n_gaps, n, n) at the blocks
+    (n,), up to what is common to all blocks: -1/2 of how much they differ."""
+    passed = np.clip(centre - centre[:-1, None], 0.0, np.diff(centre)[:, None])
+    return -0.5 * np.abs(passed[:, :, None] - passed[:, None, :])
+
+
+def _of_all_gaps(rise: np.ndarray, places: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Variance per keV above each block (n,) from that in gaps between the `places` (k,) compared.
+
+    A gap over blocks that are not compared is that of each part of it; beyond all lines it is the
+    mean, as for blocks beyond all that are compared.
+    """
+    mean = (rise * np.diff(places)).sum() / (places[-1] - places[0])
+    gap = np.searchsorted(places, centre, side="right") - 1
+    between = (gap >= 0) & (gap < len(rise))
+    return np.where(between, rise[np.clip(gap, 0, len(rise) - 1)], mean)
 
 
 def _height(energy_keV, ends):
@@ -153,19 +186,37 @@ def _height(energy_keV, ends):
     return -4.0 * parabola(energy_keV, ends)
 
 
-def _worthwhile_components(seen, counting, components) -> np.ndarray:
-    """Variance components as `_typical_components` has them, (k,), or the first alone.
+def _best_components(seen, counting, of_gaps, of_bend) -> tuple[np.ndarray, float]:
+    """Variances per keV in the gaps (n_gaps,), and that of the bend; 0 where there is none.
 
-    A parabola that goes on beyond the lines says much of energies there: by chance too much, where
-    the counts hardly tell it from a walk. It is left out where ln L gains less than `WORTHWHILE`.
+    Of one walk of all gaps or one of each, with and without a parabola, the one with the largest
+    ln L less its price, of those whose variances the contrasts can tell apart. A parabola that goes
+    on beyond the lines says much of energies there: by chance too much, where the counts hardly
+    tell it from a walk. It costs `WORTHWHILE`. Walks of gaps that differ have to be clear, because
+    no energy is special to an electronics: each costs ln(n) / 2 (Schwarz 1978, Ann. Stat. 6, 461).
     """
-    alone, least, typical = _typical_components(seen, counting, components[:1])
-    if len(components) == 1:
-        return alone
-    _, with_all = _variance_components(seen[typical], counting[typical], components)
-    if least - with_all < WORTHWHILE:
-        return alone
-    return _typical_components(seen, counting, components)[0]
+    even, n_gaps = [sum(of_gaps)], len(of_gaps)
+    *_, typical = _typical_components(seen, counting, even)
+    uneven = 0.5 * np.log(typical.sum()) * (n_gaps - 1)
+    prices = [0.0, WORTHWHILE, uneven, uneven + WORTHWHILE]
+    candidates = [even, [*even, of_bend], of_gaps, [*of_gaps, of_bend]]
+    costs = [
+        _variance_components(seen[typical], counting[typical], one)[1] + price
+        if _are_told_apart(one)
+        else np.inf
+        for one, price in zip(candidates, prices, strict=True)
+    ]
+    best = candidates[int(np.argmin(costs))]
+    variances, *_ = _typical_components(seen, counting, best)
+    bent = best[-1] is of_bend
+    rise = variances[:-1] if bent else variances
+    return np.broadcast_to(rise, n_gaps), float(variances[-1]) if bent else 0.0
+
+
+def _are_told_apart(components) -> bool:
+    """Whether covariances (m, m) of contrasts tell the variances of components (k of (m, m))."""
+    flat = np.array([matrix / np.linalg.norm(matrix) for matrix in components])
+    return np.linalg.matrix_rank(flat.reshape(len(flat), -1), TOLD_APART) == len(flat)
 
 
 def _typical_components(seen, counting, components) -> tuple[np.ndarray, float, np.ndarray]:

@@ -306,22 +306,27 @@ def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Respons
 
     By a score test; and by fits that start from much trapping and little tail. An exponential tail
     that stands in for strong trapping puts lines in the wrong places, and no small step leads from
-    the one to the other. Such trapping is taken where it describes the stack better, clearly unless
-    lines do not stand where they should, and takes the place of most of the tail; beside a tail
-    that stays, it stands in for something else. Where it is not taken, what it would change is
-    uncertain, by how probable it is against the tail. With trapping that explains where lines stand
-    it is uncertain unless it describes the stack worse by more than they are displaced.
+    the one to the other: the best of all these fits is gone on from. Without the score test, such
+    trapping is taken where it describes the stack better, clearly unless lines do not stand where
+    they should, and takes the place of most of the tail; beside a tail that stays, it stands in for
+    something else. Where it is not taken, what it would change is uncertain, by how probable it is
+    against the tail. With trapping that explains where lines stand it is uncertain unless it
+    describes the stack worse by more than they are displaced.
     """
     with_it = terms._replace(trapping=True)
-    if learnt.trapping_gain > TRAPPING_GAIN:
-        return with_it, learnt
+    asked = learnt.trapping_gain > TRAPPING_GAIN
     displaced = _displaced(learnt)
     without, found = learner.solved, []
-    for trapping, tail in FAR_STARTS:
-        far = replace(learnt.shape, trapping=trapping, tail_60=tail)
-        learner.learn(replace(before, shape=far), with_it)
+    starts = [
+        replace(learnt.shape, trapping=trapping, tail_60=tail) for trapping, tail in FAR_STARTS
+    ]
+    for start in [*starts, learnt.shape] if asked else starts:
+        learner.learn(replace(before, shape=start), with_it)
         found.append(learner.solved)
     other = min(found, key=lambda solved: solved.penalised)
+    if asked:
+        learner.solved = other
+        return with_it, other.response
     worse = other.penalised - without.penalised
     displaced_clearly = displaced > TRAPPING_GAIN
     better = worse < (0.0 if displaced_clearly else -TRAPPING_GAIN)

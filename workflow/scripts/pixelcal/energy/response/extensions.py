@@ -53,7 +53,7 @@ def curves(path: str | Path, ends: tuple[float, float]) -> dict[str, Curve]:
 def own_cards(deviation: OwnDeviation) -> list[tuple]:
     """Header cards of LINES of how far single pixels are from straight relations."""
     return [
-        ("OWNWALK", float(deviation.walk), "[sqrt(keV)] own random walk of energies"),
+        ("OWNWALK", float(deviation.walk[-1]), "[sqrt(keV)] own random walk of energies"),
         ("OWNBEND", float(deviation.bend), "[keV] own bend in the middle of the lines"),
     ]
 
@@ -63,7 +63,8 @@ def own_columns(deviation: OwnDeviation | None) -> dict[str, np.ndarray]:
     if deviation is None:
         return {}
     stretch, shift = deviation.lever.T
-    return {"CENTRE": deviation.centre, "LEVER_STRETCH": stretch, "LEVER_SHIFT": shift}
+    levers = {"LEVER_STRETCH": stretch, "LEVER_SHIFT": shift}
+    return {"CENTRE": deviation.centre, **levers, "OWNWALK": deviation.walk}
 
 
 def own_deviation_in(lines: Table, continuum: Table) -> OwnDeviation | None:
@@ -74,8 +75,11 @@ def own_deviation_in(lines: Table, continuum: Table) -> OwnDeviation | None:
     lever = np.column_stack([continuum["LEVER_STRETCH"], continuum["LEVER_SHIFT"]]).astype(float)
     centre = np.asarray(continuum["CENTRE"], float)
     none = no_deviation(lever, centre, (energy.min(), energy.max()))
-    walk, bend = (np.array(float(lines.meta[keyword])) for keyword in ("OWNWALK", "OWNBEND"))
-    return none._replace(walk=walk, bend=bend)
+    # A file of an earlier version has one walk for all gaps.
+    of_gaps = continuum.columns.get("OWNWALK", np.full(len(centre), lines.meta["OWNWALK"]))
+    return none._replace(
+        walk=np.asarray(of_gaps, float), bend=np.array(float(lines.meta["OWNBEND"]))
+    )
 
 
 class KindSystematics(NamedTuple):

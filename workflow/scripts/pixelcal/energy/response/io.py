@@ -58,6 +58,7 @@ CONTINUUM_UNITS = {
     "MISFIT_SHIFT_SCATTER": "keV",
     "CENTRE": "keV",
     "LEVER_STRETCH": "keV-1",
+    "OWNWALK": "keV(1/2)",
 }
 
 
