@@ -98,6 +98,7 @@ SAID = {
         f"times of 32 bits | it is more than {order.JITTER_S:g} s",
     ],
     "Pixels and numbers": [
+        f"{overlap.COMMON_SIGMA:g} standard errors and {per_cent(overlap.COMMON_FRACTION)} of the",
         f"more than {per_cent(losses.WARN_FRACTION)} of the events",
         f"more than {per_cent(losses.REFUSE_FRACTION)} |",
         "the camera's last and one: {}, {} and {}".format(

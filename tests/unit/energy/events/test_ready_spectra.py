@@ -20,6 +20,7 @@ CALIBRATION = STIX.layouts["stix-calibration"]
 RNG = np.random.default_rng(1)
 PIXELS = np.array([7, 3, 5000])
 COUNTS = RNG.poisson(3.0, (3, 1024))
+MORE = np.random.default_rng(2).poisson(3.0, (3, 1024))
 IN_ORDER = np.argsort(PIXELS)
 
 
@@ -86,9 +87,9 @@ def test_every_form_gives_the_counts_it_was_written_from(tmp_path, name, write):
 
 
 def test_files_one_after_the_other_add_up(tmp_path):
-    paths = [write_fits(tmp_path / "a.fits"), write_fits(tmp_path / "b.fits", counts=COUNTS + 1)]
+    paths = [write_fits(tmp_path / "a.fits"), write_fits(tmp_path / "b.fits", counts=MORE)]
     ready = read_ready_spectra(paths, SPECTRA, ECLAIRS)
-    assert np.array_equal(ready.counts, (2 * COUNTS + 1)[IN_ORDER]) and ready.seconds == 1000.0
+    assert np.array_equal(ready.counts, (COUNTS + MORE)[IN_ORDER]) and ready.seconds == 1000.0
 
 
 def test_files_of_different_pixels_do_not_add_their_times(tmp_path):
@@ -140,9 +141,6 @@ def test_what_is_wrong_is_one_line(tmp_path, options, words):
     assert str(path) in str(raised.value) and "\n" not in str(raised.value)
 
 
-MORE = np.random.default_rng(2).poisson(3.0, (3, 1024))
-
-
 @pytest.mark.parametrize(
     ("detnum", "counts", "said"),
     [
@@ -150,7 +148,7 @@ MORE = np.random.default_rng(2).poisson(3.0, (3, 1024))
         (PIXELS[:2], COUNTS[:2], "or a multiple of them, in 2 pixels"),
         (np.array([7, 3, 6]), 3 * COUNTS, "or a multiple of them, in 2 pixels"),
         (PIXELS, COUNTS, "holds the same counts as .*; leave one"),
-        (PIXELS, COUNTS + 1, None),
+        (PIXELS, MORE, None),
         (np.array([1, 2, 4]), 2 * COUNTS, None),
     ],
 )
@@ -163,6 +161,40 @@ def test_counts_that_are_a_multiple_of_others_are_refused(detnum, counts, said, 
             read_ready_spectra(paths, SPECTRA, ECLAIRS)
     else:
         read_ready_spectra(paths, SPECTRA, ECLAIRS)
+
+
+THIRD = np.random.default_rng(3).poisson(3.0, (3, 1024))
+SHARED_EVENTS = {
+    "goes on": [COUNTS, COUNTS + MORE],
+    "goes on for long": [COUNTS, COUNTS + np.random.default_rng(6).poisson(15.0, (3, 1024))],
+    "and their sum": [COUNTS, MORE, COUNTS + MORE],
+    "half of it": [COUNTS + MORE, MORE + THIRD],
+    "but for a few channels": [COUNTS, np.where(np.arange(1024) < 99, MORE, COUNTS)],
+    "a part of the channels": [COUNTS, np.where(np.arange(1024) < 500, COUNTS, 0)],
+    "one more": [COUNTS, COUNTS + 1],
+}
+APART = {
+    "independent": [COUNTS, MORE, THIRD],
+    "another exposure": [COUNTS, np.random.default_rng(4).poisson(30.0, (3, 1024))],
+    "another shape": [COUNTS, np.random.default_rng(5).poisson(np.linspace(0, 9, 1024), (3, 1024))],
+    "hardly any counts": list(np.random.default_rng(7).poisson(0.1, (2, 3, 1024))),
+}
+
+
+@pytest.mark.parametrize("kind", SHARED_EVENTS)
+def test_events_of_one_file_in_another_are_refused(kind, tmp_path):
+    """Files without times: what they share is seen in how their counts fluctuate."""
+    counts = SHARED_EVENTS[kind]
+    paths = [write_fits(tmp_path / f"{k}.fits", counts=one) for k, one in enumerate(counts)]
+    with pytest.raises(InputError, match="fluctuate together.*give every event once"):
+        read_ready_spectra(paths, SPECTRA, ECLAIRS)
+
+
+@pytest.mark.parametrize("kind", APART)
+def test_files_of_different_events_are_taken(kind, tmp_path):
+    counts = APART[kind]
+    paths = [write_fits(tmp_path / f"{k}.fits", counts=one) for k, one in enumerate(counts)]
+    read_ready_spectra(paths, SPECTRA, ECLAIRS)
 
 
 DAY = "2025-03-01T00:"
