@@ -110,11 +110,25 @@ def test_the_file_of_the_mission(rows, tmp_path):
         ({"pixel": 3, "channel": 1.5}, "a channel is a whole number"),
         ({"pixel": 3}, "give either a channel or"),
         ({"pixel": 3, "channel": 1, "position": 1}, "give either a channel or"),
+        ({"pixel": [3, 4], "channel": [1, 2, 3]}, "as many as pixels, or one for all"),
+        ({"pixel": [True, False], "channel": 1}, "pixel must be numbers of pixels"),
+        ({"pixel": np.ma.array([3, 4], mask=[0, 1]), "channel": 1}, "none of them masked"),
+        ({"pixel": 3, "channel": np.ma.array([3, 4], mask=[0, 1])}, "a channel is a whole number"),
+        ({"pixel": 3, "position": "a"}, "give numbers"),
     ],
 )
 def test_a_mistake_about_pixel_or_channel(relation, arguments, said):
     with pytest.raises(InputError, match=said):
         relation.energy(**arguments)
+
+
+def test_what_is_no_relation_is_not_written(relation, tmp_path):
+    for other in (relation.table, {"GAIN": [1]}, None):
+        with pytest.raises(InputError, match="relation must be a Relation"):
+            api.write_relation(tmp_path / "relation.fits", other)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="give the path of a file"):
+        api.read_relation(None)
 
 
 def test_another_file_is_no_relation(tmp_path):
@@ -201,6 +215,16 @@ def test_a_mistake_about_spectra(counts, gain, said):
         ({"pixel": [3]}, "one number for each of the 2 pixels"),
         ({"pixel": [True, False]}, "must be the number of a pixel, or a list of them"),
         ({"counts": np.zeros((0, 1024), int)}, "counts has no pixel"),
+        ({"counts": np.zeros((2, 1023), int)}, "counts has 1023 channels, and ECLAIRs has 1024"),
+        ({"counts": np.zeros((1024, 2), int)}, r"give spectra \(n_pixels, n_channels\)"),
+        ({"counts": np.full((2, 1024), 2**31)}, "more than 2\\^31 in a channel"),
+        ({"counts": [[1, 2], [3]]}, "counts has rows of different lengths"),
+        ({"min_counts": "many"}, "min_counts must be a whole number from 0 on, and is 'many'"),
+        ({"min_counts": -1}, "min_counts must be a whole number from 0 on"),
+        ({"min_counts": True}, "min_counts must be a whole number"),
+        ({"pvalue_limit": 5}, "pvalue_limit must be a number from 0 to 1, and is 5"),
+        ({"pvalue_limit": np.nan}, "pvalue_limit must be a number from 0 to 1"),
+        ({"lines": 3}, "line table: give a LineTable, the name of a table of pixelcal, or a path"),
     ],
 )
 def test_a_mistake_about_the_prior_or_numbers(arguments, said):
@@ -290,6 +314,10 @@ def test_charges_in_any_order_of_runs_and_any_unit():
         ([np.ones((2, 9)), np.full((2, 9), np.nan)], None, "run 1 has no finite charge"),
         ([np.full((2, 900), "1")], None, "charges must be numbers"),
         ([np.zeros((0, 900))], None, "a list of runs"),
+        (None, None, "charges must be a list of runs, not NoneType"),
+        ({"dark": np.zeros((2, 9))}, None, "charges must be a list of runs, not dict"),
+        ([[[1, 2], [3]]], None, "rows of different lengths"),
+        ([np.full((2, 900), 1.5)], "1", "the step 1 cannot be that of charges"),
     ],
 )
 def test_a_mistake_about_charges(runs, step, said):
@@ -309,6 +337,43 @@ def test_a_mistake_about_charges(runs, step, said):
 def test_a_mistake_about_numbers_of_pixels(pixel, said):
     with pytest.raises(InputError, match=said):
         api.fit_spe_charges([np.ones((2, 900), int)], pixel=pixel)
+
+
+SETTINGS = [
+    ({"dark": [0, 1]}, "give dark one value for each run, True for one without light"),
+    ({"dark": [True]}, "give dark one value for each run"),
+    ({"dark": ["no", "no"]}, "give dark one value for each run"),
+    ({"min_flashes": None}, "min_flashes must be a whole number from 0 on"),
+    ({"pvalue_limit": 2}, "pvalue_limit must be a number from 0 to 1"),
+    ({"peak_to_valley": np.nan}, "peak_to_valley must be a number from 1 on"),
+    ({"pe_guess": "30"}, "pe_guess must be a number from 0 on, and is '30'"),
+    ({"pe_guess": -3}, "pe_guess must be a number from 0 on"),
+]
+
+
+@pytest.mark.parametrize(("settings", "said"), SETTINGS)
+def test_a_mistake_about_settings_of_charges(settings, said):
+    with pytest.raises(InputError, match=f"fit_spe_charges: {said}"):
+        api.fit_spe_charges([np.ones((2, 900), int), np.zeros((2, 900), int)], **settings)
+
+
+SAME_EVENTS = {
+    "the same run twice": (lambda a, b: [a, a], "runs 0 and 1: hold the same events"),
+    "a run in another": (lambda a, b: [a, np.hstack([a, b])], "runs 0 and 1: hold the same events"),
+    "events twice": (lambda a, b: [np.hstack([a, a[:, :500]]), b], "500 of its 5500 events are"),
+    "floats": (lambda a, b: [a + 0.25, a[:, 100:3000] + 0.25], "2900 of 2900"),
+}
+
+
+@pytest.mark.parametrize("kind", SAME_EVENTS)
+def test_events_count_once(kind, flashes):
+    """As in ready charges of the workflow; light and errors would be wrong, and nothing shows."""
+    make, said = SAME_EVENTS[kind]
+    other = np.array(
+        [draw_charges(np.random.default_rng(50 + i), Sipm())[0][:5000] for i in range(10)]
+    )
+    with pytest.raises(InputError, match=f"fit_spe_charges: .*{said}"):
+        api.fit_spe_charges(make(flashes, other))
 
 
 @pytest.fixture(scope="module")

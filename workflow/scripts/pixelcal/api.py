@@ -19,6 +19,8 @@ from astropy.table import Table
 
 from pixelcal.api_checks import (
     camera_of,
+    checked_limits,
+    checked_options,
     checked_response,
     pixel_numbers,
     plain_array,
@@ -34,8 +36,7 @@ from pixelcal.api_relations import read_relation, write_relation
 from pixelcal.charge.resolution.requirement import required_resolution
 from pixelcal.charge.spe import columns as spe_columns
 from pixelcal.charge.spe.dark_run.rows import fit_pixels_with_dark_runs
-from pixelcal.charge.spe.fit import SpeOptions
-from pixelcal.charge.spe.given_charges import checked_pixels, checked_runs
+from pixelcal.charge.spe.given_charges import checked_dark, checked_pixels, checked_runs
 from pixelcal.charge.spe.noise.learn import learn_camera_noise
 from pixelcal.charge.spe.spectra import columns_of, spectra_of_charges
 from pixelcal.energy import lines as line_tables
@@ -95,7 +96,7 @@ def calibrate_spectra(
     Parameters
     ----------
     counts : (n_pixels, n_channels) int
-        Spectra.
+        Spectra, with all channels of the instrument.
     gain, offset : float or (n_pixels,) float, keV/channel and keV
         The prior relation, with any unit; how far around it is searched, the instrument says.
     lines : LineTable, name or path, optional
@@ -117,7 +118,7 @@ def calibrate_spectra(
     Raises
     ------
     InputError
-        Where shapes do not fit each other, no pixel has such a prior relation or number, the line
+        Where shapes or channels do not fit, no pixel has such a prior relation or number, the line
         table is not in order, or the response was learnt with another one.
 
     Examples
@@ -129,7 +130,7 @@ def calibrate_spectra(
     """
     camera, table = _camera_and_lines(instrument, lines)
     counts, gain, offset, detnum = _checked_spectra(counts, gain, offset, pixel, camera)
-    limits = min_counts, pvalue_limit
+    limits = checked_limits(min_counts, pvalue_limit)
     options = JointOptions(*limits, camera.search, camera.requirement.energies_keV)
     if response is None:
         response = _learnt(counts, gain, offset, table, camera, min_counts)
@@ -164,6 +165,7 @@ def learn_response(
     """
     camera, table = _camera_and_lines(instrument, lines)
     counts, gain, offset, _ = _checked_spectra(counts, gain, offset, None, camera)
+    checked_limits(min_counts)
     return _learnt(counts, gain, offset, table, camera, min_counts)
 
 
@@ -191,6 +193,14 @@ def _checked_spectra(counts, gain, offset, pixel, camera) -> tuple[np.ndarray, .
         )
     if not counts.size:
         raise InputError("calibrate_spectra: counts has no pixel; give one at least")
+    if counts.shape[1] != camera.n_channels:
+        raise InputError(
+            f"calibrate_spectra: counts has {counts.shape[1]} channels, and {camera.title} has"
+            f" {camera.n_channels}; give spectra (n_pixels, n_channels) of all of them from channel"
+            " 0 on, or an instrument with as many"
+        )
+    if counts.max() > np.iinfo(np.int32).max:
+        raise InputError("calibrate_spectra: counts has more than 2^31 in a channel; give fewer")
     detnum = np.arange(len(counts))
     if pixel is not None:
         detnum = pixel_numbers(pixel, "calibrate_spectra")
@@ -231,6 +241,11 @@ def read_line_table(name_or_path: str | Path = "all_blocks") -> LineTable:
     >>> print(table.block_names[0], table.energy_keV[0])
     copper 8.0278
     """
+    if not isinstance(name_or_path, str | Path):
+        raise InputError(
+            "line table: give a LineTable, the name of a table of pixelcal, or a path, not"
+            f" {name_or_path!r}"
+        )
     shipped = RESOURCES / "lines" / f"{name_or_path}.csv"
     path = shipped if shipped.is_file() else shipped_or_given(name_or_path)
     return line_tables.read_line_table(path)
@@ -311,7 +326,7 @@ def fit_spe_charges(
     Raises
     ------
     InputError
-        Where no run has light or finite charges, or runs, pixels or the step cannot be.
+        Where no run has light or finite charges, events are there twice, or an input cannot be.
 
     Examples
     --------
@@ -322,8 +337,8 @@ def fit_spe_charges(
     True
     """
     runs, step = checked_runs(charges, step)
-    unlit = np.zeros(len(runs), bool) if dark is None else np.asarray(dark, bool)
-    options = SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
+    unlit = checked_dark(dark, len(runs))
+    options = checked_options(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
     data = columns_of(spectra_of_charges(runs, step, checked_pixels(pixel, len(runs[0])), unlit))
     camera = None if unlit.any() else learn_camera_noise(*data[:3], options).camera
     rows = fit_pixels_with_dark_runs(*data, unlit, options, camera=camera)

@@ -6,10 +6,13 @@ functions here make plain arrays of them, in the units of the package, or say in
 
 from __future__ import annotations
 
+import math
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
 
+from pixelcal.charge.spe.fit import SpeOptions
 from pixelcal.energy.lines import LineTable
 from pixelcal.energy.prior import check_detnum
 from pixelcal.energy.response.io import check_table, read_responses
@@ -55,14 +58,51 @@ def plain_array(values, where: str) -> np.ndarray:
     Raises
     ------
     InputError
-        Where values are masked: an array without its mask would have numbers there.
+        Where values are masked: an array without its mask would have numbers there. Where they are
+        rows of different lengths.
     """
     if np.ma.is_masked(values):
         raise InputError(
             f"{where} has masked values; leave them out, or fill them with what they are"
         )
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise InputError(f"{where} has rows of different lengths; give an array") from None
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def checked_number(
+    value, where: str, least: float = -math.inf, most: float = math.inf, *, whole: bool = False
+) -> None:
+    """Raise InputError where a setting is no number from `least` to `most`, as the schema of the
+    configuration has them; of another type it would be an error deep in the fit, or none."""
+    number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if not (number and least <= value <= most):
+        kind = "a whole number" if whole else "a number"
+        upper = "" if math.isinf(most) else f" to {most:g}"
+        allowed = "" if math.isinf(least) else f" from {least:g}{upper or ' on'}"
+        raise InputError(f"{where} must be {kind}{allowed}, and is {value!r}")
+
+
+def checked_limits(min_counts: int, pvalue_limit: float = 0.0) -> tuple[int, float]:
+    """The two as they are; InputError where the configuration would refuse one."""
+    checked_number(min_counts, "calibrate_spectra: min_counts", 0, whole=True)
+    checked_number(pvalue_limit, "calibrate_spectra: pvalue_limit", 0, 1)
+    return min_counts, pvalue_limit
+
+
+def checked_options(
+    pe_guess: float, min_flashes: int, pvalue_limit: float, peak_to_valley: float
+) -> SpeOptions:
+    """The options of `fit_spe_charges`; InputError where the configuration would refuse one."""
+    where = "fit_spe_charges:"
+    checked_number(min_flashes, f"{where} min_flashes", 0, whole=True)
+    checked_number(pvalue_limit, f"{where} pvalue_limit", 0, 1)
+    checked_number(peak_to_valley, f"{where} peak_to_valley", 1)
+    if not (isinstance(pe_guess, Real) and math.isnan(pe_guess)):
+        checked_number(pe_guess, f"{where} pe_guess", 0)
+    return SpeOptions(pe_guess, min_flashes, pvalue_limit, peak_to_valley)
 
 
 def pixel_numbers(pixel, where: str) -> np.ndarray:

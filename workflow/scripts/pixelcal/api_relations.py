@@ -55,6 +55,8 @@ def read_relation(path: str | Path) -> Relation:
     >>> relation.energy(42, [100, 200])  # doctest: +SKIP
     array([17.5925, 32.1042])
     """
+    if not isinstance(path, str | Path):
+        raise InputError(f"read_relation: give the path of a file, not {path!r}")
     with open_fits(path, "relation file") as hdus:
         present = {hdu.name for hdu in hdus}
     if RELATION_EXTENSION in present:
@@ -135,14 +137,15 @@ def write_relation(
     Raises
     ------
     InputError
-        Where a time is none, only one of them is given, `stop` is not after `start`, or the name
-        is not ASCII.
+        Where relation or a time is none, `stop` is not after `start`, or the name is not ASCII.
 
     Examples
     --------
     >>> write_relation("week12/relation.fits", relation,
     ...     start="2025-03-17", stop="2025-03-24")  # doctest: +SKIP
     """
+    if not isinstance(relation, Relation):
+        raise InputError("write_relation: relation must be a Relation; make one by Relation(table)")
     camera = camera_of(instrument)
     path = Path(path)
     cards = [

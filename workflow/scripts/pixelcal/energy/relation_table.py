@@ -106,7 +106,8 @@ class Relation:
         Raises
         ------
         InputError
-            Where a pixel is not in the table, or `channel` is not a whole number.
+            Where a pixel is not in the table, `channel` is not a whole number, shapes do not
+            broadcast, or a value is masked.
 
         Examples
         --------
@@ -120,15 +121,15 @@ class Relation:
         if (channel is None) == (position is None):
             raise InputError("energy: give either a channel or, by its keyword, a position")
         if position is None:
-            channel = np.asarray(channel)
-            if channel.dtype.kind not in "iu":
+            masked, channel = np.ma.is_masked(channel), np.asarray(channel)
+            if masked or channel.dtype.kind not in "iu":
                 raise InputError(
                     "energy: a channel is a whole number; give position=... for a place on the"
                     " channel axis"
                 )
             position = channel + 0.5
-        row = self._rows(pixel)
-        straight = self.gain[row] * np.asarray(position, float) + self.offset[row]
+        row, position = _together("energy", self._rows(pixel), position)
+        straight = self.gain[row] * position + self.offset[row]
         curve = curve_of(self.table)
         if curve is None:
             return straight
@@ -152,7 +153,7 @@ class Relation:
         Raises
         ------
         InputError
-            Where a pixel is not in the table.
+            Where a pixel is not in the table, shapes do not broadcast, or a value is masked.
 
         Examples
         --------
@@ -162,9 +163,9 @@ class Relation:
         >>> print(relation.sigma(7, [18.0, 78.0]).round(4))
         [0.0245 0.0374]
         """
-        row = self._rows(pixel)
+        row, energy = _together("sigma", self._rows(pixel), energy)
         names = ("GAIN", "OFFSET", "GAIN_ERR", "OFFSET_ERR", "GAIN_OFFSET_COV")
-        return energy_sigma(np.asarray(energy, float), *(self._column(name)[row] for name in names))
+        return energy_sigma(energy, *(self._column(name)[row] for name in names))
 
     def _column(self, name: str) -> np.ndarray:
         if name not in self.table.colnames:
@@ -173,6 +174,10 @@ class Relation:
 
     def _rows(self, pixel) -> np.ndarray:
         """Rows of the table that hold the pixels."""
+        if np.ma.is_masked(pixel) or np.asarray(pixel).dtype.kind not in "iuf":
+            raise InputError(
+                f"pixel must be numbers of pixels, none of them masked, and is {pixel!r}"
+            )
         pixel = np.asarray(pixel)
         order = np.argsort(self.pixel, kind="stable")
         place = np.searchsorted(self.pixel, pixel, sorter=order)
@@ -181,3 +186,16 @@ class Relation:
         if np.any(missing):
             raise InputError(f"pixel {pixel[missing].flat[0]} is not in the relation")
         return row
+
+
+def _together(where: str, row: np.ndarray, values) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and values as arrays of one shape; InputError where they have none, or one is masked."""
+    if np.ma.is_masked(values):
+        raise InputError(f"{where}: has masked values; leave them out")
+    try:
+        return np.broadcast_arrays(row, np.asarray(values, float))
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{where}: give numbers, as many as pixels, or one for all; there are"
+            f" {np.size(row)} pixels"
+        ) from None

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 
 import numpy as np
 
+from pixelcal.charge.extraction.copies import (
+    check_different_runs,
+    check_events_once,
+    events_of,
+)
 from pixelcal.charge.extraction.steps import FEWEST_EVENTS, has_few_values
 from pixelcal.charge.runs.pixel_columns import check_numbers, unique_numbers
 from pixelcal.errors import InputError
@@ -39,9 +45,11 @@ def checked_runs(charges: Sequence, step: float | None) -> tuple[list[np.ndarray
     Raises
     ------
     InputError
-        Where the runs do not fit each other, a run has no finite charge, the step is none, or
-        charges are not multiples of it.
+        Where the runs do not fit each other, a run has no finite charge, the step is none, charges
+        are not multiples of it, or events are there twice.
     """
+    if not isinstance(charges, Iterable) or isinstance(charges, str | Mapping):
+        raise InputError(f"{WHERE}: charges must be a list of runs, not {type(charges).__name__}")
     runs = [_plain(run) for run in charges]
     if not runs or any(run.ndim != 2 or len(run) != len(runs[0]) or not run.size for run in runs):
         raise InputError(
@@ -51,14 +59,46 @@ def checked_runs(charges: Sequence, step: float | None) -> tuple[list[np.ndarray
     _tell_missing(runs)
     if step is None:
         step = 1.0 if all(_is_whole(run) for run in runs) else 0.0
-    elif not (0 <= step < math.inf):
+    elif not (isinstance(step, Real) and 0 <= step < math.inf):
         raise InputError(
             f"{WHERE}: the step {step} cannot be that of charges; give the distance between two"
             " charges, or 0 where there is none"
         )
     if not step:
         _tell_unknown_step(runs)
-    return [_in_steps(run, step) for run in runs], step
+    runs = [_in_steps(run, step) for run in runs]
+    _check_events_once(runs)
+    return runs, step
+
+
+def checked_dark(dark, n_runs: int) -> np.ndarray:
+    """Which runs are dark (n_runs,) bool; none by default.
+
+    Raises
+    ------
+    InputError
+        Where it is not true or false for each run: numbers would be read as such, whatever they
+        count.
+    """
+    if dark is None:
+        return np.zeros(n_runs, bool)
+    given = np.asarray(dark)
+    if given.shape != (n_runs,) or given.dtype != bool:
+        raise InputError(
+            f"{WHERE}: give dark one value for each run, True for one without light; it is {dark!r}"
+        )
+    return given
+
+
+def _check_events_once(runs: list[np.ndarray]) -> None:
+    """Raise InputError where a run holds events twice, or two runs hold the same events."""
+    named = [(str(number), events_of(run)) for number, run in enumerate(runs)]
+    try:
+        for name, events in named:
+            check_events_once(events, name)
+        check_different_runs(named)
+    except InputError as error:
+        raise InputError(f"{WHERE}: {error}") from None
 
 
 def checked_pixels(pixel, n_pixels: int) -> np.ndarray | None:
@@ -82,7 +122,10 @@ def _plain(run) -> np.ndarray:
     """A run in the byte order of the machine, with NaN for what is masked or infinite."""
     if np.ma.is_masked(run):
         run = np.ma.filled(np.ma.asarray(run).astype(float), np.nan)
-    run = np.asarray(run)
+    try:
+        run = np.asarray(run)
+    except ValueError:
+        raise InputError(f"{WHERE}: a run has rows of different lengths; give arrays") from None
     if run.dtype.kind not in "iuf":
         raise InputError(f"{WHERE}: charges must be numbers, and are {run.dtype}")
     if not run.dtype.isnative:

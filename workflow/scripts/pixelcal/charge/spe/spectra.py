@@ -141,14 +141,7 @@ def spectra_of_charges(runs: list[np.ndarray], step: float, pixel, dark: np.ndar
         Numbers of the pixels; None: 0, 1, 2 and so on.
     dark : (R,) bool
         Runs without light. Bins are made for the darkest of the others.
-
-    Raises
-    ------
-    InputError
-        Where `dark` is of other runs.
     """
-    if dark.shape != (len(runs),):
-        raise InputError("fit_spe_charges: give dark one value for each run")
     lit = [run for run, without in zip(runs, dark, strict=True) if not without] or runs
     width = bin_widths(min(lit, key=np.nanmean), step)
     number = np.arange(len(width)) if pixel is None else pixel
