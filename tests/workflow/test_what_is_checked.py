@@ -12,7 +12,7 @@ from pixelcal.charge.extraction import io as charge_io
 from pixelcal.charge.report import adequacy as spe_adequacy
 from pixelcal.charge.report import model as spe_model
 from pixelcal.charge.resolution import scan
-from pixelcal.charge.runs import run_table
+from pixelcal.charge.runs import run_table, same_histograms
 from pixelcal.charge.spe import fit as spe_fit
 from pixelcal.charge.spe.checks import cross_checks, halves, run_checks, run_gains
 from pixelcal.charge.spe.checks import outliers as spe_outliers
@@ -197,6 +197,9 @@ SAID = {
         f"to {relation_checks.BEYOND * ECLAIRS.offset_range_keV[1]:g} keV |",
     ],
     "Runs of the SSTCAM": [
+        f"a ratio of the runs every {same_histograms.BINS_TOGETHER} bins | "
+        f"{same_histograms.COMMON_SIGMA:g} standard errors and"
+        f" {per_cent(same_histograms.COMMON_FRACTION)} of the smaller run",
         f"more than {per_cent(copies.SAME_FRACTION)}, {copies.FEWEST_SAME} of them and"
         f" {copies.ABOVE_CHANCE:g} times as many",
         f"over {copies.FEWEST_EVENTS} flashes or more",

@@ -13,13 +13,13 @@ import numpy as np
 from pixelcal.charge.extraction.checks import masked_pixels, rows_of_pixels
 from pixelcal.charge.extraction.io import light_cards, set_cards
 from pixelcal.charge.runs.ready_histograms import (
-    check_different,
     pixels_of,
     read_ready_histograms,
     same_unit,
     selected,
 )
 from pixelcal.charge.runs.run_table import is_dark
+from pixelcal.charge.runs.same_histograms import check_different
 from pixelcal.charge.spe.columns import SPECTRA_EXTENSION, run_cards
 from pixelcal.charge.spe.ready import (
     PLACES_EXTENSION,

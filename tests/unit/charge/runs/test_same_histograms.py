@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from helpers.spe_flashes import Sipm, draw_charges
 
-from pixelcal.charge.runs.ready_histograms import ReadyHistograms, check_different
+from pixelcal.charge.runs.ready_histograms import ReadyHistograms
+from pixelcal.charge.runs.same_histograms import check_different
 from pixelcal.errors import InputError
 
 N_PIXELS = 6
@@ -48,3 +50,41 @@ def test_runs_with_the_same_histograms_are_refused(other, refused):
 @pytest.mark.parametrize(("light", "flashes"), [(0.01, 2000), (2.0, 50)])
 def test_few_bins_or_flashes_may_be_equal(light, flashes):
     check_different([run_of(1, light, flashes)] * 2, ["one", "two"])
+
+
+def histograms_of(charges, first=0):
+    """A run of whole charges (pixel, flash), in bins one wide from the charge `first` on."""
+    edges = np.arange(first, 1200) - 0.5
+    counts = np.array([np.histogram(row, edges)[0] for row in charges])
+    n = len(charges)
+    return ReadyHistograms(np.arange(n), counts, np.full(n, edges[0]), np.ones(n))
+
+
+def drawn(seed, light, n_flashes=3000, n_pixels=16):
+    """Whole charges (pixel, flash) of runs of another brightness."""
+    pixel = Sipm(eped=100.0, light=(light,), flashes=n_flashes)
+    random = [np.random.default_rng([seed, k]) for k in range(n_pixels)]
+    return np.array([draw_charges(one, pixel)[0] for one in random])
+
+
+FLASHES = {
+    "not reset": (lambda a, b: (a, np.hstack([a, b])), True),
+    "not reset, other first bin": (lambda a, b: (a, np.hstack([a, b])), True),
+    "a half again": (lambda a, b: (a, np.hstack([a[:, 1500:], b])), True),
+    "another light": (lambda a, b: (a, b), False),
+    "the same light": (lambda a, b: (a, drawn(3, 0.7)), False),
+    "many more flashes": (lambda a, b: (a, drawn(4, 1.5, 60000)), False),
+}
+
+
+@pytest.mark.parametrize("kind", FLASHES)
+def test_flashes_of_one_run_in_another_are_refused(kind):
+    """Without a reset between runs crosstalk was 0.26 for 0.15, with STATUS 0."""
+    make, refused = FLASHES[kind]
+    one, other = make(drawn(1, 0.7), drawn(2, 2.0))
+    runs = histograms_of(one), histograms_of(other, -7 if "first" in kind else 0)
+    if refused:
+        with pytest.raises(InputError, match="runs a and b: their counts fluctuate together"):
+            check_different(runs, ["a", "b"])
+    else:
+        check_different(runs, ["a", "b"])

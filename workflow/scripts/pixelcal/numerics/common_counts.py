@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 BINS_TOGETHER = 64
-"""Neighbouring channels in which the two spectra are taken to have one ratio."""
+"""Channels of a spectrum with broad features, such as one of energies."""
 ROUNDED_ABOVE = 100
 """Counts above it are looked at for whether they are rounded: lower ones are so by less than they
 scatter."""
@@ -20,10 +20,12 @@ NEXT_OVER_EQUAL = 0.5
 """Of counts as they are, twice as many pairs differ by 1 as are equal; of rounded ones none do."""
 
 
-def common_counts(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+def common_counts(
+    a: np.ndarray, b: np.ndarray, together: int = BINS_TOGETHER
+) -> tuple[float, float]:
     """How many events are in both of two spectra of the same pixels, and its standard error.
 
-    With n = a + b in a bin, N events in the `BINS_TOGETHER` bins around it and p the fraction of a
+    With n = a + b in a bin, N events in the `together` bins around it and p the fraction of a
     in these, (a - p n)^2 / (n p q) is (N - n) / (N - 1) in the mean (hypergeometric distribution, q
     = 1 - p), with a variance of 2 + (1 - 6 p q) / (n p q) (binomial distribution), or less where
     one of the two has few events. With o common events in the bin its mean is lower by 2 o / n.
@@ -31,6 +33,8 @@ def common_counts(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     Parameters
     ----------
     a, b : (n_pixels, n_channels) int
+    together : int
+        Neighbouring bins in which the two spectra are taken to have one ratio.
 
     Returns
     -------
@@ -40,7 +44,7 @@ def common_counts(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     """
     if _is_rounded(a) or _is_rounded(b):
         return 0.0, np.inf
-    a, b = _groups(a), _groups(b)
+    a, b = _groups(a, together), _groups(b, together)
     total = a + b
     of_a, of_both = a.sum(axis=1), total.sum(axis=1)
     mixed = (of_a > 0) & (of_a < of_both)
@@ -59,10 +63,10 @@ def common_counts(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     return float(per_bin * lacking.sum()), float(per_bin * error)
 
 
-def _groups(counts: np.ndarray) -> np.ndarray:
-    """Counts (n_pixels, n_channels) as rows of `BINS_TOGETHER` bins of one pixel, filled by 0."""
-    lack = -counts.shape[1] % BINS_TOGETHER
-    return np.pad(counts, ((0, 0), (0, lack))).reshape(-1, BINS_TOGETHER)
+def _groups(counts: np.ndarray, together: int) -> np.ndarray:
+    """Counts (n_pixels, n_channels) as rows of `together` bins of one pixel, filled by 0."""
+    lack = -counts.shape[1] % together
+    return np.pad(counts, ((0, 0), (0, lack))).reshape(-1, together)
 
 
 def _is_rounded(counts: np.ndarray) -> bool:

@@ -35,11 +35,6 @@ UNSAID = "unknown"
 """Unit of charges where a file cannot or does not say it."""
 LONGEST_UNIT = 20
 
-FEWEST_BINS, FEWEST_FLASHES = 5, 100
-"""Histograms of fewer filled bins or flashes may be equal by chance."""
-MOST_EQUAL = 0.5
-"""Fraction of the pixels that may have the same histogram in two runs."""
-
 
 @dataclass(frozen=True)
 class ReadyHistograms:
@@ -134,47 +129,6 @@ def same_unit(runs: Sequence[ReadyHistograms], paths: Sequence[str | Path]) -> s
                 " runs of one kind"
             )
     return runs[0].unit
-
-
-def check_different(runs: Sequence[ReadyHistograms], paths: Sequence[str | Path]) -> None:
-    """Two runs do not hold the same flashes: their pixels have different histograms.
-
-    Parameters
-    ----------
-    runs : sequence of ReadyHistograms
-        Of the same pixels in the same order, as `selected`.
-    paths : sequence of path
-
-    Raises
-    ------
-    InputError
-        Where more than `MOST_EQUAL` of the pixels have the same histogram in two runs.
-    """
-    known = [_contents_of(run) for run in runs]
-    for k, one in enumerate(known):
-        for j, other in enumerate(known[:k]):
-            told = [pair for pair in zip(one, other, strict=True) if None not in pair]
-            n_equal = sum(a == b for a, b in told)
-            if n_equal > MOST_EQUAL * len(told):
-                raise InputError(
-                    f"runs {paths[j]} and {paths[k]}: hold the same histograms ({n_equal} of"
-                    f" {len(told)} pixels); give each run its own file, and take one of them out"
-                    " of table.csv"
-                )
-
-
-def _contents_of(run: ReadyHistograms) -> list[tuple | None]:
-    """Lowest filled bin and counts from there on, pixel by pixel; None where there are too few."""
-    contents: list[tuple | None] = []
-    for counts, start, width in zip(run.counts, run.start, run.width, strict=True):
-        filled = np.flatnonzero(counts)
-        if len(filled) < FEWEST_BINS or counts.sum() < FEWEST_FLASHES:
-            contents.append(None)
-            continue
-        first, last = filled[0], filled[-1]
-        lowest = round(float(start / width + first), 2)
-        contents.append((lowest, counts[first : last + 1].astype(np.int64).tobytes()))
-    return contents
 
 
 def even_bins(values: np.ndarray, where: str, what: str) -> tuple[np.ndarray, np.ndarray]:
