@@ -940,6 +940,34 @@ def test_few_energies_say_nothing_of_steps(tmp_path):
     assert "steps" not in bin_spectra(tmp_path, write_events(tmp_path / "e.fits", columns)).said
 
 
+def test_energies_in_eV_have_no_steps(tmp_path):
+    """Above 1450 keV, 32 bits do not resolve a channel; what is wrong is the unit."""
+    columns = pira_columns()
+    path = write_events(
+        tmp_path / "e.fits", columns | {"energy": ("E", 1e3 * columns["energy"][1])}
+    )
+    bin_spectra(tmp_path, path).refuses("above channel 1023", "check the unit of column energy")
+
+
+@pytest.mark.parametrize(
+    ("form", "added", "said"),
+    [
+        ("E", 0.4, ["100 % of the channels are not whole", "the channel below", "whole channels"]),
+        ("E", np.random.default_rng(5).uniform(-0.5, 0.5, 4000), ["not whole"]),
+        ("E", 0.0, []),
+        ("D", np.where(np.arange(4000) % 50, 0.0, 0.5), []),
+        ("D", np.where(np.arange(4000) % 50, 0.0, np.nan), []),
+    ],
+)
+def test_channels_that_are_not_whole(form, added, said, tmp_path):
+    columns = flight_columns()
+    columns["PHA"] = (form, columns["PHA"][1] + added)
+    path = write_flight(tmp_path / "e.fits", columns)
+    made = bin_spectra(tmp_path, path, layout="ecl-evt-cal")
+    made.warns(*said)
+    assert bool(made.said) == bool(said), made.said
+
+
 # --- the column of the pixel ----------------------------------------------------------------------
 
 

@@ -43,6 +43,21 @@ MISTAKES = {
     "events: {layout: fits}": ("events.layout", '"fits"', "pira, ecl-evt-cal"),
     "events: {files: none.fits}": ("events.files", "none.fits", "a list"),
     "events: {columns: {energy: E}}": ("events.columns.energy", "'E'", "events.files"),
+    "{events: {files: [README.md], columns: {energy: E, channel: C}}}": (
+        "events.columns",
+        "both energy ('E') and channel",
+        "leave one of them out",
+    ),  # fmt: skip
+    "{events: {files: [README.md], columns: {pixel: P, row: R, column: C}}}": (
+        "events.columns",
+        "both pixel ('P') and row",
+        "leave one of them out",
+    ),  # fmt: skip
+    "{events: {files: [README.md], columns: {energy: E, time: E}}}": (
+        "events.columns.time",
+        "'E'",
+        "name another column",
+    ),  # fmt: skip
     "events: {gti: {file: README.md}}": ("events.gti.file", "README.md", "events.files"),
     "relation: {gain_keV: 0}": ("relation.gain_keV", " 0 ", "more than 0"),
     "relation: {gain_keV: .nan}": ("relation.gain_keV", "nan", "finite"),

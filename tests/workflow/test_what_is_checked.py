@@ -77,6 +77,7 @@ HISTORY_GAINS = (
 
 SAID = {
     "Reading": [
+        f"more than {per_cent(losses.WARN_FRACTION)} are not whole numbers",
         "outside {} to {} keV/channel".format(*ECLAIRS.gain_range_keV),
         "or −{1:g} to {1:g} keV".format(*ECLAIRS.offset_range_keV),
         f"overlap by more than {overlap.SEAM_S:g} s",

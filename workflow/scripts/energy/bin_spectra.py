@@ -17,6 +17,7 @@ from pixelcal.energy.events.losses import (
     check_multiplicity,
     check_spans,
     check_steps,
+    check_whole_channels,
 )
 from pixelcal.energy.events.numbering import check_dealt, check_numbers
 from pixelcal.energy.events.overlap import check_different, check_overlap
@@ -66,6 +67,8 @@ with running(snakemake) as progress:
     else:  # channels as the camera assigned them, `rebin` of them in one
         rebin = instrument.layouts[params.layout].rebin
         relation = np.full(len(detnum), float(rebin)), np.zeros(len(detnum))
+        for line in check_whole_channels(files):
+            logging.getLogger("pixelcal").warning(line)
 
     pixel_map = read_pixel_map(given.pixel_map)
     positions = detnum_of_positions(pixel_map, instrument)

@@ -26,6 +26,7 @@ from pixelcal.io.schema_defaults import filled
 from pixelcal.workflow.config_checks import (
     check_adc_range,
     check_choices,
+    check_columns,
     check_instrument,
     check_layout,
     check_learnt,
@@ -181,7 +182,7 @@ def resolve(config: Mapping, schema: Mapping) -> dict:
         mistakes.append(str(error))
     checks = [check_instrument, check_layout, check_multiplicity]
     checks += [check_relation, check_choices, check_ready_spectra, check_learnt, check_adc_range]
-    checks += [check_window, check_response]
+    checks += [check_window, check_response, check_columns]
     checks = [check_relation] if mistakes else checks
     n_pixels = instrument["camera"]["pixels"]
     mistakes += mistakes_of([lambda: parse_pixels(resolved["pixels"], n_pixels)])

@@ -44,6 +44,25 @@ def check_layout(config: Mapping, instrument: Mapping) -> None:
         )
 
 
+def check_columns(config: Mapping, instrument: Mapping) -> None:
+    """Each quantity of an event has one column, and each column is one quantity."""
+    named = {key: name for key, name in config["events"]["columns"].items() if name is not None}
+    for one, others in (("energy", ("channel",)), ("pixel", ("row", "column"))):
+        other = next((key for key in others if key in named and one in named), None)
+        if other:
+            raise InputError(
+                f"events.columns: names both {one} ({named[one]!r}) and {other} ({named[other]!r}),"
+                " and nothing says which one counts; leave one of them out"
+            )
+    keys: dict[str, str] = {}
+    for key, name in named.items():
+        first = keys.setdefault(name, key)
+        if first != key:
+            raise InputError(
+                f"events.columns.{key}: {name!r} is named as {first} already; name another column"
+            )
+
+
 def check_ready_spectra(config: Mapping, instrument: Mapping) -> None:
     """Ready spectra are files, and cannot be cut in time."""
     events = config["events"]

@@ -229,7 +229,7 @@ def check_steps(files: list[EventFile], gain: np.ndarray) -> list[str]:
     channel, told = float(np.median(gain)), []
     for file in files:
         block = next(stream(file, ("value",), block_bytes=STEP_BYTES), None)
-        step = 0.0 if block is None else energy_step(block["value"])
+        step = 0.0 if block is None else energy_step(_resolved(block["value"], channel))
         if not step > WARN_STEP * channel or _fills_channels(step, channel):
             continue
         line = (
@@ -241,6 +241,29 @@ def check_steps(files: list[EventFile], gain: np.ndarray) -> list[str]:
             raise InputError(line)
         told.append(line)
     return told
+
+
+def check_whole_channels(files: list[EventFile]) -> list[str]:
+    """What to warn of where channels are not whole, from the first block of each file: an event
+    counts in the channel below, which is another one where numbers are of the middle of a channel.
+    """
+    told = []
+    for file in files:
+        block = next(stream(file, ("value",), block_bytes=STEP_BYTES), None)
+        value = np.empty(0) if block is None else block["value"][np.isfinite(block["value"])]
+        fraction = np.count_nonzero(value % 1) / max(len(value), 1)
+        if fraction > WARN_FRACTION:
+            told.append(
+                f"event file {file.path}: {100 * fraction:.3g} % of the channels are not whole,"
+                f" such as {value[value % 1 != 0][0]:g}; each counts in the channel below; write"
+                " whole channels, or energies with events.columns.energy"
+            )
+    return told
+
+
+def _resolved(energy: np.ndarray, channel: float) -> np.ndarray:
+    """Energies (n,) of which different ones may be closer than a channel (keV)."""
+    return energy[np.abs(energy) < channel / SAME_ENERGY]
 
 
 def _fills_channels(step: float, channel: float) -> bool:
