@@ -7,7 +7,7 @@ from helpers.instruments import ECLAIRS, JUDGED_KEV
 from helpers.paths import PROJECT
 
 from pixelcal import status
-from pixelcal.charge.extraction import charges, checks, copies, dark_runs
+from pixelcal.charge.extraction import charges, checks, copies, dark_runs, placeholders, ready
 from pixelcal.charge.extraction import io as charge_io
 from pixelcal.charge.report import adequacy as spe_adequacy
 from pixelcal.charge.report import model as spe_model
@@ -198,6 +198,9 @@ SAID = {
         f"to {relation_checks.BEYOND * ECLAIRS.offset_range_keV[1]:g} keV |",
     ],
     "Runs of the SSTCAM": [
+        f"at most {per_cent(placeholders.MOST)}, such as",
+        f"it is {placeholders.FAR:g} times the range of the others",
+        f"exceeds {ready.COARSE:g} of their standard deviation",
         f"a ratio of the runs every {same_histograms.BINS_TOGETHER} bins | "
         f"{same_histograms.COMMON_SIGMA:g} standard errors and"
         f" {per_cent(same_histograms.COMMON_FRACTION)} of the smaller run",

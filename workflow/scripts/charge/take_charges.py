@@ -20,6 +20,7 @@ from pixelcal.charge.extraction.checks import (
 from pixelcal.charge.extraction.copies import check_copies
 from pixelcal.charge.extraction.io import adc_cards, charge_hdus, light_cards, source_cards
 from pixelcal.charge.extraction.peaks import Peaks
+from pixelcal.charge.extraction.placeholders import tell_placeholders
 from pixelcal.charge.extraction.ready import (
     check_any_finite,
     ready_cards,
@@ -47,6 +48,7 @@ with running(snakemake):
     copies = check_copies(charges.charges, live, pixel, params.run)
     charges = unknown(charges, copies)
     tell_lost_events(charges.n_read, charges.bad, params.run)
+    tell_placeholders(taken.placeholder, f"run {params.run}")
     tell_missing(taken, pixel, live, params.run)
     tell_unknown_step(taken, pixel, live, params.run)
     logging.getLogger("pixelcal").info(

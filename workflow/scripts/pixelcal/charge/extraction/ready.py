@@ -15,6 +15,7 @@ from pixelcal.charge.extraction.charges import (
     spoilt_events,
 )
 from pixelcal.charge.extraction.checks import MANY_LOST
+from pixelcal.charge.extraction.placeholders import without_placeholders
 from pixelcal.charge.extraction.steps import FEWEST_EVENTS, has_few_values
 from pixelcal.charge.runs.pixel_columns import MOST_NAMED
 from pixelcal.charge.runs.ready_charges import ReadyCharges
@@ -25,6 +26,8 @@ LOGGER = logging.getLogger("pixelcal")
 
 WHOLE = 0.01
 """How far a charge may be from a whole number of steps, as numbers are rounded in files."""
+COARSE = 0.01
+"""Resolution of 32 bits, over the standard deviation of the charges, that would widen peaks."""
 LARGEST_WHOLE = 2**24
 """Whole numbers beyond are not exact as float32."""
 
@@ -35,18 +38,21 @@ class Taken(NamedTuple):
     charges : Charges
     step : float, 0 where charges are no multiples of anything
     missing : (n,) int, events used in which the charge of a pixel is missing
+    placeholder : (n,) float, the number that stood for a missing charge; NaN in other pixels
     """
 
     charges: Charges
     step: float
     missing: np.ndarray
+    placeholder: np.ndarray
 
 
 def take_charges(ready: ReadyCharges, rows: np.ndarray, live: np.ndarray, path: object) -> Taken:
     """The charges of some pixels in the good events.
 
-    An event in which a charge is missing (NaN, infinite) is left out where few are such; where
-    many are, and in a pixel that misses many, a value that is missing is left out alone, as NaN.
+    An event in which a charge is missing (NaN, infinite, or a number that stands for it) is left
+    out where few are such; where many are, and in a pixel that misses many, a value that is missing
+    is left out alone, as NaN.
 
     Parameters
     ----------
@@ -63,7 +69,7 @@ def take_charges(ready: ReadyCharges, rows: np.ndarray, live: np.ndarray, path: 
         Where charges are not multiples of the step that the file names, or beyond 32 bits.
     """
     good = ready.flags == 0
-    values = ready.charges[rows][:, good]
+    values, placeholder = without_placeholders(ready.charges[rows][:, good], live)
     values, step = _in_steps(np.where(live[:, None], values, values.dtype.type(0)), ready, path)
     flags, finite = ready.flags.copy(), np.isfinite(values)
     present = ~spoilt_events(finite, live)
@@ -86,7 +92,7 @@ def take_charges(ready: ReadyCharges, rows: np.ndarray, live: np.ndarray, path: 
         clipped=_clipped(ready, rows, values, step, live),
         not_finite=missing,
     )
-    return Taken(charges, step, (~finite).sum(axis=1))
+    return Taken(charges, step, (~finite).sum(axis=1), placeholder)
 
 
 def _in_steps(values: np.ndarray, ready: ReadyCharges, path) -> tuple[np.ndarray, float]:
@@ -104,7 +110,7 @@ def _in_steps(values: np.ndarray, ready: ReadyCharges, path) -> tuple[np.ndarray
             f" {step:g}, the attribute step of charges; correct the attribute, or leave it out"
         )
     if not step and (not whole.all() or not finite.any()):
-        return values.astype(np.float32), 0.0
+        return _in_float32(values, path), 0.0
     if np.abs(finite).max(initial=0.0) > LARGEST_WHOLE and len(finite) < number.size:
         raise InputError(
             f"run {path}: charges reach {np.abs(finite).max():g} steps and some are missing; leave"
@@ -116,10 +122,26 @@ def _in_steps(values: np.ndarray, ready: ReadyCharges, path) -> tuple[np.ndarray
     return rounded.astype(np.float32), step or 1.0
 
 
+def _in_float32(values: np.ndarray, path) -> np.ndarray:
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
+    spread = np.array([one[np.isfinite(one)].std() for one in values if np.isfinite(one).any()])
+    if (spread > 0).any() and np.spacing(np.float32(largest)) > COARSE * np.median(
+        spread[spread > 0]
+    ):
+        raise InputError(
+            f"run {path}: charges reach {largest:g}, where 32 bits resolve"
+            f" {np.spacing(np.float32(largest)):g}; write charges above their pedestal"
+        )
+    return values.astype(np.float32)
+
+
 def _in_32_bits(values: np.ndarray, path) -> np.ndarray:
     limit = np.iinfo(np.int32).max
     if values.size and max(float(values.max()), -float(values.min())) > limit:
-        raise InputError(f"run {path}: a charge has more steps than 32 bits hold; write float32")
+        raise InputError(
+            f"run {path}: a charge has more steps than 32 bits hold; write charges"
+            " above their pedestal, or in larger units"
+        )
     return values.astype(np.int32)
 
 

@@ -14,6 +14,7 @@ from pixelcal.charge.extraction.copies import (
     check_events_once,
     events_of,
 )
+from pixelcal.charge.extraction.placeholders import tell_placeholders, without_placeholders
 from pixelcal.charge.extraction.steps import FEWEST_EVENTS, has_few_values
 from pixelcal.charge.runs.pixel_columns import check_numbers, unique_numbers
 from pixelcal.errors import InputError
@@ -56,6 +57,7 @@ def checked_runs(charges: Sequence, step: float | None) -> tuple[list[np.ndarray
             f"{WHERE}: give a list of runs, each an array of the shape (n_pixels, n_flashes) with"
             " the same pixels"
         )
+    runs = [_without_placeholders(run, number) for number, run in enumerate(runs)]
     _tell_missing(runs)
     if step is None:
         step = 1.0 if all(_is_whole(run) for run in runs) else 0.0
@@ -131,6 +133,13 @@ def _plain(run) -> np.ndarray:
     if not run.dtype.isnative:
         run = run.astype(run.dtype.newbyteorder("="))
     return np.where(np.isinf(run), np.nan, run) if run.dtype.kind == "f" else run
+
+
+def _without_placeholders(run: np.ndarray, number: int) -> np.ndarray:
+    """A run with NaN for numbers that stand for a missing charge, which are told."""
+    run, value = without_placeholders(run, np.ones(len(run), bool))
+    tell_placeholders(value, f"{WHERE}: run {number}")
+    return run
 
 
 def _is_whole(run: np.ndarray) -> bool:
