@@ -278,6 +278,12 @@ def test_the_history_of_a_pixel(weeks):
         assert found.gain == table["best_gain"][number]
         assert found.offset_err == table["best_offset_err"][number]
         assert api.relation_at(path, 9, table["time"][number]).gain == found.gain
+    for ask in (
+        lambda: api.pixel_history(path, [1, 2]),
+        lambda: api.relation_at(path, [9], "2025"),
+    ):
+        with pytest.raises(InputError, match="is not in the history, which has 64 pixels"):
+            ask()
     with pytest.raises(InputError, match="pixel 64 is not in the history, which has 64 pixels"):
         api.pixel_history(path, 64)
 
@@ -318,6 +324,10 @@ def test_a_setting_alone_and_paths_of_a_generator(weeks):
     [
         ({"alarm": {}}, "settings: alarm: .* unknown key; did you mean alarms"),
         ({"alarms": {"pixel": 0.1}}, "alarms.pixel: 0.1 is set under an unknown key"),
+        (
+            {"publication": {"requirement_fraction": 50}},
+            "requirement_fraction: 50 is not allowed; allowed: at most 10",
+        ),
         ({"false_alarms": -1}, "false_alarms: -1 is not allowed; allowed: more than 0"),
         ({"false_alarms": np.nan}, "must be keys with finite numbers"),
         ({"false_alarms": "few"}, "allowed: a number"),

@@ -55,7 +55,8 @@ HISTORY_SCHEMA = _keys(
     false_alarms=_limits(0.1) | {"maximum": 100},
     alarms=_keys(camera_keV=_limits(0.05), module_keV=_limits(0.1), pixel_keV=_limits(0.3)),
     publication=_keys(
-        requirement_fraction=_limits(0.5), pixels={"type": "integer", "minimum": 1, "default": 1}
+        requirement_fraction=_limits(0.5) | {"maximum": 10},
+        pixels={"type": "integer", "minimum": 1, "default": 1},
     ),
 )
 """As in the schema of the configuration, which the library does not have; a test compares them."""
@@ -251,7 +252,7 @@ def pixel_history(history: str | Path, pixel: int) -> Table:
     """
     tables = read_history(history)
     known = np.asarray(tables.pixels["DETNUM"])
-    if pixel not in known:
+    if np.ndim(pixel) or pixel not in known:
         raise InputError(
             f"{history}: pixel {pixel} is not in the history, which has {len(known)} pixels from"
             f" {known.min()} to {known.max()}"

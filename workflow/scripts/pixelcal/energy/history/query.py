@@ -108,8 +108,8 @@ def find_relation(tables: HistoryTables, pixel: int, when) -> RelationAt:
         Where the history does not have the pixel, or begins after the date.
     """
     known = np.asarray(tables.pixels["DETNUM"])
-    row = int(np.searchsorted(known, pixel))
-    if row >= len(known) or known[row] != pixel:
+    row = 0 if np.ndim(pixel) else int(np.searchsorted(known, pixel))
+    if np.ndim(pixel) or row >= len(known) or known[row] != pixel:
         raise InputError(
             f"pixel {pixel} is not in the history, which has {len(known)} pixels from"
             f" {known[0]} to {known[-1]}"
