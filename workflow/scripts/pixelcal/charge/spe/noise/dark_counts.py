@@ -2,7 +2,8 @@
 
 Those in the window are avalanches at a random time. Of those before it, at -u, the window sees the
 end of their pulses, exp(-u / decay), and of what follows them. What begins in the window after an
-early one is known for each kind (`later_exponents`), and so is its integral over u (`area`). What
+early one is known for each kind (`later_exponents`), for afterpulses at a few points of the
+recovery of their cell, and so is its integral over u (`area`). What
 begins before the window is added up in two parts. By themselves these are as many more early dark
 counts as `Followers.earlier` says: an afterpulse has the fraction c of a pulse, and where c has the
 density of its delay the charges below place = exp(-u / decay) are those of cells that recovered to
@@ -32,6 +33,7 @@ from pixelcal.charge.spe.noise.late_sums import (
     add_followers,
     add_product,
     add_scaled_product,
+    add_through,
     add_through_inner,
     add_to,
     fill_afterpulses,
@@ -46,7 +48,9 @@ from pixelcal.numerics.jit import njit
 @njit
 def number_of(kind):
     """Which parameter of the noise is the number of a kind of early followers."""
-    return AFTERPULSE + kind if kind <= N_AFTERPULSE else AFTERPULSE + kind - N_AFTERPULSE - 1
+    if kind <= N_AFTERPULSE:
+        return AFTERPULSE + kind
+    return AFTERPULSE + (kind - N_AFTERPULSE - 1) % N_AFTERPULSE
 
 
 @njit
@@ -158,16 +162,16 @@ def add_early_dark_counts(
         slope = early_slope(weight * more.fall[:, i], number, area, early)
         add_product(by[N_SHARED + place], slope, of_kind[i])
         if size != 0.0:
-            for p in range(by.shape[0]):
-                add_scaled_product(by[p], size, slope, by_kind[i, p])
+            scaled_slope = np.zeros(m, np.complex128)
+            add_to(scaled_slope, size, slope)
+            add_through(scaled_slope, by_kind[i], by)
         slope = early_slope(weight * more.fall_by_decay[:, i], number, more.area_by_decay[i], early)
         add_scaled_product(by[N_SHARED + DECAY], size, slope, of_kind[i])
     slope = early_slope(weight * more.fall_by_delay, number, 1.0, early)
     add_scaled_product(by[N_SHARED + DELAY], noise[DELAYED], slope, of_kind[N_AFTERPULSE])
     for i in range(by_place.shape[0]):
         slope = early_slope(weight * more.at_place[:, i], number, 0.0, early)
-        for p in range(by.shape[0]):
-            add_product(by[p], slope, by_place[i, p])
+        add_through(slope, by_place[i], by)
 
 
 @njit

@@ -13,8 +13,7 @@ crosstalk and of the followers of an avalanche, since its cell has not recovered
 
     A = psi(a) exp(r (F + opct (C(phi) - 1)))
 
-F is followed to the second generation: what follows the followers of a late avalanche is left out,
-the product of three small numbers.
+F is followed to the third generation, of dark counts to the second: what follows then is left out.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from pixelcal.charge.spe.noise.dark_counts import (
     add_early_dark_counts,
     earlier_exponents,
     fill_inner,
+    number_of,
 )
 from pixelcal.charge.spe.noise.hit_again import (
     N_AGAIN,
@@ -40,6 +40,7 @@ from pixelcal.charge.spe.noise.late_charges import (
     AFTERPULSE,
     DARK,
     DELAYED,
+    MISSING,
     N_AFTERPULSE,
     N_EARLY,
     SPENT,
@@ -117,61 +118,6 @@ def room_for(n: int, n_later: int, m: int) -> Room:
 
 
 @njit
-def later_exponents(
-    s, theta, noise, more, terms, nothing, tree, after, of_kind, by_kind, of_time, by_time
-):
-    """What follows avalanches at the times of `more`, with nothing that follows later.
-
-    Parameters
-    ----------
-    s, theta, noise, more, terms
-        As for `exponents` and `fill_trees`.
-    nothing : (n, m) complex, 0
-    tree, after : (n, N_ROWS, m) and (n, N_AFTER, m) complex
-        Room to work in.
-    of_kind : (N_EARLY, m) complex, written
-        What follows at time 0, of one of each kind.
-    by_kind : (N_EARLY, 4 + N_NOISE, m) complex, written
-        Its derivatives, without those by the numbers.
-    of_time, by_time : (N_TIMES, m) and (N_TIMES, 4 + N_NOISE, m) complex, written
-        What follows at each time, and its derivatives.
-    """
-    late, n_times = more.late, of_time.shape[0]
-    n, m = late.inside.shape[0], s.shape[0]
-    per_time, number = n // n_times, N_SHARED + AFTERPULSE
-    numbers, one = noise[AFTERPULSE : DELAYED + 1], np.zeros(N_AFTERPULSE + 1)
-    fill_trees(late.inside, nothing, s, theta, noise[SPENT], terms, tree)
-    fill_afterpulses(late, nothing, s, theta, tree, after)
-    of_kind.fill(0.0)
-    by_kind.fill(0.0)
-    of_time.fill(0.0)
-    by_time.fill(0.0)
-    now = part_of(late, np.int64(0), per_time)
-    for i in range(numbers.shape[0]):
-        one[i] = 1.0
-        add_followers(now, s, theta, one, tree[:per_time], after[:per_time], of_kind[i], by_kind[i])
-        one[i] = 0.0
-        for other in range(numbers.shape[0]):
-            by_kind[i, number + other].fill(0.0)
-        add_to(of_time[0], numbers[i], of_kind[i])
-        for p in range(by_time.shape[1]):
-            add_to(by_time[0, p], numbers[i], by_kind[i, p])
-        add_to(by_time[0, number + i], 1.0, of_kind[i])
-    for i in range(N_AFTERPULSE):  # of cells that have recovered: as any avalanche
-        sums, kind = np.zeros((N_SUMS, m), np.complex128), N_AFTERPULSE + 1 + i
-        weight = now.afterpulses[:, i].copy()
-        add_avalanches(weight, now.inside, now.inside_by_decay, tree[:per_time], sums)
-        add_to(of_kind[kind], 1.0, sums[0])
-        add_derivatives(sums, s, theta, by_kind[kind])
-    for i in range(1, n_times):
-        first, last = i * per_time, (i + 1) * per_time
-        add_followers(
-            part_of(late, first, last), s, theta, numbers, tree[first:last], after[first:last],
-            of_time[i], by_time[i],
-        )  # fmt: skip
-
-
-@njit
 def pull_of_followers(late, at_node, numbers, opct, tree, after):
     """The derivatives (N_TIMES, m) of `add_followers` by what follows at each time."""
     n, n_times = at_node.shape
@@ -186,6 +132,117 @@ def pull_of_followers(late, at_node, numbers, opct, tree, after):
             add_combined(at * later, after, GROWN, pull[i])
             add_combined(opct * at * later, after, BY_AFTER, pull[i])
     return pull
+
+
+@njit
+def first_exponents(s, theta, noise, more, terms, nothing, tree, after, of_first, by_first):
+    """What follows avalanches at the times of `more.first`, with nothing that follows later.
+
+    Parameters as those of `later_exponents`; `of_first` (FIRST_TIMES, m) and `by_first`
+    (FIRST_TIMES, 4 + N_NOISE, m) are written.
+    """
+    late, n_times = more.first, of_first.shape[0]
+    n = late.inside.shape[0]
+    each, numbers = n // n_times, noise[AFTERPULSE : DELAYED + 1]
+    fill_trees(late.inside, nothing, s, theta, noise[SPENT], terms, tree[:n])
+    fill_afterpulses(late, nothing, s, theta, tree[:n], after[:n])
+    of_first.fill(0.0)
+    by_first.fill(0.0)
+    for i in range(n_times):
+        first, last = i * each, (i + 1) * each
+        add_followers(
+            part_of(late, first, last), s, theta, numbers, tree[first:last], after[first:last],
+            of_first[i], by_first[i],
+        )  # fmt: skip
+
+
+@njit
+def later_exponents(
+    s, theta, noise, more, terms, of_first, by_first, inner, tree, after,
+    of_kind, by_kind, of_time, by_time,
+):  # fmt: skip
+    """What follows avalanches at the times of `more`, each followed by what `first_exponents` says.
+
+    Parameters
+    ----------
+    s, theta, noise, more, terms
+        As for `exponents` and `fill_trees`.
+    of_first, by_first
+        As `first_exponents` gives them.
+    inner : (n, m) complex, tree, after : (n, N_ROWS, m) and (n, N_AFTER, m) complex
+        Room to work in.
+    of_kind : (N_EARLY, m) complex, written
+        What follows at time 0, of one of each kind.
+    by_kind : (N_EARLY, 4 + N_NOISE, m) complex, written
+        Its derivatives.
+    of_time, by_time : (N_TIMES, m) and (N_TIMES, 4 + N_NOISE, m) complex, written
+        What follows at each time, and its derivatives.
+    """
+    late, n_times = more.late, of_time.shape[0]
+    per_time, number = late.inside.shape[0] // n_times, N_SHARED + AFTERPULSE
+    numbers = noise[AFTERPULSE : DELAYED + 1]
+    for j in range(late.inside.shape[0]):
+        inner[j].fill(0.0)
+        for i in range(of_first.shape[0]):
+            add_to(inner[j], more.at_later[j, i], of_first[i])
+    fill_trees(late.inside, inner, s, theta, noise[SPENT], terms, tree)
+    fill_afterpulses(late, inner, s, theta, tree, after)
+    of_time.fill(0.0)
+    by_time.fill(0.0)
+    for i in range(1, n_times):
+        first, last = i * per_time, (i + 1) * per_time
+        part, at = part_of(late, first, last), more.at_later[first:last]
+        add_followers(
+            part, s, theta, numbers, tree[first:last], after[first:last], of_time[i], by_time[i]
+        )
+        pull = pull_of_followers(
+            part, at, numbers, theta[OPCT], tree[first:last], after[first:last]
+        )
+        add_through_inner(pull, by_first, by_time[i])
+    early_kinds(s, theta, more, by_first, inner, tree, after, of_kind, by_kind)
+    for i in range(numbers.shape[0]):
+        add_to(of_time[0], numbers[i], of_kind[i])
+        for p in range(by_time.shape[1]):
+            add_to(by_time[0, p], numbers[i], by_kind[i, p])
+        add_to(by_time[0, number + i], 1.0, of_kind[i])
+
+
+@njit
+def early_kinds(s, theta, more, by_first, inner, tree, after, of_kind, by_kind):
+    """What follows at time 0, of one of each kind of `Followers.fall`, and its derivatives.
+
+    Parameters as those of `later_exponents`; trees and afterpulses are those of its times, and the
+    latter are changed.
+    """
+    per_time, number = more.partly.dwell.shape[0] // (len(MISSING) - 2), N_SHARED + AFTERPULSE
+    now, at = part_of(more.late, np.int64(0), per_time), more.at_later[:per_time]
+    one, tree, after = np.zeros(N_AFTERPULSE + 1), tree[:per_time], after[:per_time]
+    of_kind.fill(0.0)
+    by_kind.fill(0.0)
+    for kind in range(N_EARLY):
+        which = number_of(kind) - AFTERPULSE
+        place = (kind - N_AFTERPULSE - 1) // N_AFTERPULSE  # of MISSING
+        if kind > N_AFTERPULSE and place == 0:  # of cells that have recovered: as any avalanche
+            sums = np.zeros((N_SUMS, s.shape[0]), np.complex128)
+            weight = now.afterpulses[:, which].copy()
+            add_avalanches(weight, now.inside, now.inside_by_decay, tree, sums)
+            add_to(of_kind[kind], 1.0, sums[0])
+            add_derivatives(sums, s, theta, by_kind[kind])
+            pull = np.zeros((at.shape[1], s.shape[0]), np.complex128)
+            for i in range(at.shape[1]):
+                add_combined(at[:, i] * weight, tree, BY_LOG, pull[i])
+        else:
+            part = now
+            if kind > N_AFTERPULSE:
+                part = part_of(more.partly, (place - 1) * per_time, place * per_time)
+                if which == 0:
+                    fill_afterpulses(part, inner, s, theta, tree, after)
+            one[which] = 1.0
+            add_followers(part, s, theta, one, tree, after, of_kind[kind], by_kind[kind])
+            pull = pull_of_followers(part, at, one, theta[OPCT], tree, after)
+            one[which] = 0.0
+            by_kind[kind, number : number + one.shape[0]].fill(0.0)  # those by the numbers
+        add_through_inner(pull, by_first, by_kind[kind])
 
 
 @njit
@@ -235,6 +292,9 @@ def exponents(
     by_time = np.zeros((n_times, n_by, size), np.complex128)
     of_place = np.zeros((more.at_place.shape[1], size), np.complex128)
     by_place = np.zeros((more.at_place.shape[1], n_by, size), np.complex128)
+    inner_later, n_first = nothing.copy(), more.at_later.shape[1]
+    of_first = np.zeros((n_first, size), np.complex128)
+    by_first = np.zeros((n_first, n_by, size), np.complex128)
     of_kind = np.zeros((N_EARLY, size), np.complex128)
     by_kind = np.zeros((N_EARLY, n_by, size), np.complex128)
     by = np.empty((n_by, size), np.complex128)
@@ -251,9 +311,13 @@ def exponents(
         exponent.fill(0.0)
         per_rate.fill(0.0)
         if second:
-            later_exponents(
+            first_exponents(
                 s, theta, noise, more, terms, nothing, room.later_tree, room.later_after,
-                of_kind, by_kind, of_time, by_time,
+                of_first, by_first,
+            )  # fmt: skip
+            later_exponents(
+                s, theta, noise, more, terms, of_first, by_first, inner_later,
+                room.later_tree, room.later_after, of_kind, by_kind, of_time, by_time,
             )  # fmt: skip
             if with_dark:
                 earlier_exponents(

@@ -19,7 +19,7 @@ delayed crosstalk would pass for prompt.
 
 Late avalanches and dark counts are followed by others in the same way, an afterpulse by as much
 less as it has less crosstalk. What follows in the exponent an avalanche at t is computed at a few
-times and interpolated (`Followers`); what follows these has none.
+times and interpolated (`Followers`), and with fewer times what follows these, which has none.
 """
 
 from __future__ import annotations
@@ -49,14 +49,19 @@ afterpulse lacks, of what its charge does; one over the number of neighbours tha
 
 N_NODES = 64
 """Of integrals of the relative charge itself."""
-N_EARLY = 2 * N_AFTERPULSE + 1
+MISSING = (0.0, 0.25, 0.75, 1.0)
+"""What the cell of an early dark count lacks when the window begins, at a few points (Chebyshev and
+Lobatto). Its afterpulses are known at these and interpolated."""
+N_EARLY = len(MISSING) * N_AFTERPULSE + 1
 """Kinds of followers of a dark count before the window (`Followers.fall`)."""
 N_TIMES, N_LATER = 9, 6
 N_PLACES = N_TIMES - 1
+FIRST_TIMES, FIRST_LATER = 2, 3
 """Times at which is known what follows a late avalanche, and nodes of these integrals. The whole is
 the product of two small numbers, but a camera tells delayed from prompt crosstalk by as little:
 with 4 times and delays of 0.15 windows, prompt crosstalk was 8 % too large beside 0.2 dark counts,
-with 6 it is 3.5 %, with 9 less than 1 %, and fits with noise take 1.2 times as long as with 4."""
+with 6 it is 3.5 %, with 9 less than 1 %, and fits with noise take 1.2 times as long as with 4.
+FIRST_... are those of what follows the followers: the product of three."""
 
 
 class LateCharges(NamedTuple):
@@ -93,9 +98,14 @@ class Followers(NamedTuple):
 
     late : LateCharges, N_LATER nodes for each time after one another
     at_node : (n, N_TIMES) float, interpolates to the nodes of the flash; 0 at the end of the window
+    first : LateCharges, FIRST_LATER nodes for each of FIRST_TIMES times
+    at_later : (N_TIMES N_LATER, FIRST_TIMES) float, interpolates from these to the nodes of `late`
+    partly : LateCharges, at time 0 after early dark counts whose cells lack MISSING, without its
+        ends: N_LATER nodes for each after one another
     fall, fall_by_decay : (n, N_EARLY) float, what is left of the followers of a dark count before
         the window, by its time: of afterpulses as after a flash, of delayed avalanches, and of
-        afterpulses of cells that have recovered; and the derivative
+        afterpulses at the other points of MISSING, all of each after one another; and the
+        derivative
     fall_by_delay : (n,) float, that of delayed avalanches by their time constant
     area, area_by_decay : (N_EARLY,) float, integral of `fall` by the time of the dark count
     earlier, earlier_by_decay, earlier_by_delay : (n,) float, what follows an avalanche before the
@@ -109,6 +119,9 @@ class Followers(NamedTuple):
 
     late: LateCharges
     at_node: np.ndarray
+    first: LateCharges
+    at_later: np.ndarray
+    partly: LateCharges
     fall: np.ndarray
     fall_by_decay: np.ndarray
     fall_by_delay: np.ndarray
@@ -123,14 +136,27 @@ class Followers(NamedTuple):
     at_place: np.ndarray
 
 
-def late_charges(noise, n: int, start=(0.0,)) -> LateCharges:
+def late_charges(noise, n: int) -> LateCharges:
     """The relative charges that late avalanches leave, at `n` nodes (Gauss and Legendre).
 
-    `noise` (N_NOISE,), of which the times and the loss enter; `start` (t,), when the avalanche
-    fired that afterpulses and delayed crosstalk follow: n nodes for each, after one another.
+    `noise` (N_NOISE,), of which the times and the loss enter.
     """
+    return _charges_at(noise, nodes(n), (0.0,), 1.0)
+
+
+def later_charges(noise, n: int, start, lacks: float | np.ndarray = 1.0) -> LateCharges:
+    """The same of what follows avalanches at the times `start` (t,): n nodes for each.
+
+    They are after one another, and denser where it begins: afterpulses of fast traps come there.
+    `lacks` (t,), what the cell lacks at the start: 1 where it has just fired.
+    """
+    return _charges_at(noise, dense_nodes(n), start, lacks)
+
+
+def _charges_at(noise, place_and_weight, start, lacks) -> LateCharges:
     decay, delay, loss = (float(noise[i]) for i in (DECAY, DELAY, LOSS))
-    place, weight = (np.tile(each, len(start)) for each in nodes(n))
+    n, t = len(place_and_weight[0]), len(start)
+    place, weight = (np.tile(each, t) for each in place_and_weight)
     rest = np.repeat(1.0 - np.asarray(start), n)
     age, weight = rest * place, rest * weight
     left = rest - age
@@ -139,7 +165,7 @@ def late_charges(noise, n: int, start=(0.0,)) -> LateCharges:
     inside = (1.0 - fraction) / whole
     slope = np.exp(-1.0 / decay) / decay**2 / whole
     inside_by_decay = inside * slope - left / decay**2 * fraction / whole
-    missing = np.exp(-age / decay)
+    missing = np.repeat(np.broadcast_to(lacks, t), n) * np.exp(-age / decay)
     recovered = (1.0 - missing) * inside
     recovered_by_decay = (1.0 - missing) * inside_by_decay - missing * age / decay**2 * inside
     delayed = delay_fractions(age, weight, (delay,))[:, 0]
@@ -163,28 +189,39 @@ def late_charges(noise, n: int, start=(0.0,)) -> LateCharges:
 
 def followers(noise, n: int) -> Followers:
     """What is needed for what follows late avalanches, with `n` nodes of the flash."""
-    late = late_charges(noise, N_LATER, later_times()[:-1])
+    late = later_charges(noise, N_LATER, later_times()[:-1])
+    first = later_charges(noise, FIRST_LATER, later_times(FIRST_TIMES)[:-1])
     decay, delay = float(noise[DECAY]), float(noise[DELAY])
     place, _ = nodes(n)
     constant = np.array([*AFTERPULSE_DELAYS, delay])
     ago = -np.log(place)[:, None] / constant  # of a dark count of which `place` is left, over decay
-    fall, after = np.exp(-decay * ago), slice(0, N_AFTERPULSE)
-    by_decay, by_delay = -ago * fall, decay * (ago * fall)[:, -1] / delay
+    left = np.exp(-decay * ago)
+    by_decay, by_delay = -ago * left, decay * (ago * left)[:, -1] / delay
     # The cell of an earlier dark count has recovered further: `place` is missing of what was.
-    part = np.ones((n, N_AFTERPULSE + 1))
-    part[:, after] = place[:, None]
-    early, early_by_decay = (
-        np.concatenate([part * each, (1.0 - part[:, after]) * each[:, after]], axis=1)
-        for each in (fall, by_decay)
-    )
-    short = 1.0 / (1.0 / constant[after] + 1.0 / decay)
-    area = np.concatenate([short, [delay], constant[after] - short])
-    area_by_decay = np.concatenate([(short / decay) ** 2, [0.0], -((short / decay) ** 2)])
+    powers = np.arange(len(MISSING))
+    polynomial = np.linalg.inv(np.vander(MISSING, increasing=True))  # 1 at one of MISSING, by power
+    each = place[:, None] ** powers @ polynomial
+    fall, fall_by_decay = (_in_order(each[:, None, :] * of[:, :, None]) for of in (left, by_decay))
+    whole = 1.0 / (1.0 / constant[:, None] + powers / decay)  # integral of left place^power
+    slope = whole**2 * powers / decay**2
+    area, area_by_decay = (_in_order((of @ polynomial)[None])[0] for of in (whole, slope))
+    area[N_AFTERPULSE], area_by_decay[N_AFTERPULSE] = delay, 0.0
+    fall[:, N_AFTERPULSE], fall_by_decay[:, N_AFTERPULSE] = left[:, -1], by_decay[:, -1]
+    lacks = np.array(MISSING[1:-1])
     return Followers(
-        late, at_nodes(n), early, early_by_decay, by_delay, area, area_by_decay,
+        late, at_nodes(n), first, at_later(),
+        later_charges(noise, N_LATER, np.zeros(len(lacks)), lacks),
+        fall, fall_by_decay, by_delay, area, area_by_decay,
         *_earlier(noise, place), *_former(noise), 
         at_places(n),
     )  # fmt: skip
+
+
+def _in_order(values) -> np.ndarray:
+    """Of each kind and point of MISSING (n, N_AFTERPULSE + 1, k), the order of `Followers.fall`."""
+    after, n = values[:, :N_AFTERPULSE], len(values)
+    others = np.swapaxes(after[:, :, :-1], 1, 2).reshape(n, -1)
+    return np.concatenate([after[:, :, -1], np.zeros((n, 1)), others], axis=1)
 
 
 def _earlier(noise, place) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -243,15 +280,23 @@ def places() -> np.ndarray:
     return later_times()[1:-1] ** 2
 
 
-def later_times() -> np.ndarray:
-    """Times (N_TIMES + 1,) from 0 to 1, denser at the ends (Chebyshev and Lobatto)."""
-    return 0.5 - 0.5 * np.cos(np.pi * np.arange(N_TIMES + 1) / N_TIMES)
+def later_times(n: int = N_TIMES) -> np.ndarray:
+    """Times (n + 1,) from 0 to 1, denser at the ends (Chebyshev and Lobatto)."""
+    return 0.5 - 0.5 * np.cos(np.pi * np.arange(n + 1) / n)
 
 
 @cache
 def at_nodes(n: int) -> np.ndarray:
     """Interpolates (n, N_TIMES) from `later_times` to the nodes: 0 at the end of the window."""
-    return _polynomials(nodes(n)[0])[:, :-1].copy()
+    return _polynomials(nodes(n)[0], later_times())[:, :-1].copy()
+
+
+@cache
+def at_later() -> np.ndarray:
+    """`Followers.at_later`, 0 at the end of the window."""
+    start = later_times()[:-1, None]
+    time = start + (1.0 - start) * dense_nodes(N_LATER)[0]
+    return _polynomials(time.ravel(), later_times(FIRST_TIMES))[:, :-1].copy()
 
 
 @cache
@@ -260,12 +305,11 @@ def at_places(n: int) -> np.ndarray:
 
     By polynomials of the root of what is left of a pulse.
     """
-    return _polynomials(np.sqrt(nodes(n)[0]))[:, 1:-1].copy()
+    return _polynomials(np.sqrt(nodes(n)[0]), later_times())[:, 1:-1].copy()
 
 
-def _polynomials(x) -> np.ndarray:
-    """Values (n, N_TIMES + 1) at x (n,) of the polynomials that are 1 at one of `later_times`."""
-    time = later_times()
+def _polynomials(x, time) -> np.ndarray:
+    """Values (n, k) at x (n,) of the polynomials that are 1 at one of the times (k,)."""
     apart = time[:, None] - time + np.eye(len(time))
     factors = (x[:, None, None] - time) / apart
     factors[:, np.eye(len(time), dtype=bool)] = 1.0
@@ -277,6 +321,12 @@ def nodes(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes (n,) and weights (n,) of the integral from 0 to 1."""
     place, weight = np.polynomial.legendre.leggauss(n)
     return 0.5 * (place + 1.0), 0.5 * weight
+
+
+def dense_nodes(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same, denser at 0: nodes of the root."""
+    root, weight = nodes(n)
+    return root**2, 2.0 * root * weight
 
 
 def delay_fractions(time, weight, constants) -> np.ndarray:
@@ -304,7 +354,9 @@ def mean_delay(weights, constants) -> np.ndarray:
 def late_charge(noise, opct: float) -> float:
     """Mean charge of what follows an avalanche (the late ones with crosstalk), over its own."""
     more = followers(noise, N_NODES)
-    each = _mean_charges(more.late, noise, opct, np.zeros(len(more.late.inside)))
+    each = _mean_charges(more.first, noise, opct, np.zeros(len(more.first.inside)))
+    inner = more.at_later @ each.reshape(FIRST_TIMES, FIRST_LATER).sum(axis=1)
+    each = _mean_charges(more.late, noise, opct, inner)
     inner = more.at_node @ each.reshape(N_TIMES, N_LATER).sum(axis=1)
     return float(_mean_charges(late_charges(noise, N_NODES), noise, opct, inner).sum())
 

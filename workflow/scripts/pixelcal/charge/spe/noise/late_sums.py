@@ -12,6 +12,7 @@ import numpy as np
 
 from pixelcal.charge.spe.noise.late_charges import (
     AFTERPULSE,
+    DARK,
     DECAY,
     DELAY,
     DELAYED,
@@ -29,7 +30,7 @@ from pixelcal.charge.spe.noise.progeny import (
     fill_product,
     scaled,
 )
-from pixelcal.charge.spe.parameters import N_SHARED, OPCT, PE, V_PE
+from pixelcal.charge.spe.parameters import N_SHARED, OPCT, PE, V_PE, V_PED
 from pixelcal.numerics.complex_exp import exponentials
 from pixelcal.numerics.jit import njit
 from pixelcal.numerics.linalg import any_of
@@ -72,8 +73,15 @@ def add_scaled_product(out, factor, values, others):
 def add_through_inner(pull, by_time, by):
     """The derivatives by what follows late avalanches: `pull` (N_TIMES, m) of each `by_time`."""
     for i in range(pull.shape[0]):
-        for p in range(by.shape[0]):
-            add_product(by[p], pull[i], by_time[i, p])
+        add_through(pull[i], by_time[i], by)
+
+
+@njit
+def add_through(pull, by_inner, by):
+    """The same of one time: `pull` (m,). What follows knows no pedestal and no rate."""
+    for p in range(by.shape[0]):
+        if p != V_PED and p != N_SHARED + DARK:
+            add_product(by[p], pull, by_inner[p])
 
 
 @njit
