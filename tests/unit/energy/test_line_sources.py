@@ -77,7 +77,7 @@ def test_a_line_has_one_energy_in_all_tables(name):
 
 def test_k_lines_are_in_their_order():
     energy, share = by_line(), by_line("intensity")
-    for element in {element for element, _ in energy}:
+    for element in {element for element, _ in energy if "-" not in element}:
         names = [t for t in ("Ka2", "Ka1", "Kb3", "Kb1,3", "Kb1", "Kb2") if (element, t) in energy]
         values = [energy[element, t] for t in names]
         assert values == sorted(values) and len(set(values)) == len(values)

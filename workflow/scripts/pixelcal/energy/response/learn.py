@@ -32,6 +32,10 @@ from pixelcal.numerics.dispersion import dispersion_by_priors
 REWEIGHTINGS = 3
 """How often the stack is fitted, each time with the weights of the model before."""
 
+MOST_STEPS = 100
+"""Steps of a fit; 50 are enough where the model describes the camera. Where it does not, a shape at
+its limits takes thousands, and the iterations of EM go on from where they end."""
+
 
 class Solved(NamedTuple):
     """The least-squares problem of a stack where it is solved.
@@ -211,6 +215,7 @@ def _reweighted(fit: StackFit, start: LineShape, nuisances=None):
             x_scale=step,
             xtol=1e-6,
             ftol=1e-9,
+            max_nfev=MOST_STEPS,
         )
         theta = found.x
         strengths, model = fit.solve(theta, weights)
