@@ -18,7 +18,12 @@ from pixelcal.charge.spe.checks.cross_checks import disagree, gains_beside
 from pixelcal.charge.spe.columns import fit_dtype
 from pixelcal.charge.spe.likelihood import is_at_limit
 from pixelcal.charge.spe.noise.climb import NoisyMaximum, noise_total, regrouped, without_noise
-from pixelcal.charge.spe.noise.fit import FirstFits, explain_at_once, explain_further
+from pixelcal.charge.spe.noise.fit import (
+    FirstFits,
+    explain_at_once,
+    explain_further,
+    is_beyond_noise,
+)
 from pixelcal.charge.spe.noise.late_charges import DARK, DELAYED
 from pixelcal.charge.spe.noise.priors import KINDS, NEIGHBOURS, NoisePrior, general_prior
 from pixelcal.charge.spe.noise.spectrum import N_COMMON
@@ -162,15 +167,15 @@ def _fit_row(row, counts, start, width, options: SpeOptions, camera, moments) ->
     # Where noise explains the spectra at once, the other starts need not be tried without it.
     noisy = None if convincing else explain_at_once(begun, found)
     if noisy is None and not convincing:
+        first = found
         found, evidence = best_fit(*given, options.pe_guess, moments, found)
         found, open_pedestal = with_pedestals(*given, options.pe_guess, moments, found)
-        if (found.theta != begun.clean).any():
-            begun = FirstFits(*given, found.theta, moments, allowed, camera, general)
+        begun = begun.moved_to(first, found)
     row["NITER"] = found.iterations
     if not evidence >= LIGHT_EVIDENCE:
         row["STATUS"] = int(ChargeStatus.TOO_FEW)
         return
-    if noisy is None:
+    if noisy is None and not is_beyond_noise(found, counts):
         noisy = explain_further(begun, lambda: other_starts(*given, options.pe_guess))
     # A fit that knew nothing of the camera has nothing of its uncertainty either.
     knew = camera if noisy is not None and noisy is begun.usual else None

@@ -57,6 +57,14 @@ HIGHEST_FOLLOWING = 0.7
 MAX_ITERATIONS = 60
 TOLERANCE = 1e-3
 """Converged when the step would lower the deviance by less: 3 % of an error."""
+HOPELESS_MISFIT = 0.5
+"""Misfit of the spectra (as MISFIT: relative rms over the flashes) above which a climb is watched.
+Deviance that counting explains is no misfit, and not more than `DEVIANCE_OF_A_BIN` is expected."""
+DEVIANCE_OF_A_BIN = 1.2
+STALLED_STEPS, STALLED_GAIN = 6, 0.05
+"""A climb that is watched is given up where its last steps lowered the deviance by a smaller
+fraction of the misfit, and an undamped step would. Of all climbs in the troubles of the benchmark,
+and in noise of all kinds, none that is given up would have come to half of the misfit."""
 
 
 class NoisyMaximum(NamedTuple):
@@ -218,7 +226,39 @@ def relaxed(gain: float) -> float:
     return max(DAMPING_DOWN, 1.0 - (2.0 * min(gain, 1.0) - 1.0) ** 3)
 
 
-def climb_within(theta, slopes, fitted, limits, max_iterations: int, tolerance: float):
+def hopeless_deviance(spectra: Spectra) -> tuple[float, float]:
+    """Deviance that counting explains, and by how much more a climb is watched."""
+    expected = DEVIANCE_OF_A_BIN * spectra.counts.size
+    return expected, HOPELESS_MISFIT**2 * float(spectra.counts.sum())
+
+
+class Patience:
+    """Whether a climb goes on: not where it stalls far from any acceptable fit.
+
+    Parameters
+    ----------
+    expected, hopeless : float
+        As `hopeless_deviance` gives them.
+    """
+
+    def __init__(self, expected: float = 0.0, hopeless: float = math.inf):
+        self.expected, self.hopeless = expected, hopeless
+        self.passed: list[float] = []
+
+    def is_over(self, deviance: float, full_step: float) -> bool:
+        """Called before each step; by `full_step` the undamped one would lower the deviance."""
+        self.passed.append(deviance)
+        misfit = deviance - self.expected
+        if misfit <= self.hopeless or len(self.passed) <= STALLED_STEPS:
+            return False
+        gained = self.passed[-1 - STALLED_STEPS] - deviance
+        least = STALLED_GAIN * misfit
+        return gained < least and full_step < least
+
+
+def climb_within(
+    theta, slopes, fitted, limits, max_iterations: int, tolerance: float, patience=None
+):
     """Climb from `theta` (p,) towards the maximum, as `likelihood.climb` does.
 
     Parameters
@@ -231,6 +271,8 @@ def climb_within(theta, slopes, fitted, limits, max_iterations: int, tolerance: 
     max_iterations : int
     tolerance : float
         Converged when the step would lower the deviance by less.
+    patience : Patience, optional
+        Without it the climb is never given up.
 
     Returns
     -------
@@ -248,6 +290,8 @@ def climb_within(theta, slopes, fitted, limits, max_iterations: int, tolerance: 
         newton = damped_step(information, score, 0.0, free)
         if not np.isnan(newton[0]) and abs(newton @ score) < tolerance:
             converged = True
+            break
+        if patience is not None and patience.is_over(deviance, float(newton @ score)):
             break
         step = step_within(theta, score, information, damping, free, lowest, highest)
         if np.isnan(step).any():
@@ -285,7 +329,9 @@ def ascend(theta, spectra: Spectra, kinds, prior: NoisePrior, max_iterations: in
             lowest, best = found[0], probability
         return found
 
-    found = climb_within(theta, slopes, fitted, _limits(spectra), max_iterations, TOLERANCE)
+    patience = Patience(*hopeless_deviance(spectra))
+    limits = _limits(spectra)
+    found = climb_within(theta, slopes, fitted, limits, max_iterations, TOLERANCE, patience)
     return *found, best
 
 

@@ -9,12 +9,19 @@ rise (Rao's test), all of them are fitted, and those that are not clear are left
 from __future__ import annotations
 
 import math
+from copy import copy
 from functools import cached_property
 
 import numpy as np
 
 from pixelcal.charge.spe.likelihood import Maximum, Spectra, is_at_limit
-from pixelcal.charge.spe.noise.climb import NoisyMaximum, ascend, maximise, regrouped
+from pixelcal.charge.spe.noise.climb import (
+    HOPELESS_MISFIT,
+    NoisyMaximum,
+    ascend,
+    maximise,
+    regrouped,
+)
 from pixelcal.charge.spe.noise.evidence import noise_evidence, noise_pulls
 from pixelcal.charge.spe.noise.late_charges import DECAY, SPENT
 from pixelcal.charge.spe.noise.priors import (
@@ -32,6 +39,7 @@ from pixelcal.charge.spe.noise.priors import (
 )
 from pixelcal.charge.spe.noise.spectrum import N_COMMON, peak_to_valley
 from pixelcal.charge.spe.parameters import N_SHARED
+from pixelcal.charge.spe.search import SAME
 
 TRIED_SIGMA = 3.5
 """Noise is fitted where the score of some kind stands out by more: in one of 1000 pixels by chance.
@@ -45,6 +53,12 @@ DECAY_STARTS = (0.3, 0.1, 0.9)
 """Where the search begins again."""
 DOUBTFUL_SIGMA = 3.1
 """It does where the deviance is larger than expected by more."""
+POOR_MISFIT = 0.1
+"""It does not where a climb converged and the MISFIT is larger, beyond what is doubtful: no noise
+explains such spectra."""
+BEYOND_NOISE = 1.5
+"""MISFIT of a fit without noise above which none is tried. Noise of all kinds makes 1.2 at most,
+with a pedestal as narrow as 0.01 photoelectrons."""
 TRIAL_ITERATIONS = 4
 SETTLED_PEAK_VALLEY = 1.5
 """Peaks that rise over the valley by as much leave no doubt where they are."""
@@ -81,6 +95,23 @@ class FirstFits:
         self.asked, self.possible = asked_and_possible(allowed)
         if allowed.get(NEIGHBOURS):
             self.asked, self.possible = (*self.asked, NEIGHBOURS), (*self.possible, NEIGHBOURS)
+
+    def moved_to(self, first: Maximum, clean: Maximum) -> FirstFits:
+        """Those that begin at another fit `clean` than the `first`, where these began.
+
+        A fit that is poor is not made again where both are at the same maximum.
+        """
+        if (first.theta == clean.theta).all():
+            return self
+        moved = copy(self)
+        moved.clean, moved._peaks = clean.theta, {}
+        moved.__dict__.pop("spectra", None)
+        same = abs(first.deviance - clean.deviance) < SAME
+        for name in ("usual", "alone"):
+            found = moved.__dict__.pop(name, None)
+            if same and found is not None and _is_doubtful(found):
+                moved.__dict__[name] = found
+        return moved
 
     @cached_property
     def spectra(self) -> Spectra:
@@ -150,6 +181,8 @@ def explain_at_once(begun: FirstFits, clean: Maximum) -> NoisyMaximum | None:
     """
     if not clean.converged or is_at_limit(clean) or clean.at_limit[N_SHARED:].any():
         return None
+    if is_beyond_noise(clean, begun.given[0]):
+        return None
     if begun.usual is not None and _is_settled(begun.usual, begun):
         return begun.usual
     if begun.alone is None or not _is_settled(begun.alone, begun):
@@ -176,7 +209,9 @@ def _explain_alone(begun: FirstFits, more_starts) -> NoisyMaximum | None:
     found, spectra = begun.alone, begun.spectra
     if found is None:
         return None
-    if _is_doubtful(found):
+    if _is_given_up(found, spectra):
+        return None
+    if _is_doubtful(found) and not _is_poor(found, spectra):
         starts = (begun.clean, *more_starts())
         best = _best_start(starts, spectra, begun.possible, begun.general)
         spectra = regrouped(*begun.given, _plain(best))
@@ -235,6 +270,26 @@ def _excess(found: NoisyMaximum) -> float:
 def _is_doubtful(found: NoisyMaximum) -> bool:
     """Whether there may be a better maximum elsewhere."""
     return not found.converged or _excess(found) > DOUBTFUL_SIGMA
+
+
+def is_beyond_noise(clean: Maximum, counts) -> bool:
+    """Whether counts (R, n) are so far from their fit without noise that no noise explains them."""
+    return _excess_per_flash(clean, counts) > BEYOND_NOISE**2
+
+
+def _is_given_up(found: NoisyMaximum, spectra: Spectra) -> bool:
+    """Whether a climb ended far from any acceptable fit, without a maximum."""
+    return not found.converged and _excess_per_flash(found, spectra.counts) > HOPELESS_MISFIT**2
+
+
+def _is_poor(found: NoisyMaximum, spectra: Spectra) -> bool:
+    """Whether a maximum is so far from the spectra that no other will be near."""
+    return found.converged and _excess_per_flash(found, spectra.counts) > POOR_MISFIT**2
+
+
+def _excess_per_flash(found, counts) -> float:
+    deviance, mean, _, _ = found.goodness
+    return (deviance - mean) / float(counts.sum())
 
 
 def _plain(theta) -> np.ndarray:

@@ -16,7 +16,13 @@ from pixelcal.charge.spe.likelihood import Spectra
 from pixelcal.charge.spe.noise.adequacy import Adequacy, adequacy_of
 from pixelcal.charge.spe.noise.climb import regrouped
 from pixelcal.charge.spe.noise.evidence import noise_evidence
-from pixelcal.charge.spe.noise.fit import DECAY_STARTS, START, TRIED_SIGMA, explain
+from pixelcal.charge.spe.noise.fit import (
+    DECAY_STARTS,
+    START,
+    TRIED_SIGMA,
+    explain,
+    is_beyond_noise,
+)
 from pixelcal.charge.spe.noise.late_charges import DECAY, LOSS, N_NOISE, SPENT
 from pixelcal.charge.spe.noise.population import (
     MAX_ITERATIONS,
@@ -216,7 +222,9 @@ def choose_teachers(counts, start, width, options: SpeOptions, moments) -> list[
     for pixel in chosen:
         given = counts[pixel].astype(float), start[pixel], float(width[pixel])
         found, evidence = fit_pixel(*given, options.pe_guess, moments)
-        if found.converged and evidence >= LIGHT_EVIDENCE:
+        if not found.converged or is_beyond_noise(found, given[0]):
+            continue
+        if evidence >= LIGHT_EVIDENCE:
             teachers.append(Teacher(*given, regrouped(*given, found.theta), found.theta))
     return teachers
 

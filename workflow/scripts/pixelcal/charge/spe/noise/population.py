@@ -27,7 +27,12 @@ from pixelcal.charge.spe.likelihood import (
     release,
 )
 from pixelcal.charge.spe.likelihood import limits as clean_limits
-from pixelcal.charge.spe.noise.climb import noise_limits, step_within
+from pixelcal.charge.spe.noise.climb import (
+    Patience,
+    hopeless_deviance,
+    noise_limits,
+    step_within,
+)
 from pixelcal.charge.spe.noise.late_charges import DELAY, LOSS, N_NOISE, SPENT
 from pixelcal.charge.spe.noise.priors import (
     KINDS,
@@ -129,6 +134,7 @@ def climb_together(
     noise = np.clip(np.where(fitted, noise, linear(prior.centre)), lowest, highest)
     at = _slopes(spectra, clean, noise, prior, fitted)
     damping, converged, free = DAMPING_START, False, np.ones(N_NOISE, bool)
+    patience = Patience(*np.sum([hopeless_deviance(each) for each in spectra], axis=0))
     for _ in range(max_iterations):
         _, pull, precision = prior.penalty(noise)
         exact = _eliminate(at, clean, bounds, 0.0)
@@ -139,7 +145,7 @@ def climb_together(
         if not np.isnan(newton[0]) and abs(newton @ score) + exact.gain < TOLERANCE:
             converged = True
             break
-        if damping > DAMPING_END:
+        if damping > DAMPING_END or patience.is_over(at.deviance, newton @ score + exact.gain):
             break
         damped = _eliminate(at, clean, bounds, damping)
         step = step_within(
