@@ -158,7 +158,7 @@ def two_in_a_file(tmp_path):
             scale_covariance=np.diag([variance, 2 * variance]),
             own_deviation=no_deviation(
                 np.full((table.n_blocks, 2), tail), np.arange(table.n_blocks), line_ends(table)
-            )._replace(walk=np.array(tail), bend=np.array(0.5 * tail)),
+            )._replace(walk=np.full(table.n_blocks, tail), bend=np.array(0.5 * tail)),
             dof=int(100 * tail),
             bend=tail,
             bend_err=0.01,
