@@ -37,6 +37,7 @@ from pixelcal.energy.response import energy_scale, scale_tests, tables
 from pixelcal.energy.results import adequacy, lineage, outliers
 from pixelcal.energy.results.channels import widths
 from pixelcal.io import tiled_tables
+from pixelcal.numerics import common_counts
 from pixelcal.workflow import config
 
 PAGE = PROJECT / "docs" / "what-is-checked.md"
@@ -99,7 +100,8 @@ SAID = {
         f"times of 32 bits | it is more than {order.JITTER_S:g} s",
     ],
     "Pixels and numbers": [
-        f"{overlap.COMMON_SIGMA:g} standard errors and {per_cent(overlap.COMMON_FRACTION)} of the",
+        f"{common_counts.COMMON_SIGMA:g} standard errors and"
+        f" {per_cent(common_counts.COMMON_FRACTION)} of the",
         f"more than {per_cent(losses.WARN_FRACTION)} of the events",
         f"more than {per_cent(losses.REFUSE_FRACTION)} |",
         "the camera's last and one: {}, {} and {}".format(
@@ -202,8 +204,8 @@ SAID = {
         f"it is {placeholders.FAR:g} times the range of the others",
         f"exceeds {ready.COARSE:g} of their standard deviation",
         f"a ratio of the runs every {same_histograms.BINS_TOGETHER} bins | "
-        f"{same_histograms.COMMON_SIGMA:g} standard errors and"
-        f" {per_cent(same_histograms.COMMON_FRACTION)} of the smaller run",
+        f"{common_counts.COMMON_SIGMA:g} standard errors and"
+        f" {per_cent(common_counts.COMMON_FRACTION)} of the smaller run",
         f"more than {per_cent(copies.SAME_FRACTION)}, {copies.FEWEST_SAME} of them and"
         f" {copies.ABOVE_CHANCE:g} times as many",
         f"over {copies.FEWEST_EVENTS} flashes or more",

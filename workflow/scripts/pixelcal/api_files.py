@@ -22,7 +22,7 @@ from pixelcal.energy.fit.pixels import fit_pixels
 from pixelcal.energy.history.alarms import write_lines
 from pixelcal.energy.history.assembly import assemble
 from pixelcal.energy.history.epochs import read_epochs, utc
-from pixelcal.energy.history.query import RelationAt, find_relation
+from pixelcal.energy.history.query import RelationAt, find_relation, row_of_pixel
 from pixelcal.energy.history.tables import read_history
 from pixelcal.energy.kinds import fit_by_kind, kinds_of, of_kind
 from pixelcal.energy.lines import read_line_table
@@ -251,13 +251,10 @@ def pixel_history(history: str | Path, pixel: int) -> Table:
     >>> table["time", "best_gain", "best_gain_err", "jump"]  # doctest: +SKIP
     """
     tables = read_history(history)
-    known = np.asarray(tables.pixels["DETNUM"])
-    if np.ndim(pixel) or pixel not in known:
-        raise InputError(
-            f"{history}: pixel {pixel} is not in the history, which has {len(known)} pixels from"
-            f" {known.min()} to {known.max()}"
-        )
-    row = int(np.flatnonzero(known == pixel)[0])
+    try:
+        row = row_of_pixel(tables, pixel)
+    except InputError as error:
+        raise InputError(f"{history}: {error}") from None
     epochs = tables.epochs
     middle = 0.5 * (np.asarray(epochs["TSTART"]) + np.asarray(epochs["TSTOP"]))
     found = Table({"epoch": [str(name) for name in epochs["NAME"]]})

@@ -86,9 +86,9 @@ class OwnDeviation(NamedTuple):
         # V from the lowest block on: at the blocks, and at this energy.
         of_blocks = np.cumsum(rise[..., :-1] * np.diff(self.centre), axis=-1)
         of_blocks = np.concatenate([0.0 * rise[..., :1], of_blocks], axis=-1)
-        passed = np.clip(energy_keV - self.centre[..., :-1], 0.0, np.diff(self.centre))
         first, last = self.centre[..., 0], self.centre[..., -1]
         outside = np.minimum(energy_keV - first, 0.0) + np.maximum(energy_keV - last, 0.0)
+        passed = _passed(energy_keV, self.centre)
         here = (rise[..., :-1] * passed).sum(axis=-1) + rise[..., -1] * outside
         away = (weight * np.abs(here[..., None] - of_blocks)).sum(axis=-1)
         apart = np.abs(of_blocks[..., :, None] - of_blocks[..., None, :])
@@ -162,10 +162,15 @@ def measure_own_deviation(shift, shift_err, lever, centre, ends) -> OwnDeviation
     )
 
 
+def _passed(energy_keV, centre: np.ndarray) -> np.ndarray:
+    """How much of each gap between blocks (..., n) is below an energy, (..., n - 1), keV."""
+    return np.clip(energy_keV - centre[..., :-1], 0.0, np.diff(centre))
+
+
 def _walks(centre: np.ndarray) -> np.ndarray:
     """Covariances of walks of 1 keV per keV in one gap between blocks, (n_gaps, n, n) at the blocks
     (n,), up to what is common to all blocks: -1/2 of how much they differ."""
-    passed = np.clip(centre - centre[:-1, None], 0.0, np.diff(centre)[:, None])
+    passed = _passed(centre[:, None], centre).T
     return -0.5 * np.abs(passed[:, :, None] - passed[:, None, :])
 
 
@@ -196,18 +201,18 @@ def _best_components(seen, counting, of_gaps, of_bend) -> tuple[np.ndarray, floa
     no energy is special to an electronics: each costs ln(n) / 2 (Schwarz 1978, Ann. Stat. 6, 461).
     """
     even, n_gaps = [sum(of_gaps)], len(of_gaps)
-    *_, typical = _typical_components(seen, counting, even)
+    variances, least, typical = _typical_components(seen, counting, even)
     uneven = 0.5 * np.log(typical.sum()) * (n_gaps - 1)
-    prices = [0.0, WORTHWHILE, uneven, uneven + WORTHWHILE]
-    candidates = [even, [*even, of_bend], of_gaps, [*of_gaps, of_bend]]
-    costs = [
-        _variance_components(seen[typical], counting[typical], one)[1] + price
-        if _are_told_apart(one)
-        else np.inf
-        for one, price in zip(candidates, prices, strict=True)
-    ]
-    best = candidates[int(np.argmin(costs))]
-    variances, *_ = _typical_components(seen, counting, best)
+    others = [*even, of_bend], of_gaps, [*of_gaps, of_bend]
+    best = even
+    for components, price in zip(others, (WORTHWHILE, uneven, uneven + WORTHWHILE), strict=True):
+        if not _are_told_apart(components):
+            continue
+        cost = _variance_components(seen[typical], counting[typical], components)[1] + price
+        if cost < least:
+            best, least = components, cost
+    if best is not even:
+        variances, *_ = _typical_components(seen, counting, best)
     bent = best[-1] is of_bend
     rise = variances[:-1] if bent else variances
     return np.broadcast_to(rise, n_gaps), float(variances[-1]) if bent else 0.0

@@ -10,6 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from pixelcal.numerics.jit import njit
+
+COMMON_SIGMA = 6.0
+"""Two spectra have events in common where these exceed so many standard errors, ..."""
+COMMON_FRACTION = 0.05
+"""... and this fraction of the smaller of the two."""
 BINS_TOGETHER = 64
 """Channels of a spectrum with broad features, such as one of energies."""
 ROUNDED_ABOVE = 100
@@ -18,6 +24,15 @@ scatter."""
 FEWEST_PAIRS = 10
 NEXT_OVER_EQUAL = 0.5
 """Of counts as they are, twice as many pairs differ by 1 as are equal; of rounded ones none do."""
+
+
+def common_fraction(a: np.ndarray, b: np.ndarray, together: int = BINS_TOGETHER) -> float:
+    """Fraction of the events of the smaller of two spectra that are in both, at most 1; 0 where it
+    is not clear. Parameters as `common_counts`."""
+    n_common, error = common_counts(a, b, together)
+    fewer = min(int(a.sum()), int(b.sum()))
+    clear = n_common > max(COMMON_SIGMA * error, COMMON_FRACTION * fewer)
+    return min(n_common / fewer, 1.0) if clear else 0.0
 
 
 def common_counts(
@@ -44,29 +59,43 @@ def common_counts(
     """
     if _is_rounded(a) or _is_rounded(b):
         return 0.0, np.inf
-    a, b = _groups(a, together), _groups(b, together)
-    total = a + b
-    of_a, of_both = a.sum(axis=1), total.sum(axis=1)
-    mixed = (of_a > 0) & (of_a < of_both)
-    a, total, of_both = a[mixed], total[mixed], of_both[mixed, None]
-    used = total > 1  # a single event is in one of them, whatever the other events do
-    if not used.any():
+    whole = np.ascontiguousarray(a, np.int64), np.ascontiguousarray(b, np.int64)
+    lacking, variance, n_events, n_bins = _lacking_scatter(*whole, together)
+    if not n_bins:
         return 0.0, np.inf
-    n, p, all_n = (
-        np.broadcast_to(values, a.shape)[used].astype(float)
-        for values in (total, of_a[mixed, None] / of_both, of_both)
-    )
-    pq = p * (1 - p)
-    lacking = (all_n - n) / (all_n - 1) - (a[used] - p * n) ** 2 / (n * pq)
-    error = np.sqrt((2 + (1 - 6 * pq) / (n * pq)).sum())
-    per_bin = 0.5 * float(total.sum()) / len(n)
-    return float(per_bin * lacking.sum()), float(per_bin * error)
+    per_bin = 0.5 * n_events / n_bins
+    return per_bin * lacking, per_bin * float(np.sqrt(variance))
 
 
-def _groups(counts: np.ndarray, together: int) -> np.ndarray:
-    """Counts (n_pixels, n_channels) as rows of `together` bins of one pixel, filled by 0."""
-    lack = -counts.shape[1] % together
-    return np.pad(counts, ((0, 0), (0, lack))).reshape(-1, together)
+@njit
+def _lacking_scatter(a, b, together):
+    """By how much the sum of (a - p n)^2 / (n p q) of `common_counts` is too small, its variance,
+    the events of all bins, and how many bins have more than one.
+
+    In bins where both spectra have events nearby; a single event is in one of them, whatever the
+    other events do. In loops: there are millions of bins for each pair of files.
+    """
+    lacking, variance, n_events, n_bins = 0.0, 0.0, 0, 0
+    for row in range(a.shape[0]):
+        for first in range(0, a.shape[1], together):
+            last = min(first + together, a.shape[1])
+            of_a, of_both = 0, 0
+            for j in range(first, last):
+                of_a += a[row, j]
+                of_both += a[row, j] + b[row, j]
+            if not 0 < of_a < of_both:
+                continue
+            n_events += of_both
+            p = of_a / of_both
+            pq = p * (1.0 - p)
+            for j in range(first, last):
+                n = a[row, j] + b[row, j]
+                if n > 1:
+                    n_bins += 1
+                    scatter = (a[row, j] - p * n) ** 2 / (n * pq)
+                    lacking += (of_both - n) / (of_both - 1) - scatter
+                    variance += 2.0 + (1.0 - 6.0 * pq) / (n * pq)
+    return lacking, variance, n_events, n_bins
 
 
 def _is_rounded(counts: np.ndarray) -> bool:

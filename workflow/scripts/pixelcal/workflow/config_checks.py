@@ -47,9 +47,8 @@ def check_layout(config: Mapping, instrument: Mapping) -> None:
 def check_columns(config: Mapping, instrument: Mapping) -> None:
     """Each quantity of an event has one column, and each column is one quantity."""
     named = {key: name for key, name in config["events"]["columns"].items() if name is not None}
-    for one, others in (("energy", ("channel",)), ("pixel", ("row", "column"))):
-        other = next((key for key in others if key in named and one in named), None)
-        if other:
+    for one, other in (("energy", "channel"), ("pixel", "row"), ("pixel", "column")):
+        if one in named and other in named:
             raise InputError(
                 f"events.columns: names both {one} ({named[one]!r}) and {other} ({named[other]!r}),"
                 " and nothing says which one counts; leave one of them out"

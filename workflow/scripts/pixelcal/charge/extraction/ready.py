@@ -123,14 +123,14 @@ def _in_steps(values: np.ndarray, ready: ReadyCharges, path) -> tuple[np.ndarray
 
 
 def _in_float32(values: np.ndarray, path) -> np.ndarray:
-    largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
-    spread = np.array([one[np.isfinite(one)].std() for one in values if np.isfinite(one).any()])
-    if (spread > 0).any() and np.spacing(np.float32(largest)) > COARSE * np.median(
-        spread[spread > 0]
-    ):
+    known = [one[np.isfinite(one)] for one in values]
+    largest = max((np.abs(one).max(initial=0.0) for one in known), default=0.0)
+    spread = [one.std() for one in known if len(one) and one.std() > 0]
+    resolved = np.spacing(np.float32(largest))
+    if spread and resolved > COARSE * np.median(spread):
         raise InputError(
-            f"run {path}: charges reach {largest:g}, where 32 bits resolve"
-            f" {np.spacing(np.float32(largest)):g}; write charges above their pedestal"
+            f"run {path}: charges reach {largest:g}, where 32 bits resolve {resolved:g}; write"
+            " charges above their pedestal"
         )
     return values.astype(np.float32)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pixelcal.charge.runs.ready_histograms import ReadyHistograms
 from pixelcal.errors import InputError
-from pixelcal.numerics.common_counts import common_counts
+from pixelcal.numerics.common_counts import common_fraction
 
 FEWEST_BINS, FEWEST_FLASHES = 5, 100
 """Histograms of fewer filled bins or flashes may be equal by chance."""
@@ -18,10 +18,6 @@ MOST_EQUAL = 0.5
 
 BINS_TOGETHER = 4
 """Neighbouring bins in which two runs are taken to have one ratio: it changes from peak to peak."""
-COMMON_SIGMA = 6.0
-"""Two runs have flashes in common where these exceed so many standard errors, ..."""
-COMMON_FRACTION = 0.05
-"""... and this fraction of the smaller of the two."""
 OFF_BIN = 0.02
 """Bins of two runs are the same where their edges differ by less, in bins."""
 
@@ -80,13 +76,11 @@ def _check_no_common(where: str, a: ReadyHistograms, b: ReadyHistograms) -> None
     one, other = np.array(
         [np.pad(pair, ((0, 0), (0, longest - pair.shape[1]))) for pair in pairs]
     ).transpose(1, 0, 2)
-    n_common, error = common_counts(one, other, BINS_TOGETHER)
-    fewer = min(int(one.sum()), int(other.sum()))
-    if n_common > max(COMMON_SIGMA * error, COMMON_FRACTION * fewer):
+    if fraction := common_fraction(one, other, BINS_TOGETHER):
         raise InputError(
-            f"{where}: their counts fluctuate together, as where {min(n_common / fewer, 1):.0%} of"
-            " the flashes of one are in the other too (histograms that were not reset, or a sum of"
-            " runs); count each run by itself"
+            f"{where}: their counts fluctuate together, as where {fraction:.0%} of the flashes of"
+            " one are in the other too (histograms that were not reset, or a sum of runs); count"
+            " each run by itself"
         )
 
 

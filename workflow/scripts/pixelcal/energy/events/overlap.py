@@ -16,7 +16,7 @@ from pixelcal.energy.events.good_times import SLACK_S
 from pixelcal.energy.events.reader import EventFile, stream
 from pixelcal.errors import InputError
 from pixelcal.io.time_keywords import epoch, time_system
-from pixelcal.numerics.common_counts import common_counts
+from pixelcal.numerics.common_counts import common_fraction
 
 TIME_STEP_S = 1e-5
 """Times that differ by less are equal: two clocks of one camera round differently."""
@@ -37,11 +37,6 @@ SEAM_S = 60.0
 
 FEWEST_BINS = 20
 """Counts of fewer pixels and channels may be multiples of others by chance."""
-
-COMMON_SIGMA = 6.0
-"""Ready spectra have events in common where these exceed so many standard errors, ..."""
-COMMON_FRACTION = 0.05
-"""... and this fraction of the smaller of the two."""
 
 
 def check_different(files: list[EventFile]) -> None:
@@ -126,22 +121,15 @@ def check_ready_apart(parts: list[tuple[str, object]]) -> list[str]:
                 f"spectra {name_b}: holds the same counts as {name_a}, or a multiple of them, in"
                 f" {len(pixel)} pixels; leave one of them out"
             )
-        _check_no_common(f"spectra {name_a} and {name_b}", *counts)
+        if fraction := common_fraction(*counts):
+            raise InputError(
+                f"spectra {name_a} and {name_b}: their counts fluctuate together, as where"
+                f" {fraction:.0%} of the events of one are in the other too (a sum of several"
+                " files, or an exposure that went on); give every event once"
+            )
         if ((counts[0] > 0).any(axis=1) & (counts[1] > 0).any(axis=1)).any():
             told.append(_check_times(f"spectra {name_a} and {name_b}", a, b))
     return [line for line in told if line]
-
-
-def _check_no_common(where: str, a: np.ndarray, b: np.ndarray) -> None:
-    """Raise InputError where counts (n, n_channels) of the same pixels have events in common."""
-    n_common, error = common_counts(a, b)
-    fewer = min(int(a.sum()), int(b.sum()))
-    if n_common > max(COMMON_SIGMA * error, COMMON_FRACTION * fewer):
-        raise InputError(
-            f"{where}: their counts fluctuate together, as where {min(n_common / fewer, 1):.0%} of"
-            " the events of one are in the other too (a sum of several files, or an exposure that"
-            " went on); give every event once"
-        )
 
 
 def _check_times(where: str, a, b) -> str:

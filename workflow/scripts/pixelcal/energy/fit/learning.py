@@ -315,7 +315,6 @@ def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Respons
     """
     with_it = terms._replace(trapping=True)
     asked = learnt.trapping_gain > TRAPPING_GAIN
-    displaced = _displaced(learnt)
     without, found = learner.solved, []
     starts = [
         replace(learnt.shape, trapping=trapping, tail_60=tail) for trapping, tail in FAR_STARTS
@@ -327,7 +326,7 @@ def _with_trapping_if_asked(learner: _Learner, before: Response, learnt: Respons
     if asked:
         learner.solved = other
         return with_it, other.response
-    worse = other.penalised - without.penalised
+    worse, displaced = other.penalised - without.penalised, _displaced(learnt)
     displaced_clearly = displaced > TRAPPING_GAIN
     better = worse < (0.0 if displaced_clearly else -TRAPPING_GAIN)
     if better and other.response.shape.tail_60 < MOST_TAIL_LEFT * learnt.shape.tail_60:

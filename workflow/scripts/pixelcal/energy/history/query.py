@@ -91,6 +91,18 @@ def mission_seconds(when: str | date | datetime | Time | np.datetime64) -> float
     return (when - MISSION_EPOCH_UTC).total_seconds()
 
 
+def row_of_pixel(tables: HistoryTables, pixel: int) -> int:
+    """The row of a pixel (DETNUM); InputError where the history does not have it."""
+    known = np.asarray(tables.pixels["DETNUM"])
+    rows = [] if np.ndim(pixel) else np.flatnonzero(known == pixel)
+    if not len(rows):
+        raise InputError(
+            f"pixel {pixel} is not in the history, which has {len(known)} pixels from"
+            f" {known[0]} to {known[-1]}"
+        )
+    return int(rows[0])
+
+
 def find_relation(tables: HistoryTables, pixel: int, when) -> RelationAt:
     """The best relation of a pixel in the epoch of a date; between epochs, in that before.
 
@@ -107,13 +119,7 @@ def find_relation(tables: HistoryTables, pixel: int, when) -> RelationAt:
     InputError
         Where the history does not have the pixel, or begins after the date.
     """
-    known = np.asarray(tables.pixels["DETNUM"])
-    row = 0 if np.ndim(pixel) else int(np.searchsorted(known, pixel))
-    if np.ndim(pixel) or row >= len(known) or known[row] != pixel:
-        raise InputError(
-            f"pixel {pixel} is not in the history, which has {len(known)} pixels from"
-            f" {known[0]} to {known[-1]}"
-        )
+    row = row_of_pixel(tables, pixel)
     seconds = mission_seconds(when)
     if isinstance(when, str) and "T" not in when and " " not in when.strip():
         seconds += 86399.0

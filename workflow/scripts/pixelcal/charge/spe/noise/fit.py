@@ -9,7 +9,6 @@ rise (Rao's test), all of them are fitted, and those that are not clear are left
 from __future__ import annotations
 
 import math
-from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -90,7 +89,7 @@ class FirstFits:
     ):
         self.given, self.clean = (counts, start, width), clean
         self.moments, self.camera = moments, camera
-        self.general = general or general_prior()
+        self.allowed, self.general = allowed, general or general_prior()
         self._peaks: dict[int, tuple[NoisyMaximum, tuple]] = {}
         self.asked, self.possible = asked_and_possible(allowed)
         if allowed.get(NEIGHBOURS):
@@ -103,14 +102,13 @@ class FirstFits:
         """
         if (first.theta == clean.theta).all():
             return self
-        moved = copy(self)
-        moved.clean, moved._peaks = clean.theta, {}
-        moved.__dict__.pop("spectra", None)
-        same = abs(first.deviance - clean.deviance) < SAME
-        for name in ("usual", "alone"):
-            found = moved.__dict__.pop(name, None)
-            if same and found is not None and _is_doubtful(found):
-                moved.__dict__[name] = found
+        settings = self.moments, self.allowed, self.camera, self.general
+        moved = FirstFits(*self.given, clean.theta, *settings)
+        if abs(first.deviance - clean.deviance) < SAME:
+            for name in ("usual", "alone"):
+                found = self.__dict__.get(name)  # only where it was asked for
+                if found is not None and _is_doubtful(found):
+                    setattr(moved, name, found)
         return moved
 
     @cached_property

@@ -222,9 +222,8 @@ def choose_teachers(counts, start, width, options: SpeOptions, moments) -> list[
     for pixel in chosen:
         given = counts[pixel].astype(float), start[pixel], float(width[pixel])
         found, evidence = fit_pixel(*given, options.pe_guess, moments)
-        if not found.converged or is_beyond_noise(found, given[0]):
-            continue
-        if evidence >= LIGHT_EVIDENCE:
+        lit = found.converged and evidence >= LIGHT_EVIDENCE
+        if lit and not is_beyond_noise(found, given[0]):
             teachers.append(Teacher(*given, regrouped(*given, found.theta), found.theta))
     return teachers
 
